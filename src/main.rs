@@ -1,1 +1,33 @@
-fn main() {}
+//! boxsync-operator: arguments, run, exit code.
+
+use std::process::ExitCode;
+
+use boxsync::{
+    api,
+    config::{Command, Config, Task},
+    operator, runtime,
+};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    // Two TLS users share the process; without this line the first client panics.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let ended = match Command::parse().task {
+        Task::Run(config) => run(*config),
+        Task::Crds => api::crds_yaml().map(|yaml| print!("{yaml}")).map_err(|e| e.to_string()),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("boxsync-operator: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(config: Config) -> Result<(), String> {
+    let filter = config.log.parse().map_err(|e| format!("--log {:?} is not a filter: {e}", config.log))?;
+    runtime::log_to_stderr(config.log_format, filter);
+    let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    tokio.map_err(|e| e.to_string())?.block_on(operator::run(config)).map_err(|e| e.to_string())
+}

@@ -1,1 +1,54 @@
-//! box-sim
+//! Box, simulated: its token endpoint and its user listing as an axum router.
+//!
+//! It answers as Box does, errors and oddities included, and shares no type with the program that is tested against it: a shared type would
+//! hide a shared misreading of Box. It has no time of its own: a clock is handed in, and waiting is tokio's, so that it runs under paused time.
+//!
+//! ```
+//! # async fn example() -> std::io::Result<()> {
+//! use box_sim::{Answer, Behaviour, BoxSim, EnterpriseSpec, On, clock};
+//! let sim = BoxSim::new(clock::system());
+//! let acme = sim.enterprise(EnterpriseSpec::new("1001").named("Acme").users(1_200));
+//! acme.behave(Behaviour::ShortPages);
+//! acme.next(1, Answer::RateLimited { retry_after: Some("30".to_owned()) }, On::Users);
+//! let in_process = sim.router(); // a tower service
+//! let server = sim.serve().await?; // or a socket: server.url()
+//! # Ok(()) }
+//! ```
+
+mod admin;
+mod answer;
+mod app;
+mod ask;
+mod behaviour;
+mod calls;
+pub mod clock;
+pub mod demo;
+mod dice;
+mod enterprise;
+mod fields;
+mod jwt;
+mod keys;
+mod list;
+mod marker;
+mod me;
+mod refusal;
+mod reply;
+mod route;
+mod serve;
+mod sim;
+mod spec;
+mod state;
+mod token;
+mod user;
+mod users;
+
+pub use answer::{Answer, On};
+pub use behaviour::{Behaviour, UnknownBehaviour};
+pub use calls::{Call, Calls, Endpoint};
+pub use clock::Clock;
+pub use enterprise::Enterprise;
+pub use keys::{KeyFormat, KeyPair, PASSPHRASE};
+pub use serve::Server;
+pub use sim::BoxSim;
+pub use spec::{Auth, EnterpriseSpec, RegisteredKey};
+pub use user::User;

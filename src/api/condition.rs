@@ -1,0 +1,73 @@
+//! Conditions as `metav1.Condition` has them.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use super::Reason;
+
+/// A condition's three-valued status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    True,
+    False,
+    Unknown,
+}
+
+impl State {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            State::True => "True",
+            State::False => "False",
+            State::Unknown => "Unknown",
+        }
+    }
+}
+
+/// A condition that began now. [`Conditions::since`] gives it its true beginning.
+pub fn condition(
+    kind: &str,
+    state: State,
+    reason: Reason,
+    message: String,
+    generation: i64,
+    now: jiff::Timestamp,
+) -> Condition {
+    Condition {
+        type_: kind.to_owned(),
+        status: state.as_str().to_owned(),
+        reason: reason.as_str().to_owned(),
+        message,
+        observed_generation: Some(generation),
+        last_transition_time: Time(now),
+    }
+}
+
+/// How conditions are looked up and renewed.
+pub trait Conditions {
+    fn of(&self, kind: &str) -> Option<&Condition>;
+
+    fn is(&self, kind: &str, state: State) -> bool {
+        self.of(kind).is_some_and(|c| c.status == state.as_str())
+    }
+
+    fn reason(&self, kind: &str) -> Option<Reason> {
+        self.of(kind).and_then(|c| Reason::parse(&c.reason))
+    }
+
+    /// `new` with the transition times of those that had the same status before.
+    fn since(&self, new: Vec<Condition>) -> Vec<Condition> {
+        new.into_iter()
+            .map(|mut c| {
+                if let Some(old) = self.of(&c.type_).filter(|old| old.status == c.status) {
+                    c.last_transition_time = old.last_transition_time.clone();
+                }
+                c
+            })
+            .collect()
+    }
+}
+
+impl Conditions for [Condition] {
+    fn of(&self, kind: &str) -> Option<&Condition> {
+        self.iter().find(|c| c.type_ == kind)
+    }
+}

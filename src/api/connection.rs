@@ -1,0 +1,336 @@
+//! BoxConnection: one Box enterprise and how it is kept in sync.
+
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Interval, UserCounts};
+
+/// What to connect: the enterprise, its credentials and the rhythm.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "boxsync.dev",
+    version = "v1alpha1",
+    kind = "BoxConnection",
+    plural = "boxconnections",
+    shortname = "boxconn",
+    category = "boxsync",
+    namespaced,
+    status = "BoxConnectionStatus",
+    derive = "PartialEq",
+    doc = "A BoxConnection names one Box enterprise and the Secret with its credentials. The operator fetches the enterprise's whole user list every syncInterval, and at once for a UserSyncRequest.",
+    validation = Rule::new("size(self.metadata.name) <= 63").message("metadata.name must be at most 63 characters, since it becomes a label value"),
+    printcolumn(name = "Enterprise", type_ = "string", json_path = ".spec.enterpriseId", description = "The id of the Box enterprise"),
+    printcolumn(name = "Connected", type_ = "string", json_path = r#".status.conditions[?(@.type=="Connected")].status"#, description = "Whether Box accepts the credentials"),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#, description = "Whether others may rely on the list"),
+    printcolumn(name = "Status", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#, description = "Why it is or is not Ready"),
+    printcolumn(name = "Users", type_ = "integer", json_path = ".status.users.total", description = "Users in the last complete list"),
+    printcolumn(name = "Active", type_ = "integer", json_path = ".status.users.active", description = "Active users in the last complete list"),
+    printcolumn(name = "List-Age", type_ = "date", json_path = ".status.lastSync.completionTime", description = "How long ago the last complete list was fetched"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", description = "Whether syncs are suspended", priority = 1),
+    printcolumn(name = "Next-Sync", type_ = "string", json_path = ".status.nextSyncTime", description = "When the next automatic sync or retry is due", priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, description = "The message of Ready", priority = 1),
+)]
+#[x_kube(
+    validation = Rule::new("!has(self.staleAfter) || !has(self.syncInterval) || [self.staleAfter, self.syncInterval].exists(d, !d.matches(r'^([0-9]+(\\.[0-9]+)?(h|m|s))+$')) || duration(self.staleAfter) > duration(self.syncInterval)").message("staleAfter must be longer than syncInterval, or the list would be stale before every sync").field_path(".staleAfter")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct BoxConnectionSpec {
+    /// The id of the Box enterprise, digits only (Box's Admin Console shows it under Account & Billing). The
+    /// credentials must belong to it. Immutable: for another enterprise create another BoxConnection.
+    #[x_kube(
+        validation = Rule::new("self.matches('^[0-9]{1,20}$')").message("enterpriseId must be the digits that Box's Admin Console shows under Account & Billing"),
+        validation = Rule::new("self == oldSelf").message("enterpriseId is immutable: for another enterprise create another BoxConnection")
+    )]
+    #[schemars(length(max = 64))]
+    pub enterprise_id: String,
+
+    /// How the operator signs in to Box: exactly one of the methods.
+    pub auth: Auth,
+
+    /// Time between two automatic syncs: hours, minutes and seconds such as `24h` or `1h30m`, from 15m to 8760h. Default 24h.
+    /// The time of day is fixed per connection, so that not all of them start at once.
+    #[serde(default = "daily")]
+    pub sync_interval: Interval,
+
+    /// The age from which on the list no longer counts as fresh and the connection is no longer Ready. Longer than
+    /// syncInterval; default is twice the syncInterval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale_after: Option<Interval>,
+
+    /// No automatic syncs and no checks of the connection while true; requests are refused with reason Suspended. Default false.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+fn daily() -> Interval {
+    Interval::from(Duration::from_secs(24 * 3600))
+}
+
+impl BoxConnectionSpec {
+    pub fn stale_after(&self) -> Duration {
+        self.stale_after.as_ref().map_or(self.sync_interval.length() * 2, Interval::length)
+    }
+}
+
+/// How the operator signs in to Box: exactly one of the methods.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[x_kube(
+    validation = Rule::new("[has(self.clientCredentials), has(self.jwt)].exists_one(x, x)").message("set exactly one of clientCredentials and jwt")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct Auth {
+    /// Client credentials of a Box app: a Secret with the keys `clientId` and `clientSecret`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_credentials: Option<Method>,
+
+    /// A Box app with a key pair: a Secret with the key `config.json`, the file that Box's developer console hands out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwt: Option<Method>,
+}
+
+impl Auth {
+    /// The method and its Secret; `None` only for an object that bypassed the schema.
+    pub fn chosen(&self) -> Option<(AuthType, &str)> {
+        match (&self.client_credentials, &self.jwt) {
+            (Some(m), None) => Some((AuthType::ClientCredentials, &m.secret_ref.name)),
+            (None, Some(m)) => Some((AuthType::Jwt, &m.secret_ref.name)),
+            (None, None) | (Some(_), Some(_)) => None,
+        }
+    }
+}
+
+/// One way to sign in, and where its credentials are.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Method {
+    /// The Secret that holds the credentials, in the namespace of the BoxConnection.
+    pub secret_ref: SecretRef,
+}
+
+/// A Secret in the same namespace.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct SecretRef {
+    /// The name of the Secret, in the namespace of the BoxConnection.
+    #[x_kube(
+        validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')").message("name must be the name of a Secret: lower-case letters, digits, '-' and '.'")
+    )]
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// A way to sign in to Box.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[serde(rename_all = "camelCase")]
+pub enum AuthType {
+    ClientCredentials,
+    Jwt,
+}
+
+/// What started a sync, the weightiest first.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Trigger {
+    /// The connection never succeeded before.
+    Created,
+    /// The connection was mended, or its credentials replaced.
+    Reconnected,
+    /// A UserSyncRequest, or the annotation boxsync.dev/requested-at.
+    Requested,
+    /// The attempt before failed.
+    Retry,
+    /// The interval.
+    Scheduled,
+}
+
+impl Trigger {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Trigger::Created => "Created",
+            Trigger::Reconnected => "Reconnected",
+            Trigger::Requested => "Requested",
+            Trigger::Retry => "Retry",
+            Trigger::Scheduled => "Scheduled",
+        }
+    }
+}
+
+/// What the operator last saw of the connection.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct BoxConnectionStatus {
+    /// The generation of the spec that this status speaks of; -1 until an operator has looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+
+    /// Ready (may others rely on the list?), Connected (does Box accept the credentials?), Synced (how did the last
+    /// attempt go?), and only while they apply Reconciling and Stalled (a person is needed).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+
+    /// The enterprise that answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enterprise: Option<Enterprise>,
+
+    /// The Box account that the credentials act as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<Account>,
+
+    /// The Box app that a Box admin has to authorize.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<App>,
+
+    /// Counts of the last complete list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub users: Option<UserCounts>,
+
+    /// The last sync that succeeded; its completionTime says how fresh the list is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_sync: Option<LastSync>,
+
+    /// The sync that runs now. Box gives no total, so there is no percentage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_sync: Option<CurrentSync>,
+
+    /// When the next automatic sync or retry is due. Output only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_sync_time: Option<Time>,
+
+    /// When the list stops counting as fresh if no sync succeeds until then. Output only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale_time: Option<Time>,
+
+    /// The failed attempts since the last success; absent when the last attempt succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failures: Option<Failures>,
+
+    /// The last attempts that ended, newest first, at most five.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub history: Vec<Attempt>,
+
+    /// The credentials that Box last accepted: where they came from, never what they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<Credentials>,
+
+    /// The value of the annotation boxsync.dev/requested-at that was last acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_request: Option<String>,
+}
+
+/// A Box enterprise.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct Enterprise {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// A Box account.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its user id.
+    pub id: String,
+    /// Its login; a service account's ends in @boxdevedition.com.
+    pub login: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// A Box app.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct App {
+    /// Its client id, by which a Box admin authorizes it. No secret.
+    pub client_id: String,
+    /// How it signs in.
+    pub auth_type: AuthType,
+}
+
+/// A sync that succeeded.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct LastSync {
+    /// What started it.
+    pub trigger: Trigger,
+    /// When it began, before the first page.
+    pub start_time: Time,
+    /// When the list was complete.
+    pub completion_time: Time,
+}
+
+/// A sync that runs.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct CurrentSync {
+    /// What started it.
+    pub trigger: Trigger,
+    /// When it began.
+    pub start_time: Time,
+    /// Pages fetched so far.
+    pub pages: i64,
+    /// Users fetched so far.
+    pub users: i64,
+}
+
+/// Attempts that failed since the last success.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Failures {
+    /// Why the last of them failed.
+    pub reason: String,
+    /// How many there were.
+    pub count: i64,
+    /// When the last of them ended.
+    pub last_time: Time,
+    /// When the next attempt is due; absent where none is made before somebody acts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_time: Option<Time>,
+    /// Whether Box itself named retryTime; then no request goes before it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retry_after: bool,
+}
+
+/// An attempt that ended.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Attempt {
+    /// What started it.
+    pub trigger: Trigger,
+    /// When it began.
+    pub start_time: Time,
+    /// When it ended.
+    pub completion_time: Time,
+    /// Synced, or why it failed.
+    pub reason: String,
+    /// How many attempts in a row failed for this reason; their calls and requests add up here.
+    pub attempts: i64,
+    /// Calls made to Box, tries included.
+    pub calls: i64,
+    /// Users in the list; only of an attempt that succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub users: Option<i64>,
+    /// The UserSyncRequests that it answered, at most ten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub requests: Vec<String>,
+}
+
+/// Credentials that Box accepted.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Credentials {
+    /// How they sign in.
+    pub method: AuthType,
+    /// The Secret they came from.
+    pub secret_name: String,
+    /// The Secret's resourceVersion at that time.
+    pub resource_version: String,
+    /// When Box first accepted this resourceVersion.
+    pub accepted_time: Time,
+}

@@ -1,0 +1,48 @@
+//! The CustomResourceDefinitions as the cluster gets them.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+use serde_json::{Value, json};
+
+use super::{BoxConnection, Reason, UserSyncRequest};
+
+/// All of them. The status defaults say that nobody has looked yet: without them a brand-new object would count as
+/// current for those who wait by observedGeneration and conditions (kstatus).
+pub fn all() -> Vec<CustomResourceDefinition> {
+    let connection = json!({
+        "observedGeneration": -1,
+        "conditions": [{
+            "type": "Ready",
+            "status": "Unknown",
+            "reason": Reason::WaitingForOperator.as_str(),
+            "message": "No operator has looked at this connection yet. Check that it runs and watches this namespace.",
+            "lastTransitionTime": "1970-01-01T00:00:00Z",
+        }],
+    });
+    let request = json!({ "observedGeneration": -1, "phase": "Pending" });
+    vec![with_status(BoxConnection::crd(), &connection), with_status(UserSyncRequest::crd(), &request)]
+}
+
+/// All of them as one YAML stream.
+pub fn yaml() -> Result<String, serde_saphyr::ser::Error> {
+    all().iter().map(|crd| Ok(format!("---\n{}", serde_saphyr::to_string(crd)?))).collect()
+}
+
+/// `crd` with that default of its status, and without `nullable`: what is absent is absent, never null.
+fn with_status(crd: CustomResourceDefinition, default: &Value) -> CustomResourceDefinition {
+    let mut crd = json!(crd);
+    strip_nullable(&mut crd);
+    crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["default"] = default.clone();
+    serde_json::from_value(crd).expect("a CustomResourceDefinition with a default is one")
+}
+
+fn strip_nullable(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            members.retain(|key, value| !(key == "nullable" && value.is_boolean()));
+            members.values_mut().for_each(strip_nullable);
+        }
+        Value::Array(items) => items.iter_mut().for_each(strip_nullable),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}

@@ -1,0 +1,25 @@
+//! api — what users write and read: the custom resources and the words in their status.
+//! Invariant: plain values only. Nothing here knows Kubernetes' API server, Box, or the time.
+#![expect(unreachable_pub, reason = "KubeSchema repeats each struct inside a function")]
+
+mod condition;
+mod connection;
+mod counts;
+mod crd;
+mod interval;
+mod reason;
+mod request;
+
+pub use condition::{Conditions, State, condition};
+pub use connection::{
+    Account, App, Attempt, Auth, AuthType, BoxConnection, BoxConnectionSpec, BoxConnectionStatus, Credentials,
+    CurrentSync, Enterprise, Failures, LastSync, Method, SecretRef, Trigger,
+};
+pub use counts::UserCounts;
+pub use crd::{all as crds, yaml as crds_yaml};
+pub use interval::Interval;
+pub use reason::{Consequence, Reason};
+pub use request::{ConnectionRef, Phase, Progress, UserSyncRequest, UserSyncRequestSpec, UserSyncRequestStatus};
+
+/// The annotation whose changed value asks for a sync, for those who keep connections in Git.
+pub const REQUESTED_AT: &str = "boxsync.dev/requested-at";

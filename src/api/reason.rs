@@ -1,0 +1,196 @@
+//! Why something is as it is: the one vocabulary of condition, event, metric, log and documentation.
+
+/// A reason, as users see it in conditions and events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    WaitingForOperator,
+    NotChecked,
+    Connected,
+    Syncing,
+    Synced,
+    LastAttemptFailed,
+    Stale,
+    Suspended,
+    CredentialsMissing,
+    CredentialsInvalid,
+    CredentialsRejected,
+    AuthorizationExpired,
+    AppNotAuthorized,
+    EnterpriseMismatch,
+    AccessBlocked,
+    PermissionDenied,
+    ListTooLarge,
+    RateLimited,
+    BoxUnavailable,
+    Internal,
+    BoxResponseInvalid,
+    ClockSkew,
+    Pending,
+    CoolingDown,
+    Running,
+    TooManyRequests,
+    ConnectionNotFound,
+}
+
+/// What follows from a reason.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consequence {
+    /// It tells a state and is no failure.
+    Neutral,
+    /// It passes by itself: tried again with backoff; a request waits for it until its deadline.
+    Retried,
+    /// It may pass by itself: tried again with backoff; a request gives up after three tries.
+    Doubted,
+    /// Somebody has to act although the connection works: no retry before the next scheduled sync; a request fails at once.
+    Stalled,
+    /// Somebody has to reconnect: no scheduled sync until then; a request fails at once.
+    Disconnected,
+    /// It ends a request and says nothing of the connection.
+    Refused,
+}
+
+impl Reason {
+    pub const ALL: &[Reason] = &[
+        Reason::WaitingForOperator,
+        Reason::NotChecked,
+        Reason::Connected,
+        Reason::Syncing,
+        Reason::Synced,
+        Reason::LastAttemptFailed,
+        Reason::Stale,
+        Reason::Suspended,
+        Reason::CredentialsMissing,
+        Reason::CredentialsInvalid,
+        Reason::CredentialsRejected,
+        Reason::AuthorizationExpired,
+        Reason::AppNotAuthorized,
+        Reason::EnterpriseMismatch,
+        Reason::AccessBlocked,
+        Reason::PermissionDenied,
+        Reason::ListTooLarge,
+        Reason::RateLimited,
+        Reason::BoxUnavailable,
+        Reason::Internal,
+        Reason::BoxResponseInvalid,
+        Reason::ClockSkew,
+        Reason::Pending,
+        Reason::CoolingDown,
+        Reason::Running,
+        Reason::TooManyRequests,
+        Reason::ConnectionNotFound,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Reason::WaitingForOperator => "WaitingForOperator",
+            Reason::NotChecked => "NotChecked",
+            Reason::Connected => "Connected",
+            Reason::Syncing => "Syncing",
+            Reason::Synced => "Synced",
+            Reason::LastAttemptFailed => "LastAttemptFailed",
+            Reason::Stale => "Stale",
+            Reason::Suspended => "Suspended",
+            Reason::CredentialsMissing => "CredentialsMissing",
+            Reason::CredentialsInvalid => "CredentialsInvalid",
+            Reason::CredentialsRejected => "CredentialsRejected",
+            Reason::AuthorizationExpired => "AuthorizationExpired",
+            Reason::AppNotAuthorized => "AppNotAuthorized",
+            Reason::EnterpriseMismatch => "EnterpriseMismatch",
+            Reason::AccessBlocked => "AccessBlocked",
+            Reason::PermissionDenied => "PermissionDenied",
+            Reason::ListTooLarge => "ListTooLarge",
+            Reason::RateLimited => "RateLimited",
+            Reason::BoxUnavailable => "BoxUnavailable",
+            Reason::Internal => "Internal",
+            Reason::BoxResponseInvalid => "BoxResponseInvalid",
+            Reason::ClockSkew => "ClockSkew",
+            Reason::Pending => "Pending",
+            Reason::CoolingDown => "CoolingDown",
+            Reason::Running => "Running",
+            Reason::TooManyRequests => "TooManyRequests",
+            Reason::ConnectionNotFound => "ConnectionNotFound",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.as_str() == word)
+    }
+
+    pub const fn consequence(self) -> Consequence {
+        match self {
+            Reason::WaitingForOperator
+            | Reason::NotChecked
+            | Reason::Connected
+            | Reason::Syncing
+            | Reason::Synced
+            | Reason::LastAttemptFailed
+            | Reason::Stale
+            | Reason::Pending
+            | Reason::CoolingDown
+            | Reason::Running => Consequence::Neutral,
+            Reason::RateLimited | Reason::BoxUnavailable | Reason::Internal => Consequence::Retried,
+            Reason::BoxResponseInvalid | Reason::ClockSkew => Consequence::Doubted,
+            Reason::PermissionDenied | Reason::ListTooLarge => Consequence::Stalled,
+            Reason::CredentialsMissing
+            | Reason::CredentialsInvalid
+            | Reason::CredentialsRejected
+            | Reason::AuthorizationExpired
+            | Reason::AppNotAuthorized
+            | Reason::EnterpriseMismatch
+            | Reason::AccessBlocked => Consequence::Disconnected,
+            Reason::Suspended | Reason::TooManyRequests | Reason::ConnectionNotFound => Consequence::Refused,
+        }
+    }
+
+    /// The reason in a few words, for those conditions that only point to the one that holds the cause.
+    pub const fn headline(self) -> &'static str {
+        match self {
+            Reason::WaitingForOperator => "No operator has looked at this yet",
+            Reason::NotChecked => "Box has not been asked yet",
+            Reason::Connected => "Box accepts the credentials",
+            Reason::Syncing => "The user list is being fetched for the first time",
+            Reason::Synced => "The last sync succeeded",
+            Reason::LastAttemptFailed => "The last attempt failed, the list is still fresh",
+            Reason::Stale => "The list is older than it may be",
+            Reason::Suspended => "The connection is suspended",
+            Reason::CredentialsMissing => "The credentials are missing",
+            Reason::CredentialsInvalid => "The credentials cannot be used",
+            Reason::CredentialsRejected => "Box refuses the credentials",
+            Reason::AuthorizationExpired => "Box no longer accepts the authorization",
+            Reason::AppNotAuthorized => "A Box admin has to authorize the app",
+            Reason::EnterpriseMismatch => "The credentials belong to another enterprise",
+            Reason::AccessBlocked => "A policy in Box blocks the access",
+            Reason::PermissionDenied => "The app may not list users",
+            Reason::ListTooLarge => "The list is larger than this version can take",
+            Reason::RateLimited => "Box asks to slow down",
+            Reason::BoxUnavailable => "Box cannot be reached or does not work",
+            Reason::Internal => "The operator could not do its part",
+            Reason::BoxResponseInvalid => "Box's answer makes no sense",
+            Reason::ClockSkew => "The clock here differs from Box's",
+            Reason::Pending => "The request waits for its turn",
+            Reason::CoolingDown => "A sync ended a moment ago",
+            Reason::Running => "The user list is being fetched",
+            Reason::TooManyRequests => "Too many requests wait for this connection",
+            Reason::ConnectionNotFound => "There is no such connection",
+        }
+    }
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_reads_back_from_its_word() {
+        for &reason in Reason::ALL {
+            assert_eq!(Reason::parse(reason.as_str()), Some(reason));
+        }
+        assert_eq!(Reason::parse("Unheard"), None);
+    }
+}

@@ -1,0 +1,138 @@
+//! UserSyncRequest: somebody wants the list to be fetched now.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::UserCounts;
+
+/// Which connection to sync, and how long to try.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[kube(
+    group = "boxsync.dev",
+    version = "v1alpha1",
+    kind = "UserSyncRequest",
+    plural = "usersyncrequests",
+    shortname = "usersync",
+    category = "boxsync",
+    namespaced,
+    status = "UserSyncRequestStatus",
+    derive = "PartialEq",
+    doc = "A UserSyncRequest asks for one sync of a BoxConnection's user list, now. It runs at most once; for another sync create another request.",
+    selectable = ".spec.connectionRef.name",
+    selectable = ".status.phase",
+    printcolumn(name = "Connection", type_ = "string", json_path = ".spec.connectionRef.name", description = "The BoxConnection to sync"),
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "Pending, Running, Succeeded or Failed"),
+    printcolumn(name = "Users", type_ = "integer", json_path = ".status.users.total", description = "Users in the list that answers the request"),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.status=="True")].reason"#, description = "Why it is in this phase"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.status=="True")].message"#, description = "What happened, in a sentence", priority = 1),
+)]
+#[x_kube(
+    validation = Rule::new("self == oldSelf").message("a UserSyncRequest is immutable: create another one")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct UserSyncRequestSpec {
+    /// The BoxConnection to sync.
+    pub connection_ref: ConnectionRef,
+
+    /// How many seconds, counted from status.startTime, trouble that passes is waited for before the request fails. Default 3600.
+    #[serde(default = "an_hour")]
+    #[schemars(range(min = 1))]
+    pub active_deadline_seconds: i32,
+
+    /// How many seconds after it finished the request is deleted, as in a Job. Default: it is kept. Leave it out of
+    /// requests that are kept in Git, which would come back and sync again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub ttl_seconds_after_finished: Option<i32>,
+}
+
+fn an_hour() -> i32 {
+    3600
+}
+
+/// A BoxConnection in the same namespace.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct ConnectionRef {
+    /// The name of the BoxConnection, in the namespace of the request.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+}
+
+/// Where a request stands; derived from its conditions.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// It waits: for an operator, for its turn, or for the next try.
+    #[default]
+    Pending,
+    /// The list is being fetched.
+    Running,
+    /// The list that answers it is complete.
+    Succeeded,
+    /// It ended without a list.
+    Failed,
+}
+
+impl Phase {
+    pub const fn finished(self) -> bool {
+        match self {
+            Phase::Pending | Phase::Running => false,
+            Phase::Succeeded | Phase::Failed => true,
+        }
+    }
+}
+
+/// How a request goes, and how it ended.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct UserSyncRequestStatus {
+    /// The generation that this status speaks of; -1 until an operator has looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+
+    /// Complete or Failed when it ended, Stalled beside Failed; Reconciling until then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+
+    /// Pending, Running, Succeeded or Failed.
+    #[serde(default)]
+    pub phase: Phase,
+
+    /// When the operator first took it up, waiting included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<Time>,
+
+    /// When it ended, in success or failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completion_time: Option<Time>,
+
+    /// How many attempts were made for it.
+    #[serde(default)]
+    pub attempts: i64,
+
+    /// How far the running sync is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+
+    /// Counts of the list that answers it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub users: Option<UserCounts>,
+}
+
+/// How far a running sync is. Box gives no total, so there is no percentage.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Pages fetched so far.
+    pub pages: i64,
+    /// Users fetched so far.
+    pub users: i64,
+}
+
+impl UserSyncRequest {
+    pub fn finished(&self) -> bool {
+        self.status.as_ref().is_some_and(|s| s.phase.finished())
+    }
+}

@@ -1,0 +1,129 @@
+//! Where Box's API is: HTTPS, or plain HTTP to this very machine.
+
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use http::Uri;
+
+/// The base of every Box address: `/oauth2/token` and `/2.0/…` are appended to it.
+///
+/// Only `https` is accepted, and `http` to a loopback host (`localhost`, `127.0.0.0/8`, `[::1]`), since every request carries a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseUrl {
+    text: String,
+    host: String,
+}
+
+/// Why a text is no [`BaseUrl`]. It does not repeat the text, which may hold a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BaseUrlError {
+    #[error("this is not a URL such as https://api.box.com")]
+    NotAUrl,
+    #[error("plain http is allowed to localhost, 127.0.0.1 and [::1] only: use https, every request carries a secret")]
+    Plain,
+    #[error("the base URL may hold neither a user name nor a query nor a fragment: write it as https://api.box.com")]
+    Extras,
+}
+
+impl BaseUrl {
+    pub(super) fn join(&self, path: &str) -> String {
+        format!("{}{path}", self.text)
+    }
+
+    /// The host alone, for messages.
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+}
+
+impl Default for BaseUrl {
+    fn default() -> Self {
+        Self { text: "https://api.box.com".into(), host: "api.box.com".into() }
+    }
+}
+
+impl FromStr for BaseUrl {
+    type Err = BaseUrlError;
+
+    fn from_str(text: &str) -> Result<Self, BaseUrlError> {
+        let text = text.trim().trim_end_matches('/');
+        let uri: Uri = text.parse().map_err(|_| BaseUrlError::NotAUrl)?;
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+            return Err(BaseUrlError::NotAUrl);
+        };
+        if authority.host().is_empty() {
+            return Err(BaseUrlError::NotAUrl);
+        }
+        if authority.as_str().contains('@') || text.contains(['?', '#']) {
+            return Err(BaseUrlError::Extras);
+        }
+        match scheme {
+            "https" => {}
+            "http" if is_loopback(authority.host()) => {}
+            "http" => return Err(BaseUrlError::Plain),
+            _ => return Err(BaseUrlError::NotAUrl),
+        }
+        Ok(Self { text: text.into(), host: authority.host().into() })
+    }
+}
+
+/// Whether what is sent there stays on this machine.
+pub(super) fn is_loopback(host: &str) -> bool {
+    let v6 = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+        || v6.is_some_and(|h| h.parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_loopback()))
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn https_is_accepted_and_plain_http_only_to_this_machine() {
+        for good in [
+            "https://api.box.com",
+            "https://api.box.com/",
+            "https://box.example:8443/prefix",
+            "http://localhost:8080",
+            "http://LOCALHOST",
+            "http://127.0.0.1:1",
+            "http://127.1.2.3",
+            "http://[::1]:8080/",
+        ] {
+            assert!(good.parse::<BaseUrl>().is_ok(), "{good}");
+        }
+        for (bad, why) in [
+            ("http://api.box.com", BaseUrlError::Plain),
+            ("http://localhost.example.com", BaseUrlError::Plain),
+            ("http://127.0.0.1.example.com", BaseUrlError::Plain),
+            ("http://0.0.0.0:80", BaseUrlError::Plain),
+            ("http://[::2]", BaseUrlError::Plain),
+            ("ftp://localhost", BaseUrlError::NotAUrl),
+            ("api.box.com", BaseUrlError::NotAUrl),
+            ("", BaseUrlError::NotAUrl),
+            ("https://", BaseUrlError::NotAUrl),
+            ("https://user:pass@api.box.com", BaseUrlError::Extras),
+            ("http://localhost:80@evil.example", BaseUrlError::Extras),
+            ("https://api.box.com?x=1", BaseUrlError::Extras),
+            ("https://api.box.com/#top", BaseUrlError::Extras),
+        ] {
+            assert_eq!(bad.parse::<BaseUrl>(), Err(why), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_slash_at_the_end_does_not_double() {
+        let base: BaseUrl = "http://localhost:8080/".parse().expect("a base URL");
+        assert_eq!(base.join("/2.0/users"), "http://localhost:8080/2.0/users");
+        assert_eq!(base.to_string(), "http://localhost:8080");
+        assert_eq!(BaseUrl::default(), "https://api.box.com".parse().expect("Box's own"));
+    }
+}

@@ -1,0 +1,145 @@
+//! The two ways an app signs in, as their owner hands them over. Nothing here calls Box.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
+
+use super::encode::form;
+use super::jwt::App;
+
+/// What an app signs in with, known to be usable: complete, and with a key that can be read.
+pub enum Credentials {
+    /// Client id and client secret (Box: "Server Authentication, Client Credentials Grant").
+    ClientCredentials(ClientCredentials),
+    /// The configuration file with the app's key pair (Box: "Server Authentication, with JWT").
+    Jwt(Jwt),
+}
+
+/// See [`Credentials::client_credentials`].
+pub struct ClientCredentials {
+    client_id: String,
+    client_secret: SecretString,
+}
+
+/// See [`Credentials::jwt`].
+pub struct Jwt(Box<App>);
+
+/// Why credentials cannot even be tried: what is wrong, and how to mend it. Never holds any of their content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    #[error("The {0} is empty. Copy it again from the app's page in Box's developer console.")]
+    Empty(&'static str),
+    #[error("The {0} is not text. Copy it again from the app's page in Box's developer console.")]
+    NotText(&'static str),
+    #[error(
+        "The configuration file of the app is not JSON (line {line}, column {column}). Use the file as Box's developer console hands it out (Configuration, \"App Settings\", Download as JSON)."
+    )]
+    NotJson { line: usize, column: usize },
+    #[error(
+        "The configuration file of the app is JSON, but not the file that Box's developer console hands out. Download it there again (Configuration, \"App Settings\", Download as JSON)."
+    )]
+    NotTheConfigFile,
+    /// A member of the configuration file, by its path.
+    #[error(
+        "The configuration file of the app lacks {0}, or it is not a text. Generate a key pair in Box's developer console and use the file that it hands out then."
+    )]
+    Missing(&'static str),
+    #[error(
+        "The private key cannot be decrypted with boxAppSettings.appAuth.passphrase. Use key and passphrase of the same configuration file."
+    )]
+    WrongPassphrase,
+    #[error(
+        "The private key (boxAppSettings.appAuth.privateKey) is an encrypted PEM of the traditional kind (\"Proc-Type: 4,ENCRYPTED\"), which is not supported. Convert it with `openssl pkcs8 -topk8 -v2 aes-256-cbc -in old.pem -out new.pem` and put the new one into the configuration file."
+    )]
+    TraditionalPem,
+    #[error(
+        "The private key (boxAppSettings.appAuth.privateKey) is encrypted in a way that is not supported. Convert it with `openssl pkcs8 -topk8 -v2 aes-256-cbc -in old.pem -out new.pem` and put the new one into the configuration file."
+    )]
+    KeyCipherUnknown,
+    #[error(
+        "The private key (boxAppSettings.appAuth.privateKey) is not a complete PEM of a private key. Use the configuration file as Box's developer console hands it out."
+    )]
+    KeyUnreadable,
+    #[error(
+        "The private key (boxAppSettings.appAuth.privateKey) is not an RSA key of 2048 to 4096 bits. Generate a new key pair in Box's developer console."
+    )]
+    KeyNotRsa,
+}
+
+impl Credentials {
+    /// An app's client id and client secret. One line break at the end of either is taken off: editors add it.
+    pub fn client_credentials(client_id: SecretSlice<u8>, client_secret: SecretSlice<u8>) -> Result<Self, Unusable> {
+        let client_id = line(&client_id, "client id")?.to_owned();
+        let client_secret = line(&client_secret, "client secret")?.into();
+        Ok(Self::ClientCredentials(ClientCredentials { client_id, client_secret }))
+    }
+
+    /// An app's configuration file (`{"boxAppSettings":{…},"enterpriseID":…}`), its private key decrypted here and now.
+    ///
+    /// That takes some milliseconds: keep the result.
+    pub fn jwt(config_json: SecretSlice<u8>) -> Result<Self, Unusable> {
+        Ok(Self::Jwt(Jwt(Box::new(App::read(&config_json)?))))
+    }
+
+    /// The app's client id. It is no secret: a Box admin authorizes the app by it.
+    pub fn client_id(&self) -> &str {
+        match self {
+            Self::ClientCredentials(app) => &app.client_id,
+            Self::Jwt(app) => &app.0.client_id,
+        }
+    }
+
+    /// The `enterpriseID` of a configuration file. `None` for client credentials, and where the file has none or `"0"`.
+    pub fn enterprise_id(&self) -> Option<&str> {
+        match self {
+            Self::ClientCredentials(_) => None,
+            Self::Jwt(app) => app.0.enterprise_id.as_deref(),
+        }
+    }
+
+    pub(super) fn client_secret(&self) -> &SecretString {
+        match self {
+            Self::ClientCredentials(app) => &app.client_secret,
+            Self::Jwt(app) => &app.0.client_secret,
+        }
+    }
+
+    /// The form that asks for a token of this enterprise. It differs each time: an assertion is good once, and for less than a minute.
+    pub(super) fn form(&self, enterprise_id: &str, at: Timestamp) -> SecretString {
+        let client_secret = self.client_secret().expose_secret();
+        match self {
+            Self::ClientCredentials(app) => form(&[
+                ("grant_type", "client_credentials"),
+                ("client_id", &app.client_id),
+                ("client_secret", client_secret),
+                ("box_subject_type", "enterprise"),
+                ("box_subject_id", enterprise_id),
+            ]),
+            Self::Jwt(app) => form(&[
+                ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+                ("assertion", app.0.assertion(enterprise_id, at).expose_secret()),
+                ("client_id", &app.0.client_id),
+                ("client_secret", client_secret),
+            ]),
+        }
+        .into()
+    }
+}
+
+/// Names the app and nothing else.
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("client_id", &self.client_id()).finish_non_exhaustive()
+    }
+}
+
+fn line<'a>(bytes: &'a SecretSlice<u8>, what: &'static str) -> Result<&'a str, Unusable> {
+    let text = std::str::from_utf8(bytes.expose_secret()).map_err(|_| Unusable::NotText(what))?;
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    match text.trim().is_empty() {
+        true => Err(Unusable::Empty(what)),
+        false => Ok(text),
+    }
+}

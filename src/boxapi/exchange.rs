@@ -1,0 +1,145 @@
+//! One question to Box until it is answered: tries, waits, the time limit, and what an answer means.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use bytes::Bytes;
+use http::{HeaderMap, Response, StatusCode, header};
+use jiff::{SignedDuration, Timestamp};
+use secrecy::{ExposeSecret, SecretString};
+use tower::ServiceExt;
+
+use super::error::{Cap, Error, Nonsense};
+use super::meaning::{Meaning, Place, meaning};
+use super::said::Said;
+use super::session::Visit;
+use super::transport::TransportError;
+
+/// The time limit of one call, from connecting to the last byte, whatever the transport.
+pub(super) const CALL_LIMIT: Duration = Duration::from_secs(60);
+/// Tries of one question, the first included: what Box asks for at most.
+const TRIES: usize = 5;
+/// A wait that Box tells is sat out here up to this; a longer one is the caller's.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What a `Retry-After` is believed at most. More is taken for a mistake.
+const BELIEVED: Duration = Duration::from_secs(86_400);
+
+/// One try's request. It is made anew for each try: an assertion must not be sent twice.
+pub(super) struct Ask {
+    pub(super) request: http::request::Builder,
+    pub(super) body: Bytes,
+    /// What this request carries and Box's words must not show, beside the client secret.
+    pub(super) secret: SecretString,
+}
+
+impl Visit {
+    /// The body of Box's 200, or what its answers meant after all tries.
+    pub(super) async fn exchange(&self, place: Place, ask: impl Fn() -> Ask) -> Result<Bytes, Error> {
+        let mut own_waits = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_secs(1))
+            .with_factor(2.0)
+            .with_max_delay(Duration::from_secs(16))
+            .with_max_times(TRIES - 1)
+            .with_jitter()
+            .build();
+        loop {
+            let error = match self.once(place, ask()).await {
+                Ok(body) => return Ok(body),
+                Err(error @ (Error::Limited { .. } | Error::Unavailable { .. })) => error,
+                Err(lasting) => return Err(lasting),
+            };
+            let told = error.wait();
+            let (true, Some(own)) = (told.is_none_or(|told| told <= PATIENCE), own_waits.next()) else {
+                return Err(error);
+            };
+            let wait = told.unwrap_or(own);
+            tracing::debug!(wait_seconds = wait.as_secs_f32(), told = told.is_some(), %error, "Box is asked again after a wait");
+            self.pause(wait).await?;
+        }
+    }
+
+    async fn pause(&self, wait: Duration) -> Result<(), Error> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(Error::Stopped),
+            () = tokio::time::sleep(wait) => Ok(()),
+        }
+    }
+
+    async fn once(&self, place: Place, ask: Ask) -> Result<Bytes, Error> {
+        if self.stop.is_cancelled() {
+            return Err(Error::Stopped);
+        }
+        let inner = &*self.session.0;
+        let Ask { request, body, secret } = ask;
+        let request = request.header(header::ACCEPT, "application/json").body(body).expect("made of checked parts");
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        match tokio::time::timeout(inner.call_limit, inner.transport.clone().oneshot(request)).await {
+            Err(_) => Err(unavailable(format!(
+                "{} gave no complete answer within {} s",
+                inner.base.host(),
+                inner.call_limit.as_secs_f32()
+            ))),
+            Ok(Err(TransportError::TooLarge(bytes))) => Err(Error::TooLarge(Cap::Bytes(bytes))),
+            Ok(Err(
+                error @ (TransportError::Connect { .. } | TransportError::Broken { .. } | TransportError::Setup(_)),
+            )) => Err(unavailable(error.to_string())),
+            Ok(Ok(answer)) => self.read(place, answer, &secret),
+        }
+    }
+
+    fn read(&self, place: Place, answer: Response<Bytes>, secret: &SecretString) -> Result<Bytes, Error> {
+        let (head, body) = answer.into_parts();
+        if head.status == StatusCode::OK {
+            return Ok(body);
+        }
+        let secrets = [secret.expose_secret(), self.session.0.credentials.client_secret().expose_secret()];
+        let read = Said::read(&body, &secrets);
+        let meaning = meaning(place, head.status, read.as_ref());
+        let said = read.unwrap_or_default().or_request_id(text(&head.headers, "box-request-id"));
+        let status = head.status.as_u16();
+        Err(match meaning {
+            Meaning::Answer => return Ok(body),
+            Meaning::Refused(refusal) => Error::Refused { refusal, said },
+            Meaning::Clock => Error::ClockSkew { said, skew: self.skew(&head.headers) },
+            Meaning::Limited => Error::Limited { wait: told_wait(&head.headers), said },
+            Meaning::Unavailable => {
+                Error::Unavailable { wait: told_wait(&head.headers), what: answered(status, &said) }
+            }
+            Meaning::Redirect => Error::Invalid { what: Nonsense::Redirect(status), said },
+            Meaning::Nonsense if status < 300 => Error::Invalid { what: Nonsense::NotJson, said },
+            Meaning::Nonsense => Error::Invalid { what: Nonsense::Status(status), said },
+        })
+    }
+
+    /// Box's clock minus ours, by the `Date` of its answer.
+    fn skew(&self, headers: &HeaderMap) -> Option<SignedDuration> {
+        let date =
+            jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text(headers, header::DATE.as_str())?).ok()?;
+        let now: Timestamp = self.session.now();
+        Some(date.duration_since(now))
+    }
+}
+
+fn unavailable(what: String) -> Error {
+    Error::Unavailable { wait: None, what }
+}
+
+fn answered(status: u16, said: &Said) -> String {
+    match (said.text(), said.request_id()) {
+        (Some(_), _) => format!("Box answered {status}: {said}"),
+        (None, Some(id)) => format!("Box answered {status} (request id {id})"),
+        (None, None) => format!("Box answered {status}"),
+    }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// `Retry-After` in whole seconds. A date, nothing, or more than a day counts as not told: our own wait is used then.
+fn told_wait(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: u64 = text(headers, header::RETRY_AFTER.as_str())?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds)).filter(|wait| !wait.is_zero() && *wait <= BELIEVED)
+}

@@ -1,0 +1,38 @@
+//! boxapi — Box over HTTP: sign in, ask who we are, walk the list of users.
+//!
+//! Invariants:
+//! * Nothing here knows the operator or where credentials come from; a caller brings bytes, a clock and a transport.
+//! * Every call to Box goes through `exchange.rs`: tries, waits, time limit and the reading of errors stand there, above the transport,
+//!   so that they hold for sockets and for a router in process alike.
+//! * A secret is a `secrecy` type from its first byte to the request that carries it. No error repeats a secret, a token, an assertion or a body.
+//! * A walk that did not reach Box's own end never says so: it returns an error, and goes on returning it.
+
+mod account;
+mod base_url;
+mod credentials;
+mod encode;
+mod error;
+mod exchange;
+mod jwt;
+mod key;
+mod meaning;
+mod page;
+mod said;
+mod scalar;
+mod session;
+mod token;
+mod transport;
+mod users;
+
+#[cfg(test)]
+mod tests;
+
+pub use account::{Account, Enterprise};
+pub use base_url::{BaseUrl, BaseUrlError};
+pub use credentials::{Credentials, Unusable};
+pub use error::{Cap, Error, Nonsense, Refusal, Rejected};
+pub use page::{Page, User};
+pub use said::Said;
+pub use session::{Now, Session, Visit};
+pub use transport::{Transport, TransportError, https};
+pub use users::{Caps, Walk};

@@ -1,0 +1,143 @@
+//! One JSON value as Box may send it where we expect a text, a number or a flag. Never an error: what does not fit is `Nothing`.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// Box's documents and its answers differ: ids and phones come as numbers, texts as `[]` or `null`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) enum Scalar<'de> {
+    /// The member is not there at all.
+    #[default]
+    Missing,
+    /// `null`, a list or an object.
+    Nothing,
+    Text(Cow<'de, str>),
+    Integer(i128),
+    Float(f64),
+    Flag(bool),
+}
+
+impl<'de> Scalar<'de> {
+    /// The value as text; a number in its decimal form, everything else is empty.
+    pub(super) fn into_text(self) -> Cow<'de, str> {
+        match self {
+            Self::Text(text) => text,
+            Self::Integer(number) => Cow::Owned(number.to_string()),
+            Self::Float(number) => Cow::Owned(number.to_string()),
+            Self::Missing | Self::Nothing | Self::Flag(_) => Cow::Borrowed(""),
+        }
+    }
+
+    /// As [`into_text`](Self::into_text), where an empty text is none.
+    pub(super) fn into_word(self) -> Option<String> {
+        Some(self.into_text()).filter(|text| !text.is_empty()).map(Cow::into_owned)
+    }
+
+    pub(super) fn integer(&self) -> Option<i64> {
+        match self {
+            Self::Integer(number) => Some((*number).clamp(i64::MIN.into(), i64::MAX.into()) as i64),
+            // `as` saturates, and takes NaN for 0.
+            Self::Float(number) => Some(*number as i64),
+            Self::Text(text) => text.trim().parse().ok(),
+            Self::Missing | Self::Nothing | Self::Flag(_) => None,
+        }
+    }
+
+    pub(super) fn flag(&self) -> bool {
+        match self {
+            Self::Flag(flag) => *flag,
+            Self::Missing | Self::Nothing | Self::Text(_) | Self::Integer(_) | Self::Float(_) => false,
+        }
+    }
+
+    /// Whether the member has a value other than `null`.
+    pub(super) fn is_there(&self) -> bool {
+        match self {
+            Self::Missing | Self::Nothing => false,
+            Self::Text(_) | Self::Integer(_) | Self::Float(_) | Self::Flag(_) => true,
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyValue)
+    }
+}
+
+struct AnyValue;
+
+impl<'de> Visitor<'de> for AnyValue {
+    type Value = Scalar<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any value")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Scalar::Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Scalar::Text(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Self::Value, E> {
+        Ok(Scalar::Flag(flag))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(Scalar::Integer(number.into()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Scalar::Integer(number.into()))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
+        Ok(Scalar::Float(number))
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Scalar::Nothing)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Scalar::Nothing)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Scalar::Nothing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_box_sends_for_a_text_or_a_number_is_read_or_left_out() {
+        for (json, text, integer) in [
+            (r#""abc""#, "abc", None),
+            (r#""\u00e9\n""#, "é\n", None),
+            ("33770001", "33770001", Some(33_770_001)),
+            ("18446744073709551615", "18446744073709551615", Some(i64::MAX)),
+            ("-1", "-1", Some(-1)),
+            ("1e3", "1000", Some(1000)),
+            (r#"" 12 ""#, " 12 ", Some(12)),
+            ("null", "", None),
+            ("[]", "", None),
+            (r#"[{"a":[1]}]"#, "", None),
+            (r#"{"a":{"b":[null]}}"#, "", None),
+            ("true", "", None),
+        ] {
+            let value: Scalar<'_> = serde_json::from_str(json).expect(json);
+            assert_eq!(value.integer(), integer, "{json}");
+            assert_eq!(value.into_text(), text, "{json}");
+        }
+    }
+}

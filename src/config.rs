@@ -1,0 +1,111 @@
+//! Flags and environment.
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{boxapi::BaseUrl, runtime::LogFormat};
+
+/// Keeps the user lists of Box enterprises in a Kubernetes cluster in sync.
+#[derive(Debug, Parser)]
+#[command(name = "boxsync-operator", version)]
+pub struct Command {
+    #[command(subcommand)]
+    pub task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Task {
+    /// Run the operator, in a cluster or with KUBECONFIG; SIGTERM ends it in good order.
+    Run(Box<Config>),
+    /// Print the CustomResourceDefinitions, for kubectl apply --server-side -f -.
+    Crds,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct Config {
+    /// Where Box's API is: HTTPS, or HTTP to this machine only.
+    #[arg(long, env = "BOXSYNC_BOX_API_URL", default_value_t)]
+    pub box_api_url: BaseUrl,
+
+    /// The only namespace to look into; without it, all of them.
+    #[arg(long, env = "BOXSYNC_WATCH_NAMESPACE")]
+    pub watch_namespace: Option<String>,
+
+    /// How many connections may work with Box at once; scheduled work takes all but one of these places.
+    #[arg(long, env = "BOXSYNC_MAX_CONCURRENT_SYNCS", default_value_t = 4, value_parser = at_least_one)]
+    pub max_concurrent_syncs: usize,
+
+    /// Time between the end of one listing of a connection and the start of its next.
+    #[arg(long, env = "BOXSYNC_MIN_SYNC_GAP", default_value = "15s", value_parser = duration)]
+    pub min_sync_gap: Duration,
+
+    /// Time between two checks of a connection that works.
+    #[arg(long, env = "BOXSYNC_PROBE_INTERVAL", default_value = "1h", value_parser = longer_than_nothing)]
+    pub probe_interval: Duration,
+
+    /// How a log line looks.
+    #[arg(long, env = "BOXSYNC_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
+    pub log_format: LogFormat,
+
+    /// What is logged: a level, or levels by module such as info,boxsync=debug.
+    #[arg(long, env = "BOXSYNC_LOG", default_value = "info")]
+    pub log: String,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    text.parse::<crate::api::Interval>().map(|i| i.length()).map_err(|e| e.to_string())
+}
+
+fn longer_than_nothing(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("must be longer than 0s".to_owned()),
+        length => Ok(length),
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("must be at least 1".to_owned()),
+        Ok(n) => Ok(n),
+        Err(_) => Err("must be a number".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Result<Config, clap::Error> {
+        let all = ["boxsync-operator", "run"].iter().chain(arguments);
+        match Command::try_parse_from(all)?.task {
+            Task::Run(config) => Ok(*config),
+            Task::Crds => unreachable!("run was asked for"),
+        }
+    }
+
+    #[test]
+    fn defaults_suit_a_cluster() {
+        let config = parsed(&[]).expect("defaults are valid");
+        assert_eq!(config.box_api_url.to_string(), BaseUrl::default().to_string());
+        assert_eq!((config.max_concurrent_syncs, config.watch_namespace), (4, None));
+    }
+
+    #[test]
+    fn durations_are_written_as_in_the_spec_and_may_be_zero() {
+        assert_eq!(parsed(&["--min-sync-gap", "0s"]).expect("valid").min_sync_gap, Duration::ZERO);
+        assert_eq!(parsed(&["--probe-interval", "1h30m"]).expect("valid").probe_interval, Duration::from_secs(5400));
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_at_the_start() {
+        for bad in [
+            ["--box-api-url", "http://api.box.com"],
+            ["--max-concurrent-syncs", "0"],
+            ["--probe-interval", "0s"],
+            ["--min-sync-gap", "soon"],
+        ] {
+            assert!(parsed(&bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Getting into Box: the Secret is read, its credentials are tried, and the enterprise that answers is checked.
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use secrecy::SecretSlice;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    cluster::Trouble,
+    context::Context,
+    failure::{Failure, Names},
+    memory::{Held, Version},
+    observe::status_of,
+    report::Access,
+};
+use crate::{
+    api::{Account, App, AuthType, BoxConnection, Conditions, Consequence, Enterprise, State},
+    boxapi::{Credentials, Visit},
+};
+
+/// How much is to be proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// A token that still lives is proof enough: the listing will tell.
+    Token,
+    /// The credentials themselves: a new token is asked for.
+    Credentials,
+}
+
+/// Box let us in.
+pub(super) struct Admitted {
+    pub(super) visit: Visit,
+    pub(super) access: Access,
+    pub(super) names: Names,
+    /// Why the Secret's new content was not taken, where the older content went on.
+    pub(super) passed_over: Option<Failure>,
+    /// Calls made to Box before the visit.
+    pub(super) calls_before: u32,
+}
+
+/// Why we did not get in.
+#[derive(Debug)]
+pub(super) enum Barred {
+    /// It says something of the connection.
+    Failed { failure: Failure, calls: u32 },
+    /// The API server could not be asked: nobody knows.
+    Trouble(Trouble),
+    /// The visit was told to stop.
+    Stopped,
+}
+
+/// Reads which version of the Secret there is.
+pub(super) async fn look(context: &Context, connection: &BoxConnection) -> Result<(), Trouble> {
+    let Some((method, secret_name)) = connection.spec.auth.chosen() else { return Ok(()) };
+    let namespace = connection.namespace().unwrap_or_default();
+    let secret = match context.cluster.secret(&namespace, secret_name).await {
+        Ok(secret) => Some(secret),
+        Err(Trouble::NotFound) => None,
+        Err(trouble) => {
+            // The next look is a minute away all the same; what cannot be read has not changed.
+            context.recall(connection, |memory| memory.looked_at = Some(Instant::now()));
+            return Err(trouble);
+        }
+    };
+    let version = version(method, secret_name, secret.as_ref());
+    context.recall(connection, |memory| memory.look(&version));
+    Ok(())
+}
+
+/// Gets into Box with what the Secret holds now. New content that is no good leaves older credentials in use as long
+/// as their token lives.
+pub(super) async fn enter(
+    context: &Context,
+    connection: &BoxConnection,
+    proof: Proof,
+    stop: &CancellationToken,
+) -> Result<Admitted, Barred> {
+    let names = Names::of(connection);
+    let Some((method, secret_name)) = connection.spec.auth.chosen() else {
+        return Err(barred(Failure::no_method(&names)));
+    };
+    let secret = read(context, connection, &names, secret_name).await?;
+    let version = version(method, secret_name, secret.as_ref());
+    context.recall(connection, |memory| {
+        memory.look(&version);
+        memory.try_with(&version);
+    });
+    let Some(secret) = secret else {
+        context.recall(connection, |memory| memory.session = None);
+        return Err(barred(Failure::no_secret(&names)));
+    };
+    let held = context.recall(connection, |memory| memory.session.clone());
+    if let Some(held) = held.as_ref().filter(|held| held.version == version) {
+        return admit(context, connection, held, proof, stop).await;
+    }
+    let new = match credentials(&names, method, &secret) {
+        Ok(credentials) => Held {
+            version: version.clone(),
+            client_id: credentials.client_id().to_owned(),
+            session: context.session(connection, credentials),
+        },
+        Err(failure) => return older(context, connection, held, &version, failure, 0, stop).await,
+    };
+    match admit(context, connection, &new, Proof::Credentials, stop).await {
+        Ok(admitted) => {
+            context.recall(connection, |memory| memory.session = Some(new));
+            Ok(admitted)
+        }
+        Err(Barred::Failed { failure, calls }) if failure.reason.consequence() == Consequence::Disconnected => {
+            older(context, connection, held, &version, failure, calls, stop).await
+        }
+        Err(barred) => Err(barred),
+    }
+}
+
+/// The credentials that were in use before, where `failure` met the Secret's new content.
+async fn older(
+    context: &Context,
+    connection: &BoxConnection,
+    held: Option<Held>,
+    new: &Version,
+    failure: Failure,
+    calls: u32,
+    stop: &CancellationToken,
+) -> Result<Admitted, Barred> {
+    let connected = status_of(connection).conditions.is("Connected", State::True);
+    let usable = held.filter(|held| {
+        let same = held.version.method == new.method && held.version.secret_name == new.secret_name;
+        connected && same && held.session.holds_token()
+    });
+    let Some(held) = usable else { return Err(Barred::Failed { failure, calls }) };
+    match admit(context, connection, &held, Proof::Token, stop).await {
+        Ok(admitted) => Ok(Admitted { passed_over: Some(failure), calls_before: calls, ..admitted }),
+        Err(Barred::Failed { calls: more, .. }) => Err(Barred::Failed { failure, calls: calls + more }),
+        Err(barred) => Err(barred),
+    }
+}
+
+async fn read(
+    context: &Context,
+    connection: &BoxConnection,
+    names: &Names,
+    secret: &str,
+) -> Result<Option<Secret>, Barred> {
+    let namespace = connection.namespace().unwrap_or_default();
+    match context.cluster.secret(&namespace, secret).await {
+        Ok(secret) => Ok(Some(secret)),
+        Err(Trouble::NotFound) => Ok(None),
+        Err(Trouble::Forbidden(_)) => Err(barred(Failure::secret_forbidden(names))),
+        Err(Trouble::Refused { code, .. }) => Err(barred(Failure::secret_unreadable(names, code))),
+        Err(trouble @ (Trouble::Conflict | Trouble::Unreachable(_))) => Err(Barred::Trouble(trouble)),
+    }
+}
+
+/// Kept out before Box was asked.
+fn barred(failure: Failure) -> Barred {
+    Barred::Failed { failure, calls: 0 }
+}
+
+fn version(method: AuthType, secret_name: &str, secret: Option<&Secret>) -> Version {
+    let resource_version = secret.and_then(ResourceExt::resource_version);
+    Version { method, secret_name: secret_name.to_owned(), resource_version }
+}
+
+fn credentials(names: &Names, method: AuthType, secret: &Secret) -> Result<Credentials, Failure> {
+    let value = |key: &str| -> Result<SecretSlice<u8>, Failure> {
+        let bytes = secret.data.as_ref().and_then(|data| data.get(key)).filter(|b| !b.0.is_empty());
+        bytes.map(|b| SecretSlice::from(b.0.clone())).ok_or_else(|| Failure::no_key(names, key))
+    };
+    let made = match method {
+        AuthType::ClientCredentials => Credentials::client_credentials(value("clientId")?, value("clientSecret")?),
+        AuthType::Jwt => Credentials::jwt(value("config.json")?),
+    };
+    let credentials = made.map_err(|why| Failure::unusable(names, &why))?;
+    match credentials.enterprise_id() {
+        Some(other) if other != names.enterprise => Err(Failure::mismatch(names, Some((other, "")))),
+        Some(_) | None => Ok(credentials),
+    }
+}
+
+/// Tries a session and checks who answers.
+async fn admit(
+    context: &Context,
+    connection: &BoxConnection,
+    held: &Held,
+    proof: Proof,
+    stop: &CancellationToken,
+) -> Result<Admitted, Barred> {
+    let names = Names { client_id: Some(held.client_id.clone()), ..Names::of(connection) };
+    let visit = held.session.visit(stop.clone());
+    let answer = async {
+        match proof {
+            Proof::Token => {}
+            Proof::Credentials => visit.sign_in().await?,
+        }
+        visit.account().await
+    };
+    let account = match answer.await {
+        Ok(account) => account,
+        Err(error) => {
+            let failure = Failure::of_box(&names, &error).ok_or(Barred::Stopped)?;
+            let wait = failure.retry_after.map(|wait| Instant::now() + wait);
+            context.recall(connection, |memory| memory.allowed_at = wait);
+            return Err(Barred::Failed { failure, calls: visit.calls() });
+        }
+    };
+    let found = match account.enterprise {
+        Some(found) if found.id == names.enterprise => found,
+        other => {
+            let found = other.as_ref().map(|e| (e.id.as_str(), e.name.as_str()));
+            return Err(Barred::Failed { failure: Failure::mismatch(&names, found), calls: visit.calls() });
+        }
+    };
+    let access = Access {
+        enterprise: Enterprise { id: found.id, name: found.name },
+        account: Account { id: account.id, login: account.login, name: account.name },
+        app: App { client_id: held.client_id.clone(), auth_type: held.version.method },
+        method: held.version.method,
+        secret_name: held.version.secret_name.clone(),
+        resource_version: held.version.resource_version.clone().unwrap_or_default(),
+    };
+    Ok(Admitted { visit, access, names, passed_over: None, calls_before: 0 })
+}

@@ -1,0 +1,159 @@
+//! What a request's status says. Pure. A finished request is returned as it is: that it never runs again lives here.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+
+use super::{
+    message,
+    observe::status_of,
+    plan::{MOST_REQUESTS, deadline},
+    report::Attempted,
+    schedule::{after, seconds},
+};
+use crate::api::{
+    BoxConnection, Conditions, Consequence, Phase, Progress, Reason, State, UserSyncRequest, UserSyncRequestStatus,
+    condition,
+};
+
+/// How long a request waits for a connection that does not exist (yet).
+pub(super) const CONNECTION_AWAITED: Duration = Duration::from_secs(60);
+/// After how many answers that make no sense a request gives up.
+const DOUBTED_TRIES: i64 = 3;
+/// The next try for a request whose connection is lost, see the plan.
+const LOST_RETRY: Duration = Duration::from_secs(60);
+
+const ANOTHER: &str = "For another sync create a new request.";
+
+/// The request is known and waits.
+pub(super) fn waits(request: &UserSyncRequest, reason: Reason, message: String, now: Timestamp) -> UserSyncRequestStatus {
+    told(request, Phase::Pending, &[("Reconciling", reason)], message, now, |_| {})
+}
+
+/// Its run goes on and takes long.
+pub(super) fn running(request: &UserSyncRequest, progress: Progress, start: Timestamp, now: Timestamp) -> UserSyncRequestStatus {
+    let message = format!("{}.", Reason::Running.headline());
+    told(request, Phase::Running, &[("Reconciling", Reason::Running)], message, now, |s| {
+        s.start_time.get_or_insert(Time(start));
+        s.progress = Some(progress);
+    })
+}
+
+/// It is refused without asking Box.
+pub(super) fn refused(request: &UserSyncRequest, reason: Reason, connection: Option<&BoxConnection>, now: Timestamp) -> UserSyncRequestStatus {
+    let name = &request.spec.connection_ref.name;
+    let why = match reason {
+        Reason::Suspended => format!("BoxConnection {name} is suspended. Set its spec.suspend to false, then create a new request."),
+        Reason::TooManyRequests => format!(
+            "{MOST_REQUESTS} older requests wait for BoxConnection {name}; one is enough, since a sync answers all that wait. Wait for one of them."
+        ),
+        Reason::ConnectionNotFound => format!(
+            "There is no BoxConnection {name} in namespace {}. See kubectl get boxconnections, then create a new request.",
+            request.namespace().unwrap_or_default()
+        ),
+        other => format!(
+            "The deadline of {} seconds came before the sync did. Last trouble: {}. See kubectl describe boxconnection {name}, then create a new request.",
+            request.spec.active_deadline_seconds,
+            lower(other.headline())
+        ),
+    };
+    let kept = connection.map(|c| message::kept(&c.spec, status_of(c))).unwrap_or_default();
+    fail(request, reason, message::sentences([&why, &kept]), now, |_| {})
+}
+
+/// Its run, the `tries`th, ended; `connection` has the status that tells of it.
+pub(super) fn answered(request: &UserSyncRequest, tries: i64, attempted: &Attempted, connection: &BoxConnection, now: Timestamp) -> UserSyncRequestStatus {
+    let begun = |s: &mut UserSyncRequestStatus| {
+        s.start_time.get_or_insert(Time(attempted.start));
+        s.attempts = tries;
+    };
+    let failure = match &attempted.result {
+        Ok(users) => {
+            let message = message::sentences([&message::holds(attempted.end, users), ANOTHER]);
+            return told(request, Phase::Succeeded, &[("Complete", Reason::Synced)], message, now, |s| {
+                begun(s);
+                s.completion_time = Some(Time(now));
+                s.users = Some(*users);
+            });
+        }
+        Err(failure) => failure,
+    };
+    let next = next_try(connection, now);
+    let late = next > deadline(request, attempted.start);
+    let over = match failure.reason.consequence() {
+        Consequence::Disconnected | Consequence::Stalled | Consequence::Refused | Consequence::Neutral => true,
+        Consequence::Doubted => late || tries >= DOUBTED_TRIES,
+        Consequence::Retried => late,
+    };
+    let kept = message::kept(&connection.spec, status_of(connection));
+    if over {
+        let message = message::sentences([&failure.what, &kept, &failure.remedy, "Then create a new request."]);
+        return fail(request, failure.reason, message, now, begun);
+    }
+    let again = format!("It is tried again at {next}.");
+    let message = message::sentences([&failure.what, &kept, &failure.remedy, &again]);
+    told(request, Phase::Pending, &[("Reconciling", failure.reason)], message, now, begun)
+}
+
+fn next_try(connection: &BoxConnection, now: Timestamp) -> Timestamp {
+    let status = status_of(connection);
+    let retry = status.failures.as_ref().and_then(|f| f.retry_time.as_ref()).map(|t| t.0);
+    let lost = status.conditions.is("Connected", State::False);
+    retry.filter(|_| !lost).unwrap_or_else(|| after(now, LOST_RETRY))
+}
+
+fn fail(
+    request: &UserSyncRequest,
+    reason: Reason,
+    message: String,
+    now: Timestamp,
+    more: impl FnOnce(&mut UserSyncRequestStatus),
+) -> UserSyncRequestStatus {
+    told(request, Phase::Failed, &[("Failed", reason), ("Stalled", reason)], message, now, |s| {
+        more(s);
+        s.completion_time = Some(Time(now));
+    })
+}
+
+/// The request's status with this phase and these conditions, all of them True and with one message.
+fn told(
+    request: &UserSyncRequest,
+    phase: Phase,
+    conditions: &[(&str, Reason)],
+    message: String,
+    now: Timestamp,
+    more: impl FnOnce(&mut UserSyncRequestStatus),
+) -> UserSyncRequestStatus {
+    let before = request.status.clone().unwrap_or_default();
+    if before.phase.finished() {
+        return before;
+    }
+    let generation = request.metadata.generation.unwrap_or(-1);
+    let new = conditions.iter().map(|(kind, r)| condition(kind, State::True, *r, message.clone(), generation, now));
+    let mut status = UserSyncRequestStatus {
+        observed_generation: request.metadata.generation,
+        conditions: before.conditions.since(new.collect()),
+        phase,
+        progress: None,
+        ..before
+    };
+    more(&mut status);
+    status.start_time.get_or_insert(Time(now));
+    status
+}
+
+/// When a finished request is to be deleted; `None`: never.
+pub(super) fn expires(request: &UserSyncRequest) -> Option<Timestamp> {
+    let ttl = request.spec.ttl_seconds_after_finished?;
+    let status = request.status.as_ref().filter(|s| s.phase.finished())?;
+    let limit = Duration::from_secs(ttl.unsigned_abs().into());
+    Some(super::schedule::later(status.completion_time.as_ref()?.0, seconds(limit)))
+}
+
+fn lower(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().filter(|_| !text.starts_with("Box"));
+    first.map_or_else(|| text.to_owned(), |c| c.to_lowercase().chain(chars).collect())
+}

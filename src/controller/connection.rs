@@ -1,0 +1,273 @@
+//! The reconcile of a connection: observe → plan → place, confirm, plan again → act → report.
+//! It alone talks to Box and runs syncs; kube never runs it twice at a time for one object.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures::FutureExt;
+use kube::{ResourceExt, runtime::controller::Action};
+
+use super::{
+    access::{self, Barred, Proof},
+    answer,
+    cluster::Trouble,
+    context::Context,
+    events::{Action as Doing, Note, reference},
+    failure::Failure,
+    memory::Key,
+    observe::{Observed, status_of},
+    places::Urgency,
+    plan::{Plan, Step, plan, wait_until},
+    report::{Attempted, News, report},
+    run::{Ended, Job, Stopped, run},
+    tell,
+};
+use crate::api::{BoxConnection, Reason, Trigger, UserSyncRequest};
+
+/// A look without any reason, in case something was missed.
+const SAFETY_LOOK: Duration = Duration::from_secs(3600);
+const AFTER_TROUBLE: Duration = Duration::from_secs(5);
+
+pub(super) async fn reconcile(connection: Arc<BoxConnection>, context: Arc<Context>) -> Result<Action, Trouble> {
+    if connection.metadata.deletion_timestamp.is_some() {
+        context.places.leave(&Key::from(connection.as_ref()));
+        return Ok(Action::await_change());
+    }
+    let turn = AssertUnwindSafe(Box::pin(turn(&context, &connection))).catch_unwind();
+    match turn.await {
+        Ok(again) => again,
+        Err(_) => Ok(panicked(&context, &connection).await),
+    }
+}
+
+pub(super) fn after_trouble(connection: &BoxConnection, trouble: &Trouble) -> Action {
+    tracing::warn!(connection = %Key::from(connection), %trouble, "looking again in {} s", AFTER_TROUBLE.as_secs());
+    Action::requeue(AFTER_TROUBLE)
+}
+
+async fn turn(context: &Context, connection: &Arc<BoxConnection>) -> Result<Action, Trouble> {
+    let key = Key::from(connection.as_ref());
+    let observed = context.observe(connection.clone(), context.known_requests(connection));
+    let mut first = decide(context, &observed);
+    if first.step == Step::Look {
+        if let Err(trouble) = access::look(context, connection).await {
+            tracing::warn!(connection = %key, %trouble, "the Secret was not read");
+        }
+        first = decide(context, &context.observe(connection.clone(), context.known_requests(connection)));
+    }
+    let place = match &first.step {
+        Step::Wait(_) | Step::Look => {
+            context.places.leave(&key);
+            if first.refuse.is_empty() {
+                settle(context, connection).await?;
+                return Ok(again(context, &first.step));
+            }
+            None
+        }
+        Step::Probe | Step::Sync { .. } => {
+            let urgency = if first.step.asked_for() { Urgency::Asked } else { Urgency::Scheduled };
+            let place = context.places.take(&key, urgency);
+            if place.is_none() && first.refuse.is_empty() {
+                settle(context, connection).await?;
+                return Ok(Action::requeue(SAFETY_LOOK));
+            }
+            place
+        }
+    };
+    let Some(confirmed) = confirm(context, connection).await? else { return Ok(Action::await_change()) };
+    let second = decide(context, &confirmed);
+    refuse(context, &confirmed, &second.refuse).await;
+    match second.step {
+        Step::Wait(_) | Step::Look => {
+            drop(place);
+            context.places.leave(&key);
+            settle(context, &confirmed.connection).await?;
+            Ok(again(context, &second.step))
+        }
+        // Turned away, and woken when a place is free; or not asked for one, since only the second plan wants it.
+        Step::Probe | Step::Sync { .. } if place.is_none() => match first.step {
+            Step::Wait(_) | Step::Look => Ok(Action::requeue(Duration::ZERO)),
+            Step::Probe | Step::Sync { .. } => Ok(Action::requeue(SAFETY_LOOK)),
+        },
+        Step::Probe => {
+            let probed = probe(context, &confirmed).await;
+            drop(place);
+            probed
+        }
+        Step::Sync { trigger, answers, annotation } => {
+            let job = Job { observed: confirmed, trigger, answers, annotation };
+            let requests = job.observed.requests.clone();
+            let read = job.observed.connection.clone();
+            let ended = Box::pin(run(context, job)).await;
+            drop(place);
+            finish(context, &read, &requests, ended).await
+        }
+    }
+}
+
+fn decide(context: &Context, observed: &Observed) -> Plan {
+    plan(observed, context.rules.min_sync_gap, context.now())
+}
+
+fn again(context: &Context, step: &Step) -> Action {
+    let wait = match step {
+        Step::Wait(Some(until)) => wait_until(*until, context.now()).min(SAFETY_LOOK),
+        Step::Wait(None) => SAFETY_LOOK,
+        Step::Look | Step::Probe | Step::Sync { .. } => Duration::ZERO,
+    };
+    Action::requeue(wait)
+}
+
+/// The connection and its unfinished requests as they are, not as the watch last heard of them.
+async fn confirm(context: &Context, connection: &BoxConnection) -> Result<Option<Observed>, Trouble> {
+    let (namespace, name) = (connection.namespace().unwrap_or_default(), connection.name_any());
+    let fresh = match context.cluster.read::<BoxConnection>(&namespace, &name).await {
+        Ok(fresh) if fresh.metadata.deletion_timestamp.is_none() => Arc::new(fresh),
+        Ok(_) | Err(Trouble::NotFound) => return Ok(None),
+        Err(trouble) => return Err(trouble),
+    };
+    let requests = context.cluster.unfinished(&namespace, &name).await?;
+    Ok(Some(context.observe(fresh, requests.into_iter().map(Arc::new).collect())))
+}
+
+/// Brings the status up to date with the time and the spec. Where the object has changed meanwhile, the watch brings it
+/// again.
+async fn settle(context: &Context, connection: &BoxConnection) -> Result<(), Trouble> {
+    let status = report(connection, &News::Nothing, context.now());
+    if connection.status.as_ref() == Some(&status) {
+        return Ok(());
+    }
+    let notes = super::events::of_connection(status_of(connection), &status, &News::Nothing);
+    match context.cluster.write(connection, status).await {
+        Ok(written) => {
+            for note in notes {
+                context.events.publish(&reference(&written), &note).await;
+            }
+            Ok(())
+        }
+        Err(Trouble::Conflict | Trouble::NotFound) => Ok(()),
+        Err(trouble) => Err(trouble),
+    }
+}
+
+async fn refuse(context: &Context, observed: &Observed, refusals: &[(String, Reason)]) {
+    for (name, reason) in refusals {
+        let Some(request) = observed.requests.iter().find(|r| r.name_any() == *name) else { continue };
+        tracing::info!(connection = %Key::from(observed.connection.as_ref()), request = name, %reason, "a request is refused");
+        tell::request(context, request, |r| answer::refused(r, *reason, Some(&observed.connection), context.now())).await;
+    }
+}
+
+async fn probe(context: &Context, observed: &Observed) -> Result<Action, Trouble> {
+    let connection = &observed.connection;
+    let stop = context.stop.child_token();
+    let entered = access::enter(context, connection, Proof::Credentials, &stop).await;
+    context.recall(connection, |memory| memory.probed(context.rules.probe_interval));
+    let (result, passed_over) = match entered {
+        Ok(admitted) => (Ok(admitted.access), admitted.passed_over),
+        Err(Barred::Failed { failure, .. }) => (Err(failure), None),
+        Err(Barred::Trouble(trouble)) => return Err(trouble),
+        Err(Barred::Stopped) => return Ok(Action::requeue(AFTER_TROUBLE)),
+    };
+    if let Err(failure) = &result {
+        tracing::warn!(connection = %Key::from(connection.as_ref()), reason = %failure.reason, "{}", failure.what);
+    }
+    let Some(written) = tell::connection(context, connection, &News::Probed(&result)).await else {
+        return Ok(Action::await_change());
+    };
+    tell_passed_over(context, &written, passed_over).await;
+    Ok(next_look(context, written))
+}
+
+/// When to look again at a connection as it was just written. Requests bring a look of their own.
+fn next_look(context: &Context, written: BoxConnection) -> Action {
+    let observed = context.observe(Arc::new(written), Vec::new());
+    again(context, &decide(context, &observed).step)
+}
+
+async fn finish(
+    context: &Context,
+    read: &BoxConnection,
+    requests: &[Arc<UserSyncRequest>],
+    ended: Ended,
+) -> Result<Action, Trouble> {
+    let key = Key::from(read);
+    match ended {
+        Ended::Attempted { attempted, passed_over } => {
+            log(&key, &attempted);
+            let answered: Vec<&UserSyncRequest> =
+                requests.iter().map(AsRef::as_ref).filter(|r| attempted.requests.contains(&r.name_any())).collect();
+            let Some(written) = tell::connection(context, read, &News::Attempted(&attempted)).await else {
+                return Ok(Action::await_change());
+            };
+            tell::answers(context, &answered, &attempted, &written).await;
+            tell_passed_over(context, &written, passed_over).await;
+            Ok(next_look(context, written))
+        }
+        Ended::Stopped(why @ (Stopped::Deleted | Stopped::Replaced | Stopped::ShuttingDown)) => {
+            tracing::info!(connection = %key, ?why, "a sync was stopped");
+            Ok(Action::requeue(AFTER_TROUBLE))
+        }
+        Ended::Stopped(why @ (Stopped::Suspended | Stopped::AuthChanged)) => {
+            tracing::info!(connection = %key, ?why, "a sync was stopped");
+            tell::connection(context, read, &News::Stopped).await;
+            Ok(Action::requeue(Duration::ZERO))
+        }
+        Ended::Trouble(trouble) => Err(trouble),
+    }
+}
+
+fn log(key: &Key, attempted: &Attempted) {
+    let Attempted { trigger, start, end, calls, requests, result, .. } = attempted;
+    let (trigger, seconds) = (trigger.as_str(), start.duration_until(*end).as_secs());
+    match result {
+        Ok(users) => tracing::info!(
+            connection = %key, reason = %Reason::Synced, trigger, seconds, calls, requests = requests.len(), users = users.total,
+            "the list was fetched"
+        ),
+        Err(failure) => tracing::warn!(
+            connection = %key, reason = %failure.reason, trigger, seconds, calls, requests = requests.len(), "{}", failure.what
+        ),
+    }
+}
+
+/// One event for each version of the Secret that is no good while an older one still works.
+async fn tell_passed_over(context: &Context, connection: &BoxConnection, passed_over: Option<Failure>) {
+    let Some(failure) = passed_over else { return };
+    let new = context.recall(connection, |memory| {
+        let new = memory.refused != memory.tried;
+        memory.refused.clone_from(&memory.tried);
+        new
+    });
+    if new {
+        let text = format!("{} The credentials from before stay in use as long as their token lives. {}", failure.what, failure.remedy);
+        tracing::warn!(connection = %Key::from(connection), reason = %failure.reason, "{text}");
+        context.events.publish(&reference(connection), &Note { reason: failure.reason, text, action: Doing::Connect }).await;
+    }
+}
+
+/// A panic is this connection's failure and nobody else's. While its retry is pending nothing is written again.
+async fn panicked(context: &Context, connection: &BoxConnection) -> Action {
+    let key = Key::from(connection);
+    tracing::error!(connection = %key, reason = %Reason::Internal, "a reconcile panicked");
+    context.recall(connection, |memory| memory.running = None);
+    let now = context.now();
+    let failures = status_of(connection).failures.as_ref();
+    let pending = failures.filter(|f| f.reason == Reason::Internal.as_str()).and_then(|f| f.retry_time.as_ref());
+    if let Some(retry) = pending.filter(|t| t.0 > now) {
+        return Action::requeue(wait_until(retry.0, now));
+    }
+    let first = status_of(connection).last_sync.is_none();
+    let attempted = Attempted {
+        trigger: if first { Trigger::Created } else { Trigger::Retry },
+        start: now,
+        end: now,
+        calls: 0,
+        requests: Vec::new(),
+        annotation: None,
+        generation: connection.metadata.generation,
+        access: None,
+        result: Err(Failure::panicked()),
+    };
+    tell::connection(context, connection, &News::Attempted(&attempted)).await;
+    Action::requeue(AFTER_TROUBLE)
+}

@@ -1,0 +1,208 @@
+//! Connections and requests as tests tell of them: "synced three hours ago, then failed".
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::{Timestamp, ToSpan};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+
+use super::{
+    answer,
+    failure::Failure,
+    observe::{Observed, Recall},
+    report::{Access, Attempted, News, report},
+};
+use crate::api::{
+    Account, App, Auth, AuthType, BoxConnection, BoxConnectionSpec, ConnectionRef, CurrentSync, Enterprise, Method,
+    Reason, SecretRef, Trigger, UserCounts, UserSyncRequest, UserSyncRequestSpec,
+};
+
+pub(super) const NOW: &str = "2026-11-22T12:00:00Z";
+/// Its daily time is 16:06:55.
+pub(super) const UID: &str = "0b6c5f0e-8b1e-4a39-9d3c-0c5a0e5f7a11";
+
+pub(super) fn now() -> Timestamp {
+    NOW.parse().expect("a time")
+}
+
+pub(super) fn ago(minutes: i64) -> Timestamp {
+    now() - minutes.minutes()
+}
+
+/// A connection, its requests and what is remembered of it.
+#[derive(Clone)]
+pub(super) struct Given {
+    pub(super) connection: BoxConnection,
+    pub(super) requests: Vec<UserSyncRequest>,
+    pub(super) recall: Recall,
+}
+
+/// A connection that was created and never looked at.
+pub(super) fn conn() -> Given {
+    let method = Method { secret_ref: SecretRef { name: "acme-box".to_owned() } };
+    let connection = BoxConnection {
+        metadata: ObjectMeta {
+            name: Some("acme".to_owned()),
+            namespace: Some("backup".to_owned()),
+            uid: Some(UID.to_owned()),
+            generation: Some(1),
+            ..ObjectMeta::default()
+        },
+        spec: BoxConnectionSpec {
+            enterprise_id: "1001".to_owned(),
+            auth: Auth { client_credentials: Some(method), jwt: None },
+            sync_interval: "24h".parse().expect("an interval"),
+            stale_after: None,
+            suspend: false,
+        },
+        status: None,
+    };
+    let recall = Recall { until_probe: Duration::from_secs(40 * 3600), ..Recall::default() };
+    Given { connection, requests: Vec::new(), recall }
+}
+
+pub(super) fn users(total: i64) -> UserCounts {
+    UserCounts { total, active: total, ..UserCounts::default() }
+}
+
+pub(super) fn access() -> Access {
+    Access {
+        enterprise: Enterprise { id: "1001".to_owned(), name: "Acme".to_owned() },
+        account: Account {
+            id: "17".to_owned(),
+            login: "AutomationUser_17@boxdevedition.com".to_owned(),
+            name: "boxsync".to_owned(),
+        },
+        app: App { client_id: "client-acme".to_owned(), auth_type: AuthType::ClientCredentials },
+        method: AuthType::ClientCredentials,
+        secret_name: "acme-box".to_owned(),
+        resource_version: "7".to_owned(),
+    }
+}
+
+pub(super) fn failure(reason: Reason) -> Failure {
+    Failure::new(reason, format!("Box said {reason}."), "Mend it.")
+}
+
+pub(super) fn attempted(end: Timestamp, result: Result<UserCounts, Failure>) -> Attempted {
+    use crate::api::Consequence::Disconnected;
+    let lost = result.as_ref().is_err_and(|f| f.reason.consequence() == Disconnected);
+    let unreachable = result.as_ref().is_err_and(|f| matches!(f.reason, Reason::BoxUnavailable | Reason::RateLimited));
+    Attempted {
+        trigger: Trigger::Scheduled,
+        start: end - 4.seconds(),
+        end,
+        calls: 3,
+        requests: Vec::new(),
+        annotation: None,
+        generation: Some(1),
+        access: (!lost && !unreachable).then(access),
+        result,
+    }
+}
+
+impl Given {
+    pub(super) fn observed(&self) -> Observed {
+        let requests = self.requests.iter().cloned().map(Arc::new).collect();
+        Observed::new(Arc::new(self.connection.clone()), requests, self.recall)
+    }
+
+    pub(super) fn attempt(mut self, attempted: &Attempted) -> Self {
+        let attempted = Attempted { generation: self.connection.metadata.generation, ..attempted.clone() };
+        self.connection.status = Some(report(&self.connection, &News::Attempted(&attempted), attempted.end));
+        self
+    }
+
+    /// A sync of 1,200 users ended so many minutes ago.
+    pub(super) fn synced(self, minutes: i64) -> Self {
+        self.attempt(&attempted(ago(minutes), Ok(users(1200))))
+    }
+
+    /// An attempt failed so many minutes ago.
+    pub(super) fn failed(self, reason: Reason, minutes: i64) -> Self {
+        self.attempt(&attempted(ago(minutes), Err(failure(reason))))
+    }
+
+    /// Box asked so many minutes ago to wait for an hour.
+    pub(super) fn told_to_wait(self, minutes: i64) -> Self {
+        let wait = Some(Duration::from_secs(3600));
+        let failure = Failure { retry_after: wait, ..failure(Reason::RateLimited) };
+        self.attempt(&attempted(ago(minutes), Err(failure)))
+    }
+
+    /// Long ago, a probe found the connection lost.
+    pub(super) fn lost(mut self, reason: Reason, minutes: i64) -> Self {
+        let found = Err(failure(reason));
+        self.connection.status = Some(report(&self.connection, &News::Probed(&found), ago(minutes)));
+        self
+    }
+
+    /// A request that nobody has looked at.
+    pub(super) fn asked(mut self, name: &str) -> Self {
+        let created = ago(0) - 1.second() + i64::try_from(self.requests.len()).unwrap_or(0).milliseconds();
+        self.requests.push(UserSyncRequest {
+            metadata: ObjectMeta {
+                name: Some(name.to_owned()),
+                namespace: Some("backup".to_owned()),
+                generation: Some(1),
+                creation_timestamp: Some(Time(created)),
+                ..ObjectMeta::default()
+            },
+            spec: UserSyncRequestSpec {
+                connection_ref: ConnectionRef { name: "acme".to_owned() },
+                active_deadline_seconds: 3600,
+                ttl_seconds_after_finished: None,
+            },
+            status: None,
+        });
+        self
+    }
+
+    /// The last request was tried, so many minutes ago and for the first time, and met this trouble.
+    pub(super) fn tried(mut self, reason: Reason, minutes: i64) -> Self {
+        let attempted = attempted(ago(minutes), Err(failure(reason)));
+        if let Some(request) = self.requests.last_mut() {
+            request.status = Some(answer::answered(request, 1, &attempted, &self.connection, ago(minutes)));
+        }
+        self
+    }
+
+    pub(super) fn annotated(mut self, value: &str) -> Self {
+        self.connection.metadata.annotations = Some([(crate::api::REQUESTED_AT.to_owned(), value.to_owned())].into());
+        self
+    }
+
+    pub(super) fn suspended(mut self) -> Self {
+        self.connection.spec.suspend = true;
+        self.edited()
+    }
+
+    /// The spec was edited; who looked at it since, has not written.
+    pub(super) fn edited(mut self) -> Self {
+        self.connection.metadata.generation = self.connection.metadata.generation.map(|g| g + 1);
+        self
+    }
+
+    /// The spec names another Secret.
+    pub(super) fn other_secret(mut self) -> Self {
+        let method = Method { secret_ref: SecretRef { name: "acme-box-2".to_owned() } };
+        self.connection.spec.auth.client_credentials = Some(method);
+        self.edited()
+    }
+
+    /// A process that is gone was in the middle of a sync.
+    pub(super) fn interrupted(mut self, trigger: Trigger) -> Self {
+        let current = CurrentSync { trigger, start_time: Time(ago(1)), pages: 3, users: 3000 };
+        self.connection.status = Some(report(&self.connection, &News::Running(current), ago(1)));
+        self
+    }
+
+    pub(super) fn remembering(mut self, recall: impl FnOnce(&mut Recall)) -> Self {
+        recall(&mut self.recall);
+        self
+    }
+}
+
+/// As many requests as it takes for some of them to be too many.
+pub(super) fn crowd(given: Given, size: usize) -> Given {
+    (0..size).fold(given, |given, n| given.asked(&format!("r{n:02}")))
+}

@@ -1,0 +1,144 @@
+//! What this process remembers of its connections. Nothing depends on its being kept: it is gone with the process,
+//! and the next one finds out again.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::{ResourceExt, runtime::reflector::ObjectRef};
+use tokio::time::Instant;
+
+use super::{
+    observe::{Recall, status_of},
+    schedule::probe_interval,
+};
+use crate::{
+    api::{AuthType, BoxConnection},
+    boxapi::Session,
+};
+
+pub(super) type Key = ObjectRef<BoxConnection>;
+
+/// Which credentials: a Secret's content at one moment, by the names it goes by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Version {
+    pub(super) method: AuthType,
+    pub(super) secret_name: String,
+    /// `None`: there is no such Secret.
+    pub(super) resource_version: Option<String>,
+}
+
+/// A session, and what it was made of.
+#[derive(Clone)]
+pub(super) struct Held {
+    pub(super) version: Version,
+    pub(super) client_id: String,
+    pub(super) session: Session,
+}
+
+/// What is remembered of one connection.
+pub(super) struct Memory {
+    uid: String,
+    pub(super) looked_at: Option<Instant>,
+    pub(super) seen: Option<Version>,
+    pub(super) tried_at: Option<Instant>,
+    pub(super) tried: Option<Version>,
+    pub(super) listed_at: Option<Instant>,
+    pub(super) probe_at: Instant,
+    /// Until when Box, which named the time, is left alone although nothing in the status says so.
+    pub(super) allowed_at: Option<Instant>,
+    /// The session that Box last accepted.
+    pub(super) session: Option<Held>,
+    /// The version that Box refused while an older one still works; told once.
+    pub(super) refused: Option<Version>,
+    /// The requests that a run in this process answers now.
+    pub(super) running: Option<Vec<String>>,
+    failure: Option<(Time, Instant)>,
+}
+
+#[derive(Default)]
+pub(super) struct Memories(Mutex<HashMap<Key, Memory>>);
+
+impl Memories {
+    /// Looks into the memory of a connection, which begins when it is first looked into and again under a new UID.
+    pub(super) fn of<T>(&self, connection: &BoxConnection, probes: Duration, look: impl FnOnce(&mut Memory) -> T) -> T {
+        let uid = connection.uid().unwrap_or_default();
+        let mut memories = self.lock();
+        let memory = memories.entry(Key::from(connection)).or_insert_with(|| Memory::new(&uid, probes));
+        if memory.uid != uid {
+            *memory = Memory::new(&uid, probes);
+        }
+        look(memory)
+    }
+
+    /// Looks into the memory of a connection of which there may be none.
+    pub(super) fn peek<T>(&self, key: &Key, look: impl FnOnce(&Memory) -> T) -> Option<T> {
+        self.lock().get(key).map(look)
+    }
+
+    pub(super) fn forget(&self, key: &Key) {
+        self.lock().remove(key);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Memory>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Memory {
+    fn new(uid: &str, probes: Duration) -> Self {
+        Self {
+            uid: uid.to_owned(),
+            looked_at: None,
+            seen: None,
+            tried_at: None,
+            tried: None,
+            listed_at: None,
+            probe_at: Instant::now() + probe_interval(uid, probes),
+            allowed_at: None,
+            session: None,
+            refused: None,
+            running: None,
+            failure: None,
+        }
+    }
+
+    /// Takes note of what is seen now, and tells what is remembered as spans of time.
+    pub(super) fn recall(&mut self, connection: &BoxConnection) -> Recall {
+        let now = Instant::now();
+        let failed = status_of(connection).failures.as_ref().map(|f| f.last_time.clone());
+        self.failure = match (self.failure.take(), failed) {
+            (Some((noted, since)), Some(last)) if noted == last => Some((noted, since)),
+            (_, last) => last.map(|last| (last, now)),
+        };
+        Recall {
+            since_look: self.looked_at.map(|t| now - t),
+            secret_changed: self.seen.is_some() && self.seen != self.tried,
+            since_try: self.tried_at.map(|t| now - t),
+            since_listing: self.listed_at.map(|t| now - t),
+            since_failure: self.failure.as_ref().map(|(_, t)| now - *t).unwrap_or_default(),
+            until_probe: self.probe_at - now,
+            until_allowed: self.allowed_at.map(|t| t - now).unwrap_or_default(),
+        }
+    }
+
+    /// The Secret was read.
+    pub(super) fn look(&mut self, version: &Version) {
+        self.looked_at = Some(Instant::now());
+        self.seen = Some(version.clone());
+    }
+
+    /// Box was asked to let these credentials in.
+    pub(super) fn try_with(&mut self, version: &Version) {
+        self.tried_at = Some(Instant::now());
+        self.tried = Some(version.clone());
+    }
+
+    /// Box let us in or kept us out: the next probe is a whole interval away.
+    pub(super) fn probed(&mut self, probes: Duration) {
+        self.probe_at = Instant::now() + probe_interval(&self.uid, probes);
+    }
+}

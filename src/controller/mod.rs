@@ -1,0 +1,28 @@
+//! controller — keeps every BoxConnection in sync and answers every UserSyncRequest.
+//! observe → plan → place, confirm, plan again → act → report. `observe`, `plan`, `schedule`, `failure`, `message`,
+//! `report` and `answer` decide on values alone; the other files do IO.
+//! Invariant: a connection's own reconcile is the only place that talks to Box, and a steady state writes nothing.
+
+mod access;
+mod answer;
+mod cluster;
+mod connection;
+mod context;
+mod events;
+mod failure;
+#[cfg(test)]
+mod fixture;
+mod memory;
+mod message;
+mod observe;
+mod places;
+mod plan;
+mod report;
+mod request;
+mod run;
+mod schedule;
+mod tell;
+mod watch;
+
+pub use context::{BoxSide, Rules};
+pub use watch::{Deps, run};

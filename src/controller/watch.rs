@@ -1,0 +1,147 @@
+//! The watches and the two controllers that they feed.
+
+use std::{fmt::Debug, sync::Arc};
+
+use futures::StreamExt;
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    runtime::{
+        Controller, WatchStreamExt,
+        controller::Error,
+        reflector::{self, store::Writer},
+        watcher,
+    },
+};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc::unbounded_channel;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    cluster::{Cluster, Trouble},
+    connection,
+    context::{BoxSide, Context, Rules, connection_of},
+    events::Events,
+    memory::{Key, Memories},
+    places::Places,
+    request,
+};
+use crate::{
+    api::{BoxConnection, UserSyncRequest},
+    runtime::Clock,
+};
+
+/// A watch that has gone silent is noticed after this; the server ends each in good order before.
+const WATCH_TIMEOUT_SECONDS: u32 = 60;
+/// Objects that wait for a controller that is busy; a full buffer holds back the watch, and loses nothing.
+const BUFFER: usize = 1024;
+
+/// What the controllers need from outside.
+pub struct Deps {
+    pub client: Client,
+    /// The only namespace to look into; `None`: all of them.
+    pub namespace: Option<String>,
+    pub box_side: BoxSide,
+    pub clock: Clock,
+    pub rules: Rules,
+}
+
+/// Runs both controllers until `stop` is cancelled and their reconciles have ended.
+pub async fn run(deps: Deps, stop: CancellationToken) {
+    let Deps { client, namespace, box_side, clock, rules } = deps;
+    let (wake, woken) = unbounded_channel();
+    let (connections, connection_writer) = reflector::store_shared::<BoxConnection>(BUFFER);
+    let (requests, request_writer) = reflector::store_shared::<UserSyncRequest>(BUFFER);
+    let subscribe = "a shared store can be subscribed to";
+    let connection_events = connection_writer.subscribe().expect(subscribe);
+    let request_events = request_writer.subscribe().expect(subscribe);
+    let connections_of_requests = request_writer.subscribe().expect(subscribe);
+    let context = Arc::new(Context {
+        cluster: Cluster::new(client.clone()),
+        events: Events::new(client.clone()),
+        box_side,
+        clock,
+        places: Places::new(rules.max_concurrent_syncs, wake),
+        rules,
+        connections: connections.clone(),
+        requests: requests.clone(),
+        memories: Memories::default(),
+        stop: stop.clone(),
+    });
+
+    let woken = futures::stream::unfold(woken, |mut woken| async { woken.recv().await.map(|key| (key, woken)) });
+    let connection_controller = Controller::for_shared_stream(connection_events, connections)
+        .watches_shared_stream(connections_of_requests, |r: Arc<UserSyncRequest>| {
+            (!r.finished()).then(|| connection_of(&r))
+        })
+        .reconcile_on(woken)
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
+        .run(connection::reconcile, |c, trouble, _| connection::after_trouble(&c, trouble), context.clone())
+        .for_each(|result| {
+            settled("boxconnections", result, |key: &Key| context.memories.forget(key));
+            std::future::ready(())
+        });
+    let request_controller = Controller::for_shared_stream(request_events, requests)
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
+        .run(request::reconcile, |r, trouble, _| request::after_trouble(&r, trouble), context.clone())
+        .for_each(|result| {
+            settled("usersyncrequests", result, |_: &reflector::ObjectRef<UserSyncRequest>| {});
+            std::future::ready(())
+        });
+
+    let watches = async {
+        tokio::join!(
+            watch(api::<BoxConnection>(&client, namespace.as_deref()), connection_writer, "boxconnections"),
+            watch(api::<UserSyncRequest>(&client, namespace.as_deref()), request_writer, "usersyncrequests"),
+        )
+    };
+    tokio::select! {
+        _ = watches => {}
+        _ = async { tokio::join!(connection_controller, request_controller) } => {}
+    }
+}
+
+fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+{
+    namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace))
+}
+
+/// Keeps a store like the server, whatever happens to the watch; trouble is told and counted, and passes.
+async fn watch<K>(api: Api<K>, writer: Writer<K>, kind: &'static str)
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    let mut trouble = 0_u64;
+    watcher(api, watcher::Config::default().timeout(WATCH_TIMEOUT_SECONDS))
+        .default_backoff()
+        .modify(|object| object.managed_fields_mut().clear())
+        .reflect_shared(writer)
+        .for_each(|event| {
+            match event {
+                Ok(_) => trouble = 0,
+                Err(error) => {
+                    trouble += 1;
+                    tracing::warn!(kind, in_a_row = trouble, %error, "the watch was interrupted and begins again");
+                }
+            }
+            std::future::ready(())
+        })
+        .await;
+}
+
+type Reconciled<K> =
+    Result<(reflector::ObjectRef<K>, kube::runtime::controller::Action), Error<Trouble, watcher::Error>>;
+
+/// What a controller says of one reconcile. Reconciles tell their own trouble.
+fn settled<K>(kind: &'static str, result: Reconciled<K>, gone: impl Fn(&reflector::ObjectRef<K>))
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    match result {
+        Ok(_) | Err(Error::ReconcilerFailed(..)) => {}
+        Err(Error::ObjectNotFound(key)) => gone(&key.into_kind_unchecked(())),
+        Err(error @ (Error::QueueError(_) | Error::RunnerError(_))) => tracing::error!(kind, %error, "the controller stumbled"),
+    }
+}
+

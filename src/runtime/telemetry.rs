@@ -1,0 +1,20 @@
+//! The log: one line a happening, to standard error.
+
+use clap::ValueEnum;
+use tracing_subscriber::EnvFilter;
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Json,
+    Text,
+}
+
+/// Starts logging with a filter such as `info` or `info,boxsync=debug`.
+pub fn log_to_stderr(format: LogFormat, filter: EnvFilter) {
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Json => log.json().flatten_event(true).with_current_span(false).init(),
+        LogFormat::Text => log.init(),
+    }
+}

@@ -1,0 +1,29 @@
+//! The time of the simulated Box: always handed in, never looked up.
+
+use jiff::Timestamp;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// What Box's servers take for now.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The machine's own time: for a simulator that is served on a socket.
+#[must_use]
+pub fn system() -> Clock {
+    Arc::new(Timestamp::now)
+}
+
+/// Starts at `start` and then follows tokio's clock, so that under paused time sleeping and the time of day
+/// cannot disagree. To be called inside the runtime whose time is paused.
+#[must_use]
+pub fn following_tokio(start: Timestamp) -> Clock {
+    let begun = Instant::now();
+    Arc::new(move || start + begun.elapsed())
+}
+
+/// The `Date` header (RFC 9110).
+pub(crate) fn http_date(now: Timestamp) -> String {
+    jiff::fmt::rfc2822::DateTimePrinter::new()
+        .timestamp_to_rfc9110_string(&now)
+        .unwrap_or_else(|_| "Thu, 01 Jan 1970 00:00:00 GMT".to_owned())
+}

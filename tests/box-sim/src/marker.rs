@@ -1,0 +1,40 @@
+//! Markers: opaque to a client, a position in the order of ids to us.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize};
+
+/// The shape that markers of the real Box decode to, and `hop` for behaviours that have to count pages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Marker {
+    #[serde(rename = "type")]
+    kind: String,
+    dir: String,
+    tail: String,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) hop: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_zero(hop: &u64) -> bool {
+    *hop == 0
+}
+
+impl Marker {
+    /// Goes on behind this key.
+    pub(crate) fn behind(key: u64, hop: u64) -> Self {
+        Self { kind: "id".to_owned(), dir: "next".to_owned(), tail: key.to_string(), hop }
+    }
+
+    pub(crate) fn tail(&self) -> Option<u64> {
+        self.tail.parse().ok()
+    }
+
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let marker: Self = serde_json::from_slice(&STANDARD.decode(text).ok()?).ok()?;
+        (marker.kind == "id" && marker.dir == "next" && marker.tail().is_some()).then_some(marker)
+    }
+
+    pub(crate) fn text(&self) -> String {
+        STANDARD.encode(serde_json::to_vec(self).expect("plain values always serialize"))
+    }
+}

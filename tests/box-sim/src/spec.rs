@@ -1,0 +1,98 @@
+//! What an enterprise begins with.
+
+use serde::Deserialize;
+
+/// How the app of an enterprise authenticates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Auth {
+    #[default]
+    ClientCredentials,
+    Jwt,
+    /// An app that users log in to; the simulator hands out the first refresh token itself.
+    Oauth2,
+}
+
+/// A public key that an app registered.
+#[derive(Clone, Debug, Deserialize)]
+pub struct RegisteredKey {
+    /// `publicKeyID` in the config file, `kid` in the assertion.
+    pub id: String,
+    pub pem: String,
+}
+
+/// An enterprise before it exists. Left out are a name, users, and credentials: they follow from the id then.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EnterpriseSpec {
+    pub id: String,
+    #[serde(default)]
+    pub name: Option<String>,
+    #[serde(default)]
+    pub users: usize,
+    /// Same seed, same users.
+    #[serde(default)]
+    pub seed: u64,
+    #[serde(default)]
+    pub auth: Auth,
+    #[serde(default)]
+    pub client_id: Option<String>,
+    #[serde(default)]
+    pub client_secret: Option<String>,
+    /// For `Auth::Jwt`; empty: the first key pair of the fixtures.
+    #[serde(default)]
+    pub public_keys: Vec<RegisteredKey>,
+}
+
+impl EnterpriseSpec {
+    #[must_use]
+    pub fn new(id: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            name: None,
+            users: 0,
+            seed: 0,
+            auth: Auth::default(),
+            client_id: None,
+            client_secret: None,
+            public_keys: Vec::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    #[must_use]
+    pub const fn users(mut self, users: usize) -> Self {
+        self.users = users;
+        self
+    }
+
+    #[must_use]
+    pub const fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    #[must_use]
+    pub const fn auth(mut self, auth: Auth) -> Self {
+        self.auth = auth;
+        self
+    }
+
+    #[must_use]
+    pub fn client(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
+        self.client_id = Some(id.into());
+        self.client_secret = Some(secret.into());
+        self
+    }
+
+    #[must_use]
+    pub fn public_key(mut self, id: impl Into<String>, pem: impl Into<String>) -> Self {
+        self.public_keys.push(RegisteredKey { id: id.into(), pem: pem.into() });
+        self
+    }
+}

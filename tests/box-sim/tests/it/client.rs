@@ -1,0 +1,230 @@
+//! A client of few words: it asks the router in process and hands back what came.
+
+use axum::{Router, body::Body};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use box_sim::{Auth, BoxSim, Clock, Enterprise, EnterpriseSpec, KeyFormat, KeyPair, PASSPHRASE, clock};
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt;
+use jiff::Timestamp;
+use pkcs8::{EncryptedPrivateKeyInfoRef, SecretDocument};
+use ring::{rand::SystemRandom, rsa::KeyPair as RsaKeyPair, signature::RSA_PKCS1_SHA256};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+pub(crate) const START: &str = "2026-11-22T10:00:00Z";
+
+pub(crate) fn start() -> Timestamp {
+    START.parse().expect("a timestamp")
+}
+
+/// A clock that stands still.
+pub(crate) fn stopped() -> Clock {
+    std::sync::Arc::new(start)
+}
+
+pub(crate) struct Got {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Got {
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|why| panic!("{why} in {}", String::from_utf8_lossy(&self.body)))
+    }
+
+    #[track_caller]
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).unwrap_or_else(|| panic!("no {name} in {:?}", self.headers)).to_str().expect("text")
+    }
+
+    /// A member that is a text, if the body is JSON and has it.
+    pub(crate) fn member(&self, name: &str) -> Option<String> {
+        Some(serde_json::from_slice::<Value>(&self.body).ok()?[name].as_str()?.to_owned())
+    }
+
+    /// The body but for a member that is never the same.
+    pub(crate) fn text_without(&self, name: &str) -> String {
+        let body = String::from_utf8_lossy(&self.body).into_owned();
+        match self.member(name) {
+            Some(value) => body.replace(&value, ""),
+            None => body,
+        }
+    }
+
+    pub(crate) fn ids(&self) -> Vec<u64> {
+        entries(&self.json()).iter().map(|user| user["id"].as_str().expect("an id").parse().expect("digits")).collect()
+    }
+}
+
+pub(crate) fn entries(page: &Value) -> Vec<Value> {
+    page["entries"].as_array().cloned().unwrap_or_default()
+}
+
+/// Box, one enterprise of it, and its router.
+pub(crate) struct World {
+    pub(crate) sim: BoxSim,
+    pub(crate) it: Enterprise,
+    router: Router,
+}
+
+pub(crate) fn world(users: usize) -> World {
+    world_of(EnterpriseSpec::new("1001").named("Acme").users(users), clock::following_tokio(start()))
+}
+
+pub(crate) fn world_of(spec: EnterpriseSpec, clock: Clock) -> World {
+    let sim = BoxSim::new(clock);
+    let it = sim.enterprise(spec);
+    World::of(sim, it)
+}
+
+pub(crate) fn jwt_world() -> World {
+    world_of(EnterpriseSpec::new("1002").named("Globex").users(5).auth(Auth::Jwt), clock::following_tokio(start()))
+}
+
+impl World {
+    pub(crate) fn of(sim: BoxSim, it: Enterprise) -> Self {
+        Self { router: sim.router(), sim, it }
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Got {
+        let response = self.router.clone().oneshot(request).await.expect("a router always answers");
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.expect("a whole body").to_bytes().to_vec();
+        Got { status: head.status, headers: head.headers, body }
+    }
+
+    pub(crate) async fn raw(&self, request: Request<Body>) -> http::Response<Body> {
+        self.router.clone().oneshot(request).await.expect("a router always answers")
+    }
+
+    pub(crate) async fn post(&self, form: &[(&str, &str)]) -> Got {
+        let body: String = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let request = Request::post("/oauth2/token")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Body::from(body));
+        self.send(request.expect("a request")).await
+    }
+
+    pub(crate) async fn client_credentials(&self) -> Got {
+        self.client_credentials_with(&self.it.client_secret(), self.it.id()).await
+    }
+
+    pub(crate) async fn client_credentials_with(&self, secret: &str, subject: &str) -> Got {
+        let client_id = self.it.client_id();
+        self.post(&[
+            ("grant_type", "client_credentials"),
+            ("client_id", &client_id),
+            ("client_secret", secret),
+            ("box_subject_type", "enterprise"),
+            ("box_subject_id", subject),
+        ])
+        .await
+    }
+
+    pub(crate) async fn token(&self) -> String {
+        let got = self.client_credentials().await;
+        got.json()["access_token"].as_str().unwrap_or_else(|| panic!("no token in {}", got.json())).to_owned()
+    }
+
+    pub(crate) async fn get(&self, token: &str, path: &str) -> Got {
+        self.send(get_request(token, path)).await
+    }
+
+    /// A page of users with a new token.
+    pub(crate) async fn page(&self, query: &str) -> Got {
+        self.get(&self.token().await, &format!("/2.0/users?{query}")).await
+    }
+
+    /// Every page of a walk, at most `pages`.
+    pub(crate) async fn walk(&self, query: &str, pages: usize) -> Vec<Value> {
+        let token = self.token().await;
+        let (mut walked, mut marker) = (Vec::new(), String::new());
+        while walked.len() < pages {
+            let got = self.get(&token, &format!("/2.0/users?usemarker=true&{query}{marker}")).await;
+            assert_eq!(got.status, 200, "{}", String::from_utf8_lossy(&got.body));
+            let page = got.json();
+            let next = page["next_marker"].as_str().unwrap_or_default().to_owned();
+            walked.push(page);
+            if next.is_empty() {
+                break;
+            }
+            marker = format!("&marker={}", form_urlencoded::byte_serialize(next.as_bytes()).collect::<String>());
+        }
+        walked
+    }
+
+    /// The number of pages and of bytes of a whole walk, looking at nothing but the marker.
+    pub(crate) async fn walk_raw(&self, query: &str) -> (usize, usize) {
+        let token = self.token().await;
+        let (mut pages, mut bytes, mut marker) = (0, 0, String::new());
+        loop {
+            let got = self.get(&token, &format!("/2.0/users?usemarker=true&{query}{marker}")).await;
+            (pages, bytes) = (pages + 1, bytes + got.body.len());
+            let tail = String::from_utf8_lossy(&got.body[got.body.len().saturating_sub(200)..]).into_owned();
+            let Some((_, next)) = tail.split_once(r#""next_marker":""#) else { return (pages, bytes) };
+            marker = format!("&marker={}", next.trim_end_matches(['}', '"']).replace('=', "%3D"));
+        }
+    }
+
+    pub(crate) async fn admin(&self, method: &str, path: &str, body: Value) -> Got {
+        let request =
+            Request::builder().method(method).uri(format!("/admin{path}")).header("content-type", "application/json");
+        self.send(request.body(Body::from(body.to_string())).expect("a request")).await
+    }
+}
+
+pub(crate) fn get_request(token: &str, path: &str) -> Request<Body> {
+    // SDKs send this header with every GET.
+    let request = Request::get(path)
+        .header("authorization", format!("Bearer {token}"))
+        .header("content-type", "application/json");
+    request.body(Body::empty()).expect("a request")
+}
+
+/// What an assertion says unless a test wants it otherwise.
+pub(crate) fn claims(world: &World, jti: &str) -> Value {
+    json!({
+        "iss": world.it.client_id(),
+        "sub": world.it.id(),
+        "box_sub_type": "enterprise",
+        "aud": "https://api.box.com/oauth2/token",
+        "jti": jti,
+        "exp": world.sim.now().as_second() + 45,
+    })
+}
+
+pub(crate) fn kid(world: &World) -> Value {
+    let file: Value =
+        serde_json::from_str(&world.it.config_json(KeyFormat::Pkcs8TripleDes).expect("a JWT app")).expect("JSON");
+    file["boxAppSettings"]["appAuth"]["publicKeyID"].clone()
+}
+
+pub(crate) fn signed(pair: KeyPair, header: &Value, claims: &Value) -> String {
+    let (_, encrypted) = SecretDocument::from_pem(pair.private_pem(KeyFormat::Pkcs8TripleDes)).expect("PEM");
+    let key = EncryptedPrivateKeyInfoRef::try_from(encrypted.as_bytes())
+        .expect("PKCS#8")
+        .decrypt(PASSPHRASE)
+        .expect("the passphrase");
+    let key = RsaKeyPair::from_pkcs8(key.as_bytes()).expect("an RSA key");
+    let message =
+        format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()));
+    let mut signature = vec![0; key.public().modulus_len()];
+    key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature).expect("a signature");
+    format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+impl World {
+    pub(crate) async fn assert_with(&self, assertion: &str) -> Got {
+        let (client_id, secret) = (self.it.client_id(), self.it.client_secret());
+        let form = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+            ("client_id", &*client_id),
+            ("client_secret", &*secret),
+            ("assertion", assertion),
+        ];
+        self.post(&form).await
+    }
+}

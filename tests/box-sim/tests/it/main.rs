@@ -1,0 +1,10 @@
+//! What the simulated Box answers, asked the way clients ask.
+
+mod admin;
+mod behaviours;
+mod binary;
+mod client;
+mod errors;
+mod tokens;
+mod users;
+mod wire;

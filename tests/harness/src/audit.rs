@@ -1,0 +1,235 @@
+//! audit — who asked the API server for what, read from its audit log.
+//!
+//! The API server, the controller manager and the tests write too: look at one user. A line is written when
+//! the request has been answered, so the caller may be a moment ahead of the log: [`Audit::quiet`] waits.
+
+use std::fs::{self, File};
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+
+/// What a ServiceAccount is called in the audit log and by RBAC.
+pub fn account_user(namespace: &str, account: &str) -> String {
+    format!("system:serviceaccount:{namespace}:{account}")
+}
+
+pub struct Audit {
+    log: PathBuf,
+}
+
+/// A position in the log.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark(u64);
+
+/// One request.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub user: String,
+    /// As RBAC calls it: get, list, watch, create, update, patch, delete, deletecollection.
+    pub verb: String,
+    pub resource: String,
+    pub subresource: String,
+    pub namespace: String,
+    pub name: String,
+    /// 0 while a watch is open.
+    pub code: u16,
+    /// When the request came in.
+    pub time: Timestamp,
+    pub uri: String,
+}
+
+impl Entry {
+    pub fn is_write(&self) -> bool {
+        matches!(self.verb.as_str(), "create" | "update" | "patch" | "delete" | "deletecollection")
+    }
+}
+
+impl Audit {
+    pub(crate) fn at(log: PathBuf) -> Self {
+        Self { log }
+    }
+
+    /// The end of the log as it is now.
+    pub fn mark(&self) -> Mark {
+        Mark(fs::metadata(&self.log).map_or(0, |metadata| metadata.len()))
+    }
+
+    /// Every request that was answered, or watch that was begun, since the mark.
+    pub fn since(&self, mark: Mark) -> Entries {
+        let mut bytes = Vec::new();
+        if let Ok(mut file) = File::open(&self.log)
+            && file.seek(SeekFrom::Start(mark.0)).is_ok()
+        {
+            let _ = file.read_to_end(&mut bytes);
+        }
+        let mut entries: Vec<(String, Entry)> = Vec::new();
+        // The last line may be half written; it does not parse and belongs to the next look.
+        for line in bytes.split(|byte| *byte == b'\n') {
+            let Ok(event) = serde_json::from_slice::<Event>(line) else { continue };
+            let id = event.audit_id.clone();
+            if event.verb != "watch" || event.stage == "ResponseStarted" {
+                entries.push((id, event.into()));
+                continue;
+            }
+            // A watch is logged when it begins and when it ends. One without a beginning here began before
+            // the mark, or was refused.
+            match entries.iter_mut().rev().find(|(known, _)| *known == id) {
+                Some((_, entry)) => *entry = event.into(),
+                None if event.response_status.code < 400 => {}
+                None => entries.push((id, event.into())),
+            }
+        }
+        Entries(entries.into_iter().map(|(_, entry)| entry).collect())
+    }
+
+    /// Every request since the control plane was started.
+    pub fn all(&self) -> Entries {
+        self.since(Mark(0))
+    }
+
+    /// How many writes this user tried since the mark, refused ones included.
+    pub fn writes(&self, user: &str, mark: Mark) -> usize {
+        self.since(mark).by(user).writes().len()
+    }
+
+    /// Waits until the user has written nothing for `rest`, Leases aside; a mark at the end of it.
+    pub async fn quiet(&self, user: &str, rest: Duration, limit: Duration) -> Result<Mark> {
+        let deadline = Instant::now() + limit;
+        let mut mark = self.mark();
+        let mut since = Instant::now();
+        loop {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let now = self.mark();
+            let writes = self.since(mark).by(user).writes().besides("leases");
+            if !writes.is_empty() {
+                (mark, since) = (now, Instant::now());
+            }
+            if since.elapsed() >= rest {
+                return Ok(self.mark());
+            }
+            if Instant::now() >= deadline {
+                return Err(Error::new(format!("{user} still writes after {limit:?}:\n{writes}")));
+            }
+        }
+    }
+}
+
+/// Requests, narrowed down step by step: `audit.since(mark).by(user).writes().besides("leases")`.
+#[derive(Clone, Debug)]
+pub struct Entries(Vec<Entry>);
+
+impl Entries {
+    #[must_use]
+    pub fn by(self, user: &str) -> Self {
+        self.filter(|entry| entry.user == user)
+    }
+
+    #[must_use]
+    pub fn writes(self) -> Self {
+        self.filter(Entry::is_write)
+    }
+
+    #[must_use]
+    pub fn of(self, resource: &str) -> Self {
+        self.filter(|entry| entry.resource == resource)
+    }
+
+    #[must_use]
+    pub fn besides(self, resource: &str) -> Self {
+        self.filter(|entry| entry.resource != resource)
+    }
+
+    #[must_use]
+    pub fn filter(mut self, keep: impl Fn(&Entry) -> bool) -> Self {
+        self.0.retain(keep);
+        self
+    }
+}
+
+impl std::ops::Deref for Entries {
+    type Target = [Entry];
+
+    fn deref(&self) -> &[Entry] {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for Entries {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for entry in &self.0 {
+            let Entry { user, verb, resource: _, subresource: _, namespace: _, name: _, code, time, uri } = entry;
+            writeln!(f, "{time:.3} {code:3} {user} {verb} {uri}")?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Event {
+    #[serde(rename = "auditID")]
+    audit_id: String,
+    stage: String,
+    #[serde(rename = "requestURI")]
+    request_uri: String,
+    verb: String,
+    user: User,
+    #[serde(default)]
+    object_ref: ObjectRef,
+    #[serde(default)]
+    response_status: Response,
+    request_received_timestamp: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct User {
+    #[serde(default)]
+    username: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ObjectRef {
+    resource: String,
+    subresource: String,
+    namespace: String,
+    name: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Response {
+    code: u16,
+}
+
+impl From<Event> for Entry {
+    fn from(event: Event) -> Self {
+        let Event {
+            audit_id: _,
+            stage: _,
+            request_uri,
+            verb,
+            user,
+            object_ref,
+            response_status,
+            request_received_timestamp,
+        } = event;
+        let ObjectRef { resource, subresource, namespace, name } = object_ref;
+        Self {
+            user: user.username,
+            verb,
+            resource,
+            subresource,
+            namespace,
+            name,
+            code: response_status.code,
+            time: request_received_timestamp,
+            uri: request_uri,
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! kubeconfig — a file that says where the API server is, who signed its certificate, and who we are.
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+
+use super::identity;
+use crate::error::{Result, While as _};
+
+pub(super) fn write(path: &Path, url: &str, ca: &str, token: &str, namespace: &str) -> Result<()> {
+    let config = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "boxsync",
+        "clusters": [{
+            "name": "boxsync",
+            "cluster": { "server": url, "certificate-authority-data": STANDARD.encode(ca) },
+        }],
+        "users": [{ "name": "boxsync", "user": { "token": token } }],
+        "contexts": [{
+            "name": "boxsync",
+            "context": { "cluster": "boxsync", "user": "boxsync", "namespace": namespace },
+        }],
+    });
+    let text = serde_saphyr::to_string(&config).during(|| "a kubeconfig".to_owned())?;
+    identity::write(path, &text)
+}

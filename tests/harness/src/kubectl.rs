@@ -1,0 +1,141 @@
+//! kubectl — the pinned kubectl with one kubeconfig, as one user in one namespace.
+//!
+//! Nothing of the user's own kubectl is read: no context, no kuberc, no cache.
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
+
+use crate::error::{Error, Result, While as _};
+
+/// For every command; `wait` and the like say their own, shorter one.
+const LIMIT: Duration = Duration::from_secs(120);
+
+#[derive(Clone)]
+pub struct Kubectl {
+    program: PathBuf,
+    kubeconfig: PathBuf,
+    namespace: Option<String>,
+    cache: Option<PathBuf>,
+}
+
+impl Kubectl {
+    pub fn new(program: &Path, kubeconfig: &Path) -> Self {
+        Self { program: program.to_owned(), kubeconfig: kubeconfig.to_owned(), namespace: None, cache: None }
+    }
+
+    /// The folder for what it learns about the API server.
+    #[must_use]
+    pub fn cache(mut self, folder: &Path) -> Self {
+        self.cache = Some(folder.to_owned());
+        self
+    }
+
+    #[must_use]
+    pub fn namespace(mut self, namespace: &str) -> Self {
+        self.namespace = Some(namespace.to_owned());
+        self
+    }
+
+    /// Runs it and hands back whatever it said. An error means that it did not run or did not end.
+    pub async fn run<A: AsRef<str>>(&self, args: impl IntoIterator<Item = A>) -> Result<Output> {
+        self.run_with(args, "").await
+    }
+
+    /// As `run`, with something on stdin.
+    pub async fn run_with<A: AsRef<str>>(&self, args: impl IntoIterator<Item = A>, stdin: &str) -> Result<Output> {
+        let mut command = std::process::Command::new(&self.program);
+        command.env("KUBECONFIG", &self.kubeconfig).env("KUBERC", "off");
+        if let Some(namespace) = &self.namespace {
+            command.args(["--namespace", namespace]);
+        }
+        if let Some(cache) = &self.cache {
+            command.arg("--cache-dir").arg(cache);
+        }
+        let args: Vec<_> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
+        command.args(&args);
+        run(command, stdin, format!("kubectl {}", args.join(" "))).await
+    }
+
+    /// `kubectl apply -f -`, any number of documents.
+    pub async fn apply_yaml(&self, yaml: &str) -> Result<Output> {
+        self.run_with(["apply", "-f", "-"], yaml).await
+    }
+
+    pub async fn create_yaml(&self, yaml: &str) -> Result<Output> {
+        self.run_with(["create", "-f", "-"], yaml).await
+    }
+
+    /// As Flux and Argo CD apply.
+    pub async fn apply_server_side(&self, yaml: &str, manager: &str) -> Result<Output> {
+        let manager = format!("--field-manager={manager}");
+        self.run_with(["apply", "--server-side", &manager, "-f", "-"], yaml).await
+    }
+
+    /// `kubectl get … -o json`, parsed.
+    pub async fn get_json<A: AsRef<str>>(&self, args: impl IntoIterator<Item = A>) -> Result<serde_json::Value> {
+        let mut all = vec!["get".to_owned(), "--output=json".to_owned()];
+        all.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        let text = self.run(all).await?.succeeded()?;
+        serde_json::from_str(&text).during(|| "kubectl get printed no JSON".to_owned())
+    }
+
+    /// What the API server says when it refuses this; an error where it does not. Nothing is stored.
+    pub async fn expect_refused(&self, yaml: &str) -> Result<String> {
+        let output = self.run_with(["create", "--dry-run=server", "-f", "-"], yaml).await?;
+        if output.status.success() {
+            return Err(Error::new(format!("the API server accepts this:\n{yaml}")));
+        }
+        Ok(output.stderr)
+    }
+}
+
+/// What a command line tool said.
+#[derive(Clone, Debug)]
+pub struct Output {
+    pub command: String,
+    pub stdout: String,
+    pub stderr: String,
+    pub status: ExitStatus,
+}
+
+impl Output {
+    /// Its stdout, or an error that shows all of it.
+    pub fn succeeded(self) -> Result<String> {
+        if self.status.success() {
+            return Ok(self.stdout);
+        }
+        let Self { command, stdout, stderr, status } = self;
+        Err(Error::new(format!("{command}: {status}\n{stdout}{stderr}")))
+    }
+}
+
+/// Runs a command line tool to its end; it is killed when nobody awaits it any more.
+pub(crate) async fn run(command: std::process::Command, stdin: &str, line: String) -> Result<Output> {
+    let mut child = Command::from(command)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .during(|| format!("cannot start {line}"))?;
+    let pipe = child.stdin.take();
+    let feeding = async {
+        if let Some(mut pipe) = pipe {
+            // One that does not read all of its input says why by its exit status.
+            let _ = pipe.write_all(stdin.as_bytes()).await;
+        }
+    };
+    let ended = tokio::time::timeout(LIMIT, async { tokio::join!(feeding, child.wait_with_output()).1 });
+    let output =
+        ended.await.map_err(|_| Error::new(format!("{line}: no end after {LIMIT:?}")))?.during(|| line.clone())?;
+    Ok(Output {
+        command: line,
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        status: output.status,
+    })
+}

@@ -1,0 +1,227 @@
+//! process — a child on a leash: it ends when this process ends, also by SIGKILL, and it is ended by pid.
+//!
+//! The leash is a pipe. `sh` starts a watcher that reads the pipe's other end, and then becomes the program
+//! (`exec`), so our child is the program itself: pid, memory and exit status are the real ones. While we
+//! live, the watcher sends the program the signals whose names we write. When we die the kernel closes the
+//! pipe, and the watcher ends the program: TERM, and KILL when the grace is over.
+//! An ended program stays a zombie until we reap it, so the watcher never signals a reused pid.
+//! A process group of its own keeps a terminal's Ctrl-C from reaching the program before us.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result, While as _};
+
+const LEASH: &str = r#"
+tenths=$1
+shift
+program=$$
+exec 3<&0 </dev/null
+{
+    while read -r signal; do
+        [ "$signal" = off ] && exit 0
+        kill -s "$signal" "$program"
+    done
+    # A stopped process takes no TERM before it continues.
+    kill -s TERM "$program"
+    kill -s CONT "$program"
+    while [ "$tenths" -gt 0 ] && kill -0 "$program"; do
+        sleep 0.1
+        tenths=$((tenths - 1))
+    done
+    kill -s KILL "$program"
+} <&3 >/dev/null 2>&1 3<&- &
+exec "$@" 3<&-
+"#;
+
+/// How long a program may take to end by itself once the harness has died.
+const GRACE: Duration = Duration::from_secs(2);
+
+pub struct Process {
+    name: String,
+    child: Child,
+    leash: Mutex<Option<ChildStdin>>,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts the program; what it prints is appended to `log`. Arguments, folder and environment changes
+    /// are taken from `command`, its stdio is not.
+    pub fn spawn(name: &str, command: &Command, log: &Path) -> Result<Self> {
+        let out = append(log)?;
+        let err = out.try_clone().during(|| format!("cannot open {}", log.display()))?;
+        let mut sh = Command::new("sh");
+        sh.args(["-c", LEASH, "boxsync-leash"])
+            .arg((GRACE.as_millis() / 100).to_string())
+            .arg(command.get_program())
+            .args(command.get_args())
+            .stdin(Stdio::piped())
+            .stdout(out)
+            .stderr(err)
+            .process_group(0);
+        for (key, value) in command.get_envs() {
+            match value {
+                Some(value) => sh.env(key, value),
+                None => sh.env_remove(key),
+            };
+        }
+        if let Some(folder) = command.get_current_dir() {
+            sh.current_dir(folder);
+        }
+        let mut child = sh.spawn().during(|| format!("cannot start sh for {name}"))?;
+        let leash = Mutex::new(child.stdin.take());
+        Ok(Self { name: name.to_owned(), child, leash, log: log.to_owned() })
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn is_running(&self) -> bool {
+        !matches!(self.state(), None | Some('Z' | 'X'))
+    }
+
+    /// Ends it at once (SIGKILL) and waits until it is gone.
+    pub fn kill(&mut self) -> Result<ExitStatus> {
+        // An error here means that it has ended already, which wait() tells.
+        let _ = self.child.kill();
+        let status = self.child.wait().during(|| format!("cannot wait for {}", self.name))?;
+        self.let_go();
+        Ok(status)
+    }
+
+    /// Asks it to end (SIGTERM). One that does not within `limit` is killed, and that is an error.
+    pub async fn terminate(&mut self, limit: Duration) -> Result<ExitStatus> {
+        self.signal("TERM")?;
+        match self.wait(limit).await {
+            Ok(status) => Ok(status),
+            Err(_) => {
+                self.kill()?;
+                Err(Error::new(format!(
+                    "{} did not end within {limit:?} of SIGTERM and was killed; its log: {}",
+                    self.name,
+                    self.log.display()
+                )))
+            }
+        }
+    }
+
+    /// Waits until it ends by itself.
+    pub async fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
+        let deadline = Instant::now() + limit;
+        loop {
+            // Polled, because tokio's child belongs to one runtime and a shared process outlives it.
+            let ended = self.child.try_wait().during(|| format!("cannot wait for {}", self.name))?;
+            if let Some(status) = ended {
+                self.let_go();
+                return Ok(status);
+            }
+            if Instant::now() >= deadline {
+                return Err(Error::new(format!(
+                    "{} still runs after {limit:?}; its log: {}",
+                    self.name,
+                    self.log.display()
+                )));
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Freezes it (SIGSTOP): its connections stay open and nobody answers.
+    pub async fn pause(&self) -> Result<()> {
+        self.signal("STOP")?;
+        self.until(|state| state == Some('T')).await
+    }
+
+    /// Lets a frozen one go on.
+    pub async fn resume(&self) -> Result<()> {
+        self.signal("CONT")?;
+        self.until(|state| state != Some('T')).await
+    }
+
+    /// Resident memory now.
+    pub fn rss_kib(&self) -> Option<u64> {
+        status_kib(self.pid(), "VmRSS:")
+    }
+
+    /// The most resident memory it ever had.
+    pub fn peak_rss_kib(&self) -> Option<u64> {
+        status_kib(self.pid(), "VmHWM:")
+    }
+
+    /// CPU time used so far, user and system.
+    pub fn cpu(&self) -> Option<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).ok()?;
+        let mut fields = stat.rsplit_once(") ")?.1.split_whitespace().skip(11);
+        let ticks: u64 = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
+        // The kernel shows ticks of 1/100 s to every program, whatever its own clock does.
+        Some(Duration::from_millis(ticks * 10))
+    }
+
+    pub fn log_path(&self) -> &Path {
+        &self.log
+    }
+
+    /// Everything it has printed so far.
+    pub fn log(&self) -> String {
+        let bytes = fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    fn signal(&self, name: &str) -> Result<()> {
+        let mut leash = self.leash.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(pipe) = leash.as_mut() else {
+            return Err(Error::new(format!("{} has ended already", self.name)));
+        };
+        pipe.write_all(format!("{name}\n").as_bytes()).during(|| format!("the watcher of {} is gone", self.name))
+    }
+
+    /// Ends the watcher: what it watched is gone, and its pid may soon be somebody else's.
+    fn let_go(&self) {
+        let mut leash = self.leash.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mut pipe) = leash.take() {
+            let _ = pipe.write_all(b"off\n");
+        }
+    }
+
+    /// R, S, D, T, Z …, as the kernel calls it.
+    fn state(&self) -> Option<char> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).ok()?;
+        stat.rsplit_once(") ")?.1.chars().next()
+    }
+
+    async fn until(&self, reached: impl Fn(Option<char>) -> bool) -> Result<()> {
+        for _ in 0..400 {
+            if reached(self.state()) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Err(Error::new(format!("{} takes no signal; state {:?}", self.name, self.state())))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.kill();
+    }
+}
+
+fn append(log: &Path) -> Result<File> {
+    OpenOptions::new().create(true).append(true).open(log).during(|| format!("cannot open {}", log.display()))
+}
+
+fn status_kib(pid: u32, field: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+    line.split_whitespace().next()?.parse().ok()
+}

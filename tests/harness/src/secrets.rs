@@ -1,0 +1,88 @@
+//! secrets — texts that must never show up in anything the operator writes.
+//!
+//! A test plants a secret when it makes one up. Logs are looked through when the operator ends; conditions,
+//! statuses and events by [`Secrets::assert_absent_from`].
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use k8s_openapi::api::core::v1::Event;
+use kube::api::{Api, DynamicObject, ListParams};
+use kube::discovery;
+use kube::{Client, ResourceExt as _};
+
+use crate::error::{Result, While as _};
+
+#[derive(Clone, Default)]
+pub struct Secrets(Arc<Mutex<Vec<String>>>);
+
+impl Secrets {
+    /// Remembers it and hands it back. Shorter ones than 8 characters would be found everywhere.
+    pub fn plant(&self, secret: impl Into<String>) -> String {
+        let secret = secret.into();
+        assert!(secret.len() >= 8, "too short to be told from other text: {secret:?}");
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(secret.clone());
+        secret
+    }
+
+    /// Fails if the text holds one of them, as it is or in base64.
+    pub fn assert_absent(&self, place: &str, text: &str) {
+        if let Some(found) = self.found_in(place, text) {
+            panic!("{found}");
+        }
+    }
+
+    /// Says which line holds one of them.
+    pub(crate) fn found_in(&self, place: &str, text: &str) -> Option<String> {
+        let secrets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (form, secret) = secrets.iter().flat_map(forms).find(|(form, _)| text.contains(form.as_str()))?;
+        let line = text.lines().find(|line| line.contains(&form)).unwrap_or(text);
+        Some(format!("a secret ({secret}) stands in {place}:\n{line}"))
+    }
+
+    /// Looks through all objects of one API group in a namespace, and through its events.
+    pub async fn assert_absent_from(&self, client: &Client, group: &str, namespace: &str) -> Result<()> {
+        let asking = || format!("cannot look for secrets in {namespace}");
+        let group = discovery::group(client, group).await.during(asking)?;
+        for (resource, _) in group.recommended_resources() {
+            let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
+            for object in api.list(&ListParams::default()).await.during(asking)? {
+                let place = format!("{} {}", resource.kind, object.name_any());
+                self.assert_absent(&place, &serde_json::to_string_pretty(&object).during(asking)?);
+            }
+        }
+        let events: Api<Event> = Api::namespaced(client.clone(), namespace);
+        for event in events.list(&ListParams::default()).await.during(asking)? {
+            let place = format!("Event {}", event.name_any());
+            self.assert_absent(&place, &serde_json::to_string_pretty(&event).during(asking)?);
+        }
+        Ok(())
+    }
+}
+
+/// The forms in which a secret may travel. A key in PEM has line breaks, which JSON escapes.
+fn forms(secret: &String) -> Vec<(String, &String)> {
+    let quoted = serde_json::Value::from(secret.as_str()).to_string();
+    let escaped = quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned();
+    let mut forms = vec![secret.clone(), escaped];
+    forms.extend([&STANDARD, &STANDARD_NO_PAD, &URL_SAFE_NO_PAD].map(|base64| base64.encode(secret)));
+    forms.into_iter().map(|form| (form, secret)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Secrets;
+
+    #[test]
+    fn a_planted_secret_is_found_as_it_is_and_in_base64_and_in_json() {
+        let secrets = Secrets::default();
+        secrets.plant("line one\nline \"two\"");
+        let found = |text: &str| secrets.found_in("the log", text).is_some();
+        assert!(found("a line one\nline \"two\" b"));
+        assert!(found(r#"{"key":"line one\nline \"two\""}"#));
+        assert!(found("bGluZSBvbmUKbGluZSAidHdvIg=="));
+        assert!(found("bGluZSBvbmUKbGluZSAidHdvIg"));
+        assert!(!found("line one"));
+    }
+}

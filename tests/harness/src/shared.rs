@@ -1,0 +1,113 @@
+//! shared — one control plane for all tests of a binary, and one of its own for a test that needs it.
+//!
+//! Every test has its own runtime; the control plane belongs to none, so it does not matter whose test
+//! started it. It is never dropped: its processes and its folder go when the test process ends.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use k8s_openapi::api::core::v1 as core;
+use kube::Client;
+use kube::api::{Api, ObjectMeta, PostParams};
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
+
+use crate::control_plane::{ControlPlane, Options};
+use crate::error::{Result, While as _};
+use crate::kubectl::Kubectl;
+
+/// The control plane that all tests of this process share. Don't stop or pause it, and don't count what
+/// is not of your own namespace or user. Panics where it cannot start, for every test with the same words.
+pub async fn shared() -> &'static ControlPlane {
+    static PLANE: OnceCell<Result<ControlPlane>> = OnceCell::const_new();
+    let options = Options { name: "shared".to_owned(), ..Options::default() };
+    match PLANE.get_or_init(|| ControlPlane::start(options)).await {
+        Ok(plane) => plane,
+        Err(e) => panic!("no control plane: {e}"),
+    }
+}
+
+/// A control plane for one test; the next test that wants one waits until this one is gone.
+pub async fn exclusive(options: Options) -> Result<Exclusive> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+    let turn = ONE_AT_A_TIME.lock().await;
+    Ok(Exclusive { plane: ControlPlane::start(options).await?, _turn: turn })
+}
+
+/// Fields are dropped in order: the control plane ends before it is the next test's turn.
+pub struct Exclusive {
+    plane: ControlPlane,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl std::ops::Deref for Exclusive {
+    type Target = ControlPlane;
+
+    fn deref(&self) -> &ControlPlane {
+        &self.plane
+    }
+}
+
+impl std::ops::DerefMut for Exclusive {
+    fn deref_mut(&mut self) -> &mut ControlPlane {
+        &mut self.plane
+    }
+}
+
+/// A test's own namespace. It is not deleted at the end: it goes with the control plane.
+pub struct Namespace<'a> {
+    pub name: String,
+    plane: &'a ControlPlane,
+}
+
+impl Namespace<'_> {
+    pub fn plane(&self) -> &ControlPlane {
+        self.plane
+    }
+
+    /// A new client with the admin's rights.
+    pub async fn client(&self) -> Result<Client> {
+        self.plane.admin_client().await
+    }
+
+    /// kubectl with the admin's rights, in this namespace.
+    pub fn kubectl(&self) -> Kubectl {
+        self.plane.kubectl().namespace(&self.name)
+    }
+}
+
+impl ControlPlane {
+    /// Creates a namespace whose name begins with the test's and was never used here before.
+    pub async fn namespace(&self, test: &str) -> Result<Namespace<'_>> {
+        static COUNT: AtomicU32 = AtomicU32::new(1);
+        let name = format!("{}-{}", label(test), COUNT.fetch_add(1, Ordering::Relaxed));
+        let namespaces: Api<core::Namespace> = Api::all(self.admin_client().await?);
+        let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
+        let namespace = core::Namespace { metadata, ..core::Namespace::default() };
+        namespaces
+            .create(&PostParams::default(), &namespace)
+            .await
+            .during(|| format!("cannot create namespace {name}"))?;
+        Ok(Namespace { name, plane: self })
+    }
+}
+
+/// A sentence as the beginning of a DNS label.
+fn label(test: &str) -> String {
+    let dashed: String =
+        test.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    let words: Vec<_> = dashed.split('-').filter(|word| !word.is_empty()).collect();
+    let joined = words.join("-");
+    let short = joined.get(..joined.len().min(40)).unwrap_or_default().trim_matches('-');
+    if short.is_empty() { "test".to_owned() } else { short.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::label;
+
+    #[test]
+    fn a_tests_name_becomes_the_beginning_of_a_namespace() {
+        assert_eq!(label("A request on it: completes!"), "a-request-on-it-completes");
+        assert_eq!(label("ends_with_a_dash_when_it_is_cut_at_forty_x_signs").len(), 40);
+        assert_eq!(label("…"), "test");
+    }
+}

@@ -1,0 +1,142 @@
+//! tools — the programs a command needs: found, or built once from the pins in `tests/control-plane/go.mod`.
+//!
+//! `KUBEBUILDER_ASSETS` is used for what it has. The rest is built into a cache outside `target/`, whose
+//! name is a digest of the pins and flags: other pins mean another folder, never a stale program. Only what
+//! is asked for is built. cgo is off, so Go needs no C compiler.
+
+mod go;
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crate::error::{Error, Result, While as _};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tool {
+    Etcd,
+    KubeApiserver,
+    KubeControllerManager,
+    Kubectl,
+    Helm,
+}
+
+impl Tool {
+    pub const ALL: &[Self] = &[Self::Etcd, Self::KubeApiserver, Self::KubeControllerManager, Self::Kubectl, Self::Helm];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Etcd => "etcd",
+            Self::KubeApiserver => "kube-apiserver",
+            Self::KubeControllerManager => "kube-controller-manager",
+            Self::Kubectl => "kubectl",
+            Self::Helm => "helm",
+        }
+    }
+
+    const fn package(self) -> &'static str {
+        match self {
+            Self::Etcd => "go.etcd.io/etcd/server/v3",
+            Self::KubeApiserver => "k8s.io/kubernetes/cmd/kube-apiserver",
+            Self::KubeControllerManager => "k8s.io/kubernetes/cmd/kube-controller-manager",
+            Self::Kubectl => "k8s.io/kubernetes/cmd/kubectl",
+            Self::Helm => "helm.sh/helm/v4/cmd/helm",
+        }
+    }
+
+    /// Measured on two cores with nothing cached, in the order of `ALL`.
+    const fn estimate(self) -> &'static str {
+        match self {
+            Self::Etcd => "1 min",
+            Self::KubeApiserver => "4 min",
+            Self::KubeControllerManager | Self::Helm => "1 min",
+            Self::Kubectl => "20 s",
+        }
+    }
+}
+
+/// Where the tool is, after building it if need be. Blocks, for minutes the first time.
+pub fn find(tool: Tool) -> Result<PathBuf> {
+    if let Some(path) = among_assets(tool) {
+        return Ok(path);
+    }
+    let module = go::module();
+    let cache = cache()?.join(go::digest(&module)?);
+    let path = cache.join(tool.name());
+    if path.is_file() {
+        return Ok(path);
+    }
+    fs::create_dir_all(&cache).during(|| format!("cannot create {}", cache.display()))?;
+    let _lock = lock(&cache, tool)?;
+    // Whoever held the lock before may have built it.
+    if path.is_file() {
+        return Ok(path);
+    }
+    build(tool, &module, &path)?;
+    Ok(path)
+}
+
+/// As [`find`], off the async threads.
+pub async fn find_all(tools: &'static [Tool]) -> Result<Vec<PathBuf>> {
+    tokio::task::spawn_blocking(|| tools.iter().map(|tool| find(*tool)).collect())
+        .await
+        .during(|| "looking for tools".to_owned())?
+}
+
+fn among_assets(tool: Tool) -> Option<PathBuf> {
+    let folder = std::env::var_os("KUBEBUILDER_ASSETS").filter(|folder| !folder.is_empty())?;
+    Some(Path::new(&folder).join(tool.name())).filter(|path| path.is_file())
+}
+
+fn cache() -> Result<PathBuf> {
+    let from = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    from("BOXSYNC_TOOLS_CACHE")
+        .or_else(|| from("XDG_CACHE_HOME").map(|folder| folder.join("boxsync/tools")))
+        .or_else(|| from("HOME").map(|folder| folder.join(".cache/boxsync/tools")))
+        .ok_or_else(|| {
+            Error::new("no folder to keep the built tools in: set BOXSYNC_TOOLS_CACHE, XDG_CACHE_HOME or HOME")
+        })
+}
+
+/// Two test binaries, or two checkouts, must not build the same tool at once. The lock ends with its holder.
+fn lock(cache: &Path, tool: Tool) -> Result<File> {
+    let path = cache.join("lock");
+    let file = File::create(&path).during(|| format!("cannot create {}", path.display()))?;
+    if file.try_lock().is_err() {
+        say(&format!("waiting for {}: another process is building tools", tool.name()));
+        file.lock().during(|| format!("cannot lock {}", path.display()))?;
+    }
+    Ok(file)
+}
+
+fn build(tool: Tool, module: &Path, path: &Path) -> Result<()> {
+    go::check(module)?;
+    say(&format!("building {}, about {}, once …", tool.name(), tool.estimate()));
+    let begin = Instant::now();
+    clear_unfinished(path);
+    let unfinished = path.with_extension(format!("{}.tmp", std::process::id()));
+    go::build(module, tool.package(), &unfinished).inspect_err(|_| drop(fs::remove_file(&unfinished)))?;
+    fs::rename(&unfinished, path).during(|| format!("cannot create {}", path.display()))?;
+    let seconds = begin.elapsed().as_secs();
+    say(&match (seconds / 60, seconds % 60) {
+        (0, s) => format!("built {} in {s} s", tool.name()),
+        (min, s) => format!("built {} in {min} min {s} s", tool.name()),
+    });
+    Ok(())
+}
+
+/// What builders left behind that were killed. We hold the lock, so nobody is at it.
+fn clear_unfinished(path: &Path) {
+    let Some(entries) = path.parent().and_then(|folder| fs::read_dir(folder).ok()) else { return };
+    for unfinished in entries.flatten().map(|entry| entry.path()) {
+        if unfinished.extension().is_some_and(|extension| extension == "tmp") {
+            let _ = fs::remove_file(unfinished);
+        }
+    }
+}
+
+/// Written to stderr itself: `eprintln!` would be swallowed by the test runner, and minutes pass.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

@@ -1,0 +1,104 @@
+//! go — the Go toolchain: is it there, is it new enough, build one package.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::error::{Error, Result, While as _};
+
+/// What the pinned sources ask for; `go.mod` says the same.
+const OLDEST: (u32, u32) = (1, 26);
+
+const REMEDY: &str = "Install Go 1.26 or newer from https://go.dev/dl/ and put it on the PATH. \
+    (KUBEBUILDER_ASSETS may name a folder with etcd, kube-apiserver and kubectl; \
+    kube-controller-manager and helm are always built.)";
+
+/// The folder with the pins.
+pub(super) fn module() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../control-plane")
+}
+
+/// Names what would be built: pins, flags and platform.
+pub(super) fn digest(module: &Path) -> Result<String> {
+    let mut sha = ring::digest::Context::new(&ring::digest::SHA256);
+    for name in ["go.mod", "go.sum"] {
+        let path = module.join(name);
+        sha.update(&fs::read(&path).during(|| format!("cannot read {}", path.display()))?);
+    }
+    for text in [link_flags(module)?.as_str(), std::env::consts::OS, std::env::consts::ARCH] {
+        sha.update(text.as_bytes());
+    }
+    Ok(sha.finish().as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Fails with a remedy where Go is missing or too old.
+pub(super) fn check(module: &Path) -> Result<()> {
+    // Asked inside the module: there, Go may switch to a newer toolchain by itself.
+    let output = match go(module).args(["env", "GOVERSION"]).output() {
+        Ok(output) => output,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Error::new(format!("Go is missing, and a tool has to be built. {REMEDY}")));
+        }
+        Err(e) => return Err(Error::new(format!("cannot run go: {e}"))),
+    };
+    let said = String::from_utf8_lossy(if output.status.success() { &output.stdout } else { &output.stderr });
+    if output.status.success() && version(&said).is_none_or(|found| found >= OLDEST) {
+        return Ok(());
+    }
+    Err(Error::new(format!("This Go cannot build the tools: {}. {REMEDY}", said.trim())))
+}
+
+pub(super) fn build(module: &Path, package: &str, target: &Path) -> Result<()> {
+    let output = go(module)
+        .args(["build", "-trimpath", "-ldflags", &link_flags(module)?, "-o"])
+        .arg(target)
+        .arg(package)
+        .output()
+        .during(|| "cannot run go".to_owned())?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<_> = said.lines().filter(|line| !line.starts_with("go: downloading ")).collect();
+    let end = lines.split_at(lines.len().saturating_sub(30)).1.join("\n");
+    Err(Error::new(format!("go build {package} failed in {}:\n{end}", module.display())))
+}
+
+/// Kubernetes learns its own version at link time only; the pins say which it is.
+fn link_flags(module: &Path) -> Result<String> {
+    let path = module.join("go.mod");
+    let pins = fs::read_to_string(&path).during(|| format!("cannot read {}", path.display()))?;
+    let version = pins
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes ")?.split_whitespace().next())
+        .ok_or_else(|| Error::new(format!("{} pins no k8s.io/kubernetes", path.display())))?;
+    let mut numbers = version.trim_start_matches('v').split('.');
+    let (major, minor) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+    let set = "-X k8s.io/component-base/version";
+    Ok(format!("-s -w {set}.gitVersion={version} {set}.gitMajor={major} {set}.gitMinor={minor}"))
+}
+
+fn go(module: &Path) -> Command {
+    let mut command = Command::new("go");
+    command.current_dir(module).env("CGO_ENABLED", "0").env("GOWORK", "off");
+    command
+}
+
+/// `go1.26.8` is (1, 26). A development version has no number and is taken to be new.
+fn version(text: &str) -> Option<(u32, u32)> {
+    let mut parts = text.trim().strip_prefix("go")?.split(|c: char| !c.is_ascii_digit());
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::version;
+
+    #[test]
+    fn a_version_of_go_is_read_also_from_a_release_candidate() {
+        assert_eq!(version("go1.26.8\n"), Some((1, 26)));
+        assert_eq!(version("go1.27rc1"), Some((1, 27)));
+        assert_eq!(version("go1.9"), Some((1, 9)));
+        assert_eq!(version("devel +abc"), None);
+    }
+}

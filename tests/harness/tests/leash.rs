@@ -1,0 +1,181 @@
+//! A child ends with the process that started it, however that one ends, and says how it ended itself.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use harness::{Process, Scratch};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+fn sleeper(seconds: u32) -> Command {
+    let mut command = Command::new("sleep");
+    command.arg(seconds.to_string());
+    command
+}
+
+fn shell(script: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", script]);
+    command
+}
+
+fn lives(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+fn await_end(what: &str, gone: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !gone() {
+        assert!(begin.elapsed() < LIMIT, "{what}: still there after {LIMIT:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Not a test of its own: the parent that the tests below start anew and then end in three ways.
+#[test]
+#[ignore = "started by the other tests"]
+fn parent() {
+    let scratch = Scratch::new("leash-parent").expect("scratch");
+    let log = scratch.path().join("log");
+    let obedient = Process::spawn("obedient", &sleeper(600), &log).expect("spawned");
+    let deaf = shell("trap '' TERM; while :; do sleep 0.2; done");
+    let deaf = Process::spawn("deaf", &deaf, &log).expect("spawned");
+    // Kept for ever, as in a static.
+    let (obedient, deaf, scratch) =
+        (Box::leak(Box::new(obedient)), Box::leak(Box::new(deaf)), Box::leak(Box::new(scratch)));
+    println!("\nPIDS {} {} {}", obedient.pid(), deaf.pid(), scratch.path().display());
+    match std::env::var("BOXSYNC_PARENT").as_deref() {
+        Ok("returns") => {}
+        Ok("panics") => panic!("as a failing test does"),
+        _ => std::thread::sleep(Duration::from_secs(600)),
+    }
+}
+
+struct Family {
+    parent: Child,
+    pids: [u32; 2],
+    folder: String,
+}
+
+impl Family {
+    fn start(way: &str) -> Self {
+        let mut parent = Command::new(std::env::current_exe().expect("this test's binary"))
+            .args(["--exact", "parent", "--ignored", "--nocapture"])
+            .env("BOXSYNC_PARENT", way)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("started");
+        let mut lines = BufReader::new(parent.stdout.take().expect("piped")).lines();
+        let line = lines
+            .find_map(|line| line.expect("read").strip_prefix("PIDS ").map(str::to_owned))
+            .expect("the parent says whom it started");
+        // Its further lines need a reader.
+        std::thread::spawn(move || lines.count());
+        let mut words = line.split(' ');
+        let mut pid = || words.next().and_then(|word| word.parse().ok()).expect("a pid");
+        let pids = [pid(), pid()];
+        Self { parent, pids, folder: words.next().expect("a folder").to_owned() }
+    }
+
+    fn children_end(&self) {
+        for pid in self.pids {
+            await_end("a child", || !lives(pid));
+        }
+    }
+}
+
+#[test]
+fn children_and_their_folder_go_when_the_parent_is_killed() {
+    let mut family = Family::start("waits");
+    assert!(family.pids.iter().all(|pid| lives(*pid)));
+    family.parent.kill().expect("SIGKILL");
+    family.parent.wait().expect("reaped");
+    family.children_end();
+    await_end("the folder", || !Path::new(&family.folder).exists());
+}
+
+#[test]
+fn children_and_their_folder_go_when_the_parent_returns_without_dropping_them() {
+    let mut family = Family::start("returns");
+    family.parent.wait().expect("reaped");
+    family.children_end();
+    await_end("the folder", || !Path::new(&family.folder).exists());
+}
+
+#[test]
+fn children_go_and_the_logs_stay_when_the_parent_panics() {
+    let mut family = Family::start("panics");
+    family.parent.wait().expect("reaped");
+    family.children_end();
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(Path::new(&family.folder).join("log").exists(), "{}", family.folder);
+    fs::remove_dir_all(&family.folder).expect("removed");
+}
+
+#[test]
+fn children_end_on_a_terminals_interrupt() {
+    let mut family = Family::start("waits");
+    let interrupt =
+        Command::new("sh").args(["-c", &format!("kill -s INT {}", family.parent.id())]).status().expect("sh");
+    assert!(interrupt.success());
+    family.parent.wait().expect("reaped");
+    family.children_end();
+}
+
+#[tokio::test]
+async fn a_child_that_ends_by_itself_is_noticed_with_its_exit_code_and_output() {
+    let scratch = Scratch::new("leash").expect("scratch");
+    let log = scratch.path().join("log");
+    let command = shell("echo to stdout; echo to stderr >&2; exit 7");
+    let mut process = Process::spawn("short", &command, &log).expect("spawned");
+    let status = process.wait(LIMIT).await.expect("ended");
+    assert_eq!(status.code(), Some(7));
+    assert_eq!(process.log(), "to stdout\nto stderr\n");
+    assert!(!process.is_running());
+}
+
+#[tokio::test]
+async fn a_child_ends_on_terminate_and_a_deaf_one_is_killed_and_reported() {
+    let scratch = Scratch::new("leash").expect("scratch");
+    let log = scratch.path().join("log");
+    let polite = shell("trap 'exit 0' TERM; while :; do sleep 0.05; done");
+    let mut polite = Process::spawn("polite", &polite, &log).expect("spawned");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let status = polite.terminate(LIMIT).await.expect("ends by itself");
+    assert!(status.success(), "{status}");
+
+    let deaf = shell("trap '' TERM; while :; do sleep 0.05; done");
+    let mut deaf = Process::spawn("deaf", &deaf, &log).expect("spawned");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let error = deaf.terminate(Duration::from_millis(300)).await.expect_err("it is deaf");
+    assert!(error.to_string().contains("was killed"), "{error}");
+    assert!(!deaf.is_running());
+}
+
+#[tokio::test]
+async fn a_paused_child_stands_still_and_a_dropped_one_is_gone() {
+    let scratch = Scratch::new("leash").expect("scratch");
+    let process = Process::spawn("sleep", &sleeper(600), &scratch.path().join("log")).expect("spawned");
+    process.pause().await.expect("paused");
+    assert!(process.is_running());
+    process.resume().await.expect("resumed");
+    assert!(process.peak_rss_kib() >= process.rss_kib());
+    let pid = process.pid();
+    process.pause().await.expect("paused");
+    drop(process);
+    assert!(!Path::new(&format!("/proc/{pid}")).exists());
+}
+
+#[tokio::test]
+async fn a_missing_program_is_told_by_the_log() {
+    let scratch = Scratch::new("leash").expect("scratch");
+    let command = Command::new("/nonexistent/program");
+    let mut process = Process::spawn("missing", &command, &scratch.path().join("log")).expect("sh is there");
+    assert_eq!(process.wait(LIMIT).await.expect("ended").code(), Some(127));
+    assert!(process.log().contains("/nonexistent/program"), "{}", process.log());
+}

@@ -1,0 +1,193 @@
+//! One request as the server understands it.
+
+use crate::{refusal::Refusal, store::Store};
+use bytes::Bytes;
+use http::{Method, header, request::Parts};
+use serde_json::Value;
+
+/// What a request wants, in RBAC's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verb {
+    Get,
+    List,
+    Watch,
+    Create,
+    Update,
+    Patch,
+    Delete,
+}
+
+impl Verb {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::List => "list",
+            Self::Watch => "watch",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+        }
+    }
+
+    #[must_use]
+    pub const fn is_write(self) -> bool {
+        match self {
+            Self::Get | Self::List | Self::Watch => false,
+            Self::Create | Self::Update | Self::Patch | Self::Delete => true,
+        }
+    }
+}
+
+/// A request that reached the server.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Whose client sent it.
+    pub user: String,
+    pub verb: Verb,
+    pub group: String,
+    /// The plural: `boxconnections`.
+    pub resource: String,
+    pub subresource: Option<String>,
+    pub namespace: Option<String>,
+    /// For a create, the name in the body; none if the server is to generate it.
+    pub name: Option<String>,
+    pub query: Vec<(String, String)>,
+    pub body: Bytes,
+    pub(crate) content_type: String,
+    pub(crate) accept: String,
+}
+
+impl Call {
+    /// Whether this is `verb` on `resource`, written as in RBAC rules: `boxconnections/status`.
+    #[must_use]
+    pub fn is(&self, verb: Verb, resource: &str) -> bool {
+        self.verb == verb && self.full_resource() == resource
+    }
+
+    /// `boxconnections` or `boxconnections/status`.
+    #[must_use]
+    pub fn full_resource(&self) -> String {
+        match &self.subresource {
+            Some(subresource) => format!("{}/{subresource}", self.resource),
+            None => self.resource.clone(),
+        }
+    }
+
+    /// The body as JSON; null if there is none, or if it is no JSON.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        let found = self.query.iter().find(|(key, value)| key == name && !value.is_empty());
+        found.map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        matches!(self.parameter(name), Some("true" | "1"))
+    }
+
+    /// Reads a request; the number is the resource's place in the store's table.
+    pub(crate) fn read(user: &str, head: &Parts, body: Bytes, store: &Store) -> Result<(Self, usize), Refusal> {
+        let path = head.uri.path();
+        let place = Place::of(path).ok_or_else(|| Refusal::no_such_path(path))?;
+        let served = store.served_at(place.group, place.version, place.plural);
+        let index = served.ok_or_else(|| Refusal::no_such_path(path))?;
+        let resource = store.resource(index);
+        match place.subresource {
+            None => {}
+            Some("status") if resource.has_status => {}
+            Some(_) => return Err(Refusal::no_such_path(path)),
+        }
+        if place.namespace.is_some() && !resource.namespaced {
+            return Err(Refusal::no_such_path(path));
+        }
+        if place.name.is_some() && place.namespace.is_none() && resource.namespaced {
+            return Err(Refusal::no_such_path(path));
+        }
+        let query: Vec<(String, String)> =
+            form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+        let header = |name| {
+            let value = head.headers.get(name).and_then(|value| value.to_str().ok());
+            value.unwrap_or_default().to_owned()
+        };
+        let mut call = Self {
+            user: user.to_owned(),
+            verb: Verb::Get,
+            group: place.group.to_owned(),
+            resource: place.plural.to_owned(),
+            subresource: place.subresource.map(str::to_owned),
+            namespace: place.namespace.map(str::to_owned),
+            name: place.name.map(str::to_owned),
+            query,
+            body,
+            content_type: header(header::CONTENT_TYPE),
+            accept: header(header::ACCEPT),
+        };
+        call.verb = call.verb_of(&head.method).ok_or_else(|| Refusal::method(head.method.as_str(), path))?;
+        if call.verb == Verb::Create {
+            if call.namespace.is_none() && resource.namespaced {
+                return Err(Refusal::method(head.method.as_str(), path));
+            }
+            call.name = call.json()["metadata"]["name"].as_str().map(str::to_owned);
+        }
+        if call.parameter("dryRun").is_some() {
+            return Err(Refusal::unsupported("dryRun"));
+        }
+        Ok((call, index))
+    }
+
+    fn verb_of(&self, method: &Method) -> Option<Verb> {
+        let on_status = self.subresource.is_some();
+        match (method.as_str(), self.name.is_some()) {
+            ("GET", true) => Some(Verb::Get),
+            ("GET", false) if self.flag("watch") => Some(Verb::Watch),
+            ("GET", false) => Some(Verb::List),
+            ("POST", false) => Some(Verb::Create),
+            ("PUT", true) => Some(Verb::Update),
+            ("PATCH", true) => Some(Verb::Patch),
+            ("DELETE", true) if !on_status => Some(Verb::Delete),
+            _ => None,
+        }
+    }
+}
+
+/// Where a path points to.
+struct Place<'a> {
+    group: &'a str,
+    version: &'a str,
+    namespace: Option<&'a str>,
+    plural: &'a str,
+    name: Option<&'a str>,
+    subresource: Option<&'a str>,
+}
+
+impl<'a> Place<'a> {
+    fn of(path: &'a str) -> Option<Self> {
+        let mut parts = path.strip_prefix('/')?.split('/');
+        let group = match parts.next()? {
+            "api" => "",
+            "apis" => parts.next()?,
+            _ => return None,
+        };
+        let version = parts.next()?;
+        let rest: Vec<&str> = parts.collect();
+        let (namespace, rest) = match rest.as_slice() {
+            ["namespaces", namespace, rest @ ..] if !rest.is_empty() => (Some(*namespace), rest),
+            rest => (None, rest),
+        };
+        let (plural, name, subresource) = match *rest {
+            [plural] => (plural, None, None),
+            [plural, name] => (plural, Some(name), None),
+            [plural, name, subresource] => (plural, Some(name), Some(subresource)),
+            _ => return None,
+        };
+        let all = [Some(version), namespace, Some(plural), name, subresource];
+        let filled = all.into_iter().flatten().all(|part| !part.is_empty());
+        filled.then_some(Self { group, version, namespace, plural, name, subresource })
+    }
+}

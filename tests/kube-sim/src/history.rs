@@ -1,0 +1,71 @@
+//! What changed, in order. Invariant: every resource version is exactly one change, so a version is an index.
+
+use crate::{object, refusal::Refusal};
+use serde_json::Value;
+use std::{collections::VecDeque, sync::Arc};
+use tokio::time::Instant;
+
+/// So that a long simulation does not keep every object it ever wrote; a real server forgets after five minutes.
+const KEPT: usize = 20_000;
+
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) resource: usize,
+    pub(crate) old: Option<Arc<Value>>,
+    /// None where the object was deleted.
+    pub(crate) new: Option<Arc<Value>>,
+    pub(crate) at: Instant,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct History {
+    changes: VecDeque<Arc<Change>>,
+    /// The newest version that is no longer known.
+    compacted: u64,
+}
+
+impl History {
+    /// The version of the newest change.
+    pub(crate) fn version(&self) -> u64 {
+        self.compacted + self.changes.len() as u64
+    }
+
+    pub(crate) fn record(&mut self, change: Change) {
+        self.changes.push_back(Arc::new(change));
+        if self.changes.len() > KEPT {
+            self.changes.pop_front();
+            self.compacted += 1;
+        }
+    }
+
+    /// The change that followed `version`, with its own version.
+    pub(crate) fn after(&self, version: u64) -> Result<Option<(u64, Arc<Change>)>, Refusal> {
+        let Some(index) = version.checked_sub(self.compacted) else {
+            return Err(Refusal::expired(version, self.compacted));
+        };
+        let change = usize::try_from(index).ok().and_then(|index| self.changes.get(index));
+        Ok(change.map(|change| (version + 1, change.clone())))
+    }
+
+    pub(crate) fn compact(&mut self) {
+        self.compacted = self.version();
+        self.changes.clear();
+    }
+}
+
+impl Change {
+    /// How a watch that admits objects by `admits` sees the change: an object that leaves the selection is deleted
+    /// to it, one that enters is added.
+    pub(crate) fn seen_by(&self, version: u64, admits: impl Fn(&Value) -> bool) -> Option<(&'static str, Value)> {
+        let admitted = |object: &Option<Arc<Value>>| object.as_deref().is_some_and(&admits);
+        let (kind, object) = match (admitted(&self.old), admitted(&self.new)) {
+            (false, false) => return None,
+            (false, true) => ("ADDED", &self.new),
+            (true, true) => ("MODIFIED", &self.new),
+            (true, false) => ("DELETED", &self.old),
+        };
+        let mut object = object.as_deref().cloned()?;
+        object::set_meta(&mut object, "resourceVersion", version.to_string().into());
+        Some((kind, object))
+    }
+}

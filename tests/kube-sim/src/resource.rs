@@ -1,0 +1,145 @@
+//! What is served: one entry of the server's table of resources.
+
+use crate::builtin;
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// A check that an object must pass to be stored: the old object (none on create), the new one, and why not.
+pub(crate) type Rule = Arc<dyn Fn(Option<&Value>, &Value) -> Result<(), String> + Send + Sync>;
+
+/// A resource that the simulated server serves.
+///
+/// [`Resource::of_crd`] reads everything from a CRD. [`Resource::custom`] and the `with_…` methods make one by hand.
+#[derive(Clone)]
+pub struct Resource {
+    pub(crate) group: String,
+    pub(crate) version: String,
+    pub(crate) plural: String,
+    pub(crate) kind: String,
+    pub(crate) namespaced: bool,
+    pub(crate) has_status: bool,
+    pub(crate) counts_generations: bool,
+    /// Whether PUT may leave out the resourceVersion.
+    pub(crate) unconditional_update: bool,
+    pub(crate) selectable: Vec<String>,
+    pub(crate) schema: Value,
+    pub(crate) rules: Vec<Rule>,
+    /// What a built-in type does to an object before it is stored.
+    pub(crate) tidy: fn(&mut Value),
+}
+
+impl Resource {
+    /// A namespaced custom resource without a status subresource and without a schema.
+    #[must_use]
+    pub fn custom(group: &str, version: &str, plural: &str, kind: &str) -> Self {
+        Self {
+            group: group.into(),
+            version: version.into(),
+            plural: plural.into(),
+            kind: kind.into(),
+            namespaced: true,
+            has_status: false,
+            counts_generations: true,
+            unconditional_update: false,
+            selectable: Vec::new(),
+            schema: json!({"x-kubernetes-preserve-unknown-fields": true, "properties": {}}),
+            rules: Vec::new(),
+            tidy: builtin::as_it_is,
+        }
+    }
+
+    /// The stored version of a `CustomResourceDefinition`: names, scope, status subresource, selectable fields, and
+    /// the schema's defaults and known fields. Its types and CEL rules are not enforced.
+    ///
+    /// # Panics
+    /// If it is no CRD with a stored version.
+    #[must_use]
+    pub fn of_crd(crd: &impl Serialize) -> Self {
+        let crd = serde_json::to_value(crd).unwrap_or_default();
+        let spec = &crd["spec"];
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let Some(version) =
+            spec["versions"].as_array().and_then(|versions| versions.iter().find(|version| version["storage"] == true))
+        else {
+            panic!("no CustomResourceDefinition with a stored version: {crd}")
+        };
+        let selectable = version["selectableFields"].as_array().into_iter().flatten();
+        Self {
+            namespaced: spec["scope"] == "Namespaced",
+            has_status: version["subresources"]["status"].is_object(),
+            selectable: selectable.map(|field| label(&text(&field["jsonPath"]))).collect(),
+            schema: version["schema"]["openAPIV3Schema"].clone(),
+            ..Self::custom(
+                &text(&spec["group"]),
+                &text(&version["name"]),
+                &text(&spec["names"]["plural"]),
+                &text(&spec["names"]["kind"]),
+            )
+        }
+    }
+
+    #[must_use]
+    pub fn cluster_scoped(self) -> Self {
+        Self { namespaced: false, ..self }
+    }
+
+    /// With a status subresource.
+    #[must_use]
+    pub fn with_status(self) -> Self {
+        Self { has_status: true, ..self }
+    }
+
+    /// With a status subresource whose default, as a CRD has it, is `status`.
+    #[must_use]
+    pub fn with_default_status(mut self, status: Value) -> Self {
+        self.schema["properties"]["status"] = json!({
+            "x-kubernetes-preserve-unknown-fields": true, "default": status,
+        });
+        self.with_status()
+    }
+
+    /// With a field that field selectors may name, written as in a CRD: `.spec.connectionRef.name`.
+    #[must_use]
+    pub fn with_selectable(mut self, json_path: &str) -> Self {
+        self.selectable.push(label(json_path));
+        self
+    }
+
+    /// With a rule that refuses an object with 422: the old object (none on create), the new one, and why not.
+    #[must_use]
+    pub fn with_rule<F>(mut self, rule: F) -> Self
+    where
+        F: Fn(Option<&Value>, &Value) -> Result<(), String> + Send + Sync + 'static,
+    {
+        self.rules.push(Arc::new(rule));
+        self
+    }
+
+    /// `userrosters.boxsync.dev`, `secrets`: how messages name the resource.
+    pub(crate) fn qualified(&self) -> String {
+        qualify(&self.plural, &self.group)
+    }
+
+    pub(crate) fn qualified_kind(&self) -> String {
+        qualify(&self.kind, &self.group)
+    }
+
+    pub(crate) fn api_version(&self) -> String {
+        match self.group.as_str() {
+            "" => self.version.clone(),
+            group => format!("{group}/{}", self.version),
+        }
+    }
+}
+
+fn qualify(name: &str, group: &str) -> String {
+    match group {
+        "" => name.to_owned(),
+        group => format!("{name}.{group}"),
+    }
+}
+
+fn label(json_path: &str) -> String {
+    json_path.trim_start_matches('.').to_owned()
+}

@@ -1,0 +1,94 @@
+//! What a structural schema does to an object before it is stored: unknown fields go, defaults come.
+//! Types, bounds and CEL are not checked: that is what the tests against a real API server are for.
+
+use serde_json::{Map, Value};
+
+/// Prunes and defaults `value` in place.
+pub(crate) fn conform(value: &mut Value, schema: &Value) {
+    match value {
+        Value::Object(fields) => conform_fields(fields, schema),
+        Value::Array(items) => {
+            if let Some(schema) = schema.get("items") {
+                items.iter_mut().for_each(|item| conform(item, schema));
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// The outermost object: its type and metadata belong to the server, not to the schema.
+pub(crate) fn conform_root(object: &mut Value, schema: &Value) {
+    let kept: Vec<(&str, Value)> = ["apiVersion", "kind", "metadata"]
+        .into_iter()
+        .filter_map(|key| Some((key, object.get_mut(key)?.take())))
+        .collect();
+    conform(object, schema);
+    for (key, value) in kept {
+        object[key] = value;
+    }
+}
+
+fn conform_fields(fields: &mut Map<String, Value>, schema: &Value) {
+    let known = schema.get("properties").and_then(Value::as_object);
+    let others = schema.get("additionalProperties").filter(|others| !others.is_boolean());
+    let keeps_unknown = others.is_some()
+        || is_true(schema, "additionalProperties")
+        || is_true(schema, "x-kubernetes-preserve-unknown-fields");
+    fields.retain(|name, _| keeps_unknown || known.is_some_and(|known| known.contains_key(name)));
+
+    for (name, schema) in known.into_iter().flatten() {
+        // A null where none may be counts as absent, so that the default applies.
+        if fields.get(name).is_some_and(Value::is_null) && !is_true(schema, "nullable") {
+            fields.remove(name);
+        }
+        if let (None, Some(default)) = (fields.get(name), schema.get("default")) {
+            fields.insert(name.clone(), default.clone());
+        }
+    }
+    for (name, value) in fields.iter_mut() {
+        if let Some(schema) = known.and_then(|known| known.get(name)).or(others) {
+            conform(value, schema);
+        }
+    }
+}
+
+fn is_true(schema: &Value, key: &str) -> bool {
+    schema.get(key) == Some(&Value::Bool(true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn conformed(mut value: Value, schema: Value) -> Value {
+        conform_root(&mut value, &schema);
+        value
+    }
+
+    #[test]
+    fn defaults_fill_what_is_missing_or_null_at_every_depth() {
+        let schema = json!({"type": "object", "properties": {
+            "spec": {"type": "object", "properties": {
+                "every": {"type": "string", "default": "24h"},
+                "list": {"type": "array", "items": {"properties": {"n": {"default": 1}}}},
+            }},
+            "status": {"type": "object", "default": {}, "properties": {"phase": {"default": "Pending"}}},
+        }});
+        let given = json!({"spec": {"every": null, "list": [{}, {"n": 2}]}});
+        let expected = json!({"spec": {"every": "24h", "list": [{"n": 1}, {"n": 2}]}, "status": {"phase": "Pending"}});
+        assert_eq!(conformed(given, schema), expected);
+    }
+
+    #[test]
+    fn unknown_fields_are_pruned_unless_the_schema_keeps_them() {
+        let schema = json!({"type": "object", "properties": {
+            "spec": {"properties": {"a": {}}},
+            "free": {"x-kubernetes-preserve-unknown-fields": true},
+            "map": {"additionalProperties": {"type": "string"}},
+        }});
+        let given = json!({"metadata": {"name": "x"}, "spec": {"a": 1, "b": 2}, "free": {"c": 3}, "map": {"d": "4"}});
+        let expected = json!({"metadata": {"name": "x"}, "spec": {"a": 1}, "free": {"c": 3}, "map": {"d": "4"}});
+        assert_eq!(conformed(given, schema), expected);
+    }
+}

@@ -1,0 +1,71 @@
+//! A process that dies at its n-th write: the harness that a crash matrix needs.
+
+use crate::fixture::{Fixture, widget};
+use kube::{
+    Api,
+    api::{Patch, PatchParams, PostParams},
+};
+use kube_sim::{Fault, Trouble, Verb};
+use serde_json::json;
+use std::time::Duration;
+
+/// Three writes that may each be found done already.
+async fn work(api: Api<crate::fixture::Widget>) {
+    for name in ["one", "two"] {
+        if api.get_opt(name).await.unwrap().is_none() {
+            api.create(&PostParams::default(), &widget(name)).await.unwrap();
+        }
+    }
+    let done = Patch::Merge(json!({"status": {"phase": "Done"}}));
+    api.patch_status("two", &PatchParams::default(), &done).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_killed_at_any_write_leaves_what_it_had_written_and_can_be_started_again() {
+    for n in 1..=3 {
+        for (when, there) in [("before", n - 1), ("after", n)] {
+            let fixture = Fixture::new();
+            fixture.sim.on_write(move |number, _| match when {
+                "before" => (number == n).then_some(Fault::Before(Trouble::Kill)),
+                _ => (number == n).then_some(Fault::After(Trouble::Kill)),
+            });
+            tokio::select! {
+                () = work(fixture.api_as("operator")) => panic!("{when} write {n}: it lived"),
+                () = fixture.sim.killed() => {}
+            }
+            let applied = fixture.sim.writes().iter().filter(|write| write.changed).count();
+            assert_eq!(applied, there, "{when} write {n}");
+            fixture.sim.on_write(|_, _| None);
+            work(fixture.api_as("operator")).await;
+            assert_eq!(fixture.stored("two").status.unwrap().phase.as_deref(), Some("Done"));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_clients_of_a_killed_user_stay_dead_and_those_of_others_live() {
+    let fixture = Fixture::new();
+    fixture.given("w");
+    let (dead, other) = (fixture.api_as("operator"), fixture.api_as("somebody"));
+    fixture.sim.kill("operator");
+    fixture.sim.killed().await;
+    let (params, object) = (PostParams::default(), widget("late"));
+    let late = tokio::time::timeout(Duration::from_secs(3600), dead.create(&params, &object));
+    assert!(late.await.is_err(), "no answer, not even an error");
+    assert_eq!(fixture.sim.get("Widget", "a", "late"), None);
+    other.get("w").await.unwrap();
+    fixture.api_as("operator").get("w").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_hook_may_look_at_the_objects_and_at_the_call() {
+    let fixture = Fixture::new();
+    let sim = fixture.sim.clone();
+    fixture.sim.on_write(move |_, call| {
+        let second = call.is(Verb::Create, "widgets") && sim.list("Widget").len() == 1;
+        second.then_some(Fault::Before(Trouble::Status(503)))
+    });
+    let api = fixture.api();
+    api.create(&PostParams::default(), &widget("one")).await.unwrap();
+    api.create(&PostParams::default(), &widget("two")).await.unwrap_err();
+}

@@ -1,0 +1,114 @@
+//! A server with one custom resource of our own, and what the tests say about it.
+
+use kube::{Api, Client, CustomResource, CustomResourceExt, ResourceExt};
+use kube_sim::{KubeSim, Resource, SimClock};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+pub(crate) const NOON: &str = "2026-11-22T12:00:00Z";
+
+#[derive(CustomResource, JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[kube(
+    group = "example.dev",
+    version = "v1",
+    kind = "Widget",
+    namespaced,
+    status = "WidgetStatus",
+    selectable = ".spec.color"
+)]
+pub(crate) struct WidgetSpec {
+    pub(crate) size: i64,
+    #[serde(default = "grey")]
+    pub(crate) color: String,
+}
+
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+pub(crate) struct WidgetStatus {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) phase: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) runs: Option<i64>,
+}
+
+fn grey() -> String {
+    "grey".into()
+}
+
+pub(crate) struct Fixture {
+    pub(crate) sim: KubeSim,
+    pub(crate) clock: SimClock,
+}
+
+impl Fixture {
+    pub(crate) fn new() -> Self {
+        let clock = SimClock::new(NOON.parse().unwrap());
+        let sim = KubeSim::new(clock.reader(), [widgets()]);
+        Self { sim, clock }
+    }
+
+    pub(crate) fn api(&self) -> Api<Widget> {
+        Api::namespaced(self.sim.client(), "a")
+    }
+
+    pub(crate) fn api_as(&self, user: &str) -> Api<Widget> {
+        Api::namespaced(self.sim.client_as(user), "a")
+    }
+
+    /// A widget in the store, without a request.
+    pub(crate) fn given(&self, name: &str) -> Widget {
+        self.sim.create(widget(name));
+        self.sim.object("a", name).unwrap()
+    }
+
+    pub(crate) fn stored(&self, name: &str) -> Widget {
+        self.sim.object("a", name).unwrap()
+    }
+
+    pub(crate) async fn send(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+        send(&self.sim.client(), method, path, body, "application/json").await
+    }
+}
+
+/// The CRD's own entry, with a default status and an immutable size.
+pub(crate) fn widgets() -> Resource {
+    let mut crd = serde_json::to_value(Widget::crd()).unwrap();
+    crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["default"] =
+        json!({"phase": "Pending"});
+    Resource::of_crd(&crd).with_rule(|old, new| match old {
+        Some(old) if old["spec"]["size"] != new["spec"]["size"] => Err("spec.size: is immutable".into()),
+        _ => Ok(()),
+    })
+}
+
+pub(crate) fn widget(name: &str) -> Widget {
+    let mut widget = Widget::new(name, WidgetSpec { size: 1, color: grey() });
+    widget.metadata.namespace = Some("a".into());
+    widget
+}
+
+pub(crate) fn names(widgets: impl IntoIterator<Item = Widget>) -> Vec<String> {
+    widgets.into_iter().map(|widget| widget.name_any()).collect()
+}
+
+/// The code and the reason with which a call was refused.
+#[track_caller]
+pub(crate) fn refused<T: std::fmt::Debug>(result: kube::Result<T>) -> (u16, String) {
+    match result {
+        Err(kube::Error::Api(status)) => (status.code, status.reason.clone()),
+        other => panic!("not refused by the server: {other:?}"),
+    }
+}
+
+pub(crate) async fn send(client: &Client, method: &str, path: &str, body: &str, content: &str) -> (u16, Value) {
+    let request = http::Request::builder()
+        .method(method)
+        .uri(path)
+        .header("content-type", content)
+        .body(kube::client::Body::from(body.as_bytes().to_vec()))
+        .unwrap();
+    let response = client.send(request).await.unwrap();
+    let code = response.status().as_u16();
+    let bytes = response.into_body().collect_bytes().await.unwrap();
+    (code, serde_json::from_slice(&bytes).unwrap())
+}
