@@ -5,11 +5,12 @@ use std::{fmt::Debug, sync::Arc};
 use futures::StreamExt;
 use kube::{
     Api, Client, Resource, ResourceExt,
+    core::{DeserializeGuard, error_boundary::InvalidObject},
     runtime::{
         Controller, WatchStreamExt,
         controller::Error,
         reflector::{self, store::Writer},
-        watcher,
+        watcher::{self, Event, watcher},
     },
 };
 use serde::de::DeserializeOwned;
@@ -90,8 +91,8 @@ pub async fn run(deps: Deps, stop: CancellationToken) {
 
     let watches = async {
         tokio::join!(
-            watch(api::<BoxConnection>(&client, namespace.as_deref()), connection_writer, "boxconnections"),
-            watch(api::<UserSyncRequest>(&client, namespace.as_deref()), request_writer, "usersyncrequests"),
+            watch(api(&client, namespace.as_deref()), connection_writer, "boxconnections"),
+            watch(api(&client, namespace.as_deref()), request_writer, "usersyncrequests"),
         )
     };
     tokio::select! {
@@ -108,13 +109,14 @@ where
 }
 
 /// Keeps a store like the server, whatever happens to the watch; trouble is told and counted, and passes.
-async fn watch<K>(api: Api<K>, writer: Writer<K>, kind: &'static str)
+async fn watch<K>(api: Api<DeserializeGuard<K>>, writer: Writer<K>, kind: &'static str)
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let mut trouble = 0_u64;
     watcher(api, watcher::Config::default().timeout(WATCH_TIMEOUT_SECONDS))
         .default_backoff()
+        .filter_map(|event| std::future::ready(event.map(|event| readable(event, kind)).transpose()))
         .modify(|object| object.managed_fields_mut().clear())
         .reflect_shared(writer)
         .for_each(|event| {
@@ -128,6 +130,25 @@ where
             std::future::ready(())
         })
         .await;
+}
+
+/// An object that cannot be read, since another version of its kind wrote it, is its own trouble and not the watch's.
+fn readable<K>(event: Event<DeserializeGuard<K>>, kind: &'static str) -> Option<Event<K>> {
+    let read = |object: DeserializeGuard<K>| match object.0 {
+        Ok(object) => Some(object),
+        Err(InvalidObject { error, metadata }) => {
+            let (namespace, name) = (metadata.namespace, metadata.name);
+            tracing::error!(kind, namespace, name, error, "an object cannot be read and is passed over");
+            None
+        }
+    };
+    match event {
+        Event::Apply(object) => read(object).map(Event::Apply),
+        Event::Delete(object) => read(object).map(Event::Delete),
+        Event::InitApply(object) => read(object).map(Event::InitApply),
+        Event::Init => Some(Event::Init),
+        Event::InitDone => Some(Event::InitDone),
+    }
 }
 
 type Reconciled<K> =

@@ -2,11 +2,12 @@
 
 use crate::{object, refusal::Refusal};
 use serde_json::Value;
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
-/// So that a long simulation does not keep every object it ever wrote; a real server forgets after five minutes.
+/// So that a long simulation does not keep every object it ever wrote; a real server forgets after some minutes.
 const KEPT: usize = 20_000;
+const KEPT_FOR: Duration = Duration::from_secs(3600);
 
 #[derive(Debug)]
 pub(crate) struct Change {
@@ -31,8 +32,10 @@ impl History {
     }
 
     pub(crate) fn record(&mut self, change: Change) {
+        let now = change.at;
         self.changes.push_back(Arc::new(change));
-        if self.changes.len() > KEPT {
+        let outlived = |change: &Arc<Change>| now.duration_since(change.at) > KEPT_FOR;
+        while self.changes.len() > KEPT || self.changes.front().is_some_and(outlived) {
             self.changes.pop_front();
             self.compacted += 1;
         }

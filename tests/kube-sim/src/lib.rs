@@ -29,7 +29,7 @@
 //! | --- | --- |
 //! | `sim`, `direct` | the test's handle: clients, log and trouble; objects without HTTP |
 //! | `resource`, `builtin`, `schema` | what is served, and what a schema does to an object |
-//! | `call`, `serve`, `shape`, `refusal` | a request, its way to the answer, the forms of answers |
+//! | `call`, `serve`, `answer`, `shape`, `refusal` | a request, its way to the answer, the forms of answers |
 //! | `store`, `write`, `rules`, `object`, `selection`, `history` | the objects; pure, no await and no clock |
 //! | `watching` | watches |
 //! | `server`, `fault`, `log`, `clock` | what clients share, ordered trouble, who asked what, time |
@@ -38,6 +38,7 @@
 //! `sendInitialEvents`, `continue`, orphaning and foreground deletion. Not there: RBAC (but [`KubeSim::forbid`]), CEL
 //! and schema types (but [`Resource::with_rule`]), `managedFields`, discovery, namespaces as objects.
 
+mod answer;
 mod builtin;
 mod call;
 mod clock;

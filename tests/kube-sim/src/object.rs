@@ -2,6 +2,8 @@
 
 use crate::{refusal::Refusal, resource::Resource};
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 pub(crate) fn name(object: &Value) -> &str {
@@ -70,8 +72,8 @@ pub(crate) fn check_type(object: &mut Value, resource: &Resource) -> Result<(), 
     if metadata.is_null() {
         *metadata = json!({});
     }
-    if !metadata.is_object() {
-        return Err(unrecognized("its metadata is not a JSON object"));
+    if let Err(error) = ObjectMeta::deserialize(&*metadata) {
+        return Err(unrecognized(&format!("its metadata cannot be read: {error}")));
     }
     let expected = [("kind", resource.kind.clone()), ("apiVersion", resource.api_version())];
     for (field, expected) in expected {

@@ -92,8 +92,8 @@ impl KubeSim {
         self.shared.state().latency = latency;
     }
 
-    /// From now on a watch hears of a change so much later; the order stays, and so do lists and gets, which are
-    /// always up to date. Zero ends it, and what is due is delivered at once.
+    /// From now on a watch hears of a change so much later. The order stays; lists and gets are always up to date.
+    /// Zero ends it, and what is due is delivered at once. History is kept for an hour: a lag beyond that ends in 410.
     pub fn lag_watches(&self, lag: Duration) {
         self.shared.state().watches.lag = lag;
         self.shared.ring();
@@ -175,7 +175,7 @@ impl KubeSim {
         self.shared.kill(user);
     }
 
-    /// Resolves once for every kill, also for one that has happened already.
+    /// Resolves as soon as somebody was killed since it last resolved. For one waiter.
     pub async fn killed(&self) {
         self.shared.killed.notified().await;
     }

@@ -46,7 +46,7 @@ async fn a_process_killed_at_any_write_leaves_what_it_had_written_and_can_be_sta
 async fn the_clients_of_a_killed_user_stay_dead_and_those_of_others_live() {
     let fixture = Fixture::new();
     fixture.given("w");
-    let (dead, other) = (fixture.api_as("operator"), fixture.api_as("somebody"));
+    let (other, dead) = (fixture.api_as("somebody"), fixture.api_as("operator"));
     fixture.sim.kill("operator");
     fixture.sim.killed().await;
     let (params, object) = (PostParams::default(), widget("late"));

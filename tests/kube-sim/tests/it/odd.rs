@@ -82,13 +82,19 @@ async fn a_patch_may_not_break_the_metadata() {
     let fixture = Fixture::new();
     fixture.given("w");
     let client = fixture.sim.client();
-    for patch in [
-        "7",
-        r#"{"metadata":"x"}"#,
-        r#"{"metadata":{"labels":7,"finalizers":{},"resourceVersion":5}}"#,
-        r#"{"spec":7,"status":[]}"#,
-    ] {
+    let patches = [
+        ("7", 400),
+        (r#"{"metadata":"x"}"#, 400),
+        (r#"{"metadata":{"labels":7}}"#, 400),
+        (r#"{"metadata":{"finalizers":{}}}"#, 400),
+        (r#"{"metadata":{"resourceVersion":5}}"#, 400),
+        (r#"{"metadata":null}"#, 422),
+        (r#"{"spec":null,"status":[]}"#, 422),
+        (r#"{"status":[]}"#, 200),
+    ];
+    for (patch, expected) in patches {
         let (code, body) = send(&client, "PATCH", &format!("{ALL}/w"), patch, "application/merge-patch+json").await;
-        assert!(code < 500, "{patch}: {body}");
+        assert_eq!(code, expected, "{patch}: {body}");
     }
+    fixture.stored("w");
 }

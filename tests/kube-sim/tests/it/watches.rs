@@ -157,6 +157,17 @@ async fn a_watch_from_a_compacted_version_is_told_410() {
     assert_eq!(next(&mut events).await, "MODIFIED w", "the newest version is no loss");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_version_that_is_more_than_an_hour_old_is_compacted_by_the_next_write() {
+    let fixture = Fixture::new();
+    let start = fixture.given("w").resource_version().unwrap();
+    paint(&fixture, "w", "red");
+    tokio::time::sleep(Duration::from_secs(3601)).await;
+    paint(&fixture, "w", "blue");
+    let mut events = watch(&fixture.api(), WatchParams::default(), &start).await;
+    assert_eq!(next(&mut events).await, "ERROR 410");
+}
+
 /// Follows all widgets with kube's reflector until the stream of changes is dropped.
 fn follow(fixture: &Fixture, config: watcher::Config) -> (reflector::Store<Widget>, tokio::task::JoinHandle<()>) {
     let (store, writer) = reflector::store();

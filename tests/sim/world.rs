@@ -1,0 +1,239 @@
+//! A cluster, a Box and an operator, all in this process and all on one paused clock.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::body::Body;
+use box_sim::{BoxSim, Enterprise, EnterpriseSpec};
+use boxsync::{
+    api::{self, BoxConnection, BoxConnectionStatus, Phase, UserSyncRequest, UserSyncRequestStatus},
+    boxapi::{Caps, Transport},
+    controller::{self, BoxSide, Deps, Rules},
+    runtime::Clock,
+};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use jiff::Timestamp;
+use kube_sim::{KubeSim, Mark, Resource, SimClock};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tower::{ServiceExt, service_fn, util::BoxCloneSyncService};
+
+pub const NAMESPACE: &str = "backup";
+pub const START: &str = "2026-11-22T12:00:00Z";
+const OPERATOR: &str = "system:serviceaccount:boxsync:boxsync-operator";
+/// Longer than any wait of the operator: a story that goes on beyond it is stuck.
+const LIMIT: Duration = Duration::from_secs(40 * 86_400);
+
+pub struct World {
+    pub kube: KubeSim,
+    pub boxes: BoxSim,
+    pub clock: SimClock,
+    pub rules: Rules,
+    operator: Option<(CancellationToken, JoinHandle<()>)>,
+}
+
+impl World {
+    /// A world without an operator: see [`World::start`].
+    pub fn new() -> Self {
+        let start: Timestamp = START.parse().expect("a time");
+        let clock = SimClock::new(start);
+        let kinds: Vec<Resource> = api::crds().iter().map(Resource::of_crd).collect();
+        Self {
+            kube: KubeSim::new(clock.reader(), kinds),
+            // Box's clock is its own: it does not follow when a test sets ours back.
+            boxes: BoxSim::new(SimClock::new(start).reader()),
+            clock,
+            rules: Rules {
+                max_concurrent_syncs: 4,
+                min_sync_gap: secs(15),
+                probe_interval: secs(3600),
+            },
+            operator: None,
+        }
+    }
+
+    /// A world with a running operator.
+    pub fn running() -> Self {
+        let mut world = Self::new();
+        world.start();
+        world
+    }
+
+    pub fn start(&mut self) {
+        let clock = self.clock.clone();
+        let deps = Deps {
+            client: self.kube.client_as(OPERATOR),
+            namespace: None,
+            box_side: BoxSide { transport: in_process(&self.boxes), base: "http://127.0.0.1".parse().expect("a URL"), caps: Caps::default() },
+            clock: Clock::telling(move || clock.now()),
+            rules: self.rules.clone(),
+        };
+        let stop = CancellationToken::new();
+        self.operator = Some((stop.clone(), tokio::spawn(controller::run(deps, stop))));
+    }
+
+    /// SIGKILL: whatever was under way is gone.
+    pub async fn kill(&mut self) {
+        let (_, task) = self.operator.take().expect("an operator runs");
+        task.abort();
+        let _ = task.await;
+    }
+
+    /// SIGTERM, and waiting for the end.
+    pub async fn stop(&mut self) {
+        let (stop, task) = self.operator.take().expect("an operator runs");
+        stop.cancel();
+        task.await.expect("the operator ends in good order");
+    }
+
+    /// An enterprise in Box, its Secret, and its connection of the same name in the cluster.
+    pub fn connect(&self, name: &str, users: usize) -> Enterprise {
+        let enterprise = self.enterprise(name, users);
+        self.secret(&enterprise, name);
+        self.connection(name, enterprise.id(), &json!({}));
+        enterprise
+    }
+
+    pub fn enterprise(&self, name: &str, users: usize) -> Enterprise {
+        let id = 1000 + name.bytes().map(u64::from).sum::<u64>();
+        self.boxes.enterprise(EnterpriseSpec::new(id.to_string()).named(name).users(users).seed(id))
+    }
+
+    /// The enterprise's present credentials.
+    pub fn secret(&self, enterprise: &Enterprise, name: &str) {
+        let data = json!({
+            "clientId": base64(&enterprise.client_id()),
+            "clientSecret": base64(&enterprise.client_secret()),
+        });
+        self.secret_of(name, &data);
+    }
+
+    pub fn secret_of(&self, name: &str, data: &Value) {
+        self.kube.apply(json!({
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": { "name": format!("{name}-box"), "namespace": NAMESPACE }, "data": data,
+        }));
+    }
+
+    /// A connection with these fields of the spec beside the usual ones.
+    pub fn connection(&self, name: &str, enterprise: &str, more: &Value) {
+        let mut spec = json!({
+            "enterpriseId": enterprise, "syncInterval": "24h", "suspend": false,
+            "auth": { "clientCredentials": { "secretRef": { "name": format!("{name}-box") } } },
+        });
+        spec.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
+        self.kube.apply(json!({
+            "apiVersion": "boxsync.dev/v1alpha1", "kind": "BoxConnection",
+            "metadata": { "name": name, "namespace": NAMESPACE }, "spec": spec,
+        }));
+    }
+
+    pub fn edit(&self, name: &str, change: impl FnOnce(&mut Value)) {
+        self.kube.edit("BoxConnection", NAMESPACE, name, change);
+    }
+
+    pub fn request(&self, name: &str, connection: &str) {
+        self.request_with(name, connection, &json!({}));
+    }
+
+    pub fn request_with(&self, name: &str, connection: &str, more: &Value) {
+        let mut spec = json!({ "connectionRef": { "name": connection }, "activeDeadlineSeconds": 3600 });
+        spec.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
+        self.kube.create(json!({
+            "apiVersion": "boxsync.dev/v1alpha1", "kind": "UserSyncRequest",
+            "metadata": { "name": name, "namespace": NAMESPACE }, "spec": spec,
+        }));
+    }
+
+    pub fn status(&self, name: &str) -> BoxConnectionStatus {
+        self.kube.object::<BoxConnection>(NAMESPACE, name).and_then(|c| c.status).expect("a status")
+    }
+
+    pub fn asked(&self, name: &str) -> UserSyncRequestStatus {
+        self.kube.object::<UserSyncRequest>(NAMESPACE, name).and_then(|r| r.status).expect("a status")
+    }
+
+    /// Lets time pass until the connection's status is as it is waited for.
+    pub async fn until(&self, name: &str, holds: impl Fn(&BoxConnectionStatus) -> bool) -> BoxConnectionStatus {
+        let typed = |v: &Value| serde_json::from_value::<BoxConnectionStatus>(v["status"].clone()).is_ok_and(|s| holds(&s));
+        self.kube.until(LIMIT, "BoxConnection", NAMESPACE, name, typed).await;
+        self.status(name)
+    }
+
+    /// Lets time pass until the request has ended.
+    pub async fn ended(&self, name: &str) -> UserSyncRequestStatus {
+        self.asked_until(name, |s| s.phase.finished()).await
+    }
+
+    pub async fn asked_until(&self, name: &str, holds: impl Fn(&UserSyncRequestStatus) -> bool) -> UserSyncRequestStatus {
+        let typed = |v: &Value| serde_json::from_value::<UserSyncRequestStatus>(v["status"].clone()).is_ok_and(|s| holds(&s));
+        self.kube.until(LIMIT, "UserSyncRequest", NAMESPACE, name, typed).await;
+        self.asked(name)
+    }
+
+    /// How many seconds have passed since the world began.
+    pub fn elapsed(&self) -> i64 {
+        START.parse::<Timestamp>().expect("a time").duration_until(self.clock.now()).as_secs()
+    }
+
+    /// Writes of the operator since `mark`, as "verb resource/subresource name"; events are no state and don't count.
+    pub fn writes_since(&self, mark: Mark) -> Vec<String> {
+        let writes = self.kube.writes_since(mark).into_iter().filter(|w| w.user == OPERATOR && w.resource != "events");
+        writes.map(|w| format!("{w:?}")).collect()
+    }
+}
+
+pub fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// Lets `seconds` pass.
+pub async fn pass(seconds: u64) {
+    tokio::time::sleep(secs(seconds)).await;
+}
+
+pub fn base64(text: &str) -> String {
+    serde_json::to_value(k8s_openapi::ByteString(text.as_bytes().to_vec()))
+        .expect("bytes")
+        .as_str()
+        .expect("base64")
+        .to_owned()
+}
+
+pub fn succeeded(status: &UserSyncRequestStatus) -> bool {
+    status.phase == Phase::Succeeded
+}
+
+/// Status, reason and message of a condition, for a test to look at.
+pub fn condition(conditions: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition], kind: &str) -> String {
+    conditions.iter().find(|c| c.type_ == kind).map_or_else(String::new, |c| format!("{} {}", c.status, c.reason))
+}
+
+/// The conditions in short: `Ready=True Synced`, in their order.
+pub fn state(status: &BoxConnectionStatus) -> String {
+    let told: Vec<String> =
+        status.conditions.iter().map(|c| format!("{}={} {}", c.type_, c.status, c.reason)).collect();
+    told.join(", ")
+}
+
+/// Listings that Box saw, by their first pages.
+pub fn listings(enterprise: &Enterprise) -> usize {
+    let seen = enterprise.seen();
+    seen.iter().filter(|c| c.path == "/2.0/users" && !c.params.iter().any(|p| p == "marker")).count()
+}
+
+fn in_process(boxes: &BoxSim) -> Transport {
+    let router = boxes.router();
+    BoxCloneSyncService::new(service_fn(move |request: Request<Bytes>| {
+        let router = router.clone();
+        async move {
+            let never = |e: Infallible| match e {};
+            let (head, body) = router.oneshot(request.map(Body::from)).await.unwrap_or_else(never).into_parts();
+            let body = body.collect().await.map(|b| b.to_bytes()).unwrap_or_default();
+            Ok(Response::from_parts(head, body))
+        }
+    }))
+}
+
