@@ -15,30 +15,24 @@ pub struct Outcome {
     pub users: UserCounts,
 }
 
-/// Why there is no list.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error(transparent)]
-    Box(#[from] boxapi::Error),
-    /// An enterprise has an admin at least, so that an empty list is never true.
-    #[error("Box answered with a list without a single user")]
-    NoUsers,
-}
-
 /// Fetches the whole list; tells after each page how far it is.
-pub async fn run(visit: &Visit, caps: Caps, progress: &watch::Sender<Progress>) -> Result<Outcome, Error> {
+///
+/// # Errors
+/// Whatever kept the walk from Box's own end, an answer without a single user included.
+pub async fn run(
+    visit: &Visit,
+    caps: Caps,
+    progress: &watch::Sender<Option<Progress>>,
+) -> Result<Outcome, boxapi::Error> {
     let mut walk = visit.users(caps);
     let mut builder = Builder::default();
     while let Some(page) = walk.next().await? {
         builder.push_page(page.users().map(entry));
-        progress.send_modify(|p| {
-            p.pages += 1;
-            p.users = i64::try_from(builder.len()).unwrap_or(i64::MAX);
-        });
+        let users = i64::try_from(builder.len()).unwrap_or(i64::MAX);
+        progress.send_replace(Some(Progress { pages: walk.pages().into(), users }));
     }
     let list = builder.finish();
-    let users = list.counts();
-    if users.total == 0 { Err(Error::NoUsers) } else { Ok(Outcome { list, users }) }
+    Ok(Outcome { users: list.counts(), list })
 }
 
 /// A user as Box tells it, as the list keeps it.

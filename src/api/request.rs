@@ -22,12 +22,38 @@ use super::UserCounts;
     doc = "A UserSyncRequest asks for one sync of a BoxConnection's user list, now. It runs at most once; for another sync create another request.",
     selectable = ".spec.connectionRef.name",
     selectable = ".status.phase",
-    printcolumn(name = "Connection", type_ = "string", json_path = ".spec.connectionRef.name", description = "The BoxConnection to sync"),
-    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase", description = "Pending, Running, Succeeded or Failed"),
-    printcolumn(name = "Users", type_ = "integer", json_path = ".status.users.total", description = "Users in the list that answers the request"),
-    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.status=="True")].reason"#, description = "Why it is in this phase"),
+    printcolumn(
+        name = "Connection",
+        type_ = "string",
+        json_path = ".spec.connectionRef.name",
+        description = "The BoxConnection to sync"
+    ),
+    printcolumn(
+        name = "Phase",
+        type_ = "string",
+        json_path = ".status.phase",
+        description = "Pending, Running, Succeeded or Failed"
+    ),
+    printcolumn(
+        name = "Users",
+        type_ = "integer",
+        json_path = ".status.users.total",
+        description = "Users in the list that answers the request"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.status=="True")].reason"#,
+        description = "Why it is in this phase"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.status=="True")].message"#, description = "What happened, in a sentence", priority = 1),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.status=="True")].message"#,
+        description = "What happened, in a sentence",
+        priority = 1
+    )
 )]
 #[x_kube(
     validation = Rule::new("self == oldSelf").message("a UserSyncRequest is immutable: create another one")

@@ -43,11 +43,20 @@ pub(super) struct Admitted {
 #[derive(Debug)]
 pub(super) enum Barred {
     /// It says something of the connection.
-    Failed { failure: Failure, calls: u32 },
+    Failed(Refused),
     /// The API server could not be asked: nobody knows.
     Trouble(Trouble),
     /// The visit was told to stop.
     Stopped,
+}
+
+/// Nobody let us in, and why.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) failure: Failure,
+    /// The app that the credentials name, as far as they could be read.
+    pub(super) app: Option<App>,
+    pub(super) calls: u32,
 }
 
 /// Reads which version of the Secret there is.
@@ -100,28 +109,30 @@ pub(super) async fn enter(
             client_id: credentials.client_id().to_owned(),
             session: context.session(connection, credentials),
         },
-        Err(failure) => return older(context, connection, held, &version, failure, 0, stop).await,
+        Err(failure) => {
+            let refused = Refused { failure, app: None, calls: 0 };
+            return older(context, connection, held, &version, refused, stop).await;
+        }
     };
     match admit(context, connection, &new, Proof::Credentials, stop).await {
         Ok(admitted) => {
             context.recall(connection, |memory| memory.session = Some(new));
             Ok(admitted)
         }
-        Err(Barred::Failed { failure, calls }) if failure.reason.consequence() == Consequence::Disconnected => {
-            older(context, connection, held, &version, failure, calls, stop).await
+        Err(Barred::Failed(refused)) if refused.failure.reason.consequence() == Consequence::Disconnected => {
+            older(context, connection, held, &version, refused, stop).await
         }
         Err(barred) => Err(barred),
     }
 }
 
-/// The credentials that were in use before, where `failure` met the Secret's new content.
+/// The credentials that were in use before, where the Secret's new content was refused.
 async fn older(
     context: &Context,
     connection: &BoxConnection,
     held: Option<Held>,
     new: &Version,
-    failure: Failure,
-    calls: u32,
+    refused: Refused,
     stop: &CancellationToken,
 ) -> Result<Admitted, Barred> {
     let connected = status_of(connection).conditions.is("Connected", State::True);
@@ -129,10 +140,10 @@ async fn older(
         let same = held.version.method == new.method && held.version.secret_name == new.secret_name;
         connected && same && held.session.holds_token()
     });
-    let Some(held) = usable else { return Err(Barred::Failed { failure, calls }) };
+    let Some(held) = usable else { return Err(Barred::Failed(refused)) };
     match admit(context, connection, &held, Proof::Token, stop).await {
-        Ok(admitted) => Ok(Admitted { passed_over: Some(failure), calls_before: calls, ..admitted }),
-        Err(Barred::Failed { calls: more, .. }) => Err(Barred::Failed { failure, calls: calls + more }),
+        Ok(admitted) => Ok(Admitted { passed_over: Some(refused.failure), calls_before: refused.calls, ..admitted }),
+        Err(Barred::Failed(again)) => Err(Barred::Failed(Refused { calls: refused.calls + again.calls, ..refused })),
         Err(barred) => Err(barred),
     }
 }
@@ -155,7 +166,7 @@ async fn read(
 
 /// Kept out before Box was asked.
 fn barred(failure: Failure) -> Barred {
-    Barred::Failed { failure, calls: 0 }
+    Barred::Failed(Refused { failure, app: None, calls: 0 })
 }
 
 fn version(method: AuthType, secret_name: &str, secret: Option<&Secret>) -> Version {
@@ -188,6 +199,7 @@ async fn admit(
     stop: &CancellationToken,
 ) -> Result<Admitted, Barred> {
     let names = Names { client_id: Some(held.client_id.clone()), ..Names::of(connection) };
+    let app = App { client_id: held.client_id.clone(), auth_type: held.version.method };
     let visit = held.session.visit(stop.clone());
     let answer = async {
         match proof {
@@ -202,20 +214,21 @@ async fn admit(
             let failure = Failure::of_box(&names, &error).ok_or(Barred::Stopped)?;
             let wait = failure.retry_after.map(|wait| Instant::now() + wait);
             context.recall(connection, |memory| memory.allowed_at = wait);
-            return Err(Barred::Failed { failure, calls: visit.calls() });
+            return Err(Barred::Failed(Refused { failure, app: Some(app), calls: visit.calls() }));
         }
     };
     let found = match account.enterprise {
         Some(found) if found.id == names.enterprise => found,
         other => {
             let found = other.as_ref().map(|e| (e.id.as_str(), e.name.as_str()));
-            return Err(Barred::Failed { failure: Failure::mismatch(&names, found), calls: visit.calls() });
+            let failure = Failure::mismatch(&names, found);
+            return Err(Barred::Failed(Refused { failure, app: Some(app), calls: visit.calls() }));
         }
     };
     let access = Access {
         enterprise: Enterprise { id: found.id, name: found.name },
         account: Account { id: account.id, login: account.login, name: account.name },
-        app: App { client_id: held.client_id.clone(), auth_type: held.version.method },
+        app,
         method: held.version.method,
         secret_name: held.version.secret_name.clone(),
         resource_version: held.version.resource_version.clone().unwrap_or_default(),

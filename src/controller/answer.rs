@@ -28,12 +28,22 @@ const LOST_RETRY: Duration = Duration::from_secs(60);
 const ANOTHER: &str = "For another sync create a new request.";
 
 /// The request is known and waits.
-pub(super) fn waits(request: &UserSyncRequest, reason: Reason, message: String, now: Timestamp) -> UserSyncRequestStatus {
+pub(super) fn waits(
+    request: &UserSyncRequest,
+    reason: Reason,
+    message: String,
+    now: Timestamp,
+) -> UserSyncRequestStatus {
     told(request, Phase::Pending, &[("Reconciling", reason)], message, now, |_| {})
 }
 
 /// Its run goes on and takes long.
-pub(super) fn running(request: &UserSyncRequest, progress: Progress, start: Timestamp, now: Timestamp) -> UserSyncRequestStatus {
+pub(super) fn running(
+    request: &UserSyncRequest,
+    progress: Progress,
+    start: Timestamp,
+    now: Timestamp,
+) -> UserSyncRequestStatus {
     let message = format!("{}.", Reason::Running.headline());
     told(request, Phase::Running, &[("Reconciling", Reason::Running)], message, now, |s| {
         s.start_time.get_or_insert(Time(start));
@@ -42,10 +52,17 @@ pub(super) fn running(request: &UserSyncRequest, progress: Progress, start: Time
 }
 
 /// It is refused without asking Box.
-pub(super) fn refused(request: &UserSyncRequest, reason: Reason, connection: Option<&BoxConnection>, now: Timestamp) -> UserSyncRequestStatus {
+pub(super) fn refused(
+    request: &UserSyncRequest,
+    reason: Reason,
+    connection: Option<&BoxConnection>,
+    now: Timestamp,
+) -> UserSyncRequestStatus {
     let name = &request.spec.connection_ref.name;
     let why = match reason {
-        Reason::Suspended => format!("BoxConnection {name} is suspended. Set its spec.suspend to false, then create a new request."),
+        Reason::Suspended => {
+            format!("BoxConnection {name} is suspended. Set its spec.suspend to false, then create a new request.")
+        }
         Reason::TooManyRequests => format!(
             "{MOST_REQUESTS} older requests wait for BoxConnection {name}; one is enough, since a sync answers all that wait. Wait for one of them."
         ),
@@ -64,7 +81,13 @@ pub(super) fn refused(request: &UserSyncRequest, reason: Reason, connection: Opt
 }
 
 /// Its run, the `tries`th, ended; `connection` has the status that tells of it.
-pub(super) fn answered(request: &UserSyncRequest, tries: i64, attempted: &Attempted, connection: &BoxConnection, now: Timestamp) -> UserSyncRequestStatus {
+pub(super) fn answered(
+    request: &UserSyncRequest,
+    tries: i64,
+    attempted: &Attempted,
+    connection: &BoxConnection,
+    now: Timestamp,
+) -> UserSyncRequestStatus {
     let begun = |s: &mut UserSyncRequestStatus| {
         s.start_time.get_or_insert(Time(attempted.start));
         s.attempts = tries;

@@ -81,9 +81,7 @@ impl Cluster {
 
     /// The requests of a connection that have not ended.
     pub(super) async fn unfinished(&self, namespace: &str, connection: &str) -> Result<Vec<UserSyncRequest>, Trouble> {
-        let selector = format!(
-            "spec.connectionRef.name={connection},status.phase!=Succeeded,status.phase!=Failed"
-        );
+        let selector = format!("spec.connectionRef.name={connection},status.phase!=Succeeded,status.phase!=Failed");
         let list = ListParams::default().fields(&selector);
         Ok(self.call(self.api::<UserSyncRequest>(namespace).list(&list)).await?.items)
     }

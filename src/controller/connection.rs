@@ -153,7 +153,8 @@ async fn refuse(context: &Context, observed: &Observed, refusals: &[(String, Rea
     for (name, reason) in refusals {
         let Some(request) = observed.requests.iter().find(|r| r.name_any() == *name) else { continue };
         tracing::info!(connection = %Key::from(observed.connection.as_ref()), request = name, %reason, "a request is refused");
-        tell::request(context, request, |r| answer::refused(r, *reason, Some(&observed.connection), context.now())).await;
+        tell::request(context, request, |r| answer::refused(r, *reason, Some(&observed.connection), context.now()))
+            .await;
     }
 }
 
@@ -164,7 +165,7 @@ async fn probe(context: &Context, observed: &Observed) -> Result<Action, Trouble
     context.recall(connection, |memory| memory.probed(context.rules.probe_interval));
     let (result, passed_over) = match entered {
         Ok(admitted) => (Ok(admitted.access), admitted.passed_over),
-        Err(Barred::Failed { failure, .. }) => (Err(failure), None),
+        Err(Barred::Failed(refused)) => (Err(refused.failure), None),
         Err(Barred::Trouble(trouble)) => return Err(trouble),
         Err(Barred::Stopped) => return Ok(Action::requeue(AFTER_TROUBLE)),
     };
@@ -239,9 +240,15 @@ async fn tell_passed_over(context: &Context, connection: &BoxConnection, passed_
         new
     });
     if new {
-        let text = format!("{} The credentials from before stay in use as long as their token lives. {}", failure.what, failure.remedy);
+        let text = format!(
+            "{} The credentials from before stay in use as long as their token lives. {}",
+            failure.what, failure.remedy
+        );
         tracing::warn!(connection = %Key::from(connection), reason = %failure.reason, "{text}");
-        context.events.publish(&reference(connection), &Note { reason: failure.reason, text, action: Doing::Connect }).await;
+        context
+            .events
+            .publish(&reference(connection), &Note { reason: failure.reason, text, action: Doing::Connect })
+            .await;
     }
 }
 
@@ -265,6 +272,7 @@ async fn panicked(context: &Context, connection: &BoxConnection) -> Action {
         requests: Vec::new(),
         annotation: None,
         generation: connection.metadata.generation,
+        app: None,
         access: None,
         result: Err(Failure::panicked()),
     };

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use crate::{
     api::{AuthType, BoxConnection, Reason},
-    boxapi::{self, Refusal, Rejected},
-    sync,
+    boxapi::{self, Nonsense, Refusal, Rejected},
 };
 
 /// A failed attempt: what happened, who does what where, and when Box wants to be asked again.
@@ -47,7 +46,9 @@ impl Names {
     }
 
     fn app(&self) -> String {
-        self.client_id.as_ref().map_or_else(|| "the Box app".to_owned(), |id| format!("the Box app with client id {id}"))
+        self.client_id
+            .as_ref()
+            .map_or_else(|| "the Box app".to_owned(), |id| format!("the Box app with client id {id}"))
     }
 
     /// The Secret's keys for this method, as a remedy names them.
@@ -121,7 +122,10 @@ impl Failure {
         };
         Self::new(
             Reason::EnterpriseMismatch,
-            format!("The credentials in Secret {} belong {belongs}, not to enterprise {}.", names.secret, names.enterprise),
+            format!(
+                "The credentials in Secret {} belong {belongs}, not to enterprise {}.",
+                names.secret, names.enterprise
+            ),
             format!(
                 "Put the credentials of enterprise {} into the Secret, or create a BoxConnection for the other enterprise.",
                 names.enterprise
@@ -135,18 +139,6 @@ impl Failure {
             "The operator ran into an error of its own.",
             "The operator's log has the details; please report them.",
         )
-    }
-
-    /// What an error of the whole run means; `None` where the run was told to stop, which is nobody's failure.
-    pub(super) fn of_sync(names: &Names, error: &sync::Error) -> Option<Self> {
-        match error {
-            sync::Error::Box(error) => Self::of_box(names, error),
-            sync::Error::NoUsers => Some(Self::new(
-                Reason::BoxResponseInvalid,
-                "Box answered with a list without a single user, which is not believed.",
-                CHECK_SCOPES,
-            )),
-        }
     }
 
     /// What an error of the Box client means; `None` where the visit was told to stop.
@@ -163,6 +155,9 @@ impl Failure {
             boxapi::Error::Unavailable { wait, .. } => {
                 Self { retry_after: *wait, ..Self::new(Reason::BoxUnavailable, what, "") }
             }
+            boxapi::Error::Invalid { what: Nonsense::NoUsers, .. } => {
+                Self::new(Reason::BoxResponseInvalid, what, CHECK_SCOPES)
+            }
             boxapi::Error::Invalid { .. } => Self::new(
                 Reason::BoxResponseInvalid,
                 what,
@@ -173,9 +168,11 @@ impl Failure {
                 what,
                 "A cluster admin sets the clock of the node that the operator runs on.",
             ),
-            boxapi::Error::TooLarge(_) => {
-                Self::new(Reason::ListTooLarge, what, "Please report the size of the enterprise to the makers of the operator.")
-            }
+            boxapi::Error::TooLarge(_) => Self::new(
+                Reason::ListTooLarge,
+                what,
+                "Please report the size of the enterprise to the makers of the operator.",
+            ),
             boxapi::Error::Stopped => return None,
         };
         Some(failure)
@@ -189,15 +186,21 @@ fn refused(names: &Names, refusal: Refusal) -> (Reason, String) {
     match refusal {
         Refusal::AppNotAuthorized => (
             Reason::AppNotAuthorized,
-            format!("A Box admin of enterprise {enterprise} authorizes {app} (Admin Console > Integrations > Platform Apps Manager; again after every change of its scopes)."),
+            format!(
+                "A Box admin of enterprise {enterprise} authorizes {app} (Admin Console > Integrations > Platform Apps Manager; again after every change of its scopes)."
+            ),
         ),
         Refusal::AuthorizationExpired => (
             Reason::AuthorizationExpired,
-            format!("A Box admin of enterprise {enterprise} authorizes {app} again (Admin Console > Integrations > Platform Apps Manager), or its owner puts new credentials into Secret {secret}."),
+            format!(
+                "A Box admin of enterprise {enterprise} authorizes {app} again (Admin Console > Integrations > Platform Apps Manager), or its owner puts new credentials into Secret {secret}."
+            ),
         ),
         Refusal::AccessBlocked => (
             Reason::AccessBlocked,
-            format!("A Box admin of enterprise {enterprise} allows {app} from this network and under the enterprise's security policies (Admin Console > Enterprise Settings > Security)."),
+            format!(
+                "A Box admin of enterprise {enterprise} allows {app} from this network and under the enterprise's security policies (Admin Console > Enterprise Settings > Security)."
+            ),
         ),
         Refusal::PermissionDenied => (Reason::PermissionDenied, CHECK_SCOPES.to_owned()),
         Refusal::CredentialsRejected(why) => (Reason::CredentialsRejected, rejected(names, why)),
@@ -207,14 +210,25 @@ fn refused(names: &Names, refusal: Refusal) -> (Reason, String) {
 fn rejected(names: &Names, why: Rejected) -> String {
     let (app, secret, enterprise) = (names.app(), &names.secret, &names.enterprise);
     match why {
-        Rejected::ClientInvalid => format!("Put the current client id and secret of the app (Box's developer console > Configuration) into Secret {secret}."),
+        Rejected::ClientInvalid => format!(
+            "Put the current client id and secret of the app (Box's developer console > Configuration) into Secret {secret}."
+        ),
         Rejected::GrantInvalid => format!(
             "Box says this for four causes. Check in its developer console that the secret in Secret {secret} is current, that {enterprise} is the enterprise's id, that the access level is \"App + Enterprise Access\", and that a Box admin has authorized {app}."
         ),
-        Rejected::KeyReplaced => format!("The key pair was replaced: download a new config.json from Box's developer console and put it into Secret {secret}."),
-        Rejected::SubjectWrong => format!("Check that spec.enterpriseId {enterprise} is the id of the enterprise that {app} belongs to."),
-        Rejected::GrantTypeNotAllowed => format!("{} is made for another way to sign in: choose the other method in spec.auth, or create an app of the right type.", capitalized(&app)),
-        Rejected::Unknown => format!("Check in Box's developer console that {app} is active and that Secret {secret} holds its current credentials."),
+        Rejected::KeyReplaced => format!(
+            "The key pair was replaced: download a new config.json from Box's developer console and put it into Secret {secret}."
+        ),
+        Rejected::SubjectWrong => {
+            format!("Check that spec.enterpriseId {enterprise} is the id of the enterprise that {app} belongs to.")
+        }
+        Rejected::GrantTypeNotAllowed => format!(
+            "{} is made for another way to sign in: choose the other method in spec.auth, or create an app of the right type.",
+            capitalized(&app)
+        ),
+        Rejected::Unknown => format!(
+            "Check in Box's developer console that {app} is active and that Secret {secret} holds its current credentials."
+        ),
     }
 }
 

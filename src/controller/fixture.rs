@@ -95,6 +95,7 @@ pub(super) fn attempted(end: Timestamp, result: Result<UserCounts, Failure>) -> 
         requests: Vec::new(),
         annotation: None,
         generation: Some(1),
+        app: None,
         access: (!lost && !unreachable).then(access),
         result,
     }

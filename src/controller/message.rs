@@ -7,7 +7,12 @@ use super::{failure::Failure, schedule::after};
 use crate::api::{BoxConnectionSpec, BoxConnectionStatus, Consequence, Failures, Reason, UserCounts};
 
 /// What the condition that holds a failure's cause says.
-pub(super) fn cause(failure: &Failure, connection: &str, spec: &BoxConnectionSpec, status: &BoxConnectionStatus) -> String {
+pub(super) fn cause(
+    failure: &Failure,
+    connection: &str,
+    spec: &BoxConnectionSpec,
+    status: &BoxConnectionStatus,
+) -> String {
     let check = match failure.reason.consequence() {
         Consequence::Disconnected => format!(
             "The operator looks at the Secret every minute and asks Box again every 1 to 15 minutes; to check at once, create a UserSyncRequest for {connection}."

@@ -36,11 +36,7 @@ pub(super) struct Recall {
 }
 
 impl Observed {
-    pub(super) fn new(
-        connection: Arc<BoxConnection>,
-        mut requests: Vec<Arc<UserSyncRequest>>,
-        recall: Recall,
-    ) -> Self {
+    pub(super) fn new(connection: Arc<BoxConnection>, mut requests: Vec<Arc<UserSyncRequest>>, recall: Recall) -> Self {
         requests.retain(|r| !r.finished() && r.metadata.deletion_timestamp.is_none());
         requests.sort_by_cached_key(|r| (r.creation_timestamp().map(|t| t.0), r.name_any()));
         Self { connection, requests, recall }

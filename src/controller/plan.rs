@@ -58,22 +58,12 @@ pub(super) fn plan(o: &Observed, min_sync_gap: Duration, now: Timestamp) -> Plan
     Plan { step: step(o, &waiting, due, min_sync_gap, now), refuse }
 }
 
-fn step(
-    o: &Observed,
-    requests: &[&UserSyncRequest],
-    due: Timestamp,
-    min_sync_gap: Duration,
-    now: Timestamp,
-) -> Step {
+fn step(o: &Observed, requests: &[&UserSyncRequest], due: Timestamp, min_sync_gap: Duration, now: Timestamp) -> Step {
     let gap_ends = o.recall.since_listing.map(|ago| after(now, min_sync_gap.saturating_sub(ago)));
     let due = due.max(gap_ends.unwrap_or(due));
     if due <= now {
         let answers = requests.iter().map(|r| r.name_any()).collect();
-        return Step::Sync {
-            trigger: trigger(o, requests),
-            answers,
-            annotation: o.annotation().map(str::to_owned),
-        };
+        return Step::Sync { trigger: trigger(o, requests), answers, annotation: o.annotation().map(str::to_owned) };
     }
     let mut next = vec![due];
     if o.disconnected() {
@@ -122,12 +112,7 @@ fn allowed_from(o: &Observed, requests: &[&UserSyncRequest], now: Timestamp) -> 
 }
 
 /// From when on a sync is due, which is never before it is allowed.
-fn due_from(
-    o: &Observed,
-    requests: &[&UserSyncRequest],
-    allowed: Timestamp,
-    now: Timestamp,
-) -> Timestamp {
+fn due_from(o: &Observed, requests: &[&UserSyncRequest], allowed: Timestamp, now: Timestamp) -> Timestamp {
     let status = o.status();
     let asked = o.annotation().is_some() || !requests.is_empty();
     if asked || o.auth_changed() || o.disconnected() {

@@ -55,9 +55,17 @@ fn schedule() -> Vec<Row> {
 
 fn failures() -> Vec<Row> {
     vec![
-        ("A failure waits for its retry, not for the grid", conn().synced(1000).failed(Reason::BoxUnavailable, 0), "wait until 12:00:24"),
+        (
+            "A failure waits for its retry, not for the grid",
+            conn().synced(1000).failed(Reason::BoxUnavailable, 0),
+            "wait until 12:00:24",
+        ),
         ("A retry that is due is made", conn().synced(1000).failed(Reason::BoxUnavailable, 1), "sync Retry"),
-        ("A first sync that failed is retried as the first sync", conn().failed(Reason::BoxUnavailable, 1), "sync Created"),
+        (
+            "A first sync that failed is retried as the first sync",
+            conn().failed(Reason::BoxUnavailable, 1),
+            "sync Created",
+        ),
         ("A Retry-After is waited for", conn().synced(1000).told_to_wait(10), "wait until 12:50:00"),
         (
             "A clock set back by a day delays no retry",
@@ -69,7 +77,11 @@ fn failures() -> Vec<Row> {
             conn().synced(1000).told_to_wait(-1440).remembering(|r| r.since_failure = secs(600)),
             "wait until 12:50:00",
         ),
-        ("What a person has to mend is tried again at the next grid time", conn().synced(2000).failed(Reason::PermissionDenied, 10), "wait until 16:06:55"),
+        (
+            "What a person has to mend is tried again at the next grid time",
+            conn().synced(2000).failed(Reason::PermissionDenied, 10),
+            "wait until 16:06:55",
+        ),
         ("And then it is tried", conn().synced(2800).failed(Reason::PermissionDenied, 1300), "sync Scheduled"),
     ]
 }
@@ -79,18 +91,48 @@ fn disconnected() -> Vec<Row> {
         ("Nothing is scheduled while disconnected; the Secret is looked at every minute", lost(60, 60), "look"),
         ("Between two looks there is nothing to do", lost(20, 20), "wait until 12:00:40"),
         ("After 75 minutes Box is asked every 15 minutes", lost(20, 900), "sync Reconnected"),
-        ("After 15 minutes it is asked every 5 minutes", conn().synced(600).lost(Reason::AccessBlocked, 20).remembering(|r| r.since_try = Some(secs(300))), "sync Reconnected"),
-        ("In the first 15 minutes it is asked every minute", conn().synced(600).lost(Reason::AccessBlocked, 2).remembering(|r| r.since_try = Some(secs(60))), "sync Reconnected"),
-        ("A process that has not tried yet tries at once", conn().synced(600).lost(Reason::AccessBlocked, 90), "sync Reconnected"),
-        ("New content of the Secret is tried at once", lost(5, 20).remembering(|r| r.secret_changed = true), "sync Reconnected"),
-        ("A request is tried at once", lost(20, 20).asked("a"), "sync Reconnected for a"),
-        ("A request that met passing trouble is tried every minute", lost(20, 20).asked("a").tried(Reason::BoxUnavailable, 0), "wait until 12:00:40"),
         (
-            "A Retry-After is waited for even so",
-            lost(20, 900).remembering(|r| { r.secret_changed = true; r.until_allowed = secs(300); }),
+            "After 15 minutes it is asked every 5 minutes",
+            conn().synced(600).lost(Reason::AccessBlocked, 20).remembering(|r| r.since_try = Some(secs(300))),
+            "sync Reconnected",
+        ),
+        (
+            "In the first 15 minutes it is asked every minute",
+            conn().synced(600).lost(Reason::AccessBlocked, 2).remembering(|r| r.since_try = Some(secs(60))),
+            "sync Reconnected",
+        ),
+        (
+            "A process that has not tried yet tries at once",
+            conn().synced(600).lost(Reason::AccessBlocked, 90),
+            "sync Reconnected",
+        ),
+        (
+            "New content of the Secret is tried at once",
+            lost(5, 20).remembering(|r| r.secret_changed = true),
+            "sync Reconnected",
+        ),
+        ("A request is tried at once", lost(20, 20).asked("a"), "sync Reconnected for a"),
+        (
+            "A request that met passing trouble is tried every minute",
+            lost(20, 20).asked("a").tried(Reason::BoxUnavailable, 0),
             "wait until 12:00:40",
         ),
-        ("A first sync that finds no Secret waits for one", conn().failed(Reason::CredentialsMissing, 1).remembering(|r| { r.since_look = Some(secs(10)); r.since_try = Some(secs(10)); }), "wait until 12:00:50"),
+        (
+            "A Retry-After is waited for even so",
+            lost(20, 900).remembering(|r| {
+                r.secret_changed = true;
+                r.until_allowed = secs(300);
+            }),
+            "wait until 12:00:40",
+        ),
+        (
+            "A first sync that finds no Secret waits for one",
+            conn().failed(Reason::CredentialsMissing, 1).remembering(|r| {
+                r.since_look = Some(secs(10));
+                r.since_try = Some(secs(10));
+            }),
+            "wait until 12:00:50",
+        ),
     ]
 }
 
@@ -100,14 +142,42 @@ fn requests() -> Vec<Row> {
         ("All that wait are answered by one sync", conn().synced(10).asked("a").asked("b"), "sync Requested for a, b"),
         ("A first sync answers requests too", conn().asked("a"), "sync Created for a"),
         ("The changed annotation is a request", conn().synced(10).annotated("x"), "sync Requested for the annotation"),
-        ("A request does override a backoff of our own", conn().synced(10).failed(Reason::BoxUnavailable, 0).asked("a"), "sync Requested for a"),
-        ("But once", conn().synced(10).failed(Reason::BoxUnavailable, 0).asked("a").tried(Reason::BoxUnavailable, 0), "wait until 12:00:24"),
-        ("A request does not override a Retry-After", conn().synced(10).told_to_wait(10).asked("a"), "wait until 12:50:00"),
+        (
+            "A request does override a backoff of our own",
+            conn().synced(10).failed(Reason::BoxUnavailable, 0).asked("a"),
+            "sync Requested for a",
+        ),
+        (
+            "But once",
+            conn().synced(10).failed(Reason::BoxUnavailable, 0).asked("a").tried(Reason::BoxUnavailable, 0),
+            "wait until 12:00:24",
+        ),
+        (
+            "A request does not override a Retry-After",
+            conn().synced(10).told_to_wait(10).asked("a"),
+            "wait until 12:50:00",
+        ),
         ("Nor does the annotation", conn().synced(10).told_to_wait(10).annotated("x"), "wait until 12:50:00"),
-        ("A request does override what a person has to mend", conn().synced(2000).failed(Reason::PermissionDenied, 10).asked("a"), "sync Requested for a"),
-        ("A request waits for the gap", conn().synced(0).asked("a").remembering(|r| r.since_listing = Some(secs(5))), "wait until 12:00:10"),
-        ("The 51st request is too many", crowd(conn().synced(10).told_to_wait(10), 51), "wait until 12:50:00, refuse r50 TooManyRequests"),
-        ("A request whose next try would come too late ends now", late("a"), "wait until 12:50:00, refuse a RateLimited"),
+        (
+            "A request does override what a person has to mend",
+            conn().synced(2000).failed(Reason::PermissionDenied, 10).asked("a"),
+            "sync Requested for a",
+        ),
+        (
+            "A request waits for the gap",
+            conn().synced(0).asked("a").remembering(|r| r.since_listing = Some(secs(5))),
+            "wait until 12:00:10",
+        ),
+        (
+            "The 51st request is too many",
+            crowd(conn().synced(10).told_to_wait(10), 51),
+            "wait until 12:50:00, refuse r50 TooManyRequests",
+        ),
+        (
+            "A request whose next try would come too late ends now",
+            late("a"),
+            "wait until 12:50:00, refuse a RateLimited",
+        ),
         ("A request that only waited for a place is not late", only_waited("a"), "sync Requested for a"),
         ("A request that was tried and whose time is over ends", overtime("a"), "sync Retry, refuse a BoxUnavailable"),
     ]
@@ -115,30 +185,66 @@ fn requests() -> Vec<Row> {
 
 fn spec() -> Vec<Row> {
     vec![
-        ("Suspended: nothing is due, and requests are refused", conn().synced(1000).suspended().asked("a"), "wait until 19:20:00 in 2 days, refuse a Suspended"),
+        (
+            "Suspended: nothing is due, and requests are refused",
+            conn().synced(1000).suspended().asked("a"),
+            "wait until 19:20:00 in 2 days, refuse a Suspended",
+        ),
         ("A new connection that is suspended does nothing", conn().suspended(), "wait"),
         ("Another Secret is tried at once", conn().synced(10).other_secret(), "sync Reconnected"),
-        ("Also over a Retry-After, which was told to the old credentials", conn().synced(10).told_to_wait(10).other_secret(), "sync Reconnected"),
+        (
+            "Also over a Retry-After, which was told to the old credentials",
+            conn().synced(10).told_to_wait(10).other_secret(),
+            "sync Reconnected",
+        ),
         ("Another interval alone starts nothing", conn().synced(10).edited(), "wait until 16:06:55"),
         ("An annotation that was acted on starts nothing", handled("x"), "wait until 16:06:55"),
-        ("A suspended connection leaves the annotation for later", conn().synced(10).annotated("x").suspended(), "wait until 11:50:00 in 2 days"),
+        (
+            "A suspended connection leaves the annotation for later",
+            conn().synced(10).annotated("x").suspended(),
+            "wait until 11:50:00 in 2 days",
+        ),
     ]
 }
 
 fn probes() -> Vec<Row> {
     vec![
         ("A connection that works is probed", conn().synced(10).remembering(|r| r.until_probe = secs(0)), "probe"),
-        ("Before that there is nothing to do", conn().synced(10).remembering(|r| r.until_probe = secs(90)), "wait until 12:01:30"),
-        ("No probe while a retry is pending", conn().synced(10).failed(Reason::BoxUnavailable, 0).remembering(|r| r.until_probe = secs(0)), "wait until 12:00:24"),
-        ("A request comes before a probe", conn().synced(10).asked("a").remembering(|r| r.until_probe = secs(0)), "sync Requested for a"),
+        (
+            "Before that there is nothing to do",
+            conn().synced(10).remembering(|r| r.until_probe = secs(90)),
+            "wait until 12:01:30",
+        ),
+        (
+            "No probe while a retry is pending",
+            conn().synced(10).failed(Reason::BoxUnavailable, 0).remembering(|r| r.until_probe = secs(0)),
+            "wait until 12:00:24",
+        ),
+        (
+            "A request comes before a probe",
+            conn().synced(10).asked("a").remembering(|r| r.until_probe = secs(0)),
+            "sync Requested for a",
+        ),
     ]
 }
 
 fn interrupted() -> Vec<Row> {
     vec![
-        ("A sync that nobody runs is due again with its trigger", conn().synced(10).interrupted(Trigger::Requested), "sync Requested"),
-        ("It waits for a retry like any other", conn().synced(10).failed(Reason::BoxUnavailable, 0).interrupted(Trigger::Scheduled), "wait until 12:00:24"),
-        ("And while suspended it does not run", conn().synced(1000).interrupted(Trigger::Scheduled).suspended(), "wait until 19:20:00 in 2 days"),
+        (
+            "A sync that nobody runs is due again with its trigger",
+            conn().synced(10).interrupted(Trigger::Requested),
+            "sync Requested",
+        ),
+        (
+            "It waits for a retry like any other",
+            conn().synced(10).failed(Reason::BoxUnavailable, 0).interrupted(Trigger::Scheduled),
+            "wait until 12:00:24",
+        ),
+        (
+            "And while suspended it does not run",
+            conn().synced(1000).interrupted(Trigger::Scheduled).suspended(),
+            "wait until 19:20:00 in 2 days",
+        ),
     ]
 }
 

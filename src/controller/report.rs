@@ -45,6 +45,8 @@ pub(super) struct Attempted {
     pub(super) annotation: Option<String>,
     /// The generation whose spec it followed.
     pub(super) generation: Option<i64>,
+    /// The app that was kept out, where it is known.
+    pub(super) app: Option<App>,
     /// Who let us in; `None` where nobody did.
     pub(super) access: Option<Access>,
     pub(super) result: Result<UserCounts, Failure>,
@@ -99,16 +101,14 @@ fn repeats(connection: &BoxConnection, attempted: &Attempted) -> bool {
     lost && nobody_asked && known && as_before && status.current_sync.is_none()
 }
 
-fn attempt(
-    connection: &BoxConnection,
-    status: &mut BoxConnectionStatus,
-    causes: &mut Causes,
-    attempted: &Attempted,
-) {
+fn attempt(connection: &BoxConnection, status: &mut BoxConnectionStatus, causes: &mut Causes, attempted: &Attempted) {
     status.current_sync = None;
     status.observed_generation = attempted.generation;
     if attempted.annotation.is_some() {
         status.last_handled_request.clone_from(&attempted.annotation);
+    }
+    if attempted.app.is_some() {
+        status.app.clone_from(&attempted.app);
     }
     if let Some(access) = &attempted.access {
         let_in(status, causes, access, attempted.end);
@@ -287,7 +287,12 @@ fn next_sync(connection: &BoxConnection, status: &BoxConnectionStatus, causes: &
     }
 }
 
-fn conditions(connection: &BoxConnection, status: &BoxConnectionStatus, causes: Causes, now: Timestamp) -> Vec<Condition> {
+fn conditions(
+    connection: &BoxConnection,
+    status: &BoxConnectionStatus,
+    causes: Causes,
+    now: Timestamp,
+) -> Vec<Condition> {
     let spec = &connection.spec;
     let generation = status.observed_generation.unwrap_or(-1);
     let first = status.last_sync.is_none() && status.failures.is_none() && causes.connected.state != State::False;
@@ -365,7 +370,8 @@ fn ready(connection: &BoxConnection, status: &BoxConnectionStatus, causes: &Caus
     }
     match trouble {
         Some(_) => {
-            let message = format!("{list} It counts as fresh until {stale}. The last attempt failed: see the condition Synced.");
+            let message =
+                format!("{list} It counts as fresh until {stale}. The last attempt failed: see the condition Synced.");
             Cause::new(State::True, Reason::LastAttemptFailed, message)
         }
         None => Cause::new(State::True, Reason::Synced, list),

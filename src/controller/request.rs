@@ -71,11 +71,17 @@ fn waits_for(context: &Context, key: &Key, connection: &BoxConnection, request: 
     let gap = context.rules.min_sync_gap;
     let doing = |memory: &Memory| match &memory.running {
         Some(answers) if answers.contains(&name) => (Reason::Running, format!("{}.", Reason::Running.headline())),
-        Some(_) => (Reason::Pending, "A sync that began before this request is running; the next one answers it.".to_owned()),
-        None if memory.listed_at.is_some_and(|t| t.elapsed() < gap) => {
-            (Reason::CoolingDown, format!("A sync ended a moment ago; the next one begins {} s after it.", gap.as_secs()))
+        Some(_) => {
+            (Reason::Pending, "A sync that began before this request is running; the next one answers it.".to_owned())
         }
-        None => (Reason::Pending, "All places for syncs are taken, or Box asked to wait; see the BoxConnection's status.".to_owned()),
+        None if memory.listed_at.is_some_and(|t| t.elapsed() < gap) => (
+            Reason::CoolingDown,
+            format!("A sync ended a moment ago; the next one begins {} s after it.", gap.as_secs()),
+        ),
+        None => (
+            Reason::Pending,
+            "All places for syncs are taken, or Box asked to wait; see the BoxConnection's status.".to_owned(),
+        ),
     };
     let unknown = || (Reason::Pending, format!("BoxConnection {} is about to be looked at.", connection.name_any()));
     context.memories.peek(key, doing).unwrap_or_else(unknown)

@@ -11,7 +11,7 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    access::{self, Admitted, Barred, Proof},
+    access::{self, Admitted, Barred, Proof, Refused},
     answer,
     cluster::{Told, Trouble},
     context::Context,
@@ -21,7 +21,7 @@ use super::{
     report::{Access, Attempted, News, report},
 };
 use crate::{
-    api::{BoxConnection, CurrentSync, Progress, Trigger, UserCounts, UserSyncRequest},
+    api::{App, BoxConnection, CurrentSync, Progress, Trigger, UserCounts, UserSyncRequest},
     sync,
 };
 
@@ -44,7 +44,10 @@ pub(super) struct Job {
 
 /// How a run ended.
 pub(super) enum Ended {
-    Attempted { attempted: Attempted, passed_over: Option<Failure> },
+    Attempted {
+        attempted: Attempted,
+        passed_over: Option<Failure>,
+    },
     /// It was told to stop; nothing came of it.
     Stopped(Stopped),
     /// The API server could not be asked for the Secret; nothing is known, and it is nobody's failure.
@@ -63,6 +66,7 @@ pub(super) enum Stopped {
 
 /// What the work itself brings.
 struct Work {
+    app: Option<App>,
     access: Option<Access>,
     calls: u32,
     passed_over: Option<Failure>,
@@ -72,7 +76,7 @@ struct Work {
 pub(super) async fn run(context: &Context, job: Job) -> Ended {
     let start = context.now();
     let stop = context.stop.child_token();
-    let (progress, seen) = watch::channel(Progress::default());
+    let (progress, seen) = watch::channel(None);
     let connection = job.observed.connection.clone();
     context.recall(&connection, |memory| memory.running = Some(job.answers.clone()));
     let worked = {
@@ -81,16 +85,16 @@ pub(super) async fn run(context: &Context, job: Job) -> Ended {
         tokio::select! {
             worked = work => match worked {
                 Ok(worked) => worked,
-                Err(_) => Ok(Work { access: None, calls: 0, passed_over: None, result: Err(Failure::panicked()) }),
+                Err(_) => Ok(Work { app: None, access: None, calls: 0, passed_over: None, result: Err(Failure::panicked()) }),
             },
             why = supervision => Err(Interrupted::Stopped(why)),
         }
     };
     context.recall(&connection, |memory| memory.running = None);
-    let Work { access, calls, passed_over, result } = match worked {
+    let Work { app, access, calls, passed_over, result } = match worked {
         Ok(work) => work,
         Err(Interrupted::Stopped(why)) => return Ended::Stopped(why),
-        Err(Interrupted::Waiting) => return Ended::Stopped(unwanted(context, &job, &stop).unwrap_or(Stopped::ShuttingDown)),
+        Err(Interrupted::Waiting) => return Ended::Stopped(unwanted(context, &job).unwrap_or(Stopped::ShuttingDown)),
         Err(Interrupted::Trouble(trouble)) => return Ended::Trouble(trouble),
     };
     let attempted = Attempted {
@@ -101,6 +105,7 @@ pub(super) async fn run(context: &Context, job: Job) -> Ended {
         requests: job.answers,
         annotation: job.annotation,
         generation: connection.metadata.generation,
+        app,
         access,
         result,
     };
@@ -118,19 +123,20 @@ async fn work(
     context: &Context,
     job: &Job,
     stop: &CancellationToken,
-    progress: &watch::Sender<Progress>,
+    progress: &watch::Sender<Option<Progress>>,
 ) -> Result<Work, Interrupted> {
     let connection = &job.observed.connection;
     let proof = if job.observed.disconnected() { Proof::Credentials } else { Proof::Token };
     let Admitted { visit, access, names, passed_over, calls_before } =
         match access::enter(context, connection, proof, stop).await {
             Ok(admitted) => admitted,
-            Err(Barred::Failed { failure, calls }) => {
-                return Ok(Work { access: None, calls, passed_over: None, result: Err(failure) });
+            Err(Barred::Failed(Refused { failure, app, calls })) => {
+                return Ok(Work { app, access: None, calls, passed_over: None, result: Err(failure) });
             }
             Err(Barred::Trouble(trouble)) => return Err(Interrupted::Trouble(trouble)),
             Err(Barred::Stopped) => return Err(Interrupted::Waiting),
         };
+    progress.send_replace(Some(Progress::default()));
     let listed = sync::run(&visit, context.box_side.caps, progress).await;
     context.recall(connection, |memory| {
         memory.listed_at = Some(Instant::now());
@@ -139,9 +145,9 @@ async fn work(
     });
     let result = match listed {
         Ok(outcome) => Ok(outcome.users),
-        Err(error) => Err(Failure::of_sync(&names, &error).ok_or(Interrupted::Waiting)?),
+        Err(error) => Err(Failure::of_box(&names, &error).ok_or(Interrupted::Waiting)?),
     };
-    Ok(Work { access: Some(access), calls: calls_before + visit.calls(), passed_over, result })
+    Ok(Work { app: None, access: Some(access), calls: calls_before + visit.calls(), passed_over, result })
 }
 
 /// Returns when the run has to end, after the grace for a page in flight.
@@ -150,7 +156,7 @@ async fn supervise(
     job: &Job,
     start: Timestamp,
     stop: &CancellationToken,
-    progress: watch::Receiver<Progress>,
+    progress: watch::Receiver<Option<Progress>>,
 ) -> Stopped {
     let mut telling = Telling::new(job);
     let mut due = Instant::now() + FIRST_PROGRESS;
@@ -160,22 +166,23 @@ async fn supervise(
             _ = review.tick() => {}
             () = stop.cancelled() => {}
         }
-        if let Some(why) = unwanted(context, job, stop) {
+        if let Some(why) = unwanted(context, job) {
             stop.cancel();
             tokio::time::sleep(GRACE).await;
             return why;
         }
-        if Instant::now() >= due {
-            let now = *progress.borrow();
-            telling.tell(context, job, start, now).await;
+        // Until Box has let us in there is no sync to tell of.
+        let so_far = progress.borrow().filter(|_| Instant::now() >= due);
+        if let Some(so_far) = so_far {
+            telling.tell(context, job, start, so_far).await;
             due = Instant::now() + NEXT_PROGRESS;
         }
     }
 }
 
 /// Why the run is no longer wanted, as the watch knows it. A watch that lags behind the confirmed object says nothing.
-fn unwanted(context: &Context, job: &Job, stop: &CancellationToken) -> Option<Stopped> {
-    if stop.is_cancelled() {
+fn unwanted(context: &Context, job: &Job) -> Option<Stopped> {
+    if context.stop.is_cancelled() {
         return Some(Stopped::ShuttingDown);
     }
     let confirmed = &job.observed.connection;
@@ -211,12 +218,8 @@ impl Telling {
     /// Tells how far the run is. Where somebody else wrote meanwhile, it is told the next time.
     async fn tell(&mut self, context: &Context, job: &Job, start: Timestamp, progress: Progress) {
         let now = context.now();
-        let current = CurrentSync {
-            trigger: job.trigger,
-            start_time: Time(start),
-            pages: progress.pages,
-            users: progress.users,
-        };
+        let current =
+            CurrentSync { trigger: job.trigger, start_time: Time(start), pages: progress.pages, users: progress.users };
         let status = report(&self.connection, &News::Running(current), now);
         renew(context, &mut self.connection, status).await;
         for request in &mut self.requests {

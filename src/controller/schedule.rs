@@ -42,8 +42,10 @@ pub(super) fn probe_interval(uid: &str, interval: Duration) -> Duration {
     interval - interval * jitter / 10_000
 }
 
+/// Whole seconds, rounded up: what is waited for is over when the wait is.
 pub(super) fn seconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+    let whole = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
+    i64::try_from(whole).unwrap_or(i64::MAX)
 }
 
 /// `time` and so many seconds; the end of time where there is no such time.

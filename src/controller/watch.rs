@@ -162,7 +162,8 @@ where
     match result {
         Ok(_) | Err(Error::ReconcilerFailed(..)) => {}
         Err(Error::ObjectNotFound(key)) => gone(&key.into_kind_unchecked(())),
-        Err(error @ (Error::QueueError(_) | Error::RunnerError(_))) => tracing::error!(kind, %error, "the controller stumbled"),
+        Err(error @ (Error::QueueError(_) | Error::RunnerError(_))) => {
+            tracing::error!(kind, %error, "the controller stumbled")
+        }
     }
 }
-

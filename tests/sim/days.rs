@@ -56,7 +56,10 @@ async fn a_storm_of_429_delays_the_sync_by_what_box_asks_for() {
     let mut world = world;
     world.start();
     let status = world.until("acme", |s| s.failures.is_some()).await;
-    assert_eq!(state(&status), "Ready=False RateLimited, Connected=True Connected, Synced=False RateLimited, Reconciling=True RateLimited");
+    assert_eq!(
+        state(&status),
+        "Ready=False RateLimited, Connected=True Connected, Synced=False RateLimited, Reconciling=True RateLimited"
+    );
     let failures = status.failures.expect("told");
     assert!(failures.retry_after);
     let begun = world.elapsed();

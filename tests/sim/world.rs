@@ -20,23 +20,23 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tower::{ServiceExt, service_fn, util::BoxCloneSyncService};
 
-pub const NAMESPACE: &str = "backup";
-pub const START: &str = "2026-11-22T12:00:00Z";
+pub(crate) const NAMESPACE: &str = "backup";
+pub(crate) const START: &str = "2026-11-22T12:00:00Z";
 const OPERATOR: &str = "system:serviceaccount:boxsync:boxsync-operator";
 /// Longer than any wait of the operator: a story that goes on beyond it is stuck.
 const LIMIT: Duration = Duration::from_secs(40 * 86_400);
 
-pub struct World {
-    pub kube: KubeSim,
-    pub boxes: BoxSim,
-    pub clock: SimClock,
-    pub rules: Rules,
+pub(crate) struct World {
+    pub(crate) kube: KubeSim,
+    pub(crate) boxes: BoxSim,
+    pub(crate) clock: SimClock,
+    pub(crate) rules: Rules,
     operator: Option<(CancellationToken, JoinHandle<()>)>,
 }
 
 impl World {
     /// A world without an operator: see [`World::start`].
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let start: Timestamp = START.parse().expect("a time");
         let clock = SimClock::new(start);
         let kinds: Vec<Resource> = api::crds().iter().map(Resource::of_crd).collect();
@@ -45,28 +45,28 @@ impl World {
             // Box's clock is its own: it does not follow when a test sets ours back.
             boxes: BoxSim::new(SimClock::new(start).reader()),
             clock,
-            rules: Rules {
-                max_concurrent_syncs: 4,
-                min_sync_gap: secs(15),
-                probe_interval: secs(3600),
-            },
+            rules: Rules { max_concurrent_syncs: 4, min_sync_gap: secs(15), probe_interval: secs(3600) },
             operator: None,
         }
     }
 
     /// A world with a running operator.
-    pub fn running() -> Self {
+    pub(crate) fn running() -> Self {
         let mut world = Self::new();
         world.start();
         world
     }
 
-    pub fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let clock = self.clock.clone();
         let deps = Deps {
             client: self.kube.client_as(OPERATOR),
             namespace: None,
-            box_side: BoxSide { transport: in_process(&self.boxes), base: "http://127.0.0.1".parse().expect("a URL"), caps: Caps::default() },
+            box_side: BoxSide {
+                transport: in_process(&self.boxes),
+                base: "http://127.0.0.1".parse().expect("a URL"),
+                caps: Caps::default(),
+            },
             clock: Clock::telling(move || clock.now()),
             rules: self.rules.clone(),
         };
@@ -75,34 +75,35 @@ impl World {
     }
 
     /// SIGKILL: whatever was under way is gone.
-    pub async fn kill(&mut self) {
+    pub(crate) async fn kill(&mut self) {
         let (_, task) = self.operator.take().expect("an operator runs");
         task.abort();
         let _ = task.await;
     }
 
     /// SIGTERM, and waiting for the end.
-    pub async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         let (stop, task) = self.operator.take().expect("an operator runs");
         stop.cancel();
         task.await.expect("the operator ends in good order");
     }
 
     /// An enterprise in Box, its Secret, and its connection of the same name in the cluster.
-    pub fn connect(&self, name: &str, users: usize) -> Enterprise {
+    pub(crate) fn connect(&self, name: &str, users: usize) -> Enterprise {
         let enterprise = self.enterprise(name, users);
         self.secret(&enterprise, name);
         self.connection(name, enterprise.id(), &json!({}));
         enterprise
     }
 
-    pub fn enterprise(&self, name: &str, users: usize) -> Enterprise {
-        let id = 1000 + name.bytes().map(u64::from).sum::<u64>();
-        self.boxes.enterprise(EnterpriseSpec::new(id.to_string()).named(name).users(users).seed(id))
+    pub(crate) fn enterprise(&self, name: &str, users: usize) -> Enterprise {
+        let seed = u64::try_from(self.boxes.enterprises().len()).expect("few");
+        let id = (1000 + seed).to_string();
+        self.boxes.enterprise(EnterpriseSpec::new(id).named(name).users(users).seed(seed))
     }
 
     /// The enterprise's present credentials.
-    pub fn secret(&self, enterprise: &Enterprise, name: &str) {
+    pub(crate) fn secret(&self, enterprise: &Enterprise, name: &str) {
         let data = json!({
             "clientId": base64(&enterprise.client_id()),
             "clientSecret": base64(&enterprise.client_secret()),
@@ -110,7 +111,7 @@ impl World {
         self.secret_of(name, &data);
     }
 
-    pub fn secret_of(&self, name: &str, data: &Value) {
+    pub(crate) fn secret_of(&self, name: &str, data: &Value) {
         self.kube.apply(json!({
             "apiVersion": "v1", "kind": "Secret",
             "metadata": { "name": format!("{name}-box"), "namespace": NAMESPACE }, "data": data,
@@ -118,7 +119,7 @@ impl World {
     }
 
     /// A connection with these fields of the spec beside the usual ones.
-    pub fn connection(&self, name: &str, enterprise: &str, more: &Value) {
+    pub(crate) fn connection(&self, name: &str, enterprise: &str, more: &Value) {
         let mut spec = json!({
             "enterpriseId": enterprise, "syncInterval": "24h", "suspend": false,
             "auth": { "clientCredentials": { "secretRef": { "name": format!("{name}-box") } } },
@@ -130,15 +131,15 @@ impl World {
         }));
     }
 
-    pub fn edit(&self, name: &str, change: impl FnOnce(&mut Value)) {
+    pub(crate) fn edit(&self, name: &str, change: impl FnOnce(&mut Value)) {
         self.kube.edit("BoxConnection", NAMESPACE, name, change);
     }
 
-    pub fn request(&self, name: &str, connection: &str) {
+    pub(crate) fn request(&self, name: &str, connection: &str) {
         self.request_with(name, connection, &json!({}));
     }
 
-    pub fn request_with(&self, name: &str, connection: &str, more: &Value) {
+    pub(crate) fn request_with(&self, name: &str, connection: &str, more: &Value) {
         let mut spec = json!({ "connectionRef": { "name": connection }, "activeDeadlineSeconds": 3600 });
         spec.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
         self.kube.create(json!({
@@ -147,54 +148,60 @@ impl World {
         }));
     }
 
-    pub fn status(&self, name: &str) -> BoxConnectionStatus {
+    pub(crate) fn status(&self, name: &str) -> BoxConnectionStatus {
         self.kube.object::<BoxConnection>(NAMESPACE, name).and_then(|c| c.status).expect("a status")
     }
 
-    pub fn asked(&self, name: &str) -> UserSyncRequestStatus {
+    pub(crate) fn asked(&self, name: &str) -> UserSyncRequestStatus {
         self.kube.object::<UserSyncRequest>(NAMESPACE, name).and_then(|r| r.status).expect("a status")
     }
 
     /// Lets time pass until the connection's status is as it is waited for.
-    pub async fn until(&self, name: &str, holds: impl Fn(&BoxConnectionStatus) -> bool) -> BoxConnectionStatus {
-        let typed = |v: &Value| serde_json::from_value::<BoxConnectionStatus>(v["status"].clone()).is_ok_and(|s| holds(&s));
+    pub(crate) async fn until(&self, name: &str, holds: impl Fn(&BoxConnectionStatus) -> bool) -> BoxConnectionStatus {
+        let typed =
+            |v: &Value| serde_json::from_value::<BoxConnectionStatus>(v["status"].clone()).is_ok_and(|s| holds(&s));
         self.kube.until(LIMIT, "BoxConnection", NAMESPACE, name, typed).await;
         self.status(name)
     }
 
     /// Lets time pass until the request has ended.
-    pub async fn ended(&self, name: &str) -> UserSyncRequestStatus {
+    pub(crate) async fn ended(&self, name: &str) -> UserSyncRequestStatus {
         self.asked_until(name, |s| s.phase.finished()).await
     }
 
-    pub async fn asked_until(&self, name: &str, holds: impl Fn(&UserSyncRequestStatus) -> bool) -> UserSyncRequestStatus {
-        let typed = |v: &Value| serde_json::from_value::<UserSyncRequestStatus>(v["status"].clone()).is_ok_and(|s| holds(&s));
+    pub(crate) async fn asked_until(
+        &self,
+        name: &str,
+        holds: impl Fn(&UserSyncRequestStatus) -> bool,
+    ) -> UserSyncRequestStatus {
+        let typed =
+            |v: &Value| serde_json::from_value::<UserSyncRequestStatus>(v["status"].clone()).is_ok_and(|s| holds(&s));
         self.kube.until(LIMIT, "UserSyncRequest", NAMESPACE, name, typed).await;
         self.asked(name)
     }
 
     /// How many seconds have passed since the world began.
-    pub fn elapsed(&self) -> i64 {
+    pub(crate) fn elapsed(&self) -> i64 {
         START.parse::<Timestamp>().expect("a time").duration_until(self.clock.now()).as_secs()
     }
 
     /// Writes of the operator since `mark`, as "verb resource/subresource name"; events are no state and don't count.
-    pub fn writes_since(&self, mark: Mark) -> Vec<String> {
+    pub(crate) fn writes_since(&self, mark: Mark) -> Vec<String> {
         let writes = self.kube.writes_since(mark).into_iter().filter(|w| w.user == OPERATOR && w.resource != "events");
         writes.map(|w| format!("{w:?}")).collect()
     }
 }
 
-pub fn secs(n: u64) -> Duration {
+pub(crate) fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
 /// Lets `seconds` pass.
-pub async fn pass(seconds: u64) {
+pub(crate) async fn pass(seconds: u64) {
     tokio::time::sleep(secs(seconds)).await;
 }
 
-pub fn base64(text: &str) -> String {
+pub(crate) fn base64(text: &str) -> String {
     serde_json::to_value(k8s_openapi::ByteString(text.as_bytes().to_vec()))
         .expect("bytes")
         .as_str()
@@ -202,24 +209,27 @@ pub fn base64(text: &str) -> String {
         .to_owned()
 }
 
-pub fn succeeded(status: &UserSyncRequestStatus) -> bool {
+pub(crate) fn succeeded(status: &UserSyncRequestStatus) -> bool {
     status.phase == Phase::Succeeded
 }
 
 /// Status, reason and message of a condition, for a test to look at.
-pub fn condition(conditions: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition], kind: &str) -> String {
+pub(crate) fn condition(
+    conditions: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition],
+    kind: &str,
+) -> String {
     conditions.iter().find(|c| c.type_ == kind).map_or_else(String::new, |c| format!("{} {}", c.status, c.reason))
 }
 
 /// The conditions in short: `Ready=True Synced`, in their order.
-pub fn state(status: &BoxConnectionStatus) -> String {
+pub(crate) fn state(status: &BoxConnectionStatus) -> String {
     let told: Vec<String> =
         status.conditions.iter().map(|c| format!("{}={} {}", c.type_, c.status, c.reason)).collect();
     told.join(", ")
 }
 
 /// Listings that Box saw, by their first pages.
-pub fn listings(enterprise: &Enterprise) -> usize {
+pub(crate) fn listings(enterprise: &Enterprise) -> usize {
     let seen = enterprise.seen();
     seen.iter().filter(|c| c.path == "/2.0/users" && !c.params.iter().any(|p| p == "marker")).count()
 }
@@ -236,4 +246,3 @@ fn in_process(boxes: &BoxSim) -> Transport {
         }
     }))
 }
-
