@@ -171,3 +171,12 @@ mod tests {
         assert!(said.chars().count() < 310, "{said}");
     }
 }
+
+#[cfg(test)]
+impl Said {
+    /// What Box would have said, for tests of those who repeat it.
+    pub(crate) fn sample(code: &str, text: &str) -> Self {
+        let id = Some("abc123".to_owned());
+        Self { code: Some(code.to_owned()), text: Some(text.to_owned()), request_id: id }
+    }
+}

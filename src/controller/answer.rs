@@ -76,7 +76,7 @@ pub(super) fn refused(
             lower(other.headline())
         ),
     };
-    let kept = connection.map(|c| message::kept(&c.spec, status_of(c))).unwrap_or_default();
+    let kept = connection.map(|c| message::kept(&c.spec, status_of(c), now)).unwrap_or_default();
     fail(request, reason, message::sentences([&why, &kept]), now, |_| {})
 }
 
@@ -105,19 +105,25 @@ pub(super) fn answered(
     };
     let next = next_try(connection, now);
     let late = next > deadline(request, attempted.start);
+    // What the message ends with where the request does.
     let over = match failure.reason.consequence() {
-        Consequence::Disconnected | Consequence::Stalled | Consequence::Refused | Consequence::Neutral => true,
-        Consequence::Doubted => late || tries >= DOUBTED_TRIES,
-        Consequence::Retried => late,
+        Consequence::Disconnected | Consequence::Stalled | Consequence::Refused | Consequence::Neutral => {
+            Some("Then create a new request.".to_owned())
+        }
+        Consequence::Doubted if tries >= DOUBTED_TRIES => {
+            Some(format!("It was tried {tries} times; create a new request once it is mended."))
+        }
+        Consequence::Doubted | Consequence::Retried => late
+            .then(|| format!("The next try, at {next}, would come after this request's deadline; create a new one.")),
     };
-    let kept = message::kept(&connection.spec, status_of(connection));
-    if over {
-        let message = message::sentences([&failure.what, &kept, &failure.remedy, "Then create a new request."]);
-        return fail(request, failure.reason, message, now, begun);
-    }
+    let kept = message::kept(&connection.spec, status_of(connection), now);
     let again = format!("It is tried again at {next}.");
-    let message = message::sentences([&failure.what, &kept, &failure.remedy, &again]);
-    told(request, Phase::Pending, &[("Reconciling", failure.reason)], message, now, begun)
+    let last = over.as_ref().unwrap_or(&again);
+    let message = message::sentences([&failure.what, &kept, &failure.remedy, last]);
+    match over {
+        Some(_) => fail(request, failure.reason, message, now, begun),
+        None => told(request, Phase::Pending, &[("Reconciling", failure.reason)], message, now, begun),
+    }
 }
 
 fn next_try(connection: &BoxConnection, now: Timestamp) -> Timestamp {

@@ -83,8 +83,8 @@ impl Failure {
     }
 
     pub(super) fn unusable(names: &Names, why: &boxapi::Unusable) -> Self {
-        let what = format!("The credentials in Secret {} cannot be used: {}", names.secret, sentence(&why.to_string()));
-        Self::new(Reason::CredentialsInvalid, what, "Put a usable one into the Secret.")
+        let what = format!("The credentials in Secret {} cannot be used: {why}", names.secret);
+        Self::new(Reason::CredentialsInvalid, ended(what), "")
     }
 
     pub(super) fn secret_forbidden(names: &Names) -> Self {
@@ -239,6 +239,9 @@ fn capitalized(text: &str) -> String {
 
 /// `text` as a sentence: a capital at its beginning and a full stop at its end.
 fn sentence(text: &str) -> String {
-    let text = capitalized(text.trim());
-    if text.ends_with(['.', '!', '?']) { text } else { format!("{text}.") }
+    ended(capitalized(text.trim()))
+}
+
+fn ended(text: String) -> String {
+    if text.ends_with(['.', '!', '?']) { text } else { text + "." }
 }

@@ -12,6 +12,7 @@ pub(super) fn cause(
     connection: &str,
     spec: &BoxConnectionSpec,
     status: &BoxConnectionStatus,
+    now: Timestamp,
 ) -> String {
     let check = match failure.reason.consequence() {
         Consequence::Disconnected => format!(
@@ -21,7 +22,7 @@ pub(super) fn cause(
         Consequence::Retried | Consequence::Doubted => retry(status.failures.as_ref()),
         Consequence::Neutral | Consequence::Refused => String::new(),
     };
-    sentences([&failure.what, &kept(spec, status), &failure.remedy, &check])
+    sentences([&failure.what, &kept(spec, status, now), &failure.remedy, &check])
 }
 
 fn retry(failures: Option<&Failures>) -> String {
@@ -33,18 +34,13 @@ fn retry(failures: Option<&Failures>) -> String {
 }
 
 /// What a failure leaves behind.
-pub(super) fn kept(spec: &BoxConnectionSpec, status: &BoxConnectionStatus) -> String {
-    match (&status.last_sync, &status.users) {
-        (Some(last), Some(users)) => {
-            let fresh = after(last.completion_time.0, spec.stale_after());
-            format!(
-                "The list of {} ({}) stays and counts as fresh until {fresh}.",
-                last.completion_time.0,
-                people(users.total)
-            )
-        }
-        _ => "No list has been fetched yet.".to_owned(),
-    }
+pub(super) fn kept(spec: &BoxConnectionSpec, status: &BoxConnectionStatus, now: Timestamp) -> String {
+    let (Some(last), Some(users)) = (&status.last_sync, &status.users) else {
+        return "No list has been fetched yet.".to_owned();
+    };
+    let (list, fresh) = (last.completion_time.0, after(last.completion_time.0, spec.stale_after()));
+    let good = if now < fresh { "counts as fresh until" } else { "is stale since" };
+    format!("The list of {list} ({}) stays and {good} {fresh}.", people(users.total))
 }
 
 pub(super) fn holds(at: Timestamp, users: &UserCounts) -> String {

@@ -1,11 +1,12 @@
 //! controller — keeps every BoxConnection in sync and answers every UserSyncRequest.
 //! observe → plan → place, confirm, plan again → act → report. `observe`, `plan`, `schedule`, `failure`, `message`,
-//! `report` and `answer` decide on values alone; the other files do IO.
+//! `conditions`, `report` and `answer` decide on values alone; the other files do IO.
 //! Invariant: a connection's own reconcile is the only place that talks to Box, and a steady state writes nothing.
 
 mod access;
 mod answer;
 mod cluster;
+mod conditions;
 mod connection;
 mod context;
 mod events;
@@ -20,6 +21,8 @@ mod plan;
 mod report;
 mod request;
 mod run;
+#[cfg(test)]
+mod samples;
 mod schedule;
 mod tell;
 mod watch;

@@ -1,9 +1,10 @@
 //! What a connection's status says after something happened, or after nothing did. Pure.
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
+    conditions::{Cause, Causes, conditions},
     failure::Failure,
     message,
     observe::{auth_differs, generation_unobserved, status_of},
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::api::{
     Account, App, Attempt, AuthType, BoxConnection, BoxConnectionStatus, Conditions, Consequence, Credentials,
-    CurrentSync, Enterprise, Failures, LastSync, Reason, State, Trigger, UserCounts, condition,
+    CurrentSync, Enterprise, Failures, LastSync, Reason, State, Trigger, UserCounts,
 };
 
 const LONGEST_HISTORY: usize = 5;
@@ -74,7 +75,7 @@ pub(super) fn report(connection: &BoxConnection, news: &News<'_>, now: Timestamp
         News::Probed(Ok(access)) => let_in(&mut status, &mut causes, access, now),
         News::Probed(Err(failure)) => {
             if failure.reason.consequence() == Consequence::Disconnected {
-                causes.connected = Cause::failed(failure, connection, &status);
+                causes.connected = Cause::failed(failure, connection, &status, now);
             }
         }
         News::Attempted(attempted) => {
@@ -153,10 +154,10 @@ fn failed(
         retry_after: passes && failure.retry_after.is_some(),
     });
     if consequence == Consequence::Disconnected {
-        causes.connected = Cause::failed(failure, connection, status);
+        causes.connected = Cause::failed(failure, connection, status, end);
         causes.synced = Cause::new(State::False, failure.reason, message::see(failure.reason, "Connected"));
     } else {
-        causes.synced = Cause::failed(failure, connection, status);
+        causes.synced = Cause::failed(failure, connection, status, end);
     }
 }
 
@@ -219,47 +220,6 @@ fn remember(history: &mut Vec<Attempt>, attempted: &Attempted) {
     history.truncate(LONGEST_HISTORY);
 }
 
-/// The two conditions that hold causes; the others follow from them.
-struct Causes {
-    connected: Cause,
-    synced: Cause,
-}
-
-struct Cause {
-    state: State,
-    reason: Reason,
-    message: String,
-}
-
-impl Causes {
-    fn of(status: &BoxConnectionStatus) -> Self {
-        Self { connected: Cause::of(status, "Connected"), synced: Cause::of(status, "Synced") }
-    }
-}
-
-impl Cause {
-    fn new(state: State, reason: Reason, message: String) -> Self {
-        Self { state, reason, message }
-    }
-
-    fn failed(failure: &Failure, connection: &BoxConnection, status: &BoxConnectionStatus) -> Self {
-        let name = connection.metadata.name.as_deref().unwrap_or_default();
-        Self::new(State::False, failure.reason, message::cause(failure, name, &connection.spec, status))
-    }
-
-    fn of(status: &BoxConnectionStatus, kind: &str) -> Self {
-        let known = status.conditions.of(kind).and_then(|c| {
-            let state = [State::True, State::False].into_iter().find(|s| s.as_str() == c.status)?;
-            Some(Self::new(state, Reason::parse(&c.reason)?, c.message.clone()))
-        });
-        known.unwrap_or_else(|| Self::new(State::Unknown, Reason::NotChecked, String::new()))
-    }
-
-    fn condition(self, kind: &str, generation: i64, now: Timestamp) -> Condition {
-        condition(kind, self.state, self.reason, self.message, generation, now)
-    }
-}
-
 /// Brings all that follows from the rest up to date: observedGeneration, the times, and the conditions.
 fn settle(connection: &BoxConnection, status: &mut BoxConnectionStatus, causes: Causes, now: Timestamp) {
     let spec = &connection.spec;
@@ -287,102 +247,6 @@ fn next_sync(connection: &BoxConnection, status: &BoxConnectionStatus, causes: &
     }
 }
 
-fn conditions(
-    connection: &BoxConnection,
-    status: &BoxConnectionStatus,
-    causes: Causes,
-    now: Timestamp,
-) -> Vec<Condition> {
-    let spec = &connection.spec;
-    let generation = status.observed_generation.unwrap_or(-1);
-    let first = status.last_sync.is_none() && status.failures.is_none() && causes.connected.state != State::False;
-    let ready = ready(connection, status, &causes, now);
-    let trouble = status.failures.as_ref().and_then(|f| Reason::parse(&f.reason));
-    let retrying = status.failures.as_ref().is_some_and(|f| f.retry_time.is_some()) && !spec.suspend;
-
-    let unobserved = status.observed_generation != connection.metadata.generation;
-    let reconciling = if spec.suspend {
-        None
-    } else if first {
-        Some((Reason::Syncing, format!("{}.", Reason::Syncing.headline())))
-    } else if unobserved {
-        Some((Reason::Syncing, "The changed spec is about to be tried.".to_owned()))
-    } else if retrying && ready.state != State::True {
-        trouble.map(|reason| (reason, message::see(reason, "Synced")))
-    } else {
-        None
-    };
-    let stalled = if causes.connected.state == State::False {
-        Some((causes.connected.reason, message::see(causes.connected.reason, "Connected")))
-    } else {
-        trouble
-            .filter(|reason| reason.consequence() == Consequence::Stalled)
-            .map(|reason| (reason, message::see(reason, "Synced")))
-    };
-    let connected = match causes.connected.state {
-        State::Unknown => Cause::new(State::Unknown, Reason::NotChecked, format!("{}.", Reason::NotChecked.headline())),
-        State::True | State::False => causes.connected,
-    };
-    let synced = match causes.synced.state {
-        State::Unknown => not_yet(spec.suspend),
-        State::True | State::False => causes.synced,
-    };
-    let present = |kind, cause: Option<(Reason, String)>| {
-        cause.map(|(reason, message)| condition(kind, State::True, reason, message, generation, now))
-    };
-    [
-        Some(ready.condition("Ready", generation, now)),
-        Some(connected.condition("Connected", generation, now)),
-        Some(synced.condition("Synced", generation, now)),
-        present("Reconciling", reconciling),
-        present("Stalled", stalled),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
-}
-
-/// May others rely on the list? One failed night does not make it unreliable; age does, whatever the cause.
-fn ready(connection: &BoxConnection, status: &BoxConnectionStatus, causes: &Causes, now: Timestamp) -> Cause {
-    let spec = &connection.spec;
-    let trouble = status.failures.as_ref().and_then(|f| Reason::parse(&f.reason));
-    if causes.connected.state == State::False {
-        let reason = causes.connected.reason;
-        let message = message::sentences([&message::see(reason, "Connected"), &message::kept(spec, status)]);
-        return Cause::new(State::False, reason, message);
-    }
-    let (Some(last), Some(users)) = (&status.last_sync, &status.users) else {
-        return match trouble {
-            Some(reason) => Cause::new(State::False, reason, message::see(reason, "Synced")),
-            None => not_yet(spec.suspend),
-        };
-    };
-    let list = message::holds(last.completion_time.0, users);
-    let stale = after(last.completion_time.0, spec.stale_after());
-    if now >= stale {
-        let why = match (trouble, spec.suspend) {
-            (_, true) => "The connection is suspended: set spec.suspend to false for a new one.",
-            (Some(_), false) => "The last attempt failed: see the condition Synced.",
-            (None, false) => "A sync is overdue.",
-        };
-        let message = format!("{list} It counted as fresh until {stale}. {why}");
-        return Cause::new(State::False, Reason::Stale, message);
-    }
-    match trouble {
-        Some(_) => {
-            let message =
-                format!("{list} It counts as fresh until {stale}. The last attempt failed: see the condition Synced.");
-            Cause::new(State::True, Reason::LastAttemptFailed, message)
-        }
-        None => Cause::new(State::True, Reason::Synced, list),
-    }
-}
-
-fn not_yet(suspended: bool) -> Cause {
-    if suspended {
-        let message = "The connection is suspended and no list was fetched before: set spec.suspend to false to begin.";
-        Cause::new(State::Unknown, Reason::Suspended, message.to_owned())
-    } else {
-        Cause::new(State::Unknown, Reason::Syncing, format!("{}.", Reason::Syncing.headline()))
-    }
-}
+#[cfg(test)]
+#[path = "report_tests.rs"]
+mod tests;

@@ -225,7 +225,7 @@ async fn a_finished_request_is_deleted_when_its_time_is_over_and_kept_without_on
     assert!(world.kube.get("UserSyncRequest", NAMESPACE, "goes").is_some());
     pass(20).await;
     assert!(world.kube.get("UserSyncRequest", NAMESPACE, "goes").is_none());
-    pass(40 * 86_400).await;
+    pass(2 * 86_400).await;
     assert!(world.kube.get("UserSyncRequest", NAMESPACE, "stays").is_some());
 }
 
