@@ -1,4 +1,26 @@
-//! boxsync: keeps the user lists of Box enterprises in a Kubernetes cluster in sync.
+//! boxsync keeps the user lists of Box enterprises in a Kubernetes cluster in sync.
+//!
+//! The rooms, each with what it holds and what it must not know. `tests/tidy.rs` keeps them apart.
+//!
+//! | room | holds | knows |
+//! | --- | --- | --- |
+//! | [`api`] | the custom resources, reasons and conditions: what users write and read | nothing |
+//! | [`boxapi`] | Box over HTTP: signing in, who we are, the walk over the users | nothing |
+//! | [`roster`] | the packed list of users | `api` |
+//! | [`sync`] | one run: Box walked to its end, then counted | `api` `boxapi` `roster` |
+//! | [`controller`] | observe → plan → place, confirm, plan again → act → report | all of the above, `runtime` |
+//! | [`runtime`] | clock, log, signals | nothing |
+//! | [`config`], [`operator`] | flags and environment; the parts put together | all |
+//!
+//! What always holds:
+//! * A list counts only when Box was walked to its end. Whatever ends a walk early leaves the last list as it was.
+//! * One reconcile, the connection's own, talks to Box; kube runs one at a time for an object. So a connection has one
+//!   sync at most, and requests are its inputs.
+//! * What is decided is decided by pure functions of values and the time, twice: cheaply on what the watches know, then
+//!   on what the API server confirms. Only the second decision acts.
+//! * Due-ness follows from the status, never from memory. What a process remembers may be lost with it.
+//! * Every write names the version that it replaces. A steady state writes nothing.
+//! * No secret, token, response body or user's name stands in a message, an event or a log line.
 
 pub mod api;
 pub mod boxapi;
@@ -8,5 +30,6 @@ pub mod operator;
 pub mod roster;
 pub mod runtime;
 pub mod sync;
+
 #[cfg(test)]
 mod testing;

@@ -1,3 +1,5 @@
+//! Lists, gets and watches of one time: what is selected, and what an answer looks like.
+
 use crate::fixture::{Fixture, names, refused, widget};
 use kube::{Api, ResourceExt, api::ListParams};
 

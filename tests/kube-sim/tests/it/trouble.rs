@@ -1,3 +1,5 @@
+//! Trouble by order: faults before and after a write, outages, forbidden calls.
+
 use crate::fixture::{Fixture, refused, widget};
 use kube::{
     Api, ResourceExt,

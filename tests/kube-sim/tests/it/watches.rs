@@ -1,3 +1,5 @@
+//! Watches under paused time: lagging, frozen, broken, resumed.
+
 use crate::fixture::{Fixture, Widget};
 use futures::{StreamExt, TryStreamExt};
 use kube::{

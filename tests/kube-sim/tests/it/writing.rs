@@ -1,3 +1,5 @@
+//! Writes: versions, generations, conflicts, the status subresource.
+
 use crate::fixture::{Fixture, refused, send, widget};
 use kube::{
     ResourceExt,

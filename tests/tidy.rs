@@ -1,0 +1,137 @@
+//! Is the house in order? Rooms know only what they may, pure files stay pure, generated files are fresh.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Rooms, and the other rooms that each may know.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("api", &[]),
+    ("boxapi", &[]),
+    ("roster", &["api"]),
+    ("sync.rs", &["api", "boxapi", "roster"]),
+    ("controller", &["api", "boxapi", "roster", "sync", "runtime"]),
+    ("runtime", &[]),
+];
+
+/// Files that decide on values alone.
+const PURE: &[&str] = &[
+    "controller/plan.rs",
+    "controller/schedule.rs",
+    "controller/failure.rs",
+    "controller/message.rs",
+    "controller/conditions.rs",
+    "controller/report.rs",
+    "controller/answer.rs",
+    "roster/list.rs",
+];
+
+/// A file that is longer probably holds two ideas.
+const LONGEST: usize = 400;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    if folder.is_file() {
+        return vec![folder.to_owned()];
+    }
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder of the repository") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() && !path.ends_with("target") {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+fn text(path: &Path) -> String {
+    fs::read_to_string(path).expect("readable")
+}
+
+/// The code of a file, without comments and without its tests.
+fn code(path: &Path) -> String {
+    let whole = text(path);
+    let ends = ["\n#[cfg(test)]\nmod tests {", "\n#[cfg(test)]\n#[path"].iter().filter_map(|s| whole.find(s)).min();
+    let lines = whole[..ends.unwrap_or(whole.len())].lines();
+    lines.filter(|l| !l.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn rooms_know_only_what_they_may() {
+    let mut wrong = Vec::new();
+    for (room, may) in ROOMS {
+        let own = room.trim_end_matches(".rs");
+        for path in sources(&root().join("src").join(room)) {
+            let code = code(&path);
+            for (other, _) in ROOMS {
+                let other = other.trim_end_matches(".rs");
+                let spoken = [format!("crate::{other}::"), format!("    {other}::{{"), format!("    {other}::")];
+                let knows = code.contains(&spoken[0])
+                    || (code.contains("use crate::{") && spoken[1..].iter().any(|s| imported(&code).contains(s)));
+                if knows && other != own && !may.contains(&other) {
+                    wrong.push(format!("{} knows {other}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The text of `use crate::{ … };`.
+fn imported(code: &str) -> String {
+    code.split("use crate::{").skip(1).filter_map(|rest| rest.split("\n};").next()).collect()
+}
+
+#[test]
+fn what_decides_does_no_io_and_looks_at_no_clock() {
+    for file in PURE {
+        let code = code(&root().join("src").join(file));
+        for word in ["async ", ".await", "kube::Client", "now()", "Instant", "std::env", "std::fs"] {
+            assert!(!code.contains(word), "{file} holds {word:?}");
+        }
+    }
+}
+
+#[test]
+fn every_file_says_first_what_it_holds_and_none_is_too_long() {
+    let mut wrong = Vec::new();
+    for path in ["src", "tests"].iter().flat_map(|folder| sources(&root().join(folder))) {
+        if !text(&path).starts_with("//!") {
+            wrong.push(format!("{} does not begin with //!", path.display()));
+        }
+        let lines = text(&path).lines().count();
+        if lines > LONGEST {
+            wrong.push(format!("{} has {lines} lines", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_committed_crds_are_those_that_the_operator_prints() {
+    let printed = Command::new(env!("CARGO_BIN_EXE_boxsync-operator")).arg("crds").output().expect("it runs");
+    let printed = String::from_utf8(printed.stdout).expect("text");
+    let mut expected = Vec::new();
+    for crd in printed.split("---\n").filter(|part| !part.is_empty()) {
+        let name = crd.lines().find_map(|l| l.strip_prefix("  name: ")).expect("a CRD has a name");
+        let path = root().join("crds").join(format!("{}.yaml", name.split('.').next().expect("a plural")));
+        if std::env::var_os("UPDATE_GENERATED").is_some() {
+            fs::create_dir_all(path.parent().expect("a folder")).expect("writable");
+            fs::write(&path, crd).expect("writable");
+        }
+        let committed = fs::read_to_string(&path).unwrap_or_default();
+        assert!(committed == crd, "{} is out of date: run `make generate`", path.display());
+        expected.push(path);
+    }
+    let mut found: Vec<_> = fs::read_dir(root().join("crds")).expect("crds/").map(|e| e.expect("readable").path()).collect();
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected, "crds/ holds these and no others");
+}
