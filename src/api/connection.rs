@@ -57,9 +57,10 @@ pub struct BoxConnectionSpec {
     #[serde(default = "daily")]
     pub sync_interval: Interval,
 
-    /// The age from which on the list no longer counts as fresh and the connection is no longer Ready. Longer than
-    /// syncInterval; default is twice the syncInterval.
+    /// The age from which on the list no longer counts as fresh and the connection is no longer Ready: longer than
+    /// syncInterval, up to 17520h. Default: twice the syncInterval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "Interval::up_to_two_years")]
     pub stale_after: Option<Interval>,
 
     /// No automatic syncs and no checks of the connection while true; requests are refused with reason Suspended. Default false.
@@ -119,7 +120,7 @@ pub struct SecretRef {
     #[x_kube(
         validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')").message("name must be the name of a Secret: lower-case letters, digits, '-' and '.'")
     )]
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(max = 253))]
     pub name: String,
 }
 

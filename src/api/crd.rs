@@ -32,6 +32,7 @@ pub fn yaml() -> Result<String, serde_saphyr::ser::Error> {
 fn with_status(crd: CustomResourceDefinition, default: &Value) -> CustomResourceDefinition {
     let mut crd = json!(crd);
     strip_nullable(&mut crd);
+    join_lines(&mut crd);
     crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["default"] = default.clone();
     serde_json::from_value(crd).expect("a CustomResourceDefinition with a default is one")
 }
@@ -43,6 +44,23 @@ fn strip_nullable(schema: &mut Value) {
             members.values_mut().for_each(strip_nullable);
         }
         Value::Array(items) => items.iter_mut().for_each(strip_nullable),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Makes each description one line: where a doc comment broke its lines says nothing, and `kubectl explain` would
+/// break there too.
+fn join_lines(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            for (key, value) in members {
+                match value {
+                    Value::String(text) if key == "description" => *text = text.replace('\n', " "),
+                    other => join_lines(other),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(join_lines),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }

@@ -97,19 +97,30 @@ impl JsonSchema for Interval {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let shape = format!("self.matches(r'{PATTERN}')");
-        json_schema!({
-            "type": "string",
-            "maxLength": 32,
-            "x-kubernetes-validations": [
-                { "rule": shape, "message": "write hours, minutes and seconds, such as 24h, 90m or 1h30m" },
-                {
-                    "rule": format!("!{shape} || (duration(self) >= duration('15m') && duration(self) <= duration('8760h'))"),
-                    "message": "must be between 15m and 8760h (a year)",
-                },
-            ],
-        })
+        between("15m", "8760h", "a year")
     }
+}
+
+impl Interval {
+    /// The schema of what is by default twice as long as the longest interval.
+    pub(super) fn up_to_two_years(_: &mut SchemaGenerator) -> Schema {
+        between("15m", "17520h", "two years")
+    }
+}
+
+fn between(least: &str, most: &str, words: &str) -> Schema {
+    let shape = format!("self.matches(r'{PATTERN}')");
+    json_schema!({
+        "type": "string",
+        "maxLength": 32,
+        "x-kubernetes-validations": [
+            { "rule": shape, "message": "write hours, minutes and seconds, such as 24h, 90m or 1h30m" },
+            {
+                "rule": format!("!{shape} || (duration(self) >= duration('{least}') && duration(self) <= duration('{most}'))"),
+                "message": format!("must be between {least} and {most} ({words})"),
+            },
+        ],
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! api — what users write and read: the custom resources and the words in their status.
 //! Invariant: plain values only. Nothing here knows Kubernetes' API server, Box, or the time.
 #![expect(unreachable_pub, reason = "KubeSchema repeats each struct inside a function")]
+#![expect(clippy::duplicated_attributes, reason = "two columns of one type are no repetition")]
 
 mod condition;
 mod connection;

@@ -63,13 +63,14 @@ pub struct UserSyncRequestSpec {
     /// The BoxConnection to sync.
     pub connection_ref: ConnectionRef,
 
-    /// How many seconds, counted from status.startTime, trouble that passes is waited for before the request fails. Default 3600.
+    /// For how many seconds, counted from status.startTime, the request is tried again after trouble that passes (Box
+    /// is down, or asks to wait) before it fails. At least 1; default 3600.
     #[serde(default = "an_hour")]
     #[schemars(range(min = 1))]
     pub active_deadline_seconds: i32,
 
-    /// How many seconds after it finished the request is deleted, as in a Job. Default: it is kept. Leave it out of
-    /// requests that are kept in Git, which would come back and sync again.
+    /// How many seconds after its end, successful or not, the request is deleted, as in a Job. Default: it is kept.
+    /// Leave it out of requests that are kept in Git, which would come back and sync again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub ttl_seconds_after_finished: Option<i32>,
@@ -80,10 +81,13 @@ fn an_hour() -> i32 {
 }
 
 /// A BoxConnection in the same namespace.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct ConnectionRef {
     /// The name of the BoxConnection, in the namespace of the request.
-    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')").message("name must be the name of a BoxConnection: lower-case letters, digits, '-' and '.'")
+    )]
+    #[schemars(length(max = 63))]
     pub name: String,
 }
 

@@ -103,7 +103,7 @@ pub(super) async fn enter(
     if let Some(held) = held.as_ref().filter(|held| held.version == version) {
         return admit(context, connection, held, proof, stop).await;
     }
-    let new = match credentials(&names, method, &secret) {
+    let new = match credentials(&names, method, secret) {
         Ok(credentials) => Held {
             version: version.clone(),
             client_id: credentials.client_id().to_owned(),
@@ -174,10 +174,11 @@ fn version(method: AuthType, secret_name: &str, secret: Option<&Secret>) -> Vers
     Version { method, secret_name: secret_name.to_owned(), resource_version }
 }
 
-fn credentials(names: &Names, method: AuthType, secret: &Secret) -> Result<Credentials, Failure> {
-    let value = |key: &str| -> Result<SecretSlice<u8>, Failure> {
-        let bytes = secret.data.as_ref().and_then(|data| data.get(key)).filter(|b| !b.0.is_empty());
-        bytes.map(|b| SecretSlice::from(b.0.clone())).ok_or_else(|| Failure::no_key(names, key))
+fn credentials(names: &Names, method: AuthType, secret: Secret) -> Result<Credentials, Failure> {
+    let mut data = secret.data.unwrap_or_default();
+    let mut value = |key: &str| -> Result<SecretSlice<u8>, Failure> {
+        let bytes = data.remove(key).filter(|b| !b.0.is_empty());
+        bytes.map(|b| SecretSlice::from(b.0)).ok_or_else(|| Failure::no_key(names, key))
     };
     let made = match method {
         AuthType::ClientCredentials => Credentials::client_credentials(value("clientId")?, value("clientSecret")?),

@@ -45,7 +45,7 @@ pub(super) struct Job {
 /// How a run ended.
 pub(super) enum Ended {
     Attempted {
-        attempted: Attempted,
+        attempted: Box<Attempted>,
         passed_over: Option<Failure>,
     },
     /// It was told to stop; nothing came of it.
@@ -109,7 +109,7 @@ pub(super) async fn run(context: &Context, job: Job) -> Ended {
         access,
         result,
     };
-    Ended::Attempted { attempted, passed_over }
+    Ended::Attempted { attempted: Box::new(attempted), passed_over }
 }
 
 enum Interrupted {

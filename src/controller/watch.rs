@@ -78,7 +78,10 @@ pub async fn run(deps: Deps, stop: CancellationToken) {
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(connection::reconcile, |c, trouble, _| connection::after_trouble(&c, trouble), context.clone())
         .for_each(|result| {
-            settled("boxconnections", result, |key: &Key| context.memories.forget(key));
+            settled("boxconnections", result, |key: &Key| {
+                context.memories.forget(key);
+                context.places.leave(key);
+            });
             std::future::ready(())
         });
     let request_controller = Controller::for_shared_stream(request_events, requests)

@@ -144,7 +144,7 @@ async fn a_retry_after_is_waited_for_while_disconnected() {
 #[tokio::test(start_paused = true)]
 async fn new_content_that_box_refuses_leaves_the_old_token_in_use_and_is_told_once() {
     let world = World::running();
-    let acme = world.connect("acme", 100);
+    world.connect("acme", 100);
     world.until("acme", |s| s.last_sync.is_some()).await;
     world.secret_of("acme", &json!({ "clientId": base64("somebody"), "clientSecret": base64("else") }));
     pass(20).await;
