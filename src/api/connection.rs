@@ -22,7 +22,7 @@ use super::{Interval, UserCounts};
     status = "BoxConnectionStatus",
     derive = "PartialEq",
     doc = "A BoxConnection names one Box enterprise and the Secret with its credentials. The operator fetches the enterprise's whole user list every syncInterval, and at once for a UserSyncRequest.",
-    validation = Rule::new("size(self.metadata.name) <= 63").message("metadata.name must be at most 63 characters, since it becomes a label value"),
+    validation = Rule::new("size(self.metadata.name) <= 63").message("must be at most 63 characters, since it becomes a label value").field_path(".metadata.name"),
     printcolumn(name = "Enterprise", type_ = "string", json_path = ".spec.enterpriseId", description = "The id of the Box enterprise"),
     printcolumn(name = "Connected", type_ = "string", json_path = r#".status.conditions[?(@.type=="Connected")].status"#, description = "Whether Box accepts the credentials"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#, description = "Whether others may rely on the list"),

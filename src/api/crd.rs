@@ -33,7 +33,10 @@ fn with_status(crd: CustomResourceDefinition, default: &Value) -> CustomResource
     let mut crd = json!(crd);
     strip_nullable(&mut crd);
     join_lines(&mut crd);
-    crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["default"] = default.clone();
+    let fields = &mut crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
+    fields["status"]["default"] = default.clone();
+    // For a rule on the name to say where it failed.
+    fields["metadata"] = json!({ "type": "object", "properties": { "name": { "type": "string" } } });
     serde_json::from_value(crd).expect("a CustomResourceDefinition with a default is one")
 }
 

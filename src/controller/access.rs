@@ -61,16 +61,14 @@ pub(super) struct Refused {
 
 /// Reads which version of the Secret there is.
 pub(super) async fn look(context: &Context, connection: &BoxConnection) -> Result<(), Trouble> {
+    // Whatever comes of it, the next look is a minute away.
+    context.recall(connection, |memory| memory.looked_at = Some(Instant::now()));
     let Some((method, secret_name)) = connection.spec.auth.chosen() else { return Ok(()) };
     let namespace = connection.namespace().unwrap_or_default();
     let secret = match context.cluster.secret(&namespace, secret_name).await {
         Ok(secret) => Some(secret),
         Err(Trouble::NotFound) => None,
-        Err(trouble) => {
-            // The next look is a minute away all the same; what cannot be read has not changed.
-            context.recall(connection, |memory| memory.looked_at = Some(Instant::now()));
-            return Err(trouble);
-        }
+        Err(trouble) => return Err(trouble),
     };
     let version = version(method, secret_name, secret.as_ref());
     context.recall(connection, |memory| memory.look(&version));
@@ -218,6 +216,7 @@ async fn admit(
             return Err(Barred::Failed(Refused { failure, app: Some(app), calls: visit.calls() }));
         }
     };
+    context.recall(connection, |memory| memory.allowed_at = None);
     let found = match account.enterprise {
         Some(found) if found.id == names.enterprise => found,
         other => {

@@ -25,6 +25,8 @@ use crate::api::{BoxConnection, Reason, Trigger, UserSyncRequest};
 
 /// A look without any reason, in case something was missed.
 const SAFETY_LOOK: Duration = Duration::from_secs(3600);
+/// The watch will have caught up with what was confirmed.
+const AFTER_LAG: Duration = Duration::from_secs(1);
 const AFTER_TROUBLE: Duration = Duration::from_secs(5);
 
 pub(super) async fn reconcile(connection: Arc<BoxConnection>, context: Arc<Context>) -> Result<Action, Trouble> {
@@ -85,7 +87,7 @@ async fn turn(context: &Context, connection: &Arc<BoxConnection>) -> Result<Acti
         }
         // Turned away, and woken when a place is free; or not asked for one, since only the second plan wants it.
         Step::Probe | Step::Sync { .. } if place.is_none() => match first.step {
-            Step::Wait(_) | Step::Look => Ok(Action::requeue(Duration::ZERO)),
+            Step::Wait(_) | Step::Look => Ok(Action::requeue(AFTER_LAG)),
             Step::Probe | Step::Sync { .. } => Ok(Action::requeue(SAFETY_LOOK)),
         },
         Step::Probe => {

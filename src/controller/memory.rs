@@ -48,7 +48,7 @@ pub(super) struct Memory {
     pub(super) tried: Option<Version>,
     pub(super) listed_at: Option<Instant>,
     pub(super) probe_at: Instant,
-    /// Until when Box, which named the time, is left alone although nothing in the status says so.
+    /// Until when Box, which named the time, is left alone, whether or not the status says so.
     pub(super) allowed_at: Option<Instant>,
     /// The session that Box last accepted.
     pub(super) session: Option<Held>,

@@ -31,7 +31,7 @@ pub(super) struct Recall {
     pub(super) since_failure: Duration,
     /// Until the next probe.
     pub(super) until_probe: Duration,
-    /// Until Box, which named the time while disconnected, may be asked again.
+    /// Until Box, which named the time, may be asked again; beside what the status says, which knows only of attempts.
     pub(super) until_allowed: Duration,
 }
 

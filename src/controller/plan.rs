@@ -95,20 +95,21 @@ fn allowed_from(o: &Observed, requests: &[&UserSyncRequest], now: Timestamp) -> 
         return now;
     }
     let asked_anew = o.annotation().is_some() || requests.iter().any(|r| !tried(r));
-    if o.disconnected() {
+    let next_try = if o.disconnected() {
         let mended = asked_anew || o.recall.secret_changed;
         let cadence = if requests.is_empty() { recovery(o, now) } else { LOOK_EVERY };
-        let next_try = match o.recall.since_try {
+        match o.recall.since_try {
             Some(ago) if !mended => after(now, cadence.saturating_sub(ago)),
             Some(_) | None => now,
-        };
-        return next_try.max(after(now, o.recall.until_allowed));
-    }
-    match &o.status().failures {
-        Some(f) if asked_anew && !f.retry_after => now,
-        Some(f) => retry_from(o, f, now).unwrap_or(now),
-        None => now,
-    }
+        }
+    } else {
+        match &o.status().failures {
+            Some(f) if asked_anew && !f.retry_after => now,
+            Some(f) => retry_from(o, f, now).unwrap_or(now),
+            None => now,
+        }
+    };
+    next_try.max(after(now, o.recall.until_allowed))
 }
 
 /// From when on a sync is due, which is never before it is allowed.
@@ -189,11 +190,12 @@ fn out_of_time(request: &UserSyncRequest, allowed: Timestamp, now: Timestamp) ->
     (tried(request) || allowed > now) && next_try > deadline(request, now)
 }
 
+/// What keeps the request: its own last trouble, the connection's, or else a wait that Box asked for.
 fn last_trouble(o: &Observed, request: &UserSyncRequest) -> Reason {
     let told = request.status.as_ref().and_then(|s| s.conditions.reason("Reconciling"));
     let trouble = |r: &Reason| r.consequence() != Consequence::Neutral;
     let failures = o.status().failures.as_ref().and_then(|f| Reason::parse(&f.reason));
-    told.filter(trouble).or(failures.filter(trouble)).unwrap_or(Reason::BoxUnavailable)
+    told.filter(trouble).or(failures.filter(trouble)).unwrap_or(Reason::RateLimited)
 }
 
 /// How many seconds from `now` until `time`; zero where it is past.

@@ -140,7 +140,6 @@ async fn work(
     let listed = sync::run(&visit, context.box_side.caps, progress).await;
     context.recall(connection, |memory| {
         memory.listed_at = Some(Instant::now());
-        memory.allowed_at = None;
         memory.probed(context.rules.probe_interval);
     });
     let result = match listed {

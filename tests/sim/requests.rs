@@ -262,3 +262,18 @@ async fn a_request_does_not_queue_behind_scheduled_work() {
     assert!(world.elapsed() < 20, "{}", world.elapsed());
     assert_eq!(listings(&quick), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_box_named_to_a_probe_holds_for_a_request_too() {
+    let world = World::running();
+    let acme = world.connect("acme", 100);
+    world.until("acme", |s| s.last_sync.is_some()).await;
+    acme.next(1, Answer::RateLimited { retry_after: Some("1800".to_owned()) }, On::Token);
+    pass(3601).await;
+    acme.forget_calls();
+    world.request("r", "acme");
+    let begun = world.elapsed();
+    assert!(succeeded(&world.ended("r").await));
+    assert!(world.elapsed() - begun > 1000, "{}", world.elapsed() - begun);
+    assert_eq!(condition(&world.status("acme").conditions, "Connected"), "True Connected");
+}
