@@ -49,7 +49,7 @@ pub struct Config {
     pub log_format: LogFormat,
 
     /// What is logged: a level, or levels by module such as info,boxsync=debug.
-    #[arg(long, env = "BOXSYNC_LOG", default_value = "info")]
+    #[arg(long, env = "BOXSYNC_LOG", default_value = "info,kube=warn,kube_runtime=warn")]
     pub log: String,
 }
 

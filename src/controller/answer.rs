@@ -34,20 +34,20 @@ pub(super) fn waits(
     message: String,
     now: Timestamp,
 ) -> UserSyncRequestStatus {
-    told(request, Phase::Pending, &[("Reconciling", reason)], message, now, |_| {})
+    told(request, Phase::Pending, [("Reconciling", reason, message)], now, |_| {})
 }
 
-/// Its run goes on and takes long.
+/// Its run goes on and takes long; how far it is, where that is known.
 pub(super) fn running(
     request: &UserSyncRequest,
-    progress: Progress,
+    progress: Option<Progress>,
     start: Timestamp,
     now: Timestamp,
 ) -> UserSyncRequestStatus {
     let message = format!("{}.", Reason::Running.headline());
-    told(request, Phase::Running, &[("Reconciling", Reason::Running)], message, now, |s| {
+    told(request, Phase::Running, [("Reconciling", Reason::Running, message)], now, |s| {
         s.start_time.get_or_insert(Time(start));
-        s.progress = Some(progress);
+        s.progress = progress;
     })
 }
 
@@ -95,7 +95,7 @@ pub(super) fn answered(
     let failure = match &attempted.result {
         Ok(users) => {
             let message = message::sentences([&message::holds(attempted.end, users), ANOTHER]);
-            return told(request, Phase::Succeeded, &[("Complete", Reason::Synced)], message, now, |s| {
+            return told(request, Phase::Succeeded, [("Complete", Reason::Synced, message)], now, |s| {
                 begun(s);
                 s.completion_time = Some(Time(now));
                 s.users = Some(*users);
@@ -122,7 +122,7 @@ pub(super) fn answered(
     let message = message::sentences([&failure.what, &kept, &failure.remedy, last]);
     match over {
         Some(_) => fail(request, failure.reason, message, now, begun),
-        None => told(request, Phase::Pending, &[("Reconciling", failure.reason)], message, now, begun),
+        None => told(request, Phase::Pending, [("Reconciling", failure.reason, message)], now, begun),
     }
 }
 
@@ -140,18 +140,18 @@ fn fail(
     now: Timestamp,
     more: impl FnOnce(&mut UserSyncRequestStatus),
 ) -> UserSyncRequestStatus {
-    told(request, Phase::Failed, &[("Failed", reason), ("Stalled", reason)], message, now, |s| {
+    let stalled = message::see(reason, "Failed");
+    told(request, Phase::Failed, [("Failed", reason, message), ("Stalled", reason, stalled)], now, |s| {
         more(s);
         s.completion_time = Some(Time(now));
     })
 }
 
-/// The request's status with this phase and these conditions, all of them True and with one message.
-fn told(
+/// The request's status with this phase and these conditions, all of them True.
+fn told<const N: usize>(
     request: &UserSyncRequest,
     phase: Phase,
-    conditions: &[(&str, Reason)],
-    message: String,
+    conditions: [(&str, Reason, String); N],
     now: Timestamp,
     more: impl FnOnce(&mut UserSyncRequestStatus),
 ) -> UserSyncRequestStatus {
@@ -160,10 +160,10 @@ fn told(
         return before;
     }
     let generation = request.metadata.generation.unwrap_or(-1);
-    let new = conditions.iter().map(|(kind, r)| condition(kind, State::True, *r, message.clone(), generation, now));
+    let new = conditions.map(|(kind, reason, message)| condition(kind, State::True, reason, message, generation, now));
     let mut status = UserSyncRequestStatus {
         observed_generation: request.metadata.generation,
-        conditions: before.conditions.since(new.collect()),
+        conditions: before.conditions.since(new.to_vec()),
         phase,
         progress: None,
         ..before

@@ -13,15 +13,16 @@ use super::{
     context::Context,
     events::{Action as Doing, Note, reference},
     failure::Failure,
-    memory::Key,
+    memory::{Key, named},
     observe::{Observed, status_of},
     places::Urgency,
     plan::{Plan, Step, plan, wait_until},
+    progress::Objects,
     report::{Attempted, News, report},
     run::{Ended, Job, Stopped, run},
     tell,
 };
-use crate::api::{BoxConnection, Reason, Trigger, UserSyncRequest};
+use crate::api::{BoxConnection, Reason, Trigger};
 
 /// A look without any reason, in case something was missed.
 const SAFETY_LOOK: Duration = Duration::from_secs(3600);
@@ -42,7 +43,7 @@ pub(super) async fn reconcile(connection: Arc<BoxConnection>, context: Arc<Conte
 }
 
 pub(super) fn after_trouble(connection: &BoxConnection, trouble: &Trouble) -> Action {
-    tracing::warn!(connection = %Key::from(connection), %trouble, "looking again in {} s", AFTER_TROUBLE.as_secs());
+    tracing::warn!(connection = named(connection), %trouble, "looking again in {} s", AFTER_TROUBLE.as_secs());
     Action::requeue(AFTER_TROUBLE)
 }
 
@@ -52,7 +53,7 @@ async fn turn(context: &Context, connection: &Arc<BoxConnection>) -> Result<Acti
     let mut first = decide(context, &observed);
     if first.step == Step::Look {
         if let Err(trouble) = access::look(context, connection).await {
-            tracing::warn!(connection = %key, %trouble, "the Secret was not read");
+            tracing::warn!(connection = named(connection.as_ref()), %trouble, "the Secret was not read");
         }
         first = decide(context, &context.observe(connection.clone(), context.known_requests(connection)));
     }
@@ -97,11 +98,9 @@ async fn turn(context: &Context, connection: &Arc<BoxConnection>) -> Result<Acti
         }
         Step::Sync { trigger, answers, annotation } => {
             let job = Job { observed: confirmed, trigger, answers, annotation };
-            let requests = job.observed.requests.clone();
-            let read = job.observed.connection.clone();
-            let ended = Box::pin(run(context, job)).await;
+            let (ended, objects) = Box::pin(run(context, job)).await;
             drop(place);
-            finish(context, &read, &requests, ended).await
+            finish(context, &objects, ended).await
         }
     }
 }
@@ -154,7 +153,7 @@ async fn settle(context: &Context, connection: &BoxConnection) -> Result<(), Tro
 async fn refuse(context: &Context, observed: &Observed, refusals: &[(String, Reason)]) {
     for (name, reason) in refusals {
         let Some(request) = observed.requests.iter().find(|r| r.name_any() == *name) else { continue };
-        tracing::info!(connection = %Key::from(observed.connection.as_ref()), request = name, %reason, "a request is refused");
+        tracing::info!(connection = named(observed.connection.as_ref()), request = name, %reason, "a request is refused");
         tell::request(context, request, |r| answer::refused(r, *reason, Some(&observed.connection), context.now()))
             .await;
     }
@@ -172,7 +171,7 @@ async fn probe(context: &Context, observed: &Observed) -> Result<Action, Trouble
         Err(Barred::Stopped) => return Ok(Action::requeue(AFTER_TROUBLE)),
     };
     if let Err(failure) = &result {
-        tracing::warn!(connection = %Key::from(connection.as_ref()), reason = %failure.reason, "{}", failure.what);
+        tracing::warn!(connection = named(connection.as_ref()), reason = %failure.reason, "{}", failure.what);
     }
     let Some(written) = tell::connection(context, connection, &News::Probed(&result)).await else {
         return Ok(Action::await_change());
@@ -187,49 +186,28 @@ fn next_look(context: &Context, written: BoxConnection) -> Action {
     again(context, &decide(context, &observed).step)
 }
 
-async fn finish(
-    context: &Context,
-    read: &BoxConnection,
-    requests: &[Arc<UserSyncRequest>],
-    ended: Ended,
-) -> Result<Action, Trouble> {
-    let key = Key::from(read);
+async fn finish(context: &Context, objects: &Objects, ended: Ended) -> Result<Action, Trouble> {
     match ended {
         Ended::Attempted { attempted, passed_over } => {
-            log(&key, &attempted);
-            let answered: Vec<&UserSyncRequest> =
-                requests.iter().map(AsRef::as_ref).filter(|r| attempted.requests.contains(&r.name_any())).collect();
-            let Some(written) = tell::connection(context, read, &News::Attempted(&attempted)).await else {
+            let news = News::Attempted(&attempted);
+            let Some(written) = tell::connection(context, &objects.connection, &news).await else {
                 return Ok(Action::await_change());
             };
-            tell::answers(context, &answered, &attempted, &written).await;
+            tell::answers(context, &objects.requests, &attempted, &written).await;
             tell_passed_over(context, &written, passed_over).await;
             Ok(next_look(context, written))
         }
-        Ended::Stopped(why @ (Stopped::Deleted | Stopped::Replaced | Stopped::ShuttingDown)) => {
-            tracing::info!(connection = %key, ?why, "a sync was stopped");
-            Ok(Action::requeue(AFTER_TROUBLE))
-        }
-        Ended::Stopped(why @ (Stopped::Suspended | Stopped::AuthChanged)) => {
-            tracing::info!(connection = %key, ?why, "a sync was stopped");
-            tell::connection(context, read, &News::Stopped).await;
-            Ok(Action::requeue(Duration::ZERO))
+        Ended::Stopped(why) => {
+            tracing::info!(connection = named(&objects.connection), ?why, "a sync was stopped");
+            match why {
+                Stopped::Deleted | Stopped::Replaced | Stopped::ShuttingDown => Ok(Action::requeue(AFTER_TROUBLE)),
+                Stopped::Suspended | Stopped::AuthChanged => {
+                    tell::connection(context, &objects.connection, &News::Stopped).await;
+                    Ok(Action::requeue(Duration::ZERO))
+                }
+            }
         }
         Ended::Trouble(trouble) => Err(trouble),
-    }
-}
-
-fn log(key: &Key, attempted: &Attempted) {
-    let Attempted { trigger, start, end, calls, requests, result, .. } = attempted;
-    let (trigger, seconds) = (trigger.as_str(), start.duration_until(*end).as_secs());
-    match result {
-        Ok(users) => tracing::info!(
-            connection = %key, reason = %Reason::Synced, trigger, seconds, calls, requests = requests.len(), users = users.total,
-            "the list was fetched"
-        ),
-        Err(failure) => tracing::warn!(
-            connection = %key, reason = %failure.reason, trigger, seconds, calls, requests = requests.len(), "{}", failure.what
-        ),
     }
 }
 
@@ -246,7 +224,7 @@ async fn tell_passed_over(context: &Context, connection: &BoxConnection, passed_
             "{} The credentials from before stay in use as long as their token lives. {}",
             failure.what, failure.remedy
         );
-        tracing::warn!(connection = %Key::from(connection), reason = %failure.reason, "{text}");
+        tracing::warn!(connection = named(connection), reason = %failure.reason, "{text}");
         context
             .events
             .publish(&reference(connection), &Note { reason: failure.reason, text, action: Doing::Connect })
@@ -256,8 +234,7 @@ async fn tell_passed_over(context: &Context, connection: &BoxConnection, passed_
 
 /// A panic is this connection's failure and nobody else's. While its retry is pending nothing is written again.
 async fn panicked(context: &Context, connection: &BoxConnection) -> Action {
-    let key = Key::from(connection);
-    tracing::error!(connection = %key, reason = %Reason::Internal, "a reconcile panicked");
+    tracing::error!(connection = named(connection), reason = %Reason::Internal, "a reconcile panicked");
     context.recall(connection, |memory| memory.running = None);
     let now = context.now();
     let failures = status_of(connection).failures.as_ref();

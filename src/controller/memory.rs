@@ -22,6 +22,11 @@ use crate::{
 
 pub(super) type Key = ObjectRef<BoxConnection>;
 
+/// An object as log lines name it.
+pub(super) fn named<K: ResourceExt>(object: &K) -> String {
+    format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any())
+}
+
 /// Which credentials: a Secret's content at one moment, by the names it goes by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Version {

@@ -16,7 +16,7 @@ pub(super) fn cause(
 ) -> String {
     let check = match failure.reason.consequence() {
         Consequence::Disconnected => format!(
-            "The operator looks at the Secret every minute and asks Box again every 1 to 15 minutes; to check at once, create a UserSyncRequest for {connection}."
+            "The operator looks at the Secret every minute, and asks Box again every minute at first, every 15 minutes later; to check at once, create a UserSyncRequest for {connection}."
         ),
         Consequence::Stalled => format!("To check at once, create a UserSyncRequest for {connection}."),
         Consequence::Retried | Consequence::Doubted => retry(status.failures.as_ref()),

@@ -18,6 +18,7 @@ mod message;
 mod observe;
 mod places;
 mod plan;
+mod progress;
 mod report;
 mod request;
 mod run;

@@ -10,7 +10,7 @@ use super::{
     answer::{self, CONNECTION_AWAITED},
     cluster::Trouble,
     context::{Context, connection_of},
-    memory::{Key, Memory},
+    memory::{Key, Memory, named},
     plan::wait_until,
     schedule::after,
     tell,
@@ -33,8 +33,11 @@ pub(super) async fn reconcile(request: Arc<UserSyncRequest>, context: Arc<Contex
         (Some(_), Some(_)) => Ok(Action::requeue(SAFETY_LOOK)),
         (Some(connection), None) => match until_acknowledged(&request, now) {
             Duration::ZERO => {
-                let (reason, message) = waits_for(&context, &key, &connection, &request);
-                acknowledge(&context, &request, answer::waits(&request, reason, message, now)).await
+                let status = match waits_for(&context, &key, &connection, &request) {
+                    (Reason::Running, _) => answer::running(&request, None, now, now),
+                    (reason, message) => answer::waits(&request, reason, message, now),
+                };
+                acknowledge(&context, &request, status).await
             }
             wait => Ok(Action::requeue(wait)),
         },
@@ -54,7 +57,7 @@ pub(super) async fn reconcile(request: Arc<UserSyncRequest>, context: Arc<Contex
 }
 
 pub(super) fn after_trouble(request: &UserSyncRequest, trouble: &Trouble) -> Action {
-    tracing::warn!(connection = %connection_of(request), request = request.name_any(), %trouble, "a request was not seen to");
+    tracing::warn!(request = named(request), %trouble, "a request was not seen to");
     Action::requeue(Duration::from_secs(5))
 }
 
@@ -70,7 +73,7 @@ fn waits_for(context: &Context, key: &Key, connection: &BoxConnection, request: 
     let name = request.name_any();
     let gap = context.rules.min_sync_gap;
     let doing = |memory: &Memory| match &memory.running {
-        Some(answers) if answers.contains(&name) => (Reason::Running, format!("{}.", Reason::Running.headline())),
+        Some(answers) if answers.contains(&name) => (Reason::Running, String::new()),
         Some(_) => {
             (Reason::Pending, "A sync that began before this request is running; the next one answers it.".to_owned())
         }

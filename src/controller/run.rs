@@ -1,27 +1,26 @@
 //! One sync of one connection under supervision: it is told to stop when it is no longer wanted, and while it takes
-//! long the status tells how far it is.
+//! long it is told how far it is.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures::FutureExt;
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube::{ResourceExt, core::object::HasStatus};
+use kube::ResourceExt;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     access::{self, Admitted, Barred, Proof, Refused},
-    answer,
-    cluster::{Told, Trouble},
+    cluster::Trouble,
     context::Context,
     failure::Failure,
-    memory::Key,
+    memory::{Key, named},
     observe::Observed,
-    report::{Access, Attempted, News, report},
+    progress::Objects,
+    report::{Access, Attempted},
 };
 use crate::{
-    api::{App, BoxConnection, CurrentSync, Progress, Trigger, UserCounts, UserSyncRequest},
+    api::{App, BoxConnection, Progress, Reason, Trigger, UserCounts},
     sync,
 };
 
@@ -73,15 +72,22 @@ struct Work {
     result: Result<UserCounts, Failure>,
 }
 
-pub(super) async fn run(context: &Context, job: Job) -> Ended {
-    let start = context.now();
+/// Runs a sync. Returns how it ended, and the objects that it speaks of as they were last known.
+pub(super) async fn run(context: &Context, job: Job) -> (Ended, Objects) {
+    let mut objects = Objects::of(&job);
+    let ended = supervised(context, job, &mut objects).await;
+    (ended, objects)
+}
+
+async fn supervised(context: &Context, job: Job, objects: &mut Objects) -> Ended {
+    let (start, begun) = (context.now(), Instant::now());
     let stop = context.stop.child_token();
     let (progress, seen) = watch::channel(None);
     let connection = job.observed.connection.clone();
     context.recall(&connection, |memory| memory.running = Some(job.answers.clone()));
     let worked = {
         let work = AssertUnwindSafe(work(context, &job, &stop, &progress)).catch_unwind();
-        let supervision = supervise(context, &job, start, &stop, seen);
+        let supervision = supervise(context, &job, start, &stop, seen, objects);
         tokio::select! {
             worked = work => match worked {
                 Ok(worked) => worked,
@@ -109,7 +115,24 @@ pub(super) async fn run(context: &Context, job: Job) -> Ended {
         access,
         result,
     };
+    log(&connection, &attempted, begun.elapsed());
     Ended::Attempted { attempted: Box::new(attempted), passed_over }
+}
+
+fn log(connection: &BoxConnection, attempted: &Attempted, took: Duration) {
+    let connection = named(connection);
+    let Attempted { trigger, calls, requests, result, .. } = attempted;
+    let (trigger, requests) = (trigger.as_str(), requests.len());
+    let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    match result {
+        Ok(users) => {
+            let (reason, users) = (Reason::Synced, users.total);
+            tracing::info!(connection, %reason, trigger, milliseconds, calls, requests, users, "the list was fetched");
+        }
+        Err(Failure { reason, what, .. }) => {
+            tracing::warn!(connection, %reason, trigger, milliseconds, calls, requests, "{what}");
+        }
+    }
 }
 
 enum Interrupted {
@@ -156,8 +179,8 @@ async fn supervise(
     start: Timestamp,
     stop: &CancellationToken,
     progress: watch::Receiver<Option<Progress>>,
+    objects: &mut Objects,
 ) -> Stopped {
-    let mut telling = Telling::new(job);
     let mut due = Instant::now() + FIRST_PROGRESS;
     let mut review = tokio::time::interval(REVIEW);
     loop {
@@ -173,7 +196,7 @@ async fn supervise(
         // Until Box has let us in there is no sync to tell of.
         let so_far = progress.borrow().filter(|_| Instant::now() >= due);
         if let Some(so_far) = so_far {
-            telling.tell(context, job, start, so_far).await;
+            objects.tell(context, job, start, so_far).await;
             due = Instant::now() + NEXT_PROGRESS;
         }
     }
@@ -199,42 +222,4 @@ fn unwanted(context: &Context, job: &Job) -> Option<Stopped> {
         return Some(Stopped::Suspended);
     }
     (known.spec.auth != confirmed.spec.auth).then_some(Stopped::AuthChanged)
-}
-
-/// The objects as they were last written or read, for the next word on how far the run is.
-struct Telling {
-    connection: BoxConnection,
-    requests: Vec<UserSyncRequest>,
-}
-
-impl Telling {
-    fn new(job: &Job) -> Self {
-        let answered = |r: &&Arc<UserSyncRequest>| job.answers.contains(&r.name_any());
-        let requests = job.observed.requests.iter().filter(answered).map(|r| r.as_ref().clone()).collect();
-        Self { connection: job.observed.connection.as_ref().clone(), requests }
-    }
-
-    /// Tells how far the run is. Where somebody else wrote meanwhile, it is told the next time.
-    async fn tell(&mut self, context: &Context, job: &Job, start: Timestamp, progress: Progress) {
-        let now = context.now();
-        let current =
-            CurrentSync { trigger: job.trigger, start_time: Time(start), pages: progress.pages, users: progress.users };
-        let status = report(&self.connection, &News::Running(current), now);
-        renew(context, &mut self.connection, status).await;
-        for request in &mut self.requests {
-            let status = answer::running(request, progress, start, now);
-            renew(context, request, status).await;
-        }
-    }
-}
-
-async fn renew<K: Told>(context: &Context, object: &mut K, status: <K as HasStatus>::Status) {
-    let written = match context.cluster.write(object, status).await {
-        Err(Trouble::Conflict) => context.cluster.reread(object).await,
-        written => written,
-    };
-    match written {
-        Ok(fresh) => *object = fresh,
-        Err(trouble) => tracing::warn!(object = object.name_any(), %trouble, "progress was not written"),
-    }
 }

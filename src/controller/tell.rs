@@ -3,13 +3,14 @@
 
 use std::time::Duration;
 
-use kube::{ResourceExt, core::object::HasStatus};
+use kube::core::object::HasStatus;
 
 use super::{
     answer,
     cluster::{Told, Trouble},
     context::Context,
     events::{self, Note, reference},
+    memory::named,
     observe::status_of,
     report::{Attempted, News, report},
 };
@@ -37,7 +38,7 @@ pub(super) async fn request(
 /// Writes what came of a run for each request that it answers.
 pub(super) async fn answers(
     context: &Context,
-    requests: &[&UserSyncRequest],
+    requests: &[UserSyncRequest],
     attempted: &Attempted,
     connection: &BoxConnection,
 ) {
@@ -74,7 +75,7 @@ async fn tell<K: Told>(
             Err(_) => {}
         }
         if trouble != Trouble::Conflict {
-            tracing::warn!(object = current.name_any(), namespace = current.namespace(), %trouble, "a status is not written yet");
+            tracing::warn!(object = named(&current), %trouble, "a status is not written yet");
             tokio::select! {
                 () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
                 () = context.stop.cancelled() => return None,

@@ -107,7 +107,11 @@ async fn a_long_run_shows_its_progress_and_not_too_often() {
     acme.latency(secs(1));
     let mark = world.kube.mark();
     world.request("slow", "acme");
+    let begun = world.elapsed();
+    let known = world.asked_until("slow", |s| !s.conditions.is_empty()).await;
+    assert_eq!(known.phase, Phase::Running, "acknowledged as what it is: {known:?}");
     let running = world.asked_until("slow", |s| s.progress.is_some()).await;
+    assert!(world.elapsed() - begun <= 6, "{} s", world.elapsed() - begun);
     assert_eq!(
         (running.phase, condition(&running.conditions, "Reconciling").as_str()),
         (Phase::Running, "True Running")

@@ -106,6 +106,11 @@ impl ControlPlane {
         self.scratch.path()
     }
 
+    /// From now on the folder stays when the control plane ends, for somebody to look at.
+    pub fn keep_folder(&self) {
+        self.scratch.keep();
+    }
+
     pub fn audit(&self) -> Audit {
         Audit::at(self.plan.audit_log())
     }

@@ -1,6 +1,7 @@
 //! kubectl — the pinned kubectl with one kubeconfig, as one user in one namespace.
 //!
-//! Nothing of the user's own kubectl is read: no context, no kuberc, no cache.
+//! Nothing of the user's own kubectl is read: no context, no kuberc, no cache. The exception is
+//! [`Kubectl::of_user`], for a cluster that somebody has already.
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -17,14 +18,32 @@ const LIMIT: Duration = Duration::from_secs(120);
 #[derive(Clone)]
 pub struct Kubectl {
     program: PathBuf,
-    kubeconfig: PathBuf,
+    kubeconfig: Option<PathBuf>,
+    context: Option<String>,
     namespace: Option<String>,
     cache: Option<PathBuf>,
+    folder: Option<PathBuf>,
 }
 
 impl Kubectl {
     pub fn new(program: &Path, kubeconfig: &Path) -> Self {
-        Self { program: program.to_owned(), kubeconfig: kubeconfig.to_owned(), namespace: None, cache: None }
+        Self { program: program.to_owned(), kubeconfig: Some(kubeconfig.to_owned()), ..Self::of_user("") }
+    }
+
+    /// The kubectl on the PATH with the user's own kubeconfig; an empty context is the current one.
+    pub fn of_user(context: &str) -> Self {
+        Self {
+            program: PathBuf::from("kubectl"),
+            kubeconfig: None,
+            context: Some(context.to_owned()).filter(|name| !name.is_empty()),
+            namespace: None,
+            cache: None,
+            folder: None,
+        }
+    }
+
+    pub fn program(&self) -> &Path {
+        &self.program
     }
 
     /// The folder for what it learns about the API server.
@@ -40,6 +59,13 @@ impl Kubectl {
         self
     }
 
+    /// The folder that relative file names belong to.
+    #[must_use]
+    pub fn folder(mut self, folder: &Path) -> Self {
+        self.folder = Some(folder.to_owned());
+        self
+    }
+
     /// Runs it and hands back whatever it said. An error means that it did not run or did not end.
     pub async fn run<A: AsRef<str>>(&self, args: impl IntoIterator<Item = A>) -> Result<Output> {
         self.run_with(args, "").await
@@ -48,7 +74,16 @@ impl Kubectl {
     /// As `run`, with something on stdin.
     pub async fn run_with<A: AsRef<str>>(&self, args: impl IntoIterator<Item = A>, stdin: &str) -> Result<Output> {
         let mut command = std::process::Command::new(&self.program);
-        command.env("KUBECONFIG", &self.kubeconfig).env("KUBERC", "off");
+        command.env("KUBERC", "off");
+        if let Some(kubeconfig) = &self.kubeconfig {
+            command.env("KUBECONFIG", kubeconfig);
+        }
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
+        if let Some(context) = &self.context {
+            command.args(["--context", context]);
+        }
         if let Some(namespace) = &self.namespace {
             command.args(["--namespace", namespace]);
         }
@@ -116,6 +151,8 @@ impl Output {
 /// Runs a command line tool to its end; it is killed when nobody awaits it any more.
 pub(crate) async fn run(command: std::process::Command, stdin: &str, line: String) -> Result<Output> {
     let mut child = Command::from(command)
+        // A terminal's Ctrl-C is ours to handle: a tool that ends first would look like a failure.
+        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -66,6 +66,14 @@ impl Settings {
         self
     }
 
+    /// Runs another of its commands to its end: what it printed.
+    pub async fn print<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Result<String> {
+        let mut command = Command::new(&self.binary);
+        let args: Vec<_> = args.into_iter().collect();
+        command.args(&args);
+        crate::kubectl::run(command, "", format!("boxsync-operator {}", args.join(" "))).await?.succeeded()
+    }
+
     /// Starts it; the log goes into `folder`, usually the control plane's.
     pub fn start(&self, folder: &Path) -> Result<Operator> {
         static COUNT: AtomicU32 = AtomicU32::new(0);

@@ -34,7 +34,7 @@ impl Secrets {
     }
 
     /// Says which line holds one of them.
-    pub(crate) fn found_in(&self, place: &str, text: &str) -> Option<String> {
+    pub fn found_in(&self, place: &str, text: &str) -> Option<String> {
         let secrets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (form, secret) = secrets.iter().flat_map(forms).find(|(form, _)| text.contains(form.as_str()))?;
         let line = text.lines().find(|line| line.contains(&form)).unwrap_or(text);

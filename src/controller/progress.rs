@@ -1,0 +1,58 @@
+//! While a run takes long, the status tells how far it is.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::{ResourceExt, core::object::HasStatus};
+
+use super::{
+    answer,
+    cluster::{Told, Trouble},
+    context::Context,
+    memory::named,
+    report::{News, report},
+    run::Job,
+};
+use crate::api::{BoxConnection, CurrentSync, Progress, UserSyncRequest};
+
+/// The objects that a run speaks of, as they were last written or read.
+pub(super) struct Objects {
+    pub(super) connection: BoxConnection,
+    /// The requests that it answers.
+    pub(super) requests: Vec<UserSyncRequest>,
+}
+
+impl Objects {
+    pub(super) fn of(job: &Job) -> Self {
+        let answered = |r: &&Arc<UserSyncRequest>| job.answers.contains(&r.name_any());
+        let requests = job.observed.requests.iter().filter(answered).map(|r| r.as_ref().clone()).collect();
+        Self { connection: job.observed.connection.as_ref().clone(), requests }
+    }
+
+    /// Tells how far the run is.
+    pub(super) async fn tell(&mut self, context: &Context, job: &Job, start: Timestamp, progress: Progress) {
+        let now = context.now();
+        let current =
+            CurrentSync { trigger: job.trigger, start_time: Time(start), pages: progress.pages, users: progress.users };
+        renew(context, &mut self.connection, |c| report(c, &News::Running(current.clone()), now)).await;
+        for request in &mut self.requests {
+            renew(context, request, |r| answer::running(r, Some(progress), start, now)).await;
+        }
+    }
+}
+
+/// Writes a status, once more where somebody else wrote first. What is not written now is told the next time.
+async fn renew<K: Told>(context: &Context, object: &mut K, status: impl Fn(&K) -> <K as HasStatus>::Status) {
+    let mut written = context.cluster.write(object, status(object)).await;
+    if matches!(written, Err(Trouble::Conflict)) {
+        written = match context.cluster.reread(object).await {
+            Ok(fresh) => context.cluster.write(&fresh, status(&fresh)).await,
+            gone => gone,
+        };
+    }
+    match written {
+        Ok(fresh) => *object = fresh,
+        Err(trouble) => tracing::warn!(object = named(object), %trouble, "progress was not written"),
+    }
+}

@@ -1,0 +1,88 @@
+//! boxes — the simulated Box of the demo, and the commands of its admin, as curl would send them.
+
+use std::time::Duration;
+
+use box_sim::demo::{ACME, Demo, GLOBEX, INITECH};
+use box_sim::{Endpoint, Enterprise, KeyFormat, PASSPHRASE, Server, clock};
+use harness::{Error, Result, Secrets};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// Its admin may take a moment on a busy machine.
+const LIMIT: Duration = Duration::from_secs(20);
+
+pub(crate) struct Boxes {
+    pub(crate) acme: Enterprise,
+    pub(crate) globex: Enterprise,
+    pub(crate) initech: Enterprise,
+    server: Server,
+}
+
+impl Boxes {
+    pub(crate) async fn open() -> Result<Self> {
+        let Demo { sim, acme, globex, initech } = box_sim::demo::demo(clock::system());
+        let server = sim.serve().await;
+        let server = server.map_err(|e| Error::new(format!("the Box simulator found no free port: {e}")))?;
+        Ok(Self { acme, globex, initech, server })
+    }
+
+    pub(crate) fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// The file that Box's developer console hands out.
+    pub(crate) fn config_json(&self) -> Result<String> {
+        self.globex
+            .config_json(KeyFormat::Pkcs8TripleDes)
+            .ok_or_else(|| Error::new("the simulator has no key pair for Globex"))
+    }
+
+    /// What must never stand in a log, a status or an event.
+    pub(crate) fn secrets(&self) -> Secrets {
+        let secrets = Secrets::default();
+        for secret in [ACME.client_secret, GLOBEX.client_secret, INITECH.client_secret, PASSPHRASE] {
+            secrets.plant(secret);
+        }
+        secrets
+    }
+
+    /// What `curl -X METHOD $BOX/admin/enterprises/PATH --json BODY` does.
+    pub(crate) async fn admin(&self, method: &str, path: &str, body: &str) -> Result<()> {
+        let line = format!("{method} /admin/enterprises/{path}");
+        let failed = |why: &dyn std::fmt::Display| Error::new(format!("the simulator: {line}: {why}"));
+        let asked = tokio::time::timeout(LIMIT, self.ask(&line, body)).await;
+        let answer = asked.map_err(|_| failed(&"no answer"))?.map_err(|e| failed(&e))?;
+        let status = answer.lines().next().unwrap_or_default();
+        if status.split(' ').nth(1).is_some_and(|code| code.starts_with('2')) { Ok(()) } else { Err(failed(&status)) }
+    }
+
+    async fn ask(&self, line: &str, body: &str) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(self.server.address()).await?;
+        let request = format!(
+            "{line} HTTP/1.1\r\nHost: box\r\nConnection: close\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await?;
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    }
+}
+
+/// Pages of the user list that were asked of this enterprise.
+pub(crate) fn pages(enterprise: &Enterprise) -> u64 {
+    enterprise.calls().of(Endpoint::Users)
+}
+
+/// Of these, those that it got.
+pub(crate) fn answered_pages(enterprise: &Enterprise) -> u64 {
+    enterprise.calls().with(Endpoint::Users, 200)
+}
+
+/// How many users Box has, in all and active: what a right list says.
+pub(crate) fn truth(enterprise: &Enterprise) -> (u64, u64) {
+    let users = enterprise.users();
+    let active = users.iter().filter(|user| user.status == "active").count();
+    (users.len() as u64, active as u64)
+}
