@@ -48,8 +48,9 @@ pub struct Config {
     #[arg(long, env = "BOXSYNC_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
     pub log_format: LogFormat,
 
-    /// What is logged: a level, or levels by module such as info,boxsync=debug.
-    #[arg(long, env = "BOXSYNC_LOG", default_value = "info,kube=warn,kube_runtime=warn")]
+    /// What is logged: a level, or levels by module such as info,boxsync=debug. The client library is silent by
+    /// default, since the operator tells its troubles itself.
+    #[arg(long, env = "BOXSYNC_LOG", default_value = "info,kube=off")]
     pub log: String,
 }
 

@@ -16,6 +16,8 @@ use crate::api::{BoxConnection, UserSyncRequest};
 /// The API server's own limit for a request is a minute; one that takes that long is better asked again.
 const TIME_LIMIT: Duration = Duration::from_secs(20);
 const AT_ONCE: usize = 8;
+/// Who owns the fields of a status, as `kubectl get --show-managed-fields` tells it.
+const FIELD_MANAGER: &str = "boxsync-operator";
 
 /// The API server, as far as the controllers need it.
 #[derive(Clone)]
@@ -76,7 +78,8 @@ impl Cluster {
         let mut new = read.clone();
         *new.status_mut() = Some(status);
         let (namespace, name) = (new.namespace().unwrap_or_default(), new.name_any());
-        self.call(self.api::<K>(&namespace).replace_status(&name, &PostParams::default(), &new)).await
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        self.call(self.api::<K>(&namespace).replace_status(&name, &params, &new)).await
     }
 
     /// The requests of a connection that have not ended.

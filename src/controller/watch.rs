@@ -1,7 +1,8 @@
 //! The watches and the two controllers that they feed.
 
-use std::{fmt::Debug, sync::Arc};
+use std::{fmt::Debug, sync::Arc, time::Duration};
 
+use backon::ExponentialBuilder;
 use futures::StreamExt;
 use kube::{
     Api, Client, Resource, ResourceExt,
@@ -10,7 +11,7 @@ use kube::{
         Controller, WatchStreamExt,
         controller::Error,
         reflector::{self, store::Writer},
-        watcher::{self, Event, watcher},
+        watcher::{self, Event, ExponentialBackoff, watcher},
     },
 };
 use serde::de::DeserializeOwned;
@@ -33,6 +34,8 @@ use crate::{
 
 /// A watch that has gone silent is noticed after this; the server ends each in good order before.
 const WATCH_TIMEOUT_SECONDS: u32 = 60;
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
 /// Objects that wait for a controller that is busy; a full buffer holds back the watch, and loses nothing.
 const BUFFER: usize = 1024;
 
@@ -111,6 +114,13 @@ where
     namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace))
 }
 
+/// kube's default waits up to half a minute, twice where the server has forgotten our version: too long for somebody
+/// who asks for a sync after the server came back. Two watches every few seconds trouble nobody.
+fn patience() -> ExponentialBackoff {
+    let waits = ExponentialBuilder::default().with_min_delay(FIRST_WAIT).with_max_delay(LONGEST_WAIT);
+    waits.with_jitter().without_max_times().into()
+}
+
 /// Keeps a store like the server, whatever happens to the watch; trouble is told and counted, and passes.
 async fn watch<K>(api: Api<DeserializeGuard<K>>, writer: Writer<K>, kind: &'static str)
 where
@@ -118,7 +128,7 @@ where
 {
     let mut trouble = 0_u64;
     watcher(api, watcher::Config::default().timeout(WATCH_TIMEOUT_SECONDS))
-        .default_backoff()
+        .backoff(patience())
         .filter_map(|event| std::future::ready(event.map(|event| readable(event, kind)).transpose()))
         .modify(|object| object.managed_fields_mut().clear())
         .reflect_shared(writer)

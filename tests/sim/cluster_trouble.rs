@@ -104,3 +104,17 @@ async fn a_secret_that_the_api_server_cannot_decrypt_is_internal_and_not_boxs_fa
     assert_eq!(condition(&status.conditions, "Synced"), "False Internal");
     world.until("acme", |s| condition(&s.conditions, "Ready") == "True Synced").await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn after_a_long_outage_a_request_is_seen_soon() {
+    let world = World::running();
+    world.connect("acme", 100);
+    world.until("acme", |s| s.last_sync.is_some()).await;
+    world.kube.down();
+    pass(600).await;
+    world.kube.up();
+    let begun = world.elapsed();
+    world.request("r", "acme");
+    assert!(succeeded(&world.ended("r").await));
+    assert!(world.elapsed() - begun <= 10, "{} s", world.elapsed() - begun);
+}
