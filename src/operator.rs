@@ -59,5 +59,7 @@ async fn client() -> Result<Client, Error> {
     let mut config = kube::Config::infer().await.map_err(|e| refused(&e))?;
     // Every reconcile comes again by itself: hidden retries would only blur what was applied.
     config.default_retry = false;
+    let name = concat!("boxsync-operator/", env!("CARGO_PKG_VERSION"));
+    config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(name)));
     Client::try_from(config).map_err(|e| refused(&e))
 }

@@ -19,17 +19,13 @@ pub struct Outcome {
 ///
 /// # Errors
 /// Whatever kept the walk from Box's own end, an answer without a single user included.
-pub async fn run(
-    visit: &Visit,
-    caps: Caps,
-    progress: &watch::Sender<Option<Progress>>,
-) -> Result<Outcome, boxapi::Error> {
+pub async fn run(visit: &Visit, caps: Caps, progress: &watch::Sender<Progress>) -> Result<Outcome, boxapi::Error> {
     let mut walk = visit.users(caps);
     let mut builder = Builder::default();
     while let Some(page) = walk.next().await? {
         builder.push_page(page.users().map(entry));
         let users = i64::try_from(builder.len()).unwrap_or(i64::MAX);
-        progress.send_replace(Some(Progress { pages: walk.pages().into(), users }));
+        progress.send_replace(Progress { pages: walk.pages().into(), users });
     }
     let list = builder.finish();
     Ok(Outcome { users: list.counts(), list })

@@ -53,11 +53,15 @@ pub trait Conditions {
         self.of(kind).and_then(|c| Reason::parse(&c.reason))
     }
 
-    /// `new` with the transition times of those that had the same status before.
+    /// `new` with the transition times of those that had the same status before. What the CRD's default said before
+    /// anybody looked has no time of its own.
     fn since(&self, new: Vec<Condition>) -> Vec<Condition> {
         new.into_iter()
             .map(|mut c| {
-                if let Some(old) = self.of(&c.type_).filter(|old| old.status == c.status) {
+                if let Some(old) = self
+                    .of(&c.type_)
+                    .filter(|old| old.status == c.status && old.reason != Reason::WaitingForOperator.as_str())
+                {
                     c.last_transition_time = old.last_transition_time.clone();
                 }
                 c

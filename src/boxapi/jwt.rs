@@ -91,8 +91,7 @@ impl App {
                 serde_json::error::Category::Data => Unusable::NotTheConfigFile,
                 _ => Unusable::NotJson { line: error.line(), column: error.column() },
             })?;
-        let Settings { client_id, client_secret, app_auth } =
-            box_app_settings.ok_or(Unusable::Missing("boxAppSettings"))?;
+        let Settings { client_id, client_secret, app_auth } = box_app_settings.ok_or(Unusable::NotTheConfigFile)?;
         let client_id = client_id.plain("boxAppSettings.clientID")?;
         let client_secret = client_secret.required("boxAppSettings.clientSecret")?;
         let AppAuth { public_key_id, private_key, passphrase } =

@@ -1,5 +1,7 @@
 //! Getting into Box: the Secret is read, its credentials are tried, and the enterprise that answers is checked.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use secrecy::SecretSlice;
@@ -18,6 +20,9 @@ use crate::{
     api::{Account, App, AuthType, BoxConnection, Conditions, Consequence, Enterprise, State},
     boxapi::{Credentials, Visit},
 };
+
+/// An API server that has just started denies what it will allow once it has read its rules; it is asked twice.
+const RIGHTS_LOADED: Duration = Duration::from_secs(1);
 
 /// How much is to be proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,7 +158,12 @@ async fn read(
     secret: &str,
 ) -> Result<Option<Secret>, Barred> {
     let namespace = connection.namespace().unwrap_or_default();
-    match context.cluster.secret(&namespace, secret).await {
+    let mut answer = context.cluster.secret(&namespace, secret).await;
+    if matches!(answer, Err(Trouble::Forbidden(_))) {
+        tokio::time::sleep(RIGHTS_LOADED).await;
+        answer = context.cluster.secret(&namespace, secret).await;
+    }
+    match answer {
         Ok(secret) => Ok(Some(secret)),
         Err(Trouble::NotFound) => Ok(None),
         Err(Trouble::Forbidden(_)) => Err(barred(Failure::secret_forbidden(names))),

@@ -86,7 +86,7 @@ pub(super) fn of_connection(before: &BoxConnectionStatus, after: &BoxConnectionS
     let requested = |a: &Attempted| !a.requests.is_empty() || a.annotation.is_some();
     let told = match news {
         News::Attempted(attempted) => changed("Synced").is_some() || requested(attempted),
-        News::Nothing | News::Running(_) | News::Stopped | News::Probed(_) => false,
+        News::Nothing | News::Running(..) | News::Stopped | News::Probed(_) => false,
     };
     // What disconnects was told as such.
     if told && after.conditions.reason("Synced").is_some_and(|r| r.consequence() != Consequence::Disconnected) {

@@ -193,7 +193,7 @@ impl Given {
     /// A process that is gone was in the middle of a sync.
     pub(super) fn interrupted(mut self, trigger: Trigger) -> Self {
         let current = CurrentSync { trigger, start_time: Time(ago(1)), pages: 3, users: 3000 };
-        self.connection.status = Some(report(&self.connection, &News::Running(current), ago(1)));
+        self.connection.status = Some(report(&self.connection, &News::Running(current, &access()), ago(1)));
         self
     }
 

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{ResourceExt, core::object::HasStatus};
 
 use super::{
     answer,
     cluster::{Told, Trouble},
     context::Context,
+    events::{self, reference},
     memory::named,
-    report::{News, report},
+    observe::status_of,
+    report::{Access, News, report},
     run::Job,
 };
 use crate::api::{BoxConnection, CurrentSync, Progress, UserSyncRequest};
@@ -30,12 +30,17 @@ impl Objects {
         Self { connection: job.observed.connection.as_ref().clone(), requests }
     }
 
-    /// Tells how far the run is.
-    pub(super) async fn tell(&mut self, context: &Context, job: &Job, start: Timestamp, progress: Progress) {
+    /// Tells how far the run is that Box has let in.
+    pub(super) async fn tell(&mut self, context: &Context, current: &CurrentSync, access: &Access) {
         let now = context.now();
-        let current =
-            CurrentSync { trigger: job.trigger, start_time: Time(start), pages: progress.pages, users: progress.users };
-        renew(context, &mut self.connection, |c| report(c, &News::Running(current.clone()), now)).await;
+        let progress = Progress { pages: current.pages, users: current.users };
+        let start = current.start_time.0;
+        let news = News::Running(current.clone(), access);
+        let before = status_of(&self.connection).clone();
+        renew(context, &mut self.connection, |c| report(c, &news, now)).await;
+        for note in events::of_connection(&before, status_of(&self.connection), &news) {
+            context.events.publish(&reference(&self.connection), &note).await;
+        }
         for request in &mut self.requests {
             renew(context, request, |r| answer::running(r, Some(progress), start, now)).await;
         }

@@ -23,8 +23,8 @@ const MOST_NAMES: usize = 10;
 pub(super) enum News<'a> {
     /// Nothing but that time has passed or the spec has changed.
     Nothing,
-    /// A run that takes long goes on.
-    Running(CurrentSync),
+    /// A run that takes long goes on; Box let it in.
+    Running(CurrentSync, &'a Access),
     /// A run was told to stop, and nothing came of it.
     Stopped,
     /// A probe ended.
@@ -70,7 +70,10 @@ pub(super) fn report(connection: &BoxConnection, news: &News<'_>, now: Timestamp
     let mut status = status_of(connection).clone();
     match news {
         News::Nothing => {}
-        News::Running(current) => status.current_sync = Some(current.clone()),
+        News::Running(current, access) => {
+            status.current_sync = Some(current.clone());
+            let_in(&mut status, &mut causes, access, now);
+        }
         News::Stopped => status.current_sync = None,
         News::Probed(Ok(access)) => let_in(&mut status, &mut causes, access, now),
         News::Probed(Err(failure)) => {

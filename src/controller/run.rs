@@ -1,10 +1,11 @@
 //! One sync of one connection under supervision: it is told to stop when it is no longer wanted, and while it takes
 //! long it is told how far it is.
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::OnceLock, time::Duration};
 
 use futures::FutureExt;
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -20,7 +21,7 @@ use super::{
     report::{Access, Attempted},
 };
 use crate::{
-    api::{App, BoxConnection, Progress, Reason, Trigger, UserCounts},
+    api::{App, BoxConnection, CurrentSync, Progress, Reason, Trigger, UserCounts},
     sync,
 };
 
@@ -82,12 +83,13 @@ pub(super) async fn run(context: &Context, job: Job) -> (Ended, Objects) {
 async fn supervised(context: &Context, job: Job, objects: &mut Objects) -> Ended {
     let (start, begun) = (context.now(), Instant::now());
     let stop = context.stop.child_token();
-    let (progress, seen) = watch::channel(None);
+    let (progress, seen) = watch::channel(Progress::default());
+    let admitted = OnceLock::new();
     let connection = job.observed.connection.clone();
     context.recall(&connection, |memory| memory.running = Some(job.answers.clone()));
     let worked = {
-        let work = AssertUnwindSafe(work(context, &job, &stop, &progress)).catch_unwind();
-        let supervision = supervise(context, &job, start, &stop, seen, objects);
+        let work = AssertUnwindSafe(work(context, &job, &stop, &admitted, &progress)).catch_unwind();
+        let supervision = supervise(context, &job, start, &stop, &admitted, seen, objects);
         tokio::select! {
             worked = work => match worked {
                 Ok(worked) => worked,
@@ -146,7 +148,8 @@ async fn work(
     context: &Context,
     job: &Job,
     stop: &CancellationToken,
-    progress: &watch::Sender<Option<Progress>>,
+    admitted: &OnceLock<Access>,
+    progress: &watch::Sender<Progress>,
 ) -> Result<Work, Interrupted> {
     let connection = &job.observed.connection;
     let proof = if job.observed.disconnected() { Proof::Credentials } else { Proof::Token };
@@ -159,7 +162,7 @@ async fn work(
             Err(Barred::Trouble(trouble)) => return Err(Interrupted::Trouble(trouble)),
             Err(Barred::Stopped) => return Err(Interrupted::Waiting),
         };
-    progress.send_replace(Some(Progress::default()));
+    let access = admitted.get_or_init(|| access).clone();
     let listed = sync::run(&visit, context.box_side.caps, progress).await;
     context.recall(connection, |memory| {
         memory.listed_at = Some(Instant::now());
@@ -178,7 +181,8 @@ async fn supervise(
     job: &Job,
     start: Timestamp,
     stop: &CancellationToken,
-    progress: watch::Receiver<Option<Progress>>,
+    admitted: &OnceLock<Access>,
+    progress: watch::Receiver<Progress>,
     objects: &mut Objects,
 ) -> Stopped {
     let mut due = Instant::now() + FIRST_PROGRESS;
@@ -194,9 +198,10 @@ async fn supervise(
             return why;
         }
         // Until Box has let us in there is no sync to tell of.
-        let so_far = progress.borrow().filter(|_| Instant::now() >= due);
-        if let Some(so_far) = so_far {
-            objects.tell(context, job, start, so_far).await;
+        if let Some(access) = admitted.get().filter(|_| Instant::now() >= due) {
+            let Progress { pages, users } = *progress.borrow();
+            let current = CurrentSync { trigger: job.trigger, start_time: Time(start), pages, users };
+            objects.tell(context, &current, access).await;
             due = Instant::now() + NEXT_PROGRESS;
         }
     }

@@ -2,7 +2,6 @@
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
-use backon::ExponentialBuilder;
 use futures::StreamExt;
 use kube::{
     Api, Client, Resource, ResourceExt,
@@ -11,11 +10,12 @@ use kube::{
         Controller, WatchStreamExt,
         controller::Error,
         reflector::{self, store::Writer},
-        watcher::{self, Event, ExponentialBackoff, watcher},
+        utils::Backoff,
+        watcher::{self, Event, watcher},
     },
 };
 use serde::de::DeserializeOwned;
-use tokio::sync::mpsc::unbounded_channel;
+use tokio::{sync::mpsc::unbounded_channel, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -34,8 +34,10 @@ use crate::{
 
 /// A watch that has gone silent is noticed after this; the server ends each in good order before.
 const WATCH_TIMEOUT_SECONDS: u32 = 60;
-const FIRST_WAIT: Duration = Duration::from_millis(500);
-const LONGEST_WAIT: Duration = Duration::from_secs(3);
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
+/// A watch that held for so long begins with the first pause again.
+const QUIET: Duration = Duration::from_secs(30);
 /// Objects that wait for a controller that is busy; a full buffer holds back the watch, and loses nothing.
 const BUFFER: usize = 1024;
 
@@ -114,11 +116,27 @@ where
     namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace))
 }
 
-/// kube's default waits up to half a minute, twice where the server has forgotten our version: too long for somebody
-/// who asks for a sync after the server came back. Two watches every few seconds trouble nobody.
-fn patience() -> ExponentialBackoff {
-    let waits = ExponentialBuilder::default().with_min_delay(FIRST_WAIT).with_max_delay(LONGEST_WAIT);
-    waits.with_jitter().without_max_times().into()
+/// How long a watch waits before it begins again. kube's own pauses grow to half a minute, too long for somebody who asks
+/// for a sync after an outage; and they begin anew with every list that is tried, so that one that always fails is tried
+/// all the time. Here only time makes them short again.
+#[derive(Default)]
+struct Pauses {
+    last: Option<(Instant, Duration)>,
+}
+
+impl Iterator for Pauses {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let recent = self.last.filter(|(at, pause)| at.elapsed() < *pause + QUIET);
+        let pause = recent.map_or(FIRST_PAUSE, |(_, pause)| (pause * 2).min(LONGEST_PAUSE));
+        self.last = Some((Instant::now(), pause));
+        Some(pause)
+    }
+}
+
+impl Backoff for Pauses {
+    fn reset(&mut self) {}
 }
 
 /// Keeps a store like the server, whatever happens to the watch; trouble is told and counted, and passes.
@@ -128,12 +146,14 @@ where
 {
     let mut trouble = 0_u64;
     watcher(api, watcher::Config::default().timeout(WATCH_TIMEOUT_SECONDS))
-        .backoff(patience())
+        .backoff(Pauses::default())
         .filter_map(|event| std::future::ready(event.map(|event| readable(event, kind)).transpose()))
         .modify(|object| object.managed_fields_mut().clear())
         .reflect_shared(writer)
         .for_each(|event| {
             match event {
+                // The beginning of a list, which may yet fail.
+                Ok(Event::Init) => {}
                 Ok(_) => trouble = 0,
                 Err(error) => {
                     trouble += 1;

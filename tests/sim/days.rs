@@ -147,3 +147,22 @@ async fn a_connection_suspended_from_the_start_waits_without_a_call() {
     pass(3 * DAY).await;
     assert_eq!(acme.calls().total(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_long_first_sync_says_that_box_lets_it_in() {
+    let world = World::running();
+    let globex = world.connect("globex", 30_000);
+    globex.latency(secs(1));
+    let status = world.until("globex", |s| s.current_sync.is_some()).await;
+    assert_eq!(
+        state(&status),
+        "Ready=Unknown Syncing, Connected=True Connected, Synced=Unknown Syncing, Reconciling=True Syncing"
+    );
+    assert_eq!(status.enterprise.expect("known").name, "globex");
+    let began = status.conditions[0].last_transition_time.0;
+    assert!(began.as_second() > 0, "not the time of the CRD's default: {began}");
+    let status = world.until("globex", |s| s.last_sync.is_some()).await;
+    assert_eq!(state(&status), "Ready=True Synced, Connected=True Connected, Synced=True Synced");
+    let connected = world.kube.list("Event").into_iter().filter(|e| e["reason"] == "Connected").count();
+    assert_eq!(connected, 1);
+}

@@ -54,7 +54,6 @@ fn the_configuration_file_names_its_app_and_its_enterprise() {
 #[test]
 fn a_member_that_is_missing_from_the_configuration_file_is_named_by_its_path() {
     for path in [
-        "boxAppSettings",
         "boxAppSettings.clientID",
         "boxAppSettings.clientSecret",
         "boxAppSettings.appAuth",
@@ -66,6 +65,11 @@ fn a_member_that_is_missing_from_the_configuration_file_is_named_by_its_path() {
         *config.pointer_mut(&format!("/{}", path.replace('.', "/"))).expect("a member") = Value::Null;
         assert_eq!(jwt(&config.to_string()).err(), Some(Unusable::Missing(path)));
     }
+}
+
+#[test]
+fn json_without_the_apps_settings_is_another_file() {
+    assert_eq!(jwt(r#"{"type": "service_account"}"#).err(), Some(Unusable::NotTheConfigFile));
 }
 
 #[test]

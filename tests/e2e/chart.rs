@@ -1,0 +1,112 @@
+//! The chart: what it refuses, and the rights that it gives, no more and no less.
+
+use std::collections::BTreeSet;
+
+use harness::{Helm, account_user};
+use serde_json::{Value, json};
+
+use crate::stage::{ACCOUNT, Stage, chart};
+
+#[tokio::test]
+async fn the_chart_is_clean_and_refuses_values_that_it_does_not_know() {
+    let helm = Helm::new().await.expect("helm");
+    helm.lint(&chart(), &json!({})).await.expect("clean");
+    for (values, words) in [
+        (json!({"serviceAcount": {}}), "serviceAcount"),
+        (json!({"serviceAccount": {"creat": true}}), "creat"),
+        (json!({"serviceAccount": {"name": "Not A Name"}}), "/serviceAccount/name"),
+        (json!({"rbac": {"create": "yes"}}), "/rbac/create"),
+        (json!({"commonLabels": {"year": 2026}}), "/commonLabels/year"),
+    ] {
+        let refused = helm.template(&chart(), "any", "any", &values).await.expect_err("refused").to_string();
+        assert!(refused.contains(words), "{values}: {refused}");
+    }
+}
+
+#[tokio::test]
+async fn what_exists_already_is_not_made_by_the_chart() {
+    let helm = Helm::new().await.expect("helm");
+    let render = async |values: Value| helm.template(&chart(), "any", "any", &values).await.expect("rendered");
+    let bound = render(json!({"serviceAccount": {"create": false, "name": "mine"}})).await;
+    assert!(!bound.contains("\nkind: ServiceAccount\n"), "{bound}");
+    assert!(bound.contains("kind: ServiceAccount\n    name: mine"), "{bound}");
+    let alone = render(json!({"rbac": {"create": false}})).await;
+    assert!(alone.contains("\nkind: ServiceAccount\n") && !alone.contains("ClusterRole"), "{alone}");
+}
+
+/// What a ServiceAccount may do in the stage's namespace, as the API server itself says.
+async fn rights(stage: &Stage, user: &str) -> BTreeSet<String> {
+    let review = "{apiVersion: authorization.k8s.io/v1, kind: SelfSubjectRulesReview, spec: {namespace: NAMESPACE}}"
+        .replace("NAMESPACE", &stage.namespace);
+    let mut args = ["create", "--validate=false", "--output=json", "-f", "-"].map(str::to_owned).to_vec();
+    args.push(format!("--as={user}"));
+    args.push("--as-group=system:authenticated".to_owned());
+    args.push("--as-group=system:serviceaccounts".to_owned());
+    args.push(format!("--as-group=system:serviceaccounts:{}", stage.namespace));
+    let answer = stage.kubectl.run_with(&args, &review).await.expect("kubectl").succeeded().expect("reviewed");
+    let answer: Value = serde_json::from_str(&answer).expect("JSON");
+    let texts = |value: &Value| -> BTreeSet<String> {
+        value.as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect()
+    };
+    let mut granted = BTreeSet::new();
+    for rule in answer["status"]["resourceRules"].as_array().expect("rules") {
+        assert!(texts(&rule["resourceNames"]).is_empty(), "{rule}");
+        let verbs: Vec<_> = texts(&rule["verbs"]).into_iter().collect();
+        for group in texts(&rule["apiGroups"]) {
+            for resource in texts(&rule["resources"]) {
+                granted.insert(format!("{group}/{resource} {}", verbs.join(" ")));
+            }
+        }
+    }
+    granted
+}
+
+#[tokio::test]
+async fn the_operator_has_exactly_the_rights_that_are_documented() {
+    let stage = Stage::begin("rights").await;
+    let expected: BTreeSet<String> = [
+        "boxsync.dev/boxconnections get list watch",
+        "boxsync.dev/boxconnections/status get patch update",
+        "boxsync.dev/usersyncrequests delete get list watch",
+        "boxsync.dev/usersyncrequests/status get patch update",
+        "/secrets get",
+        "events.k8s.io/events create patch",
+    ]
+    .map(str::to_owned)
+    .into();
+    let everybodys = rights(&stage, &account_user(&stage.namespace, "default")).await;
+    let mut granted = rights(&stage, &stage.user).await;
+    granted.retain(|right| !everybodys.contains(right));
+    assert_eq!(granted, expected);
+}
+
+#[tokio::test]
+async fn the_operator_may_neither_look_through_secrets_nor_write_what_users_write() {
+    let stage = Stage::begin("forbidden").await;
+    let user = format!("--as={}", stage.user);
+    let may = async |verb: &str, resource: &str| {
+        let answer = stage.kubectl.run(["auth", "can-i", verb, resource, &user]).await.expect("kubectl");
+        answer.stdout.trim() == "yes"
+    };
+    assert!(stage.user.ends_with(ACCOUNT));
+    assert!(may("get", "secrets/acme").await);
+    for (verb, resource) in [
+        ("list", "secrets"),
+        ("watch", "secrets"),
+        ("create", "secrets"),
+        ("update", "secrets/acme"),
+        ("delete", "secrets/acme"),
+        ("create", "boxconnections.boxsync.dev"),
+        ("update", "boxconnections.boxsync.dev"),
+        ("patch", "boxconnections.boxsync.dev"),
+        ("delete", "boxconnections.boxsync.dev"),
+        ("create", "usersyncrequests.boxsync.dev"),
+        ("patch", "usersyncrequests.boxsync.dev"),
+        ("deletecollection", "usersyncrequests.boxsync.dev"),
+        ("get", "pods"),
+        ("get", "configmaps"),
+        ("impersonate", "users"),
+    ] {
+        assert!(!may(verb, resource).await, "{verb} {resource}");
+    }
+}

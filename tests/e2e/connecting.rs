@@ -1,0 +1,78 @@
+//! A connection begins, and becomes Ready with the right counts.
+
+use box_sim::{Auth, Enterprise, EnterpriseSpec, KeyFormat};
+use boxsync::api::BoxConnection;
+use serde_json::{Value, json};
+
+use crate::stage::{Stage, acme, condition, conditions};
+use crate::table::Table;
+
+/// The counts as the simulator's own list has them.
+fn counts(enterprise: &Enterprise) -> Value {
+    let users = enterprise.users();
+    let with = |status: &str| users.iter().filter(|user| user.status == status).count();
+    let restricted = with("cannot_delete_edit") + with("cannot_delete_edit_upload");
+    let (active, inactive) = (with("active"), with("inactive"));
+    json!({
+        "total": users.len(),
+        "active": active,
+        "inactive": inactive,
+        "restricted": restricted,
+        "other": users.len() - active - inactive - restricted,
+        "app": users.iter().filter(|user| user.app).count(),
+    })
+}
+
+fn counted(connection: &BoxConnection) -> Value {
+    json!(connection.status.as_ref().and_then(|s| s.users))
+}
+
+#[tokio::test]
+async fn a_connection_by_client_credentials_becomes_ready_with_the_right_counts() {
+    let stage = Stage::begin("client credentials").await;
+    let acme = acme(&stage.sim);
+    let operator = stage.operator();
+    stage.connect("acme", &acme).await;
+    stage.run(&["wait", "--for=condition=Ready", "boxconnection/acme", "--timeout=60s"]).await;
+
+    let connection = stage.ready("acme").await;
+    assert_eq!(counted(&connection), counts(&acme));
+    let status = connection.status.clone().expect("a status");
+    assert_eq!(status.observed_generation, Some(1));
+    assert_eq!(status.enterprise.map(|e| (e.id, e.name)), Some(("1001".to_owned(), "Acme".to_owned())));
+    assert_eq!(status.app.map(|app| app.client_id), Some(acme.client_id()));
+    assert!(status.account.is_some_and(|account| account.login.ends_with("@boxdevedition.com")));
+    assert!(status.next_sync_time > status.last_sync.map(|sync| sync.completion_time));
+    assert_eq!(condition(conditions(&connection), "Connected").1, "Connected");
+
+    let table = Table::read(&stage.run(&["get", "boxconnections"]).await);
+    let columns = ["NAME", "ENTERPRISE", "CONNECTED", "READY", "STATUS", "USERS", "ACTIVE", "LIST-AGE", "AGE"];
+    assert_eq!(table.header, columns);
+    let row = table.row("acme");
+    let active = counts(&acme)["active"].to_string();
+    assert_eq!(row[..7], ["acme", "1001", "True", "True", "Synced", "1200", &active], "{row:?}");
+    assert!(row[7].ends_with('s') && row[8].ends_with('s'), "{row:?}");
+
+    let wide = Table::read(&stage.run(&["get", "boxconn", "acme", "-o", "wide"]).await);
+    let row = wide.row("acme");
+    assert!(row[9] == "false" && row[10].ends_with('Z') && row[11].starts_with("The list of"), "{row:?}");
+
+    let note = stage.event("BoxConnection", "acme", "Normal", "Connected").await;
+    assert!(note.contains("enterprise 1001 (Acme)"), "{note}");
+    stage.event("BoxConnection", "acme", "Normal", "Synced").await;
+    stage.end(operator).await;
+}
+
+#[tokio::test]
+async fn a_connection_by_jwt_with_boxs_own_key_lists_twelve_thousand_users() {
+    let stage = Stage::begin("jwt").await;
+    let spec = EnterpriseSpec::new("1002").named("Globex").users(12_000).auth(Auth::Jwt);
+    let globex = stage.sim.enterprise(spec);
+    let operator = stage.operator();
+    stage.connect_by_jwt("globex", &globex, KeyFormat::Pkcs8TripleDes).await;
+    let connection = stage.ready("globex").await;
+    assert_eq!(counted(&connection), counts(&globex));
+    let message = condition(conditions(&connection), "Ready").2;
+    assert!(message.contains("12,000 users"), "{message}");
+    stage.end(operator).await;
+}

@@ -1,0 +1,62 @@
+//! `kubectl explain`: every field says what it means.
+
+use harness::eventually;
+use http::Request;
+use serde_json::Value;
+
+use crate::stage::{SOON, plane};
+
+const KINDS: &[&str] = &["dev.boxsync.v1alpha1.BoxConnection", "dev.boxsync.v1alpha1.UserSyncRequest"];
+
+#[tokio::test]
+async fn every_field_of_every_kind_is_explained() {
+    let client = plane().await.admin_client().await.expect("client");
+    // What `kubectl explain` reads.
+    let read = async || {
+        let request =
+            Request::get("/openapi/v3/apis/boxsync.dev/v1alpha1").body(Vec::new()).map_err(|e| e.to_string())?;
+        let document: Value = client.request(request).await.map_err(|e| e.to_string())?;
+        let known = document["components"]["schemas"].as_object().filter(|known| known.contains_key(KINDS[1]));
+        known.cloned().ok_or_else(|| "not all kinds".to_owned())
+    };
+    let schemas = eventually("both kinds are published", SOON, read).await;
+    let mut seen = 0;
+    for kind in KINDS {
+        seen += walk(kind, &schemas[*kind], true);
+    }
+    assert!(seen > 80, "only {seen} fields");
+}
+
+/// Looks at a schema and all below it; how many there are.
+fn walk(path: &str, schema: &Value, root: bool) -> usize {
+    let about = schema["description"].as_str().unwrap_or_default();
+    assert!(about.len() > 5 && about.ends_with('.'), "{path}: {about:?}");
+    assert!(!about.contains("Auto-generated") && !about.contains("::") && !about.contains("[`"), "{path}: {about}");
+    let mut seen = 1;
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        // The API server's own.
+        let foreign = root && ["apiVersion", "kind", "metadata"].contains(&name.as_str());
+        let listed = path.ends_with(".conditions[]");
+        if foreign || listed {
+            continue;
+        }
+        let path = format!("{path}.{name}");
+        assert!(field["nullable"].is_null(), "{path} may be null");
+        let format = field["format"].as_str().unwrap_or_default();
+        match field["type"].as_str() {
+            Some("string") => assert!(["", "date-time"].contains(&format), "{path}: {format}"),
+            Some("integer") => assert!(["int32", "int64"].contains(&format), "{path}: {format}"),
+            Some("boolean" | "object" | "array") => assert_eq!(format, "", "{path}"),
+            other => panic!("{path}: {other:?}"),
+        }
+        if name.ends_with("Time") {
+            assert_eq!(format, "date-time", "{path}");
+        }
+        seen += walk(&path, field, false);
+        if field["items"]["properties"].is_object() {
+            assert!(!field["x-kubernetes-list-type"].is_null(), "{path} has no list type");
+            seen += walk(&format!("{path}[]"), &field["items"], false);
+        }
+    }
+    seen
+}

@@ -1,0 +1,23 @@
+//! The real API server, the operator's binary under its chart's own RBAC, kubectl as people use it, and the simulator
+//! of Box on a socket. One module a story, a namespace a test; all but two tests share one control plane.
+
+#[path = "../../src/testing.rs"]
+mod testing;
+
+mod stage;
+mod table;
+
+mod at_rest;
+mod away;
+mod bad_input;
+mod chart;
+mod connecting;
+mod crash;
+mod explain;
+mod field_owners;
+mod generated;
+mod kubectl_get;
+mod reconnecting;
+mod requesting;
+mod rules;
+mod samples;

@@ -1,0 +1,334 @@
+//! What every story stands on: a namespace with the chart's ServiceAccount, Box on a socket, and the operator.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use box_sim::{BoxSim, Endpoint, Enterprise, EnterpriseSpec, KeyFormat, Server, clock};
+use boxsync::api::{BoxConnection, Conditions as _, UserSyncRequest};
+use harness::{ControlPlane, Helm, Kubectl, Operator, Output, Secrets, Settings, account_user, eventually, reaches};
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::{Api, ObjectMeta, Patch, PatchParams};
+use kube::{Client, discovery};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+/// For everything that comes by itself and soon, on a busy machine.
+pub(crate) const SOON: Duration = Duration::from_secs(60);
+/// For what comes by itself within a minute or two.
+pub(crate) const LATER: Duration = Duration::from_secs(180);
+
+pub(crate) const ACCOUNT: &str = "boxsync-operator";
+const BINARY: &str = env!("CARGO_BIN_EXE_boxsync-operator");
+
+/// What the operator may ask of a listing; anything else would be an error in it.
+const LISTING: &[&str] = &["usemarker", "limit", "marker", "fields", "user_type"];
+
+pub(crate) fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+pub(crate) fn chart() -> PathBuf {
+    repository("charts/boxsync-operator")
+}
+
+/// The shared control plane with our CRDs.
+pub(crate) async fn plane() -> &'static ControlPlane {
+    static CRDS: OnceCell<()> = OnceCell::const_new();
+    let plane = harness::shared().await;
+    CRDS.get_or_init(|| install_crds(plane)).await;
+    plane
+}
+
+/// The CRDs, as a user installs them; the same as in crds/, which another test may be making anew.
+pub(crate) async fn install_crds(plane: &ControlPlane) {
+    let crds = boxsync::api::crds_yaml().expect("YAML");
+    let applied = plane.kubectl().run_with(["apply", "--server-side", "-f", "-"], &crds).await.expect("kubectl");
+    without_warning(&applied);
+    applied.succeeded().expect("applied");
+    let client = plane.admin_client().await.expect("client");
+    eventually("both kinds are served", SOON, async || match discovery::group(&client, "boxsync.dev").await {
+        Ok(group) if group.recommended_resources().len() == 2 => Ok(()),
+        Ok(_) => Err("not all of them".to_owned()),
+        Err(e) => Err(e.to_string()),
+    })
+    .await;
+}
+
+/// The API server had nothing to warn of.
+pub(crate) fn without_warning(output: &Output) {
+    assert!(!output.stderr.contains("Warning"), "{}:\n{}", output.command, output.stderr);
+}
+
+/// One story's world.
+pub(crate) struct Stage {
+    pub(crate) namespace: String,
+    pub(crate) kubectl: Kubectl,
+    pub(crate) client: Client,
+    pub(crate) sim: BoxSim,
+    pub(crate) secrets: Secrets,
+    /// The operator's name in the audit log.
+    pub(crate) user: String,
+    kubeconfig: PathBuf,
+    folder: PathBuf,
+    server: Server,
+    as_operator: Client,
+}
+
+impl Stage {
+    /// On the shared control plane, under the chart as it is.
+    pub(crate) async fn begin(story: &str) -> Self {
+        Self::on(plane().await, story, |manifests| manifests).await
+    }
+
+    /// On this control plane, under the chart's manifests after a change.
+    pub(crate) async fn on(plane: &ControlPlane, story: &str, change: impl FnOnce(String) -> String) -> Self {
+        let namespace = plane.namespace(story).await.expect("namespace");
+        let kubectl = namespace.kubectl();
+        let helm = Helm::new().await.expect("helm");
+        let values = json!({"serviceAccount": {"name": ACCOUNT}});
+        let manifests = helm.template(&chart(), &namespace.name, &namespace.name, &values).await.expect("rendered");
+        let applied = kubectl.apply_yaml(&change(manifests)).await.expect("kubectl");
+        without_warning(&applied);
+        applied.succeeded().expect("applied");
+        let sim = BoxSim::new(clock::system());
+        let server = sim.serve().await.expect("a free port");
+        Self {
+            kubeconfig: plane.kubeconfig_for(&namespace.name, ACCOUNT).await.expect("token"),
+            client: namespace.client().await.expect("client"),
+            user: account_user(&namespace.name, ACCOUNT),
+            folder: plane.folder().to_owned(),
+            namespace: namespace.name.clone(),
+            secrets: Secrets::default(),
+            as_operator: plane.client_for(&namespace.name, ACCOUNT).await.expect("client"),
+            kubectl,
+            sim,
+            server,
+        }
+    }
+
+    /// How the operator is started here: for this namespace alone.
+    pub(crate) fn settings(&self) -> Settings {
+        self.settings_everywhere().flag("--watch-namespace", &self.namespace)
+    }
+
+    /// For all namespaces. Without a gap between syncs: stories need not wait for it.
+    pub(crate) fn settings_everywhere(&self) -> Settings {
+        Settings::new(BINARY, &self.kubeconfig)
+            .name(&self.namespace)
+            .flag("--box-api-url", self.server.url())
+            .flag("--min-sync-gap", "0s")
+            .secrets(&self.secrets)
+    }
+
+    /// A client with the operator's rights.
+    pub(crate) fn as_operator(&self) -> Client {
+        self.as_operator.clone()
+    }
+
+    pub(crate) fn operator(&self) -> Operator {
+        self.start(&self.settings())
+    }
+
+    pub(crate) fn start(&self, settings: &Settings) -> Operator {
+        settings.start(&self.folder).expect("the operator starts")
+    }
+
+    /// The end of every story: the operator ends in good order, nothing secret was said anywhere, and Box was asked
+    /// only what it may be asked.
+    pub(crate) async fn end(&self, mut operator: Operator) {
+        let looked = self.secrets.assert_absent_from(&self.client, "boxsync.dev", &self.namespace).await;
+        looked.expect("objects and events can be read");
+        let ended = operator.terminate(Duration::from_secs(20)).await.expect("ends by itself");
+        assert!(ended.success(), "{ended}\n{}", operator.log());
+        assert!(!operator.log().contains("panicked"), "{}", operator.log());
+        for call in self.sim.seen() {
+            assert_ne!(call.endpoint, Endpoint::Other, "{call:?}");
+            if call.endpoint == Endpoint::Users {
+                let foreign = call.params.iter().find(|param| !LISTING.contains(&param.as_str()));
+                assert_eq!(foreign, None, "{call:?}");
+            }
+        }
+    }
+}
+
+/// What users do.
+impl Stage {
+    /// `kubectl ARGS`, which has to work.
+    pub(crate) async fn run(&self, args: &[&str]) -> String {
+        self.kubectl.run(args).await.expect("kubectl").succeeded().expect("done")
+    }
+
+    /// `kubectl apply`, which has to work, without a warning.
+    pub(crate) async fn apply(&self, yaml: &str) {
+        let applied = self.kubectl.apply_yaml(yaml).await.expect("kubectl");
+        without_warning(&applied);
+        applied.succeeded().expect("applied");
+    }
+
+    /// `kubectl create`; the object's name.
+    pub(crate) async fn create(&self, yaml: &str) -> String {
+        let created = self.kubectl.run_with(["create", "-o", "name", "-f", "-"], yaml).await.expect("kubectl");
+        without_warning(&created);
+        let created = created.succeeded().expect("created");
+        created.trim().rsplit('/').next().unwrap_or_default().to_owned()
+    }
+
+    /// Creates or replaces a Secret.
+    pub(crate) async fn secret(&self, name: &str, values: &[(&str, &str)]) {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
+        let data = values.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
+        let secret = Secret { metadata, string_data: Some(data), ..Secret::default() };
+        let params = PatchParams::apply("somebody").force();
+        secrets.patch(name, &params, &Patch::Apply(&secret)).await.expect("the Secret is written");
+    }
+
+    /// Connects an enterprise by client credentials, under this name.
+    pub(crate) async fn connect(&self, name: &str, enterprise: &Enterprise) {
+        self.put_credentials(name, enterprise).await;
+        self.apply(&connection(name, enterprise.id(), "clientCredentials", "")).await;
+    }
+
+    /// Puts the enterprise's current client id and secret into the Secret that `connect` names.
+    pub(crate) async fn put_credentials(&self, name: &str, enterprise: &Enterprise) {
+        let secret = self.secrets.plant(enterprise.client_secret());
+        self.secret(name, &[("clientId", &enterprise.client_id()), ("clientSecret", &secret)]).await;
+    }
+
+    /// Connects an enterprise by JWT, under this name.
+    pub(crate) async fn connect_by_jwt(&self, name: &str, enterprise: &Enterprise, format: KeyFormat) {
+        let file = self.config_json(enterprise, format);
+        self.secret(name, &[("config.json", &file)]).await;
+        self.apply(&connection(name, enterprise.id(), "jwt", "")).await;
+    }
+
+    /// The enterprise's config.json, every secret in it planted.
+    pub(crate) fn config_json(&self, enterprise: &Enterprise, format: KeyFormat) -> String {
+        let file = enterprise.config_json(format).expect("an app with a key pair");
+        let parsed: Value = serde_json::from_str(&file).expect("JSON");
+        let settings = &parsed["boxAppSettings"];
+        for secret in [&settings["clientSecret"], &settings["appAuth"]["passphrase"]] {
+            self.secrets.plant(secret.as_str().expect("a text"));
+        }
+        let key = settings["appAuth"]["privateKey"].as_str().expect("a text");
+        for line in key.lines().filter(|line| line.len() > 60) {
+            self.secrets.plant(line);
+        }
+        file
+    }
+
+    /// Asks for a sync of this connection; the request's name.
+    pub(crate) async fn ask(&self, connection: &str) -> String {
+        self.create(&request(connection, "")).await
+    }
+}
+
+/// What users see.
+impl Stage {
+    pub(crate) fn connections(&self) -> Api<BoxConnection> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub(crate) fn requests(&self) -> Api<UserSyncRequest> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Awaits a condition of a connection with this status and reason.
+    pub(crate) async fn told(&self, name: &str, kind: &str, status: &str, reason: &str) -> BoxConnection {
+        let what = format!("{kind} is {status} {reason}");
+        let there = |c: &BoxConnection| {
+            conditions(c).of(kind).is_some_and(|c| c.status == status && (reason.is_empty() || c.reason == reason))
+        };
+        reaches(&self.connections(), name, &what, LATER, there).await
+    }
+
+    pub(crate) async fn ready(&self, name: &str) -> BoxConnection {
+        self.told(name, "Ready", "True", "Synced").await
+    }
+
+    /// Awaits the end of a request, in success or failure.
+    pub(crate) async fn finished(&self, name: &str) -> UserSyncRequest {
+        reaches(&self.requests(), name, "finished", LATER, UserSyncRequest::finished).await
+    }
+
+    /// The object as JSON, as kubectl prints it.
+    pub(crate) async fn get(&self, what: &[&str]) -> Value {
+        self.kubectl.get_json(what).await.expect("read")
+    }
+
+    /// Events about this object: type, reason, note, as kubectl prints them.
+    pub(crate) async fn events(&self, kind: &str, name: &str) -> Vec<(String, String, String)> {
+        let about = format!("--field-selector=involvedObject.kind={kind},involvedObject.name={name}");
+        let list = self.get(&["events", &about]).await;
+        let text = |event: &Value, key: &str| event[key].as_str().unwrap_or_default().to_owned();
+        let items = list["items"].as_array().cloned().unwrap_or_default();
+        items.iter().map(|e| (text(e, "type"), text(e, "reason"), text(e, "message"))).collect()
+    }
+
+    /// Awaits an event of this type and reason; its note.
+    pub(crate) async fn event(&self, kind: &str, name: &str, type_: &str, reason: &str) -> String {
+        let what = format!("a {type_} event {reason} about {kind} {name}");
+        eventually(&what, SOON, async || {
+            let events = self.events(kind, name).await;
+            let found = events.iter().find(|(t, r, _)| t == type_ && r == reason).map(|(_, _, note)| note.clone());
+            found.ok_or_else(|| format!("{events:?}"))
+        })
+        .await
+    }
+}
+
+pub(crate) fn connection(name: &str, enterprise: &str, method: &str, more: &str) -> String {
+    format!(
+        "
+apiVersion: boxsync.dev/v1alpha1
+kind: BoxConnection
+metadata:
+  name: {name}
+spec:
+  enterpriseId: {enterprise:?}
+  auth:
+    {method}:
+      secretRef:
+        name: {name}
+{more}"
+    )
+}
+
+pub(crate) fn request(connection: &str, more: &str) -> String {
+    format!(
+        "
+apiVersion: boxsync.dev/v1alpha1
+kind: UserSyncRequest
+metadata:
+  generateName: {connection}-
+spec:
+  connectionRef:
+    name: {connection}
+{more}"
+    )
+}
+
+/// An enterprise with made-up users.
+pub(crate) fn acme(sim: &BoxSim) -> Enterprise {
+    sim.enterprise(EnterpriseSpec::new("1001").named("Acme").users(1_200))
+}
+
+pub(crate) fn conditions(connection: &BoxConnection) -> &[Condition] {
+    connection.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default()
+}
+
+pub(crate) fn request_conditions(request: &UserSyncRequest) -> &[Condition] {
+    request.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default()
+}
+
+/// Status, reason and message of a condition that has to be there.
+pub(crate) fn condition<'a>(all: &'a [Condition], kind: &str) -> (&'a str, &'a str, &'a str) {
+    let found = all.of(kind).unwrap_or_else(|| panic!("no condition {kind} in {all:#?}"));
+    (&found.status, &found.reason, &found.message)
+}
+
+/// How many pages of its user list this enterprise has handed out.
+pub(crate) fn pages(enterprise: &Enterprise) -> u64 {
+    enterprise.calls().with(Endpoint::Users, 200)
+}

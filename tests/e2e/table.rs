@@ -1,0 +1,35 @@
+//! What `kubectl get` prints, taken apart.
+
+/// A table's header and rows, cell by cell. Columns begin where the header's words do: a cell may be empty.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) header: Vec<String>,
+    pub(crate) rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub(crate) fn read(text: &str) -> Self {
+        let mut lines = text.lines();
+        let top = lines.next().unwrap_or_default();
+        let starts: Vec<usize> = top
+            .char_indices()
+            .filter(|(at, c)| *c != ' ' && (*at == 0 || top[..*at].ends_with("  ")))
+            .map(|(at, _)| at)
+            .collect();
+        let cells = |line: &str| -> Vec<String> {
+            let chars: Vec<char> = line.chars().collect();
+            let ends = starts.iter().skip(1).copied().chain([usize::MAX]);
+            let cell = |(from, to): (&usize, usize)| -> String {
+                chars.iter().take(to).skip(*from).collect::<String>().trim().to_owned()
+            };
+            starts.iter().zip(ends).map(cell).collect()
+        };
+        Self { header: cells(top), rows: lines.map(cells).collect() }
+    }
+
+    /// The row of this name: its cells by column.
+    pub(crate) fn row(&self, name: &str) -> &[String] {
+        let row = self.rows.iter().find(|row| row.first().is_some_and(|first| first == name));
+        row.unwrap_or_else(|| panic!("no {name} in {self:#?}"))
+    }
+}
