@@ -1,0 +1,51 @@
+//! sample — several measurements of the same thing.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Sorted.
+pub(crate) struct Sample(Vec<f64>);
+
+impl Sample {
+    /// In milliseconds.
+    pub(crate) fn of_times(times: impl IntoIterator<Item = Duration>) -> Self {
+        Self::of(times.into_iter().map(|time| time.as_secs_f64() * 1e3))
+    }
+
+    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.into_iter().collect();
+        values.sort_by(f64::total_cmp);
+        Self(values)
+    }
+
+    /// NaN where nothing was measured; it reaches no figure.
+    pub(crate) fn median(&self) -> f64 {
+        let middle = self.0.len() / 2;
+        match (self.0.get(middle), middle.checked_sub(1).and_then(|before| self.0.get(before))) {
+            (Some(upper), Some(lower)) if self.0.len().is_multiple_of(2) => f64::midpoint(*lower, *upper),
+            (Some(value), _) => *value,
+            (None, _) => f64::NAN,
+        }
+    }
+
+    pub(crate) fn least(&self) -> f64 {
+        self.0.first().copied().unwrap_or(f64::NAN)
+    }
+
+    pub(crate) fn most(&self) -> f64 {
+        self.0.last().copied().unwrap_or(f64::NAN)
+    }
+
+    /// `n=7, 1.10–1.31`: how many there were, and between what they lay.
+    pub(crate) fn spread(&self, digits: usize) -> String {
+        let Self(values) = self;
+        format!("n={}, {:.digits$}–{:.digits$}", values.len(), self.least(), self.most())
+    }
+}
+
+/// The median of times, in milliseconds.
+impl fmt::Display for Sample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.0} ms", self.median())
+    }
+}

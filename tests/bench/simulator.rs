@@ -1,0 +1,115 @@
+//! simulator — Box as a process of its own, so that what it costs is nobody else's.
+//! It is this program, started with another word; what it is to be is told by its admin's side.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use box_sim::{BoxSim, clock};
+use bytes::Bytes;
+use http::Method;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::Result;
+
+pub(crate) const WORD: &str = "serve-box";
+pub(crate) const CLIENT_ID: &str = "benchClientId0000000000000000000";
+pub(crate) const CLIENT_SECRET: &str = "benchClientSecret000000000000000";
+
+const SAYS: &str = "listening on ";
+const START: Duration = Duration::from_secs(20);
+
+/// The other side: serves until it is ended.
+pub(crate) async fn serve() -> ExitCode {
+    match BoxSim::new(clock::system()).serve().await {
+        Ok(server) => {
+            println!("{SAYS}{}", server.url());
+            std::future::pending().await
+        }
+        Err(problem) => {
+            eprintln!("the simulator cannot listen: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A running simulator without enterprises; it ends when this is dropped.
+pub(crate) struct Simulator {
+    _process: harness::Process,
+    client: reqwest::Client,
+    url: String,
+}
+
+impl Simulator {
+    pub(crate) async fn start(folder: &Path, name: &str) -> Result<Self> {
+        // Each has a log of its own: logs are appended to.
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(WORD);
+        let log = folder.join(format!("box-{name}-{}.log", COUNT.fetch_add(1, Ordering::Relaxed)));
+        let process = harness::Process::spawn("the simulator", &command, &log)?;
+        let deadline = Instant::now() + START;
+        loop {
+            if let Some(url) = process.log().lines().find_map(|line| line.strip_prefix(SAYS)) {
+                return Ok(Self { url: url.to_owned(), _process: process, client: client()? });
+            }
+            if Instant::now() >= deadline || !process.is_running() {
+                return Err(format!("the simulator does not start:\n{}", process.log()).into());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A new enterprise, without a limit of calls. All have the same app.
+    pub(crate) async fn enterprise(&self, id: &str, users: usize) -> Result<()> {
+        let spec = json!({"id": id, "users": users, "clientId": CLIENT_ID, "clientSecret": CLIENT_SECRET});
+        self.ask(Method::POST, "enterprises", &spec).await?;
+        self.settings(id, &json!({"rateLimit": 0})).await
+    }
+
+    /// How long each answer takes beyond what it has to.
+    pub(crate) async fn latency(&self, id: &str, latency: Duration) -> Result<()> {
+        self.settings(id, &json!({"latencyMillis": latency.as_millis()})).await
+    }
+
+    async fn settings(&self, id: &str, settings: &Value) -> Result<()> {
+        self.ask(Method::PATCH, &format!("enterprises/{id}/settings"), settings).await.map(drop)
+    }
+
+    /// Calls to all enterprises so far.
+    pub(crate) async fn calls(&self) -> Result<u64> {
+        let told = self.ask(Method::GET, "enterprises", &Value::Null).await?;
+        let enterprises = told.as_array().into_iter().flatten();
+        let calls = enterprises.flat_map(|enterprise| enterprise["calls"].as_array().into_iter().flatten());
+        Ok(calls.filter_map(|call| call["count"].as_u64()).sum())
+    }
+
+    /// When the first call to this enterprise was answered.
+    pub(crate) async fn first_call(&self, id: &str) -> Result<Option<Timestamp>> {
+        let told = self.ask(Method::GET, &format!("enterprises/{id}/calls"), &Value::Null).await?;
+        told[0]["at"].as_str().map(|at| Ok(at.parse()?)).transpose()
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: &Value) -> Result<Value> {
+        let url = format!("{}/admin/{path}", self.url);
+        let request = self.client.request(method, &url).header(http::header::CONTENT_TYPE, "application/json");
+        let answer = request.body(body.to_string()).send().await?;
+        let (status, body): (_, Bytes) = (answer.status(), answer.bytes().await?);
+        if !status.is_success() {
+            return Err(format!("{url}: {status}: {}", String::from_utf8_lossy(&body)).into());
+        }
+        if body.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_slice(&body)?) }
+    }
+}
+
+/// As the operator's own towards loopback.
+pub(crate) fn client() -> Result<reqwest::Client> {
+    let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
+    Ok(builder.retry(reqwest::retry::never()).tls_certs_only([]).build()?)
+}
