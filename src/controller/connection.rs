@@ -26,6 +26,8 @@ use crate::api::{BoxConnection, Reason, Trigger};
 
 /// A look without any reason, in case something was missed.
 const SAFETY_LOOK: Duration = Duration::from_secs(3600);
+/// A look while waiting for a place, which wakes by itself: the list may become stale meanwhile.
+const IN_LINE: Duration = Duration::from_secs(60);
 /// The watch will have caught up with what was confirmed.
 const AFTER_LAG: Duration = Duration::from_secs(1);
 const AFTER_TROUBLE: Duration = Duration::from_secs(5);
@@ -71,7 +73,7 @@ async fn turn(context: &Context, connection: &Arc<BoxConnection>) -> Result<Acti
             let place = context.places.take(&key, urgency);
             if place.is_none() && first.refuse.is_empty() {
                 settle(context, connection).await?;
-                return Ok(Action::requeue(SAFETY_LOOK));
+                return Ok(Action::requeue(IN_LINE));
             }
             place
         }
@@ -89,7 +91,7 @@ async fn turn(context: &Context, connection: &Arc<BoxConnection>) -> Result<Acti
         // Turned away, and woken when a place is free; or not asked for one, since only the second plan wants it.
         Step::Probe | Step::Sync { .. } if place.is_none() => match first.step {
             Step::Wait(_) | Step::Look => Ok(Action::requeue(AFTER_LAG)),
-            Step::Probe | Step::Sync { .. } => Ok(Action::requeue(SAFETY_LOOK)),
+            Step::Probe | Step::Sync { .. } => Ok(Action::requeue(IN_LINE)),
         },
         Step::Probe => {
             let probed = probe(context, &confirmed).await;
