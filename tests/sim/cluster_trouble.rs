@@ -13,7 +13,7 @@ async fn a_lagging_watch_does_not_list_twice() {
     world.rules.min_sync_gap = secs(0);
     world.kube.lag_watches(secs(5));
     world.start();
-    pass(60).await;
+    pass(30).await;
     let acme = world.connect("acme", 100);
     pass(4).await;
     world.request("r", "acme");

@@ -112,6 +112,7 @@ async fn many_connections_share_the_places_and_all_get_their_turn() {
         world.until(&format!("c{n:02}"), |s| s.last_sync.is_some()).await;
     }
     assert!(all.iter().all(|e| listings(e) == 1));
+    assert!(world.elapsed() < 30, "a freed place wakes the next: {} s", world.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
