@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use boxsync::api::Progress;
 use boxsync::boxapi::{Caps, Credentials, Session, Transport, https};
 use boxsync::sync;
 use bytes::Bytes;
@@ -105,7 +106,7 @@ async fn walk(session: &Session) -> Result<Duration> {
     // As a task, like the reconcile that it belongs to.
     let task = tokio::spawn(async move {
         let visit = session.visit(CancellationToken::new());
-        let (progress, _seen) = watch::channel(None);
+        let (progress, _seen) = watch::channel(Progress::default());
         let begin = Instant::now();
         let outcome = sync::run(&visit, Caps::default(), &progress).await?;
         let took = begin.elapsed();
