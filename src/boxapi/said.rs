@@ -123,6 +123,15 @@ fn is_invisible(c: char) -> bool {
 }
 
 #[cfg(test)]
+impl Said {
+    /// What Box would have said, for tests of those who repeat it.
+    pub(crate) fn sample(code: &str, text: &str) -> Self {
+        let id = Some("abc123".to_owned());
+        Self { code: Some(code.to_owned()), text: Some(text.to_owned()), request_id: id }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -169,14 +178,5 @@ mod tests {
         let said = read(&format!(r#"{{"message":"a\u001b[31m\r\nb\u202e \"q\" {}"}}"#, "long ".repeat(200)));
         assert!(said.starts_with(r#""a [31m b 'q' long long"#), "{said}");
         assert!(said.chars().count() < 310, "{said}");
-    }
-}
-
-#[cfg(test)]
-impl Said {
-    /// What Box would have said, for tests of those who repeat it.
-    pub(crate) fn sample(code: &str, text: &str) -> Self {
-        let id = Some("abc123".to_owned());
-        Self { code: Some(code.to_owned()), text: Some(text.to_owned()), request_id: id }
     }
 }

@@ -118,9 +118,11 @@ async fn walk(session: &Session) -> Result<Duration> {
     task.await?
 }
 
-/// What the walk asked for, page by page.
+/// What the walk asked for, page by page, and how many bytes came back.
 #[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<Vec<(Request<()>, usize)>>>);
+struct Recorder(Arc<Mutex<Vec<Asked>>>);
+
+type Asked = (Request<()>, usize);
 
 impl Recorder {
     fn over(&self, transport: Transport) -> Transport {

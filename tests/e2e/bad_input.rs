@@ -80,7 +80,7 @@ const TABLE: &[Row] = &[
         auth: Auth::Jwt,
         wrong: Some(|_, _| vec![("config.json", "{\"type\": \"service_account\"}".to_owned())]),
         reason: "CredentialsInvalid",
-        words: &["the file that it hands out", "boxAppSettings"],
+        words: &["not the file that Box's developer console hands out"],
         then: Then::Asked,
     },
     Row {
