@@ -124,3 +124,20 @@ async fn suspending_stops_a_sync_between_two_pages() {
     world.until("globex", |s| s.last_sync.is_some()).await;
     assert_eq!(listings(&globex), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_is_the_failure_of_its_connection_and_not_of_the_process() {
+    let world = World::running();
+    world.connect("healthy", 20);
+    world.until("healthy", |s| s.last_sync.is_some()).await;
+    world.panics.store(true, std::sync::atomic::Ordering::Relaxed);
+    world.connect("unlucky", 20);
+    let status = world.until("unlucky", |s| s.failures.is_some()).await;
+    assert_eq!(condition(&status.conditions, "Synced"), "False Internal");
+    assert_eq!(condition(&status.conditions, "Connected"), "Unknown NotChecked");
+    world.panics.store(false, std::sync::atomic::Ordering::Relaxed);
+    world.until("unlucky", |s| condition(&s.conditions, "Ready") == "True Synced").await;
+    assert_eq!(world.status("unlucky").history.len(), 2);
+    world.request("r", "healthy");
+    assert!(succeeded(&world.ended("r").await));
+}

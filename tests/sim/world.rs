@@ -1,6 +1,13 @@
 //! A cluster, a Box and an operator, all in this process and all on one paused clock.
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::body::Body;
 use box_sim::{BoxSim, Enterprise, EnterpriseSpec};
@@ -31,6 +38,8 @@ pub(crate) struct World {
     pub(crate) boxes: BoxSim,
     pub(crate) clock: SimClock,
     pub(crate) rules: Rules,
+    /// Makes the operator panic whenever it calls Box.
+    pub(crate) panics: Arc<AtomicBool>,
     operator: Option<(CancellationToken, JoinHandle<()>)>,
 }
 
@@ -46,6 +55,7 @@ impl World {
             boxes: BoxSim::new(SimClock::new(start).reader()),
             clock,
             rules: Rules { max_concurrent_syncs: 4, min_sync_gap: secs(15), probe_interval: secs(3600) },
+            panics: Arc::default(),
             operator: None,
         }
     }
@@ -63,7 +73,7 @@ impl World {
             client: self.kube.client_as(OPERATOR),
             namespace: None,
             box_side: BoxSide {
-                transport: in_process(&self.boxes),
+                transport: in_process(&self.boxes, &self.panics),
                 base: "http://127.0.0.1".parse().expect("a URL"),
                 caps: Caps::default(),
             },
@@ -234,9 +244,10 @@ pub(crate) fn listings(enterprise: &Enterprise) -> usize {
     seen.iter().filter(|c| c.path == "/2.0/users" && !c.params.iter().any(|p| p == "marker")).count()
 }
 
-fn in_process(boxes: &BoxSim) -> Transport {
-    let router = boxes.router();
+fn in_process(boxes: &BoxSim, panics: &Arc<AtomicBool>) -> Transport {
+    let (router, panics) = (boxes.router(), panics.clone());
     BoxCloneSyncService::new(service_fn(move |request: Request<Bytes>| {
+        assert!(!panics.load(Ordering::Relaxed), "a panic that a story asked for");
         let router = router.clone();
         async move {
             let never = |e: Infallible| match e {};
