@@ -146,7 +146,12 @@ async fn older(
     let Some(held) = usable else { return Err(Barred::Failed(refused)) };
     match admit(context, connection, &held, Proof::Token, stop).await {
         Ok(admitted) => Ok(Admitted { passed_over: Some(refused.failure), calls_before: refused.calls, ..admitted }),
-        Err(Barred::Failed(again)) => Err(Barred::Failed(Refused { calls: refused.calls + again.calls, ..refused })),
+        Err(Barred::Failed(again)) => {
+            // Trouble that passes does not say that the older credentials are lost as well.
+            let calls = refused.calls + again.calls;
+            let lost = again.failure.reason.consequence() == Consequence::Disconnected;
+            Err(Barred::Failed(Refused { calls, ..if lost { refused } else { again } }))
+        }
         Err(barred) => Err(barred),
     }
 }

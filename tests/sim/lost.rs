@@ -227,3 +227,18 @@ async fn a_secret_that_rbac_denies_is_the_operators_trouble_and_names_the_role_b
     world.until("acme", |s| condition(&s.conditions, "Ready") == "True Synced").await;
     assert!(world.elapsed() < 120);
 }
+
+#[tokio::test(start_paused = true)]
+async fn passing_trouble_beside_refused_new_content_does_not_disconnect() {
+    let world = World::running();
+    let acme = world.connect("acme", 100);
+    world.until("acme", |s| s.last_sync.is_some()).await;
+    pass(20).await;
+    world.secret_of("acme", &json!({ "clientId": base64("somebody"), "clientSecret": base64("else") }));
+    acme.next(5, Answer::InternalError, On::Me);
+    world.request("r", "acme");
+    let waiting = world.asked_until("r", |s| s.attempts == 1).await;
+    assert_eq!(condition(&waiting.conditions, "Reconciling"), "True BoxUnavailable");
+    assert_eq!(condition(&world.status("acme").conditions, "Connected"), "True Connected");
+    assert_eq!(condition(&world.ended("r").await.conditions, "Complete"), "True Synced");
+}
