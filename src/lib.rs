@@ -6,14 +6,16 @@
 //! | --- | --- | --- |
 //! | [`api`] | the custom resources, reasons and conditions: what users write and read | nothing |
 //! | [`boxapi`] | Box over HTTP: signing in, who we are, the walk over the users | nothing |
-//! | [`roster`] | the packed list of users | `api` |
-//! | [`sync`] | one run: Box walked to its end, then counted | `api` `boxapi` `roster` |
+//! | [`cluster`] | the API server, asked with a time limit | nothing |
+//! | [`roster`] | the list of users: packed, cut into slices, compared, published, read | `api` `cluster` |
+//! | [`sync`] | one run: Box walked to its end, then the list published | `api` `boxapi` `roster` |
 //! | [`controller`] | observe → plan → place, confirm, plan again → act → report | all of the above, `runtime` |
 //! | [`runtime`] | clock, log, signals | nothing |
 //! | [`config`], [`operator`] | flags and environment; the parts put together | all |
 //!
 //! What always holds:
-//! * A list counts only when Box was walked to its end. Whatever ends a walk early leaves the last list as it was.
+//! * A list counts only when Box was walked to its end, and is published whole: writing the roster, after all slices, is
+//!   the commit. Whatever ends a run early leaves the last list as it was.
 //! * One reconcile, the connection's own, talks to Box; kube runs one at a time for an object. So a connection has one
 //!   sync at most, and requests are its inputs.
 //! * What is decided is decided by pure functions of values and the time, twice: cheaply on what the watches know, then
@@ -24,6 +26,7 @@
 
 pub mod api;
 pub mod boxapi;
+pub mod cluster;
 pub mod config;
 pub mod controller;
 pub mod operator;

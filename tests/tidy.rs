@@ -9,9 +9,10 @@ use std::{
 const ROOMS: &[(&str, &[&str])] = &[
     ("api", &[]),
     ("boxapi", &[]),
-    ("roster", &["api"]),
+    ("cluster.rs", &[]),
+    ("roster", &["api", "cluster"]),
     ("sync.rs", &["api", "boxapi", "roster"]),
-    ("controller", &["api", "boxapi", "roster", "sync", "runtime"]),
+    ("controller", &["api", "boxapi", "cluster", "roster", "sync", "runtime"]),
     ("runtime", &[]),
 ];
 
@@ -25,6 +26,12 @@ const PURE: &[&str] = &[
     "controller/report.rs",
     "controller/answer.rs",
     "roster/list.rs",
+    "roster/line.rs",
+    "roster/cut.rs",
+    "roster/compare.rs",
+    "roster/guard.rs",
+    "roster/resolve.rs",
+    "roster/revision.rs",
 ];
 
 /// A file that is longer probably holds two ideas.

@@ -7,7 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Interval, UserCounts};
+use super::{Held, Interval, UserCounts};
 
 /// What to connect: the enterprise, its credentials and the rhythm.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -33,6 +33,7 @@ use super::{Interval, UserCounts};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", description = "Whether syncs are suspended", priority = 1),
     printcolumn(name = "Next-Sync", type_ = "string", json_path = ".status.nextSyncTime", description = "When the next automatic sync or retry is due", priority = 1),
+    printcolumn(name = "Removed", type_ = "integer", json_path = ".status.users.removed", description = "Users who are gone and still known", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, description = "The message of Ready", priority = 1),
 )]
 #[x_kube(
@@ -66,10 +67,29 @@ pub struct BoxConnectionSpec {
     /// No automatic syncs and no checks of the connection while true; requests are refused with reason Suspended. Default false.
     #[serde(default)]
     pub suspend: bool,
+
+    /// How long users who are gone stay known as removed, and the record of changes is kept: up to 17520h. Default 720h.
+    #[serde(default = "thirty_days")]
+    #[schemars(schema_with = "Interval::up_to_two_years")]
+    pub history_retention: Interval,
+
+    /// When more than this share of the list, and more than 10 users, vanish from Box in one sync, their removal is held
+    /// until somebody approves it (approveRemovals of a UserSyncRequest): 0 to 100, where 100 holds nothing. Default 20.
+    #[serde(default = "a_fifth")]
+    #[schemars(range(min = 0, max = 100))]
+    pub max_removal_percent: i32,
 }
 
 fn daily() -> Interval {
     Interval::from(Duration::from_secs(24 * 3600))
+}
+
+fn thirty_days() -> Interval {
+    Interval::from(Duration::from_secs(720 * 3600))
+}
+
+fn a_fifth() -> i32 {
+    20
 }
 
 impl BoxConnectionSpec {
@@ -209,6 +229,10 @@ pub struct BoxConnectionStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failures: Option<Failures>,
 
+    /// Users who vanished from Box and whose removal waits for approval; absent when nothing is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
+
     /// The last attempts that ended, newest first, at most five.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
@@ -221,6 +245,19 @@ pub struct BoxConnectionStatus {
     /// The value of the annotation boxsync.dev/requested-at that was last acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_request: Option<String>,
+
+    /// The published list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roster_ref: Option<RosterRef>,
+}
+
+/// A published list.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct RosterRef {
+    /// The name of the UserRoster.
+    pub name: String,
+    /// Its revision when it was last written or found unchanged.
+    pub revision: i64,
 }
 
 /// A Box enterprise.
@@ -261,8 +298,20 @@ pub struct LastSync {
     pub trigger: Trigger,
     /// When it began, before the first page.
     pub start_time: Time,
-    /// When the list was complete.
+    /// When the list was complete and published.
     pub completion_time: Time,
+    /// Users that it added to the list.
+    #[serde(default)]
+    pub added: i64,
+    /// Users whose details or status it changed.
+    #[serde(default)]
+    pub updated: i64,
+    /// Users that it removed from the list.
+    #[serde(default)]
+    pub removed: i64,
+    /// The revision of the list that it published or found unchanged.
+    #[serde(default)]
+    pub revision: i64,
 }
 
 /// A sync that runs.
@@ -313,9 +362,21 @@ pub struct Attempt {
     pub attempts: i64,
     /// Calls made to Box, tries included.
     pub calls: i64,
-    /// Users in the list; only of an attempt that succeeded.
+    /// Users in the list; only of an attempt that succeeded, as are the next four.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub users: Option<i64>,
+    /// Users that it added to the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub added: Option<i64>,
+    /// Users whose details or status it changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated: Option<i64>,
+    /// Users that it removed from the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<i64>,
+    /// The revision of the list that it published or found unchanged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<i64>,
     /// The UserSyncRequests that it answered, at most ten.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]

@@ -19,4 +19,10 @@ pub struct UserCounts {
     pub other: i64,
     /// App users (`is_platform_access_only`), a part of `total`.
     pub app: i64,
+    /// Users who vanished from Box and whose removal is held, a part of `total`.
+    #[serde(default)]
+    pub held: i64,
+    /// Users who are gone and still known as removed; not in `total`.
+    #[serde(default)]
+    pub removed: i64,
 }

@@ -4,7 +4,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
 
-use super::{BoxConnection, Reason, UserSyncRequest};
+use super::{BoxConnection, Reason, UserRoster, UserSlice, UserSyncRequest};
 
 /// All of them. The status defaults say that nobody has looked yet: without them a brand-new object would count as
 /// current for those who wait by observedGeneration and conditions (kstatus).
@@ -20,7 +20,12 @@ pub fn all() -> Vec<CustomResourceDefinition> {
         }],
     });
     let request = json!({ "observedGeneration": -1, "phase": "Pending" });
-    vec![with_status(BoxConnection::crd(), &connection), with_status(UserSyncRequest::crd(), &request)]
+    vec![
+        tidied(BoxConnection::crd(), Some(&connection)),
+        tidied(UserRoster::crd(), None),
+        tidied(UserSlice::crd(), None),
+        tidied(UserSyncRequest::crd(), Some(&request)),
+    ]
 }
 
 /// All of them as one YAML stream.
@@ -28,13 +33,15 @@ pub fn yaml() -> Result<String, serde_saphyr::ser::Error> {
     all().iter().map(|crd| Ok(format!("---\n{}", serde_saphyr::to_string(crd)?))).collect()
 }
 
-/// `crd` with that default of its status, and without `nullable`: what is absent is absent, never null.
-fn with_status(crd: CustomResourceDefinition, default: &Value) -> CustomResourceDefinition {
+/// `crd` with that default of its status, if it has one, and without `nullable`: what is absent is absent, never null.
+fn tidied(crd: CustomResourceDefinition, status: Option<&Value>) -> CustomResourceDefinition {
     let mut crd = json!(crd);
     strip_nullable(&mut crd);
     join_lines(&mut crd);
     let fields = &mut crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
-    fields["status"]["default"] = default.clone();
+    if let Some(default) = status {
+        fields["status"]["default"] = default.clone();
+    }
     // For a rule on the name to say where it failed.
     fields["metadata"] = json!({ "type": "object", "properties": { "name": { "type": "string" } } });
     serde_json::from_value(crd).expect("a CustomResourceDefinition with a default is one")

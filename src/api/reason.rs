@@ -20,6 +20,8 @@ pub enum Reason {
     AccessBlocked,
     PermissionDenied,
     ListTooLarge,
+    RemovalsHeld,
+    RosterConflict,
     RateLimited,
     BoxUnavailable,
     Internal,
@@ -30,6 +32,7 @@ pub enum Reason {
     Running,
     TooManyRequests,
     ConnectionNotFound,
+    HeldListChanged,
 }
 
 /// What follows from a reason.
@@ -68,6 +71,8 @@ impl Reason {
         Reason::AccessBlocked,
         Reason::PermissionDenied,
         Reason::ListTooLarge,
+        Reason::RemovalsHeld,
+        Reason::RosterConflict,
         Reason::RateLimited,
         Reason::BoxUnavailable,
         Reason::Internal,
@@ -78,6 +83,7 @@ impl Reason {
         Reason::Running,
         Reason::TooManyRequests,
         Reason::ConnectionNotFound,
+        Reason::HeldListChanged,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -99,6 +105,8 @@ impl Reason {
             Reason::AccessBlocked => "AccessBlocked",
             Reason::PermissionDenied => "PermissionDenied",
             Reason::ListTooLarge => "ListTooLarge",
+            Reason::RemovalsHeld => "RemovalsHeld",
+            Reason::RosterConflict => "RosterConflict",
             Reason::RateLimited => "RateLimited",
             Reason::BoxUnavailable => "BoxUnavailable",
             Reason::Internal => "Internal",
@@ -109,6 +117,7 @@ impl Reason {
             Reason::Running => "Running",
             Reason::TooManyRequests => "TooManyRequests",
             Reason::ConnectionNotFound => "ConnectionNotFound",
+            Reason::HeldListChanged => "HeldListChanged",
         }
     }
 
@@ -128,9 +137,11 @@ impl Reason {
             | Reason::Pending
             | Reason::CoolingDown
             | Reason::Running => Consequence::Neutral,
-            Reason::RateLimited | Reason::BoxUnavailable | Reason::Internal => Consequence::Retried,
+            Reason::RateLimited | Reason::BoxUnavailable | Reason::RosterConflict | Reason::Internal => {
+                Consequence::Retried
+            }
             Reason::BoxResponseInvalid | Reason::ClockSkew => Consequence::Doubted,
-            Reason::PermissionDenied | Reason::ListTooLarge => Consequence::Stalled,
+            Reason::PermissionDenied | Reason::ListTooLarge | Reason::RemovalsHeld => Consequence::Stalled,
             Reason::CredentialsMissing
             | Reason::CredentialsInvalid
             | Reason::CredentialsRejected
@@ -138,7 +149,9 @@ impl Reason {
             | Reason::AppNotAuthorized
             | Reason::EnterpriseMismatch
             | Reason::AccessBlocked => Consequence::Disconnected,
-            Reason::Suspended | Reason::TooManyRequests | Reason::ConnectionNotFound => Consequence::Refused,
+            Reason::Suspended | Reason::TooManyRequests | Reason::ConnectionNotFound | Reason::HeldListChanged => {
+                Consequence::Refused
+            }
         }
     }
 
@@ -162,6 +175,8 @@ impl Reason {
             Reason::AccessBlocked => "A policy in Box blocks the access",
             Reason::PermissionDenied => "The app may not list users",
             Reason::ListTooLarge => "The list is larger than this version can take",
+            Reason::RemovalsHeld => "More users vanished from Box than may go unasked",
+            Reason::RosterConflict => "Another list of this name is in the way",
             Reason::RateLimited => "Box asks to slow down",
             Reason::BoxUnavailable => "Box cannot be reached or does not work",
             Reason::Internal => "The operator could not do its part",
@@ -172,6 +187,7 @@ impl Reason {
             Reason::Running => "The user list is being fetched",
             Reason::TooManyRequests => "Too many requests wait for this connection",
             Reason::ConnectionNotFound => "There is no such connection",
+            Reason::HeldListChanged => "The held removals are not those that were approved",
         }
     }
 }

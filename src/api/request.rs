@@ -41,6 +41,24 @@ use super::UserCounts;
         description = "Users in the list that answers the request"
     ),
     printcolumn(
+        name = "Added",
+        type_ = "integer",
+        json_path = ".status.added",
+        description = "Users that the sync added to the list"
+    ),
+    printcolumn(
+        name = "Updated",
+        type_ = "integer",
+        json_path = ".status.updated",
+        description = "Users whose details or status the sync changed"
+    ),
+    printcolumn(
+        name = "Removed",
+        type_ = "integer",
+        json_path = ".status.removed",
+        description = "Users that the sync removed from the list"
+    ),
+    printcolumn(
         name = "Reason",
         type_ = "string",
         json_path = r#".status.conditions[?(@.status=="True")].reason"#,
@@ -62,6 +80,15 @@ use super::UserCounts;
 pub struct UserSyncRequestSpec {
     /// The BoxConnection to sync.
     pub connection_ref: ConnectionRef,
+
+    /// Approves removals that are held: the status.held.digest of the BoxConnection that was looked at. Exactly those
+    /// users go, unless Box lists them again. Another digest, or nothing held, fails the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[0-9a-f]{64}$')").message("approveRemovals must be the status.held.digest of the BoxConnection: 64 characters of 0-9 and a-f")
+    )]
+    #[schemars(length(max = 128))]
+    pub approve_removals: Option<String>,
 
     /// For how many seconds, counted from status.startTime, the request is tried again after trouble that passes (Box
     /// is down, or asks to wait) before it fails. At least 1; default 3600.
@@ -150,6 +177,22 @@ pub struct UserSyncRequestStatus {
     /// Counts of the list that answers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub users: Option<UserCounts>,
+
+    /// Users that the sync added to the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub added: Option<i64>,
+
+    /// Users whose details or status the sync changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated: Option<i64>,
+
+    /// Users that the sync removed from the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<i64>,
+
+    /// The revision of the UserRoster that answers the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<i64>,
 }
 
 /// How far a running sync is. Box gives no total, so there is no percentage.

@@ -10,7 +10,7 @@ use super::{
     message,
     observe::status_of,
     plan::{MOST_REQUESTS, deadline},
-    report::Attempted,
+    report::{Attempted, Synced},
     schedule::{after, seconds},
 };
 use crate::api::{
@@ -66,6 +66,10 @@ pub(super) fn refused(
         Reason::TooManyRequests => format!(
             "{MOST_REQUESTS} older requests wait for BoxConnection {name}; one is enough, since a sync answers all that wait. Wait for one of them."
         ),
+        Reason::HeldListChanged => match connection {
+            Some(connection) => return fail(request, reason, not_approved(request, connection, now), now, |_| {}),
+            None => String::new(),
+        },
         Reason::ConnectionNotFound => format!(
             "There is no BoxConnection {name} in namespace {}. See kubectl get boxconnections, then create a new request.",
             request.namespace().unwrap_or_default()
@@ -93,13 +97,31 @@ pub(super) fn answered(
         s.attempts = tries;
     };
     let failure = match &attempted.result {
-        Ok(users) => {
-            let message = message::sentences([&message::holds(attempted.end, users), ANOTHER]);
+        Ok(synced) if request.spec.approve_removals.is_none() || request.spec.approve_removals == synced.approved => {
+            let Synced { users, added, updated, removed, revision, held: _, approved: _, earlier } = synced;
+            let answers = message::answers(attempted.end, users, *revision);
+            let what = match earlier {
+                Some((published, change)) => message::earlier(*published, change, *revision, attempted.end),
+                None => format!("It was published just now: {}.", message::changed(*added, *updated, *removed)),
+            };
+            let message = message::sentences([&answers, &what, ANOTHER]);
             return told(request, Phase::Succeeded, [("Complete", Reason::Synced, message)], now, |s| {
                 begun(s);
                 s.completion_time = Some(Time(now));
                 s.users = Some(*users);
+                s.added = Some(*added);
+                s.updated = Some(*updated);
+                s.removed = Some(*removed);
+                s.revision = Some(*revision);
             });
+        }
+        Ok(_) => {
+            let message = not_approved(request, connection, now);
+            return fail(request, Reason::HeldListChanged, message, now, begun);
+        }
+        Err(failure) if failure.reason == Reason::RemovalsHeld && request.spec.approve_removals.is_some() => {
+            let message = not_approved(request, connection, now);
+            return fail(request, Reason::HeldListChanged, message, now, begun);
         }
         Err(failure) => failure,
     };
@@ -116,7 +138,10 @@ pub(super) fn answered(
         Consequence::Doubted | Consequence::Retried => late
             .then(|| format!("The next try, at {next}, would come after this request's deadline; create a new one.")),
     };
-    let kept = message::kept(&connection.spec, status_of(connection), now);
+    let kept = match failure.held {
+        Some(_) => String::new(),
+        None => message::kept(&connection.spec, status_of(connection), now),
+    };
     let again = format!("It is tried again at {next}.");
     let last = over.as_ref().unwrap_or(&again);
     let message = message::sentences([&failure.what, &kept, &failure.remedy, last]);
@@ -131,6 +156,22 @@ fn next_try(connection: &BoxConnection, now: Timestamp) -> Timestamp {
     let retry = status.failures.as_ref().and_then(|f| f.retry_time.as_ref()).map(|t| t.0);
     let lost = status.conditions.is("Connected", State::False);
     retry.filter(|_| !lost).unwrap_or_else(|| after(now, LOST_RETRY))
+}
+
+/// Why an approval took no effect.
+fn not_approved(request: &UserSyncRequest, connection: &BoxConnection, now: Timestamp) -> String {
+    let name = &request.spec.connection_ref.name;
+    let what = match &status_of(connection).held {
+        Some(held) => format!(
+            "The removals that wait for approval are not those that this request approves: {} now, with digest {}.",
+            message::people(held.removals),
+            held.digest
+        ),
+        None => "Nothing that waits for approval: no removal is held (any more).".to_owned(),
+    };
+    let kept = message::kept(&connection.spec, status_of(connection), now);
+    let again = format!("Look again (kubectl boxsync approve {name}), then create a new request.");
+    message::sentences([&what, "Nobody was removed on its account.", &kept, &again])
 }
 
 fn fail(

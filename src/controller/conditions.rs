@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::{failure::Failure, message, schedule::after};
+use super::{failure::Failure, message, observe::List, schedule::after};
 use crate::api::{BoxConnection, BoxConnectionStatus, Conditions, Consequence, Reason, State, condition};
 
 /// The two conditions that hold causes; the others follow from them.
@@ -56,6 +56,7 @@ impl Cause {
 /// All conditions as they should stand there now, in their order, each as if it began now.
 pub(super) fn conditions(
     connection: &BoxConnection,
+    list: List,
     status: &BoxConnectionStatus,
     causes: Causes,
     now: Timestamp,
@@ -63,7 +64,7 @@ pub(super) fn conditions(
     let spec = &connection.spec;
     let generation = status.observed_generation.unwrap_or(-1);
     let first = status.last_sync.is_none() && status.failures.is_none() && causes.connected.state != State::False;
-    let ready = ready(connection, status, &causes, now);
+    let ready = ready(connection, list, status, &causes, now);
     let trouble = status.failures.as_ref().and_then(|f| Reason::parse(&f.reason));
     let retrying = status.failures.as_ref().is_some_and(|f| f.retry_time.is_some()) && !spec.suspend;
 
@@ -110,7 +111,13 @@ pub(super) fn conditions(
 }
 
 /// May others rely on the list? One failed night does not make it unreliable; age does, whatever the cause.
-fn ready(connection: &BoxConnection, status: &BoxConnectionStatus, causes: &Causes, now: Timestamp) -> Cause {
+fn ready(
+    connection: &BoxConnection,
+    list: List,
+    status: &BoxConnectionStatus,
+    causes: &Causes,
+    now: Timestamp,
+) -> Cause {
     let spec = &connection.spec;
     let trouble = status.failures.as_ref().and_then(|f| Reason::parse(&f.reason));
     if causes.connected.state == State::False {
@@ -124,6 +131,24 @@ fn ready(connection: &BoxConnection, status: &BoxConnectionStatus, causes: &Caus
             None => not_yet(spec.suspend),
         };
     };
+    match list {
+        // Without the list nobody knows who vanished: it is not published again before somebody has looked.
+        List::Gone if trouble == Some(Reason::RemovalsHeld) => {
+            let message = message::sentences([GONE, &message::see(Reason::RemovalsHeld, "Synced")]);
+            return Cause::new(State::False, Reason::RemovalsHeld, message);
+        }
+        List::Gone => {
+            let why = match (trouble, spec.suspend) {
+                (_, true) => {
+                    "The connection is suspended: set spec.suspend to false to have it published again.".to_owned()
+                }
+                (Some(reason), false) => last_attempt(reason),
+                (None, false) => "It is being fetched and published again.".to_owned(),
+            };
+            return Cause::new(State::False, Reason::Syncing, message::sentences([GONE, &why]));
+        }
+        List::Kept => {}
+    }
     let list = message::holds(last.completion_time.0, users);
     let stale = after(last.completion_time.0, spec.stale_after());
     if now >= stale {
@@ -135,14 +160,29 @@ fn ready(connection: &BoxConnection, status: &BoxConnectionStatus, causes: &Caus
         let message = format!("{list} It counted as fresh until {stale}. {why}");
         return Cause::new(State::False, Reason::Stale, message);
     }
+    let held =
+        status.held.as_ref().map(|held| message::held(held, connection.metadata.name.as_deref().unwrap_or_default()));
     match trouble {
+        Some(Reason::RemovalsHeld) => {
+            let message = message::sentences([&list, &message::see(Reason::RemovalsHeld, "Synced")]);
+            Cause::new(State::False, Reason::RemovalsHeld, message)
+        }
+        Some(reason) if held.is_some() => {
+            let message = message::sentences([&list, held.as_deref().unwrap_or_default(), &last_attempt(reason)]);
+            Cause::new(State::True, Reason::RemovalsHeld, message)
+        }
         Some(reason) => {
             let message = format!("{list} It counts as fresh until {stale}. {}", last_attempt(reason));
             Cause::new(State::True, Reason::LastAttemptFailed, message)
         }
-        None => Cause::new(State::True, Reason::Synced, list),
+        None => match held {
+            Some(held) => Cause::new(State::True, Reason::RemovalsHeld, message::sentences([&list, &held])),
+            None => Cause::new(State::True, Reason::Synced, list),
+        },
     }
 }
+
+const GONE: &str = "The published list is gone: its UserRoster was deleted.";
 
 fn last_attempt(reason: Reason) -> String {
     format!("The last attempt failed. {}", message::see(reason, "Synced"))

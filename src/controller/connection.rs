@@ -22,7 +22,10 @@ use super::{
     run::{Ended, Job, Stopped, run},
     tell,
 };
-use crate::api::{BoxConnection, Reason, Trigger};
+use crate::{
+    api::{BoxConnection, Reason, Trigger, UserSyncRequest},
+    roster::{self, Swept},
+};
 
 /// A look without any reason, in case something was missed.
 const SAFETY_LOOK: Duration = Duration::from_secs(3600);
@@ -51,16 +54,21 @@ pub(super) fn after_trouble(connection: &BoxConnection, trouble: &Trouble) -> Ac
 
 async fn turn(context: &Context, connection: &Arc<BoxConnection>) -> Result<Action, Trouble> {
     let key = Key::from(connection.as_ref());
-    let observed = context.observe(connection.clone(), context.known_requests(connection));
+    let observed = context.observe(connection.clone());
     let mut first = decide(context, &observed);
     if first.step == Step::Look {
         if let Err(trouble) = access::look(context, connection).await {
             tracing::warn!(connection = named(connection.as_ref()), %trouble, "the Secret was not read");
         }
-        first = decide(context, &context.observe(connection.clone(), context.known_requests(connection)));
+        first = decide(context, &context.observe(connection.clone()));
+    }
+    if first.step == Step::Sweep {
+        sweep(context, connection).await?;
+        first = decide(context, &context.observe(connection.clone()));
     }
     let place = match &first.step {
-        Step::Wait(_) | Step::Look => {
+        Step::Report => None,
+        Step::Wait(_) | Step::Look | Step::Sweep => {
             context.places.leave(&key);
             if first.refuse.is_empty() {
                 settle(context, connection).await?;
@@ -82,7 +90,12 @@ async fn turn(context: &Context, connection: &Arc<BoxConnection>) -> Result<Acti
     let second = decide(context, &confirmed);
     refuse(context, &confirmed, &second.refuse).await;
     match second.step {
-        Step::Wait(_) | Step::Look => {
+        Step::Report => {
+            drop(place);
+            tell_untold(context, &confirmed).await;
+            Ok(Action::requeue(Duration::ZERO))
+        }
+        Step::Wait(_) | Step::Look | Step::Sweep => {
             drop(place);
             context.places.leave(&key);
             settle(context, &confirmed.connection).await?;
@@ -90,7 +103,7 @@ async fn turn(context: &Context, connection: &Arc<BoxConnection>) -> Result<Acti
         }
         // Turned away, and woken when a place is free; or not asked for one, since only the second plan wants it.
         Step::Probe | Step::Sync { .. } if place.is_none() => match first.step {
-            Step::Wait(_) | Step::Look => Ok(Action::requeue(AFTER_LAG)),
+            Step::Wait(_) | Step::Look | Step::Report | Step::Sweep => Ok(Action::requeue(AFTER_LAG)),
             Step::Probe | Step::Sync { .. } => Ok(Action::requeue(IN_LINE)),
         },
         Step::Probe => {
@@ -115,12 +128,12 @@ fn again(context: &Context, step: &Step) -> Action {
     let wait = match step {
         Step::Wait(Some(until)) => wait_until(*until, context.now()).min(SAFETY_LOOK),
         Step::Wait(None) => SAFETY_LOOK,
-        Step::Look | Step::Probe | Step::Sync { .. } => Duration::ZERO,
+        Step::Look | Step::Report | Step::Sweep | Step::Probe | Step::Sync { .. } => Duration::ZERO,
     };
     Action::requeue(wait)
 }
 
-/// The connection and its unfinished requests as they are, not as the watch last heard of them.
+/// The connection, its roster and its unfinished requests as they are, not as the watches last heard of them.
 async fn confirm(context: &Context, connection: &BoxConnection) -> Result<Option<Observed>, Trouble> {
     let (namespace, name) = (connection.namespace().unwrap_or_default(), connection.name_any());
     let fresh = match context.cluster.read::<BoxConnection>(&namespace, &name).await {
@@ -129,13 +142,61 @@ async fn confirm(context: &Context, connection: &BoxConnection) -> Result<Option
         Err(trouble) => return Err(trouble),
     };
     let requests = context.cluster.unfinished(&namespace, &name).await?;
-    Ok(Some(context.observe(fresh, requests.into_iter().map(Arc::new).collect())))
+    let roster = context.store(&fresh).roster().await?;
+    context.recall(&fresh, |memory| memory.published = roster.is_some());
+    Ok(Some(context.observed(fresh, roster.map(Arc::new), requests.into_iter().map(Arc::new).collect())))
+}
+
+/// Tells what a sync published whose process was ended before it could.
+async fn tell_untold(context: &Context, confirmed: &Observed) {
+    let Some(roster) = confirmed.untold() else { return };
+    let attempted = Attempted::untold(&confirmed.connection, &roster.spec);
+    tracing::info!(
+        connection = named(confirmed.connection.as_ref()),
+        revision = roster.spec.revision,
+        "a revision is told whose publisher could not"
+    );
+    let news = News::Attempted(&attempted);
+    let known =
+        status_of(&confirmed.connection).roster_ref.as_ref().is_some_and(|r| r.revision >= roster.spec.revision);
+    let written = if known {
+        Some(confirmed.connection.as_ref().clone())
+    } else {
+        tell::connection(context, &confirmed.connection, &news).await
+    };
+    let Some(written) = written else { return };
+    let named =
+        |r: &&Arc<UserSyncRequest>| roster.spec.change.requests.iter().any(|a| r.uid().as_ref() == Some(&a.uid));
+    let requests: Vec<UserSyncRequest> = confirmed.requests.iter().filter(named).map(|r| r.as_ref().clone()).collect();
+    tell::answers(context, &requests, &attempted, &written).await;
+}
+
+/// Deletes the slices that nobody has named for a while.
+async fn sweep(context: &Context, connection: &BoxConnection) -> Result<(), Trouble> {
+    let due = context.recall(connection, |memory| memory.due_to_be_swept());
+    let (uid, enterprise) = (connection.uid().unwrap_or_default(), &connection.spec.enterprise_id);
+    let swept = roster::sweep(&context.store(connection), &uid, enterprise, |s| due.contains(s), context.now()).await;
+    match swept {
+        Ok(Swept { deleted, unnamed }) => {
+            if deleted > 0 {
+                tracing::info!(connection = named(connection), deleted, "slices that nobody names were deleted");
+            }
+            context.recall(connection, |memory| memory.unnamed(unnamed));
+            Ok(())
+        }
+        // The list moved on: what nobody names now is seen anew.
+        Err(Trouble::Conflict) => {
+            context.recall(connection, |memory| memory.unnamed([]));
+            Ok(())
+        }
+        Err(trouble) => Err(trouble),
+    }
 }
 
 /// Brings the status up to date with the time and the spec. Where the object has changed meanwhile, the watch brings it
 /// again.
 async fn settle(context: &Context, connection: &BoxConnection) -> Result<(), Trouble> {
-    let status = report(connection, &News::Nothing, context.now());
+    let status = report(connection, context.list(connection), &News::Nothing, context.now());
     if connection.status.as_ref() == Some(&status) {
         return Ok(());
     }
@@ -184,7 +245,7 @@ async fn probe(context: &Context, observed: &Observed) -> Result<Action, Trouble
 
 /// When to look again at a connection as it was just written. Requests bring a look of their own.
 fn next_look(context: &Context, written: BoxConnection) -> Action {
-    let observed = context.observe(Arc::new(written), Vec::new());
+    let observed = Observed { requests: Vec::new(), ..context.observe(Arc::new(written)) };
     again(context, &decide(context, &observed).step)
 }
 

@@ -13,12 +13,13 @@ use super::{
     cluster::Cluster,
     events::Events,
     memory::{Key, Memories, Memory},
-    observe::Observed,
+    observe::{List, Observed},
     places::Places,
 };
 use crate::{
-    api::{BoxConnection, UserSyncRequest},
+    api::{BoxConnection, UserRoster, UserSyncRequest},
     boxapi::{BaseUrl, Caps, Credentials, Session, Transport},
+    roster,
     runtime::Clock,
 };
 
@@ -49,6 +50,7 @@ pub(super) struct Context {
     pub(super) rules: Rules,
     pub(super) connections: Store<BoxConnection>,
     pub(super) requests: Store<UserSyncRequest>,
+    pub(super) rosters: Store<UserRoster>,
     pub(super) memories: Memories,
     pub(super) places: Arc<Places<Key>>,
     pub(super) stop: CancellationToken,
@@ -63,14 +65,46 @@ impl Context {
         self.memories.of(connection, self.rules.probe_interval, look)
     }
 
-    /// The connection and its requests, with what is remembered of it.
-    pub(super) fn observe(&self, connection: Arc<BoxConnection>, requests: Vec<Arc<UserSyncRequest>>) -> Observed {
+    /// The connection as given, and beside it what the watches know and what is remembered.
+    pub(super) fn observe(&self, connection: Arc<BoxConnection>) -> Observed {
+        let (roster, requests) = (self.known_roster(&connection), self.known_requests(&connection));
+        self.observed(connection, roster, requests)
+    }
+
+    /// All of it as given, with what is remembered.
+    pub(super) fn observed(
+        &self,
+        connection: Arc<BoxConnection>,
+        roster: Option<Arc<UserRoster>>,
+        requests: Vec<Arc<UserSyncRequest>>,
+    ) -> Observed {
         let recall = self.recall(&connection, |memory| memory.recall(&connection));
-        Observed::new(connection, requests, recall)
+        Observed::new(connection, roster, requests, recall)
+    }
+
+    /// Whether the published list is there, as far as this process knows.
+    pub(super) fn list(&self, connection: &BoxConnection) -> List {
+        let there = self.known_roster(connection).is_some() || self.recall(connection, |memory| memory.published);
+        if there { List::Kept } else { List::without_roster(connection) }
+    }
+
+    /// The roster of the connection's name, as the watch knows it: without digests and journal.
+    fn known_roster(&self, connection: &BoxConnection) -> Option<Arc<UserRoster>> {
+        let key = ObjectRef::new(&connection.name_any()).within(&connection.namespace().unwrap_or_default());
+        let known = self.rosters.get(&key);
+        if known.is_some() {
+            self.recall(connection, |memory| memory.published = false);
+        }
+        known
+    }
+
+    pub(super) fn store(&self, connection: &BoxConnection) -> roster::Store {
+        let namespace = connection.namespace().unwrap_or_default();
+        roster::Store::new(self.cluster.clone(), &namespace, &connection.name_any())
     }
 
     /// The requests of a connection, as the watch knows them at this moment.
-    pub(super) fn known_requests(&self, connection: &BoxConnection) -> Vec<Arc<UserSyncRequest>> {
+    fn known_requests(&self, connection: &BoxConnection) -> Vec<Arc<UserSyncRequest>> {
         let (namespace, name) = (connection.namespace(), connection.name_any());
         self.requests.state_filter(|r| r.namespace() == namespace && r.spec.connection_ref.name == name)
     }

@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use crate::{
-    api::{AuthType, BoxConnection, Reason},
+    api::{AuthType, BoxConnection, Held, Reason},
     boxapi::{self, Nonsense, Refusal, Rejected},
+    cluster::Trouble,
+    roster::{self, Conflict},
 };
 
 /// A failed attempt: what happened, who does what where, and when Box wants to be asked again.
@@ -18,6 +20,8 @@ pub(super) struct Failure {
     pub(super) remedy: String,
     /// The wait that Box itself asked for.
     pub(super) retry_after: Option<Duration>,
+    /// Removals that wait for approval, where nothing could be published for them.
+    pub(super) held: Option<Box<Held>>,
 }
 
 /// The names that a remedy speaks of.
@@ -63,7 +67,7 @@ impl Names {
 
 impl Failure {
     pub(super) fn new(reason: Reason, what: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { reason, what: what.into(), remedy: remedy.into(), retry_after: None }
+        Self { reason, what: what.into(), remedy: remedy.into(), retry_after: None, held: None }
     }
 
     pub(super) fn no_secret(names: &Names) -> Self {
@@ -139,6 +143,83 @@ impl Failure {
             "The operator ran into an error of its own.",
             "The operator's log has the details; please report them.",
         )
+    }
+
+    /// What it means that a list could not be published.
+    pub(super) fn of_roster(names: &Names, error: &roster::Error) -> Self {
+        match error {
+            roster::Error::Conflict(conflict) => Self::conflict(names, conflict),
+            roster::Error::TooLarge { .. } | roster::Error::LineTooLong => Self::new(
+                Reason::ListTooLarge,
+                format!("The list cannot be published: {error}."),
+                "Please report the size of the enterprise to the makers of the operator.",
+            ),
+            roster::Error::Unknown(held) => Self {
+                held: Some(Box::new(held.clone())),
+                ..Self::new(
+                    Reason::RemovalsHeld,
+                    format!(
+                        "The published list was deleted or damaged, and {} of its {} users are missing in Box; nobody knows who they are. Nothing was published.",
+                        held.removals, held.total
+                    ),
+                    format!(
+                        "Restore the UserRoster {} and its UserSlices from a backup, or, if so many users are really gone, create a UserSyncRequest with approveRemovals {}.",
+                        names.connection, held.digest
+                    ),
+                )
+            },
+            roster::Error::Trouble(trouble) => Self::of_trouble(names, trouble),
+        }
+    }
+
+    /// Another roster of the connection's name is in the way.
+    pub(super) fn conflict(names: &Names, conflict: &Conflict) -> Self {
+        let (name, namespace) = (&names.connection, &names.namespace);
+        let remedy = match conflict {
+            Conflict::OtherOwner => format!(
+                "If it belongs to a BoxConnection {name} that was deleted, Kubernetes removes it by itself within a minute or two; otherwise find its owner (kubectl get userroster {name} -o yaml) and delete the roster."
+            ),
+            Conflict::OtherEnterprise(_) => format!(
+                "Nobody owns it: if it is no longer needed, delete it (kubectl delete userroster {name} -n {namespace}); otherwise give this BoxConnection another name."
+            ),
+            Conflict::NewerFormat(_) => "Run the newer version of the operator again, or delete the roster.".to_owned(),
+        };
+        Self::new(
+            Reason::RosterConflict,
+            format!("There is a UserRoster {name} in namespace {namespace} that is not this connection's: {conflict}."),
+            remedy,
+        )
+    }
+
+    fn of_trouble(names: &Names, trouble: &Trouble) -> Self {
+        let namespace = &names.namespace;
+        match trouble {
+            Trouble::Forbidden(_) => Self::new(
+                Reason::Internal,
+                "The API server does not let the operator write the list.",
+                format!(
+                    "A cluster admin gives the operator's ServiceAccount the rights to UserRosters and UserSlices in namespace {namespace} (a RoleBinding to the operator's ClusterRole, as its chart makes it)."
+                ),
+            ),
+            Trouble::Refused { code, .. } => Self::new(
+                Reason::Internal,
+                format!("The API server answered {code} when the list was written."),
+                "If it lasts, a cluster admin looks at the API server's log: is a quota or an admission webhook in the way, is etcd full?",
+            ),
+            Trouble::NotFound => Self::new(
+                Reason::Internal,
+                "The API server does not know UserRosters and UserSlices.",
+                "A cluster admin installs the CustomResourceDefinitions of this version of the operator.",
+            ),
+            Trouble::Conflict => Self::new(
+                Reason::Internal,
+                "Others wrote the list again and again while it was to be published.",
+                "Check that no second operator works on this namespace.",
+            ),
+            Trouble::Unreachable(_) => {
+                Self::new(Reason::Internal, "The API server could not be reached when the list was to be written.", "")
+            }
+        }
     }
 
     /// What an error of the Box client means; `None` where the visit was told to stop.

@@ -3,17 +3,18 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::{Timestamp, ToSpan};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 
 use super::{
     answer,
     failure::Failure,
-    observe::{Observed, Recall},
-    report::{Access, Attempted, News, report},
+    observe::{List, Observed, Recall},
+    report::{Access, Attempted, News, Synced, report},
 };
 use crate::api::{
-    Account, App, Auth, AuthType, BoxConnection, BoxConnectionSpec, ConnectionRef, CurrentSync, Enterprise, Method,
-    Reason, SecretRef, Trigger, UserCounts, UserSyncRequest, UserSyncRequestSpec,
+    Account, App, Auth, AuthType, BoxConnection, BoxConnectionSpec, Change, ConnectionRef, CurrentSync, Enterprise,
+    FORMAT, Held, Method, Reason, RequestRef, RosterContent, SecretRef, Trigger, UserCounts, UserRoster,
+    UserSyncRequest, UserSyncRequestSpec,
 };
 
 pub(super) const NOW: &str = "2026-11-22T12:00:00Z";
@@ -32,6 +33,7 @@ pub(super) fn ago(minutes: i64) -> Timestamp {
 #[derive(Clone)]
 pub(super) struct Given {
     pub(super) connection: BoxConnection,
+    pub(super) roster: Option<UserRoster>,
     pub(super) requests: Vec<UserSyncRequest>,
     pub(super) recall: Recall,
 }
@@ -53,15 +55,66 @@ pub(super) fn conn() -> Given {
             sync_interval: "24h".parse().expect("an interval"),
             stale_after: None,
             suspend: false,
+            history_retention: "720h".parse().expect("an interval"),
+            max_removal_percent: 20,
         },
         status: None,
     };
     let recall = Recall { until_probe: Duration::from_secs(40 * 3600), ..Recall::default() };
-    Given { connection, requests: Vec::new(), recall }
+    Given { connection, roster: None, requests: Vec::new(), recall }
 }
 
 pub(super) fn users(total: i64) -> UserCounts {
     UserCounts { total, active: total, ..UserCounts::default() }
+}
+
+/// A sync that found so many users, at the revision that all of the fixture's syncs find.
+pub(super) fn synced(users: UserCounts) -> Synced {
+    Synced { users, added: 0, updated: 0, removed: 0, revision: 1, held: None, approved: None, earlier: None }
+}
+
+/// A roster of this owner.
+pub(super) fn roster(owner: &str, revision: i64) -> UserRoster {
+    let owner = OwnerReference { uid: owner.to_owned(), name: "acme".to_owned(), ..OwnerReference::default() };
+    UserRoster {
+        metadata: ObjectMeta {
+            name: Some("acme".to_owned()),
+            owner_references: Some(vec![owner]),
+            ..ObjectMeta::default()
+        },
+        spec: RosterContent {
+            format: FORMAT,
+            enterprise_id: "1001".to_owned(),
+            revision,
+            revision_time: Time(ago(1)),
+            users: users(1212),
+            slice_count: 0,
+            slices: Vec::new(),
+            oldest_removed_at: None,
+            held: None,
+            previous: None,
+            change: Change {
+                trigger: Trigger::Requested,
+                start_time: Time(ago(2)),
+                added: 12,
+                updated: 0,
+                removed: 0,
+                calls: 4,
+                requests: Vec::new(),
+                requested_at: None,
+                approved: None,
+            },
+            journal: Vec::new(),
+            swept_at: None,
+        },
+    }
+}
+
+/// The digest of what the fixture holds.
+pub(super) const DIGEST: &str = "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
+
+pub(super) fn held() -> Held {
+    Held { time: Time(ago(100)), removals: 250, total: 1200, digest: DIGEST.to_owned() }
 }
 
 pub(super) fn access() -> Access {
@@ -97,19 +150,69 @@ pub(super) fn attempted(end: Timestamp, result: Result<UserCounts, Failure>) -> 
         generation: Some(1),
         app: None,
         access: (!lost && !unreachable).then(access),
-        result,
+        result: result.map(synced),
     }
 }
 
 impl Given {
+    fn tell(&mut self, news: &News<'_>, now: Timestamp) {
+        self.connection.status = Some(report(&self.connection, self.list(), news, now));
+    }
+
+    pub(super) fn list(&self) -> List {
+        self.observed().list()
+    }
+
+    /// The published list was deleted.
+    pub(super) fn without_roster(mut self) -> Self {
+        self.roster = None;
+        self
+    }
+
+    /// This roster is there instead.
+    pub(super) fn with_roster(mut self, roster: UserRoster) -> Self {
+        self.roster = Some(roster);
+        self
+    }
+
+    /// The last sync so many minutes ago left 250 removals held.
+    pub(super) fn holding(self, minutes: i64) -> Self {
+        let found = Synced { held: Some(held()), ..synced(users(1200)) };
+        self.attempt(&Attempted { result: Ok(found), ..attempted(ago(minutes), Ok(users(1200))) })
+    }
+
+    /// The last request approves the removals of this digest.
+    pub(super) fn approving(mut self, digest: &str) -> Self {
+        if let Some(request) = self.requests.last_mut() {
+            request.spec.approve_removals = Some(digest.to_owned());
+        }
+        self
+    }
+
+    /// A roster was written for the last request, and nobody was told.
+    pub(super) fn committed(mut self, revision: i64) -> Self {
+        let mut roster = roster(UID, revision);
+        for (n, request) in self.requests.iter_mut().enumerate() {
+            let uid = format!("request-{n}");
+            request.metadata.uid = Some(uid.clone());
+            let name = request.metadata.name.clone().unwrap_or_default();
+            roster.spec.change.requests.push(RequestRef { name, uid });
+        }
+        self.with_roster(roster)
+    }
+
     pub(super) fn observed(&self) -> Observed {
         let requests = self.requests.iter().cloned().map(Arc::new).collect();
-        Observed::new(Arc::new(self.connection.clone()), requests, self.recall)
+        let roster = self.roster.clone().map(Arc::new);
+        Observed::new(Arc::new(self.connection.clone()), roster, requests, self.recall)
     }
 
     pub(super) fn attempt(mut self, attempted: &Attempted) -> Self {
         let attempted = Attempted { generation: self.connection.metadata.generation, ..attempted.clone() };
-        self.connection.status = Some(report(&self.connection, &News::Attempted(&attempted), attempted.end));
+        self.tell(&News::Attempted(&attempted), attempted.end);
+        if attempted.result.is_ok() {
+            self.roster = Some(roster(UID, 1));
+        }
         self
     }
 
@@ -133,7 +236,7 @@ impl Given {
     /// Long ago, a probe found the connection lost.
     pub(super) fn lost(mut self, reason: Reason, minutes: i64) -> Self {
         let found = Err(failure(reason));
-        self.connection.status = Some(report(&self.connection, &News::Probed(&found), ago(minutes)));
+        self.tell(&News::Probed(&found), ago(minutes));
         self
     }
 
@@ -150,6 +253,7 @@ impl Given {
             },
             spec: UserSyncRequestSpec {
                 connection_ref: ConnectionRef { name: "acme".to_owned() },
+                approve_removals: None,
                 active_deadline_seconds: 3600,
                 ttl_seconds_after_finished: None,
             },
@@ -193,7 +297,7 @@ impl Given {
     /// A process that is gone was in the middle of a sync.
     pub(super) fn interrupted(mut self, trigger: Trigger) -> Self {
         let current = CurrentSync { trigger, start_time: Time(ago(1)), pages: 3, users: 3000 };
-        self.connection.status = Some(report(&self.connection, &News::Running(current, &access()), ago(1)));
+        self.tell(&News::Running(current, &access()), ago(1));
         self
     }
 

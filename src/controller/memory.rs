@@ -2,7 +2,7 @@
 //! and the next one finds out again.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -18,7 +18,11 @@ use super::{
 use crate::{
     api::{AuthType, BoxConnection},
     boxapi::Session,
+    roster::Present,
 };
+
+/// So long a slice that nobody names stays, for whoever reads an older list or publishes a new one.
+const UNNAMED: Duration = Duration::from_secs(15 * 60);
 
 pub(super) type Key = ObjectRef<BoxConnection>;
 
@@ -61,6 +65,10 @@ pub(super) struct Memory {
     pub(super) refused: Option<Version>,
     /// The requests that a run in this process answers now.
     pub(super) running: Option<Vec<String>>,
+    /// Whether the roster is known to be there, until the watch shows it.
+    pub(super) published: bool,
+    /// Slices that nobody names, and since when they were seen.
+    unnamed: HashMap<Present, Instant>,
     failure: Option<(Time, Instant)>,
 }
 
@@ -107,6 +115,8 @@ impl Memory {
             session: None,
             refused: None,
             running: None,
+            published: false,
+            unnamed: HashMap::new(),
             failure: None,
         }
     }
@@ -127,7 +137,24 @@ impl Memory {
             since_failure: self.failure.as_ref().map(|(_, t)| now - *t).unwrap_or_default(),
             until_probe: self.probe_at - now,
             until_allowed: self.allowed_at.map(|t| t - now).unwrap_or_default(),
+            published: self.published,
+            until_sweep: self.unnamed.values().min().map(|seen| (*seen + UNNAMED) - now),
         }
+    }
+
+    /// These slices are there and nobody names them; others that were seen before are named now, or gone.
+    pub(super) fn unnamed(&mut self, slices: impl IntoIterator<Item = Present>) {
+        let now = Instant::now();
+        self.unnamed = slices
+            .into_iter()
+            .map(|s| (self.unnamed.get(&s).copied().unwrap_or(now), s))
+            .map(|(t, s)| (s, t))
+            .collect();
+    }
+
+    /// Which of them have been there for so long that nobody reads or publishes them any more.
+    pub(super) fn due_to_be_swept(&self) -> HashSet<Present> {
+        self.unnamed.iter().filter(|(_, seen)| seen.elapsed() >= UNNAMED).map(|(s, _)| s.clone()).collect()
     }
 
     /// The Secret was read.

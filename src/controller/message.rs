@@ -4,7 +4,9 @@
 use jiff::Timestamp;
 
 use super::{failure::Failure, schedule::after};
-use crate::api::{BoxConnectionSpec, BoxConnectionStatus, Consequence, Failures, Reason, UserCounts};
+use crate::api::{
+    BoxConnectionSpec, BoxConnectionStatus, Change, Consequence, Failures, Held, Reason, Trigger, UserCounts,
+};
 
 /// What the condition that holds a failure's cause says.
 pub(super) fn cause(
@@ -22,7 +24,8 @@ pub(super) fn cause(
         Consequence::Retried | Consequence::Doubted => retry(status.failures.as_ref()),
         Consequence::Neutral | Consequence::Refused => String::new(),
     };
-    sentences([&failure.what, &kept(spec, status, now), &failure.remedy, &check])
+    let kept = if failure.held.is_some() { String::new() } else { kept(spec, status, now) };
+    sentences([&failure.what, &kept, &failure.remedy, &check])
 }
 
 fn retry(failures: Option<&Failures>) -> String {
@@ -45,6 +48,52 @@ pub(super) fn kept(spec: &BoxConnectionSpec, status: &BoxConnectionStatus, now: 
 
 pub(super) fn holds(at: Timestamp, users: &UserCounts) -> String {
     format!("The list of {at} holds {}, {} of them active.", people(users.total), number(users.active))
+}
+
+/// Whose removal is held, and how it is approved.
+pub(super) fn held(held: &Held, connection: &str) -> String {
+    format!(
+        "{} of {} vanished from Box at once; their removal is held, and they stay in the list until somebody approves it or Box lists them again. Look who they are (kubectl boxsync users {connection} --held, or the UserSlices of state Held); to let them go, create a UserSyncRequest with approveRemovals {} (kubectl boxsync approve {connection}).",
+        number(held.removals),
+        people(held.total),
+        held.digest
+    )
+}
+
+/// The list that answers a request.
+pub(super) fn answers(at: Timestamp, users: &UserCounts, revision: i64) -> String {
+    format!("The list of {at} (revision {revision}, {}) answers this request.", people(users.total))
+}
+
+/// What a sync changed.
+pub(super) fn changed(added: i64, updated: i64, removed: i64) -> String {
+    let parts = [(added, "added"), (updated, "updated"), (removed, "removed")];
+    let told: Vec<String> =
+        parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", number(*n))).collect();
+    if told.is_empty() { "nothing changed".to_owned() } else { told.join(", ") }
+}
+
+/// By which earlier sync the list was published that a sync found unchanged.
+pub(super) fn earlier(published: Timestamp, change: &Change, revision: i64, now: Timestamp) -> String {
+    let by = match change.trigger {
+        Trigger::Created => "the first sync",
+        Trigger::Reconnected => "the sync after reconnecting",
+        Trigger::Requested => "a requested sync",
+        Trigger::Retry => "a retried sync",
+        Trigger::Scheduled => "the scheduled sync",
+    };
+    let what = changed(change.added, change.updated, change.removed);
+    format!("Revision {revision} was published {} earlier by {by}: {what}.", ago(published, now))
+}
+
+/// A span of time in its largest unit.
+fn ago(from: Timestamp, to: Timestamp) -> String {
+    match from.duration_until(to).as_secs().max(0) {
+        s @ ..120 => format!("{s} s"),
+        s @ 120..7200 => format!("{} min", s / 60),
+        s @ 7200..172_800 => format!("{} h", s / 3600),
+        s => format!("{} days", s / 86_400),
+    }
 }
 
 /// For the conditions that only point to the one that holds the cause.

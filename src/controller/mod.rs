@@ -13,6 +13,7 @@ mod events;
 mod failure;
 #[cfg(test)]
 mod fixture;
+mod leftovers;
 mod memory;
 mod message;
 mod observe;

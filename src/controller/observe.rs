@@ -5,12 +5,17 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use crate::api::{BoxConnection, BoxConnectionStatus, Conditions, State, UserSyncRequest};
+use crate::{
+    api::{BoxConnection, BoxConnectionStatus, Conditions, State, UserRoster, UserSyncRequest},
+    roster::standing,
+};
 
-/// A connection, its unfinished requests and what this process remembers. Nothing in it can do IO.
+/// A connection, its published list, its unfinished requests and what this process remembers. Nothing in it can do IO.
 #[derive(Clone, Debug)]
 pub(super) struct Observed {
     pub(super) connection: Arc<BoxConnection>,
+    /// The roster of the connection's name, whoever owns it.
+    pub(super) roster: Option<Arc<UserRoster>>,
     /// Unfinished requests of this connection, oldest first.
     pub(super) requests: Vec<Arc<UserSyncRequest>>,
     pub(super) recall: Recall,
@@ -33,13 +38,38 @@ pub(super) struct Recall {
     pub(super) until_probe: Duration,
     /// Until Box, which named the time, may be asked again; beside what the status says, which knows only of attempts.
     pub(super) until_allowed: Duration,
+    /// Whether this process knows that the roster is there, although the watch has not shown it yet.
+    pub(super) published: bool,
+    /// Until slices that nobody names are due to be swept; `None`: no such slices were seen.
+    pub(super) until_sweep: Option<Duration>,
+}
+
+/// Whether the published list is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum List {
+    /// It is, or none was published yet.
+    Kept,
+    /// It was published, and is gone.
+    Gone,
+}
+
+impl List {
+    /// What it means that there is no roster.
+    pub(super) fn without_roster(connection: &BoxConnection) -> Self {
+        if status_of(connection).roster_ref.is_some() { List::Gone } else { List::Kept }
+    }
 }
 
 impl Observed {
-    pub(super) fn new(connection: Arc<BoxConnection>, mut requests: Vec<Arc<UserSyncRequest>>, recall: Recall) -> Self {
+    pub(super) fn new(
+        connection: Arc<BoxConnection>,
+        roster: Option<Arc<UserRoster>>,
+        mut requests: Vec<Arc<UserSyncRequest>>,
+        recall: Recall,
+    ) -> Self {
         requests.retain(|r| !r.finished() && r.metadata.deletion_timestamp.is_none());
         requests.sort_by_cached_key(|r| (r.creation_timestamp().map(|t| t.0), r.name_any()));
-        Self { connection, requests, recall }
+        Self { connection, roster, requests, recall }
     }
 
     pub(super) fn uid(&self) -> &str {
@@ -57,6 +87,32 @@ impl Observed {
     /// When the connection was lost; meaningful only while it is.
     pub(super) fn lost_at(&self) -> Option<Timestamp> {
         self.status().conditions.of("Connected").map(|c| c.last_transition_time.0)
+    }
+
+    pub(super) fn list(&self) -> List {
+        let there = self.roster.is_some() || self.recall.published;
+        if there { List::Kept } else { List::without_roster(&self.connection) }
+    }
+
+    /// Whether another list of this name is in the way.
+    pub(super) fn conflicts(&self) -> bool {
+        let enterprise = &self.connection.spec.enterprise_id;
+        self.roster.as_ref().is_some_and(|roster| standing(roster, self.uid(), enterprise).is_err())
+    }
+
+    /// The roster, where it tells of a sync that the connection's status or a request does not know of: the process
+    /// that wrote it was ended before it could tell.
+    pub(super) fn untold(&self) -> Option<&UserRoster> {
+        let roster = self.roster.as_deref()?;
+        let ours = standing(roster, self.uid(), &self.connection.spec.enterprise_id) == Ok(true);
+        let known = self.status().roster_ref.as_ref().map_or(0, |r| r.revision);
+        let unanswered = || {
+            let asked = |r: &Arc<UserSyncRequest>| {
+                roster.spec.change.requests.iter().any(|a| Some(&a.uid) == r.metadata.uid.as_ref())
+            };
+            roster.spec.revision == known && self.requests.iter().any(asked)
+        };
+        (ours && (roster.spec.revision > known || unanswered())).then_some(roster)
     }
 
     /// The value of the annotation that asks for a sync, unless it was acted on.
@@ -87,6 +143,8 @@ pub(super) fn status_of(connection: &BoxConnection) -> &BoxConnectionStatus {
         history: Vec::new(),
         credentials: None,
         last_handled_request: None,
+        held: None,
+        roster_ref: None,
     };
     connection.status.as_ref().unwrap_or(EMPTY)
 }

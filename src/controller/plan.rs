@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{
-    observe::Observed,
+    observe::{List, Observed},
     schedule::{after, next_on_grid, recovery_cadence, seconds},
 };
 use crate::api::{Conditions, Consequence, Failures, Reason, State, Trigger, UserSyncRequest};
@@ -29,6 +29,10 @@ pub(super) enum Step {
     Wait(Option<Timestamp>),
     /// Read which version of the Secret there is.
     Look,
+    /// Tell what a sync published whose process was ended before it could.
+    Report,
+    /// Delete slices that nobody names.
+    Sweep,
     /// Ask Box whether the credentials still work; list nobody.
     Probe,
     /// Fetch the list; the answer is for these requests and, where set, for this value of the annotation.
@@ -39,23 +43,43 @@ impl Step {
     /// Whether somebody waits for it; all else is scheduled work.
     pub(super) fn asked_for(&self) -> bool {
         match self {
-            Step::Wait(_) | Step::Look | Step::Probe => false,
+            Step::Wait(_) | Step::Look | Step::Report | Step::Sweep | Step::Probe => false,
             Step::Sync { answers, annotation, .. } => !answers.is_empty() || annotation.is_some(),
         }
     }
 }
 
 pub(super) fn plan(o: &Observed, min_sync_gap: Duration, now: Timestamp) -> Plan {
+    if o.untold().is_some() {
+        return Plan { step: Step::Report, refuse: Vec::new() };
+    }
     let (requests, mut refuse) = crowd(o);
     if o.connection.spec.suspend {
         refuse.extend(requests.iter().map(|r| (r.name_any(), Reason::Suspended)));
-        return Plan { step: Step::Wait(stale_time(o, now)), refuse };
+        return Plan { step: or_sweep(Step::Wait(stale_time(o, now)), o, now), refuse };
     }
+    let (requests, outdated): (Vec<_>, Vec<_>) = requests.into_iter().partition(|r| approves_what_is_held(o, r));
+    refuse.extend(outdated.iter().map(|r| (r.name_any(), Reason::HeldListChanged)));
     let allowed = allowed_from(o, &requests, now);
     let (waiting, late): (Vec<_>, Vec<_>) = requests.into_iter().partition(|r| !out_of_time(r, allowed, now));
     refuse.extend(late.iter().map(|r| (r.name_any(), last_trouble(o, r))));
     let due = due_from(o, &waiting, allowed, now);
-    Plan { step: step(o, &waiting, due, min_sync_gap, now), refuse }
+    Plan { step: or_sweep(step(o, &waiting, due, min_sync_gap, now), o, now), refuse }
+}
+
+/// While nothing else is due, slices that nobody names are.
+fn or_sweep(step: Step, o: &Observed, now: Timestamp) -> Step {
+    match (step, o.recall.until_sweep) {
+        (Step::Wait(_), Some(Duration::ZERO)) => Step::Sweep,
+        (Step::Wait(until), Some(left)) => Step::Wait(until.into_iter().chain([after(now, left)]).min()),
+        (step, _) => step,
+    }
+}
+
+/// Whether a request approves nothing, or exactly what is held.
+fn approves_what_is_held(o: &Observed, request: &UserSyncRequest) -> bool {
+    let held = o.status().held.as_ref().map(|h| &h.digest);
+    request.spec.approve_removals.is_none() || request.spec.approve_removals.as_ref() == held
 }
 
 fn step(o: &Observed, requests: &[&UserSyncRequest], due: Timestamp, min_sync_gap: Duration, now: Timestamp) -> Step {
@@ -105,6 +129,7 @@ fn allowed_from(o: &Observed, requests: &[&UserSyncRequest], now: Timestamp) -> 
     } else {
         match &o.status().failures {
             Some(f) if asked_anew && !f.retry_after => now,
+            Some(f) if f.reason == Reason::RosterConflict.as_str() && !o.conflicts() => now,
             Some(f) => retry_from(o, f, now).unwrap_or(now),
             None => now,
         }
@@ -126,7 +151,7 @@ fn due_from(o: &Observed, requests: &[&UserSyncRequest], allowed: Timestamp, now
         (Some(f), _) => next_on_grid(o.uid(), interval, f.last_time.0),
         (None, None) => now,
         (None, Some(_)) if status.current_sync.is_some() => now,
-        (None, Some(last)) if last.start_time.0 > now => now,
+        (None, Some(last)) if last.start_time.0 > now || o.list() == List::Gone => now,
         (None, Some(last)) => next_on_grid(o.uid(), interval, last.start_time.0),
     }
 }

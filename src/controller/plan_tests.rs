@@ -8,6 +8,9 @@ use super::{
 };
 use crate::api::Trigger;
 
+#[path = "plan_tests_published.rs"]
+mod published;
+
 const GAP: Duration = Duration::from_secs(15);
 
 /// A row: what is the case, in words and in values, and what is to be done.
@@ -34,6 +37,7 @@ fn table() -> Vec<(&'static str, Vec<Row>)> {
         ("The spec changes", spec()),
         ("Probes", probes()),
         ("The operator was interrupted", interrupted()),
+        ("The published list", published::rows()),
     ]
 }
 
@@ -291,6 +295,8 @@ fn words(plan: &Plan) -> String {
         Step::Wait(None) => "wait".to_owned(),
         Step::Wait(Some(t)) => format!("wait until {}", time(t)),
         Step::Look => "look".to_owned(),
+        Step::Report => "report".to_owned(),
+        Step::Sweep => "sweep".to_owned(),
         Step::Probe => "probe".to_owned(),
         Step::Sync { trigger, answers, annotation } => {
             let mut whom = answers.clone();

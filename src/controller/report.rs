@@ -7,12 +7,12 @@ use super::{
     conditions::{Cause, Causes, conditions},
     failure::Failure,
     message,
-    observe::{auth_differs, generation_unobserved, status_of},
+    observe::{List, auth_differs, generation_unobserved, status_of},
     schedule::{after, backoff, next_on_grid},
 };
 use crate::api::{
-    Account, App, Attempt, AuthType, BoxConnection, BoxConnectionStatus, Conditions, Consequence, Credentials,
-    CurrentSync, Enterprise, Failures, LastSync, Reason, State, Trigger, UserCounts,
+    Account, App, Attempt, AuthType, BoxConnection, BoxConnectionStatus, Change, Conditions, Consequence, Credentials,
+    CurrentSync, Enterprise, Failures, Held, LastSync, Reason, RosterContent, RosterRef, State, Trigger, UserCounts,
 };
 
 const LONGEST_HISTORY: usize = 5;
@@ -50,7 +50,64 @@ pub(super) struct Attempted {
     pub(super) app: Option<App>,
     /// Who let us in; `None` where nobody did.
     pub(super) access: Option<Access>,
-    pub(super) result: Result<UserCounts, Failure>,
+    pub(super) result: Result<Synced, Failure>,
+}
+
+/// A list that is published.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Synced {
+    pub(super) users: UserCounts,
+    pub(super) added: i64,
+    pub(super) updated: i64,
+    pub(super) removed: i64,
+    pub(super) revision: i64,
+    pub(super) held: Option<Held>,
+    /// The digest whose removals were approved and took place.
+    pub(super) approved: Option<String>,
+    /// When and by what sync the list was published, where it was an earlier one.
+    pub(super) earlier: Option<(Timestamp, Change)>,
+}
+
+impl Synced {
+    /// A sync that published this roster.
+    pub(super) fn published(roster: &RosterContent) -> Self {
+        let change = &roster.change;
+        Self {
+            users: roster.users,
+            added: change.added,
+            updated: change.updated,
+            removed: change.removed,
+            revision: roster.revision,
+            held: roster.held.clone(),
+            approved: change.approved.clone(),
+            earlier: None,
+        }
+    }
+
+    /// A sync that found the list as it was published before.
+    pub(super) fn unchanged(roster: &RosterContent) -> Self {
+        let earlier = Some((roster.revision_time.0, roster.change.clone()));
+        Self { added: 0, updated: 0, removed: 0, approved: None, earlier, ..Self::published(roster) }
+    }
+}
+
+impl Attempted {
+    /// A sync that published this roster and was ended before it could tell.
+    pub(super) fn untold(connection: &BoxConnection, roster: &RosterContent) -> Self {
+        let change = &roster.change;
+        Self {
+            trigger: change.trigger,
+            start: change.start_time.0,
+            end: roster.revision_time.0,
+            calls: u32::try_from(change.calls).unwrap_or_default(),
+            requests: change.requests.iter().map(|r| r.name.clone()).collect(),
+            annotation: change.requested_at.clone(),
+            generation: status_of(connection).observed_generation,
+            app: None,
+            access: None,
+            result: Ok(Synced::published(roster)),
+        }
+    }
 }
 
 /// Box let us in: who answered, and to which credentials.
@@ -65,7 +122,7 @@ pub(super) struct Access {
 }
 
 /// The status that should stand there now, given the one that does.
-pub(super) fn report(connection: &BoxConnection, news: &News<'_>, now: Timestamp) -> BoxConnectionStatus {
+pub(super) fn report(connection: &BoxConnection, list: List, news: &News<'_>, now: Timestamp) -> BoxConnectionStatus {
     let mut causes = Causes::of(status_of(connection));
     let mut status = status_of(connection).clone();
     match news {
@@ -87,7 +144,7 @@ pub(super) fn report(connection: &BoxConnection, news: &News<'_>, now: Timestamp
             }
         }
     }
-    settle(connection, &mut status, causes, now);
+    settle(connection, list, &mut status, causes, now);
     status
 }
 
@@ -118,17 +175,29 @@ fn attempt(connection: &BoxConnection, status: &mut BoxConnectionStatus, causes:
         let_in(status, causes, access, attempted.end);
     }
     match &attempted.result {
-        Ok(users) => {
-            status.users = Some(*users);
+        Ok(synced) => {
+            let &Synced { users, added, updated, removed, revision, ref held, approved: _, earlier: _ } = synced;
+            status.users = Some(users);
             status.failures = None;
+            status.held.clone_from(held);
+            status.roster_ref = connection.metadata.name.clone().map(|name| RosterRef { name, revision });
             status.last_sync = Some(LastSync {
                 trigger: attempted.trigger,
                 start_time: Time(attempted.start),
                 completion_time: Time(attempted.end),
+                added,
+                updated,
+                removed,
+                revision,
             });
-            causes.synced = Cause::new(State::True, Reason::Synced, message::holds(attempted.end, users));
+            causes.synced = Cause::new(State::True, Reason::Synced, message::holds(attempted.end, &users));
         }
-        Err(failure) => failed(connection, status, causes, failure, attempted.end),
+        Err(failure) => {
+            if let Some(held) = &failure.held {
+                status.held = Some(held.as_ref().clone());
+            }
+            failed(connection, status, causes, failure, attempted.end);
+        }
     }
     remember(&mut status.history, attempted);
 }
@@ -192,13 +261,13 @@ fn let_in(status: &mut BoxConnectionStatus, causes: &mut Causes, access: &Access
 }
 
 fn remember(history: &mut Vec<Attempt>, attempted: &Attempted) {
-    let (reason, users) = match &attempted.result {
-        Ok(users) => (Reason::Synced, Some(users.total)),
+    let (reason, synced) = match &attempted.result {
+        Ok(synced) => (Reason::Synced, Some(synced)),
         Err(failure) => (failure.reason, None),
     };
     let calls = i64::from(attempted.calls);
     match history.first_mut() {
-        Some(last) if users.is_none() && last.reason == reason.as_str() => {
+        Some(last) if synced.is_none() && last.reason == reason.as_str() => {
             last.completion_time = Time(attempted.end);
             last.attempts += 1;
             last.calls += calls;
@@ -215,7 +284,11 @@ fn remember(history: &mut Vec<Attempt>, attempted: &Attempted) {
                 reason: reason.as_str().to_owned(),
                 attempts: 1,
                 calls,
-                users,
+                users: synced.map(|s| s.users.total),
+                added: synced.map(|s| s.added),
+                updated: synced.map(|s| s.updated),
+                removed: synced.map(|s| s.removed),
+                revision: synced.map(|s| s.revision),
                 requests: attempted.requests.iter().take(MOST_NAMES).cloned().collect(),
             },
         ),
@@ -224,7 +297,7 @@ fn remember(history: &mut Vec<Attempt>, attempted: &Attempted) {
 }
 
 /// Brings all that follows from the rest up to date: observedGeneration, the times, and the conditions.
-fn settle(connection: &BoxConnection, status: &mut BoxConnectionStatus, causes: Causes, now: Timestamp) {
+fn settle(connection: &BoxConnection, list: List, status: &mut BoxConnectionStatus, causes: Causes, now: Timestamp) {
     let spec = &connection.spec;
     let attempted = status.observed_generation != status_of(connection).observed_generation;
     if !attempted && (spec.suspend || !(generation_unobserved(connection) && auth_differs(connection))) {
@@ -232,7 +305,7 @@ fn settle(connection: &BoxConnection, status: &mut BoxConnectionStatus, causes: 
     }
     status.stale_time = status.last_sync.as_ref().map(|l| Time(after(l.completion_time.0, spec.stale_after())));
     status.next_sync_time = next_sync(connection, status, &causes).map(Time);
-    let new = conditions(connection, status, causes, now);
+    let new = conditions(connection, list, status, causes, now);
     status.conditions = status_of(connection).conditions.since(new);
 }
 

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use super::{
     super::{
         answer,
-        fixture::{Given, access, ago, attempted, conn, failure, now, users},
+        fixture::{Given, UID, access, ago, attempted, conn, failure, held, now, roster, synced, users},
         samples,
     },
     *,
@@ -15,7 +15,7 @@ use super::{
 
 /// The status as it is told now.
 fn told(given: &Given) -> BoxConnectionStatus {
-    report(&given.connection, &News::Nothing, now())
+    report(&given.connection, given.list(), &News::Nothing, now())
 }
 
 fn state(status: &BoxConnectionStatus) -> String {
@@ -178,7 +178,7 @@ fn accepted_credentials_keep_the_time_of_their_first_acceptance() {
     let accepted = told(&given).credentials.expect("accepted");
     assert_eq!(accepted.accepted_time.0, ago(100) - jiff::ToSpan::seconds(0));
     let probed = Ok(Access { resource_version: "8".to_owned(), ..access() });
-    let status = report(&given.connection, &News::Probed(&probed), now());
+    let status = report(&given.connection, given.list(), &News::Probed(&probed), now());
     let newer = status.credentials.expect("accepted");
     assert_eq!((newer.resource_version.as_str(), newer.accepted_time.0), ("8", now()));
 }
@@ -209,6 +209,19 @@ fn the_page_of_all_messages_is_the_one_that_was_read_last() {
     section("A new connection, suspended", &told(&conn().suspended()).conditions);
     section("Synced", &told(&conn().synced(10)).conditions);
     section("Stale, suspended", &told(&conn().synced(3000).suspended()).conditions);
+    section("Removals held", &told(&conn().holding(10)).conditions);
+    section(
+        "Removals held, and the last attempt failed",
+        &told(&conn().holding(100).failed(Reason::BoxUnavailable, 1)).conditions,
+    );
+    section("The published list was deleted", &told(&conn().synced(10).without_roster()).conditions);
+    section(
+        "The published list was deleted, suspended",
+        &told(&conn().synced(10).without_roster().suspended()).conditions,
+    );
+    let unknown = Failure { held: Some(Box::new(held())), ..failure(Reason::RemovalsHeld) };
+    let unknown = conn().synced(10).without_roster().attempt(&attempted(ago(1), Err(unknown))).without_roster();
+    section("The published list was deleted, and nobody knows who vanished", &told(&unknown).conditions);
     section("Another Secret", &told(&conn().synced(10).other_secret()).conditions);
     for failure in samples::failures() {
         let (reason, asked) = (failure.reason, conn().synced(1000).asked("r"));
@@ -231,7 +244,17 @@ fn the_page_of_all_messages_is_the_one_that_was_read_last() {
         let refused = answer::refused(&asked.requests[0], reason, Some(&asked.connection), now());
         section(&format!("{reason}: a refused request"), &refused.conditions[..1]);
     }
-    let done = answer::answered(&asked.requests[0], 1, &attempted(now(), Ok(users(1212))), &asked.connection, now());
-    section("A request that was answered", &done.conditions);
+    let changed = Synced { added: 12, updated: 1, revision: 42, ..synced(users(1212)) };
+    let earlier = Some((ago(1), roster(UID, 42).spec.change));
+    let unchanged = Synced { revision: 42, earlier, ..synced(users(1212)) };
+    for (title, found) in [("published a revision", changed), ("found nothing new", unchanged.clone())] {
+        let found = Attempted { result: Ok(found), ..attempted(now(), Ok(users(0))) };
+        let done = answer::answered(&asked.requests[0], 1, &found, &asked.connection, now());
+        section(&format!("A request whose sync {title}"), &done.conditions);
+    }
+    let holding = conn().holding(10).asked("r").approving(&"0".repeat(64));
+    let found = Attempted { result: Ok(unchanged), ..attempted(now(), Ok(users(0))) };
+    let refused = answer::answered(&holding.requests[0], 1, &found, &holding.connection, now());
+    section("A request that approved something else", &refused.conditions[..1]);
     crate::testing::assert_generated("src/controller/messages.txt", &page);
 }

@@ -18,10 +18,11 @@ use super::{
     memory::{Key, named},
     observe::Observed,
     progress::Objects,
-    report::{Access, Attempted},
+    report::{Access, Attempted, Synced},
 };
 use crate::{
-    api::{App, BoxConnection, CurrentSync, Progress, Reason, Trigger, UserCounts},
+    api::{App, BoxConnection, Change, CurrentSync, Progress, Reason, RequestRef, Trigger},
+    roster::{Order, standing},
     sync,
 };
 
@@ -70,7 +71,7 @@ struct Work {
     access: Option<Access>,
     calls: u32,
     passed_over: Option<Failure>,
-    result: Result<UserCounts, Failure>,
+    result: Result<Synced, Failure>,
 }
 
 /// Runs a sync. Returns how it ended, and the objects that it speaks of as they were last known.
@@ -88,7 +89,7 @@ async fn supervised(context: &Context, job: Job, objects: &mut Objects) -> Ended
     let connection = job.observed.connection.clone();
     context.recall(&connection, |memory| memory.running = Some(job.answers.clone()));
     let worked = {
-        let work = AssertUnwindSafe(work(context, &job, &stop, &admitted, &progress)).catch_unwind();
+        let work = AssertUnwindSafe(Box::pin(work(context, &job, start, &stop, &admitted, &progress))).catch_unwind();
         let supervision = supervise(context, &job, start, &stop, &admitted, seen, objects);
         tokio::select! {
             worked = work => match worked {
@@ -127,9 +128,12 @@ fn log(connection: &BoxConnection, attempted: &Attempted, took: Duration) {
     let (trigger, requests) = (trigger.as_str(), requests.len());
     let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     match result {
-        Ok(users) => {
-            let (reason, users) = (Reason::Synced, users.total);
-            tracing::info!(connection, %reason, trigger, milliseconds, calls, requests, users, "the list was fetched");
+        Ok(Synced { users, added, updated, removed, revision, held, approved: _, earlier: _ }) => {
+            let (reason, users, held) = (Reason::Synced, users.total, held.as_ref().map_or(0, |h| h.removals));
+            tracing::info!(
+                connection, %reason, trigger, milliseconds, calls, requests, users, added, updated, removed, held, revision,
+                "the list was fetched"
+            );
         }
         Err(Failure { reason, what, .. }) => {
             tracing::warn!(connection, %reason, trigger, milliseconds, calls, requests, "{what}");
@@ -147,6 +151,7 @@ enum Interrupted {
 async fn work(
     context: &Context,
     job: &Job,
+    start: Timestamp,
     stop: &CancellationToken,
     admitted: &OnceLock<Access>,
     progress: &watch::Sender<Progress>,
@@ -163,16 +168,67 @@ async fn work(
             Err(Barred::Stopped) => return Err(Interrupted::Waiting),
         };
     let access = admitted.get_or_init(|| access).clone();
-    let listed = sync::run(&visit, context.box_side.caps, progress).await;
+    let done = |calls, result| Work { app: None, access: Some(access), calls, passed_over, result };
+    let uid = connection.uid().unwrap_or_default();
+    if let Some(Err(conflict)) = job.observed.roster.as_ref().map(|r| standing(r, &uid, &connection.spec.enterprise_id))
+    {
+        return Ok(done(calls_before + visit.calls(), Err(Failure::conflict(&names, &conflict))));
+    }
+    let calls = || calls_before + visit.calls();
+    let order = || {
+        // The listing has ended; what follows is the cluster's time.
+        context.recall(connection, |memory| memory.listed_at = Some(Instant::now()));
+        order(job, &uid, start, calls())
+    };
+    let now = || context.now();
+    let synced = sync::run(&visit, context.box_side.caps, progress, &context.store(connection), order, now).await;
     context.recall(connection, |memory| {
         memory.listed_at = Some(Instant::now());
         memory.probed(context.rules.probe_interval);
     });
-    let result = match listed {
-        Ok(outcome) => Ok(outcome.users),
-        Err(error) => Err(Failure::of_box(&names, &error).ok_or(Interrupted::Waiting)?),
+    let result = match synced {
+        Ok(published) => {
+            context.recall(connection, |memory| {
+                memory.published = true;
+                memory.unnamed(published.unnamed);
+            });
+            let roster = &published.roster;
+            let synced = if published.revised { Synced::published(roster) } else { Synced::unchanged(roster) };
+            Ok(Synced { approved: published.approved, ..synced })
+        }
+        Err(sync::Error::Box(error)) => Err(Failure::of_box(&names, &error).ok_or(Interrupted::Waiting)?),
+        Err(sync::Error::Roster(error)) => {
+            tracing::warn!(connection = named(connection.as_ref()), %error, "the list was not published");
+            Err(Failure::of_roster(&names, &error))
+        }
     };
-    Ok(Work { app: None, access: Some(access), calls: calls_before + visit.calls(), passed_over, result })
+    Ok(done(calls(), result))
+}
+
+/// What this run wants published, and why.
+fn order<'a>(job: &'a Job, uid: &'a str, start: Timestamp, calls: u32) -> Order<'a> {
+    let Observed { connection, requests, .. } = &job.observed;
+    let status = job.observed.status();
+    let answered = || requests.iter().filter(|r| job.answers.contains(&r.name_any()));
+    Order {
+        owner: uid,
+        enterprise_id: &connection.spec.enterprise_id,
+        retention: connection.spec.history_retention.length(),
+        max_removal_percent: connection.spec.max_removal_percent,
+        approve: answered().find_map(|r| r.spec.approve_removals.as_deref()),
+        known: status.roster_ref.as_ref().map(|r| (r.revision, status.users.map_or(0, |u| u.total))),
+        change: Change {
+            trigger: job.trigger,
+            start_time: Time(start),
+            added: 0,
+            updated: 0,
+            removed: 0,
+            calls: calls.into(),
+            requests: answered().map(|r| RequestRef { name: r.name_any(), uid: r.uid().unwrap_or_default() }).collect(),
+            requested_at: job.annotation.clone(),
+            approved: None,
+        },
+    }
 }
 
 /// Returns when the run has to end, after the grace for a page in flight.

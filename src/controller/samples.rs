@@ -4,10 +4,15 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::failure::{Failure, Names};
+use super::{
+    failure::{Failure, Names},
+    fixture::held,
+};
 use crate::{
     api::AuthType,
     boxapi::{Cap, Error, Nonsense, Refusal, Rejected, Said, Unusable},
+    cluster::Trouble,
+    roster::{self, Conflict},
 };
 
 pub(super) fn failures() -> Vec<Failure> {
@@ -39,7 +44,21 @@ pub(super) fn failures() -> Vec<Failure> {
     ];
     all.extend(unusable.iter().map(|why| Failure::unusable(&names, why)));
     all.extend(errors().iter().filter_map(|error| Failure::of_box(&names, error)));
+    all.extend(roster_errors().iter().map(|error| Failure::of_roster(&names, error)));
     all
+}
+
+fn roster_errors() -> Vec<roster::Error> {
+    vec![
+        Conflict::OtherOwner.into(),
+        Conflict::OtherEnterprise("2002".to_owned()).into(),
+        Conflict::NewerFormat(2).into(),
+        roster::Error::TooLarge { users: 2_100_000, slices: 4_200 },
+        roster::Error::Unknown(held()),
+        Trouble::Forbidden(String::new()).into(),
+        Trouble::Refused { code: 500, message: String::new() }.into(),
+        Trouble::Unreachable(String::new()).into(),
+    ]
 }
 
 fn errors() -> Vec<Error> {

@@ -23,12 +23,14 @@ use super::{
     connection,
     context::{BoxSide, Context, Rules, connection_of},
     events::Events,
+    leftovers,
     memory::{Key, Memories},
+    observe::List,
     places::Places,
     request,
 };
 use crate::{
-    api::{BoxConnection, UserSyncRequest},
+    api::{BoxConnection, UserRoster, UserSyncRequest},
     runtime::Clock,
 };
 
@@ -57,28 +59,32 @@ pub async fn run(deps: Deps, stop: CancellationToken) {
     let (wake, woken) = unbounded_channel();
     let (connections, connection_writer) = reflector::store_shared::<BoxConnection>(BUFFER);
     let (requests, request_writer) = reflector::store_shared::<UserSyncRequest>(BUFFER);
+    let (rosters, roster_writer) = reflector::store_shared::<UserRoster>(BUFFER);
     let subscribe = "a shared store can be subscribed to";
     let connection_events = connection_writer.subscribe().expect(subscribe);
     let request_events = request_writer.subscribe().expect(subscribe);
     let connections_of_requests = request_writer.subscribe().expect(subscribe);
+    let connections_of_rosters = roster_writer.subscribe().expect(subscribe);
     let context = Arc::new(Context {
         cluster: Cluster::new(client.clone()),
         events: Events::new(client.clone()),
         box_side,
         clock,
-        places: Places::new(rules.max_concurrent_syncs, wake),
+        places: Places::new(rules.max_concurrent_syncs, wake.clone()),
         rules,
         connections: connections.clone(),
         requests: requests.clone(),
+        rosters: rosters.clone(),
         memories: Memories::default(),
         stop: stop.clone(),
     });
 
     let woken = futures::stream::unfold(woken, |mut woken| async { woken.recv().await.map(|key| (key, woken)) });
-    let connection_controller = Controller::for_shared_stream(connection_events, connections)
+    let connection_controller = Controller::for_shared_stream(connection_events, connections.clone())
         .watches_shared_stream(connections_of_requests, |r: Arc<UserSyncRequest>| {
             (!r.finished()).then(|| connection_of(&r))
         })
+        .watches_shared_stream(connections_of_rosters, |r: Arc<UserRoster>| Some(connection_named_as(&r)))
         .reconcile_on(woken)
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(connection::reconcile, |c, trouble, _| connection::after_trouble(&c, trouble), context.clone())
@@ -97,15 +103,45 @@ pub async fn run(deps: Deps, stop: CancellationToken) {
             std::future::ready(())
         });
 
+    // A deleted roster is an event that the controllers' streams do not bring.
+    let wake_where_gone = |event: &Event<UserRoster>| {
+        let gone = |key: Key| {
+            // The receiver is gone only when the controllers are.
+            let _ = wake.send(key);
+        };
+        match event {
+            Event::Delete(roster) => gone(connection_named_as(roster)),
+            Event::InitDone => {
+                let lost = connections.state_filter(|c| context.list(c) == List::Gone);
+                lost.iter().for_each(|c| gone(Key::from(c.as_ref())));
+            }
+            Event::Apply(_) | Event::Init | Event::InitApply(_) => {}
+        }
+    };
     let watches = async {
         tokio::join!(
-            watch(api(&client, namespace.as_deref()), connection_writer, "boxconnections"),
-            watch(api(&client, namespace.as_deref()), request_writer, "usersyncrequests"),
+            watch(api(&client, namespace.as_deref()), connection_writer, "boxconnections", |_| {}, |_| {}),
+            watch(api(&client, namespace.as_deref()), request_writer, "usersyncrequests", |_| {}, |_| {}),
+            watch(api(&client, namespace.as_deref()), roster_writer, "userrosters", names_only, wake_where_gone),
         )
+    };
+    let controllers = async {
+        // A roster that the watch has not brought yet would look like one that is gone.
+        tokio::select! {
+            ready = rosters.wait_until_ready() => if ready.is_err() { return },
+            () = stop.cancelled() => return,
+        }
+        tokio::select! {
+            _ = async { tokio::join!(connection_controller, request_controller) } => {}
+            () = async {
+                let _ = context.connections.wait_until_ready().await;
+                leftovers::look(&context, namespace.as_deref(), &wake).await;
+            } => {}
+        }
     };
     tokio::select! {
         _ = watches => {}
-        _ = async { tokio::join!(connection_controller, request_controller) } => {}
+        () = controllers => {}
     }
 }
 
@@ -114,6 +150,17 @@ where
     K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
 {
     namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace))
+}
+
+fn connection_named_as(roster: &UserRoster) -> Key {
+    Key::new(&roster.name_any()).within(&roster.namespace().unwrap_or_default())
+}
+
+/// Of a roster that is only watched: which slices it names, not what they hold. The rest is read when it is needed.
+fn names_only(roster: &mut UserRoster) {
+    let content = &mut roster.spec;
+    content.slices.iter_mut().for_each(|slice| slice.digest = String::new());
+    content.journal = Vec::new();
 }
 
 /// How long a watch waits before it begins again. kube's own pauses grow to half a minute, too long for somebody who asks
@@ -140,21 +187,32 @@ impl Backoff for Pauses {
 }
 
 /// Keeps a store like the server, whatever happens to the watch; trouble is told and counted, and passes.
-async fn watch<K>(api: Api<DeserializeGuard<K>>, writer: Writer<K>, kind: &'static str)
-where
+async fn watch<K>(
+    api: Api<DeserializeGuard<K>>,
+    writer: Writer<K>,
+    kind: &'static str,
+    slim: fn(&mut K),
+    seen: impl Fn(&Event<K>),
+) where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let mut trouble = 0_u64;
     watcher(api, watcher::Config::default().timeout(WATCH_TIMEOUT_SECONDS))
         .backoff(Pauses::default())
         .filter_map(|event| std::future::ready(event.map(|event| readable(event, kind)).transpose()))
-        .modify(|object| object.managed_fields_mut().clear())
+        .modify(move |object| {
+            object.managed_fields_mut().clear();
+            slim(object);
+        })
         .reflect_shared(writer)
         .for_each(|event| {
             match event {
                 // The beginning of a list, which may yet fail.
                 Ok(Event::Init) => {}
-                Ok(_) => trouble = 0,
+                Ok(event) => {
+                    trouble = 0;
+                    seen(&event);
+                }
                 Err(error) => {
                     trouble += 1;
                     tracing::warn!(kind, in_a_row = trouble, %error, "the watch was interrupted and begins again");

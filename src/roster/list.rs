@@ -176,6 +176,7 @@ struct At {
 }
 
 /// A complete list, sorted [by id](by_id), every id once. It never changes.
+#[derive(Default)]
 pub struct List {
     pages: Vec<Box<[u8]>>,
     index: Vec<At>,
@@ -193,6 +194,36 @@ impl List {
     /// The users in the order of their ids, unpacked one by one.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Entry<'_>> {
         self.index.iter().map(|at| self.read(*at))
+    }
+
+    /// The user at this place.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    pub fn get(&self, at: usize) -> Entry<'_> {
+        self.read(self.index[at])
+    }
+
+    /// The id of the user at this place.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    pub fn id_at(&self, at: usize) -> &str {
+        self.id(self.index[at])
+    }
+
+    /// Whether there is a user of this id.
+    pub fn contains(&self, id: &str) -> bool {
+        self.place(id).is_some()
+    }
+
+    /// The user of this id.
+    pub fn find(&self, id: &str) -> Option<Entry<'_>> {
+        self.place(id).map(|at| self.get(at))
+    }
+
+    fn place(&self, id: &str) -> Option<usize> {
+        self.index.binary_search_by(|at| by_id(self.id(*at), id)).ok()
     }
 
     /// How many there are of each kind. Looks at every user.

@@ -96,7 +96,8 @@ proptest! {
     #[test]
     fn the_counts_of_the_statuses_add_up_to_the_total(pages in pages()) {
         let list = list(&pages);
-        let UserCounts { total, active, inactive, restricted, other, app } = list.counts();
+        let UserCounts { total, active, inactive, restricted, other, app, held, removed } = list.counts();
+        prop_assert_eq!((held, removed), (0, 0));
         prop_assert_eq!(total, list.len() as i64);
         prop_assert_eq!(total, active + inactive + restricted + other);
         prop_assert_eq!(app, list.iter().filter(|user| user.app).count() as i64);

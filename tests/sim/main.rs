@@ -1,11 +1,16 @@
 //! The real controllers against an in-memory API server and the simulator of Box, under paused time: days pass in
 //! milliseconds. One module a story.
 
+mod reader;
 mod world;
 
 mod bad_answers;
 mod cluster_trouble;
+mod crashes;
 mod days;
+mod held;
 mod lost;
+mod published;
 mod requests;
 mod restarts;
+mod two_operators;

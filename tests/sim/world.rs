@@ -29,7 +29,7 @@ use tower::{ServiceExt, service_fn, util::BoxCloneSyncService};
 
 pub(crate) const NAMESPACE: &str = "backup";
 pub(crate) const START: &str = "2026-11-22T12:00:00Z";
-const OPERATOR: &str = "system:serviceaccount:boxsync:boxsync-operator";
+pub(crate) const OPERATOR: &str = "system:serviceaccount:boxsync:boxsync-operator";
 /// Longer than any wait of the operator: a story that goes on beyond it is stuck.
 const LIMIT: Duration = Duration::from_secs(40 * 86_400);
 
@@ -40,7 +40,56 @@ pub(crate) struct World {
     pub(crate) rules: Rules,
     /// Makes the operator panic whenever it calls Box.
     pub(crate) panics: Arc<AtomicBool>,
-    operator: Option<(CancellationToken, JoinHandle<()>)>,
+    operator: Option<Running>,
+}
+
+/// An operator's process.
+pub(crate) struct Running {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    /// SIGKILL: whatever was under way is gone.
+    pub(crate) async fn kill(self) {
+        self.task.abort();
+        let _ = self.task.await;
+    }
+
+    /// SIGTERM, and waiting for the end.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.expect("the operator ends in good order");
+    }
+}
+
+/// What it takes to start an operator.
+#[derive(Clone)]
+pub(crate) struct Machine {
+    kube: KubeSim,
+    boxes: BoxSim,
+    clock: SimClock,
+    rules: Rules,
+    panics: Arc<AtomicBool>,
+}
+
+impl Machine {
+    pub(crate) fn operator_as(&self, user: &str) -> Running {
+        let clock = self.clock.clone();
+        let deps = Deps {
+            client: self.kube.client_as(user),
+            namespace: None,
+            box_side: BoxSide {
+                transport: in_process(&self.boxes, &self.panics),
+                base: "http://127.0.0.1".parse().expect("a URL"),
+                caps: Caps::default(),
+            },
+            clock: Clock::telling(move || clock.now()),
+            rules: self.rules.clone(),
+        };
+        let stop = CancellationToken::new();
+        Running { stop: stop.clone(), task: tokio::spawn(controller::run(deps, stop)) }
+    }
 }
 
 impl World {
@@ -68,34 +117,27 @@ impl World {
     }
 
     pub(crate) fn start(&mut self) {
-        let clock = self.clock.clone();
-        let deps = Deps {
-            client: self.kube.client_as(OPERATOR),
-            namespace: None,
-            box_side: BoxSide {
-                transport: in_process(&self.boxes, &self.panics),
-                base: "http://127.0.0.1".parse().expect("a URL"),
-                caps: Caps::default(),
-            },
-            clock: Clock::telling(move || clock.now()),
+        self.operator = Some(self.machine().operator_as(OPERATOR));
+    }
+
+    pub(crate) fn machine(&self) -> Machine {
+        Machine {
+            kube: self.kube.clone(),
+            boxes: self.boxes.clone(),
+            clock: self.clock.clone(),
             rules: self.rules.clone(),
-        };
-        let stop = CancellationToken::new();
-        self.operator = Some((stop.clone(), tokio::spawn(controller::run(deps, stop))));
+            panics: self.panics.clone(),
+        }
     }
 
     /// SIGKILL: whatever was under way is gone.
     pub(crate) async fn kill(&mut self) {
-        let (_, task) = self.operator.take().expect("an operator runs");
-        task.abort();
-        let _ = task.await;
+        self.operator.take().expect("an operator runs").kill().await;
     }
 
     /// SIGTERM, and waiting for the end.
     pub(crate) async fn stop(&mut self) {
-        let (stop, task) = self.operator.take().expect("an operator runs");
-        stop.cancel();
-        task.await.expect("the operator ends in good order");
+        self.operator.take().expect("an operator runs").stop().await;
     }
 
     /// An enterprise in Box, its Secret, and its connection of the same name in the cluster.

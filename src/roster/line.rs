@@ -1,0 +1,186 @@
+//! The lines of slices: what is written and what readers get. Pure.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Entry, Role, Status};
+
+/// A user of a `Live` or `Held` slice. Every key is always there, in this order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct User<'a> {
+    #[serde(borrow)]
+    pub id: Cow<'a, str>,
+    #[serde(borrow)]
+    pub login: Cow<'a, str>,
+    #[serde(borrow)]
+    pub name: Cow<'a, str>,
+    #[serde(borrow)]
+    pub status: Cow<'a, str>,
+    #[serde(borrow)]
+    pub role: Cow<'a, str>,
+    pub app: bool,
+    pub created_at: Option<Timestamp>,
+    #[serde(borrow)]
+    pub job_title: Cow<'a, str>,
+    #[serde(borrow)]
+    pub language: Cow<'a, str>,
+    #[serde(borrow)]
+    pub timezone: Cow<'a, str>,
+    /// Bytes; -1 is unlimited.
+    pub space_amount: i64,
+}
+
+impl<'a> User<'a> {
+    pub(super) fn of(entry: Entry<'a>) -> Self {
+        let Entry { id, login, name, job_title, language, timezone, status, role, app, created_at, space_amount } =
+            entry;
+        Self {
+            id: id.into(),
+            login: login.into(),
+            name: name.into(),
+            status: status.as_str().into(),
+            role: role.as_str().into(),
+            app,
+            created_at: created_at.and_then(|t| Timestamp::from_second(t).ok()),
+            job_title: job_title.into(),
+            language: language.into(),
+            timezone: timezone.into(),
+            space_amount,
+        }
+    }
+
+    pub(super) fn entry(&self) -> Entry<'_> {
+        Entry {
+            id: &self.id,
+            login: &self.login,
+            name: &self.name,
+            job_title: &self.job_title,
+            language: &self.language,
+            timezone: &self.timezone,
+            status: Status::named(&self.status),
+            role: Role::named(&self.role),
+            app: self.app,
+            created_at: self.created_at.map(Timestamp::as_second),
+            space_amount: self.space_amount,
+        }
+    }
+
+    /// What is known of the user beside the id and the login, as values by their keys.
+    fn fields(&self) -> BTreeMap<String, Value> {
+        let Ok(Value::Object(fields)) = serde_json::to_value(self) else { return BTreeMap::new() };
+        fields.into_iter().filter(|(key, _)| key != "id").collect()
+    }
+}
+
+/// A user of a `Removed` slice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Gone {
+    pub id: String,
+    pub login: String,
+    pub name: String,
+    /// The status that Box told last.
+    pub last_status: String,
+    pub removed_at: Timestamp,
+}
+
+impl Gone {
+    pub(super) fn of(user: &Entry<'_>, removed_at: Timestamp) -> Self {
+        Self {
+            id: user.id.to_owned(),
+            login: user.login.to_owned(),
+            name: user.name.to_owned(),
+            last_status: user.status.as_str().to_owned(),
+            removed_at,
+        }
+    }
+}
+
+/// A line of a `Changes` slice: what happened to one user in one revision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    pub op: Op,
+    pub id: String,
+    pub login: String,
+    /// What changed: from and to. Of a user who was removed all that was known, to null. `state` tells where a user who
+    /// returned had been, and that one was held.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, [Value; 2]>,
+}
+
+/// What happened to a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Op {
+    Added,
+    Updated,
+    Removed,
+    /// Box lists the user again: who had been removed counts as added, who had been held was in the list all along.
+    Returned,
+    /// Box no longer lists the user; the removal is held.
+    Held,
+}
+
+impl Op {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Op::Added => "added",
+            Op::Updated => "updated",
+            Op::Removed => "removed",
+            Op::Returned => "returned",
+            Op::Held => "held",
+        }
+    }
+}
+
+impl Changed {
+    pub(super) fn added(user: &Entry<'_>) -> Self {
+        Self::new(Op::Added, user, BTreeMap::new())
+    }
+
+    pub(super) fn updated(from: Entry<'_>, to: Entry<'_>) -> Self {
+        Self::new(Op::Updated, &to, differences(from, to))
+    }
+
+    pub(super) fn removed(user: Entry<'_>) -> Self {
+        let fields = User::of(user).fields().into_iter().map(|(key, was)| (key, [was, Value::Null])).collect();
+        Self::new(Op::Removed, &user, fields)
+    }
+
+    pub(super) fn held(user: &Entry<'_>) -> Self {
+        Self::new(Op::Held, user, state("live", "held"))
+    }
+
+    /// Back from among those who were removed.
+    pub(super) fn back(user: &Entry<'_>) -> Self {
+        Self::new(Op::Returned, user, state("removed", "live"))
+    }
+
+    /// Back from among those who were held.
+    pub(super) fn released(from: Entry<'_>, to: Entry<'_>) -> Self {
+        let mut fields = state("held", "live");
+        fields.extend(differences(from, to));
+        Self::new(Op::Returned, &to, fields)
+    }
+
+    fn new(op: Op, user: &Entry<'_>, fields: BTreeMap<String, [Value; 2]>) -> Self {
+        Self { op, id: user.id.to_owned(), login: user.login.to_owned(), fields }
+    }
+}
+
+fn state(from: &str, to: &str) -> BTreeMap<String, [Value; 2]> {
+    BTreeMap::from([("state".to_owned(), [from.into(), to.into()])])
+}
+
+fn differences(from: Entry<'_>, to: Entry<'_>) -> BTreeMap<String, [Value; 2]> {
+    let to = User::of(to).fields();
+    let pairs = User::of(from).fields().into_iter().map(|(key, was)| {
+        let is = to.get(&key).cloned().unwrap_or_default();
+        (key, [was, is])
+    });
+    pairs.filter(|(_, [was, is])| was != is).collect()
+}

@@ -1,0 +1,90 @@
+//! Reading the published list as any other program would: the roster, then the slices that it names. A slice that is
+//! missing or has another digest means that the list has moved on: begin again with the roster.
+
+use futures::{StreamExt, TryStreamExt, stream};
+use kube::ResourceExt;
+
+use super::store::Store;
+use crate::{
+    api::{FORMAT, RosterContent, SliceState, UserRoster},
+    cluster::Trouble,
+};
+
+const AT_ONCE: usize = 8;
+/// A list that moves on so often while it is read is not moving on, it is broken.
+const MOST_STARTS: usize = 5;
+/// Between two starts where nothing has changed: somebody deleted a slice, or the list is being restored.
+const PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// The states of the slices that are the list: those who are held belong to it until they are approved to go.
+pub const LIST: &[SliceState] = &[SliceState::Live, SliceState::Held];
+
+/// One revision of a list, whole.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub roster: UserRoster,
+    /// The data of the slices that were asked for, in the roster's order.
+    pub slices: Vec<(SliceState, String)>,
+}
+
+/// Why there is no list to read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// No list was published (yet). That is not an empty list.
+    #[error("no list has been published")]
+    NoRoster,
+    /// Slices that the roster names are missing or damaged.
+    #[error("a slice that revision {revision} names is missing or damaged")]
+    Broken { revision: i64 },
+    /// A newer version of the operator wrote it.
+    #[error("the list is in format {format}, which this version cannot read")]
+    NewerFormat { format: i64 },
+    #[error(transparent)]
+    Trouble(#[from] Trouble),
+}
+
+impl Snapshot {
+    /// The lines of the slices of these states, each a JSON object.
+    pub fn lines(&self, state: SliceState) -> impl Iterator<Item = &str> {
+        self.slices.iter().filter(move |(s, _)| *s == state).flat_map(|(_, data)| data.lines())
+    }
+}
+
+/// Reads one revision: its slices of these states and, where `only` is given, only those of them that it names.
+///
+/// # Errors
+/// Where there is no list, or it cannot be read whole.
+pub async fn read(store: &Store, states: &[SliceState], only: Option<&[String]>) -> Result<Snapshot, ReadError> {
+    let mut revision = 0;
+    let mut version = None;
+    for start in 0..MOST_STARTS {
+        let roster = store.roster().await?.ok_or(ReadError::NoRoster)?;
+        if roster.spec.format > FORMAT {
+            return Err(ReadError::NewerFormat { format: roster.spec.format });
+        }
+        if start > 0 && version == roster.resource_version() {
+            tokio::time::sleep(PAUSE).await;
+        }
+        revision = roster.spec.revision;
+        version = roster.resource_version();
+        if let Some(slices) = slices(store, &roster.spec, states, only).await? {
+            return Ok(Snapshot { roster, slices });
+        }
+    }
+    Err(ReadError::Broken { revision })
+}
+
+/// The slices; `None` where one of them is missing or has another digest.
+async fn slices(
+    store: &Store,
+    roster: &RosterContent,
+    states: &[SliceState],
+    only: Option<&[String]>,
+) -> Result<Option<Vec<(SliceState, String)>>, Trouble> {
+    let named = roster.slices.iter().filter(|slice| states.contains(&slice.state));
+    let wanted = named.filter(|slice| only.is_none_or(|only| only.contains(&slice.name)));
+    let reads: Vec<_> =
+        wanted.map(|slice| async move { store.data(slice).await.map(|data| (slice.state, data)) }).collect();
+    let read: Vec<(SliceState, Option<String>)> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
+    Ok(read.into_iter().map(|(state, data)| data.map(|data| (state, data))).collect())
+}
