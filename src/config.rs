@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand, builder::NonEmptyStringValueParser};
 
 use crate::{boxapi::BaseUrl, runtime::LogFormat};
 
@@ -43,6 +43,20 @@ pub struct Config {
     /// Time between two checks of a connection that works.
     #[arg(long, env = "BOXSYNC_PROBE_INTERVAL", default_value = "1h", value_parser = longer_than_nothing)]
     pub probe_interval: Duration,
+
+    /// Whether replicas elect one that works while the others wait. Without it, run one process only.
+    #[arg(long, env = "BOXSYNC_LEADER_ELECT", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub leader_elect: bool,
+
+    /// The namespace of the Lease that the replicas share; without it, POD_NAMESPACE, or else the ServiceAccount's or
+    /// the kubeconfig's.
+    #[arg(long, env = "BOXSYNC_LEASE_NAMESPACE", value_parser = NonEmptyStringValueParser::new())]
+    pub lease_namespace: Option<String>,
+
+    /// This replica's name in the Lease, which no other may have; without it, the host's name and the process id.
+    #[arg(long, env = "POD_NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub identity: Option<String>,
 
     /// How a log line looks.
     #[arg(long, env = "BOXSYNC_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
@@ -90,6 +104,19 @@ mod tests {
         let config = parsed(&[]).expect("defaults are valid");
         assert_eq!(config.box_api_url.to_string(), BaseUrl::default().to_string());
         assert_eq!((config.max_concurrent_syncs, config.watch_namespace), (4, None));
+        assert_eq!((config.leader_elect, config.lease_namespace), (true, None));
+    }
+
+    #[test]
+    fn leader_election_is_on_unless_it_is_switched_off() {
+        for (arguments, elects) in [
+            (&[][..], true),
+            (&["--leader-elect"], true),
+            (&["--leader-elect=true"], true),
+            (&["--leader-elect=false"], false),
+        ] {
+            assert_eq!(parsed(arguments).expect("valid").leader_elect, elects, "{arguments:?}");
+        }
     }
 
     #[test]
@@ -105,6 +132,9 @@ mod tests {
             ["--max-concurrent-syncs", "0"],
             ["--probe-interval", "0s"],
             ["--min-sync-gap", "soon"],
+            ["--leader-elect", "false"],
+            ["--lease-namespace", ""],
+            ["--identity", ""],
         ] {
             assert!(parsed(&bad).is_err(), "{bad:?}");
         }

@@ -10,7 +10,8 @@
 //! | [`roster`] | the list of users: packed, cut into slices, compared, published, read | `api` `cluster` |
 //! | [`sync`] | one run: Box walked to its end, then the list published | `api` `boxapi` `roster` |
 //! | [`controller`] | observe → plan → place, confirm, plan again → act → report | all of the above, `runtime` |
-//! | [`runtime`] | clock, log, signals | nothing |
+//! | [`runtime`] | clock, log, signals, leadership | nothing |
+//! | [`cli`] | kubectl boxsync, a file a subcommand: what people ask of the cluster and read there | `api` `boxapi` `cluster` `roster` `runtime` |
 //! | [`config`], [`operator`] | flags and environment; the parts put together | all |
 //!
 //! What always holds:
@@ -26,6 +27,7 @@
 
 pub mod api;
 pub mod boxapi;
+pub mod cli;
 pub mod cluster;
 pub mod config;
 pub mod controller;

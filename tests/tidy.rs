@@ -14,6 +14,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("sync.rs", &["api", "boxapi", "roster"]),
     ("controller", &["api", "boxapi", "cluster", "roster", "sync", "runtime"]),
     ("runtime", &[]),
+    ("cli", &["api", "boxapi", "cluster", "roster", "runtime"]),
 ];
 
 /// Files that decide on values alone.
@@ -26,6 +27,17 @@ const PURE: &[&str] = &[
     "controller/report.rs",
     "controller/answer.rs",
     "roster/list.rs",
+    "runtime/lease/decide.rs",
+    "cli/exit.rs",
+    "cli/filter.rs",
+    "cli/listing.rs",
+    "cli/overview.rs",
+    "cli/progress.rs",
+    "cli/record.rs",
+    "cli/standing.rs",
+    "cli/table.rs",
+    "cli/trouble.rs",
+    "cli/words.rs",
     "roster/line.rs",
     "roster/cut.rs",
     "roster/compare.rs",

@@ -1,7 +1,8 @@
-//! runtime — what a long-running process needs: the time, the log, the signal to stop.
-//! Invariant: nothing here knows Box, Kubernetes or the custom resources.
+//! runtime — what a long-running process needs: the time, the log, the signal to stop, and to be the only one at work.
+//! Invariant: nothing here knows Box or the custom resources, and of Kubernetes only `lease` knows, its Lease.
 
 mod clock;
+pub mod lease;
 mod shutdown;
 mod telemetry;
 

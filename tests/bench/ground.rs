@@ -84,6 +84,9 @@ impl Bench {
         let settings = Settings::new(&self.operator, kubeconfig)
             .name(&namespace.name)
             .flag("--watch-namespace", &namespace.name)
+            .flag("--lease-namespace", &namespace.name)
+            // One that is killed and started again takes its Lease at once, as a container restarted in its pod.
+            .flag("--identity", "bench")
             .flag("--box-api-url", sim.url());
         let user = harness::account_user(&namespace.name, ACCOUNT);
         let ground =

@@ -14,7 +14,8 @@ async fn a_sync_outlives_the_api_server_and_nobody_blames_box() {
     let mut plane = exclusive(options).await.expect("control plane");
     install_crds(&plane).await;
     let stage = Stage::on(&plane, "outage", |manifests| manifests).await;
-    let operator = stage.operator();
+    // A leader that cannot renew its Lease for so long would end, with its sync.
+    let operator = stage.start(&stage.settings().flag("--leader-elect", "false"));
     let fresh = acme(&stage.sim);
     stage.connect("fresh", &fresh).await;
     stage.ready("fresh").await;

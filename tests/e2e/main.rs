@@ -17,6 +17,7 @@ mod explain;
 mod field_owners;
 mod generated;
 mod kubectl_get;
+mod leading;
 mod reconnecting;
 mod requesting;
 mod rules;

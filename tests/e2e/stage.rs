@@ -47,8 +47,8 @@ pub(crate) async fn install_crds(plane: &ControlPlane) {
     without_warning(&applied);
     applied.succeeded().expect("applied");
     let client = plane.admin_client().await.expect("client");
-    eventually("both kinds are served", SOON, async || match discovery::group(&client, "boxsync.dev").await {
-        Ok(group) if group.recommended_resources().len() == 2 => Ok(()),
+    eventually("all kinds are served", SOON, async || match discovery::group(&client, "boxsync.dev").await {
+        Ok(group) if group.recommended_resources().len() == boxsync::api::crds().len() => Ok(()),
         Ok(_) => Err("not all of them".to_owned()),
         Err(e) => Err(e.to_string()),
     })
@@ -116,6 +116,9 @@ impl Stage {
     pub(crate) fn settings_everywhere(&self) -> Settings {
         Settings::new(BINARY, &self.kubeconfig)
             .name(&self.namespace)
+            .flag("--lease-namespace", &self.namespace)
+            // One that is killed and started again takes its Lease at once, as a container restarted in its pod.
+            .env("POD_NAME", "operator")
             .flag("--box-api-url", self.server.url())
             .flag("--min-sync-gap", "0s")
             .secrets(&self.secrets)

@@ -9,6 +9,7 @@ mod cluster_trouble;
 mod crashes;
 mod days;
 mod held;
+mod leading;
 mod lost;
 mod published;
 mod requests;

@@ -86,7 +86,7 @@ pub(crate) async fn operator(story: &mut Story<'_>) -> Result<()> {
     story.kubeconfig = story.cluster.operator_kubeconfig().await?;
     let settings = story.settings()?;
     story.screen.command(
-        "$ boxsync-operator run --box-api-url=$BOX --min-sync-gap=1s \\\n    --watch-namespace=NAMESPACE"
+        "$ boxsync-operator run --box-api-url=$BOX --min-sync-gap=1s \\\n    --watch-namespace=NAMESPACE --identity=demo"
             .replace("NAMESPACE", &story.cluster.namespace)
             .as_str(),
     );

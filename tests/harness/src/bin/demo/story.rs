@@ -162,6 +162,8 @@ impl<'a> Story<'a> {
             .flag("--box-api-url", self.boxes.url())
             .flag("--watch-namespace", &self.cluster.namespace)
             .flag("--min-sync-gap", "1s")
+            // By this name, one that is started again takes its Lease at once.
+            .flag("--identity", "demo")
             .flag("--log-format", "text")
             // Its log is a file here.
             .env("NO_COLOR", "1"))

@@ -1,0 +1,111 @@
+//! Numbers, times and lengths of time in words. Pure.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::api::Interval;
+
+/// A number with its thousands apart: 12,000.
+pub(super) fn number(n: i64) -> String {
+    let digits = n.unsigned_abs().to_string();
+    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|g| std::str::from_utf8(g).ok()).collect();
+    format!("{}{}", if n < 0 { "-" } else { "" }, groups.join(","))
+}
+
+/// So many of these: `1 user`, `1,212 users`.
+pub(super) fn many(n: i64, thing: &str) -> String {
+    if n == 1 { format!("1 {thing}") } else { format!("{} {thing}s", number(n)) }
+}
+
+/// A length of time in its largest unit that still tells something, as kubectl has it: 90s, 45m, 30h, 12d.
+pub(super) fn length(length: SignedDuration) -> String {
+    match length.as_secs().max(0) {
+        s @ ..120 => format!("{s}s"),
+        s @ ..7_200 => format!("{}m", s / 60),
+        s @ ..172_800 => format!("{}h", s / 3_600),
+        s => format!("{}d", s / 86_400),
+    }
+}
+
+/// How long ago it was; a clock that is a little ahead makes it no older than now.
+pub(super) fn age(time: Timestamp, now: Timestamp) -> String {
+    length(time.duration_until(now))
+}
+
+/// A time that lies ahead or behind: `in 7h`, `2h ago`.
+pub(super) fn away(time: Timestamp, now: Timestamp) -> String {
+    if time > now { format!("in {}", length(now.duration_until(time))) } else { format!("{} ago", age(time, now)) }
+}
+
+/// A time to the minute.
+pub(super) fn minute(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%MZ").to_string()
+}
+
+/// What stands before the numbers of a change.
+pub(super) fn changed(added: i64, updated: i64, removed: i64) -> String {
+    format!("{} added · {} updated · {} removed", number(added), number(updated), number(removed))
+}
+
+/// A length of time as a flag has it: those of the spec, and days.
+pub(super) fn span(text: &str) -> Result<Duration, String> {
+    let wrong =
+        || format!("{text:?} is no length of time: write days, hours, minutes and seconds, such as 7d, 24h or 90m");
+    let (days, rest) = match text.split_once('d') {
+        Some((days, rest)) => (days.parse::<u32>().map_err(|_| wrong())?, rest),
+        None => (0, text),
+    };
+    let rest = match rest {
+        "" if days > 0 => Duration::ZERO,
+        rest => rest.parse::<Interval>().map_err(|_| wrong())?.length(),
+    };
+    Ok(Duration::from_secs(u64::from(days) * 86_400) + rest)
+}
+
+/// Lines of at most so many characters, broken between words.
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            Some(_) | None => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_stand_apart() {
+        assert_eq!([0, 7, 999, 1000, 1_284_551].map(number), ["0", "7", "999", "1,000", "1,284,551"]);
+    }
+
+    #[test]
+    fn lengths_of_time_are_told_in_the_unit_that_tells_something() {
+        let told = [0, 119, 120, 7_199, 7_200, 172_799, 172_800].map(|s| length(SignedDuration::from_secs(s)));
+        assert_eq!(told, ["0s", "119s", "2m", "119m", "2h", "47h", "2d"]);
+    }
+
+    #[test]
+    fn a_span_may_have_days() {
+        for (text, seconds) in [("7d", 604_800), ("24h", 86_400), ("90m", 5_400), ("1d12h", 129_600)] {
+            assert_eq!(span(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "d", "0d", "7", "-7d", "soon", "7d7"] {
+            assert!(span(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn lines_break_between_words() {
+        assert_eq!(wrapped("one two  three", 7), ["one two", "three"]);
+    }
+}

@@ -1,0 +1,87 @@
+//! `changes`: the record, revision by revision.
+
+use std::time::Duration;
+
+use boxsync::roster::{Entry, Status};
+
+use crate::town::{Town, three, user};
+
+/// Revision 1: three users. 2, an hour later: one is added, one edited. 3, another hour later: one removed. 4: back.
+pub(crate) async fn eventful() -> Town {
+    let town = Town::new();
+    town.ready("acme", 3);
+    let [ann, bob, robot] = three();
+    let new = user("2004", "cleo@acme.com", "Cleo Clark");
+    let bob_back = Entry { status: Status::Active, ..bob };
+    for list in
+        [vec![ann, bob, robot], vec![ann, bob_back, robot, new], vec![ann, robot, new], vec![ann, bob, robot, new]]
+    {
+        town.publish("acme", &list).await;
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+    }
+    town
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_revision_tells_its_numbers_and_then_who() {
+    let said = eventful().await.ask("changes acme").await;
+    assert_eq!(
+        said.out,
+        "\
+revision 4 · 2026-11-22 15:00Z · 1 added · 0 updated · 0 removed · 0 held
+  ↩ bob@acme.com (back)
+revision 3 · 2026-11-22 14:00Z · 0 added · 0 updated · 1 removed · 0 held
+  - bob@acme.com
+revision 2 · 2026-11-22 13:00Z · 1 added · 1 updated · 0 removed · 0 held
+  ~ bob@acme.com  status: inactive → active
+  + cleo@acme.com
+revision 1 · 2026-11-22 12:00Z · 3 added · 0 updated · 0 removed · 0 held
+  (too many to tell one by one)
+"
+    );
+    assert_eq!(said.code, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_of_the_record_is_chosen_by_time_revision_or_user() {
+    let town = eventful().await;
+    for (flags, revisions) in [
+        ("--since 90m", vec![4]),
+        ("--since 1d", vec![4, 3, 2, 1]),
+        ("--revision 2..3", vec![3, 2]),
+        ("--revision ..2", vec![2, 1]),
+        ("--revision 4", vec![4]),
+        ("--user cleo@ACME.com --revision 2..", vec![2]),
+        ("--user 2002 --revision 2..", vec![4, 3, 2]),
+    ] {
+        let said = town.ask(&format!("changes acme -o json {flags}")).await;
+        let told: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
+        let found: Vec<i64> = told.as_array().expect("a list").iter().filter_map(|e| e["revision"].as_i64()).collect();
+        assert_eq!(found, revisions, "{flags}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_slices_that_are_needed_are_read() {
+    let town = eventful().await;
+    town.kube.clear_log();
+    town.ask("changes acme --revision 3").await;
+    let reads = town.kube.requests().into_iter().filter(|r| r.resource == "userslices").count();
+    assert_eq!(reads, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn json_lines_carry_revision_and_time() {
+    let said = eventful().await.ask("changes acme --revision 2 --user bob@acme.com -o jsonl").await;
+    assert_eq!(
+        said.out,
+        "{\"revision\":2,\"time\":\"2026-11-22T13:00:00Z\",\"op\":\"updated\",\"id\":\"2002\",\"login\":\"bob@acme.com\",\"fields\":{\"status\":[\"inactive\",\"active\"]}}\n"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_changed_it_says_where_the_record_begins() {
+    let said = eventful().await.ask("changes acme --revision 99").await;
+    assert_eq!((said.out.as_str(), said.code), ("", 0));
+    assert_eq!(said.err, "No changes found. The record of acme begins with revision 1 of 2026-11-22 12:00Z.\n");
+}
