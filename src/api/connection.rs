@@ -68,7 +68,7 @@ pub struct BoxConnectionSpec {
     #[serde(default)]
     pub suspend: bool,
 
-    /// How long users who are gone stay known as removed, and the record of changes is kept: up to 17520h. Default 720h.
+    /// How long users who are gone stay known as removed, and the record of changes is kept: from 15m to 17520h. Default 720h.
     #[serde(default = "thirty_days")]
     #[schemars(schema_with = "Interval::up_to_two_years")]
     pub history_retention: Interval,

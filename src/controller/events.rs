@@ -16,7 +16,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(10);
 const LONGEST_NOTE: usize = 1000;
 
 /// Writes events.
-pub(super) struct Events(Recorder);
+pub(super) struct Events(Client);
 
 /// One happening worth an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub(super) enum Action {
 
 impl Events {
     pub(super) fn new(client: Client) -> Self {
-        Self(Recorder::new(client, Reporter::from("boxsync-operator")))
+        Self(client)
     }
 
     pub(super) async fn publish(&self, about: &ObjectReference, note: &Note) {
@@ -53,7 +53,9 @@ impl Events {
             .to_owned(),
             secondary: None,
         };
-        let problem = match tokio::time::timeout(TIME_LIMIT, self.0.publish(&event, about)).await {
+        // One that is kept would remember every event for minutes, which adds up where there are many connections.
+        let recorder = Recorder::new(self.0.clone(), Reporter::from("boxsync-operator"));
+        let problem = match tokio::time::timeout(TIME_LIMIT, recorder.publish(&event, about)).await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer within {} s", TIME_LIMIT.as_secs()),
@@ -92,7 +94,8 @@ pub(super) fn of_connection(before: &BoxConnectionStatus, after: &BoxConnectionS
     if told && after.conditions.reason("Synced").is_some_and(|r| r.consequence() != Consequence::Disconnected) {
         tell("Synced", Action::Sync);
     }
-    if changed("Ready").is_some_and(|c| c.reason == Reason::Stale.as_str()) {
+    let looked_for = [Reason::Stale, Reason::RemovalsHeld].map(Reason::as_str);
+    if changed("Ready").is_some_and(|c| looked_for.contains(&c.reason.as_str())) {
         tell("Ready", Action::Sync);
     }
     notes

@@ -36,6 +36,8 @@ use crate::{
 
 /// A watch that has gone silent is noticed after this; the server ends each in good order before.
 const WATCH_TIMEOUT_SECONDS: u32 = 60;
+/// Objects of one page of a first list: what is read at once is in memory twice.
+const PAGE: u32 = 50;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 /// A watch that held for so long begins with the first pause again.
@@ -197,7 +199,7 @@ async fn watch<K>(
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
     let mut trouble = 0_u64;
-    watcher(api, watcher::Config::default().timeout(WATCH_TIMEOUT_SECONDS))
+    watcher(api, watcher::Config::default().timeout(WATCH_TIMEOUT_SECONDS).page_size(PAGE))
         .backoff(Pauses::default())
         .filter_map(|event| std::future::ready(event.map(|event| readable(event, kind)).transpose()))
         .modify(move |object| {

@@ -69,6 +69,8 @@ async fn the_operator_has_exactly_the_rights_that_are_documented() {
         "boxsync.dev/boxconnections/status get patch update",
         "boxsync.dev/usersyncrequests delete get list watch",
         "boxsync.dev/usersyncrequests/status get patch update",
+        "boxsync.dev/userrosters create get list update watch",
+        "boxsync.dev/userslices create delete get list",
         "/secrets get",
         "events.k8s.io/events create patch",
         "coordination.k8s.io/leases create",

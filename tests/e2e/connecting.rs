@@ -20,6 +20,8 @@ fn counts(enterprise: &Enterprise) -> Value {
         "restricted": restricted,
         "other": users.len() - active - inactive - restricted,
         "app": users.iter().filter(|user| user.app).count(),
+        "held": 0,
+        "removed": 0,
     })
 }
 
@@ -55,7 +57,7 @@ async fn a_connection_by_client_credentials_becomes_ready_with_the_right_counts(
 
     let wide = Table::read(&stage.run(&["get", "boxconn", "acme", "-o", "wide"]).await);
     let row = wide.row("acme");
-    assert!(row[9] == "false" && row[10].ends_with('Z') && row[11].starts_with("The list of"), "{row:?}");
+    assert!(row[9] == "false" && row[10].ends_with('Z') && row[12].starts_with("The list of"), "{row:?}");
 
     let note = stage.event("BoxConnection", "acme", "Normal", "Connected").await;
     assert!(note.contains("enterprise 1001 (Acme)"), "{note}");

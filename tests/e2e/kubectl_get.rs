@@ -58,15 +58,16 @@ async fn kubectl_get_has_the_columns_and_names_that_are_documented() {
     assert_eq!(table.header, columns);
     assert_eq!(table.row("acme")[..8], ["acme", "1001", "", "Unknown", "WaitingForOperator", "", "", ""]);
     let wide = Table::read(&run(&kubectl, &["get", "boxconn", "-o", "wide"]).await);
-    assert_eq!(wide.header[9..], ["SUSPENDED", "NEXT-SYNC", "MESSAGE"]);
+    assert_eq!(wide.header[9..], ["SUSPENDED", "NEXT-SYNC", "REMOVED", "MESSAGE"]);
     assert_eq!(wide.row("acme")[9], "false");
-    assert!(wide.row("acme")[11].starts_with("No operator has looked"), "{wide:?}");
+    assert!(wide.row("acme")[12].starts_with("No operator has looked"), "{wide:?}");
 
     let table = Table::read(&run(&kubectl, &["get", "usersyncrequests"]).await);
-    assert_eq!(table.header, ["NAME", "CONNECTION", "PHASE", "USERS", "REASON", "AGE"]);
-    assert_eq!(table.rows[0][1..5], ["acme", "Pending", "", ""]);
+    let columns = ["NAME", "CONNECTION", "PHASE", "USERS", "ADDED", "UPDATED", "REMOVED", "REASON", "AGE"];
+    assert_eq!(table.header, columns);
+    assert_eq!(table.rows[0][1..8], ["acme", "Pending", "", "", "", "", ""]);
     let wide = Table::read(&run(&kubectl, &["get", "usersync", "-o", "wide"]).await);
-    assert_eq!(wide.header[6..], ["MESSAGE"]);
+    assert_eq!(wide.header[9..], ["MESSAGE"]);
 
     let all = run(&kubectl, &["get", "boxsync", "-o", "name"]).await;
     let kinds: Vec<_> = all.lines().filter_map(|line| line.split('/').next()).collect();

@@ -18,6 +18,7 @@ mod field_owners;
 mod generated;
 mod kubectl_get;
 mod leading;
+mod publishing;
 mod reconnecting;
 mod requesting;
 mod rules;

@@ -25,7 +25,7 @@ async fn a_request_without_authorization_fails_at_once_and_says_how_to_reconnect
     assert!(request_conditions(&request).of("Stalled").is_some());
     stage.run(&["wait", "--for=condition=Failed", &format!("usersync/{name}"), "--timeout=10s"]).await;
     let table = Table::read(&stage.run(&["get", "usersync"]).await);
-    assert_eq!(table.row(&name)[1..5], ["acme", "Failed", "", "AppNotAuthorized"]);
+    assert_eq!(table.row(&name)[1..8], ["acme", "Failed", "", "", "", "", "AppNotAuthorized"]);
 
     let connection = stage.told("acme", "Connected", "False", "AppNotAuthorized").await;
     let all = conditions(&connection);

@@ -70,6 +70,7 @@ pub(crate) struct Stage {
     /// The operator's name in the audit log.
     pub(crate) user: String,
     kubeconfig: PathBuf,
+    admin_kubeconfig: PathBuf,
     folder: PathBuf,
     server: Server,
     as_operator: Client,
@@ -97,6 +98,7 @@ impl Stage {
             kubeconfig: plane.kubeconfig_for(&namespace.name, ACCOUNT).await.expect("token"),
             client: namespace.client().await.expect("client"),
             user: account_user(&namespace.name, ACCOUNT),
+            admin_kubeconfig: plane.admin_kubeconfig().to_owned(),
             folder: plane.folder().to_owned(),
             namespace: namespace.name.clone(),
             secrets: Secrets::default(),
@@ -122,6 +124,11 @@ impl Stage {
             .flag("--box-api-url", self.server.url())
             .flag("--min-sync-gap", "0s")
             .secrets(&self.secrets)
+    }
+
+    /// With the rights of an admin.
+    pub(crate) fn admin_kubeconfig(&self) -> &Path {
+        &self.admin_kubeconfig
     }
 
     /// A client with the operator's rights.

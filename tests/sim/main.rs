@@ -9,7 +9,9 @@ mod cluster_trouble;
 mod crashes;
 mod days;
 mod held;
+mod histories;
 mod leading;
+
 mod lost;
 mod published;
 mod requests;
