@@ -55,6 +55,7 @@ pub(super) fn state(request: &UserSyncRequest) -> String {
 pub(super) fn succeeded(status: &UserSyncRequestStatus, next: Option<Timestamp>, now: Timestamp) -> String {
     let count = |n: Option<i64>| n.unwrap_or_default();
     let mut parts = vec![changed(count(status.added), count(status.updated), count(status.removed))];
+    parts.extend(status.users.filter(|users| users.held > 0).map(|users| format!("{} held", number(users.held))));
     parts.extend(status.users.map(|users| many(users.total, "user")));
     parts.extend(status.revision.map(|revision| format!("revision {revision}")));
     parts.extend(next.map(|next| format!("next automatic sync {} ({})", minute(next), away(next, now))));

@@ -98,13 +98,20 @@ pub(super) fn answered(
     };
     let failure = match &attempted.result {
         Ok(synced) if request.spec.approve_removals.is_none() || request.spec.approve_removals == synced.approved => {
-            let Synced { users, added, updated, removed, revision, held: _, approved: _, earlier } = synced;
+            let Synced { users, added, updated, removed, revision, held, approved: _, earlier } = synced;
             let answers = message::answers(attempted.end, users, *revision);
             let what = match earlier {
                 Some((published, change)) => message::earlier(*published, change, *revision, attempted.end),
                 None => format!("It was published just now: {}.", message::changed(*added, *updated, *removed)),
             };
-            let message = message::sentences([&answers, &what, ANOTHER]);
+            let held = held.as_ref().map(|h| {
+                format!(
+                    "The removal of {} is held: see the condition Ready of BoxConnection {}.",
+                    message::people(h.removals),
+                    request.spec.connection_ref.name
+                )
+            });
+            let message = message::sentences([&answers, &what, held.as_deref().unwrap_or_default(), ANOTHER]);
             return told(request, Phase::Succeeded, [("Complete", Reason::Synced, message)], now, |s| {
                 begun(s);
                 s.completion_time = Some(Time(now));

@@ -163,7 +163,7 @@ impl Failure {
                         held.removals, held.total
                     ),
                     format!(
-                        "Restore the UserRoster {} and its UserSlices from a backup, or, if so many users are really gone, create a UserSyncRequest with approveRemovals {}.",
+                        "Restore the UserRoster {} and its UserSlices from a backup, or, if so many users are really gone, create a UserSyncRequest with approveRemovals: \"{}\".",
                         names.connection, held.digest
                     ),
                 )

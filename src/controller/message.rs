@@ -53,7 +53,7 @@ pub(super) fn holds(at: Timestamp, users: &UserCounts) -> String {
 /// Whose removal is held, and how it is approved.
 pub(super) fn held(held: &Held, connection: &str) -> String {
     format!(
-        "{} of {} vanished from Box at once; their removal is held, and they stay in the list until somebody approves it or Box lists them again. Look who they are (kubectl boxsync users {connection} --held, or the UserSlices of state Held); to let them go, create a UserSyncRequest with approveRemovals {} (kubectl boxsync approve {connection}).",
+        "{} of {} vanished from Box at once; their removal is held, and they stay in the list until somebody approves it or Box lists them again. Look who they are (kubectl boxsync users {connection} --held, or the UserSlices of state Held); to let them go, create a UserSyncRequest with approveRemovals: \"{}\" (kubectl boxsync approve {connection}).",
         number(held.removals),
         people(held.total),
         held.digest

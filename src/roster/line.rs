@@ -3,34 +3,46 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Entry, Role, Status};
 
 /// A user of a `Live` or `Held` slice. Every key is always there, in this order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct User<'a> {
+    /// Box's id of the user: digits, as a text. It stays when login and name change.
     #[serde(borrow)]
     pub id: Cow<'a, str>,
+    /// The e-mail address with which the user signs in.
     #[serde(borrow)]
     pub login: Cow<'a, str>,
+    /// The display name.
     #[serde(borrow)]
     pub name: Cow<'a, str>,
+    /// active, inactive, cannot_delete_edit, cannot_delete_edit_upload, or what Box adds later.
     #[serde(borrow)]
     pub status: Cow<'a, str>,
+    /// admin, coadmin, user, or what Box adds later.
     #[serde(borrow)]
     pub role: Cow<'a, str>,
+    /// Whether it is an app user: one that an app made, and no person.
     pub app: bool,
+    /// When the user was created in Box; null where Box does not tell.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub created_at: Option<Timestamp>,
+    /// Empty where there is none.
     #[serde(borrow)]
     pub job_title: Cow<'a, str>,
+    /// The language of Box for this user, as Box names it: en.
     #[serde(borrow)]
     pub language: Cow<'a, str>,
+    /// As Box names it: Europe/Berlin.
     #[serde(borrow)]
     pub timezone: Cow<'a, str>,
-    /// Bytes; -1 is unlimited.
+    /// How much the user may store: bytes; -1 is unlimited.
     pub space_amount: i64,
 }
 
@@ -76,15 +88,20 @@ impl<'a> User<'a> {
     }
 }
 
-/// A user of a `Removed` slice.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A user of a `Removed` slice. Every key is always there, in this order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Gone {
+    /// Box's id of the user: digits, as a text.
     pub id: String,
+    /// The login that Box told last.
     pub login: String,
+    /// The name that Box told last.
     pub name: String,
     /// The status that Box told last.
     pub last_status: String,
+    /// When the user went from the list.
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub removed_at: Timestamp,
 }
 
@@ -101,10 +118,13 @@ impl Gone {
 }
 
 /// A line of a `Changes` slice: what happened to one user in one revision.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Changed {
+    /// What happened.
     pub op: Op,
+    /// Box's id of the user: digits, as a text.
     pub id: String,
+    /// The login after the change; of a user who was removed, the last one.
     pub login: String,
     /// What changed: from and to. Of a user who was removed all that was known, to null. `state` tells where a user who
     /// returned had been, and that one was held.
@@ -113,11 +133,14 @@ pub struct Changed {
 }
 
 /// What happened to a user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Op {
+    /// Box lists a user whom the list did not know.
     Added,
+    /// Something about the user changed.
     Updated,
+    /// The user went from the list.
     Removed,
     /// Box lists the user again: who had been removed counts as added, who had been held was in the list all along.
     Returned,
@@ -183,4 +206,23 @@ fn differences(from: Entry<'_>, to: Entry<'_>) -> BTreeMap<String, [Value; 2]> {
         (key, [was, is])
     });
     pairs.filter(|(_, [was, is])| was != is).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use schemars::generate::SchemaSettings;
+
+    use super::*;
+
+    fn schema<T: JsonSchema>() -> String {
+        let schema = SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>();
+        format!("{}\n", serde_json::to_string_pretty(&schema).expect("JSON"))
+    }
+
+    #[test]
+    fn the_schemas_are_those_of_the_lines() {
+        crate::testing::assert_generated("docs/schemas/user.json", &schema::<User<'_>>());
+        crate::testing::assert_generated("docs/schemas/removed.json", &schema::<Gone>());
+        crate::testing::assert_generated("docs/schemas/change.json", &schema::<Changed>());
+    }
 }

@@ -16,6 +16,7 @@ async fn the_chart_is_clean_and_refuses_values_that_it_does_not_know() {
         (json!({"serviceAccount": {"creat": true}}), "creat"),
         (json!({"serviceAccount": {"name": "Not A Name"}}), "/serviceAccount/name"),
         (json!({"rbac": {"create": "yes"}}), "/rbac/create"),
+        (json!({"rosterReader": {"name": "mine"}}), "name"),
         (json!({"commonLabels": {"year": 2026}}), "/commonLabels/year"),
     ] {
         let refused = helm.template(&chart(), "any", "any", &values).await.expect_err("refused").to_string();
@@ -30,7 +31,7 @@ async fn what_exists_already_is_not_made_by_the_chart() {
     let bound = render(json!({"serviceAccount": {"create": false, "name": "mine"}})).await;
     assert!(!bound.contains("\nkind: ServiceAccount\n"), "{bound}");
     assert!(bound.contains("kind: ServiceAccount\n    name: mine"), "{bound}");
-    let alone = render(json!({"rbac": {"create": false}})).await;
+    let alone = render(json!({"rbac": {"create": false}, "rosterReader": {"create": false}})).await;
     assert!(alone.contains("\nkind: ServiceAccount\n") && !alone.contains("Role"), "{alone}");
 }
 

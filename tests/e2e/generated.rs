@@ -49,6 +49,20 @@ async fn the_chart_renders_as_it_did() {
     assert_generated("tests/e2e/renders/names-and-labels.yaml", &chosen);
 }
 
+/// What stands between the line `<!-- FILE -->` and the end of the code block below it is the file.
+#[test]
+fn the_page_on_reading_shows_the_examples_as_they_are() {
+    let mut page = std::fs::read_to_string(repository("docs/reading.md")).expect("readable");
+    for (file, language) in [("read.sh", "sh"), ("read.py", "python"), ("read.rs", "rust")] {
+        let begin = format!("<!-- docs/examples/{file} -->\n");
+        let (before, rest) = page.split_once(&begin).unwrap_or_else(|| panic!("no line {begin}"));
+        let (_, after) = rest.split_once("\n```\n").expect("a code block with an end");
+        let text = std::fs::read_to_string(repository(&format!("docs/examples/{file}"))).expect("readable");
+        page = format!("{before}{begin}```{language}\n{}\n```\n{after}", text.trim_end());
+    }
+    assert_generated("docs/reading.md", &page);
+}
+
 #[tokio::test]
 async fn kubectl_explains_every_field_as_it_did() {
     let kubectl = plane().await.kubectl();

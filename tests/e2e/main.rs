@@ -19,6 +19,7 @@ mod generated;
 mod kubectl_get;
 mod leading;
 mod publishing;
+mod reading;
 mod reconnecting;
 mod requesting;
 mod rules;

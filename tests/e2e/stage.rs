@@ -87,7 +87,8 @@ impl Stage {
         let namespace = plane.namespace(story).await.expect("namespace");
         let kubectl = namespace.kubectl();
         let helm = Helm::new().await.expect("helm");
-        let values = json!({"serviceAccount": {"name": ACCOUNT}});
+        // The ClusterRole of readers has one name: stages that begin at once would all create it.
+        let values = json!({"serviceAccount": {"name": ACCOUNT}, "rosterReader": {"create": false}});
         let manifests = helm.template(&chart(), &namespace.name, &namespace.name, &values).await.expect("rendered");
         let applied = kubectl.apply_yaml(&change(manifests)).await.expect("kubectl");
         without_warning(&applied);

@@ -84,6 +84,20 @@ pub async fn find_all(tools: &'static [Tool]) -> Result<Vec<PathBuf>> {
         .during(|| "looking for tools".to_owned())?
 }
 
+/// Fails where one of these programs, which nobody builds here, is not on the PATH: names all that are missing.
+pub fn on_the_path(programs: &[&str]) -> Result<()> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let there = |program: &&str| std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    let missing: Vec<&str> = programs.iter().copied().filter(|program| !there(program)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let missing = missing.join(", ");
+    Err(Error::new(format!(
+        "missing on the PATH: {missing}. Install what is missing (the README names all that is needed)"
+    )))
+}
+
 fn among_assets(tool: Tool) -> Option<PathBuf> {
     let folder = std::env::var_os("KUBEBUILDER_ASSETS").filter(|folder| !folder.is_empty())?;
     Some(Path::new(&folder).join(tool.name())).filter(|path| path.is_file())
