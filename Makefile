@@ -8,7 +8,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 # The main job, told step by step. ARGS=--once ends by itself; ARGS="--context NAME" uses a cluster that is there.
 demo:
 	@command -v cargo >/dev/null || { echo "Rust is missing: see https://rustup.rs" >&2; exit 1; }
-	cargo build --locked --release --package boxsync --package harness --bin boxsync-operator --bin demo
+	cargo build --locked --release --package boxsync --package harness --bin boxsync-operator --bin kubectl-boxsync --bin demo
 	@$(TARGET)/release/demo $(ARGS)
 
 # Everything. The tools of the control plane come first, so that their minutes are not a test's; clippy comes last,

@@ -2,7 +2,7 @@
 //!
 //! | part | what it does |
 //! | --- | --- |
-//! | `listing`, `start`, `request`, `mended`, `idle`, `memory`, `many` | one group of rows each |
+//! | `listing`, `publish`, `users`, `torn`, `start`, `request`, `mended`, `idle`, `memory`, `many` | one group of rows each |
 //! | `ground` | a namespace of a real control plane, an operator process under a ServiceAccount's rights |
 //! | `simulator` | Box, as a process of its own: this program started anew |
 //! | `sample`, `table` | medians and their spread; rows, and what machine they were measured on |
@@ -16,11 +16,14 @@ mod listing;
 mod many;
 mod memory;
 mod mended;
+mod publish;
 mod request;
 mod sample;
 mod simulator;
 mod start;
 mod table;
+mod torn;
+mod users;
 
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
@@ -54,6 +57,12 @@ struct Flags {
 enum Group {
     /// A walk over 100,000 users beside a loop that only downloads them
     Listing,
+    /// Publishing 100,000 users: first, unchanged, with one user's change, with one user's in a hundred
+    Publish,
+    /// Printing 100,000 users with kubectl boxsync
+    Users,
+    /// A reader that looks for half a list while list after list is published
+    Torn,
     /// From the start of the process to its first call to Box
     Start,
     /// From a request to Complete
@@ -62,7 +71,7 @@ enum Group {
     Mended,
     /// Memory at rest, a restart, and a minute in which nothing happens
     Idle,
-    /// The most memory a sync of 100,000 and of 1,000,000 users takes
+    /// The most memory that fetching and publishing 100,000 and 1,000,000 users takes
     Memory,
     /// 300 new connections at once
     Many,
@@ -76,6 +85,9 @@ impl Group {
     async fn rows(self, bench: &Bench) -> Result<Vec<Row>> {
         match self {
             Self::Listing => listing::rows(bench).await,
+            Self::Publish => publish::rows(bench).await,
+            Self::Users => users::rows(bench).await,
+            Self::Torn => torn::rows(bench).await,
             Self::Start => start::rows(bench).await,
             Self::Request => request::rows(bench).await,
             Self::Mended => mended::rows(bench).await,

@@ -9,6 +9,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use boxsync::api::{BoxConnection, Conditions as _, State, UserSyncRequest};
+use boxsync::cluster::Cluster;
+use boxsync::roster::Store;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use harness::{Audit, ControlPlane, Operator, Options, Scratch, Settings};
 use k8s_openapi::api::core::v1::Secret;
@@ -28,8 +30,8 @@ const RIGHTS: &str = include_str!("rights.yaml");
 const ACCOUNT: &str = "boxsync-operator";
 /// The Secret with the right credentials.
 pub(crate) const SECRET: &str = "box";
-/// Objects that are created at once.
-const AT_ONCE: usize = 8;
+/// What is created or changed at once.
+pub(crate) const AT_ONCE: usize = 8;
 /// Everything that is awaited comes within this, on a busy machine too.
 pub(crate) const LIMIT: Duration = Duration::from_secs(300);
 
@@ -101,8 +103,8 @@ pub(crate) struct Ground<'a> {
     pub(crate) sim: Simulator,
     /// What the audit log calls the operator.
     pub(crate) user: String,
+    pub(crate) namespace: String,
     settings: Settings,
-    namespace: String,
     client: Client,
 }
 
@@ -124,6 +126,11 @@ impl Ground<'_> {
         K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
     {
         Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// The published list, as a reader sees it.
+    pub(crate) fn store(&self, enterprise: &str) -> Store {
+        Store::new(Cluster::new(self.client.clone()), &self.namespace, &connection(enterprise))
     }
 
     pub(crate) async fn secret(&self, name: &str, client_secret: &str) -> Result<()> {

@@ -108,12 +108,12 @@ async fn synced(ground: &Ground<'_>, count: usize) -> Result<Operator> {
     Ok(operator)
 }
 
-/// Waits until both watches have begun.
+/// Waits until all watches have begun: connections, requests, rosters.
 async fn watching(ground: &Ground<'_>, mark: harness::Mark) -> Result<()> {
     let deadline = Instant::now() + LIMIT;
     loop {
         let watches = ground.audit().since(mark).by(&ground.user).filter(|entry| entry.verb == "watch");
-        if watches.len() >= 2 {
+        if watches.len() >= 3 {
             return Ok(());
         }
         if Instant::now() >= deadline {

@@ -100,7 +100,7 @@ fn session(sim: &Simulator, transport: Transport) -> Result<Session> {
     Ok(Session::new(transport, base, credentials, ENTERPRISE.to_owned(), Arc::new(Timestamp::now)))
 }
 
-/// What a sync does between signing in and its outcome: pages, the packed list, counts.
+/// What a sync does between signing in and comparing: pages, and the packed list.
 async fn walk(session: &Session) -> Result<Duration> {
     let session = session.clone();
     // As a task, like the reconcile that it belongs to.
@@ -108,9 +108,9 @@ async fn walk(session: &Session) -> Result<Duration> {
         let visit = session.visit(CancellationToken::new());
         let (progress, _seen) = watch::channel(Progress::default());
         let begin = Instant::now();
-        let outcome = sync::run(&visit, Caps::default(), &progress).await?;
+        let list = sync::walk(&visit, Caps::default(), &progress).await?;
         let took = begin.elapsed();
-        match outcome.list.len() {
+        match list.len() {
             USERS => Ok(took),
             other => Err(format!("the walk found {other} users").into()),
         }

@@ -1,4 +1,5 @@
-//! memory — the most resident memory that the operator's process ever had, when it has synced one large list.
+//! memory — the most resident memory that the operator's process ever had, when it has fetched and published one
+//! large list.
 
 use boxsync::api::BoxConnection;
 
@@ -31,7 +32,7 @@ async fn peak(bench: &Bench, words: &str, users: usize, runs: usize, goal: f64) 
     let (peaks, rests) = (Sample::of(peaks), Sample::of(rests));
     Ok(vec![
         Row::new(
-            &format!("peak memory, a sync of {words} users"),
+            &format!("peak memory, {words} users fetched and published"),
             format!("{:.1} MB ({})", peaks.median(), peaks.spread(1)),
             &format!("≤ {goal:.0} MB"),
             peaks.median() <= goal,

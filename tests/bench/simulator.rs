@@ -10,6 +10,7 @@ use box_sim::{BoxSim, clock};
 use bytes::Bytes;
 use http::Method;
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::Result;
@@ -90,6 +91,38 @@ impl Simulator {
         Ok(calls.filter_map(|call| call["count"].as_u64()).sum())
     }
 
+    /// When each page of this enterprise's list was asked for.
+    pub(crate) async fn pages(&self, id: &str) -> Result<Vec<Timestamp>> {
+        let told = self.ask(Method::GET, &format!("enterprises/{id}/calls"), &Value::Null).await?;
+        let pages = told.as_array().into_iter().flatten().filter(|call| call["endpoint"] == "users");
+        pages.map(|call| Ok(call["at"].as_str().unwrap_or_default().parse()?)).collect()
+    }
+
+    /// The ids of all users, sorted.
+    pub(crate) async fn users(&self, id: &str) -> Result<Vec<u64>> {
+        #[derive(Deserialize)]
+        struct User {
+            id: u64,
+        }
+        let told = self.answer(Method::GET, &format!("enterprises/{id}/users"), &Value::Null).await?;
+        Ok(serde_json::from_slice::<Vec<User>>(&told)?.into_iter().map(|user| user.id).collect())
+    }
+
+    /// Gives a user another job title.
+    pub(crate) async fn title(&self, id: &str, user: u64, title: &str) -> Result<()> {
+        let path = format!("enterprises/{id}/users/{user}");
+        self.ask(Method::PATCH, &path, &json!({"job_title": title})).await.map(drop)
+    }
+
+    pub(crate) async fn add(&self, id: &str, user: u64, name: &str) -> Result<()> {
+        let new = json!({"id": user, "name": name, "login": format!("{name}@box.example")});
+        self.ask(Method::POST, &format!("enterprises/{id}/users"), &new).await.map(drop)
+    }
+
+    pub(crate) async fn remove(&self, id: &str, user: u64) -> Result<()> {
+        self.ask(Method::DELETE, &format!("enterprises/{id}/users/{user}"), &Value::Null).await.map(drop)
+    }
+
     /// When the first call to this enterprise was answered.
     pub(crate) async fn first_call(&self, id: &str) -> Result<Option<Timestamp>> {
         let told = self.ask(Method::GET, &format!("enterprises/{id}/calls"), &Value::Null).await?;
@@ -97,6 +130,11 @@ impl Simulator {
     }
 
     async fn ask(&self, method: Method, path: &str, body: &Value) -> Result<Value> {
+        let body = self.answer(method, path, body).await?;
+        if body.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_slice(&body)?) }
+    }
+
+    async fn answer(&self, method: Method, path: &str, body: &Value) -> Result<Bytes> {
         let url = format!("{}/admin/{path}", self.url);
         let request = self.client.request(method, &url).header(http::header::CONTENT_TYPE, "application/json");
         let answer = request.body(body.to_string()).send().await?;
@@ -104,7 +142,7 @@ impl Simulator {
         if !status.is_success() {
             return Err(format!("{url}: {status}: {}", String::from_utf8_lossy(&body)).into());
         }
-        if body.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_slice(&body)?) }
+        Ok(body)
     }
 }
 

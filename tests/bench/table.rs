@@ -17,7 +17,7 @@ pub(crate) struct Row {
 enum Met {
     Yes,
     No,
-    /// There is nothing to reach: the row explains another.
+    /// There is nothing to reach.
     Untold,
     /// It could not be measured.
     Lost,
@@ -29,7 +29,12 @@ impl Row {
         Self { work: work.to_owned(), measured, to_reach: to_reach.to_owned(), met }
     }
 
-    /// A figure without a goal, which explains the one before it.
+    /// A figure without a goal.
+    pub(crate) fn seen(work: &str, measured: String) -> Self {
+        Self { work: work.to_owned(), measured, to_reach: String::new(), met: Met::Untold }
+    }
+
+    /// One that explains the one before it.
     pub(crate) fn beside(work: &str, measured: String) -> Self {
         Self { work: format!("  {work}"), measured, to_reach: String::new(), met: Met::Untold }
     }

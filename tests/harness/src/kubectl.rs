@@ -46,6 +46,13 @@ impl Kubectl {
         &self.program
     }
 
+    /// A plugin of kubectl's, as kubectl would start it: with the same kubeconfig, context and namespace.
+    #[must_use]
+    pub fn plugin(&self, program: &Path) -> Self {
+        // The cache is kubectl's own.
+        Self { program: program.to_owned(), cache: None, ..self.clone() }
+    }
+
     /// The folder for what it learns about the API server.
     #[must_use]
     pub fn cache(mut self, folder: &Path) -> Self {

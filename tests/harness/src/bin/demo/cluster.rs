@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use crate::screen::Screen;
 
 pub(crate) const ACCOUNT: &str = "boxsync-operator";
-pub(crate) const CRDS: [&str; 2] = ["boxconnections.boxsync.dev", "usersyncrequests.boxsync.dev"];
+pub(crate) const CRDS: [&str; 4] =
+    ["boxconnections.boxsync.dev", "usersyncrequests.boxsync.dev", "userrosters.boxsync.dev", "userslices.boxsync.dev"];
 
 enum Ground {
     /// Not there before it is started.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::Result;
+use harness::{Error, Result};
 
 use crate::cluster::CRDS;
 use crate::story::{Story, condition};
@@ -25,6 +25,11 @@ pub(crate) async fn crds(story: &mut Story<'_>) -> Result<()> {
             .quiet(&format!("wait --for=condition=Established crd {} --timeout=30s", CRDS.join(" ")))
             .await?
             .succeeded()?;
+    } else if there.lines().count() < CRDS.len() {
+        return Err(Error::new(format!(
+            "some of the operator's CRDs are there, and some are not, as an older version left them:\n{there}\
+             Apply those of this one: boxsync-operator crds | kubectl apply --server-side -f -"
+        )));
     } else {
         story.screen.why(
             "The CRDs are there already: they are used as they are, and stay. (If an operator of yours watches all \

@@ -1,19 +1,30 @@
-//! crash — the operator dies in the middle of a long sync and comes back.
+//! crash — the operator dies in the middle of a long sync and comes back, and a reader never sees half a list.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use box_sim::Enterprise;
 use harness::Result;
 
 use crate::boxes::{answered_pages, pages};
+use crate::reader::{Reader, Seen, answer};
 use crate::story::{PATIENCE, Story};
-use crate::time;
+use crate::{number, time};
 
 const SLOW: &str = r#"{"latencyMillis": 700}"#;
 const QUICK: &str = r#"{"latencyMillis": 0}"#;
 
 pub(crate) async fn in_the_middle(story: &mut Story<'_>) -> Result<()> {
     story.screen.step("A crash in the middle");
+    story.screen.why(
+        "Globex is reorganized: in Box, every tenth of its users has a new job title now. Another program reads the \
+         list meanwhile, over and over, and compares it with what Box said before and says now.",
+    );
+    let old = answer(&story.boxes.globex);
+    let changed = reorganize(&story.boxes.globex);
+    let new = answer(&story.boxes.globex);
+    story.screen.command("$ while true; do kubectl boxsync users globex -o jsonl > list.jsonl; … ; done &");
+    let reader = Reader::begin(story.boxsync()?, "globex", old, new);
     story.screen.why("Box answers slowly today: 0.7 s a page, 12 pages for Globex.");
     let before = finished(story).await?;
     let answered = answered_pages(&story.boxes.globex);
@@ -55,6 +66,20 @@ pub(crate) async fn in_the_middle(story: &mut Story<'_>) -> Result<()> {
         format!("the request is {status}"),
     );
     story.check_counts("globex", &story.boxes.globex).await?;
+    let updated = &status["updated"];
+    story.screen.check(
+        *updated == changed,
+        format!("{} users were updated, those who changed in Box", number(changed)),
+        format!("{changed} users changed in Box; the request says {status}"),
+    );
+    let Seen { old, new, torn, failed } = reader.end().await?;
+    story.screen.check(
+        torn == 0 && failed == 0 && old > 0 && new > 0,
+        format!("torn reads: 0. The reader got the old list {old} times, then the new one {new} times, always whole"),
+        format!(
+            "the reader got the old list {old} times, the new one {new} times, {torn} torn ones, and {failed} none"
+        ),
+    );
     let now = finished(story).await?;
     let touched: Vec<_> = before.iter().filter(|(name, version)| now.get(*name) != Some(*version)).collect();
     story.screen.check(
@@ -69,6 +94,13 @@ pub(crate) async fn in_the_middle(story: &mut Story<'_>) -> Result<()> {
         format!("pages of acme and initech: {rested:?} before the restart, {asked:?} after"),
     );
     Ok(())
+}
+
+/// Gives every tenth user another job title; how many.
+fn reorganize(enterprise: &Enterprise) -> u64 {
+    let users = enterprise.users();
+    let chosen = users.iter().step_by(10).map(|user| user.id);
+    chosen.filter_map(|id| enterprise.edit(id, |user| "Reorganized".clone_into(&mut user.job_title))).count() as u64
 }
 
 /// Requests that have ended, with their resourceVersions.

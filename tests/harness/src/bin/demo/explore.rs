@@ -9,7 +9,7 @@ use kube::config::Kubeconfig;
 use kube::runtime::watcher::{self, watcher};
 use kube::{Client, Config};
 
-use crate::story::Story;
+use crate::story::{Story, beside};
 
 /// Changes that belong together come within this.
 const SETTLE: Duration = Duration::from_millis(400);
@@ -57,7 +57,7 @@ fn advice(story: &Story<'_>) -> Result<()> {
     let screen = story.screen;
     screen.heading("The demo keeps running. In another terminal:");
     screen.gap();
-    let mut kubectl = "kubectl".to_owned();
+    let (mut kubectl, mut target) = ("kubectl".to_owned(), String::new());
     match (story.cluster.admin_kubeconfig(), story.cluster.context()) {
         (Some(path), _) => {
             screen.say(&format!("  export KUBECONFIG={}", path.display()));
@@ -65,8 +65,15 @@ fn advice(story: &Story<'_>) -> Result<()> {
                 screen.say(&format!("  export PATH=\"$PATH:{}\"", folder.display()));
             }
         }
-        (None, Some(context)) => kubectl = format!("kubectl --context {context} -n {}", story.cluster.namespace),
+        (None, Some(context)) => {
+            target = format!(" --context {context} -n {}", story.cluster.namespace);
+            kubectl.push_str(&target);
+        }
         (None, None) => {}
+    }
+    let plugin = beside("kubectl-boxsync")?;
+    if let Some(folder) = plugin.parent().filter(|_| !on_path("kubectl-boxsync")) {
+        screen.say(&format!("  export PATH=\"$PATH:{}\"", folder.display()));
     }
     screen.say(&format!("  export BOX={}", story.boxes.url()));
     screen.say(&format!("  cd {}", story.folder.display()));
@@ -74,6 +81,9 @@ fn advice(story: &Story<'_>) -> Result<()> {
     screen.say(&format!("  {kubectl} describe boxconnection acme"));
     screen.say(&format!("  {kubectl} explain boxconnection.spec"));
     screen.say(&format!("  {kubectl} create -f request-acme.yaml"));
+    screen.say(&format!("  kubectl boxsync status --all{target}"));
+    screen.say(&format!("  kubectl boxsync users acme --search a{target}"));
+    screen.say(&format!("  kubectl boxsync sync acme --wait{target}"));
     screen.gap();
     screen.say("  curl -X POST $BOX/admin/enterprises/1001/users \\");
     screen.say("    --json '{\"name\": \"Ada Lovelace\", \"login\": \"ada@acme.example\"}'");

@@ -6,7 +6,8 @@
 //! | `cluster` | where it plays: a control plane of its own, or the user's cluster |
 //! | `boxes` | the simulated Box, and its admin's commands |
 //! | `story` | what every step works with: kubectl, requests, looking things up |
-//! | `connect`, `requests`, `crash`, `mend`, `explore` | the steps |
+//! | `connect`, `requests`, `held`, `crash`, `mend`, `explore` | the steps |
+//! | `reader` | another program that reads a list all the time |
 //!
 //! Every command that is shown was run, and what is shown below it is what it printed.
 
@@ -15,7 +16,9 @@ mod cluster;
 mod connect;
 mod crash;
 mod explore;
+mod held;
 mod mend;
+mod reader;
 mod requests;
 mod screen;
 mod story;
@@ -105,6 +108,7 @@ async fn tell(screen: &Screen, cluster: &mut Cluster, once: bool) -> Result<()> 
     connect::operator(&mut story).await?;
     requests::answers(&mut story).await?;
     requests::somebody_new(&mut story).await?;
+    held::vanish(&mut story).await?;
     mend::granted(&mut story).await?;
     crash::in_the_middle(&mut story).await?;
     mend::withdrawn(&mut story).await?;

@@ -88,6 +88,14 @@ pub(crate) async fn rotated(story: &mut Story<'_>) -> Result<()> {
         "initech is Connected=False CredentialsRejected",
         format!("initech is Connected={connected} {reason}: {message}"),
     );
+    story.screen.why("Whoever looks after the connections sees at a glance who is needed:");
+    let status = story.plugin("status").await?;
+    story.screen.gap();
+    story.screen.check(
+        status.status.code() == Some(1) && status.stdout.contains("initech"),
+        "kubectl boxsync status names initech, and ends with 1: a person is needed",
+        format!("kubectl boxsync status ended with {}", status.status),
+    );
     idle(story).await?;
 
     story.screen.why("The current secret is put into the cluster. Nobody tells the operator:");

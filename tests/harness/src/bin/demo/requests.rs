@@ -10,6 +10,7 @@ use crate::{number, time};
 
 /// A request for a connection that is lost fails within this.
 const REFUSAL: Duration = Duration::from_secs(5);
+const NEW: &str = "grace@acme.example";
 
 pub(crate) async fn answers(story: &mut Story<'_>) -> Result<()> {
     story.screen.step("Requests");
@@ -47,7 +48,7 @@ pub(crate) async fn answers(story: &mut Story<'_>) -> Result<()> {
 
 pub(crate) async fn somebody_new(story: &mut Story<'_>) -> Result<()> {
     story.screen.step("Somebody new");
-    story.screen.why("Acme's admin adds a user in Box. The next request brings her into the list.");
+    story.screen.why("Grace is hired: Acme's admin adds her in Box. The next request brings her into the list.");
     let (before, _) = truth(&story.boxes.acme);
     story.admin("POST", "1001/users", r#"{"name": "Grace Hopper", "login": "grace@acme.example"}"#).await?;
     let pages_before = pages(&story.boxes.acme);
@@ -67,5 +68,29 @@ pub(crate) async fn somebody_new(story: &mut Story<'_>) -> Result<()> {
         ),
         format!("Box has {} users now; the request says {status}", before + 1),
     );
-    story.check_counts("acme", &story.boxes.acme).await
+    story.check_counts("acme", &story.boxes.acme).await?;
+
+    story.screen.why("The list itself is in the cluster, for other programs and for people:");
+    story.run("get userroster acme").await?;
+    let users = story.plugin(&format!("users acme --search {NEW}")).await?;
+    let why = story.plugin(&format!("why acme {NEW}")).await?;
+    story.screen.gap();
+    story.screen.check(
+        users.status.success() && users.stdout.contains(NEW),
+        "she is found in the list, right after the request",
+        format!("kubectl boxsync users ended with {} and does not know {NEW}", users.status),
+    );
+    story.screen.check(
+        why.status.success() && why.stdout.contains("is in the list"),
+        "kubectl boxsync why says since when",
+        format!("kubectl boxsync why ended with {}", why.status),
+    );
+    let misspelt = story.plugin("why acme garce@acme.example").await?;
+    story.screen.gap();
+    story.screen.check(
+        misspelt.status.code() == Some(1) && misspelt.stdout.contains(NEW),
+        "a misspelt login is not in the list, and she is named as near",
+        format!("kubectl boxsync why ended with {}", misspelt.status),
+    );
+    Ok(())
 }

@@ -31,6 +31,33 @@ pub(crate) struct Request {
     pub(crate) created: Instant,
 }
 
+/// What of a long output is shown.
+#[derive(Clone, Copy)]
+pub(crate) enum Cut {
+    Head(usize),
+    Grep(&'static str),
+}
+
+impl Cut {
+    fn of(self, text: &str) -> String {
+        let lines = text.lines();
+        let shown: Vec<&str> = match self {
+            Self::Head(count) => lines.take(count).collect(),
+            Self::Grep(word) => lines.filter(|line| line.contains(word)).collect(),
+        };
+        shown.join("\n")
+    }
+}
+
+impl std::fmt::Display for Cut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Head(count) => write!(f, "head -n {count}"),
+            Self::Grep(word) => write!(f, "grep {word}"),
+        }
+    }
+}
+
 impl<'a> Story<'a> {
     pub(crate) async fn begin(screen: &'a Screen, cluster: &'a mut Cluster) -> Result<Self> {
         screen.title(
@@ -73,6 +100,28 @@ impl<'a> Story<'a> {
         let said = output.stderr.lines().filter(|line| !is_log(line)).collect::<Vec<_>>().join("\n");
         self.screen.output(&said);
         Ok(output)
+    }
+
+    /// Shows and runs a command of `kubectl boxsync`, by the plugin that was built beside this program.
+    pub(crate) async fn plugin(&self, line: &str) -> Result<Output> {
+        self.screen.command(&format!("$ kubectl boxsync {line}"));
+        let output = self.boxsync()?.run(line.split(' ')).await?;
+        self.screen.output(&output.stdout);
+        self.screen.output(&output.stderr);
+        Ok(output)
+    }
+
+    /// The same where all that it prints would be too long: some of it is shown, all of it is handed back.
+    pub(crate) async fn plugin_cut(&self, line: &str, cut: Cut) -> Result<String> {
+        self.screen.command(&format!("$ kubectl boxsync {line} | {cut}"));
+        let text = self.boxsync()?.run(line.split(' ')).await?.succeeded()?;
+        self.screen.output(&cut.of(&text));
+        Ok(text)
+    }
+
+    /// The plugin, as kubectl would start it.
+    pub(crate) fn boxsync(&self) -> Result<Kubectl> {
+        Ok(self.kubectl.plugin(&beside("kubectl-boxsync")?))
     }
 
     /// The same without showing it.
@@ -153,12 +202,7 @@ impl<'a> Story<'a> {
     }
 
     pub(crate) fn settings(&self) -> Result<Settings> {
-        let program = std::env::current_exe().map_err(|e| Error::new(format!("this program cannot be found: {e}")))?;
-        let operator = program.with_file_name("boxsync-operator");
-        if !operator.is_file() {
-            return Err(Error::new(format!("{} is missing: run `make demo`, which builds it", operator.display())));
-        }
-        Ok(Settings::new(operator, &self.kubeconfig)
+        Ok(Settings::new(beside("boxsync-operator")?, &self.kubeconfig)
             .flag("--box-api-url", self.boxes.url())
             .flag("--watch-namespace", &self.cluster.namespace)
             .flag("--min-sync-gap", "1s")
@@ -183,11 +227,17 @@ impl<'a> Story<'a> {
         self.screen.step("What is there in the end");
         self.run("get boxconnections").await?;
         self.run("get usersyncrequests").await?;
+        let status = self.plugin("status").await?;
+        self.screen.gap();
+        self.screen.check(
+            status.status.success(),
+            "an operator is at work, and nobody is needed: exit code 0",
+            format!("kubectl boxsync status ended with {}", status.status),
+        );
         let everything = self.quiet("get boxconnections,usersyncrequests,events -o json").await?.succeeded()?;
         let log = self.operator()?.log();
         let places = [("the operator's log", &log), ("a status or an event", &everything)];
         let leak = places.iter().find_map(|(place, text)| self.secrets.found_in(place, text));
-        self.screen.gap();
         self.screen.check(
             leak.is_none(),
             "no secret stands in the operator's log, in a status or in an event",
@@ -204,6 +254,16 @@ impl<'a> Story<'a> {
         }
         Ok(())
     }
+}
+
+/// A program that `make demo` built together with this one.
+pub(crate) fn beside(name: &str) -> Result<PathBuf> {
+    let program = std::env::current_exe().map_err(|e| Error::new(format!("this program cannot be found: {e}")))?;
+    let program = program.with_file_name(name);
+    if program.is_file() {
+        return Ok(program);
+    }
+    Err(Error::new(format!("{} is missing: run `make demo`, which builds it", program.display())))
 }
 
 /// `I1122 20:31:38.491147 …`: a line of kubectl's own log, about how a watch of its ended for instance.
