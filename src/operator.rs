@@ -57,7 +57,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "the operator starts");
     let work = async {
         if !leader_elect {
-            controller::run(deps, stop).await;
+            Box::pin(controller::run(deps, stop)).await;
             return Ok(());
         }
         let settings = lease::Settings {

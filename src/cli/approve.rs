@@ -58,7 +58,6 @@ pub(super) async fn run(flags: &ApproveFlags, site: &Site, desk: &mut Desk<'_>) 
         }
     }
     let request = create(site, &connection, Some(&held.digest)).await?;
-    writeln!(desk.out, "usersyncrequest.boxsync.dev/{} created", request.name_any())?;
     wait::all(vec![Awaited::new(&connection, request)], flags.timeout, site, desk).await
 }
 

@@ -126,6 +126,7 @@ fn text(told: &[Revision<'_>], user: Option<&str>, ink: Ink) -> String {
         let _ = writeln!(text, "{}", ink.bold(&title));
         match lines {
             Some(lines) => lines.iter().for_each(|line| push(&mut text, &line.changed, ink)),
+            None if entry.revision == 1 => text.push_str("  (the first list)\n"),
             None if user.is_some() => text.push_str("  (too many to tell one by one: it may have been among them)\n"),
             None => text.push_str("  (too many to tell one by one)\n"),
         }

@@ -133,7 +133,7 @@ async fn removed(
     }
     let was_removed: HashSet<&str> = everybody.iter().map(|gone| gone.id.as_str()).collect();
     for at in &resolved.added {
-        let user = list.get(*at);
+        let user = list.get(*at as usize);
         let back = was_removed.contains(user.id);
         resolved.record.note(|| if back { Changed::back(&user) } else { Changed::added(&user) });
     }

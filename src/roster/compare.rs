@@ -55,7 +55,7 @@ pub(super) struct Comparison<'a, I: Iterator<Item = usize>> {
 /// What a comparison found.
 pub(super) struct Compared {
     /// Places in the new list of users whom no slice had.
-    pub(super) added: Vec<usize>,
+    pub(super) added: Vec<u32>,
     pub(super) updated: i64,
     /// Users of the slices who are not in the new list.
     pub(super) vanished: List,
@@ -79,7 +79,7 @@ impl<'a, I: Iterator<Item = usize>> Comparison<'a, I> {
         let mut vanished = Vec::new();
         for old in users {
             while let Some(at) = self.fresh.next_if(|at| by_id(self.list.id_at(*at), &old.id).is_lt()) {
-                self.found.added.push(at);
+                self.found.added.push(place(at));
             }
             match self.fresh.next_if(|at| self.list.id_at(*at) == old.id) {
                 Some(at) => {
@@ -96,7 +96,12 @@ impl<'a, I: Iterator<Item = usize>> Comparison<'a, I> {
     }
 
     pub(super) fn finish(mut self) -> Compared {
-        self.found.added.extend(self.fresh);
+        self.found.added.extend(self.fresh.map(place));
         Compared { vanished: self.vanished.finish(), ..self.found }
     }
+}
+
+/// A place takes four bytes: of a first list everybody is added.
+fn place(at: usize) -> u32 {
+    u32::try_from(at).expect("a list that is published has fewer users")
 }

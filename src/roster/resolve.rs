@@ -26,7 +26,7 @@ pub(super) struct Before<'a> {
 /// What becomes of everybody.
 pub(super) struct Resolved {
     /// Places in the new list of users who were not in the published one, as far as these are known.
-    pub(super) added: Vec<usize>,
+    pub(super) added: Vec<u32>,
     pub(super) added_count: i64,
     pub(super) updated: i64,
     /// Users who go from the list now.
@@ -48,9 +48,12 @@ pub(super) fn resolve(list: &List, found: Compared, before: Before<'_>, now: Tim
     let Compared { added, mut updated, vanished, mut record } = found;
     let Before { total, held, held_told, lost, max_removal_percent, approve } = before;
 
-    let (back, added): (Vec<usize>, Vec<usize>) = added.into_iter().partition(|at| held.contains(list.id_at(*at)));
+    let (back, added) = match held.is_empty() {
+        true => (Vec::new(), added),
+        false => added.into_iter().partition(|at| held.contains(list.id_at(*at as usize))),
+    };
     for at in back {
-        let to = list.get(at);
+        let to = list.get(at as usize);
         if let Some(from) = held.find(to.id) {
             updated += i64::from(from != to);
             record.note(|| Changed::released(from, to));

@@ -36,7 +36,7 @@ revision 2 · 2026-11-22 13:00Z · 1 added · 1 updated · 0 removed · 0 held
   ~ bob@acme.com  status: inactive → active
   + cleo@acme.com
 revision 1 · 2026-11-22 12:00Z · 3 added · 0 updated · 0 removed · 0 held
-  (too many to tell one by one)
+  (the first list)
 "
     );
     assert_eq!(said.code, 0);

@@ -93,7 +93,7 @@ async fn many_who_vanish_are_held_until_somebody_approves_exactly_those() {
     assert!(code == 1 && out.contains("RemovalsHeld"), "{code} {out}");
     assert_eq!(did(&stage, &["users", "acme", "--held", "-o", "name"]).await.lines().count(), 300);
 
-    let other = stage.create(&request("acme", &format!("  approveRemovals: {}\n", "0".repeat(64)))).await;
+    let other = stage.create(&request("acme", &format!("  approveRemovals: {:?}\n", "0".repeat(64)))).await;
     let refused = stage.finished(&other).await.status.expect("a status");
     assert!(refused.conditions.of("Failed").is_some_and(|c| c.reason == "HeldListChanged"), "{refused:?}");
 

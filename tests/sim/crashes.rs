@@ -110,8 +110,13 @@ async fn told(k: usize, meets: Meets) -> usize {
     let reader = world.reader("acme", secs(1));
     let (answers, ended) = story(&world, &acme).await;
     let what = format!("{meets:?} at write {k}");
-    for done in &ended {
+    for (done, changed) in ended.iter().zip([[1, 1, 1], [0, 1, 1]]) {
         assert!(succeeded(done), "{what}: {done:?}");
+        assert_eq!(
+            [done.added, done.updated, done.removed],
+            changed.map(Some),
+            "{what}: exactly what the sync changed"
+        );
     }
     pass(60).await;
     let finished: Vec<_> = world.kube.objects::<UserSyncRequest>();
