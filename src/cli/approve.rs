@@ -1,7 +1,5 @@
 //! `approve`: shows whose removal is held, asks, and lets them go.
 
-use kube::ResourceExt;
-
 use super::{
     desk::{Desk, Seat},
     exit::{Exit, Stop},
