@@ -169,6 +169,14 @@ impl Given {
         self
     }
 
+    /// The last sync was made by a version that published nothing.
+    pub(super) fn unpublished(mut self) -> Self {
+        if let Some(status) = &mut self.connection.status {
+            status.roster_ref = None;
+        }
+        self.without_roster()
+    }
+
     /// This roster is there instead.
     pub(super) fn with_roster(mut self, roster: UserRoster) -> Self {
         self.roster = Some(roster);

@@ -151,7 +151,8 @@ fn due_from(o: &Observed, requests: &[&UserSyncRequest], allowed: Timestamp, now
         (Some(f), _) => next_on_grid(o.uid(), interval, f.last_time.0),
         (None, None) => now,
         (None, Some(_)) if status.current_sync.is_some() => now,
-        (None, Some(last)) if last.start_time.0 > now || o.list() == List::Gone => now,
+        (None, Some(_)) if o.list() == List::Gone || status.roster_ref.is_none() => now,
+        (None, Some(last)) if last.start_time.0 > now => now,
         (None, Some(last)) => next_on_grid(o.uid(), interval, last.start_time.0),
     }
 }

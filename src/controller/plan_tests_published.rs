@@ -13,6 +13,11 @@ pub(super) fn rows() -> Vec<Row> {
     vec![
         ("A list that was deleted is published again at once", conn().synced(10).without_roster(), "sync Scheduled"),
         (
+            "A list that was fetched and never published is fetched again",
+            conn().synced(10).unpublished(),
+            "sync Scheduled",
+        ),
+        (
             "A deleted list does not override the wait after a failure",
             conn().synced(1000).failed(Reason::BoxUnavailable, 0).without_roster(),
             "wait until 12:00:24",
