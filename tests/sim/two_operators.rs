@@ -6,7 +6,7 @@ use boxsync::{
     roster::{self, Builder, Entry, LIST, List, Order, Published, Role, Status, Store},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kube_sim::{Fault, Gate, Trouble};
+use kube_sim::{Fault, Gate, Trouble, Verb};
 
 use crate::reader::answer;
 use crate::world::{NAMESPACE, OPERATOR, START, World, pass, secs};
@@ -166,4 +166,35 @@ async fn a_publisher_that_stood_still_never_names_a_slice_that_was_swept_meanwhi
             assert!(k > 3, "it stood still before {} writes", k - 1);
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sweep_that_stood_still_hits_no_slice_that_was_published_meanwhile() {
+    let world = World::new();
+    let store = |user: &str| Store::new(Cluster::new(world.kube.client_as(user)), NAMESPACE, "acme");
+    publish(&store("other"), &list(1000, "June")).await;
+    // Somebody wrote slices, and was killed before they were published.
+    world.kube.fail_next(
+        1,
+        |c| c.user == "killed" && c.resource == "userrosters" && c.verb.is_write(),
+        Fault::Before(Trouble::Kill),
+    );
+    let killed = store("killed");
+    let killed = tokio::spawn(async move { publish(&killed, &list(1000, "Jane")).await });
+    world.kube.killed().await;
+    killed.abort();
+    let gate = Gate::new();
+    let held = Fault::Before(Trouble::Hold(gate.clone()));
+    world.kube.fail_next(1, |c| c.user == "sweeper" && c.is(Verb::Delete, "userslices"), held);
+    let sweeper = store("sweeper");
+    let sweep = tokio::spawn(async move {
+        roster::sweep(&sweeper, "owner", "1000", |_| true, START.parse().expect("a time")).await
+    });
+    gate.reached().await;
+    publish(&store("other"), &list(1000, "Jane")).await;
+    gate.open();
+    let swept = sweep.await.expect("it ends").expect("swept");
+    assert!(swept.deleted > 0);
+    let read = roster::read(&store("reader"), LIST, None).await.expect("every slice is there");
+    assert_eq!(LIST.iter().flat_map(|state| read.lines(*state)).count(), 1000);
 }
