@@ -59,9 +59,10 @@ pub(super) async fn compared(
     let reads: Vec<_> = gone.iter().map(|slice| store.data(slice)).collect();
     let mut reads = stream::iter(reads).buffered(AT_ONCE);
     for slice in &gone {
-        match reads.try_next().await? {
-            Some(Some(data)) => comparison.published(&lines::<User<'_>>(&data)),
-            Some(None) | None => lost += slice.count,
+        let data = reads.try_next().await?.flatten();
+        match data.as_deref().and_then(lines::<User<'_>>) {
+            Some(users) => comparison.published(&users),
+            None => lost += slice.count,
         }
     }
     let mut found: Compared = comparison.finish();
@@ -69,6 +70,11 @@ pub(super) async fn compared(
         lost = total;
     }
     if lost > 0 {
+        tracing::warn!(
+            connection = store.connection(),
+            users = lost,
+            "a part of the published list is lost: it counts in numbers"
+        );
         found.record = Record::none();
     }
     let before = Before {
@@ -126,8 +132,12 @@ async fn removed(
     if needed {
         let slices = current.into_iter().flat_map(|c| &c.content.slices).filter(|s| s.state == SliceState::Removed);
         for slice in slices {
-            if let Some(data) = store.data(slice).await? {
-                everybody.extend(lines::<Gone>(&data));
+            match store.data(slice).await?.as_deref().and_then(lines::<Gone>) {
+                Some(gone) => everybody.extend(gone),
+                None => {
+                    let (connection, users) = (store.connection(), slice.count);
+                    tracing::warn!(connection, users, "the record of users who are gone is lost in part");
+                }
             }
         }
     }
@@ -151,17 +161,18 @@ async fn removed(
 async fn users(store: &Store, slices: impl Iterator<Item = &SliceRef>) -> Result<(List, i64), Trouble> {
     let (mut builder, mut lost) = (Builder::default(), 0);
     for slice in slices {
-        match store.data(slice).await? {
-            Some(data) => builder.push_page(lines::<User<'_>>(&data).iter().map(User::entry)),
+        let data = store.data(slice).await?;
+        match data.as_deref().and_then(lines::<User<'_>>) {
+            Some(users) => builder.push_page(users.iter().map(User::entry)),
             None => lost += slice.count,
         }
     }
     Ok((builder.finish(), lost))
 }
 
-/// The lines that can be read; the digest was checked, so they are what an operator wrote.
-fn lines<'a, T: serde::Deserialize<'a>>(data: &'a str) -> Vec<T> {
-    data.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+/// The lines of a slice; `None` where one of them cannot be read, and none can be relied on.
+fn lines<'a, T: serde::Deserialize<'a>>(data: &'a str) -> Option<Vec<T>> {
+    data.lines().map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 fn with_held(live: UserCounts, held: &UserCounts) -> UserCounts {
