@@ -169,6 +169,12 @@ impl Given {
         self
     }
 
+    /// The operator looked, and told what it saw.
+    pub(super) fn looked_at(mut self) -> Self {
+        self.tell(&News::Nothing, now());
+        self
+    }
+
     /// The last sync was made by a version that published nothing.
     pub(super) fn unpublished(mut self) -> Self {
         if let Some(status) = &mut self.connection.status {

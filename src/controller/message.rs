@@ -5,7 +5,8 @@ use jiff::Timestamp;
 
 use super::{failure::Failure, schedule::after};
 use crate::api::{
-    BoxConnectionSpec, BoxConnectionStatus, Change, Consequence, Failures, Held, Reason, Trigger, UserCounts,
+    BoxConnectionSpec, BoxConnectionStatus, Change, Conditions, Consequence, Failures, Held, Reason, State, Trigger,
+    UserCounts,
 };
 
 /// What the condition that holds a failure's cause says.
@@ -41,6 +42,10 @@ pub(super) fn kept(spec: &BoxConnectionSpec, status: &BoxConnectionStatus, now: 
     let (Some(last), Some(users)) = (&status.last_sync, &status.users) else {
         return "No list has been fetched yet.".to_owned();
     };
+    // As the condition Ready says it.
+    if status.conditions.is("Ready", State::False) && status.conditions.reason("Ready") == Some(Reason::Syncing) {
+        return "The published list is gone until a sync succeeds.".to_owned();
+    }
     let (list, fresh) = (last.completion_time.0, after(last.completion_time.0, spec.stale_after()));
     let good = if now < fresh { "counts as fresh until" } else { "is stale since" };
     format!("The list of {list} ({}) stays and {good} {fresh}.", people(users.total))

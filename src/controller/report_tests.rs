@@ -219,6 +219,12 @@ fn the_page_of_all_messages_is_the_one_that_was_read_last() {
         "The published list was deleted, suspended",
         &told(&conn().synced(10).without_roster().suspended()).conditions,
     );
+    let gone = conn().synced(10).without_roster().looked_at().asked("r");
+    let unavailable = attempted(ago(1), Err(failure(Reason::BoxUnavailable)));
+    let request = answer::answered(&gone.requests[0], 1, &unavailable, &gone.connection, now());
+    section("The published list was deleted, and Box is away: the request", &request.conditions);
+    let gone = gone.attempt(&unavailable);
+    section("The published list was deleted, and Box is away", &told(&gone).conditions);
     let unknown = Failure { held: Some(Box::new(held())), ..failure(Reason::RemovalsHeld) };
     let unknown = conn().synced(10).without_roster().attempt(&attempted(ago(1), Err(unknown))).without_roster();
     section("The published list was deleted, and nobody knows who vanished", &told(&unknown).conditions);
