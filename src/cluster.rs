@@ -23,6 +23,10 @@ pub struct Cluster {
 pub enum Trouble {
     #[error("not found")]
     NotFound,
+    /// There is no such kind: its CustomResourceDefinition is not installed, or not served yet by an API server that has
+    /// just started. Nothing is known of the object.
+    #[error("the API server does not serve this kind")]
+    NotServed,
     /// The object has changed since it was read, or is there already.
     #[error("changed meanwhile")]
     Conflict,
@@ -67,7 +71,9 @@ impl From<kube::Error> for Trouble {
     fn from(error: kube::Error) -> Self {
         match error {
             kube::Error::Api(status) => match status.code {
-                404 => Trouble::NotFound,
+                // Only of an object that was looked for is the name told.
+                404 if status.details.as_ref().is_some_and(|d| !d.name.is_empty()) => Trouble::NotFound,
+                404 => Trouble::NotServed,
                 409 => Trouble::Conflict,
                 401 | 403 => Trouble::Forbidden(status.message),
                 code => Trouble::Refused { code, message: status.message },

@@ -114,8 +114,7 @@ impl Site {
                 let names: Vec<String> = list.iter().map(ResourceExt::name_any).collect();
                 trouble::no_connection(name, &self.namespace, Some(&names))
             }
-            // A list is never missing, only its kind.
-            Err(Trouble::NotFound) => trouble::not_installed(),
+            Err(Trouble::NotServed) => trouble::not_installed(),
             Err(_) => trouble::no_connection(name, &self.namespace, None),
         }
     }
@@ -132,8 +131,6 @@ impl Site {
         let listed: Result<ObjectList<BoxConnection>, Trouble> = self.cluster.call(api.list(&params)).await;
         match (listed, reach) {
             (Ok(list), _) => Ok(list.items),
-            // A list is never missing, only its kind.
-            (Err(Trouble::NotFound), _) => Err(trouble::not_installed()),
             (Err(other), Reach::Namespace) => {
                 Err(trouble::told(&other, &Right::to("list", "boxconnections", &self.namespace)))
             }

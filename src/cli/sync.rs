@@ -16,10 +16,7 @@ use super::{
     trouble::{self, Right},
     wait::{self, Awaited},
 };
-use crate::{
-    api::{BoxConnection, ConnectionRef, UserSyncRequest, UserSyncRequestSpec},
-    cluster::Trouble,
-};
+use crate::api::{BoxConnection, ConnectionRef, UserSyncRequest, UserSyncRequestSpec};
 
 const FIELD_MANAGER: &str = "kubectl-boxsync";
 const DEADLINE_SECONDS: i32 = 3600;
@@ -93,10 +90,10 @@ pub(super) async fn create(
     };
     let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
     let api = site.cluster.api::<UserSyncRequest>(&site.namespace);
-    site.cluster.call(api.create(&params, &request)).await.map_err(|trouble| match trouble {
-        Trouble::NotFound => trouble::not_installed(),
-        other => trouble::told(&other, &Right::to("create", "usersyncrequests", &site.namespace)),
-    })
+    site.cluster
+        .call(api.create(&params, &request))
+        .await
+        .map_err(|trouble| trouble::told(&trouble, &Right::to("create", "usersyncrequests", &site.namespace)))
 }
 
 fn read(file: &Path, desk: &mut Desk<'_>) -> Result<String, Stop> {

@@ -36,6 +36,7 @@ impl Right {
 
 pub(super) fn told(trouble: &Trouble, right: &Right) -> Stop {
     Stop::trouble(match trouble {
+        Trouble::NotServed => return not_installed(),
         Trouble::NotFound => "it is gone. Look again with kubectl boxsync status.".to_owned(),
         Trouble::Conflict => "somebody else changed it in this moment. Try it again.".to_owned(),
         Trouble::Forbidden(said) if said.contains("forbidden") => right.lacking(),

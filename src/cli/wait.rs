@@ -69,7 +69,12 @@ impl Awaited {
         match site.cluster.call(api.get(&self.request.name_any())).await {
             Ok(request) if request.uid() == self.request.uid() => self.request = request,
             Ok(_) | Err(Trouble::NotFound) => self.end = Some(End::Gone),
-            Err(Trouble::Conflict | Trouble::Unreachable(_) | Trouble::Refused { code: 429 | 500.., .. }) => {}
+            Err(
+                Trouble::Conflict
+                | Trouble::NotServed
+                | Trouble::Unreachable(_)
+                | Trouble::Refused { code: 429 | 500.., .. },
+            ) => {}
             Err(other @ (Trouble::Forbidden(_) | Trouble::Refused { .. })) => {
                 return Err(trouble::told(&other, &Right::to("get", "usersyncrequests", &site.namespace)));
             }

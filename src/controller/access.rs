@@ -173,7 +173,9 @@ async fn read(
         Err(Trouble::NotFound) => Ok(None),
         Err(Trouble::Forbidden(_)) => Err(barred(Failure::secret_forbidden(names))),
         Err(Trouble::Refused { code, .. }) => Err(barred(Failure::secret_unreadable(names, code))),
-        Err(trouble @ (Trouble::Conflict | Trouble::Unreachable(_))) => Err(Barred::Trouble(trouble)),
+        Err(trouble @ (Trouble::Conflict | Trouble::NotServed | Trouble::Unreachable(_))) => {
+            Err(Barred::Trouble(trouble))
+        }
     }
 }
 

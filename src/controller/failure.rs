@@ -206,7 +206,7 @@ impl Failure {
                 format!("The API server answered {code} when the list was written."),
                 "If it lasts, a cluster admin looks at the API server's log: is a quota or an admission webhook in the way, is etcd full?",
             ),
-            Trouble::NotFound => Self::new(
+            Trouble::NotFound | Trouble::NotServed => Self::new(
                 Reason::Internal,
                 "The API server does not know UserRosters and UserSlices.",
                 "A cluster admin installs the CustomResourceDefinitions of this version of the operator.",

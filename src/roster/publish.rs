@@ -21,7 +21,8 @@ use crate::{
 const AT_ONCE: usize = 4;
 /// So often others may be quicker before this sync gives up.
 const MOST_STARTS: u32 = 8;
-/// How long a finished list waits for an API server that is away, and for one that denies what it will soon allow.
+/// How long a finished list waits for an API server that is away, and for one that has just started and denies what it
+/// will soon allow.
 const PATIENCE: Duration = Duration::from_secs(300);
 const DENIED: Duration = Duration::from_secs(20);
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -138,6 +139,8 @@ pub async fn publish(
     let begun = Instant::now();
     let mut pause = FIRST_PAUSE;
     let mut overtaken = 0;
+    // Since when the API server, which can be reached, denies what it may soon allow.
+    let mut denied = None;
     // A commit whose answer was lost.
     let mut sent = None;
     loop {
@@ -151,16 +154,21 @@ pub async fn publish(
             }
             Err(Setback::Trouble(trouble)) => trouble,
         };
-        let patience = match &trouble {
-            Trouble::Unreachable(_) | Trouble::Refused { code: 429 | 500.., .. } => PATIENCE,
-            Trouble::Forbidden(_) => DENIED,
+        let left = match &trouble {
+            Trouble::Unreachable(_) | Trouble::Refused { code: 429 | 500.., .. } => {
+                denied = None;
+                PATIENCE.saturating_sub(begun.elapsed())
+            }
+            Trouble::Forbidden(_) | Trouble::NotServed => {
+                DENIED.saturating_sub(denied.get_or_insert_with(Instant::now).elapsed())
+            }
             Trouble::NotFound | Trouble::Conflict | Trouble::Refused { .. } => Duration::ZERO,
         };
-        if begun.elapsed() + pause > patience {
+        if left.is_zero() {
             return Err(Error::Trouble(trouble));
         }
         tracing::warn!(connection = store.connection(), %trouble, "the list is not published yet");
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep(pause.min(left)).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
