@@ -81,20 +81,23 @@ fn denied(verb: &str, place: &str) -> Leader {
     Leader::Unknown { why }
 }
 
-/// Whoever renewed last. Pure.
+/// Who leads, of several the one who renewed last; else whoever renewed last. Pure.
 fn of(leases: &[Lease], place: &str, now: Timestamp) -> Leader {
     let renewed = |lease: &Lease| lease.spec.as_ref().and_then(|s| s.renew_time.as_ref()).map(|t| t.0);
-    let Some(lease) = leases.iter().max_by_key(|lease| renewed(lease)) else {
+    let held = |lease: &Lease| {
+        let spec = lease.spec.clone().unwrap_or_default();
+        let lasts = SignedDuration::from_secs(spec.lease_duration_seconds.unwrap_or(USUAL_SECONDS).into());
+        let holds = !spec.holder_identity.unwrap_or_default().is_empty();
+        holds && renewed(lease).is_some_and(|time| time.duration_until(now) <= lasts)
+    };
+    let Some(lease) = leases.iter().max_by_key(|lease| (held(lease), renewed(lease))) else {
         return Leader::Nobody { r#where: place.to_owned() };
     };
     let spec = lease.spec.clone().unwrap_or_default();
     let named = format!("{}/{}", lease.namespace().unwrap_or_default(), lease.name_any());
-    let lasts = SignedDuration::from_secs(spec.lease_duration_seconds.unwrap_or(USUAL_SECONDS).into());
     let holder = spec.holder_identity.clone().unwrap_or_default();
     match renewed(lease) {
-        Some(time) if !holder.is_empty() && time.duration_until(now) <= lasts => {
-            Leader::Leads { name: holder, lease: named, renew_time: time }
-        }
+        Some(time) if held(lease) => Leader::Leads { name: holder, lease: named, renew_time: time },
         renew_time => Leader::Late { name: holder, lease: named, renew_time },
     }
 }
@@ -134,6 +137,18 @@ mod tests {
             .into_iter()
             .collect();
         of(&leases, "any namespace", now).line(Ink::Plain, now)
+    }
+
+    #[test]
+    fn of_several_leases_one_that_was_released_a_moment_ago_does_not_hide_who_leads() {
+        let now: Timestamp = "2026-11-22T12:00:00Z".parse().expect("a time");
+        let lease = |namespace: &str, holder: &str, second: u8| {
+            let spec = json!({ "holderIdentity": holder, "renewTime": format!("2026-11-22T11:59:{second}.000000Z") });
+            let lease = json!({ "metadata": { "name": LEASE, "namespace": namespace }, "spec": spec });
+            serde_json::from_value::<Lease>(lease).expect("a lease")
+        };
+        let both = [lease("a", "pod-a", 50), lease("b", "", 59)];
+        assert!(matches!(of(&both, "any namespace", now), Leader::Leads { name, .. } if name == "pod-a"));
     }
 
     #[test]

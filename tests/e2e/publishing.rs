@@ -66,7 +66,7 @@ async fn somebody_who_was_hired_is_found_right_after_the_request() {
     let (code, out, _) = boxsync(&stage, &["why", "acme", &leaver.login]).await;
     assert!(code == 1 && out.contains("removed"), "{code} {out}");
     assert!(did(&stage, &["changes", "acme"]).await.contains("jane.doe@acme.com"));
-    assert!(did(&stage, &["status"]).await.contains("1 connection"));
+    assert!(did(&stage, &["status", "--operator-namespace", &stage.namespace]).await.contains("1 connection"));
     assert!(did(&stage, &["sync", "acme", "--wait"]).await.contains("0 added"));
 
     let events = stage.run(&["get", "events", "-o", "yaml"]).await;
@@ -89,7 +89,7 @@ async fn many_who_vanish_are_held_until_somebody_approves_exactly_those() {
     let held = stage.told("acme", "Ready", "True", "RemovalsHeld").await.status.and_then(|s| s.held).expect("held");
     assert_eq!((held.removals, held.total), (300, 1200));
     stage.event("BoxConnection", "acme", "Warning", "RemovalsHeld").await;
-    let (code, out, _) = boxsync(&stage, &["status"]).await;
+    let (code, out, _) = boxsync(&stage, &["status", "--operator-namespace", &stage.namespace]).await;
     assert!(code == 1 && out.contains("RemovalsHeld"), "{code} {out}");
     assert_eq!(did(&stage, &["users", "acme", "--held", "-o", "name"]).await.lines().count(), 300);
 
