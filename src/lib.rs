@@ -8,10 +8,11 @@
 //! | [`boxapi`] | Box over HTTP: signing in, who we are, the walk over the users | nothing |
 //! | [`cluster`] | the API server, asked with a time limit | nothing |
 //! | [`roster`] | the list of users: packed, cut into slices, compared, published, read | `api` `cluster` |
+//! | [`signin`] | what a Secret is worth in Box, and what it means that it is not enough | `api` `boxapi` |
 //! | [`sync`] | one run: Box walked to its end, then the list published | `api` `boxapi` `roster` |
 //! | [`controller`] | observe → plan → place, confirm, plan again → act → report | all of the above, `runtime` |
 //! | [`runtime`] | clock, log, signals, leadership | nothing |
-//! | [`cli`] | kubectl boxsync, a file a subcommand: what people ask of the cluster and read there | `api` `boxapi` `cluster` `roster` `runtime` |
+//! | [`cli`] | kubectl boxsync, a file a subcommand: what people ask of the cluster and read there | `api` `boxapi` `cluster` `roster` `runtime` `signin` |
 //! | [`config`], [`operator`] | flags and environment; the parts put together | all |
 //!
 //! What always holds:
@@ -34,6 +35,7 @@ pub mod controller;
 pub mod operator;
 pub mod roster;
 pub mod runtime;
+pub mod signin;
 pub mod sync;
 
 #[cfg(test)]

@@ -12,9 +12,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("cluster.rs", &[]),
     ("roster", &["api", "cluster"]),
     ("sync.rs", &["api", "boxapi", "roster"]),
-    ("controller", &["api", "boxapi", "cluster", "roster", "sync", "runtime"]),
+    ("signin", &["api", "boxapi"]),
+    ("controller", &["api", "boxapi", "cluster", "roster", "signin", "sync", "runtime"]),
     ("runtime", &[]),
-    ("cli", &["api", "boxapi", "cluster", "roster", "runtime"]),
+    ("cli", &["api", "boxapi", "cluster", "roster", "runtime", "signin"]),
 ];
 
 /// Files that decide on values alone.
@@ -22,6 +23,9 @@ const PURE: &[&str] = &[
     "controller/plan.rs",
     "controller/schedule.rs",
     "controller/failure.rs",
+    "signin/failure.rs",
+    "signin/names.rs",
+    "signin/secret.rs",
     "controller/message.rs",
     "controller/conditions.rs",
     "controller/report.rs",

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
-use secrecy::SecretSlice;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +17,8 @@ use super::{
 };
 use crate::{
     api::{Account, App, AuthType, BoxConnection, Conditions, Consequence, Enterprise, State},
-    boxapi::{Credentials, Visit},
+    boxapi::Visit,
+    signin::credentials,
 };
 
 /// An API server that has just started denies what it will allow once it has read its rules; it is asked twice.
@@ -187,23 +187,6 @@ fn barred(failure: Failure) -> Barred {
 fn version(method: AuthType, secret_name: &str, secret: Option<&Secret>) -> Version {
     let resource_version = secret.and_then(ResourceExt::resource_version);
     Version { method, secret_name: secret_name.to_owned(), resource_version }
-}
-
-fn credentials(names: &Names, method: AuthType, secret: Secret) -> Result<Credentials, Failure> {
-    let mut data = secret.data.unwrap_or_default();
-    let mut value = |key: &str| -> Result<SecretSlice<u8>, Failure> {
-        let bytes = data.remove(key).filter(|b| !b.0.is_empty());
-        bytes.map(|b| SecretSlice::from(b.0)).ok_or_else(|| Failure::no_key(names, key))
-    };
-    let made = match method {
-        AuthType::ClientCredentials => Credentials::client_credentials(value("clientId")?, value("clientSecret")?),
-        AuthType::Jwt => Credentials::jwt(value("config.json")?),
-    };
-    let credentials = made.map_err(|why| Failure::unusable(names, &why))?;
-    match credentials.enterprise_id() {
-        Some(other) if other != names.enterprise => Err(Failure::mismatch(names, Some((other, "")))),
-        Some(_) | None => Ok(credentials),
-    }
 }
 
 /// Tries a session and checks who answers.

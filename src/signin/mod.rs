@@ -1,0 +1,11 @@
+//! signin — from a Secret to Box: what its content is worth, and what it means that it is not enough, in words for a
+//! person. Nothing here calls anybody.
+//! Invariant: no secret stands in any word that is said here.
+
+mod failure;
+mod names;
+mod secret;
+
+pub use failure::Failure;
+pub use names::Names;
+pub use secret::credentials;

@@ -1,0 +1,44 @@
+//! The names that a remedy speaks of.
+
+use crate::api::{AuthType, BoxConnection};
+
+/// The names that a remedy speaks of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    pub connection: String,
+    pub namespace: String,
+    pub secret: String,
+    pub enterprise: String,
+    pub method: Option<AuthType>,
+    /// Known once the Secret was read.
+    pub client_id: Option<String>,
+}
+
+impl Names {
+    pub fn of(connection: &BoxConnection) -> Self {
+        let chosen = connection.spec.auth.chosen();
+        Self {
+            connection: connection.metadata.name.clone().unwrap_or_default(),
+            namespace: connection.metadata.namespace.clone().unwrap_or_default(),
+            secret: chosen.map(|(_, name)| name.to_owned()).unwrap_or_default(),
+            enterprise: connection.spec.enterprise_id.clone(),
+            method: chosen.map(|(method, _)| method),
+            client_id: None,
+        }
+    }
+
+    pub(super) fn app(&self) -> String {
+        self.client_id
+            .as_ref()
+            .map_or_else(|| "the Box app".to_owned(), |id| format!("the Box app with client id {id}"))
+    }
+
+    /// The Secret's keys for this method, as a remedy names them.
+    pub(super) fn keys(&self) -> &'static str {
+        match self.method {
+            Some(AuthType::ClientCredentials) => "clientId and clientSecret",
+            Some(AuthType::Jwt) => "config.json",
+            None => "of one sign-in method",
+        }
+    }
+}
