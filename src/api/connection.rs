@@ -22,6 +22,7 @@ use super::{Held, Interval, UserCounts};
     status = "BoxConnectionStatus",
     derive = "PartialEq",
     doc = "A BoxConnection names one Box enterprise and the Secret with its credentials. The operator fetches the enterprise's whole user list every syncInterval, and at once for a UserSyncRequest.",
+    validation = Rule::new("!has(self.spec.auth.oauth2) || self.spec.auth.oauth2.secretRef.name != self.metadata.name + '-oauth2'").message("must be another Secret: in the one named as the connection with -oauth2 at its end the operator keeps its own tokens").field_path(".spec.auth.oauth2.secretRef.name"),
     validation = Rule::new("size(self.metadata.name) <= 63").message("must be at most 63 characters, since it becomes a label value").field_path(".metadata.name"),
     printcolumn(name = "Enterprise", type_ = "string", json_path = ".spec.enterpriseId", description = "The id of the Box enterprise"),
     printcolumn(name = "Connected", type_ = "string", json_path = r#".status.conditions[?(@.type=="Connected")].status"#, description = "Whether Box accepts the credentials"),
@@ -101,7 +102,7 @@ impl BoxConnectionSpec {
 /// How the operator signs in to Box: exactly one of the methods.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[x_kube(
-    validation = Rule::new("[has(self.clientCredentials), has(self.jwt)].exists_one(x, x)").message("set exactly one of clientCredentials and jwt")
+    validation = Rule::new("[has(self.clientCredentials), has(self.jwt), has(self.oauth2)].exists_one(x, x)").message("set exactly one of clientCredentials, jwt and oauth2")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct Auth {
@@ -112,15 +113,24 @@ pub struct Auth {
     /// A Box app with a key pair: a Secret with the key `config.json`, the file that Box's developer console hands out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwt: Option<Method>,
+
+    /// A Box app that a user authorized (OAuth 2.0): a Secret with the keys `clientId`, `clientSecret` and
+    /// `refreshToken`. `kubectl boxsync connect` writes it. The operator never changes it: tokens that Box hands out
+    /// later are kept in a Secret of the operator's own, named as the connection with `-oauth2` at its end. Needs an
+    /// operator that runs with --oauth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth2: Option<Method>,
 }
 
 impl Auth {
     /// The method and its Secret; `None` only for an object that bypassed the schema.
     pub fn chosen(&self) -> Option<(AuthType, &str)> {
-        match (&self.client_credentials, &self.jwt) {
-            (Some(m), None) => Some((AuthType::ClientCredentials, &m.secret_ref.name)),
-            (None, Some(m)) => Some((AuthType::Jwt, &m.secret_ref.name)),
-            (None, None) | (Some(_), Some(_)) => None,
+        let Auth { client_credentials, jwt, oauth2 } = self;
+        match (client_credentials, jwt, oauth2) {
+            (Some(m), None, None) => Some((AuthType::ClientCredentials, &m.secret_ref.name)),
+            (None, Some(m), None) => Some((AuthType::Jwt, &m.secret_ref.name)),
+            (None, None, Some(m)) => Some((AuthType::Oauth2, &m.secret_ref.name)),
+            _ => None,
         }
     }
 }
@@ -150,6 +160,7 @@ pub struct SecretRef {
 pub enum AuthType {
     ClientCredentials,
     Jwt,
+    Oauth2,
 }
 
 /// What started a sync, the weightiest first.
@@ -241,6 +252,10 @@ pub struct BoxConnectionStatus {
     /// The credentials that Box last accepted: where they came from, never what they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<Credentials>,
+
+    /// Until when the authorization of a user lives (OAuth 2.0); absent for the other methods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization: Option<Authorization>,
 
     /// The value of the annotation boxsync.dev/requested-at that was last acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -395,4 +410,16 @@ pub struct Credentials {
     pub resource_version: String,
     /// When Box first accepted this resourceVersion.
     pub accepted_time: Time,
+}
+
+/// The authorization that a Box user gave an app (OAuth 2.0).
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Authorization {
+    /// It ends then, or later: Box lets it live for 60 days from each renewal, and the operator renews it long before.
+    /// Told anew when it has moved by more than a day.
+    pub expiration_time: Time,
+    /// When an event warned that it ends within two weeks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warned_time: Option<Time>,
 }

@@ -18,6 +18,8 @@ pub enum Reason {
     AppNotAuthorized,
     EnterpriseMismatch,
     AccessBlocked,
+    OAuthDisabled,
+    RestoredTokens,
     PermissionDenied,
     ListTooLarge,
     RemovalsHeld,
@@ -69,6 +71,8 @@ impl Reason {
         Reason::AppNotAuthorized,
         Reason::EnterpriseMismatch,
         Reason::AccessBlocked,
+        Reason::OAuthDisabled,
+        Reason::RestoredTokens,
         Reason::PermissionDenied,
         Reason::ListTooLarge,
         Reason::RemovalsHeld,
@@ -103,6 +107,8 @@ impl Reason {
             Reason::AppNotAuthorized => "AppNotAuthorized",
             Reason::EnterpriseMismatch => "EnterpriseMismatch",
             Reason::AccessBlocked => "AccessBlocked",
+            Reason::OAuthDisabled => "OAuthDisabled",
+            Reason::RestoredTokens => "RestoredTokens",
             Reason::PermissionDenied => "PermissionDenied",
             Reason::ListTooLarge => "ListTooLarge",
             Reason::RemovalsHeld => "RemovalsHeld",
@@ -148,7 +154,9 @@ impl Reason {
             | Reason::AuthorizationExpired
             | Reason::AppNotAuthorized
             | Reason::EnterpriseMismatch
-            | Reason::AccessBlocked => Consequence::Disconnected,
+            | Reason::AccessBlocked
+            | Reason::OAuthDisabled
+            | Reason::RestoredTokens => Consequence::Disconnected,
             Reason::Suspended | Reason::TooManyRequests | Reason::ConnectionNotFound | Reason::HeldListChanged => {
                 Consequence::Refused
             }
@@ -173,6 +181,8 @@ impl Reason {
             Reason::AppNotAuthorized => "A Box admin has to authorize the app",
             Reason::EnterpriseMismatch => "The credentials belong to another enterprise",
             Reason::AccessBlocked => "A policy in Box blocks the access",
+            Reason::OAuthDisabled => "The operator does not renew tokens of users",
+            Reason::RestoredTokens => "The tokens belong to another cluster's connection",
             Reason::PermissionDenied => "The app may not list users",
             Reason::ListTooLarge => "The list is larger than this version can take",
             Reason::RemovalsHeld => "More users vanished from Box than may go unasked",

@@ -51,7 +51,7 @@ pub(super) fn conn() -> Given {
         },
         spec: BoxConnectionSpec {
             enterprise_id: "1001".to_owned(),
-            auth: Auth { client_credentials: Some(method), jwt: None },
+            auth: Auth { client_credentials: Some(method), jwt: None, oauth2: None },
             sync_interval: "24h".parse().expect("an interval"),
             stale_after: None,
             suspend: false,

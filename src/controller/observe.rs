@@ -142,6 +142,7 @@ pub(super) fn status_of(connection: &BoxConnection) -> &BoxConnectionStatus {
         failures: None,
         history: Vec::new(),
         credentials: None,
+        authorization: None,
         last_handled_request: None,
         held: None,
         roster_ref: None,

@@ -49,11 +49,22 @@ impl Failure {
         Self::new(Reason::CredentialsInvalid, ended(what), "")
     }
 
+    pub fn oauth_disabled(names: &Names) -> Self {
+        Self::new(
+            Reason::OAuthDisabled,
+            format!(
+                "BoxConnection {} signs in with a user's authorization (OAuth 2.0), and this operator runs without --oauth.",
+                names.connection
+            ),
+            "A cluster admin runs the operator with --oauth and lets it write Secrets (the chart's value oauth.enabled does both), or the connection gets another method in spec.auth.",
+        )
+    }
+
     pub fn no_method(names: &Names) -> Self {
         Self::new(
             Reason::CredentialsInvalid,
             format!("BoxConnection {} names no sign-in method, or more than one.", names.connection),
-            "Set exactly one of spec.auth.clientCredentials and spec.auth.jwt.",
+            "Set exactly one of spec.auth.clientCredentials, spec.auth.jwt and spec.auth.oauth2.",
         )
     }
 

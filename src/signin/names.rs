@@ -38,6 +38,7 @@ impl Names {
         match self.method {
             Some(AuthType::ClientCredentials) => "clientId and clientSecret",
             Some(AuthType::Jwt) => "config.json",
+            Some(AuthType::Oauth2) => "clientId, clientSecret and refreshToken",
             None => "of one sign-in method",
         }
     }
