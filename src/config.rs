@@ -44,6 +44,11 @@ pub struct Config {
     #[arg(long, env = "BOXSYNC_PROBE_INTERVAL", default_value = "1h", value_parser = longer_than_nothing)]
     pub probe_interval: Duration,
 
+    /// Whether tokens of users (auth.oauth2) are renewed, which takes the right to write Secrets.
+    #[arg(long, env = "BOXSYNC_OAUTH", default_value_t = false, action = ArgAction::Set, value_name = "BOOL")]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub oauth: bool,
+
     /// Whether replicas elect one that works while the others wait. Without it, run one process only.
     #[arg(long, env = "BOXSYNC_LEADER_ELECT", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]

@@ -1,5 +1,7 @@
 //! The operator: its parts put together.
 
+use std::{sync::Arc, time::Duration};
+
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 
@@ -8,10 +10,13 @@ use crate::{
     config::Config,
     controller::{self, BoxSide, Deps, Rules},
     runtime::{
-        self, Clock,
+        self, Clock, Shelter,
         lease::{self, Lost},
     },
 };
+
+/// A pod is given 30 s to end.
+const RENEWALS_END: Duration = Duration::from_secs(20);
 
 /// Why the operator could not start, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +39,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         max_concurrent_syncs,
         min_sync_gap,
         probe_interval,
+        oauth,
         leader_elect,
         lease_namespace,
         identity,
@@ -43,6 +49,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let stop = CancellationToken::new();
     let signals = runtime::on_signal(&stop)?;
     let cluster = cluster().await?;
+    let shelter = Arc::new(Shelter::default());
     let deps = Deps {
         client: client(&cluster)?,
         namespace: watch_namespace,
@@ -52,7 +59,8 @@ pub async fn run(config: Config) -> Result<(), Error> {
             caps: Caps::default(),
         },
         clock: Clock::system(),
-        rules: Rules { max_concurrent_syncs, min_sync_gap, probe_interval },
+        rules: Rules { max_concurrent_syncs, min_sync_gap, probe_interval, oauth },
+        shelter: shelter.clone(),
     };
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "the operator starts");
     let work = async {
@@ -71,6 +79,8 @@ pub async fn run(config: Config) -> Result<(), Error> {
         () = signals => Ok(()),
         ended = work => ended,
     };
+    // Tokens that Box hands out now exist nowhere else until they are written down.
+    shelter.finish(RENEWALS_END).await;
     tracing::info!("the operator has stopped");
     ended
 }

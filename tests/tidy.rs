@@ -30,6 +30,8 @@ const PURE: &[&str] = &[
     "controller/conditions.rs",
     "controller/report.rs",
     "controller/answer.rs",
+    "controller/authorization.rs",
+    "controller/kept.rs",
     "roster/list.rs",
     "runtime/lease/decide.rs",
     "cli/exit.rs",

@@ -15,8 +15,8 @@ mod slice;
 
 pub use condition::{Conditions, State, condition};
 pub use connection::{
-    Account, App, Attempt, Auth, AuthType, BoxConnection, BoxConnectionSpec, BoxConnectionStatus, Credentials,
-    CurrentSync, Enterprise, Failures, LastSync, Method, RosterRef, SecretRef, Trigger,
+    Account, App, Attempt, Auth, AuthType, Authorization, BoxConnection, BoxConnectionSpec, BoxConnectionStatus,
+    Credentials, CurrentSync, Enterprise, Failures, LastSync, Method, RosterRef, SecretRef, Trigger,
 };
 pub use counts::UserCounts;
 pub use crd::{all as crds, yaml as crds_yaml};
@@ -30,3 +30,6 @@ pub use slice::{SliceContent, SliceState, UserSlice};
 
 /// The annotation whose changed value asks for a sync, for those who keep connections in Git.
 pub const REQUESTED_AT: &str = "boxsync.dev/requested-at";
+
+/// The annotation of a Secret with tokens that says to which BoxConnection they belong, by its UID.
+pub const CONNECTION_UID: &str = "boxsync.dev/connection-uid";

@@ -18,6 +18,7 @@ pub enum Reason {
     AppNotAuthorized,
     EnterpriseMismatch,
     AccessBlocked,
+    AuthorizationEndsSoon,
     OAuthDisabled,
     RestoredTokens,
     PermissionDenied,
@@ -71,6 +72,7 @@ impl Reason {
         Reason::AppNotAuthorized,
         Reason::EnterpriseMismatch,
         Reason::AccessBlocked,
+        Reason::AuthorizationEndsSoon,
         Reason::OAuthDisabled,
         Reason::RestoredTokens,
         Reason::PermissionDenied,
@@ -107,6 +109,7 @@ impl Reason {
             Reason::AppNotAuthorized => "AppNotAuthorized",
             Reason::EnterpriseMismatch => "EnterpriseMismatch",
             Reason::AccessBlocked => "AccessBlocked",
+            Reason::AuthorizationEndsSoon => "AuthorizationEndsSoon",
             Reason::OAuthDisabled => "OAuthDisabled",
             Reason::RestoredTokens => "RestoredTokens",
             Reason::PermissionDenied => "PermissionDenied",
@@ -140,6 +143,7 @@ impl Reason {
             | Reason::Synced
             | Reason::LastAttemptFailed
             | Reason::Stale
+            | Reason::AuthorizationEndsSoon
             | Reason::Pending
             | Reason::CoolingDown
             | Reason::Running => Consequence::Neutral,
@@ -181,6 +185,7 @@ impl Reason {
             Reason::AppNotAuthorized => "A Box admin has to authorize the app",
             Reason::EnterpriseMismatch => "The credentials belong to another enterprise",
             Reason::AccessBlocked => "A policy in Box blocks the access",
+            Reason::AuthorizationEndsSoon => "The authorization ends within two weeks",
             Reason::OAuthDisabled => "The operator does not renew tokens of users",
             Reason::RestoredTokens => "The tokens belong to another cluster's connection",
             Reason::PermissionDenied => "The app may not list users",

@@ -1,11 +1,13 @@
-//! The two ways an app signs in, as their owner hands them over. Nothing here calls Box.
+//! The ways an app signs in, as their owner hands them over. Nothing here calls Box.
 
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 use super::encode::form;
+use super::grant::Keeper;
 use super::jwt::App;
 
 /// What an app signs in with, known to be usable: complete, and with a key that can be read.
@@ -14,6 +16,8 @@ pub enum Credentials {
     ClientCredentials(ClientCredentials),
     /// The configuration file with the app's key pair (Box: "Server Authentication, with JWT").
     Jwt(Jwt),
+    /// An app that a user authorized (Box: "User Authentication, OAuth 2.0").
+    Oauth2(Authorized),
 }
 
 /// See [`Credentials::client_credentials`].
@@ -24,6 +28,14 @@ pub struct ClientCredentials {
 
 /// See [`Credentials::jwt`].
 pub struct Jwt(Box<App>);
+
+/// See [`Credentials::oauth2`].
+pub struct Authorized {
+    client_id: String,
+    client_secret: SecretString,
+    refresh: SecretString,
+    pub(super) keeper: Option<Arc<dyn Keeper>>,
+}
 
 /// Why credentials cannot even be tried: what is wrong, and how to mend it. Never holds any of their content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -82,18 +94,49 @@ impl Credentials {
         Ok(Self::Jwt(Jwt(Box::new(App::read(&config_json)?))))
     }
 
+    /// An app's client id and client secret, and the refresh token that Box handed out when a user authorized it. It works
+    /// once: a [`Keeper`](super::Keeper) has the tokens that follow it.
+    pub fn oauth2(
+        client_id: SecretSlice<u8>,
+        client_secret: SecretSlice<u8>,
+        refresh_token: SecretSlice<u8>,
+    ) -> Result<Self, Unusable> {
+        let client_id = line(&client_id, "client id")?.to_owned();
+        let client_secret = line(&client_secret, "client secret")?.into();
+        let refresh = line(&refresh_token, "refresh token")?.into();
+        Ok(Self::Oauth2(Authorized { client_id, client_secret, refresh, keeper: None }))
+    }
+
+    /// The same, its tokens kept by `keeper`: without one, those of a user are not renewed. Nothing for the other methods.
+    #[must_use]
+    pub fn kept_by(self, keeper: Arc<dyn Keeper>) -> Self {
+        match self {
+            Self::Oauth2(app) => Self::Oauth2(Authorized { keeper: Some(keeper), ..app }),
+            other @ (Self::ClientCredentials(_) | Self::Jwt(_)) => other,
+        }
+    }
+
+    /// The refresh token that everything began with; of a user's authorization only.
+    pub fn seed(&self) -> Option<&SecretString> {
+        match self {
+            Self::Oauth2(app) => Some(&app.refresh),
+            Self::ClientCredentials(_) | Self::Jwt(_) => None,
+        }
+    }
+
     /// The app's client id. It is no secret: a Box admin authorizes the app by it.
     pub fn client_id(&self) -> &str {
         match self {
             Self::ClientCredentials(app) => &app.client_id,
             Self::Jwt(app) => &app.0.client_id,
+            Self::Oauth2(app) => &app.client_id,
         }
     }
 
-    /// The `enterpriseID` of a configuration file. `None` for client credentials, and where the file has none or `"0"`.
+    /// The `enterpriseID` of a configuration file. `None` for the other methods, and where the file has none or `"0"`.
     pub fn enterprise_id(&self) -> Option<&str> {
         match self {
-            Self::ClientCredentials(_) => None,
+            Self::ClientCredentials(_) | Self::Oauth2(_) => None,
             Self::Jwt(app) => app.0.enterprise_id.as_deref(),
         }
     }
@@ -102,6 +145,7 @@ impl Credentials {
         match self {
             Self::ClientCredentials(app) => &app.client_secret,
             Self::Jwt(app) => &app.0.client_secret,
+            Self::Oauth2(app) => &app.client_secret,
         }
     }
 
@@ -122,7 +166,21 @@ impl Credentials {
                 ("client_id", &app.0.client_id),
                 ("client_secret", client_secret),
             ]),
+            Self::Oauth2(app) => return app.refresh_form(&app.refresh),
         }
+        .into()
+    }
+}
+
+impl Authorized {
+    /// The form that spends a refresh token.
+    pub(super) fn refresh_form(&self, refresh: &SecretString) -> SecretString {
+        form(&[
+            ("grant_type", "refresh_token"),
+            ("refresh_token", refresh.expose_secret()),
+            ("client_id", &self.client_id),
+            ("client_secret", self.client_secret.expose_secret()),
+        ])
         .into()
     }
 }

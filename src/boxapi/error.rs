@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
+use super::grant::Unkept;
 use super::said::Said;
 
 /// Why an errand to Box failed. Displays as one sentence that a user may read: what happened, in Box's words.
@@ -41,6 +42,9 @@ pub enum Error {
     /// One of the caller's caps, or the transport's, was reached.
     #[error("{0}.")]
     TooLarge(Cap),
+    /// The tokens of a user could not be had from where they are kept, or put there. Not Box's doing.
+    #[error("{0}.")]
+    Unkept(#[from] Unkept),
     /// The visit was told to stop.
     #[error("The errand to Box was stopped.")]
     Stopped,
@@ -55,6 +59,7 @@ impl Error {
             | Self::Invalid { .. }
             | Self::ClockSkew { .. }
             | Self::TooLarge(_)
+            | Self::Unkept(_)
             | Self::Stopped => None,
         }
     }

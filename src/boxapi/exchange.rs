@@ -36,6 +36,14 @@ pub(super) struct Ask {
 impl Visit {
     /// The body of Box's 200, or what its answers meant after all tries.
     pub(super) async fn exchange(&self, place: Place, ask: impl Fn() -> Ask) -> Result<Bytes, Error> {
+        self.tried(|| self.once(place, ask())).await
+    }
+
+    /// Tries again what failed in passing.
+    pub(super) async fn tried<T, F>(&self, once: impl Fn() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
         let mut own_waits = ExponentialBuilder::default()
             .with_min_delay(Duration::from_secs(1))
             .with_factor(2.0)
@@ -44,8 +52,8 @@ impl Visit {
             .with_jitter()
             .build();
         loop {
-            let error = match self.once(place, ask()).await {
-                Ok(body) => return Ok(body),
+            let error = match once().await {
+                Ok(got) => return Ok(got),
                 Err(error @ (Error::Limited { .. } | Error::Unavailable { .. })) => error,
                 Err(lasting) => return Err(lasting),
             };
@@ -67,7 +75,7 @@ impl Visit {
         }
     }
 
-    async fn once(&self, place: Place, ask: Ask) -> Result<Bytes, Error> {
+    pub(super) async fn once(&self, place: Place, ask: Ask) -> Result<Bytes, Error> {
         if self.stop.is_cancelled() {
             return Err(Error::Stopped);
         }

@@ -5,6 +5,7 @@
 //! * Every call to Box goes through `exchange.rs`: tries, waits, time limit and the reading of errors stand there, above the transport,
 //!   so that they hold for sockets and for a router in process alike.
 //! * A secret is a `secrecy` type from its first byte to the request that carries it. No error repeats a secret, a token, an assertion or a body.
+//! * A refresh token that Box handed out is kept before it is used. A renewal that has begun is not cancelled.
 //! * A walk that did not reach Box's own end never says so: it returns an error, and goes on returning it.
 
 mod account;
@@ -13,6 +14,7 @@ mod credentials;
 mod encode;
 mod error;
 mod exchange;
+mod grant;
 mod jwt;
 mod key;
 mod meaning;
@@ -31,6 +33,7 @@ pub use account::{Account, Enterprise};
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use credentials::{Credentials, Unusable};
 pub use error::{Cap, Error, Nonsense, Refusal, Rejected};
+pub use grant::{Grant, Keeper, Refused, Turn, Unkept};
 pub use page::{Page, User};
 pub use said::Said;
 pub use session::{Now, Session, Visit};

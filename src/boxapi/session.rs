@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{Request, header};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::OwnedMutexGuard;
 use tokio_util::sync::CancellationToken;
 
 use super::account::{self, Account};
@@ -35,9 +36,20 @@ pub(super) struct Inner {
     pub(super) call_limit: Duration,
     enterprise_id: String,
     now: Now,
-    token: Mutex<Option<Arc<Token>>>,
+    slot: Mutex<Slot>,
     /// Whoever holds it may ask Box for a token.
-    turn: tokio::sync::Mutex<()>,
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+#[derive(Default)]
+struct Slot {
+    token: Option<Arc<Token>>,
+    /// The last token that Box refused before its end.
+    refused: Option<SecretString>,
+    /// Until when a user's authorization can be renewed.
+    ends: Option<Timestamp>,
+    /// Why newer credentials were not taken, where kept ones went on.
+    passed_over: Option<Error>,
 }
 
 impl Session {
@@ -54,14 +66,14 @@ impl Session {
         now: Now,
         call_limit: Duration,
     ) -> Self {
-        let (token, turn) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self(Arc::new(Inner { transport, base, credentials, call_limit, enterprise_id, now, token, turn }))
+        let (slot, turn) = (Mutex::default(), Arc::default());
+        Self(Arc::new(Inner { transport, base, credentials, call_limit, enterprise_id, now, slot, turn }))
     }
 
     /// Begins an errand. Every wait in it ends with [`Error::Stopped`] once `stop` is cancelled, and no new call begins then;
     /// a call in flight goes on until its future is dropped.
     pub fn visit(&self, stop: CancellationToken) -> Visit {
-        Visit { session: self.clone(), stop, calls: AtomicU32::new(0) }
+        Visit { session: self.clone(), stop, calls: Arc::default() }
     }
 
     /// Whether a token is there that has not reached its end.
@@ -73,36 +85,65 @@ impl Session {
         (self.0.now)()
     }
 
-    fn slot(&self) -> MutexGuard<'_, Option<Arc<Token>>> {
+    /// Until when the authorization of a user can be renewed, as far as it was used.
+    pub fn authorization_ends(&self) -> Option<Timestamp> {
+        self.slot().ends
+    }
+
+    /// Why newer credentials were refused, where kept ones went on; told once.
+    pub fn passed_over(&self) -> Option<Error> {
+        self.slot().passed_over.take()
+    }
+
+    pub(super) fn pass_over(&self, refused: Option<Error>) {
+        self.slot().passed_over = refused;
+    }
+
+    /// From now on this token is used.
+    pub(super) fn hold(&self, token: Token, ends: Option<Timestamp>) -> Arc<Token> {
+        let token = Arc::new(token);
+        let mut slot = self.slot();
+        slot.token = Some(Arc::clone(&token));
+        slot.ends = ends.or(slot.ends);
+        token
+    }
+
+    pub(super) fn has_refused(&self, access: &SecretString) -> bool {
+        self.slot().refused.as_ref().is_some_and(|refused| refused.expose_secret() == access.expose_secret())
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Slot> {
         // Nothing panics while it is held; the slot is whole whatever happened.
-        self.0.token.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn good_token(&self) -> Option<Arc<Token>> {
-        self.slot().clone().filter(|token| token.is_good())
+        self.slot().token.clone().filter(|token| token.is_good())
     }
 
     fn forget(&self, refused: &Arc<Token>) {
         let mut slot = self.slot();
+        slot.refused = Some(refused.access().clone());
         // Another visit may have brought a new one meanwhile.
-        if slot.as_ref().is_some_and(|held| Arc::ptr_eq(held, refused)) {
-            *slot = None;
+        if slot.token.as_ref().is_some_and(|held| Arc::ptr_eq(held, refused)) {
+            slot.token = None;
         }
     }
 }
 
-/// One errand to Box: it counts its calls, and can be told to stop.
+/// One errand to Box: it counts its calls, and can be told to stop. Clones are the same errand.
+#[derive(Clone)]
 pub struct Visit {
     pub(super) session: Session,
     pub(super) stop: CancellationToken,
-    pub(super) calls: AtomicU32,
+    pub(super) calls: Arc<AtomicU32>,
 }
 
 impl Visit {
     /// Asks Box for a new token, whatever is held. If that fails, a token that is still good stays in use.
     pub async fn sign_in(&self) -> Result<(), Error> {
-        let _turn = self.turn().await?;
-        self.renew().await.map(drop)
+        let turn = self.turn().await?;
+        self.renew(turn).await.map(drop)
     }
 
     /// Who the credentials act as (`users/me`), and in which enterprise.
@@ -151,30 +192,42 @@ impl Visit {
         if let Some(token) = self.session.good_token() {
             return Ok(token);
         }
-        let _turn = self.turn().await?;
+        let turn = self.turn().await?;
         match self.session.good_token() {
             Some(token) => Ok(token),
-            None => self.renew().await,
+            None => match &self.session.0.credentials {
+                Credentials::ClientCredentials(_) | Credentials::Jwt(_) => self.renew(turn).await,
+                Credentials::Oauth2(app) => match self.kept(app).await? {
+                    Some(token) => Ok(token),
+                    None => self.renew(turn).await,
+                },
+            },
         }
     }
 
-    async fn turn(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, Error> {
+    async fn turn(&self) -> Result<OwnedMutexGuard<()>, Error> {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(Error::Stopped),
-            turn = self.session.0.turn.lock() => Ok(turn),
+            turn = Arc::clone(&self.session.0.turn).lock_owned() => Ok(turn),
         }
     }
 
-    async fn renew(&self) -> Result<Arc<Token>, Error> {
-        let body = match self.ask_token(SignedDuration::ZERO).await {
-            // Once more with a new id, and by Box's clock where it told it.
-            Err(Error::ClockSkew { skew, .. }) => self.ask_token(skew.unwrap_or_default()).await?,
-            other => other?,
-        };
-        let token = Arc::new(Token::read(&body)?);
-        *self.session.slot() = Some(Arc::clone(&token));
-        Ok(token)
+    async fn renew(&self, turn: OwnedMutexGuard<()>) -> Result<Arc<Token>, Error> {
+        match &self.session.0.credentials {
+            Credentials::ClientCredentials(_) | Credentials::Jwt(_) => {
+                let body = match self.ask_token(SignedDuration::ZERO).await {
+                    // Once more with a new id, and by Box's clock where it told it.
+                    Err(Error::ClockSkew { skew, .. }) => self.ask_token(skew.unwrap_or_default()).await?,
+                    other => other?,
+                };
+                Ok(self.session.hold(Token::read(&body)?, None))
+            }
+            Credentials::Oauth2(app) => {
+                let turn = Arc::new(turn);
+                self.tried(|| self.renew_grant(app, Arc::clone(&turn))).await
+            }
+        }
     }
 
     async fn ask_token(&self, skew: SignedDuration) -> Result<Bytes, Error> {

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use http::HeaderValue;
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::error::{Error, Nonsense};
+use super::grant::Grant;
 use super::scalar::Scalar;
 
 /// A token is renewed this long before its end, so that none ends on its way to Box.
@@ -20,12 +22,15 @@ pub(super) struct Token {
     access: SecretString,
     /// By the monotonic clock: setting the wall clock back must not keep a dead token.
     good_until: Instant,
+    life: Duration,
 }
 
 #[derive(Deserialize)]
 struct Reply<'a> {
     #[serde(default)]
     access_token: Option<SecretString>,
+    #[serde(default)]
+    refresh_token: Option<SecretString>,
     #[serde(borrow, default)]
     expires_in: Scalar<'a>,
 }
@@ -33,6 +38,11 @@ struct Reply<'a> {
 impl Token {
     /// Reads Box's answer; the token's life counts from now on.
     pub(super) fn read(body: &[u8]) -> Result<Self, Error> {
+        Self::read_with_refresh(body).map(|(token, _)| token)
+    }
+
+    /// The same, and the refresh token that came with it.
+    pub(super) fn read_with_refresh(body: &[u8]) -> Result<(Self, Option<SecretString>), Error> {
         let reply: Reply<'_> = serde_json::from_slice(body).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => Error::invalid(Nonsense::NoToken),
             _ => Error::invalid(Nonsense::NotJson),
@@ -45,7 +55,23 @@ impl Token {
             Some(seconds) => Duration::from_secs(u64::try_from(seconds).unwrap_or(0)).min(LONGEST),
             None => USUAL,
         };
-        Ok(Self { access, good_until: Instant::now() + life.saturating_sub(EARLY.min(life / 2)) })
+        let refresh = reply.refresh_token.filter(|token| is_token(token.expose_secret()));
+        Ok((Self::living(access, life), refresh))
+    }
+
+    /// The access token of a grant.
+    pub(super) fn of(grant: &Grant, now: Timestamp) -> Self {
+        let left = Duration::try_from(now.duration_until(grant.access_until)).unwrap_or_default();
+        Self::living(grant.access.clone(), left.min(LONGEST))
+    }
+
+    fn living(access: SecretString, life: Duration) -> Self {
+        Self { access, good_until: Instant::now() + life.saturating_sub(EARLY.min(life / 2)), life }
+    }
+
+    /// How long it lives from when it was read.
+    pub(super) fn life(&self) -> Duration {
+        self.life
     }
 
     pub(super) fn is_good(&self) -> bool {

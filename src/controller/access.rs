@@ -18,6 +18,7 @@ use super::{
 use crate::{
     api::{Account, App, AuthType, BoxConnection, Conditions, Consequence, Enterprise, State},
     boxapi::Visit,
+    roster::digest_of,
     signin::credentials,
 };
 
@@ -92,6 +93,9 @@ pub(super) async fn enter(
     let Some((method, secret_name)) = connection.spec.auth.chosen() else {
         return Err(barred(Failure::no_method(&names)));
     };
+    if method == AuthType::Oauth2 && !context.rules.oauth {
+        return Err(barred(Failure::oauth_disabled(&names)));
+    }
     let secret = read(context, connection, &names, secret_name).await?;
     let version = version(method, secret_name, secret.as_ref());
     context.recall(connection, |memory| {
@@ -106,9 +110,12 @@ pub(super) async fn enter(
     if let Some(held) = held.as_ref().filter(|held| held.version == version) {
         return admit(context, connection, held, proof, stop).await;
     }
+    let resource_version = secret.resource_version().unwrap_or_default();
+    let known = accepted(connection, &version, &resource_version);
     let new = match credentials(&names, method, secret) {
         Ok(credentials) => Held {
             version: version.clone(),
+            resource_version,
             client_id: credentials.client_id().to_owned(),
             session: context.session(connection, credentials),
         },
@@ -117,7 +124,8 @@ pub(super) async fn enter(
             return older(context, connection, held, &version, refused, stop).await;
         }
     };
-    match admit(context, connection, &new, Proof::Credentials, stop).await {
+    let proof = if known { proof } else { Proof::Credentials };
+    match admit(context, connection, &new, proof, stop).await {
         Ok(admitted) => {
             context.recall(connection, |memory| memory.session = Some(new));
             Ok(admitted)
@@ -185,8 +193,18 @@ fn barred(failure: Failure) -> Barred {
 }
 
 fn version(method: AuthType, secret_name: &str, secret: Option<&Secret>) -> Version {
-    let resource_version = secret.and_then(ResourceExt::resource_version);
-    Version { method, secret_name: secret_name.to_owned(), resource_version }
+    let data = secret.map(|s| s.data.iter().flatten());
+    // A digest over digests: where one value ends and the next begins is part of it.
+    let content =
+        data.map(|data| data.map(|(key, value)| format!("{key}={}\n", digest_of(&value.0))).collect::<String>());
+    Version { method, secret_name: secret_name.to_owned(), content: content.map(|c| digest_of(c.as_bytes())) }
+}
+
+/// Whether Box has accepted this very Secret before, maybe from another process.
+fn accepted(connection: &BoxConnection, version: &Version, resource_version: &str) -> bool {
+    status_of(connection).credentials.as_ref().is_some_and(|c| {
+        c.method == version.method && c.secret_name == version.secret_name && c.resource_version == resource_version
+    })
 }
 
 /// Tries a session and checks who answers.
@@ -225,13 +243,18 @@ async fn admit(
             return Err(Barred::Failed(Refused { failure, app: Some(app), calls: visit.calls() }));
         }
     };
+    let passed_over = held.session.passed_over().and_then(|error| Failure::of_box(&names, &error));
+    // What was passed over was not accepted.
+    let before = status_of(connection).credentials.as_ref().filter(|_| passed_over.is_some());
+    let resource_version = before.map_or(&held.resource_version, |c| &c.resource_version).clone();
     let access = Access {
         enterprise: Enterprise { id: found.id, name: found.name },
         account: Account { id: account.id, login: account.login, name: account.name },
         app,
         method: held.version.method,
         secret_name: held.version.secret_name.clone(),
-        resource_version: held.version.resource_version.clone().unwrap_or_default(),
+        resource_version,
+        authorization_ends: held.session.authorization_ends(),
     };
-    Ok(Admitted { visit, access, names, passed_over: None, calls_before: 0 })
+    Ok(Admitted { visit, access, names, passed_over, calls_before: 0 })
 }

@@ -48,8 +48,7 @@ impl Cluster {
         let mut new = read.clone();
         *new.status_mut() = Some(status);
         let (namespace, name) = (new.namespace().unwrap_or_default(), new.name_any());
-        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        self.call(self.api::<K>(&namespace).replace_status(&name, &params, &new)).await
+        self.call(self.api::<K>(&namespace).replace_status(&name, &written(), &new)).await
     }
 
     /// The requests of a connection that have not ended.
@@ -67,6 +66,17 @@ impl Cluster {
         self.call(self.api::<Secret>(namespace).get(name)).await
     }
 
+    pub(in crate::controller) async fn create_secret(&self, secret: &Secret) -> Result<(), Trouble> {
+        let namespace = secret.namespace().unwrap_or_default();
+        self.call(self.api::<Secret>(&namespace).create(&written(), secret)).await.map(drop)
+    }
+
+    /// Writes a Secret where nobody has changed it since it was read.
+    pub(in crate::controller) async fn replace_secret(&self, read: &Secret) -> Result<(), Trouble> {
+        let (namespace, name) = (read.namespace().unwrap_or_default(), read.name_any());
+        self.call(self.api::<Secret>(&namespace).replace(&name, &written(), read)).await.map(drop)
+    }
+
     /// Deletes this very request, not one that has taken its name.
     pub(in crate::controller) async fn delete_request(&self, request: &UserSyncRequest) -> Result<(), Trouble> {
         let (namespace, name) = (request.namespace().unwrap_or_default(), request.name_any());
@@ -74,4 +84,8 @@ impl Cluster {
         let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
         self.call(self.api::<UserSyncRequest>(&namespace).delete(&name, &params)).await.map(|_| ())
     }
+}
+
+fn written() -> PostParams {
+    PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() }
 }

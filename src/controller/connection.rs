@@ -23,7 +23,7 @@ use super::{
     tell,
 };
 use crate::{
-    api::{BoxConnection, Reason, Trigger, UserSyncRequest},
+    api::{AuthType, BoxConnection, Reason, Trigger, UserSyncRequest},
     roster::{self, Swept},
 };
 
@@ -225,7 +225,12 @@ async fn refuse(context: &Context, observed: &Observed, refusals: &[(String, Rea
 async fn probe(context: &Context, observed: &Observed) -> Result<Action, Trouble> {
     let connection = &observed.connection;
     let stop = context.stop.child_token();
-    let entered = access::enter(context, connection, Proof::Credentials, &stop).await;
+    // The tokens of a user are renewed by their use; to renew them more often proves no more.
+    let proof = match connection.spec.auth.chosen() {
+        Some((AuthType::Oauth2, _)) if !connection.spec.suspend => Proof::Token,
+        Some((AuthType::Oauth2 | AuthType::ClientCredentials | AuthType::Jwt, _)) | None => Proof::Credentials,
+    };
+    let entered = access::enter(context, connection, proof, &stop).await;
     context.recall(connection, |memory| memory.probed(context.rules.probe_interval));
     let (result, passed_over) = match entered {
         Ok(admitted) => (Ok(admitted.access), admitted.passed_over),

@@ -15,12 +15,13 @@ use super::{
     memory::{Key, Memories, Memory},
     observe::{List, Observed},
     places::Places,
+    vault::Vault,
 };
 use crate::{
     api::{BoxConnection, UserRoster, UserSyncRequest},
     boxapi::{BaseUrl, Caps, Credentials, Session, Transport},
     roster,
-    runtime::Clock,
+    runtime::{Clock, Shelter},
 };
 
 /// What an operator's flags say of the controllers.
@@ -32,6 +33,8 @@ pub struct Rules {
     pub min_sync_gap: Duration,
     /// Between two probes of a connection.
     pub probe_interval: Duration,
+    /// Whether tokens of users (OAuth 2.0) are renewed, which takes the right to write Secrets.
+    pub oauth: bool,
 }
 
 /// Box, as far as it is the same for all connections.
@@ -54,6 +57,7 @@ pub(super) struct Context {
     pub(super) memories: Memories,
     pub(super) places: Arc<Places<Key>>,
     pub(super) stop: CancellationToken,
+    pub(super) shelter: Arc<Shelter>,
 }
 
 impl Context {
@@ -115,6 +119,14 @@ impl Context {
 
     pub(super) fn session(&self, connection: &BoxConnection, credentials: Credentials) -> Session {
         let clock = self.clock.clone();
+        let credentials = match credentials.seed().cloned() {
+            Some(seed) => {
+                let dead = self.recall(connection, |memory| memory.dead.clone());
+                let vault = Vault::new(self.cluster.clone(), connection, seed, dead, &self.shelter);
+                credentials.kept_by(Arc::new(vault))
+            }
+            None => credentials,
+        };
         Session::new(
             self.box_side.transport.clone(),
             self.box_side.base.clone(),

@@ -8,7 +8,10 @@ use kube::{
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
 
-use super::report::{Attempted, News};
+use super::{
+    message,
+    report::{Attempted, News},
+};
 use crate::api::{BoxConnectionStatus, Conditions, Consequence, Reason, State, UserSyncRequestStatus};
 
 const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -41,7 +44,9 @@ impl Events {
     pub(super) async fn publish(&self, about: &ObjectReference, note: &Note) {
         let event = Event {
             type_: match note.reason.consequence() {
-                Consequence::Neutral if note.reason != Reason::Stale => EventType::Normal,
+                Consequence::Neutral if !matches!(note.reason, Reason::Stale | Reason::AuthorizationEndsSoon) => {
+                    EventType::Normal
+                }
                 _ => EventType::Warning,
             },
             reason: note.reason.as_str().to_owned(),
@@ -97,6 +102,14 @@ pub(super) fn of_connection(before: &BoxConnectionStatus, after: &BoxConnectionS
     let looked_for = [Reason::Stale, Reason::RemovalsHeld].map(Reason::as_str);
     if changed("Ready").is_some_and(|c| looked_for.contains(&c.reason.as_str())) {
         tell("Ready", Action::Sync);
+    }
+    let warned = |s: &BoxConnectionStatus| s.authorization.as_ref().is_some_and(|a| a.warned_time.is_some());
+    if let Some(authorization) = after.authorization.as_ref().filter(|_| warned(after) && !warned(before)) {
+        notes.push(Note {
+            reason: Reason::AuthorizationEndsSoon,
+            text: message::ends_soon(authorization),
+            action: Action::Connect,
+        });
     }
     notes
 }

@@ -129,6 +129,7 @@ pub(super) fn access() -> Access {
         method: AuthType::ClientCredentials,
         secret_name: "acme-box".to_owned(),
         resource_version: "7".to_owned(),
+        authorization_ends: None,
     }
 }
 

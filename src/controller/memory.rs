@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::{
     observe::{Recall, status_of},
     schedule::probe_interval,
+    vault::Dead,
 };
 use crate::{
     api::{AuthType, BoxConnection},
@@ -31,19 +32,22 @@ pub(super) fn named<K: ResourceExt>(object: &K) -> String {
     format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any())
 }
 
-/// Which credentials: a Secret's content at one moment, by the names it goes by.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Which credentials: a Secret's content, by a digest that never leaves this process, and the names it goes by. Labels
+/// and annotations are no content.
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Version {
     pub(super) method: AuthType,
     pub(super) secret_name: String,
     /// `None`: there is no such Secret.
-    pub(super) resource_version: Option<String>,
+    pub(super) content: Option<String>,
 }
 
 /// A session, and what it was made of.
 #[derive(Clone)]
 pub(super) struct Held {
     pub(super) version: Version,
+    /// The Secret's when its content was read.
+    pub(super) resource_version: String,
     pub(super) client_id: String,
     pub(super) session: Session,
 }
@@ -63,6 +67,8 @@ pub(super) struct Memory {
     pub(super) session: Option<Held>,
     /// The version that Box refused while an older one still works; told once.
     pub(super) refused: Option<Version>,
+    /// The refresh token that Box refused last.
+    pub(super) dead: Dead,
     /// The requests that a run in this process answers now.
     pub(super) running: Option<Vec<String>>,
     /// Whether the roster is known to be there, until the watch shows it.
@@ -114,6 +120,7 @@ impl Memory {
             allowed_at: None,
             session: None,
             refused: None,
+            dead: Dead::default(),
             running: None,
             published: false,
             unnamed: HashMap::new(),

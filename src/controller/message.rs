@@ -5,8 +5,8 @@ use jiff::Timestamp;
 
 use super::{failure::Failure, schedule::after};
 use crate::api::{
-    BoxConnectionSpec, BoxConnectionStatus, Change, Conditions, Consequence, Failures, Held, Reason, State, Trigger,
-    UserCounts,
+    Authorization, BoxConnectionSpec, BoxConnectionStatus, Change, Conditions, Consequence, Failures, Held, Reason,
+    State, Trigger, UserCounts,
 };
 
 /// What the condition that holds a failure's cause says.
@@ -53,6 +53,14 @@ pub(super) fn kept(spec: &BoxConnectionSpec, status: &BoxConnectionStatus, now: 
 
 pub(super) fn holds(at: Timestamp, users: &UserCounts) -> String {
     format!("The list of {at} holds {}, {} of them active.", people(users.total), number(users.active))
+}
+
+/// That the authorization of a user was not renewed for long.
+pub(super) fn ends_soon(authorization: &Authorization) -> String {
+    format!(
+        "The authorization in Box ends at {} unless it is renewed before. The operator renews it while it runs, is not paused and reaches Box; after that time somebody has to authorize the app again (kubectl boxsync connect).",
+        authorization.expiration_time.0
+    )
 }
 
 /// Whose removal is held, and how it is approved.

@@ -1,10 +1,11 @@
 //! controller — keeps every BoxConnection in sync and answers every UserSyncRequest.
 //! observe → plan → place, confirm, plan again → act → report. `observe`, `plan`, `schedule`, `failure`, `message`,
-//! `conditions`, `report` and `answer` decide on values alone; the other files do IO.
+//! `conditions`, `report`, `answer`, `authorization` and `kept` decide on values alone; the other files do IO.
 //! Invariant: a connection's own reconcile is the only place that talks to Box, and a steady state writes nothing.
 
 mod access;
 mod answer;
+mod authorization;
 mod cluster;
 mod conditions;
 mod connection;
@@ -13,6 +14,7 @@ mod events;
 mod failure;
 #[cfg(test)]
 mod fixture;
+mod kept;
 mod leftovers;
 mod memory;
 mod message;
@@ -27,6 +29,7 @@ mod run;
 mod samples;
 mod schedule;
 mod tell;
+mod vault;
 mod watch;
 
 pub use context::{BoxSide, Rules};

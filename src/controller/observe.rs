@@ -84,6 +84,10 @@ impl Observed {
         self.status().conditions.is("Connected", State::False)
     }
 
+    pub(super) fn connected(&self) -> bool {
+        self.status().conditions.is("Connected", State::True)
+    }
+
     /// When the connection was lost; meaningful only while it is.
     pub(super) fn lost_at(&self) -> Option<Timestamp> {
         self.status().conditions.of("Connected").map(|c| c.last_transition_time.0)

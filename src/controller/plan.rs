@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{
+    authorization,
     observe::{List, Observed},
     schedule::{after, next_on_grid, recovery_cadence, seconds},
 };
-use crate::api::{Conditions, Consequence, Failures, Reason, State, Trigger, UserSyncRequest};
+use crate::api::{Conditions, Consequence, Failures, Reason, Trigger, UserSyncRequest};
 
 /// Unfinished requests a connection takes; the younger ones are refused.
 pub(super) const MOST_REQUESTS: usize = 50;
@@ -56,7 +57,7 @@ pub(super) fn plan(o: &Observed, min_sync_gap: Duration, now: Timestamp) -> Plan
     let (requests, mut refuse) = crowd(o);
     if o.connection.spec.suspend {
         refuse.extend(requests.iter().map(|r| (r.name_any(), Reason::Suspended)));
-        return Plan { step: or_sweep(Step::Wait(stale_time(o, now)), o, now), refuse };
+        return Plan { step: or_sweep(rest(o, now), o, now), refuse };
     }
     let (requests, outdated): (Vec<_>, Vec<_>) = requests.into_iter().partition(|r| approves_what_is_held(o, r));
     refuse.extend(outdated.iter().map(|r| (r.name_any(), Reason::HeldListChanged)));
@@ -101,7 +102,7 @@ fn step(o: &Observed, requests: &[&UserSyncRequest], due: Timestamp, min_sync_ga
         }
         next.push(after(now, o.recall.until_probe));
     }
-    next.extend(stale_time(o, now));
+    next.extend(status_changes(o, now));
     next.extend(requests.iter().filter(|r| tried(r)).map(|r| deadline(r, now)).filter(|t| *t > now));
     Step::Wait(next.into_iter().min())
 }
@@ -189,7 +190,27 @@ fn trigger(o: &Observed, requests: &[&UserSyncRequest]) -> Trigger {
 /// A probe is for connections that work: not while a retry, which finds out as well, is pending.
 fn probes(o: &Observed) -> bool {
     let retrying = o.status().failures.as_ref().is_some_and(|f| f.retry_time.is_some());
-    o.status().conditions.is("Connected", State::True) && !retrying
+    o.connected() && !retrying
+}
+
+/// A suspended connection asks Box nothing, but does not let the authorization of a user end.
+fn rest(o: &Observed, now: Timestamp) -> Step {
+    let renewal = o
+        .status()
+        .authorization
+        .as_ref()
+        .filter(|_| o.connected())
+        .map(|a| authorization::renewed_at(a).max(after(now, o.recall.until_probe)));
+    match renewal {
+        Some(time) if time <= now => Step::Probe,
+        other => Step::Wait(status_changes(o, now).chain(other).min()),
+    }
+}
+
+/// When the status has to say something else although nothing happens.
+fn status_changes(o: &Observed, now: Timestamp) -> impl Iterator<Item = Timestamp> {
+    let warning = o.status().authorization.as_ref().filter(|a| a.warned_time.is_none()).map(authorization::warns_at);
+    stale_time(o, now).into_iter().chain(warning.map(|time| time.max(now)))
 }
 
 /// When the status has to say that the list is stale, if that lies ahead.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
+    authorization,
     conditions::{Cause, Causes, conditions},
     failure::Failure,
     message,
@@ -119,6 +120,8 @@ pub(super) struct Access {
     pub(super) method: AuthType,
     pub(super) secret_name: String,
     pub(super) resource_version: String,
+    /// Until when the authorization of a user can be renewed.
+    pub(super) authorization_ends: Option<Timestamp>,
 }
 
 /// The status that should stand there now, given the one that does.
@@ -234,6 +237,7 @@ fn failed(
 }
 
 fn let_in(status: &mut BoxConnectionStatus, causes: &mut Causes, access: &Access, now: Timestamp) {
+    status.authorization = authorization::told(status.authorization.take(), access.authorization_ends);
     let same = status.credentials.as_ref().is_some_and(|c| {
         c.method == access.method
             && c.secret_name == access.secret_name
@@ -304,6 +308,12 @@ fn settle(connection: &BoxConnection, list: List, status: &mut BoxConnectionStat
         status.observed_generation = connection.metadata.generation;
     }
     status.stale_time = status.last_sync.as_ref().map(|l| Time(after(l.completion_time.0, spec.stale_after())));
+    if causes.connected.reason == Reason::AuthorizationExpired {
+        status.authorization = None;
+    }
+    if let Some(authorization) = &mut status.authorization {
+        authorization::warn(authorization, now);
+    }
     status.next_sync_time = next_sync(connection, status, &causes).map(Time);
     let new = conditions(connection, list, status, causes, now);
     status.conditions = status_of(connection).conditions.since(new);

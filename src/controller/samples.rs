@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     api::AuthType,
-    boxapi::{Cap, Error, Nonsense, Refusal, Rejected, Said, Unusable},
+    boxapi::{Cap, Error, Nonsense, Refusal, Rejected, Said, Unkept, Unusable},
     cluster::Trouble,
     roster::{self, Conflict},
 };
@@ -20,6 +20,7 @@ pub(super) fn failures() -> Vec<Failure> {
         connection: "acme".to_owned(),
         namespace: "backup".to_owned(),
         secret: "acme-box".to_owned(),
+        uid: "2f1d9c1e-0000-4000-8000-000000000001".to_owned(),
         enterprise: "1001".to_owned(),
         method: Some(AuthType::ClientCredentials),
         client_id: Some("client-acme".to_owned()),
@@ -33,6 +34,7 @@ pub(super) fn failures() -> Vec<Failure> {
         Failure::secret_unreadable(&names, 500),
         Failure::no_method(&names),
         Failure::panicked(),
+        Failure::oauth_disabled(&names),
     ];
     let unusable = [
         Unusable::Empty("client id"),
@@ -44,7 +46,18 @@ pub(super) fn failures() -> Vec<Failure> {
     ];
     all.extend(unusable.iter().map(|why| Failure::unusable(&names, why)));
     all.extend(errors().iter().filter_map(|error| Failure::of_box(&names, error)));
+    let by_user = Names { method: Some(AuthType::Oauth2), ..names.clone() };
+    all.extend(user_errors().iter().filter_map(|error| Failure::of_box(&by_user, error)));
     all.extend(roster_errors().iter().map(|error| Failure::of_roster(&names, error)));
+    all
+}
+
+/// What only the authorization of a user meets.
+fn user_errors() -> Vec<Error> {
+    let said = Said::sample("invalid_grant", "Refresh token has expired");
+    let mut all = vec![Error::Refused { refusal: Refusal::AuthorizationExpired, said }];
+    let unkept = [Unkept::Elsewhere, Unkept::InTheWay, Unkept::Denied, Unkept::Unreachable, Unkept::Lost];
+    all.extend(unkept.map(Error::from));
     all
 }
 

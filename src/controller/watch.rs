@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     api::{BoxConnection, UserRoster, UserSyncRequest},
-    runtime::Clock,
+    runtime::{Clock, Shelter},
 };
 
 /// A watch that has gone silent is noticed after this; the server ends each in good order before.
@@ -53,11 +53,13 @@ pub struct Deps {
     pub box_side: BoxSide,
     pub clock: Clock,
     pub rules: Rules,
+    /// Where renewals of tokens go on; whoever ends the process waits for them.
+    pub shelter: Arc<Shelter>,
 }
 
 /// Runs both controllers until `stop` is cancelled and their reconciles have ended.
 pub async fn run(deps: Deps, stop: CancellationToken) {
-    let Deps { client, namespace, box_side, clock, rules } = deps;
+    let Deps { client, namespace, box_side, clock, rules, shelter } = deps;
     let (wake, woken) = unbounded_channel();
     let (connections, connection_writer) = reflector::store_shared::<BoxConnection>(BUFFER);
     let (requests, request_writer) = reflector::store_shared::<UserSyncRequest>(BUFFER);
@@ -79,6 +81,7 @@ pub async fn run(deps: Deps, stop: CancellationToken) {
         rosters: rosters.clone(),
         memories: Memories::default(),
         stop: stop.clone(),
+        shelter,
     });
 
     let woken = futures::stream::unfold(woken, |mut woken| async { woken.recv().await.map(|key| (key, woken)) });

@@ -3,9 +3,11 @@
 
 mod clock;
 pub mod lease;
+mod shelter;
 mod shutdown;
 mod telemetry;
 
 pub use clock::Clock;
+pub use shelter::Shelter;
 pub use shutdown::on_signal;
 pub use telemetry::{LogFormat, log_to_stderr};

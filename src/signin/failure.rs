@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::names::Names;
 use crate::{
-    api::{Held, Reason},
-    boxapi::{self, Nonsense, Refusal, Rejected},
+    api::{AuthType, CONNECTION_UID, Held, Reason},
+    boxapi::{self, Nonsense, Refusal, Rejected, Unkept},
 };
 
 /// A failed attempt: what happened, who does what where, and when Box wants to be asked again.
@@ -58,6 +58,52 @@ impl Failure {
             ),
             "A cluster admin runs the operator with --oauth and lets it write Secrets (the chart's value oauth.enabled does both), or the connection gets another method in spec.auth.",
         )
+    }
+
+    /// The tokens of a user's authorization could not be had, or not be kept.
+    fn unkept(names: &Names, why: Unkept) -> Self {
+        let (secret, name, namespace) = (names.tokens(), &names.connection, &names.namespace);
+        match why {
+            Unkept::Elsewhere => Self::new(
+                Reason::RestoredTokens,
+                format!(
+                    "The tokens in Secret {secret} belong to a BoxConnection of another cluster, or to one that was deleted: they came back from a backup. Using them here would end the authorization there, so they are not used."
+                ),
+                format!(
+                    "For an authorization of its own, run kubectl boxsync connect {name} -n {namespace}. If the other connection is gone for good, hand its tokens over: kubectl annotate secret {secret} -n {namespace} --overwrite {CONNECTION_UID}={}.",
+                    names.uid
+                ),
+            ),
+            Unkept::InTheWay => Self::new(
+                Reason::CredentialsInvalid,
+                format!(
+                    "There is a Secret {secret} in namespace {namespace} that the operator has not made, where it keeps the tokens of this connection."
+                ),
+                "Rename or delete that Secret, or give the BoxConnection another name.",
+            ),
+            Unkept::Denied => Self::new(
+                Reason::Internal,
+                format!(
+                    "The API server does not let the operator keep tokens in Secret {secret}. Nothing was renewed."
+                ),
+                format!(
+                    "A cluster admin gives the operator's ServiceAccount the right to get, create and update Secrets in namespace {namespace} (the chart's value oauth.enabled)."
+                ),
+            ),
+            Unkept::Unreachable => Self::new(
+                Reason::Internal,
+                format!("The API server did not answer when Secret {secret} was read or written. Nothing was renewed."),
+                "",
+            ),
+            Unkept::Lost => Self::new(
+                Reason::Internal,
+                format!("Box renewed the tokens, and they could not be written into Secret {secret}."),
+                format!(
+                    "If the next attempt finds the authorization expired, run kubectl boxsync connect {name} -n {namespace}."
+                ),
+            ),
+            Unkept::Nobody => Self::oauth_disabled(names),
+        }
     }
 
     pub fn no_method(names: &Names) -> Self {
@@ -119,6 +165,7 @@ impl Failure {
                 what,
                 "Please report the size of the enterprise to the makers of the operator.",
             ),
+            boxapi::Error::Unkept(why) => Self::unkept(names, *why),
             boxapi::Error::Stopped => return None,
         };
         Some(failure)
@@ -134,6 +181,13 @@ fn refused(names: &Names, refusal: Refusal) -> (Reason, String) {
             Reason::AppNotAuthorized,
             format!(
                 "A Box admin of enterprise {enterprise} authorizes {app} (Admin Console > Integrations > Platform Apps Manager; again after every change of its scopes)."
+            ),
+        ),
+        Refusal::AuthorizationExpired if names.method == Some(AuthType::Oauth2) => (
+            Reason::AuthorizationExpired,
+            format!(
+                "An admin or co-admin of enterprise {enterprise} authorizes {app} again: kubectl boxsync connect {} -n {}.",
+                names.connection, names.namespace
             ),
         ),
         Refusal::AuthorizationExpired => (

@@ -8,6 +8,8 @@ pub struct Names {
     pub connection: String,
     pub namespace: String,
     pub secret: String,
+    /// The BoxConnection's.
+    pub uid: String,
     pub enterprise: String,
     pub method: Option<AuthType>,
     /// Known once the Secret was read.
@@ -21,10 +23,16 @@ impl Names {
             connection: connection.metadata.name.clone().unwrap_or_default(),
             namespace: connection.metadata.namespace.clone().unwrap_or_default(),
             secret: chosen.map(|(_, name)| name.to_owned()).unwrap_or_default(),
+            uid: connection.metadata.uid.clone().unwrap_or_default(),
             enterprise: connection.spec.enterprise_id.clone(),
             method: chosen.map(|(method, _)| method),
             client_id: None,
         }
+    }
+
+    /// The Secret in which the operator keeps the tokens of a user's authorization.
+    pub fn tokens(&self) -> String {
+        format!("{}-oauth2", self.connection)
     }
 
     pub(super) fn app(&self) -> String {

@@ -19,7 +19,7 @@ pub fn credentials(names: &Names, method: AuthType, secret: Secret) -> Result<Cr
     let made = match method {
         AuthType::ClientCredentials => Credentials::client_credentials(value("clientId")?, value("clientSecret")?),
         AuthType::Jwt => Credentials::jwt(value("config.json")?),
-        AuthType::Oauth2 => return Err(Failure::oauth_disabled(names)),
+        AuthType::Oauth2 => Credentials::oauth2(value("clientId")?, value("clientSecret")?, value("refreshToken")?),
     };
     let credentials = made.map_err(|why| Failure::unusable(names, &why))?;
     match credentials.enterprise_id() {

@@ -11,8 +11,8 @@ mod days;
 mod held;
 mod histories;
 mod leading;
-
 mod lost;
+mod oauth;
 mod published;
 mod requests;
 mod restarts;

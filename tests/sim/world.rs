@@ -3,19 +3,19 @@
 use std::{
     convert::Infallible,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use axum::body::Body;
-use box_sim::{BoxSim, Enterprise, EnterpriseSpec};
+use box_sim::{Auth, BoxSim, Enterprise, EnterpriseSpec};
 use boxsync::{
     api::{self, BoxConnection, BoxConnectionStatus, Phase, UserSyncRequest, UserSyncRequestStatus},
     boxapi::{Caps, Transport},
     controller::{self, BoxSide, Deps, Rules},
-    runtime::Clock,
+    runtime::{Clock, Shelter},
 };
 use bytes::Bytes;
 use http::{Request, Response};
@@ -23,7 +23,7 @@ use http_body_util::BodyExt;
 use jiff::Timestamp;
 use kube_sim::{KubeSim, Mark, Resource, SimClock};
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tower::{ServiceExt, service_fn, util::BoxCloneSyncService};
 
@@ -40,6 +40,8 @@ pub(crate) struct World {
     pub(crate) rules: Rules,
     /// Makes the operator panic whenever it calls Box.
     pub(crate) panics: Arc<AtomicBool>,
+    /// What happens to calls on their way to Box and back.
+    pub(crate) line: Line,
     operator: Option<Running>,
 }
 
@@ -47,6 +49,7 @@ pub(crate) struct World {
 pub(crate) struct Running {
     stop: CancellationToken,
     task: JoinHandle<()>,
+    shelter: Arc<Shelter>,
 }
 
 impl Running {
@@ -60,6 +63,7 @@ impl Running {
     pub(crate) async fn stop(self) {
         self.stop.cancel();
         self.task.await.expect("the operator ends in good order");
+        self.shelter.finish(secs(20)).await;
     }
 }
 
@@ -71,24 +75,60 @@ pub(crate) struct Machine {
     clock: SimClock,
     rules: Rules,
     panics: Arc<AtomicBool>,
+    line: Line,
+}
+
+/// The line to Box: one call of it can be cut.
+#[derive(Clone, Default)]
+pub(crate) struct Line {
+    cut: Arc<Mutex<Option<Cut>>>,
+    /// Resolves when the call has met its end.
+    pub(crate) met: Arc<Notify>,
+}
+
+/// When the process that calls is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// Before Box heard of it.
+    Before,
+    /// When Box had answered.
+    After,
+}
+
+impl Line {
+    /// The next call to Box's token endpoint never comes back.
+    pub(crate) fn cut(&self, cut: Cut) {
+        *self.cut.lock().expect("not poisoned") = Some(cut);
+    }
+
+    fn meets(&self, path: &str) -> Option<Cut> {
+        if path == "/oauth2/token" { self.cut.lock().expect("not poisoned").take() } else { None }
+    }
+
+    async fn hang(&self) {
+        self.met.notify_one();
+        std::future::pending::<()>().await;
+    }
 }
 
 impl Machine {
     pub(crate) fn operator_as(&self, user: &str) -> Running {
         let clock = self.clock.clone();
+        let shelter = Arc::new(Shelter::default());
         let deps = Deps {
             client: self.kube.client_as(user),
             namespace: None,
             box_side: BoxSide {
-                transport: in_process(&self.boxes, &self.panics),
+                transport: in_process(&self.boxes, &self.panics, &self.line),
                 base: "http://127.0.0.1".parse().expect("a URL"),
                 caps: Caps::default(),
             },
             clock: Clock::telling(move || clock.now()),
             rules: self.rules.clone(),
+            shelter: shelter.clone(),
         };
         let stop = CancellationToken::new();
-        Running { stop: stop.clone(), task: tokio::spawn(controller::run(deps, stop)) }
+        Running { stop: stop.clone(), task: tokio::spawn(controller::run(deps, stop)), shelter }
     }
 }
 
@@ -103,8 +143,9 @@ impl World {
             // Box's clock is its own: it does not follow when a test sets ours back.
             boxes: BoxSim::new(SimClock::new(start).reader()),
             clock,
-            rules: Rules { max_concurrent_syncs: 4, min_sync_gap: secs(15), probe_interval: secs(3600) },
+            rules: Rules { max_concurrent_syncs: 4, min_sync_gap: secs(15), probe_interval: secs(3600), oauth: true },
             panics: Arc::default(),
+            line: Line::default(),
             operator: None,
         }
     }
@@ -127,6 +168,7 @@ impl World {
             clock: self.clock.clone(),
             rules: self.rules.clone(),
             panics: self.panics.clone(),
+            line: self.line.clone(),
         }
     }
 
@@ -152,6 +194,34 @@ impl World {
         let seed = u64::try_from(self.boxes.enterprises().len()).expect("few");
         let id = (1000 + seed).to_string();
         self.boxes.enterprise(EnterpriseSpec::new(id).named(name).users(users).seed(seed))
+    }
+
+    /// The same, signed in by a user's authorization.
+    pub(crate) fn connect_oauth(&self, name: &str, users: usize) -> Enterprise {
+        let seed = u64::try_from(self.boxes.enterprises().len()).expect("few");
+        let id = (1000 + seed).to_string();
+        let spec = EnterpriseSpec::new(&id).named(name).users(users).seed(seed).auth(Auth::Oauth2);
+        let enterprise = self.boxes.enterprise(spec);
+        self.authorize(&enterprise, name);
+        let auth = json!({ "auth": { "oauth2": { "secretRef": { "name": format!("{name}-box") } } } });
+        self.connection(name, &id, &auth);
+        enterprise
+    }
+
+    /// Somebody goes through Box's page, and puts what comes of it into the Secret.
+    pub(crate) fn authorize(&self, enterprise: &Enterprise, name: &str) {
+        let data = json!({
+            "clientId": base64(&enterprise.client_id()),
+            "clientSecret": base64(&enterprise.client_secret()),
+            "refreshToken": base64(&enterprise.authorize_again()),
+        });
+        self.secret_of(name, &data);
+    }
+
+    /// The Secret in which the operator keeps the tokens of this connection.
+    pub(crate) fn tokens(&self, name: &str) -> Option<Value> {
+        let name = format!("{name}-oauth2");
+        self.kube.list("Secret").into_iter().find(|s| s["metadata"]["name"] == name.as_str())
     }
 
     /// The enterprise's present credentials.
@@ -286,15 +356,22 @@ pub(crate) fn listings(enterprise: &Enterprise) -> usize {
     seen.iter().filter(|c| c.path == "/2.0/users" && !c.params.iter().any(|p| p == "marker")).count()
 }
 
-fn in_process(boxes: &BoxSim, panics: &Arc<AtomicBool>) -> Transport {
-    let (router, panics) = (boxes.router(), panics.clone());
+fn in_process(boxes: &BoxSim, panics: &Arc<AtomicBool>, line: &Line) -> Transport {
+    let (router, panics, line) = (boxes.router(), panics.clone(), line.clone());
     BoxCloneSyncService::new(service_fn(move |request: Request<Bytes>| {
         assert!(!panics.load(Ordering::Relaxed), "a panic that a story asked for");
-        let router = router.clone();
+        let (router, line) = (router.clone(), line.clone());
         async move {
+            let met = line.meets(request.uri().path());
+            if met == Some(Cut::Before) {
+                line.hang().await;
+            }
             let never = |e: Infallible| match e {};
             let (head, body) = router.oneshot(request.map(Body::from)).await.unwrap_or_else(never).into_parts();
             let body = body.collect().await.map(|b| b.to_bytes()).unwrap_or_default();
+            if met == Some(Cut::After) {
+                line.hang().await;
+            }
             Ok(Response::from_parts(head, body))
         }
     }))
