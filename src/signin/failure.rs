@@ -56,7 +56,7 @@ impl Failure {
                 "BoxConnection {} signs in with a user's authorization (OAuth 2.0), and this operator runs without --oauth.",
                 names.connection
             ),
-            "A cluster admin runs the operator with --oauth and lets it write Secrets (the chart's value oauth.enabled does both), or the connection gets another method in spec.auth.",
+            "A cluster admin runs the operator with --oauth and gives it the right to create and update Secrets (the chart's value oauth.enabled), or the connection gets another method in spec.auth.",
         )
     }
 

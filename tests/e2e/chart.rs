@@ -17,6 +17,7 @@ async fn the_chart_is_clean_and_refuses_values_that_it_does_not_know() {
         (json!({"serviceAccount": {"name": "Not A Name"}}), "/serviceAccount/name"),
         (json!({"rbac": {"create": "yes"}}), "/rbac/create"),
         (json!({"rosterReader": {"name": "mine"}}), "name"),
+        (json!({"oauth": {"enabled": "yes"}}), "/oauth/enabled"),
         (json!({"commonLabels": {"year": 2026}}), "/commonLabels/year"),
     ] {
         let refused = helm.template(&chart(), "any", "any", &values).await.expect_err("refused").to_string();
@@ -83,6 +84,11 @@ async fn the_operator_has_exactly_the_rights_that_are_documented() {
     let mut granted = rights(&stage, &stage.user).await;
     granted.retain(|right| !everybodys.contains(right));
     assert_eq!(granted, expected);
+
+    let with_oauth = Stage::with_oauth("rights with oauth").await;
+    let mut more = rights(&with_oauth, &with_oauth.user).await;
+    more.retain(|right| !everybodys.contains(right) && !expected.contains(right));
+    assert_eq!(more, ["/secrets create get update".to_owned()].into());
 }
 
 #[tokio::test]

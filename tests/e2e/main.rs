@@ -18,6 +18,7 @@ mod field_owners;
 mod generated;
 mod kubectl_get;
 mod leading;
+mod oauth;
 mod publishing;
 mod reading;
 mod reconnecting;

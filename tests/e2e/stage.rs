@@ -82,13 +82,24 @@ impl Stage {
         Self::on(plane().await, story, |manifests| manifests).await
     }
 
+    /// The same, with the rights to renew tokens of users.
+    pub(crate) async fn with_oauth(story: &str) -> Self {
+        let values = json!({"oauth": {"enabled": true}});
+        Self::under(plane().await, story, &values, |manifests| manifests).await
+    }
+
     /// On this control plane, under the chart's manifests after a change.
     pub(crate) async fn on(plane: &ControlPlane, story: &str, change: impl FnOnce(String) -> String) -> Self {
+        Self::under(plane, story, &json!({}), change).await
+    }
+
+    async fn under(plane: &ControlPlane, story: &str, more: &Value, change: impl FnOnce(String) -> String) -> Self {
         let namespace = plane.namespace(story).await.expect("namespace");
         let kubectl = namespace.kubectl();
         let helm = Helm::new().await.expect("helm");
         // The ClusterRole of readers has one name: stages that begin at once would all create it.
-        let values = json!({"serviceAccount": {"name": ACCOUNT}, "rosterReader": {"create": false}});
+        let mut values = json!({"serviceAccount": {"name": ACCOUNT}, "rosterReader": {"create": false}});
+        values.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
         let manifests = helm.template(&chart(), &namespace.name, &namespace.name, &values).await.expect("rendered");
         let applied = kubectl.apply_yaml(&change(manifests)).await.expect("kubectl");
         without_warning(&applied);
@@ -199,6 +210,21 @@ impl Stage {
     pub(crate) async fn connect(&self, name: &str, enterprise: &Enterprise) {
         self.put_credentials(name, enterprise).await;
         self.apply(&connection(name, enterprise.id(), "clientCredentials", "")).await;
+    }
+
+    /// Connects an enterprise by the authorization of a user, under this name.
+    pub(crate) async fn connect_by_oauth(&self, name: &str, enterprise: &Enterprise) {
+        self.authorize(name, enterprise).await;
+        self.apply(&connection(name, enterprise.id(), "oauth2", "")).await;
+    }
+
+    /// Somebody goes through Box's page, and puts what comes of it into the Secret.
+    pub(crate) async fn authorize(&self, name: &str, enterprise: &Enterprise) {
+        let client_secret = self.secrets.plant(enterprise.client_secret());
+        let refresh = self.secrets.plant(enterprise.authorize_again());
+        let client_id = enterprise.client_id();
+        let values = [("clientId", &client_id), ("clientSecret", &client_secret), ("refreshToken", &refresh)];
+        self.secret(name, &values.map(|(key, value)| (key, value.as_str()))).await;
     }
 
     /// Puts the enterprise's current client id and secret into the Secret that `connect` names.
