@@ -111,9 +111,9 @@ impl Visit {
             Meaning::Answer => return Ok(body),
             Meaning::Refused(refusal) => Error::Refused { refusal, said },
             Meaning::Clock => Error::ClockSkew { said, skew: self.skew(&head.headers) },
-            Meaning::Limited => Error::Limited { wait: told_wait(&head.headers), said },
+            Meaning::Limited => Error::Limited { wait: told_wait(&head.headers, self.session.now()), said },
             Meaning::Unavailable => {
-                Error::Unavailable { wait: told_wait(&head.headers), what: answered(status, &said) }
+                Error::Unavailable { wait: told_wait(&head.headers, self.session.now()), what: answered(status, &said) }
             }
             Meaning::Redirect => Error::Invalid { what: Nonsense::Redirect(status), said },
             Meaning::Nonsense if status < 300 => Error::Invalid { what: Nonsense::NotJson, said },
@@ -123,10 +123,7 @@ impl Visit {
 
     /// Box's clock minus ours, by the `Date` of its answer.
     fn skew(&self, headers: &HeaderMap) -> Option<SignedDuration> {
-        let date =
-            jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text(headers, header::DATE.as_str())?).ok()?;
-        let now: Timestamp = self.session.now();
-        Some(date.duration_since(now))
+        Some(date_of(headers)?.duration_since(self.session.now()))
     }
 }
 
@@ -146,8 +143,21 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// `Retry-After` in whole seconds. A date, nothing, or more than a day counts as not told: our own wait is used then.
-fn told_wait(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: u64 = text(headers, header::RETRY_AFTER.as_str())?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds)).filter(|wait| !wait.is_zero() && *wait <= BELIEVED)
+/// `Retry-After`, in seconds or as a date by Box's own clock. Anything else, nothing, or more than a day counts as not
+/// told: our own wait is used then.
+fn told_wait(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let told = text(headers, header::RETRY_AFTER.as_str())?.trim();
+    let wait = match told.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => Duration::try_from(date(told)?.duration_since(date_of(headers).unwrap_or(now))).ok()?,
+    };
+    Some(wait).filter(|wait| !wait.is_zero() && *wait <= BELIEVED)
+}
+
+fn date_of(headers: &HeaderMap) -> Option<Timestamp> {
+    date(text(headers, header::DATE.as_str())?)
+}
+
+fn date(text: &str) -> Option<Timestamp> {
+    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
 }

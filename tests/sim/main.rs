@@ -1,10 +1,12 @@
 //! The real controllers against an in-memory API server and the simulator of Box, under paused time: days pass in
 //! milliseconds. One module a story.
 
+mod line;
 mod reader;
+mod sign_in;
 mod world;
 
-mod bad_answers;
+mod causes;
 mod cluster_trouble;
 mod crashes;
 mod days;
@@ -13,7 +15,9 @@ mod histories;
 mod leading;
 mod lost;
 mod oauth;
+mod odd_answers;
 mod published;
+mod rate_limits;
 mod requests;
 mod restarts;
 mod two_operators;

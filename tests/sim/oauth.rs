@@ -1,11 +1,12 @@
 //! The authorization of a user: its tokens are renewed, kept before they are used, and never used twice.
 
-use box_sim::{Endpoint, Enterprise};
+use box_sim::{Auth, Endpoint, Enterprise};
 use boxsync::api::Trigger;
 use kube_sim::{Fault, Trouble, Verb};
 use serde_json::{Value, json};
 
-use crate::world::{Cut, World, base64, condition, listings, pass, state, succeeded};
+use crate::line::Cut;
+use crate::world::{World, base64, condition, listings, pass, state, succeeded};
 
 /// Longer than a turn that nobody ends.
 const ABANDONED: i64 = 90;
@@ -38,7 +39,7 @@ async fn lost(world: &World, name: &str, reason: &str) {
 #[tokio::test(start_paused = true)]
 async fn the_users_secret_is_only_the_seed() {
     let world = World::running();
-    let acme = world.connect_oauth("acme", 100);
+    let acme = world.connect_by("acme", 100, Auth::Oauth2);
     let seed = acme.refresh_token().expect("authorized");
     let mine = world.kube.get("Secret", "backup", "acme-box").expect("there");
     connected(&world, "acme").await;
@@ -55,7 +56,7 @@ async fn the_users_secret_is_only_the_seed() {
 #[tokio::test(start_paused = true)]
 async fn a_month_of_probes_and_syncs_renews_the_grant_and_asks_nobody() {
     let world = World::running();
-    let acme = world.connect_oauth("acme", 100);
+    let acme = world.connect_by("acme", 100, Auth::Oauth2);
     connected(&world, "acme").await;
     pass(30 * DAY).await;
     assert_eq!(listings(&acme), 31);
@@ -67,7 +68,7 @@ async fn a_month_of_probes_and_syncs_renews_the_grant_and_asks_nobody() {
 #[tokio::test(start_paused = true)]
 async fn a_restart_goes_on_with_the_token_that_is_kept() {
     let mut world = World::running();
-    let acme = world.connect_oauth("acme", 100);
+    let acme = world.connect_by("acme", 100, Auth::Oauth2);
     connected(&world, "acme").await;
     pass(60).await;
     world.stop().await;
@@ -80,7 +81,7 @@ async fn a_restart_goes_on_with_the_token_that_is_kept() {
 #[tokio::test(start_paused = true)]
 async fn an_expired_authorization_says_how_to_reconnect_and_a_new_one_is_taken_up_at_once() {
     let world = World::running();
-    let acme = world.connect_oauth("acme", 100);
+    let acme = world.connect_by("acme", 100, Auth::Oauth2);
     connected(&world, "acme").await;
     acme.authorize_again(); // elsewhere: what the operator keeps is worth nothing now
     acme.revoke_tokens();
@@ -102,7 +103,7 @@ async fn an_expired_authorization_says_how_to_reconnect_and_a_new_one_is_taken_u
 #[tokio::test(start_paused = true)]
 async fn a_lost_authorization_is_asked_for_again_and_writes_nothing() {
     let world = World::running();
-    let acme = world.connect_oauth("acme", 100);
+    let acme = world.connect_by("acme", 100, Auth::Oauth2);
     connected(&world, "acme").await;
     acme.withdraw();
     lost(&world, "acme", "AuthorizationExpired").await;
@@ -119,7 +120,7 @@ async fn a_lost_authorization_is_asked_for_again_and_writes_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_spent_seed_that_git_puts_back_is_told_once_and_the_kept_tokens_go_on() {
     let mut world = World::running();
-    let acme = world.connect_oauth("acme", 100);
+    let acme = world.connect_by("acme", 100, Auth::Oauth2);
     connected(&world, "acme").await;
     let spent = world.kube.get("Secret", "backup", "acme-box").expect("there")["data"].clone();
     world.authorize(&acme, "acme");
@@ -145,7 +146,7 @@ async fn a_spent_seed_that_git_puts_back_is_told_once_and_the_kept_tokens_go_on(
 #[tokio::test(start_paused = true)]
 async fn labels_on_the_secret_start_nothing() {
     let world = World::running();
-    let acme = world.connect_oauth("acme", 100);
+    let acme = world.connect_by("acme", 100, Auth::Oauth2);
     connected(&world, "acme").await;
     pass(1).await;
     let (mark, before) = (world.kube.mark(), renewals(&acme));
@@ -158,7 +159,7 @@ async fn labels_on_the_secret_start_nothing() {
 #[tokio::test(start_paused = true)]
 async fn tokens_that_came_from_a_backup_are_not_used_until_somebody_says_whose_they_are() {
     let mut world = World::running();
-    let acme = world.connect_oauth("acme", 100);
+    let acme = world.connect_by("acme", 100, Auth::Oauth2);
     connected(&world, "acme").await;
     world.stop().await;
     world.kube.edit("Secret", "backup", "acme-oauth2", |s| {
@@ -185,7 +186,7 @@ async fn tokens_that_came_from_a_backup_are_not_used_until_somebody_says_whose_t
 #[tokio::test(start_paused = true)]
 async fn a_new_authorization_takes_the_place_of_tokens_from_a_backup() {
     let mut world = World::running();
-    let acme = world.connect_oauth("acme", 100);
+    let acme = world.connect_by("acme", 100, Auth::Oauth2);
     connected(&world, "acme").await;
     world.stop().await;
     world.kube.edit("Secret", "backup", "acme-oauth2", |s| {
@@ -206,7 +207,7 @@ async fn a_secret_that_is_not_ours_is_left_alone() {
         "data": { "refreshToken": base64("somebody's") },
     });
     let foreign = world.kube.apply(foreign);
-    world.connect_oauth("acme", 100);
+    world.connect_by("acme", 100, Auth::Oauth2);
     lost(&world, "acme", "CredentialsInvalid").await;
     assert_eq!(world.tokens("acme"), Some(foreign));
 }
@@ -215,7 +216,7 @@ async fn a_secret_that_is_not_ours_is_left_alone() {
 async fn an_operator_without_the_switch_says_so_and_touches_nothing() {
     let mut world = World::new();
     world.rules.oauth = false;
-    let acme = world.connect_oauth("acme", 100);
+    let acme = world.connect_by("acme", 100, Auth::Oauth2);
     world.start();
     lost(&world, "acme", "OAuthDisabled").await;
     assert!(message(&world, "acme", "Connected").contains("oauth.enabled"));
@@ -226,7 +227,7 @@ async fn an_operator_without_the_switch_says_so_and_touches_nothing() {
 async fn a_right_to_write_secrets_that_is_missing_is_found_before_anything_is_spent() {
     let world = World::running();
     world.kube.forbid(|call| call.resource == "secrets" && call.verb != Verb::Get);
-    let acme = world.connect_oauth("acme", 100);
+    let acme = world.connect_by("acme", 100, Auth::Oauth2);
     let status = world.until("acme", |s| s.failures.is_some()).await;
     assert_eq!(condition(&status.conditions, "Synced"), "False Internal");
     assert!(message(&world, "acme", "Synced").contains("oauth.enabled"));
@@ -238,7 +239,7 @@ async fn a_right_to_write_secrets_that_is_missing_is_found_before_anything_is_sp
 #[tokio::test(start_paused = true)]
 async fn a_suspended_connection_does_not_lose_its_authorization() {
     let world = World::running();
-    let acme = world.connect_oauth("acme", 100);
+    let acme = world.connect_by("acme", 100, Auth::Oauth2);
     connected(&world, "acme").await;
     world.edit("acme", |c| c["spec"]["suspend"] = true.into());
     pass(DAY).await;
@@ -253,7 +254,7 @@ async fn a_suspended_connection_does_not_lose_its_authorization() {
 #[tokio::test(start_paused = true)]
 async fn an_authorization_that_nobody_renews_is_warned_of_two_weeks_before_its_end() {
     let mut world = World::running();
-    world.connect_oauth("acme", 100);
+    world.connect_by("acme", 100, Auth::Oauth2);
     connected(&world, "acme").await;
     world.edit("acme", |c| c["spec"]["suspend"] = true.into());
     pass(60).await;
@@ -277,7 +278,7 @@ async fn an_authorization_that_nobody_renews_is_warned_of_two_weeks_before_its_e
 #[tokio::test(start_paused = true)]
 async fn two_operators_never_spend_one_token_twice() {
     let world = World::running();
-    let acme = world.connect_oauth("acme", 100);
+    let acme = world.connect_by("acme", 100, Auth::Oauth2);
     let other = world.machine().operator_as("system:serviceaccount:boxsync:the-other");
     connected(&world, "acme").await;
     pass(3 * DAY).await;
@@ -331,7 +332,7 @@ async fn a_process_that_is_gone_before_box_heard_of_it_or_after_the_token_is_kep
     ];
     for (what, when) in moments {
         let mut world = World::running();
-        let acme = world.connect_oauth("acme", 100);
+        let acme = world.connect_by("acme", 100, Auth::Oauth2);
         if what.contains("lost") {
             connected(&world, "acme").await;
             pass(60).await;
@@ -355,7 +356,7 @@ async fn a_process_that_is_gone_between_boxs_answer_and_its_keeping_tells_how_to
     ];
     for (what, when) in moments {
         let mut world = World::running();
-        let acme = world.connect_oauth("acme", 100);
+        let acme = world.connect_by("acme", 100, Auth::Oauth2);
         killed(&mut world, &acme, when).await;
         let failed = world.ended("r").await;
         assert_eq!(condition(&failed.conditions, "Failed"), "True AuthorizationExpired", "{what}");
@@ -369,7 +370,7 @@ async fn a_process_that_is_gone_between_boxs_answer_and_its_keeping_tells_how_to
 #[tokio::test(start_paused = true)]
 async fn a_stop_in_the_middle_of_a_renewal_waits_until_the_token_is_kept() {
     let mut world = World::running();
-    let acme = world.connect_oauth("acme", 100);
+    let acme = world.connect_by("acme", 100, Auth::Oauth2);
     connected(&world, "acme").await;
     pass(60).await;
     acme.revoke_tokens();

@@ -1,31 +1,24 @@
 //! A cluster, a Box and an operator, all in this process and all on one paused clock.
 
 use std::{
-    convert::Infallible,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
-use axum::body::Body;
-use box_sim::{Auth, BoxSim, Enterprise, EnterpriseSpec};
+use box_sim::{BoxSim, Enterprise, EnterpriseSpec};
 use boxsync::{
     api::{self, BoxConnection, BoxConnectionStatus, Phase, UserSyncRequest, UserSyncRequestStatus},
-    boxapi::{Caps, Transport},
+    boxapi::Caps,
     controller::{self, BoxSide, Deps, Rules},
     runtime::{Clock, Shelter},
 };
-use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::BodyExt;
 use jiff::Timestamp;
 use kube_sim::{KubeSim, Mark, Resource, SimClock};
 use serde_json::{Value, json};
-use tokio::{sync::Notify, task::JoinHandle};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tower::{ServiceExt, service_fn, util::BoxCloneSyncService};
+
+use crate::line::{Line, in_process};
 
 pub(crate) const NAMESPACE: &str = "backup";
 pub(crate) const START: &str = "2026-11-22T12:00:00Z";
@@ -76,39 +69,6 @@ pub(crate) struct Machine {
     rules: Rules,
     panics: Arc<AtomicBool>,
     line: Line,
-}
-
-/// The line to Box: one call of it can be cut.
-#[derive(Clone, Default)]
-pub(crate) struct Line {
-    cut: Arc<Mutex<Option<Cut>>>,
-    /// Resolves when the call has met its end.
-    pub(crate) met: Arc<Notify>,
-}
-
-/// When the process that calls is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cut {
-    /// Before Box heard of it.
-    Before,
-    /// When Box had answered.
-    After,
-}
-
-impl Line {
-    /// The next call to Box's token endpoint never comes back.
-    pub(crate) fn cut(&self, cut: Cut) {
-        *self.cut.lock().expect("not poisoned") = Some(cut);
-    }
-
-    fn meets(&self, path: &str) -> Option<Cut> {
-        if path == "/oauth2/token" { self.cut.lock().expect("not poisoned").take() } else { None }
-    }
-
-    async fn hang(&self) {
-        self.met.notify_one();
-        std::future::pending::<()>().await;
-    }
 }
 
 impl Machine {
@@ -194,34 +154,6 @@ impl World {
         let seed = u64::try_from(self.boxes.enterprises().len()).expect("few");
         let id = (1000 + seed).to_string();
         self.boxes.enterprise(EnterpriseSpec::new(id).named(name).users(users).seed(seed))
-    }
-
-    /// The same, signed in by a user's authorization.
-    pub(crate) fn connect_oauth(&self, name: &str, users: usize) -> Enterprise {
-        let seed = u64::try_from(self.boxes.enterprises().len()).expect("few");
-        let id = (1000 + seed).to_string();
-        let spec = EnterpriseSpec::new(&id).named(name).users(users).seed(seed).auth(Auth::Oauth2);
-        let enterprise = self.boxes.enterprise(spec);
-        self.authorize(&enterprise, name);
-        let auth = json!({ "auth": { "oauth2": { "secretRef": { "name": format!("{name}-box") } } } });
-        self.connection(name, &id, &auth);
-        enterprise
-    }
-
-    /// Somebody goes through Box's page, and puts what comes of it into the Secret.
-    pub(crate) fn authorize(&self, enterprise: &Enterprise, name: &str) {
-        let data = json!({
-            "clientId": base64(&enterprise.client_id()),
-            "clientSecret": base64(&enterprise.client_secret()),
-            "refreshToken": base64(&enterprise.authorize_again()),
-        });
-        self.secret_of(name, &data);
-    }
-
-    /// The Secret in which the operator keeps the tokens of this connection.
-    pub(crate) fn tokens(&self, name: &str) -> Option<Value> {
-        let name = format!("{name}-oauth2");
-        self.kube.list("Secret").into_iter().find(|s| s["metadata"]["name"] == name.as_str())
     }
 
     /// The enterprise's present credentials.
@@ -354,25 +286,4 @@ pub(crate) fn state(status: &BoxConnectionStatus) -> String {
 pub(crate) fn listings(enterprise: &Enterprise) -> usize {
     let seen = enterprise.seen();
     seen.iter().filter(|c| c.path == "/2.0/users" && !c.params.iter().any(|p| p == "marker")).count()
-}
-
-fn in_process(boxes: &BoxSim, panics: &Arc<AtomicBool>, line: &Line) -> Transport {
-    let (router, panics, line) = (boxes.router(), panics.clone(), line.clone());
-    BoxCloneSyncService::new(service_fn(move |request: Request<Bytes>| {
-        assert!(!panics.load(Ordering::Relaxed), "a panic that a story asked for");
-        let (router, line) = (router.clone(), line.clone());
-        async move {
-            let met = line.meets(request.uri().path());
-            if met == Some(Cut::Before) {
-                line.hang().await;
-            }
-            let never = |e: Infallible| match e {};
-            let (head, body) = router.oneshot(request.map(Body::from)).await.unwrap_or_else(never).into_parts();
-            let body = body.collect().await.map(|b| b.to_bytes()).unwrap_or_default();
-            if met == Some(Cut::After) {
-                line.hang().await;
-            }
-            Ok(Response::from_parts(head, body))
-        }
-    }))
 }

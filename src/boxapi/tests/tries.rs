@@ -70,12 +70,21 @@ async fn a_wait_beyond_a_minute_is_handed_to_the_caller_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_makes_no_sense_counts_as_not_told() {
-    for garbage in ["0", "-5", "soon", "1.5", "86401", "99999999999999999999", "Sun, 22 Nov 2026 13:00:00 GMT", ""] {
+    for garbage in ["0", "-5", "soon", "1.5", "86401", "99999999999999999999", "Sun, 22 Nov 2020 13:00:00 GMT", ""] {
         let fake = FakeBox::default().then(ME, [answer(429, "").header("retry-after", garbage)]);
         let (account, took) = timed(fake.visit().account()).await;
         account.expect("an account");
         assert!(seconds(1..3).contains(&took), "{garbage}: {took:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_date_to_come_back_at_is_read_by_boxs_own_clock() {
+    let limited = answer(429, "").header("retry-after", "Sun, 22 Nov 2026 13:00:40 GMT");
+    let fake = FakeBox::default().then(ME, [limited.header("date", "Sun, 22 Nov 2026 13:00:10 GMT")]);
+    let (account, took) = timed(fake.visit().account()).await;
+    account.expect("an account");
+    assert_eq!(took, Duration::from_secs(30));
 }
 
 #[tokio::test(start_paused = true)]

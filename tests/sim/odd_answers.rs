@@ -1,0 +1,54 @@
+//! What is odd about Box's answers and true all the same; what is not is told in `causes`.
+
+use box_sim::Behaviour;
+
+use crate::world::World;
+
+/// What Box may answer, and the list is whole all the same.
+const HARMLESS: &[Behaviour] = &[
+    Behaviour::NextMarkerEmptyString,
+    Behaviour::NextMarkerMissing,
+    Behaviour::ShortPages,
+    Behaviour::EmptyPageInTheMiddle,
+    Behaviour::DuplicateAcrossPages,
+    Behaviour::NotificationEmailArray,
+    Behaviour::NumericIds,
+    Behaviour::NumericPhones,
+    Behaviour::UnknownStatus,
+    Behaviour::UnknownRole,
+    Behaviour::UnknownFields,
+    Behaviour::ShuffledOrder,
+    Behaviour::ClockAhead,
+    Behaviour::ClockBehind,
+    Behaviour::TokenExpiresMidWalk,
+];
+
+#[tokio::test(start_paused = true)]
+async fn odd_but_true_answers_give_the_whole_list() {
+    let world = World::running();
+    for (n, behaviour) in HARMLESS.iter().enumerate() {
+        let name = format!("odd{n:02}");
+        let enterprise = world.enterprise(&name, 2500);
+        enterprise.behave(*behaviour);
+        world.secret(&enterprise, &name);
+        world.connection(&name, enterprise.id(), &serde_json::json!({}));
+        let status = world.until(&name, |s| s.last_sync.is_some() || s.failures.is_some()).await;
+        assert_eq!(status.users.map(|u| u.total), Some(2500), "{}: {status:?}", behaviour.as_str());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn box_saw_only_what_the_operator_may_ask() {
+    let world = World::running();
+    let acme = world.connect("acme", 2500);
+    world.until("acme", |s| s.last_sync.is_some()).await;
+    for call in acme.seen() {
+        let allowed: &[&str] = match call.path.as_str() {
+            "/oauth2/token" => &[],
+            "/2.0/users/me" => &["fields"],
+            "/2.0/users" => &["usemarker", "limit", "user_type", "fields", "marker"],
+            other => panic!("{other} was called"),
+        };
+        assert!(call.params.iter().all(|p| allowed.contains(&p.as_str())), "{call:?}");
+    }
+}
