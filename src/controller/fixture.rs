@@ -8,12 +8,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference,
 use super::{
     answer,
     failure::Failure,
-    observe::{List, Observed, Recall},
+    observe::{List, Observed, Recall, status_of},
     report::{Access, Attempted, News, Synced, report},
+    schedule::later,
 };
 use crate::api::{
-    Account, App, Auth, AuthType, BoxConnection, BoxConnectionSpec, Change, ConnectionRef, CurrentSync, Enterprise,
-    FORMAT, Held, Method, Reason, RequestRef, RosterContent, SecretRef, Trigger, UserCounts, UserRoster,
+    Account, App, Auth, AuthType, Authorization, BoxConnection, BoxConnectionSpec, Change, ConnectionRef, CurrentSync,
+    Enterprise, FORMAT, Held, Method, Reason, RequestRef, RosterContent, SecretRef, Trigger, UserCounts, UserRoster,
     UserSyncRequest, UserSyncRequestSpec,
 };
 
@@ -313,6 +314,15 @@ impl Given {
     pub(super) fn interrupted(mut self, trigger: Trigger) -> Self {
         let current = CurrentSync { trigger, start_time: Time(ago(1)), pages: 3, users: 3000 };
         self.tell(&News::Running(current, &access()), ago(1));
+        self
+    }
+
+    /// Signed in by a user, whose authorization ends in so many days.
+    pub(super) fn authorized(mut self, days: i64) -> Self {
+        let expiration_time = Time(later(now(), days * 86_400));
+        let mut status = status_of(&self.connection).clone();
+        status.authorization = Some(Authorization { expiration_time, warned_time: None });
+        self.connection.status = Some(status);
         self
     }
 

@@ -229,6 +229,31 @@ fn probes() -> Vec<Row> {
             conn().synced(10).asked("a").remembering(|r| r.until_probe = secs(0)),
             "sync Requested for a",
         ),
+        (
+            "A suspended connection does not let the authorization of its user end",
+            conn().synced(10).authorized(29).suspended().remembering(|r| r.until_probe = secs(0)),
+            "probe",
+        ),
+        (
+            "It is renewed a month before, and tried once in a probe interval",
+            conn().synced(10).authorized(29).suspended().remembering(|r| r.until_probe = secs(90)),
+            "wait until 12:01:30",
+        ),
+        (
+            "A lost one cannot be renewed",
+            conn()
+                .synced(600)
+                .lost(Reason::AuthorizationExpired, 90)
+                .authorized(29)
+                .suspended()
+                .remembering(|r| r.until_probe = secs(0)),
+            "wait until 02:00:00 in 2 days",
+        ),
+        (
+            "It is time to warn two weeks before the end",
+            conn().synced(10).authorized(14).remembering(|r| r.until_probe = secs(90)),
+            "wait until 12:00:00",
+        ),
     ]
 }
 
