@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "KubeSchema repeats each struct inside a function")]
 #![expect(clippy::duplicated_attributes, reason = "two columns of one type are no repetition")]
 
+mod attempt;
 mod condition;
 mod connection;
 mod counts;
@@ -13,10 +14,11 @@ mod request;
 mod roster;
 mod slice;
 
+pub use attempt::{Attempt, CurrentSync, Failures, LastSync, Trigger};
 pub use condition::{Conditions, State, condition};
 pub use connection::{
-    Account, App, Attempt, Auth, AuthType, BoxConnection, BoxConnectionSpec, BoxConnectionStatus, Credentials,
-    CurrentSync, Enterprise, Failures, LastSync, Method, RosterRef, SecretRef, Trigger,
+    Account, App, Auth, AuthType, BoxConnection, BoxConnectionSpec, BoxConnectionStatus, Credentials, Enterprise,
+    Method, RosterRef, SecretRef,
 };
 pub use counts::UserCounts;
 pub use crd::{all as crds, yaml as crds_yaml};
