@@ -34,6 +34,8 @@ pub async fn run(config: Config) -> Result<(), Error> {
         max_concurrent_syncs,
         min_sync_gap,
         probe_interval,
+        schedule_spread,
+        paused,
         leader_elect,
         lease_namespace,
         identity,
@@ -52,9 +54,9 @@ pub async fn run(config: Config) -> Result<(), Error> {
             caps: Caps::default(),
         },
         clock: Clock::system(),
-        rules: Rules { max_concurrent_syncs, min_sync_gap, probe_interval },
+        rules: Rules { max_concurrent_syncs, min_sync_gap, probe_interval, schedule_spread, paused },
     };
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), "the operator starts");
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), paused, "the operator starts");
     let work = async {
         if !leader_elect {
             Box::pin(controller::run(deps, stop)).await;

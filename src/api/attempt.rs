@@ -15,7 +15,7 @@ pub enum Trigger {
     Requested,
     /// The attempt before failed.
     Retry,
-    /// The interval.
+    /// The interval, or the schedule.
     Scheduled,
 }
 

@@ -7,7 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Attempt, CurrentSync, Failures, Held, Interval, LastSync, UserCounts};
+use super::{Attempt, CurrentSync, Failures, Held, Interval, LastSync, Schedule, UserCounts};
 
 /// What to connect: the enterprise, its credentials and the rhythm.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -21,7 +21,7 @@ use super::{Attempt, CurrentSync, Failures, Held, Interval, LastSync, UserCounts
     namespaced,
     status = "BoxConnectionStatus",
     derive = "PartialEq",
-    doc = "A BoxConnection names one Box enterprise and the Secret with its credentials. The operator fetches the enterprise's whole user list every syncInterval, and at once for a UserSyncRequest.",
+    doc = "A BoxConnection names one Box enterprise and the Secret with its credentials. The operator fetches the enterprise's whole user list every syncInterval or by its schedule, and at once for a UserSyncRequest.",
     validation = Rule::new("!has(self.spec.auth.oauth2) || self.spec.auth.oauth2.secretRef.name != self.metadata.name + '-oauth2'").message("must be another Secret: in the one named as the connection with -oauth2 at its end the operator keeps its own tokens").field_path(".spec.auth.oauth2.secretRef.name"),
     validation = Rule::new("size(self.metadata.name) <= 63").message("must be at most 63 characters, since it becomes a label value").field_path(".metadata.name"),
     printcolumn(name = "Enterprise", type_ = "string", json_path = ".spec.enterpriseId", description = "The id of the Box enterprise"),
@@ -33,12 +33,13 @@ use super::{Attempt, CurrentSync, Failures, Held, Interval, LastSync, UserCounts
     printcolumn(name = "List-Age", type_ = "date", json_path = ".status.lastSync.completionTime", description = "How long ago the last complete list was fetched"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", description = "Whether syncs are suspended", priority = 1),
-    printcolumn(name = "Next-Sync", type_ = "string", json_path = ".status.nextSyncTime", description = "When the next automatic sync or retry is due", priority = 1),
+    printcolumn(name = "Next-Sync", type_ = "string", json_path = ".status.nextSync", description = "When the next automatic sync or retry is due", priority = 1),
     printcolumn(name = "Removed", type_ = "integer", json_path = ".status.users.removed", description = "Users who are gone and still known", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, description = "The message of Ready", priority = 1),
 )]
 #[x_kube(
-    validation = Rule::new("!has(self.staleAfter) || !has(self.syncInterval) || [self.staleAfter, self.syncInterval].exists(d, !d.matches(r'^([0-9]+(\\.[0-9]+)?(h|m|s))+$')) || duration(self.staleAfter) > duration(self.syncInterval)").message("staleAfter must be longer than syncInterval, or the list would be stale before every sync").field_path(".staleAfter")
+    validation = Rule::new("!has(self.schedule) || !has(self.syncInterval)").message("set syncInterval or schedule, not both").field_path(".schedule"),
+    validation = Rule::new("!has(self.staleAfter) || has(self.schedule) || [self.staleAfter, has(self.syncInterval) ? self.syncInterval : '24h'].exists(d, !d.matches(r'^([0-9]+(\\.[0-9]+)?(h|m|s))+$')) || duration(self.staleAfter) > duration(has(self.syncInterval) ? self.syncInterval : '24h')").message("staleAfter must be longer than syncInterval (24h where it is absent), or the list would be stale before every sync").field_path(".staleAfter")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct BoxConnectionSpec {
@@ -54,13 +55,19 @@ pub struct BoxConnectionSpec {
     /// How the operator signs in to Box: exactly one of the methods.
     pub auth: Auth,
 
-    /// Time between two automatic syncs: hours, minutes and seconds such as `24h` or `1h30m`, from 15m to 8760h. Default 24h.
-    /// The time of day is fixed per connection, so that not all of them start at once.
-    #[serde(default = "daily")]
-    pub sync_interval: Interval,
+    /// Time between two automatic syncs: hours, minutes and seconds such as `24h` or `1h30m`, from 15m to 8760h. Default 24h,
+    /// unless there is a schedule. The time of day is fixed per connection, so that not all of them start at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync_interval: Option<Interval>,
+
+    /// Instead of syncInterval: the list is to be there at these times. Each connection starts somewhat earlier, by a
+    /// fixed part of the operator's --schedule-spread (15m), so that not all of them start at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
 
     /// The age from which on the list no longer counts as fresh and the connection is no longer Ready: longer than
-    /// syncInterval, up to 17520h. Default: twice the syncInterval.
+    /// syncInterval, up to 17520h. Default: twice the syncInterval; with a schedule, until the second of its times after
+    /// the list's sync.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "Interval::up_to_two_years")]
     pub stale_after: Option<Interval>,
@@ -81,22 +88,12 @@ pub struct BoxConnectionSpec {
     pub max_removal_percent: i32,
 }
 
-fn daily() -> Interval {
-    Interval::from(Duration::from_secs(24 * 3600))
-}
-
 fn thirty_days() -> Interval {
     Interval::from(Duration::from_secs(720 * 3600))
 }
 
 fn a_fifth() -> i32 {
     20
-}
-
-impl BoxConnectionSpec {
-    pub fn stale_after(&self) -> Duration {
-        self.stale_after.as_ref().map_or(self.sync_interval.length() * 2, Interval::length)
-    }
 }
 
 /// How the operator signs in to Box: exactly one of the methods.
@@ -172,7 +169,8 @@ pub struct BoxConnectionStatus {
     pub observed_generation: Option<i64>,
 
     /// Ready (may others rely on the list?), Connected (does Box accept the credentials?), Synced (how did the last
-    /// attempt go?), and only while they apply Reconciling and Stalled (a person is needed).
+    /// attempt go?), and only while they apply Reconciling, Stalled (a person is needed) and Paused (the operator is
+    /// told to ask Box nothing).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -204,6 +202,10 @@ pub struct BoxConnectionStatus {
     /// When the next automatic sync or retry is due. Output only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_sync_time: Option<Time>,
+
+    /// nextSyncTime as people read it: with a schedule, on the clock of its time zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_sync: Option<String>,
 
     /// When the list stops counting as fresh if no sync succeeds until then. Output only.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -12,6 +12,7 @@ mod interval;
 mod reason;
 mod request;
 mod roster;
+mod schedule;
 mod slice;
 
 pub use attempt::{Attempt, CurrentSync, Failures, LastSync, Trigger};
@@ -28,6 +29,7 @@ pub use request::{ConnectionRef, Phase, Progress, UserSyncRequest, UserSyncReque
 pub use roster::{
     CONNECTION_LABEL, Change, FORMAT, Held, JournalEntry, Previous, RequestRef, RosterContent, SliceRef, UserRoster,
 };
+pub use schedule::{Rhythm, Schedule};
 pub use slice::{SliceContent, SliceState, UserSlice};
 
 /// The annotation whose changed value asks for a sync, for those who keep connections in Git.

@@ -74,6 +74,8 @@ pub(super) struct Report {
     pub(super) revision: Option<i64>,
     /// How many removals are held.
     pub(super) held: Option<i64>,
+    /// Since when the operator, being told so, asks Box nothing.
+    pub(super) paused: Option<Timestamp>,
 }
 
 impl Report {
@@ -96,6 +98,7 @@ impl Report {
             next_sync_time: status.next_sync_time.as_ref().map(|t| t.0),
             revision: status.roster_ref.as_ref().map(|r| r.revision),
             held: status.held.as_ref().map(|h| h.removals),
+            paused: status.conditions.of("Paused").map(|c| c.last_transition_time.0),
         }
     }
 }

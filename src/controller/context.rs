@@ -32,6 +32,10 @@ pub struct Rules {
     pub min_sync_gap: Duration,
     /// Between two probes of a connection.
     pub probe_interval: Duration,
+    /// The longest time by which the syncs of a schedule begin before the time that it names.
+    pub schedule_spread: Duration,
+    /// Box is not asked at all.
+    pub paused: bool,
 }
 
 /// Box, as far as it is the same for all connections.

@@ -6,8 +6,10 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{
+    context::Rules,
     observe::{List, Observed},
-    schedule::{after, next_on_grid, recovery_cadence, seconds},
+    rhythm::{Rhythm, fresh_until},
+    schedule::{after, recovery_cadence, seconds},
 };
 use crate::api::{Conditions, Consequence, Failures, Reason, State, Trigger, UserSyncRequest};
 
@@ -49,22 +51,27 @@ impl Step {
     }
 }
 
-pub(super) fn plan(o: &Observed, min_sync_gap: Duration, now: Timestamp) -> Plan {
+pub(super) fn plan(o: &Observed, rules: &Rules, now: Timestamp) -> Plan {
     if o.untold().is_some() {
         return Plan { step: Step::Report, refuse: Vec::new() };
     }
+    let rhythm = Rhythm::of(&o.connection, rules.schedule_spread);
+    let stale = fresh_until(&o.connection, &rhythm, o.status().last_sync.as_ref()).filter(|t| *t > now);
     let (requests, mut refuse) = crowd(o);
     if o.connection.spec.suspend {
         refuse.extend(requests.iter().map(|r| (r.name_any(), Reason::Suspended)));
-        return Plan { step: or_sweep(Step::Wait(stale_time(o, now)), o, now), refuse };
+        return Plan { step: or_sweep(Step::Wait(stale), o, now), refuse };
     }
     let (requests, outdated): (Vec<_>, Vec<_>) = requests.into_iter().partition(|r| approves_what_is_held(o, r));
     refuse.extend(outdated.iter().map(|r| (r.name_any(), Reason::HeldListChanged)));
+    if rules.paused {
+        return Plan { step: or_sweep(Step::Wait(stale), o, now), refuse };
+    }
     let allowed = allowed_from(o, &requests, now);
     let (waiting, late): (Vec<_>, Vec<_>) = requests.into_iter().partition(|r| !out_of_time(r, allowed, now));
     refuse.extend(late.iter().map(|r| (r.name_any(), last_trouble(o, r))));
-    let due = due_from(o, &waiting, allowed, now);
-    Plan { step: or_sweep(step(o, &waiting, due, min_sync_gap, now), o, now), refuse }
+    let due = due_from(o, &waiting, allowed, &rhythm, now);
+    Plan { step: or_sweep(step(o, &waiting, [due, stale], rules.min_sync_gap, now), o, now), refuse }
 }
 
 /// While nothing else is due, slices that nobody names are.
@@ -82,14 +89,20 @@ fn approves_what_is_held(o: &Observed, request: &UserSyncRequest) -> bool {
     request.spec.approve_removals.is_none() || request.spec.approve_removals.as_ref() == held
 }
 
-fn step(o: &Observed, requests: &[&UserSyncRequest], due: Timestamp, min_sync_gap: Duration, now: Timestamp) -> Step {
+fn step(
+    o: &Observed,
+    requests: &[&UserSyncRequest],
+    [due, stale]: [Option<Timestamp>; 2],
+    min_sync_gap: Duration,
+    now: Timestamp,
+) -> Step {
     let gap_ends = o.recall.since_listing.map(|ago| after(now, min_sync_gap.saturating_sub(ago)));
-    let due = due.max(gap_ends.unwrap_or(due));
-    if due <= now {
+    let due = due.map(|due| due.max(gap_ends.unwrap_or(due)));
+    if due.is_some_and(|due| due <= now) {
         let answers = requests.iter().map(|r| r.name_any()).collect();
         return Step::Sync { trigger: trigger(o, requests), answers, annotation: o.annotation().map(str::to_owned) };
     }
-    let mut next = vec![due];
+    let mut next: Vec<Timestamp> = due.into_iter().chain(stale).collect();
     if o.disconnected() {
         match o.recall.since_look.map(|ago| LOOK_EVERY.saturating_sub(ago)) {
             None | Some(Duration::ZERO) => return Step::Look,
@@ -101,7 +114,6 @@ fn step(o: &Observed, requests: &[&UserSyncRequest], due: Timestamp, min_sync_ga
         }
         next.push(after(now, o.recall.until_probe));
     }
-    next.extend(stale_time(o, now));
     next.extend(requests.iter().filter(|r| tried(r)).map(|r| deadline(r, now)).filter(|t| *t > now));
     Step::Wait(next.into_iter().min())
 }
@@ -137,23 +149,28 @@ fn allowed_from(o: &Observed, requests: &[&UserSyncRequest], now: Timestamp) -> 
     next_try.max(after(now, o.recall.until_allowed))
 }
 
-/// From when on a sync is due, which is never before it is allowed.
-fn due_from(o: &Observed, requests: &[&UserSyncRequest], allowed: Timestamp, now: Timestamp) -> Timestamp {
+/// From when on a sync is due, which is never before it is allowed; `None`: nothing calls for one.
+fn due_from(
+    o: &Observed,
+    requests: &[&UserSyncRequest],
+    allowed: Timestamp,
+    rhythm: &Rhythm,
+    now: Timestamp,
+) -> Option<Timestamp> {
     let status = o.status();
     let asked = o.annotation().is_some() || !requests.is_empty();
     if asked || o.auth_changed() || o.disconnected() {
-        return allowed;
+        return Some(allowed);
     }
-    let interval = o.connection.spec.sync_interval.length();
     match (&status.failures, &status.last_sync) {
-        (Some(Failures { retry_time: Some(_), .. }), _) => allowed,
-        (Some(f), _) if f.last_time.0 > now => now,
-        (Some(f), _) => next_on_grid(o.uid(), interval, f.last_time.0),
-        (None, None) => now,
-        (None, Some(_)) if status.current_sync.is_some() => now,
-        (None, Some(_)) if o.list() == List::Gone || status.roster_ref.is_none() => now,
-        (None, Some(last)) if last.start_time.0 > now => now,
-        (None, Some(last)) => next_on_grid(o.uid(), interval, last.start_time.0),
+        (Some(Failures { retry_time: Some(_), .. }), _) => Some(allowed),
+        (Some(f), _) if f.last_time.0 > now => Some(now),
+        (Some(f), _) => rhythm.next(f.last_time.0),
+        (None, None) => Some(now),
+        (None, Some(_)) if status.current_sync.is_some() => Some(now),
+        (None, Some(_)) if o.list() == List::Gone || status.roster_ref.is_none() => Some(now),
+        (None, Some(last)) if last.start_time.0 > now => Some(now),
+        (None, Some(last)) => rhythm.next(last.start_time.0),
     }
 }
 
@@ -190,12 +207,6 @@ fn trigger(o: &Observed, requests: &[&UserSyncRequest]) -> Trigger {
 fn probes(o: &Observed) -> bool {
     let retrying = o.status().failures.as_ref().is_some_and(|f| f.retry_time.is_some());
     o.status().conditions.is("Connected", State::True) && !retrying
-}
-
-/// When the status has to say that the list is stale, if that lies ahead.
-fn stale_time(o: &Observed, now: Timestamp) -> Option<Timestamp> {
-    let last = o.status().last_sync.as_ref()?;
-    Some(after(last.completion_time.0, o.connection.spec.stale_after())).filter(|t| *t > now)
 }
 
 /// Whether an attempt was made for the request already.

@@ -5,6 +5,7 @@ mod reader;
 mod world;
 
 mod bad_answers;
+mod by_the_clock;
 mod cluster_trouble;
 mod crashes;
 mod days;
@@ -13,6 +14,7 @@ mod histories;
 mod leading;
 
 mod lost;
+mod pause;
 mod published;
 mod requests;
 mod restarts;
