@@ -49,6 +49,17 @@ pub struct Config {
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub oauth: bool,
 
+    /// The longest time by which the syncs of a schedule begin before the time that it names: each connection has its own
+    /// part of it, so that not all of them start at once.
+    #[arg(long, env = "BOXSYNC_SCHEDULE_SPREAD", default_value = "15m", value_parser = duration)]
+    pub schedule_spread: Duration,
+
+    /// Ask Box nothing: no syncs, no checks. What is known is still told, requests wait, and all of it goes on when the
+    /// operator runs without this again.
+    #[arg(long, env = "BOXSYNC_PAUSED", default_value_t = false, action = ArgAction::Set, value_name = "BOOL")]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub paused: bool,
+
     /// Whether replicas elect one that works while the others wait. Without it, run one process only.
     #[arg(long, env = "BOXSYNC_LEADER_ELECT", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
@@ -113,6 +124,15 @@ mod tests {
     }
 
     #[test]
+    fn the_operator_is_paused_only_when_it_is_told_so() {
+        for (arguments, paused) in
+            [(&[][..], false), (&["--paused"], true), (&["--paused=true"], true), (&["--paused=false"], false)]
+        {
+            assert_eq!(parsed(arguments).expect("valid").paused, paused, "{arguments:?}");
+        }
+    }
+
+    #[test]
     fn leader_election_is_on_unless_it_is_switched_off() {
         for (arguments, elects) in [
             (&[][..], true),
@@ -127,6 +147,7 @@ mod tests {
     #[test]
     fn durations_are_written_as_in_the_spec_and_may_be_zero() {
         assert_eq!(parsed(&["--min-sync-gap", "0s"]).expect("valid").min_sync_gap, Duration::ZERO);
+        assert_eq!(parsed(&["--schedule-spread", "0s"]).expect("valid").schedule_spread, Duration::ZERO);
         assert_eq!(parsed(&["--probe-interval", "1h30m"]).expect("valid").probe_interval, Duration::from_secs(5400));
     }
 
@@ -137,6 +158,8 @@ mod tests {
             ["--max-concurrent-syncs", "0"],
             ["--probe-interval", "0s"],
             ["--min-sync-gap", "soon"],
+            ["--schedule-spread", "soon"],
+            ["--paused", "true"],
             ["--leader-elect", "false"],
             ["--lease-namespace", ""],
             ["--identity", ""],

@@ -40,6 +40,8 @@ pub async fn run(config: Config) -> Result<(), Error> {
         min_sync_gap,
         probe_interval,
         oauth,
+        schedule_spread,
+        paused,
         leader_elect,
         lease_namespace,
         identity,
@@ -59,10 +61,10 @@ pub async fn run(config: Config) -> Result<(), Error> {
             caps: Caps::default(),
         },
         clock: Clock::system(),
-        rules: Rules { max_concurrent_syncs, min_sync_gap, probe_interval, oauth },
+        rules: Rules { max_concurrent_syncs, min_sync_gap, probe_interval, oauth, schedule_spread, paused },
         shelter: shelter.clone(),
     };
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), "the operator starts");
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), paused, "the operator starts");
     let work = async {
         if !leader_elect {
             Box::pin(controller::run(deps, stop)).await;

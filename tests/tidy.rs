@@ -22,6 +22,8 @@ const ROOMS: &[(&str, &[&str])] = &[
 const PURE: &[&str] = &[
     "controller/plan.rs",
     "controller/schedule.rs",
+    "controller/timetable.rs",
+    "controller/rhythm.rs",
     "controller/failure.rs",
     "signin/failure.rs",
     "signin/names.rs",

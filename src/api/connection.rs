@@ -7,7 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Held, Interval, UserCounts};
+use super::{Attempt, CurrentSync, Failures, Held, Interval, LastSync, Schedule, UserCounts};
 
 /// What to connect: the enterprise, its credentials and the rhythm.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -21,7 +21,7 @@ use super::{Held, Interval, UserCounts};
     namespaced,
     status = "BoxConnectionStatus",
     derive = "PartialEq",
-    doc = "A BoxConnection names one Box enterprise and the Secret with its credentials. The operator fetches the enterprise's whole user list every syncInterval, and at once for a UserSyncRequest.",
+    doc = "A BoxConnection names one Box enterprise and the Secret with its credentials. The operator fetches the enterprise's whole user list every syncInterval or by its schedule, and at once for a UserSyncRequest.",
     validation = Rule::new("!has(self.spec.auth.oauth2) || self.spec.auth.oauth2.secretRef.name != self.metadata.name + '-oauth2'").message("must be another Secret: in the one named as the connection with -oauth2 at its end the operator keeps its own tokens").field_path(".spec.auth.oauth2.secretRef.name"),
     validation = Rule::new("size(self.metadata.name) <= 63").message("must be at most 63 characters, since it becomes a label value").field_path(".metadata.name"),
     printcolumn(name = "Enterprise", type_ = "string", json_path = ".spec.enterpriseId", description = "The id of the Box enterprise"),
@@ -33,12 +33,13 @@ use super::{Held, Interval, UserCounts};
     printcolumn(name = "List-Age", type_ = "date", json_path = ".status.lastSync.completionTime", description = "How long ago the last complete list was fetched"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", description = "Whether syncs are suspended", priority = 1),
-    printcolumn(name = "Next-Sync", type_ = "string", json_path = ".status.nextSyncTime", description = "When the next automatic sync or retry is due", priority = 1),
+    printcolumn(name = "Next-Sync", type_ = "string", json_path = ".status.nextSync", description = "When the next automatic sync or retry is due", priority = 1),
     printcolumn(name = "Removed", type_ = "integer", json_path = ".status.users.removed", description = "Users who are gone and still known", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, description = "The message of Ready", priority = 1),
 )]
 #[x_kube(
-    validation = Rule::new("!has(self.staleAfter) || !has(self.syncInterval) || [self.staleAfter, self.syncInterval].exists(d, !d.matches(r'^([0-9]+(\\.[0-9]+)?(h|m|s))+$')) || duration(self.staleAfter) > duration(self.syncInterval)").message("staleAfter must be longer than syncInterval, or the list would be stale before every sync").field_path(".staleAfter")
+    validation = Rule::new("!has(self.schedule) || !has(self.syncInterval)").message("set syncInterval or schedule, not both").field_path(".schedule"),
+    validation = Rule::new("!has(self.staleAfter) || has(self.schedule) || [self.staleAfter, has(self.syncInterval) ? self.syncInterval : '24h'].exists(d, !d.matches(r'^([0-9]+(\\.[0-9]+)?(h|m|s))+$')) || duration(self.staleAfter) > duration(has(self.syncInterval) ? self.syncInterval : '24h')").message("staleAfter must be longer than syncInterval (24h where it is absent), or the list would be stale before every sync").field_path(".staleAfter")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct BoxConnectionSpec {
@@ -54,13 +55,19 @@ pub struct BoxConnectionSpec {
     /// How the operator signs in to Box: exactly one of the methods.
     pub auth: Auth,
 
-    /// Time between two automatic syncs: hours, minutes and seconds such as `24h` or `1h30m`, from 15m to 8760h. Default 24h.
-    /// The time of day is fixed per connection, so that not all of them start at once.
-    #[serde(default = "daily")]
-    pub sync_interval: Interval,
+    /// Time between two automatic syncs: hours, minutes and seconds such as `24h` or `1h30m`, from 15m to 8760h. Default 24h,
+    /// unless there is a schedule. The time of day is fixed per connection, so that not all of them start at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync_interval: Option<Interval>,
+
+    /// Instead of syncInterval: the list is to be there at these times. Each connection starts somewhat earlier, by a
+    /// fixed part of the operator's --schedule-spread (15m), so that not all of them start at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
 
     /// The age from which on the list no longer counts as fresh and the connection is no longer Ready: longer than
-    /// syncInterval, up to 17520h. Default: twice the syncInterval.
+    /// syncInterval, up to 17520h. Default: twice the syncInterval; with a schedule, until the second of its times after
+    /// the list's sync.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "Interval::up_to_two_years")]
     pub stale_after: Option<Interval>,
@@ -81,22 +88,12 @@ pub struct BoxConnectionSpec {
     pub max_removal_percent: i32,
 }
 
-fn daily() -> Interval {
-    Interval::from(Duration::from_secs(24 * 3600))
-}
-
 fn thirty_days() -> Interval {
     Interval::from(Duration::from_secs(720 * 3600))
 }
 
 fn a_fifth() -> i32 {
     20
-}
-
-impl BoxConnectionSpec {
-    pub fn stale_after(&self) -> Duration {
-        self.stale_after.as_ref().map_or(self.sync_interval.length() * 2, Interval::length)
-    }
 }
 
 /// How the operator signs in to Box: exactly one of the methods.
@@ -163,33 +160,6 @@ pub enum AuthType {
     Oauth2,
 }
 
-/// What started a sync, the weightiest first.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Trigger {
-    /// The connection never succeeded before.
-    Created,
-    /// The connection was mended, or its credentials replaced.
-    Reconnected,
-    /// A UserSyncRequest, or the annotation boxsync.dev/requested-at.
-    Requested,
-    /// The attempt before failed.
-    Retry,
-    /// The interval.
-    Scheduled,
-}
-
-impl Trigger {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Trigger::Created => "Created",
-            Trigger::Reconnected => "Reconnected",
-            Trigger::Requested => "Requested",
-            Trigger::Retry => "Retry",
-            Trigger::Scheduled => "Scheduled",
-        }
-    }
-}
-
 /// What the operator last saw of the connection.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -199,7 +169,8 @@ pub struct BoxConnectionStatus {
     pub observed_generation: Option<i64>,
 
     /// Ready (may others rely on the list?), Connected (does Box accept the credentials?), Synced (how did the last
-    /// attempt go?), and only while they apply Reconciling and Stalled (a person is needed).
+    /// attempt go?), and only while they apply Reconciling, Stalled (a person is needed) and Paused (the operator is
+    /// told to ask Box nothing).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -231,6 +202,10 @@ pub struct BoxConnectionStatus {
     /// When the next automatic sync or retry is due. Output only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_sync_time: Option<Time>,
+
+    /// nextSyncTime as people read it: with a schedule, on the clock of its time zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_sync: Option<String>,
 
     /// When the list stops counting as fresh if no sync succeeds until then. Output only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -303,99 +278,6 @@ pub struct App {
     pub client_id: String,
     /// How it signs in.
     pub auth_type: AuthType,
-}
-
-/// A sync that succeeded.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct LastSync {
-    /// What started it.
-    pub trigger: Trigger,
-    /// When it began, before the first page.
-    pub start_time: Time,
-    /// When the list was complete and published.
-    pub completion_time: Time,
-    /// Users that it added to the list.
-    #[serde(default)]
-    pub added: i64,
-    /// Users whose details or status it changed.
-    #[serde(default)]
-    pub updated: i64,
-    /// Users that it removed from the list.
-    #[serde(default)]
-    pub removed: i64,
-    /// The revision of the list that it published or found unchanged.
-    #[serde(default)]
-    pub revision: i64,
-}
-
-/// A sync that runs.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct CurrentSync {
-    /// What started it.
-    pub trigger: Trigger,
-    /// When it began.
-    pub start_time: Time,
-    /// Pages fetched so far.
-    pub pages: i64,
-    /// Users fetched so far.
-    pub users: i64,
-}
-
-/// Attempts that failed since the last success.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct Failures {
-    /// Why the last of them failed.
-    pub reason: String,
-    /// How many there were.
-    pub count: i64,
-    /// When the last of them ended.
-    pub last_time: Time,
-    /// When the next attempt is due; absent where none is made before somebody acts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry_time: Option<Time>,
-    /// Whether Box itself named retryTime; then no request goes before it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub retry_after: bool,
-}
-
-/// An attempt that ended.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase")]
-pub struct Attempt {
-    /// What started it.
-    pub trigger: Trigger,
-    /// When it began.
-    pub start_time: Time,
-    /// When it ended.
-    pub completion_time: Time,
-    /// Synced, or why it failed.
-    pub reason: String,
-    /// How many attempts in a row failed for this reason; their calls and requests add up here.
-    pub attempts: i64,
-    /// Calls made to Box, tries included.
-    pub calls: i64,
-    /// Users in the list; only of an attempt that succeeded, as are the next four.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub users: Option<i64>,
-    /// Users that it added to the list.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub added: Option<i64>,
-    /// Users whose details or status it changed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub updated: Option<i64>,
-    /// Users that it removed from the list.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub removed: Option<i64>,
-    /// The revision of the list that it published or found unchanged.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revision: Option<i64>,
-    /// The UserSyncRequests that it answered, at most ten.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
-    pub requests: Vec<String>,
 }
 
 /// Credentials that Box accepted.

@@ -3,6 +3,7 @@
 #![expect(unreachable_pub, reason = "KubeSchema repeats each struct inside a function")]
 #![expect(clippy::duplicated_attributes, reason = "two columns of one type are no repetition")]
 
+mod attempt;
 mod condition;
 mod connection;
 mod counts;
@@ -11,12 +12,14 @@ mod interval;
 mod reason;
 mod request;
 mod roster;
+mod schedule;
 mod slice;
 
+pub use attempt::{Attempt, CurrentSync, Failures, LastSync, Trigger};
 pub use condition::{Conditions, State, condition};
 pub use connection::{
-    Account, App, Attempt, Auth, AuthType, Authorization, BoxConnection, BoxConnectionSpec, BoxConnectionStatus,
-    Credentials, CurrentSync, Enterprise, Failures, LastSync, Method, RosterRef, SecretRef, Trigger,
+    Account, App, Auth, AuthType, Authorization, BoxConnection, BoxConnectionSpec, BoxConnectionStatus, Credentials,
+    Enterprise, Method, RosterRef, SecretRef,
 };
 pub use counts::UserCounts;
 pub use crd::{all as crds, yaml as crds_yaml};
@@ -26,6 +29,7 @@ pub use request::{ConnectionRef, Phase, Progress, UserSyncRequest, UserSyncReque
 pub use roster::{
     CONNECTION_LABEL, Change, FORMAT, Held, JournalEntry, Previous, RequestRef, RosterContent, SliceRef, UserRoster,
 };
+pub use schedule::{Rhythm, Schedule};
 pub use slice::{SliceContent, SliceState, UserSlice};
 
 /// The annotation whose changed value asks for a sync, for those who keep connections in Git.

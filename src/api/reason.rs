@@ -11,6 +11,7 @@ pub enum Reason {
     LastAttemptFailed,
     Stale,
     Suspended,
+    Paused,
     CredentialsMissing,
     CredentialsInvalid,
     CredentialsRejected,
@@ -23,6 +24,7 @@ pub enum Reason {
     RestoredTokens,
     PermissionDenied,
     ListTooLarge,
+    ScheduleInvalid,
     RemovalsHeld,
     RosterConflict,
     RateLimited,
@@ -65,6 +67,7 @@ impl Reason {
         Reason::LastAttemptFailed,
         Reason::Stale,
         Reason::Suspended,
+        Reason::Paused,
         Reason::CredentialsMissing,
         Reason::CredentialsInvalid,
         Reason::CredentialsRejected,
@@ -77,6 +80,7 @@ impl Reason {
         Reason::RestoredTokens,
         Reason::PermissionDenied,
         Reason::ListTooLarge,
+        Reason::ScheduleInvalid,
         Reason::RemovalsHeld,
         Reason::RosterConflict,
         Reason::RateLimited,
@@ -102,6 +106,7 @@ impl Reason {
             Reason::LastAttemptFailed => "LastAttemptFailed",
             Reason::Stale => "Stale",
             Reason::Suspended => "Suspended",
+            Reason::Paused => "Paused",
             Reason::CredentialsMissing => "CredentialsMissing",
             Reason::CredentialsInvalid => "CredentialsInvalid",
             Reason::CredentialsRejected => "CredentialsRejected",
@@ -114,6 +119,7 @@ impl Reason {
             Reason::RestoredTokens => "RestoredTokens",
             Reason::PermissionDenied => "PermissionDenied",
             Reason::ListTooLarge => "ListTooLarge",
+            Reason::ScheduleInvalid => "ScheduleInvalid",
             Reason::RemovalsHeld => "RemovalsHeld",
             Reason::RosterConflict => "RosterConflict",
             Reason::RateLimited => "RateLimited",
@@ -144,6 +150,7 @@ impl Reason {
             | Reason::LastAttemptFailed
             | Reason::Stale
             | Reason::AuthorizationEndsSoon
+            | Reason::Paused
             | Reason::Pending
             | Reason::CoolingDown
             | Reason::Running => Consequence::Neutral,
@@ -151,7 +158,9 @@ impl Reason {
                 Consequence::Retried
             }
             Reason::BoxResponseInvalid | Reason::ClockSkew => Consequence::Doubted,
-            Reason::PermissionDenied | Reason::ListTooLarge | Reason::RemovalsHeld => Consequence::Stalled,
+            Reason::PermissionDenied | Reason::ListTooLarge | Reason::ScheduleInvalid | Reason::RemovalsHeld => {
+                Consequence::Stalled
+            }
             Reason::CredentialsMissing
             | Reason::CredentialsInvalid
             | Reason::CredentialsRejected
@@ -178,6 +187,7 @@ impl Reason {
             Reason::LastAttemptFailed => "The last attempt failed, the list is still fresh",
             Reason::Stale => "The list is older than it may be",
             Reason::Suspended => "The connection is suspended",
+            Reason::Paused => "The operator is paused and asks Box nothing",
             Reason::CredentialsMissing => "The credentials are missing",
             Reason::CredentialsInvalid => "The credentials cannot be used",
             Reason::CredentialsRejected => "Box refuses the credentials",
@@ -190,6 +200,7 @@ impl Reason {
             Reason::RestoredTokens => "The tokens belong to another cluster's connection",
             Reason::PermissionDenied => "The app may not list users",
             Reason::ListTooLarge => "The list is larger than this version can take",
+            Reason::ScheduleInvalid => "The schedule cannot be kept",
             Reason::RemovalsHeld => "More users vanished from Box than may go unasked",
             Reason::RosterConflict => "Another list of this name is in the way",
             Reason::RateLimited => "Box asks to slow down",

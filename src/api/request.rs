@@ -158,7 +158,7 @@ pub struct UserSyncRequestStatus {
     #[serde(default)]
     pub phase: Phase,
 
-    /// When the operator first took it up, waiting included.
+    /// When the operator first took it up, waiting included; anew after the operator was paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_time: Option<Time>,
 

@@ -40,6 +40,8 @@ pub(super) struct Summary {
     waiting: usize,
     suspended: usize,
     not_seen: usize,
+    /// Beside how they stand otherwise.
+    paused: usize,
     users: i64,
 }
 
@@ -63,6 +65,7 @@ impl Overview {
             waiting: count(Standing::Waiting),
             suspended: count(Standing::Suspended),
             not_seen: count(Standing::NotSeen),
+            paused: connections.iter().filter(|c| c.paused.is_some()).count(),
             users: connections.iter().filter_map(|c| c.users).map(|u| u.total).sum(),
         };
         Self { operator, summary, connections, reach }
@@ -83,6 +86,14 @@ impl Overview {
 
     pub(super) fn text(&self, detail: Detail, ink: Ink, now: Timestamp) -> String {
         let mut text = format!("{}\n{}\n", self.operator.line(ink, now), self.summary.line());
+        if let Some(since) = self.connections.iter().filter_map(|c| c.paused).min() {
+            let paused = format!(
+                "The operator is paused (--paused) for {}: for {} it asks Box nothing, and requests wait.",
+                age(since, now),
+                many(count(self.summary.paused), "connection")
+            );
+            let _ = writeln!(text, "{}", ink.yellow(&paused));
+        }
         match (self.connections.is_empty(), self.reach) {
             (true, Reach::Namespace) => {
                 text.push_str("\nThere is no such connection in this namespace: -A looks into all of them.\n")
@@ -224,6 +235,13 @@ pub(super) fn detail(report: &Report, status: Option<&BoxConnectionStatus>, ink:
             many(current.pages, "page"),
             many(current.users, "user"),
             age(current.start_time.0, now)
+        );
+    }
+    if let Some(since) = report.paused {
+        let _ = writeln!(
+            text,
+            "  paused     for {}: the operator runs with --paused and asks Box nothing",
+            age(since, now)
         );
     }
     if let Some(next) = report.next_sync_time {

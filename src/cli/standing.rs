@@ -74,6 +74,8 @@ pub(super) struct Report {
     pub(super) revision: Option<i64>,
     /// How many removals are held.
     pub(super) held: Option<i64>,
+    /// Since when the operator, being told so, asks Box nothing.
+    pub(super) paused: Option<Timestamp>,
 }
 
 impl Report {
@@ -96,6 +98,7 @@ impl Report {
             next_sync_time: status.next_sync_time.as_ref().map(|t| t.0),
             revision: status.roster_ref.as_ref().map(|r| r.revision),
             held: status.held.as_ref().map(|h| h.removals),
+            paused: status.conditions.of("Paused").map(|c| c.last_transition_time.0),
         }
     }
 }
@@ -122,6 +125,8 @@ fn standing(suspend: bool, status: &BoxConnectionStatus) -> Standing {
 fn cause(status: &BoxConnectionStatus, standing: Standing) -> (String, Option<Timestamp>, String) {
     let broken = ["Connected", "Synced"].into_iter().find(|kind| status.conditions.is(kind, State::False));
     let kind = match standing {
+        // A schedule that cannot be kept breaks neither of them.
+        Standing::NeedsPerson if broken.is_none() && status.conditions.is("Stalled", State::True) => "Stalled",
         Standing::NeedsPerson | Standing::Retrying => broken.unwrap_or("Ready"),
         Standing::Ready | Standing::Waiting | Standing::Suspended | Standing::NotSeen => "Ready",
     };
@@ -180,6 +185,7 @@ mod tests {
             ("Connected", "True", "Connected"),
             ("Synced", "True", "Synced"),
         ]);
+        let unscheduled = conditions(&[("Ready", "True", "Synced"), ("Stalled", "True", "ScheduleInvalid")]);
         let default = conditions(&[("Ready", "Unknown", "WaitingForOperator")]);
         let first = conditions(&[("Ready", "Unknown", "Syncing")]);
         for (suspend, status, expected, cause) in [
@@ -189,6 +195,7 @@ mod tests {
             (true, json!({ "conditions": lost }), Standing::Suspended, "Ready"),
             (false, json!({ "conditions": limited, "failures": failures }), Standing::Retrying, "Synced"),
             (false, json!({ "conditions": holding, "held": held }), Standing::NeedsPerson, "Ready"),
+            (false, json!({ "conditions": unscheduled }), Standing::NeedsPerson, "Stalled"),
             (false, json!({ "conditions": default }), Standing::NotSeen, "Ready"),
             (true, json!({ "conditions": default }), Standing::NotSeen, "Ready"),
             (false, json!({}), Standing::NotSeen, ""),

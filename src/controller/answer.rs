@@ -37,6 +37,12 @@ pub(super) fn waits(
     told(request, Phase::Pending, [("Reconciling", reason, message)], now, |_| {})
 }
 
+/// It waits for the end of the operator's pause. That is no time of its own: its deadline counts from then on.
+pub(super) fn paused(request: &UserSyncRequest, message: String, now: Timestamp) -> UserSyncRequestStatus {
+    let status = waits(request, Reason::Paused, message, now);
+    if status.phase.finished() { status } else { UserSyncRequestStatus { start_time: None, ..status } }
+}
+
 /// Its run goes on and takes long; how far it is, where that is known.
 pub(super) fn running(
     request: &UserSyncRequest,
@@ -80,7 +86,7 @@ pub(super) fn refused(
             lower(other.headline())
         ),
     };
-    let kept = connection.map(|c| message::kept(&c.spec, status_of(c), now)).unwrap_or_default();
+    let kept = connection.map(|c| message::kept(status_of(c), now)).unwrap_or_default();
     fail(request, reason, message::sentences([&why, &kept]), now, |_| {})
 }
 
@@ -147,7 +153,7 @@ pub(super) fn answered(
     };
     let kept = match failure.held {
         Some(_) => String::new(),
-        None => message::kept(&connection.spec, status_of(connection), now),
+        None => message::kept(status_of(connection), now),
     };
     let again = format!("It is tried again at {next}.");
     let last = over.as_ref().unwrap_or(&again);
@@ -176,7 +182,7 @@ fn not_approved(request: &UserSyncRequest, connection: &BoxConnection, now: Time
         ),
         None => "Nothing that waits for approval: no removal is held (any more).".to_owned(),
     };
-    let kept = message::kept(&connection.spec, status_of(connection), now);
+    let kept = message::kept(status_of(connection), now);
     let again = format!("Look again (kubectl boxsync approve {name}), then create a new request.");
     message::sentences([&what, "Nobody was removed on its account.", &kept, &again])
 }

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::{failure::Failure, message, observe::List, schedule::after};
+use super::{failure::Failure, message, observe::List, rhythm::Rhythm};
 use crate::api::{BoxConnection, BoxConnectionStatus, Conditions, Consequence, Reason, State, condition};
 
 /// The two conditions that hold causes; the others follow from them.
@@ -37,7 +37,7 @@ impl Cause {
         now: Timestamp,
     ) -> Self {
         let name = connection.metadata.name.as_deref().unwrap_or_default();
-        Self::new(State::False, failure.reason, message::cause(failure, name, &connection.spec, status, now))
+        Self::new(State::False, failure.reason, message::cause(failure, name, status, now))
     }
 
     pub(super) fn of(status: &BoxConnectionStatus, kind: &str) -> Self {
@@ -53,23 +53,46 @@ impl Cause {
     }
 }
 
+/// What the conditions follow from beside the status and the spec.
+pub(super) struct Circumstances<'a> {
+    pub(super) list: List,
+    pub(super) rhythm: &'a Rhythm,
+    /// The operator is told to ask Box nothing.
+    pub(super) paused: bool,
+}
+
+/// What keeps Box from being asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Halt {
+    /// The connection is told so.
+    Suspended,
+    /// The operator is.
+    Paused,
+}
+
+impl Circumstances<'_> {
+    pub(super) fn halt(&self, connection: &BoxConnection) -> Option<Halt> {
+        if connection.spec.suspend { Some(Halt::Suspended) } else { self.paused.then_some(Halt::Paused) }
+    }
+}
+
 /// All conditions as they should stand there now, in their order, each as if it began now.
 pub(super) fn conditions(
     connection: &BoxConnection,
-    list: List,
+    circumstances: &Circumstances<'_>,
     status: &BoxConnectionStatus,
     causes: Causes,
     now: Timestamp,
 ) -> Vec<Condition> {
-    let spec = &connection.spec;
+    let halt = circumstances.halt(connection);
     let generation = status.observed_generation.unwrap_or(-1);
     let first = status.last_sync.is_none() && status.failures.is_none() && causes.connected.state != State::False;
-    let ready = ready(connection, list, status, &causes, now);
+    let ready = ready(connection, circumstances, status, &causes, now);
     let trouble = status.failures.as_ref().and_then(|f| Reason::parse(&f.reason));
-    let retrying = status.failures.as_ref().is_some_and(|f| f.retry_time.is_some()) && !spec.suspend;
+    let retrying = status.failures.as_ref().is_some_and(|f| f.retry_time.is_some());
 
     let unobserved = status.observed_generation != connection.metadata.generation;
-    let reconciling = if spec.suspend {
+    let reconciling = if halt.is_some() {
         None
     } else if first {
         Some((Reason::Syncing, format!("{}.", Reason::Syncing.headline())))
@@ -80,19 +103,21 @@ pub(super) fn conditions(
     } else {
         None
     };
+    let stuck = trouble.filter(|reason| reason.consequence() == Consequence::Stalled);
     let stalled = if causes.connected.state == State::False {
         Some((causes.connected.reason, message::see(causes.connected.reason, "Connected")))
     } else {
-        trouble
-            .filter(|reason| reason.consequence() == Consequence::Stalled)
+        stuck
             .map(|reason| (reason, message::see(reason, "Synced")))
+            .or_else(|| Some((Reason::ScheduleInvalid, unscheduled(connection, circumstances, status, now)?)))
     };
+    let paused = circumstances.paused.then(|| (Reason::Paused, message::PAUSED.to_owned()));
     let connected = match causes.connected.state {
         State::Unknown => Cause::new(State::Unknown, Reason::NotChecked, format!("{}.", Reason::NotChecked.headline())),
         State::True | State::False => causes.connected,
     };
     let synced = match causes.synced.state {
-        State::Unknown => not_yet(spec.suspend),
+        State::Unknown => not_yet(halt),
         State::True | State::False => causes.synced,
     };
     let present = |kind, cause: Option<(Reason, String)>| {
@@ -104,58 +129,77 @@ pub(super) fn conditions(
         Some(synced.condition("Synced", generation, now)),
         present("Reconciling", reconciling),
         present("Stalled", stalled),
+        present("Paused", paused),
     ]
     .into_iter()
     .flatten()
     .collect()
 }
 
+fn unscheduled(
+    connection: &BoxConnection,
+    circumstances: &Circumstances<'_>,
+    status: &BoxConnectionStatus,
+    now: Timestamp,
+) -> Option<String> {
+    let name = connection.metadata.name.as_deref().unwrap_or_default();
+    match circumstances.rhythm {
+        Rhythm::Never(unusable) => Some(message::unscheduled(unusable, name, status, now)),
+        Rhythm::Every { .. } | Rhythm::Before { .. } => None,
+    }
+}
+
 /// May others rely on the list? One failed night does not make it unreliable; age does, whatever the cause.
 fn ready(
     connection: &BoxConnection,
-    list: List,
+    circumstances: &Circumstances<'_>,
     status: &BoxConnectionStatus,
     causes: &Causes,
     now: Timestamp,
 ) -> Cause {
-    let spec = &connection.spec;
+    let halt = circumstances.halt(connection);
     let trouble = status.failures.as_ref().and_then(|f| Reason::parse(&f.reason));
     if causes.connected.state == State::False {
         let reason = causes.connected.reason;
-        let message = message::sentences([&message::see(reason, "Connected"), &message::kept(spec, status, now)]);
+        let message = message::sentences([&message::see(reason, "Connected"), &message::kept(status, now)]);
         return Cause::new(State::False, reason, message);
     }
-    let (Some(last), Some(users)) = (&status.last_sync, &status.users) else {
+    let (Some(last), Some(users), Some(stale)) = (&status.last_sync, &status.users, &status.stale_time) else {
         return match trouble {
             Some(reason) => Cause::new(State::False, reason, message::see(reason, "Synced")),
-            None => not_yet(spec.suspend),
+            None => not_yet(halt),
         };
     };
-    match list {
+    match circumstances.list {
         // Without the list nobody knows who vanished: it is not published again before somebody has looked.
         List::Gone if trouble == Some(Reason::RemovalsHeld) => {
             let message = message::sentences([GONE, &message::see(Reason::RemovalsHeld, "Synced")]);
             return Cause::new(State::False, Reason::RemovalsHeld, message);
         }
         List::Gone => {
-            let why = match (trouble, spec.suspend) {
-                (_, true) => {
+            let why = match (halt, trouble) {
+                (Some(Halt::Suspended), _) => {
                     "The connection is suspended: set spec.suspend to false to have it published again.".to_owned()
                 }
-                (Some(reason), false) => last_attempt(reason),
-                (None, false) => "It is being fetched and published again.".to_owned(),
+                (Some(Halt::Paused), _) => see_paused(),
+                (None, Some(reason)) => last_attempt(reason),
+                (None, None) => "It is being fetched and published again.".to_owned(),
             };
             return Cause::new(State::False, Reason::Syncing, message::sentences([GONE, &why]));
         }
         List::Kept => {}
     }
     let list = message::holds(last.completion_time.0, users);
-    let stale = after(last.completion_time.0, spec.stale_after());
+    let stale = stale.0;
     if now >= stale {
-        let why = match (trouble, spec.suspend) {
-            (_, true) => "The connection is suspended: set spec.suspend to false for a new one.".to_owned(),
-            (Some(reason), false) => last_attempt(reason),
-            (None, false) => "A sync is overdue.".to_owned(),
+        let why = match (halt, trouble, circumstances.rhythm) {
+            (Some(Halt::Suspended), _, _) => {
+                "The connection is suspended: set spec.suspend to false for a new one.".to_owned()
+            }
+            (Some(Halt::Paused), _, _) => see_paused(),
+            (None, Some(reason), _) => last_attempt(reason),
+            (None, None, Rhythm::Never(_)) => message::see(Reason::ScheduleInvalid, "Stalled"),
+            (None, None, Rhythm::Every { .. } | Rhythm::Before { .. }) => "A sync is overdue.".to_owned(),
         };
         let message = format!("{list} It counted as fresh until {stale}. {why}");
         return Cause::new(State::False, Reason::Stale, message);
@@ -188,11 +232,19 @@ fn last_attempt(reason: Reason) -> String {
     format!("The last attempt failed. {}", message::see(reason, "Synced"))
 }
 
-fn not_yet(suspended: bool) -> Cause {
-    if suspended {
-        let message = "The connection is suspended and no list was fetched before: set spec.suspend to false to begin.";
-        Cause::new(State::Unknown, Reason::Suspended, message.to_owned())
-    } else {
-        Cause::new(State::Unknown, Reason::Syncing, format!("{}.", Reason::Syncing.headline()))
-    }
+fn see_paused() -> String {
+    message::see(Reason::Paused, "Paused")
+}
+
+fn not_yet(halt: Option<Halt>) -> Cause {
+    let (reason, message) = match halt {
+        Some(Halt::Suspended) => (
+            Reason::Suspended,
+            "The connection is suspended and no list was fetched before: set spec.suspend to false to begin."
+                .to_owned(),
+        ),
+        Some(Halt::Paused) => (Reason::Paused, see_paused()),
+        None => (Reason::Syncing, format!("{}.", Reason::Syncing.headline())),
+    };
+    Cause::new(State::Unknown, reason, message)
 }

@@ -121,7 +121,7 @@ async fn turn(context: &Context, connection: &Arc<BoxConnection>) -> Result<Acti
 }
 
 fn decide(context: &Context, observed: &Observed) -> Plan {
-    plan(observed, context.rules.min_sync_gap, context.now())
+    plan(observed, &context.rules, context.now())
 }
 
 fn again(context: &Context, step: &Step) -> Action {
@@ -196,7 +196,7 @@ async fn sweep(context: &Context, connection: &BoxConnection) -> Result<(), Trou
 /// Brings the status up to date with the time and the spec. Where the object has changed meanwhile, the watch brings it
 /// again.
 async fn settle(context: &Context, connection: &BoxConnection) -> Result<(), Trouble> {
-    let status = report(connection, context.list(connection), &News::Nothing, context.now());
+    let status = report(connection, context.list(connection), &News::Nothing, &context.rules, context.now());
     if connection.status.as_ref() == Some(&status) {
         return Ok(());
     }

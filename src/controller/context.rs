@@ -35,6 +35,10 @@ pub struct Rules {
     pub probe_interval: Duration,
     /// Whether tokens of users (OAuth 2.0) are renewed, which takes the right to write Secrets.
     pub oauth: bool,
+    /// The longest time by which the syncs of a schedule begin before the time that it names.
+    pub schedule_spread: Duration,
+    /// Box is not asked at all.
+    pub paused: bool,
 }
 
 /// Box, as far as it is the same for all connections.

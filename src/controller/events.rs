@@ -99,6 +99,9 @@ pub(super) fn of_connection(before: &BoxConnectionStatus, after: &BoxConnectionS
     if told && after.conditions.reason("Synced").is_some_and(|r| r.consequence() != Consequence::Disconnected) {
         tell("Synced", Action::Sync);
     }
+    if changed("Stalled").is_some_and(|c| c.reason == Reason::ScheduleInvalid.as_str()) {
+        tell("Stalled", Action::Sync);
+    }
     let looked_for = [Reason::Stale, Reason::RemovalsHeld].map(Reason::as_str);
     if changed("Ready").is_some_and(|c| looked_for.contains(&c.reason.as_str())) {
         tell("Ready", Action::Sync);

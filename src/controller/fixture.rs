@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference,
 
 use super::{
     answer,
+    context::Rules,
     failure::Failure,
     observe::{List, Observed, Recall, status_of},
     report::{Access, Attempted, News, Synced, report},
@@ -14,8 +15,8 @@ use super::{
 };
 use crate::api::{
     Account, App, Auth, AuthType, Authorization, BoxConnection, BoxConnectionSpec, Change, ConnectionRef, CurrentSync,
-    Enterprise, FORMAT, Held, Method, Reason, RequestRef, RosterContent, SecretRef, Trigger, UserCounts, UserRoster,
-    UserSyncRequest, UserSyncRequestSpec,
+    Enterprise, FORMAT, Held, Method, Reason, RequestRef, RosterContent, Schedule, SecretRef, Trigger, UserCounts,
+    UserRoster, UserSyncRequest, UserSyncRequestSpec,
 };
 
 pub(super) const NOW: &str = "2026-11-22T12:00:00Z";
@@ -37,6 +38,7 @@ pub(super) struct Given {
     pub(super) roster: Option<UserRoster>,
     pub(super) requests: Vec<UserSyncRequest>,
     pub(super) recall: Recall,
+    pub(super) rules: Rules,
 }
 
 /// A connection that was created and never looked at.
@@ -53,7 +55,8 @@ pub(super) fn conn() -> Given {
         spec: BoxConnectionSpec {
             enterprise_id: "1001".to_owned(),
             auth: Auth { client_credentials: Some(method), jwt: None, oauth2: None },
-            sync_interval: "24h".parse().expect("an interval"),
+            sync_interval: Some("24h".parse().expect("an interval")),
+            schedule: None,
             stale_after: None,
             suspend: false,
             history_retention: "720h".parse().expect("an interval"),
@@ -62,7 +65,15 @@ pub(super) fn conn() -> Given {
         status: None,
     };
     let recall = Recall { until_probe: Duration::from_secs(40 * 3600), ..Recall::default() };
-    Given { connection, roster: None, requests: Vec::new(), recall }
+    let rules = Rules {
+        oauth: false,
+        max_concurrent_syncs: 4,
+        min_sync_gap: Duration::from_secs(15),
+        probe_interval: Duration::from_secs(3600),
+        schedule_spread: Duration::from_secs(900),
+        paused: false,
+    };
+    Given { connection, roster: None, requests: Vec::new(), recall, rules }
 }
 
 pub(super) fn users(total: i64) -> UserCounts {
@@ -158,7 +169,7 @@ pub(super) fn attempted(end: Timestamp, result: Result<UserCounts, Failure>) -> 
 
 impl Given {
     fn tell(&mut self, news: &News<'_>, now: Timestamp) {
-        self.connection.status = Some(report(&self.connection, self.list(), news, now));
+        self.connection.status = Some(report(&self.connection, self.list(), news, &self.rules, now));
     }
 
     pub(super) fn list(&self) -> List {
@@ -295,6 +306,25 @@ impl Given {
     pub(super) fn suspended(mut self) -> Self {
         self.connection.spec.suspend = true;
         self.edited()
+    }
+
+    /// A schedule instead of the interval, from the start.
+    pub(super) fn at(mut self, cron: &str, time_zone: &str) -> Self {
+        self.connection.spec.sync_interval = None;
+        self.connection.spec.schedule = Some(Schedule { cron: cron.to_owned(), time_zone: time_zone.to_owned() });
+        self
+    }
+
+    /// The operator was started again, with --paused.
+    pub(super) fn paused(mut self) -> Self {
+        self.rules.paused = true;
+        self
+    }
+
+    /// And again, without it.
+    pub(super) fn unpaused(mut self) -> Self {
+        self.rules.paused = false;
+        self
     }
 
     /// The spec was edited; who looked at it since, has not written.

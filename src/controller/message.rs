@@ -3,20 +3,14 @@
 
 use jiff::Timestamp;
 
-use super::{failure::Failure, schedule::after};
+use super::{failure::Failure, timetable::Unusable};
 use crate::api::{
-    Authorization, BoxConnectionSpec, BoxConnectionStatus, Change, Conditions, Consequence, Failures, Held, Reason,
-    State, Trigger, UserCounts,
+    Authorization, BoxConnectionStatus, Change, Conditions, Consequence, Failures, Held, Reason, State, Trigger,
+    UserCounts,
 };
 
 /// What the condition that holds a failure's cause says.
-pub(super) fn cause(
-    failure: &Failure,
-    connection: &str,
-    spec: &BoxConnectionSpec,
-    status: &BoxConnectionStatus,
-    now: Timestamp,
-) -> String {
+pub(super) fn cause(failure: &Failure, connection: &str, status: &BoxConnectionStatus, now: Timestamp) -> String {
     let check = match failure.reason.consequence() {
         Consequence::Disconnected => format!(
             "The operator looks at the Secret every minute, and asks Box again every minute at first, every 15 minutes later; to check at once, create a UserSyncRequest for {connection}."
@@ -25,7 +19,7 @@ pub(super) fn cause(
         Consequence::Retried | Consequence::Doubted => retry(status.failures.as_ref()),
         Consequence::Neutral | Consequence::Refused => String::new(),
     };
-    let kept = if failure.held.is_some() { String::new() } else { kept(spec, status, now) };
+    let kept = if failure.held.is_some() { String::new() } else { kept(status, now) };
     sentences([&failure.what, &kept, &failure.remedy, &check])
 }
 
@@ -38,7 +32,7 @@ fn retry(failures: Option<&Failures>) -> String {
 }
 
 /// What a failure leaves behind.
-pub(super) fn kept(spec: &BoxConnectionSpec, status: &BoxConnectionStatus, now: Timestamp) -> String {
+pub(super) fn kept(status: &BoxConnectionStatus, now: Timestamp) -> String {
     let (Some(last), Some(users)) = (&status.last_sync, &status.users) else {
         return "No list has been fetched yet.".to_owned();
     };
@@ -46,10 +40,31 @@ pub(super) fn kept(spec: &BoxConnectionSpec, status: &BoxConnectionStatus, now: 
     if status.conditions.is("Ready", State::False) && status.conditions.reason("Ready") == Some(Reason::Syncing) {
         return "The published list is gone until a sync succeeds.".to_owned();
     }
-    let (list, fresh) = (last.completion_time.0, after(last.completion_time.0, spec.stale_after()));
-    let good = if now < fresh { "counts as fresh until" } else { "is stale since" };
-    format!("The list of {list} ({}) stays and {good} {fresh}.", people(users.total))
+    let list = format!("The list of {} ({}) stays", last.completion_time.0, people(users.total));
+    match status.stale_time.as_ref().map(|t| t.0) {
+        Some(stale) if now < stale => format!("{list} and counts as fresh until {stale}."),
+        Some(stale) => format!("{list} and is stale since {stale}."),
+        None => format!("{list}."),
+    }
 }
+
+/// Why nothing is synced by the clock.
+pub(super) fn unscheduled(
+    unusable: &Unusable,
+    connection: &str,
+    status: &BoxConnectionStatus,
+    now: Timestamp,
+) -> String {
+    let what = format!("{}: {unusable}.", Reason::ScheduleInvalid.headline());
+    let remedy = format!(
+        "Until spec.schedule is corrected (minute, hour, day of the month, month and weekday; the IANA name of a time zone), nothing is synced by the clock; for a sync create a UserSyncRequest for {connection}."
+    );
+    sentences([&what, &kept(status, now), &remedy])
+}
+
+/// What it means for a connection that the operator is paused.
+pub(super) const PAUSED: &str = "The operator runs with --paused: it asks Box nothing, published lists stay, and requests wait. Whoever runs the operator ends the pause by starting it without that flag.";
+pub(super) const WAITS_PAUSED: &str = "The operator runs with --paused and asks Box nothing. This request waits and is answered when whoever runs the operator starts it without that flag.";
 
 pub(super) fn holds(at: Timestamp, users: &UserCounts) -> String {
     format!("The list of {at} holds {}, {} of them active.", people(users.total), number(users.active))

@@ -1,6 +1,7 @@
 //! controller — keeps every BoxConnection in sync and answers every UserSyncRequest.
-//! observe → plan → place, confirm, plan again → act → report. `observe`, `plan`, `schedule`, `failure`, `message`,
-//! `conditions`, `report`, `answer`, `authorization` and `kept` decide on values alone; the other files do IO.
+//! observe → plan → place, confirm, plan again → act → report. `observe`, `plan`, `schedule`, `timetable`, `rhythm`,
+//! `failure`, `message`, `conditions`, `report`, `answer`, `authorization` and `kept` decide on values alone; the other
+//! files do IO.
 //! Invariant: a connection's own reconcile is the only place that talks to Box, and a steady state writes nothing.
 
 mod access;
@@ -24,11 +25,13 @@ mod plan;
 mod progress;
 mod report;
 mod request;
+mod rhythm;
 mod run;
 #[cfg(test)]
 mod samples;
 mod schedule;
 mod tell;
+mod timetable;
 mod vault;
 mod watch;
 

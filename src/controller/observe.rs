@@ -142,6 +142,7 @@ pub(super) fn status_of(connection: &BoxConnection) -> &BoxConnectionStatus {
         last_sync: None,
         current_sync: None,
         next_sync_time: None,
+        next_sync: None,
         stale_time: None,
         failures: None,
         history: Vec::new(),

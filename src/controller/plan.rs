@@ -7,8 +7,10 @@ use kube::ResourceExt;
 
 use super::{
     authorization,
+    context::Rules,
     observe::{List, Observed},
-    schedule::{after, next_on_grid, recovery_cadence, seconds},
+    rhythm::{Rhythm, fresh_until},
+    schedule::{after, recovery_cadence, seconds},
 };
 use crate::api::{Conditions, Consequence, Failures, Reason, Trigger, UserSyncRequest};
 
@@ -50,22 +52,28 @@ impl Step {
     }
 }
 
-pub(super) fn plan(o: &Observed, min_sync_gap: Duration, now: Timestamp) -> Plan {
+pub(super) fn plan(o: &Observed, rules: &Rules, now: Timestamp) -> Plan {
     if o.untold().is_some() {
         return Plan { step: Step::Report, refuse: Vec::new() };
     }
+    let rhythm = Rhythm::of(&o.connection, rules.schedule_spread);
+    let stale = fresh_until(&o.connection, &rhythm, o.status().last_sync.as_ref()).filter(|t| *t > now);
     let (requests, mut refuse) = crowd(o);
     if o.connection.spec.suspend {
         refuse.extend(requests.iter().map(|r| (r.name_any(), Reason::Suspended)));
-        return Plan { step: or_sweep(rest(o, now), o, now), refuse };
+        let step = if rules.paused { quiet(o, stale, now) } else { rest(o, stale, now) };
+        return Plan { step: or_sweep(step, o, now), refuse };
     }
     let (requests, outdated): (Vec<_>, Vec<_>) = requests.into_iter().partition(|r| approves_what_is_held(o, r));
     refuse.extend(outdated.iter().map(|r| (r.name_any(), Reason::HeldListChanged)));
+    if rules.paused {
+        return Plan { step: or_sweep(quiet(o, stale, now), o, now), refuse };
+    }
     let allowed = allowed_from(o, &requests, now);
     let (waiting, late): (Vec<_>, Vec<_>) = requests.into_iter().partition(|r| !out_of_time(r, allowed, now));
     refuse.extend(late.iter().map(|r| (r.name_any(), last_trouble(o, r))));
-    let due = due_from(o, &waiting, allowed, now);
-    Plan { step: or_sweep(step(o, &waiting, due, min_sync_gap, now), o, now), refuse }
+    let due = due_from(o, &waiting, allowed, &rhythm, now);
+    Plan { step: or_sweep(step(o, &waiting, [due, stale], rules.min_sync_gap, now), o, now), refuse }
 }
 
 /// While nothing else is due, slices that nobody names are.
@@ -83,14 +91,20 @@ fn approves_what_is_held(o: &Observed, request: &UserSyncRequest) -> bool {
     request.spec.approve_removals.is_none() || request.spec.approve_removals.as_ref() == held
 }
 
-fn step(o: &Observed, requests: &[&UserSyncRequest], due: Timestamp, min_sync_gap: Duration, now: Timestamp) -> Step {
+fn step(
+    o: &Observed,
+    requests: &[&UserSyncRequest],
+    [due, stale]: [Option<Timestamp>; 2],
+    min_sync_gap: Duration,
+    now: Timestamp,
+) -> Step {
     let gap_ends = o.recall.since_listing.map(|ago| after(now, min_sync_gap.saturating_sub(ago)));
-    let due = due.max(gap_ends.unwrap_or(due));
-    if due <= now {
+    let due = due.map(|due| due.max(gap_ends.unwrap_or(due)));
+    if due.is_some_and(|due| due <= now) {
         let answers = requests.iter().map(|r| r.name_any()).collect();
         return Step::Sync { trigger: trigger(o, requests), answers, annotation: o.annotation().map(str::to_owned) };
     }
-    let mut next = vec![due];
+    let mut next: Vec<Timestamp> = due.into_iter().chain(stale).collect();
     if o.disconnected() {
         match o.recall.since_look.map(|ago| LOOK_EVERY.saturating_sub(ago)) {
             None | Some(Duration::ZERO) => return Step::Look,
@@ -102,7 +116,7 @@ fn step(o: &Observed, requests: &[&UserSyncRequest], due: Timestamp, min_sync_ga
         }
         next.push(after(now, o.recall.until_probe));
     }
-    next.extend(status_changes(o, now));
+    next.extend(warning(o, now));
     next.extend(requests.iter().filter(|r| tried(r)).map(|r| deadline(r, now)).filter(|t| *t > now));
     Step::Wait(next.into_iter().min())
 }
@@ -138,23 +152,28 @@ fn allowed_from(o: &Observed, requests: &[&UserSyncRequest], now: Timestamp) -> 
     next_try.max(after(now, o.recall.until_allowed))
 }
 
-/// From when on a sync is due, which is never before it is allowed.
-fn due_from(o: &Observed, requests: &[&UserSyncRequest], allowed: Timestamp, now: Timestamp) -> Timestamp {
+/// From when on a sync is due, which is never before it is allowed; `None`: nothing calls for one.
+fn due_from(
+    o: &Observed,
+    requests: &[&UserSyncRequest],
+    allowed: Timestamp,
+    rhythm: &Rhythm,
+    now: Timestamp,
+) -> Option<Timestamp> {
     let status = o.status();
     let asked = o.annotation().is_some() || !requests.is_empty();
     if asked || o.auth_changed() || o.disconnected() {
-        return allowed;
+        return Some(allowed);
     }
-    let interval = o.connection.spec.sync_interval.length();
     match (&status.failures, &status.last_sync) {
-        (Some(Failures { retry_time: Some(_), .. }), _) => allowed,
-        (Some(f), _) if f.last_time.0 > now => now,
-        (Some(f), _) => next_on_grid(o.uid(), interval, f.last_time.0),
-        (None, None) => now,
-        (None, Some(_)) if status.current_sync.is_some() => now,
-        (None, Some(_)) if o.list() == List::Gone || status.roster_ref.is_none() => now,
-        (None, Some(last)) if last.start_time.0 > now => now,
-        (None, Some(last)) => next_on_grid(o.uid(), interval, last.start_time.0),
+        (Some(Failures { retry_time: Some(_), .. }), _) => Some(allowed),
+        (Some(f), _) if f.last_time.0 > now => Some(now),
+        (Some(f), _) => rhythm.next(f.last_time.0),
+        (None, None) => Some(now),
+        (None, Some(_)) if status.current_sync.is_some() => Some(now),
+        (None, Some(_)) if o.list() == List::Gone || status.roster_ref.is_none() => Some(now),
+        (None, Some(last)) if last.start_time.0 > now => Some(now),
+        (None, Some(last)) => rhythm.next(last.start_time.0),
     }
 }
 
@@ -193,30 +212,26 @@ fn probes(o: &Observed) -> bool {
     o.connected() && !retrying
 }
 
-/// A suspended connection asks Box nothing, but does not let the authorization of a user end.
-fn rest(o: &Observed, now: Timestamp) -> Step {
-    let renewal = o
-        .status()
-        .authorization
-        .as_ref()
-        .filter(|_| o.connected())
-        .map(|a| authorization::renewed_at(a).max(after(now, o.recall.until_probe)));
+/// A suspended connection asks Box nothing, but does not let the authorization of a user end. `stale` is when its list
+/// becomes so.
+fn rest(o: &Observed, stale: Option<Timestamp>, now: Timestamp) -> Step {
+    let authorization = o.status().authorization.as_ref().filter(|_| o.connected());
+    let renewal = authorization.map(|a| authorization::renewed_at(a).max(after(now, o.recall.until_probe)));
     match renewal {
         Some(time) if time <= now => Step::Probe,
-        other => Step::Wait(status_changes(o, now).chain(other).min()),
+        other => Step::Wait(stale.into_iter().chain(warning(o, now)).chain(other).min()),
     }
 }
 
-/// When the status has to say something else although nothing happens.
-fn status_changes(o: &Observed, now: Timestamp) -> impl Iterator<Item = Timestamp> {
-    let warning = o.status().authorization.as_ref().filter(|a| a.warned_time.is_none()).map(authorization::warns_at);
-    stale_time(o, now).into_iter().chain(warning.map(|time| time.max(now)))
+/// Box is not asked; the status is told when it has to say something else.
+fn quiet(o: &Observed, stale: Option<Timestamp>, now: Timestamp) -> Step {
+    Step::Wait(stale.into_iter().chain(warning(o, now)).min())
 }
 
-/// When the status has to say that the list is stale, if that lies ahead.
-fn stale_time(o: &Observed, now: Timestamp) -> Option<Timestamp> {
-    let last = o.status().last_sync.as_ref()?;
-    Some(after(last.completion_time.0, o.connection.spec.stale_after())).filter(|t| *t > now)
+/// When the status has to warn that the authorization of a user ends.
+fn warning(o: &Observed, now: Timestamp) -> Option<Timestamp> {
+    let unwarned = o.status().authorization.as_ref().filter(|a| a.warned_time.is_none());
+    unwarned.map(|a| authorization::warns_at(a).max(now))
 }
 
 /// Whether an attempt was made for the request already.

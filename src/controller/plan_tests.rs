@@ -8,10 +8,10 @@ use super::{
 };
 use crate::api::Trigger;
 
+#[path = "plan_tests_clock.rs"]
+mod clock;
 #[path = "plan_tests_published.rs"]
 mod published;
-
-const GAP: Duration = Duration::from_secs(15);
 
 /// A row: what is the case, in words and in values, and what is to be done.
 type Row = (&'static str, Given, &'static str);
@@ -31,6 +31,7 @@ fn lost(since_look: u64, since_try: u64) -> Given {
 fn table() -> Vec<(&'static str, Vec<Row>)> {
     vec![
         ("Schedule", schedule()),
+        ("By the clock", clock::rows()),
         ("After a failure", failures()),
         ("Disconnected", disconnected()),
         ("Requests", requests()),
@@ -38,6 +39,7 @@ fn table() -> Vec<(&'static str, Vec<Row>)> {
         ("Probes", probes()),
         ("The operator was interrupted", interrupted()),
         ("The published list", published::rows()),
+        ("The operator is paused", clock::paused()),
     ]
 }
 
@@ -339,7 +341,7 @@ fn every_row_of_the_decision_table_is_decided_as_it_says() {
     let mut wrong = Vec::new();
     for (_, rows) in table() {
         for (sentence, given, expected) in rows {
-            let got = words(&plan(&given.observed(), GAP, now()));
+            let got = words(&plan(&given.observed(), &given.rules, now()));
             if got != expected {
                 wrong.push(format!("{sentence}:\n  expected: {expected}\n  got:      {got}"));
             }

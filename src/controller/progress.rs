@@ -37,7 +37,7 @@ impl Objects {
         let start = current.start_time.0;
         let news = News::Running(current.clone(), access);
         let before = status_of(&self.connection).clone();
-        renew(context, &mut self.connection, |c| report(c, context.list(c), &news, now)).await;
+        renew(context, &mut self.connection, |c| report(c, context.list(c), &news, &context.rules, now)).await;
         for note in events::of_connection(&before, status_of(&self.connection), &news) {
             context.events.publish(&reference(&self.connection), &note).await;
         }

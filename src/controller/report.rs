@@ -5,11 +5,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
     authorization,
-    conditions::{Cause, Causes, conditions},
+    conditions::{Cause, Causes, Circumstances, conditions},
+    context::Rules,
     failure::Failure,
     message,
     observe::{List, auth_differs, generation_unobserved, status_of},
-    schedule::{after, backoff, next_on_grid},
+    rhythm::{Rhythm, fresh_until},
+    schedule::{after, backoff},
 };
 use crate::api::{
     Account, App, Attempt, AuthType, BoxConnection, BoxConnectionStatus, Change, Conditions, Consequence, Credentials,
@@ -125,9 +127,18 @@ pub(super) struct Access {
 }
 
 /// The status that should stand there now, given the one that does.
-pub(super) fn report(connection: &BoxConnection, list: List, news: &News<'_>, now: Timestamp) -> BoxConnectionStatus {
+pub(super) fn report(
+    connection: &BoxConnection,
+    list: List,
+    news: &News<'_>,
+    rules: &Rules,
+    now: Timestamp,
+) -> BoxConnectionStatus {
+    let rhythm = Rhythm::of(connection, rules.schedule_spread);
     let mut causes = Causes::of(status_of(connection));
     let mut status = status_of(connection).clone();
+    // What a failure leaves behind is told by the spec of now.
+    status.stale_time = fresh_until(connection, &rhythm, status.last_sync.as_ref()).map(Time);
     match news {
         News::Nothing => {}
         News::Running(current, access) => {
@@ -147,7 +158,8 @@ pub(super) fn report(connection: &BoxConnection, list: List, news: &News<'_>, no
             }
         }
     }
-    settle(connection, list, &mut status, causes, now);
+    let circumstances = Circumstances { list, rhythm: &rhythm, paused: rules.paused };
+    settle(connection, &circumstances, &mut status, causes, now);
     status
 }
 
@@ -301,34 +313,46 @@ fn remember(history: &mut Vec<Attempt>, attempted: &Attempted) {
 }
 
 /// Brings all that follows from the rest up to date: observedGeneration, the times, and the conditions.
-fn settle(connection: &BoxConnection, list: List, status: &mut BoxConnectionStatus, causes: Causes, now: Timestamp) {
+fn settle(
+    connection: &BoxConnection,
+    circumstances: &Circumstances<'_>,
+    status: &mut BoxConnectionStatus,
+    causes: Causes,
+    now: Timestamp,
+) {
     let spec = &connection.spec;
     let attempted = status.observed_generation != status_of(connection).observed_generation;
     if !attempted && (spec.suspend || !(generation_unobserved(connection) && auth_differs(connection))) {
         status.observed_generation = connection.metadata.generation;
     }
-    status.stale_time = status.last_sync.as_ref().map(|l| Time(after(l.completion_time.0, spec.stale_after())));
     if causes.connected.reason == Reason::AuthorizationExpired {
         status.authorization = None;
     }
     if let Some(authorization) = &mut status.authorization {
         authorization::warn(authorization, now);
     }
-    status.next_sync_time = next_sync(connection, status, &causes).map(Time);
-    let new = conditions(connection, list, status, causes, now);
+    let rhythm = circumstances.rhythm;
+    let next = next_sync(connection, circumstances, status, &causes);
+    status.next_sync = next.map(|t| rhythm.shown(t));
+    status.next_sync_time = next.map(Time);
+    status.stale_time = fresh_until(connection, rhythm, status.last_sync.as_ref()).map(Time);
+    let new = conditions(connection, circumstances, status, causes, now);
     status.conditions = status_of(connection).conditions.since(new);
 }
 
-fn next_sync(connection: &BoxConnection, status: &BoxConnectionStatus, causes: &Causes) -> Option<Timestamp> {
-    if connection.spec.suspend || causes.connected.state == State::False {
+fn next_sync(
+    connection: &BoxConnection,
+    circumstances: &Circumstances<'_>,
+    status: &BoxConnectionStatus,
+    causes: &Causes,
+) -> Option<Timestamp> {
+    if circumstances.halt(connection).is_some() || causes.connected.state == State::False {
         return None;
     }
-    let uid = connection.metadata.uid.as_deref().unwrap_or_default();
-    let grid = |t: &Time| next_on_grid(uid, connection.spec.sync_interval.length(), t.0);
     match (&status.failures, &status.last_sync) {
         (Some(Failures { retry_time: Some(retry), .. }), _) => Some(retry.0),
-        (Some(failures), _) => Some(grid(&failures.last_time)),
-        (None, Some(last)) => Some(grid(&last.start_time)),
+        (Some(failures), _) => circumstances.rhythm.next(failures.last_time.0),
+        (None, Some(last)) => circumstances.rhythm.next(last.start_time.0),
         (None, None) => None,
     }
 }

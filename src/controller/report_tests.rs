@@ -12,10 +12,11 @@ use super::{
     },
     *,
 };
+use crate::api::Phase;
 
 /// The status as it is told now.
 fn told(given: &Given) -> BoxConnectionStatus {
-    report(&given.connection, given.list(), &News::Nothing, now())
+    report(&given.connection, given.list(), &News::Nothing, &given.rules, now())
 }
 
 fn state(status: &BoxConnectionStatus) -> String {
@@ -93,6 +94,36 @@ fn every_state_of_a_connection_is_told_in_its_conditions() {
             conn().synced(3000).lost(Reason::AccessBlocked, 10).synced(1),
             "Ready=True Synced, Connected=True Connected, Synced=True Synced",
         ),
+        (
+            "paused from the start",
+            conn().paused(),
+            "Ready=Unknown Paused, Connected=Unknown NotChecked, Synced=Unknown Paused, Paused=True Paused",
+        ),
+        (
+            "synced, then paused",
+            conn().synced(10).paused(),
+            "Ready=True Synced, Connected=True Connected, Synced=True Synced, Paused=True Paused",
+        ),
+        (
+            "paused for two days after a failure",
+            conn().synced(3000).failed(Reason::BoxUnavailable, 2900).paused(),
+            "Ready=False Stale, Connected=True Connected, Synced=False BoxUnavailable, Paused=True Paused",
+        ),
+        (
+            "lost, then paused",
+            conn().synced(10).lost(Reason::AccessBlocked, 1).paused(),
+            "Ready=False AccessBlocked, Connected=False AccessBlocked, Synced=True Synced, Stalled=True AccessBlocked, Paused=True Paused",
+        ),
+        (
+            "paused no longer",
+            conn().synced(10).paused().looked_at().unpaused(),
+            "Ready=True Synced, Connected=True Connected, Synced=True Synced",
+        ),
+        (
+            "a schedule that cannot be kept",
+            conn().at("61 20 * * *", "UTC").synced(10),
+            "Ready=True Synced, Connected=True Connected, Synced=True Synced, Stalled=True ScheduleInvalid",
+        ),
     ];
     for (sentence, given, expected) in rows {
         assert_eq!(state(&told(given)), *expected, "{sentence}");
@@ -106,11 +137,57 @@ fn a_told_status_is_told_the_same_again() {
         conn().synced(10),
         conn().synced(3000).failed(Reason::BoxUnavailable, 1),
         conn().synced(10).suspended(),
+        conn().synced(3000).paused(),
+        conn().at("0 20 * * *", "Europe/Berlin").synced(10),
+        conn().at("61 20 * * *", "Europe/Berlin").synced(10),
     ] {
         let mut again = given.clone();
         again.connection.status = Some(told(&given));
         assert_eq!(told(&again), told(&given));
     }
+}
+
+#[test]
+fn the_next_sync_is_told_on_the_clock_of_its_schedule() {
+    let next = |given: Given| {
+        let status = told(&given);
+        (status.next_sync_time.map(|t| t.0.to_string()), status.next_sync)
+    };
+    let both = |time: &str, shown: &str| (Some(time.to_owned()), Some(shown.to_owned()));
+    let evening = conn().at("0 20 * * *", "Europe/Berlin").synced(10);
+    assert_eq!(next(conn().synced(10)), both("2026-11-22T16:06:55Z", "2026-11-22T16:06:55Z"));
+    assert_eq!(next(evening.clone()), both("2026-11-22T18:53:05Z", "2026-11-22T19:53:05+01:00[Europe/Berlin]"));
+    assert_eq!(
+        next(evening.clone().failed(Reason::BoxUnavailable, 0)),
+        both("2026-11-22T12:00:24Z", "2026-11-22T13:00:24+01:00[Europe/Berlin]")
+    );
+    for without in [evening.clone().suspended(), evening.paused(), conn().at("61 20 * * *", "UTC").synced(10)] {
+        assert_eq!(next(without), (None, None));
+    }
+}
+
+#[test]
+fn a_list_by_the_clock_is_fresh_until_two_syncs_did_not_come() {
+    let stale = |given: Given| told(&given).stale_time.expect("a list").0.to_string();
+    let at = |cron| conn().at(cron, "Europe/Berlin").synced(10);
+    assert_eq!(stale(conn().synced(10)), "2026-11-24T11:50:00Z");
+    assert_eq!(stale(at("0 20 * * *")), "2026-11-23T19:00:00Z");
+    assert_eq!(stale(at("0 20 * * 5")), "2026-12-04T19:00:00Z");
+    assert_eq!(stale(at("0 20 1 * *")), "2027-01-01T19:00:00Z");
+    assert_eq!(stale(at("61 20 * * *")), "2026-11-24T11:50:00Z", "as with the usual interval");
+    let mut explicit = at("0 20 * * *");
+    explicit.connection.spec.stale_after = Some("1h".parse().expect("an interval"));
+    assert_eq!(stale(explicit), "2026-11-22T12:50:00Z");
+}
+
+#[test]
+fn a_request_that_waits_for_the_end_of_a_pause_has_its_time_before_it() {
+    let given = conn().synced(10).asked("r").tried(Reason::BoxUnavailable, 5);
+    let mut request = given.requests[0].clone();
+    let waiting = answer::paused(&request, "Wait.".to_owned(), now());
+    assert_eq!((waiting.phase, waiting.start_time.clone(), waiting.attempts), (Phase::Pending, None, 1));
+    request.status = Some(waiting);
+    assert_eq!(answer::waits(&request, Reason::Pending, String::new(), now()).start_time, Some(Time(now())));
 }
 
 #[test]
@@ -178,7 +255,7 @@ fn accepted_credentials_keep_the_time_of_their_first_acceptance() {
     let accepted = told(&given).credentials.expect("accepted");
     assert_eq!(accepted.accepted_time.0, ago(100) - jiff::ToSpan::seconds(0));
     let probed = Ok(Access { resource_version: "8".to_owned(), ..access() });
-    let status = report(&given.connection, given.list(), &News::Probed(&probed), now());
+    let status = report(&given.connection, given.list(), &News::Probed(&probed), &given.rules, now());
     let newer = status.credentials.expect("accepted");
     assert_eq!((newer.resource_version.as_str(), newer.accepted_time.0), ("8", now()));
 }
@@ -228,6 +305,24 @@ fn the_page_of_all_messages_is_the_one_that_was_read_last() {
     let unknown = Failure { held: Some(Box::new(held())), ..failure(Reason::RemovalsHeld) };
     let unknown = conn().synced(10).without_roster().attempt(&attempted(ago(1), Err(unknown))).without_roster();
     section("The published list was deleted, and nobody knows who vanished", &told(&unknown).conditions);
+    section("Paused, before the first sync", &told(&conn().paused()).conditions);
+    section("Paused, with an old list", &told(&conn().synced(3000).paused()).conditions);
+    section(
+        "Paused, the published list was deleted",
+        &told(&conn().synced(10).without_roster().paused()).conditions[..1],
+    );
+    let waits = conn().synced(10).asked("r");
+    let waits = answer::paused(&waits.requests[0], message::WAITS_PAUSED.to_owned(), now());
+    section("Paused: a request", &waits.conditions);
+    for (cron, zone) in
+        [("61 20 * * *", "UTC"), ("0 20 * * *", "Europe/Berln"), ("0 20 30 2 *", "UTC"), ("*/5 * * * *", "UTC")]
+    {
+        let given = conn().at(cron, zone).synced(10);
+        let stalled: Vec<_> = told(&given).conditions.iter().filter(|c| c.type_ == "Stalled").cloned().collect();
+        section(&format!("ScheduleInvalid: {cron} {zone}"), &stalled);
+    }
+    let old = conn().at("61 20 * * *", "UTC").synced(3000);
+    section("ScheduleInvalid, with an old list", &told(&old).conditions);
     section("Another Secret", &told(&conn().synced(10).other_secret()).conditions);
     for failure in samples::failures() {
         let (reason, asked) = (failure.reason, conn().synced(1000).asked("r"));

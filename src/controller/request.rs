@@ -11,11 +11,12 @@ use super::{
     cluster::Trouble,
     context::{Context, connection_of},
     memory::{Key, Memory, named},
+    message,
     plan::wait_until,
     schedule::after,
     tell,
 };
-use crate::api::{BoxConnection, Reason, UserSyncRequest, UserSyncRequestStatus};
+use crate::api::{BoxConnection, Conditions, Reason, UserSyncRequest, UserSyncRequestStatus};
 
 const ACKNOWLEDGED: Duration = Duration::from_secs(2);
 /// A look without any reason, in case something was missed.
@@ -29,12 +30,15 @@ pub(super) async fn reconcile(request: Arc<UserSyncRequest>, context: Arc<Contex
     let key = connection_of(&request);
     let connection = context.known_connection(&key).filter(|c| c.metadata.deletion_timestamp.is_none());
     let started = request.status.as_ref().and_then(|s| s.start_time.as_ref()).map(|t| t.0);
+    let paused = request.status.as_ref().and_then(|s| s.conditions.reason("Reconciling")) == Some(Reason::Paused);
+    let acknowledged = if context.rules.paused { paused } else { started.is_some() };
     match (connection, started) {
-        (Some(_), Some(_)) => Ok(Action::requeue(SAFETY_LOOK)),
-        (Some(connection), None) => match until_acknowledged(&request, now) {
+        (Some(_), _) if acknowledged => Ok(Action::requeue(SAFETY_LOOK)),
+        (Some(connection), _) => match until_acknowledged(&request, now) {
             Duration::ZERO => {
                 let status = match waits_for(&context, &key, &connection, &request) {
                     (Reason::Running, _) => answer::running(&request, None, now, now),
+                    (Reason::Paused, message) => answer::paused(&request, message, now),
                     (reason, message) => answer::waits(&request, reason, message, now),
                 };
                 acknowledge(&context, &request, status).await
@@ -70,6 +74,9 @@ fn until_acknowledged(request: &UserSyncRequest, now: Timestamp) -> Duration {
 
 /// What the request waits for.
 fn waits_for(context: &Context, key: &Key, connection: &BoxConnection, request: &UserSyncRequest) -> (Reason, String) {
+    if context.rules.paused {
+        return (Reason::Paused, message::WAITS_PAUSED.to_owned());
+    }
     let name = request.name_any();
     let gap = context.rules.min_sync_gap;
     let doing = |memory: &Memory| match &memory.running {

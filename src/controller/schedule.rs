@@ -10,10 +10,16 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(3600);
 /// The first time after `after` on the connection's grid: a fixed phase, given by its UID, modulo the interval. Equal
 /// intervals do not fire together, the time of day does not drift, and no gap is longer than the interval.
 pub(super) fn next_on_grid(uid: &str, interval: Duration, after: Timestamp) -> Timestamp {
+    let phase = seconds(phase(uid, interval));
     let interval = seconds(interval).max(1);
-    let phase = i64::try_from(hash(uid.as_bytes()) >> 1).unwrap_or(0).rem_euclid(interval);
     let since = (after.as_second() - phase).rem_euclid(interval);
     later(after, interval - since)
+}
+
+/// The connection's own part of `whole`: whole seconds, from none to less than all of it.
+pub(super) fn phase(uid: &str, whole: Duration) -> Duration {
+    let part = i64::try_from(hash(uid.as_bytes()) >> 1).unwrap_or(0).rem_euclid(seconds(whole).max(1));
+    Duration::from_secs(part.unsigned_abs())
 }
 
 /// How long to wait after the `count`th failure in a row: 30 s doubling to 1 h, shortened by up to a fifth so that

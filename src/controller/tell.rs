@@ -22,7 +22,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Writes the connection's status and its events. Returns the object as it then is; `None`: it is gone, or the process
 /// is to end.
 pub(super) async fn connection(context: &Context, read: &BoxConnection, news: &News<'_>) -> Option<BoxConnection> {
-    let status = |c: &BoxConnection| report(c, context.list(c), news, context.now());
+    let status = |c: &BoxConnection| report(c, context.list(c), news, &context.rules, context.now());
     tell(context, read, status, |before, after| events::of_connection(status_of(before), after, news)).await
 }
 

@@ -179,6 +179,32 @@ acme: ready for 2h (Synced) · list of 2026-11-22 09:00Z (1,212 users), fresh un
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pause_is_told_before_all_else_and_of_each_connection() {
+    let town = Town::new();
+    town.lease(4);
+    for name in ["acme", "globex"] {
+        let mut paused = ready(50);
+        let told = condition("Paused", "True", "Paused", "The operator runs with --paused.");
+        paused["conditions"].as_array_mut().expect("conditions").push(told);
+        paused.as_object_mut().expect("a status").remove("nextSyncTime");
+        town.connection(name);
+        town.tell(name, paused);
+    }
+    let said = town.ask("status").await;
+    assert_eq!(
+        said.out.lines().skip(1).collect::<Vec<_>>(),
+        [
+            "2 connections · 2 ready · 100 users",
+            "The operator is paused (--paused) for 2h: for 2 connections it asks Box nothing, and requests wait.",
+        ]
+    );
+    let one = town.ask("status acme").await.out;
+    assert!(one.contains("\n  paused     for 2h: the operator runs with --paused and asks Box nothing\n"), "{one}");
+    let told: Value = serde_json::from_str(&town.ask("status -o json").await.out).expect("JSON");
+    assert_eq!((&told["summary"]["paused"], &told["summary"]["ready"]), (&json!(2), &json!(2)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn json_tells_the_same_facts() {
     let told: Value = serde_json::from_str(&mixed().ask("status -o json").await.out).expect("JSON");
     assert_eq!(
@@ -187,7 +213,7 @@ async fn json_tells_the_same_facts() {
     );
     assert_eq!(
         told["summary"],
-        json!({ "connections": 5, "ready": 1, "needsPerson": 2, "retrying": 1, "waiting": 0, "suspended": 0, "notSeen": 1, "users": 1_287_001 })
+        json!({ "connections": 5, "ready": 1, "needsPerson": 2, "retrying": 1, "waiting": 0, "suspended": 0, "notSeen": 1, "paused": 0, "users": 1_287_001 })
     );
     let globex = &told["connections"][1];
     assert_eq!(

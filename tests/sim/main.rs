@@ -6,6 +6,7 @@ mod reader;
 mod sign_in;
 mod world;
 
+mod by_the_clock;
 mod causes;
 mod cluster_trouble;
 mod crashes;
@@ -16,6 +17,7 @@ mod leading;
 mod lost;
 mod oauth;
 mod odd_answers;
+mod pause;
 mod published;
 mod rate_limits;
 mod requests;

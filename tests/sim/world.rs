@@ -103,7 +103,14 @@ impl World {
             // Box's clock is its own: it does not follow when a test sets ours back.
             boxes: BoxSim::new(SimClock::new(start).reader()),
             clock,
-            rules: Rules { max_concurrent_syncs: 4, min_sync_gap: secs(15), probe_interval: secs(3600), oauth: true },
+            rules: Rules {
+                max_concurrent_syncs: 4,
+                min_sync_gap: secs(15),
+                probe_interval: secs(3600),
+                oauth: true,
+                schedule_spread: secs(900),
+                paused: false,
+            },
             panics: Arc::default(),
             line: Line::default(),
             operator: None,
@@ -175,7 +182,7 @@ impl World {
     /// A connection with these fields of the spec beside the usual ones.
     pub(crate) fn connection(&self, name: &str, enterprise: &str, more: &Value) {
         let mut spec = json!({
-            "enterpriseId": enterprise, "syncInterval": "24h", "suspend": false,
+            "enterpriseId": enterprise, "suspend": false,
             "auth": { "clientCredentials": { "secretRef": { "name": format!("{name}-box") } } },
         });
         spec.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());

@@ -1,0 +1,54 @@
+//! When a connection is synced without being asked, as its spec says.
+
+use std::time::Duration;
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+use super::BoxConnectionSpec;
+
+/// The interval of a connection that names neither an interval nor a schedule.
+const USUAL_INTERVAL: Duration = Duration::from_secs(24 * 3600);
+
+/// Times of the clock by which the list is to be there.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Schedule {
+    /// Minute, hour, day of the month, month and weekday, as in a CronJob: `0 20 * * 1-5`, `30 6 * * MON,THU`. A month and
+    /// a weekday may be named. Two times must be at least 15 minutes apart. A time that the clock skips when summer
+    /// time begins counts as the moment of the change; of one that comes twice when it ends, the first counts.
+    #[x_kube(
+        validation = Rule::new("self.matches('(?i)^[0-9*,/-]+ +[0-9*,/-]+ +[0-9*,/-]+ +([0-9*,/-]|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)+ +([0-9*,/-]|sun|mon|tue|wed|thu|fri|sat)+$')").message("write minute, hour, day of the month, month and weekday, such as '0 20 * * 1-5'; a time zone goes into timeZone")
+    )]
+    #[schemars(length(max = 100))]
+    pub cron: String,
+
+    /// The time zone in which cron is read, by its IANA name such as Europe/Berlin. Default UTC.
+    #[serde(default = "utc")]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$')").message("write the IANA name of a time zone, such as Europe/Berlin or UTC")
+    )]
+    #[schemars(length(max = 64))]
+    pub time_zone: String,
+}
+
+fn utc() -> String {
+    "UTC".to_owned()
+}
+
+/// How often, or when, a connection is synced without being asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rhythm<'a> {
+    Every(Duration),
+    At(&'a Schedule),
+}
+
+impl BoxConnectionSpec {
+    pub fn rhythm(&self) -> Rhythm<'_> {
+        match (&self.schedule, &self.sync_interval) {
+            (Some(schedule), _) => Rhythm::At(schedule),
+            (None, Some(interval)) => Rhythm::Every(interval.length()),
+            (None, None) => Rhythm::Every(USUAL_INTERVAL),
+        }
+    }
+}
