@@ -13,6 +13,7 @@ mod events;
 mod failure;
 #[cfg(test)]
 mod fixture;
+mod happening;
 mod leftovers;
 mod memory;
 mod message;
@@ -26,8 +27,11 @@ mod run;
 #[cfg(test)]
 mod samples;
 mod schedule;
+mod served;
 mod tell;
 mod watch;
 
 pub use context::{BoxSide, Rules};
+pub use happening::Kind;
+pub use served::{Served, look as look_what_is_served, served};
 pub use watch::{Deps, run};

@@ -13,7 +13,9 @@ mod histories;
 mod leading;
 
 mod lost;
+mod metrics;
 mod published;
 mod requests;
 mod restarts;
+mod served;
 mod two_operators;

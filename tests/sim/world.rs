@@ -15,15 +15,17 @@ use boxsync::{
     api::{self, BoxConnection, BoxConnectionStatus, Phase, UserSyncRequest, UserSyncRequestStatus},
     boxapi::{Caps, Transport},
     controller::{self, BoxSide, Deps, Rules},
+    metrics::{Metrics, PerConnection},
     runtime::Clock,
 };
 use bytes::Bytes;
+use harness::Scrape;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use kube_sim::{KubeSim, Mark, Resource, SimClock};
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tower::{ServiceExt, service_fn, util::BoxCloneSyncService};
 
@@ -40,6 +42,7 @@ pub(crate) struct World {
     pub(crate) rules: Rules,
     /// Makes the operator panic whenever it calls Box.
     pub(crate) panics: Arc<AtomicBool>,
+    pub(crate) metrics: Arc<Metrics>,
     operator: Option<Running>,
 }
 
@@ -71,6 +74,7 @@ pub(crate) struct Machine {
     clock: SimClock,
     rules: Rules,
     panics: Arc<AtomicBool>,
+    metrics: Arc<Metrics>,
 }
 
 impl Machine {
@@ -86,6 +90,8 @@ impl Machine {
             },
             clock: Clock::telling(move || clock.now()),
             rules: self.rules.clone(),
+            metrics: self.metrics.clone(),
+            listed: watch::Sender::default(),
         };
         let stop = CancellationToken::new();
         Running { stop: stop.clone(), task: tokio::spawn(controller::run(deps, stop)) }
@@ -105,6 +111,7 @@ impl World {
             clock,
             rules: Rules { max_concurrent_syncs: 4, min_sync_gap: secs(15), probe_interval: secs(3600) },
             panics: Arc::default(),
+            metrics: Arc::new(Metrics::new("0.0.0", PerConnection::Shown)),
             operator: None,
         }
     }
@@ -127,6 +134,7 @@ impl World {
             clock: self.clock.clone(),
             rules: self.rules.clone(),
             panics: self.panics.clone(),
+            metrics: self.metrics.clone(),
         }
     }
 
@@ -181,6 +189,12 @@ impl World {
             "apiVersion": "boxsync.dev/v1alpha1", "kind": "BoxConnection",
             "metadata": { "name": name, "namespace": NAMESPACE }, "spec": spec,
         }));
+    }
+
+    /// What Prometheus would read now, which has to keep its rules.
+    pub(crate) fn scrape(&self) -> Scrape {
+        let page = self.metrics.page();
+        Scrape::read(&page).unwrap_or_else(|problem| panic!("{problem}\n{page}"))
     }
 
     pub(crate) fn edit(&self, name: &str, change: impl FnOnce(&mut Value)) {
