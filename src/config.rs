@@ -1,6 +1,6 @@
 //! Flags and environment.
 
-use std::time::Duration;
+use std::{net::SocketAddr, str::FromStr, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand, builder::NonEmptyStringValueParser};
 
@@ -74,6 +74,15 @@ pub struct Config {
     #[arg(long, env = "POD_NAME", value_parser = NonEmptyStringValueParser::new())]
     pub identity: Option<String>,
 
+    /// Where /livez, /readyz and /metrics are served: an address and a port, 0 for any that is free; off for nowhere.
+    #[arg(long, env = "BOXSYNC_LISTEN", default_value = "0.0.0.0:8080")]
+    pub listen: Listen,
+
+    /// Whether each connection has metrics of its own: nine series, which many thousand connections may make too many.
+    #[arg(long, env = "BOXSYNC_CONNECTION_METRICS", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub connection_metrics: bool,
+
     /// How a log line looks.
     #[arg(long, env = "BOXSYNC_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
     pub log_format: LogFormat,
@@ -82,6 +91,24 @@ pub struct Config {
     /// default, since the operator tells its troubles itself.
     #[arg(long, env = "BOXSYNC_LOG", default_value = "info,kube=off")]
     pub log: String,
+}
+
+/// Where the port is, if there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listen {
+    At(SocketAddr),
+    Off,
+}
+
+impl FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "" | "off" => Ok(Self::Off),
+            address => address.parse().map(Self::At).map_err(|_| "must be such as 0.0.0.0:8080, or off".to_owned()),
+        }
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -121,6 +148,8 @@ mod tests {
         assert_eq!(config.box_api_url.to_string(), BaseUrl::default().to_string());
         assert_eq!((config.max_concurrent_syncs, config.watch_namespace), (4, None));
         assert_eq!((config.leader_elect, config.lease_namespace), (true, None));
+        assert_eq!(config.listen, Listen::At(([0, 0, 0, 0], 8080).into()));
+        assert!(config.connection_metrics);
     }
 
     #[test]
@@ -145,6 +174,13 @@ mod tests {
     }
 
     #[test]
+    fn the_port_can_be_chosen_and_switched_off() {
+        let listen = |at: &str| parsed(&["--listen", at]).expect("valid").listen;
+        assert_eq!(listen("127.0.0.1:0"), Listen::At(([127, 0, 0, 1], 0).into()));
+        assert_eq!((listen("off"), listen("")), (Listen::Off, Listen::Off));
+    }
+
+    #[test]
     fn durations_are_written_as_in_the_spec_and_may_be_zero() {
         assert_eq!(parsed(&["--min-sync-gap", "0s"]).expect("valid").min_sync_gap, Duration::ZERO);
         assert_eq!(parsed(&["--schedule-spread", "0s"]).expect("valid").schedule_spread, Duration::ZERO);
@@ -163,6 +199,7 @@ mod tests {
             ["--leader-elect", "false"],
             ["--lease-namespace", ""],
             ["--identity", ""],
+            ["--listen", "8080"],
         ] {
             assert!(parsed(&bad).is_err(), "{bad:?}");
         }

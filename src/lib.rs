@@ -10,9 +10,11 @@
 //! | [`roster`] | the list of users: packed, cut into slices, compared, published, read | `api` `cluster` |
 //! | [`signin`] | what a Secret is worth in Box, and what it means that it is not enough | `api` `boxapi` |
 //! | [`sync`] | one run: Box walked to its end, then the list published | `api` `boxapi` `roster` |
+//! | [`metrics`] | what is counted and measured, and the page of it | `api` `boxapi` |
 //! | [`controller`] | observe → plan → place, confirm, plan again → act → report | all of the above, `runtime` |
-//! | [`runtime`] | clock, log, signals, leadership | nothing |
+//! | [`runtime`] | clock, log, signals, leadership, the port | nothing |
 //! | [`cli`] | kubectl boxsync, a file a subcommand: what people ask of the cluster and read there | `api` `boxapi` `cluster` `roster` `runtime` `signin` |
+//! | [`health`] | whether this process does its part, and what is missing | `controller` `runtime` |
 //! | [`config`], [`operator`] | flags and environment; the parts put together | all |
 //!
 //! What always holds:
@@ -24,7 +26,7 @@
 //!   on what the API server confirms. Only the second decision acts.
 //! * Due-ness follows from the status, never from memory. What a process remembers may be lost with it.
 //! * Every write names the version that it replaces. A steady state writes nothing.
-//! * No secret, token, response body or user's name stands in a message, an event or a log line.
+//! * No secret, token, response body or user's name stands in a message, an event, a metric or a log line.
 
 pub mod api;
 pub mod boxapi;
@@ -32,6 +34,8 @@ pub mod cli;
 pub mod cluster;
 pub mod config;
 pub mod controller;
+pub mod health;
+pub mod metrics;
 pub mod operator;
 pub mod roster;
 pub mod runtime;

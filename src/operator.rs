@@ -1,17 +1,22 @@
 //! The operator: its parts put together.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use http::StatusCode;
 use kube::Client;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     boxapi::{self, Caps},
-    config::Config,
+    config::{Config, Listen},
     controller::{self, BoxSide, Deps, Rules},
+    health::Health,
+    metrics::{self, Metrics, PerConnection},
     runtime::{
         self, Clock, Shelter,
-        lease::{self, Lost},
+        lease::{self, Lost, Standing},
+        server::{self, Page, Route},
     },
 };
 
@@ -27,6 +32,8 @@ pub enum Error {
     Box(#[from] boxapi::TransportError),
     #[error("signals cannot be received: {0}")]
     Signals(#[from] std::io::Error),
+    #[error("nothing can be served at {0}: {1}. Choose another address, or none, with --listen")]
+    Port(SocketAddr, std::io::Error),
     #[error("leadership was lost: {0}")]
     Leadership(#[from] Lost),
 }
@@ -45,46 +52,101 @@ pub async fn run(config: Config) -> Result<(), Error> {
         leader_elect,
         lease_namespace,
         identity,
+        listen,
+        connection_metrics,
         log_format: _,
         log: _,
     } = config;
     let stop = CancellationToken::new();
     let signals = runtime::on_signal(&stop)?;
     let cluster = cluster().await?;
+    let per_connection = if connection_metrics { PerConnection::Shown } else { PerConnection::Dropped };
+    let metrics = Arc::new(Metrics::new(VERSION, per_connection));
+    metrics.paused.set(paused.into());
+    let (serving, served) = watch::channel(Default::default());
+    let (standing, stands) = watch::channel(Standing::default());
+    let listed = watch::Sender::default();
+    let health = Health { served: served.clone(), standing: stands, listed: listed.subscribe(), stop: stop.clone() };
+    let port = port(listen, routes(health, metrics.clone())).await?;
     let shelter = Arc::new(Shelter::default());
     let deps = Deps {
         client: client(&cluster)?,
-        namespace: watch_namespace,
-        box_side: BoxSide {
-            transport: boxapi::https(env!("CARGO_PKG_VERSION"))?,
-            base: box_api_url,
-            caps: Caps::default(),
-        },
+        namespace: watch_namespace.clone(),
+        box_side: BoxSide { transport: boxapi::https(VERSION)?, base: box_api_url, caps: Caps::default() },
         clock: Clock::system(),
         rules: Rules { max_concurrent_syncs, min_sync_gap, probe_interval, oauth, schedule_spread, paused },
         shelter: shelter.clone(),
+        metrics,
+        listed,
     };
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), paused, "the operator starts");
+    tracing::info!(version = VERSION, paused, "the operator starts");
+    let look = controller::look_what_is_served(client(&cluster)?, watch_namespace, serving);
     let work = async {
+        tokio::select! {
+            () = controller::served(served) => {}
+            () = stop.cancelled() => return Ok(()),
+        }
         if !leader_elect {
-            Box::pin(controller::run(deps, stop)).await;
+            standing.send_replace(Standing::Leads);
+            Box::pin(controller::run(deps, stop.clone())).await;
             return Ok(());
         }
         let settings = lease::Settings {
             namespace: lease_namespace.or_else(pod_namespace).unwrap_or_else(|| cluster.default_namespace.clone()),
             identity: identity.unwrap_or_else(this_process),
         };
-        Ok(lease::lead(client(&cluster)?, settings, Clock::system(), stop, |leading| controller::run(deps, leading))
-            .await?)
+        Ok(lease::lead(client(&cluster)?, settings, Clock::system(), stop.clone(), standing, |leading| {
+            controller::run(deps, leading)
+        })
+        .await?)
     };
     let ended = tokio::select! {
         () = signals => Ok(()),
+        () = look => Ok(()),
+        () = port => Ok(()),
         ended = work => ended,
     };
     // Tokens that Box hands out now exist nowhere else until they are written down.
     shelter.finish(RENEWALS_END).await;
     tracing::info!("the operator has stopped");
     ended
+}
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Listens, and answers as long as what is returned is awaited.
+async fn port(listen: Listen, routes: Vec<Route>) -> Result<impl Future<Output = ()>, Error> {
+    let listener = match listen {
+        Listen::Off => None,
+        Listen::At(address) => Some(server::listen(address).await.map_err(|e| Error::Port(address, e))?),
+    };
+    if let Some(address) = listener.as_ref().and_then(|l| l.local_addr().ok()) {
+        tracing::info!(%address, "listening");
+    }
+    Ok(async move {
+        match listener {
+            Some(listener) => server::serve(listener, routes).await,
+            None => std::future::pending().await,
+        }
+    })
+}
+
+fn routes(health: Health, metrics: Arc<Metrics>) -> Vec<Route> {
+    let standing = health.standing.clone();
+    let ready = move || match health.readiness() {
+        Ok(text) => Page::text(StatusCode::OK, text),
+        Err(text) => Page::text(StatusCode::SERVICE_UNAVAILABLE, text),
+    };
+    let page = move || {
+        metrics.leader.set(i64::from(*standing.borrow() == Standing::Leads));
+        Page { status: StatusCode::OK, content_type: metrics::CONTENT_TYPE, text: metrics.page() }
+    };
+    vec![
+        // That it is answered is the answer: the process still does what it is asked.
+        ("/livez", Box::new(|| Page::text(StatusCode::OK, "This process is alive."))),
+        ("/readyz", Box::new(ready)),
+        ("/metrics", Box::new(page)),
+    ]
 }
 
 fn pod_namespace() -> Option<String> {

@@ -13,7 +13,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("roster", &["api", "cluster"]),
     ("sync.rs", &["api", "boxapi", "roster"]),
     ("signin", &["api", "boxapi"]),
-    ("controller", &["api", "boxapi", "cluster", "roster", "signin", "sync", "runtime"]),
+    ("metrics", &["api", "boxapi"]),
+    ("controller", &["api", "boxapi", "cluster", "metrics", "roster", "signin", "sync", "runtime"]),
+    ("health.rs", &["controller", "runtime"]),
     ("runtime", &[]),
     ("cli", &["api", "boxapi", "cluster", "roster", "runtime", "signin"]),
 ];
@@ -21,6 +23,10 @@ const ROOMS: &[(&str, &[&str])] = &[
 /// Files that decide on values alone.
 const PURE: &[&str] = &[
     "controller/plan.rs",
+    "health.rs",
+    "metrics/book.rs",
+    "metrics/connections.rs",
+    "metrics/label.rs",
     "controller/schedule.rs",
     "controller/timetable.rs",
     "controller/rhythm.rs",

@@ -8,8 +8,10 @@ use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, header};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
 use tower::ServiceExt;
 
+use super::call::{Call, Endpoint, Outcome};
 use super::error::{Cap, Error, Nonsense};
 use super::meaning::{Meaning, Place, meaning};
 use super::said::Said;
@@ -35,8 +37,8 @@ pub(super) struct Ask {
 
 impl Visit {
     /// The body of Box's 200, or what its answers meant after all tries.
-    pub(super) async fn exchange(&self, place: Place, ask: impl Fn() -> Ask) -> Result<Bytes, Error> {
-        self.tried(|| self.once(place, ask())).await
+    pub(super) async fn exchange(&self, endpoint: Endpoint, ask: impl Fn() -> Ask) -> Result<Bytes, Error> {
+        self.tried(|| self.once(endpoint, ask())).await
     }
 
     /// Tries again what failed in passing.
@@ -75,7 +77,7 @@ impl Visit {
         }
     }
 
-    pub(super) async fn once(&self, place: Place, ask: Ask) -> Result<Bytes, Error> {
+    pub(super) async fn once(&self, endpoint: Endpoint, ask: Ask) -> Result<Bytes, Error> {
         if self.stop.is_cancelled() {
             return Err(Error::Stopped);
         }
@@ -83,7 +85,10 @@ impl Visit {
         let Ask { request, body, secret } = ask;
         let request = request.header(header::ACCEPT, "application/json").body(body).expect("made of checked parts");
         self.calls.fetch_add(1, Ordering::Relaxed);
-        match tokio::time::timeout(inner.call_limit, inner.transport.clone().oneshot(request)).await {
+        let begun = Instant::now();
+        let answer = tokio::time::timeout(inner.call_limit, inner.transport.clone().oneshot(request)).await;
+        let (outcome, took) = (Outcome::of(&answer), begun.elapsed());
+        let read = match answer {
             Err(_) => Err(unavailable(format!(
                 "{} gave no complete answer within {} s",
                 inner.base.host(),
@@ -93,8 +98,13 @@ impl Visit {
             Ok(Err(
                 error @ (TransportError::Connect { .. } | TransportError::Broken { .. } | TransportError::Setup(_)),
             )) => Err(unavailable(error.to_string())),
-            Ok(Ok(answer)) => self.read(place, answer, &secret),
+            Ok(Ok(answer)) => self.read(endpoint.place(), answer, &secret),
+        };
+        if let Some(listener) = &self.listener {
+            let told_wait = read.as_ref().err().and_then(Error::wait);
+            listener(&Call { endpoint, outcome, took, told_wait });
         }
+        read
     }
 
     fn read(&self, place: Place, answer: Response<Bytes>, secret: &SecretString) -> Result<Bytes, Error> {

@@ -12,10 +12,10 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
+use super::call::Endpoint;
 use super::credentials::{Authorized, Credentials};
 use super::error::{Error, Nonsense, Refusal};
 use super::exchange::Ask;
-use super::meaning::Place;
 use super::session::Visit;
 use super::token::Token;
 
@@ -168,7 +168,7 @@ impl Visit {
             body: Bytes::copy_from_slice(form.expose_secret().as_bytes()),
             secret: turn.refresh.clone(),
         };
-        let (token, next) = Token::read_with_refresh(&self.once(Place::Token, ask).await?)?;
+        let (token, next) = Token::read_with_refresh(&self.once(Endpoint::Token, ask).await?)?;
         let granted = self.session.now();
         Ok(Grant {
             refresh: next.ok_or(Error::invalid(Nonsense::NoToken))?,

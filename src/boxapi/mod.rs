@@ -10,6 +10,7 @@
 
 mod account;
 mod base_url;
+mod call;
 mod credentials;
 mod encode;
 mod error;
@@ -31,6 +32,7 @@ mod tests;
 
 pub use account::{Account, Enterprise};
 pub use base_url::{BaseUrl, BaseUrlError};
+pub use call::{Call, Endpoint, Listener, Outcome};
 pub use credentials::{Credentials, Unusable};
 pub use error::{Cap, Error, Nonsense, Refusal, Rejected};
 pub use grant::{Grant, Keeper, Refused, Turn, Unkept};

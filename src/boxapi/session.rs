@@ -13,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::account::{self, Account};
 use super::base_url::BaseUrl;
+use super::call::{Endpoint, Listener};
 use super::credentials::Credentials;
 use super::error::{Error, Refusal};
 use super::exchange::{Ask, CALL_LIMIT};
-use super::meaning::Place;
 use super::token::Token;
 use super::transport::Transport;
 use super::users::{Caps, Walk};
@@ -73,7 +73,7 @@ impl Session {
     /// Begins an errand. Every wait in it ends with [`Error::Stopped`] once `stop` is cancelled, and no new call begins then;
     /// a call in flight goes on until its future is dropped.
     pub fn visit(&self, stop: CancellationToken) -> Visit {
-        Visit { session: self.clone(), stop, calls: Arc::default() }
+        Visit { session: self.clone(), stop, calls: Arc::default(), listener: None }
     }
 
     /// Whether a token is there that has not reached its end.
@@ -137,9 +137,16 @@ pub struct Visit {
     pub(super) session: Session,
     pub(super) stop: CancellationToken,
     pub(super) calls: Arc<AtomicU32>,
+    pub(super) listener: Option<Listener>,
 }
 
 impl Visit {
+    /// From now on this one is told of every call that ends.
+    #[must_use]
+    pub fn heard_by(self, listener: Listener) -> Self {
+        Self { listener: Some(listener), ..self }
+    }
+
     /// Asks Box for a new token, whatever is held. If that fails, a token that is still good stays in use.
     pub async fn sign_in(&self) -> Result<(), Error> {
         let turn = self.turn().await?;
@@ -148,7 +155,7 @@ impl Visit {
 
     /// Who the credentials act as (`users/me`), and in which enterprise.
     pub async fn account(&self) -> Result<Account, Error> {
-        account::read(&self.get(account::PATH).await?)
+        account::read(&self.get(Endpoint::Me, account::PATH).await?)
     }
 
     /// A walk over all users of the enterprise. It calls Box only when it is asked for a page.
@@ -162,26 +169,26 @@ impl Visit {
     }
 
     /// GET, signed in. A token that Box refuses is replaced once.
-    pub(super) async fn get(&self, path: &str) -> Result<Bytes, Error> {
+    pub(super) async fn get(&self, endpoint: Endpoint, path: &str) -> Result<Bytes, Error> {
         let token = self.token().await?;
-        match self.get_with(&token, path).await {
+        match self.get_with(&token, endpoint, path).await {
             Err(Error::Refused { refusal: Refusal::AuthorizationExpired, .. }) => {
                 let token = self.token().await?;
-                self.get_with(&token, path).await
+                self.get_with(&token, endpoint, path).await
             }
             other => other,
         }
     }
 
     /// GET with this token, which is forgotten if Box refuses it.
-    async fn get_with(&self, token: &Arc<Token>, path: &str) -> Result<Bytes, Error> {
+    async fn get_with(&self, token: &Arc<Token>, endpoint: Endpoint, path: &str) -> Result<Bytes, Error> {
         let url = self.session.0.base.join(path);
         let ask = || Ask {
             request: Request::get(&url).header(header::AUTHORIZATION, token.header()),
             body: Bytes::new(),
             secret: token.access().clone(),
         };
-        let answer = self.exchange(Place::Api, ask).await;
+        let answer = self.exchange(endpoint, ask).await;
         if let Err(Error::Refused { refusal: Refusal::AuthorizationExpired, .. }) = &answer {
             self.session.forget(token);
         }
@@ -233,7 +240,7 @@ impl Visit {
     async fn ask_token(&self, skew: SignedDuration) -> Result<Bytes, Error> {
         let Inner { base, credentials, enterprise_id, .. } = &*self.session.0;
         let url = base.join("/oauth2/token");
-        self.exchange(Place::Token, || {
+        self.exchange(Endpoint::Token, || {
             let now = self.session.now();
             let form: SecretString = credentials.form(enterprise_id, now.checked_add(skew).unwrap_or(now));
             Ask {

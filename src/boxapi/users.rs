@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
+use super::call::Endpoint;
 use super::encode::percent;
 use super::error::{Cap, Error, Nonsense};
 use super::page::{FIELDS, Page};
@@ -70,7 +71,7 @@ impl<'v> Walk<'v> {
         if self.pages >= self.caps.pages {
             return Err(Error::TooLarge(Cap::Pages(self.caps.pages)));
         }
-        let body = self.visit.get(&path).await?;
+        let body = self.visit.get(Endpoint::Users, &path).await?;
         if body.len() > self.caps.page_bytes {
             return Err(Error::TooLarge(Cap::Bytes(self.caps.page_bytes)));
         }

@@ -217,7 +217,7 @@ async fn admit(
 ) -> Result<Admitted, Barred> {
     let names = Names { client_id: Some(held.client_id.clone()), ..Names::of(connection) };
     let app = App { client_id: held.client_id.clone(), auth_type: held.version.method };
-    let visit = held.session.visit(stop.clone());
+    let visit = held.session.visit(stop.clone()).heard_by(context.listener(connection));
     let answer = async {
         match proof {
             Proof::Token => {}

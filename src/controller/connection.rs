@@ -13,6 +13,7 @@ use super::{
     context::Context,
     events::{Action as Doing, Note, reference},
     failure::Failure,
+    happening::{Kind, ReconcileFailed, ReconcilePanicked, timed},
     memory::{Key, named},
     observe::{Observed, status_of},
     places::Urgency,
@@ -41,14 +42,15 @@ pub(super) async fn reconcile(connection: Arc<BoxConnection>, context: Arc<Conte
         return Ok(Action::await_change());
     }
     let turn = AssertUnwindSafe(Box::pin(turn(&context, &connection))).catch_unwind();
-    match turn.await {
+    match timed(&context.metrics, Kind::Connections, turn).await {
         Ok(again) => again,
         Err(_) => Ok(panicked(&context, &connection).await),
     }
 }
 
-pub(super) fn after_trouble(connection: &BoxConnection, trouble: &Trouble) -> Action {
-    tracing::warn!(connection = named(connection), %trouble, "looking again in {} s", AFTER_TROUBLE.as_secs());
+pub(super) fn after_trouble(connection: &BoxConnection, trouble: &Trouble, context: &Context) -> Action {
+    let (kind, object) = (Kind::Connections, named(connection));
+    ReconcileFailed { kind, object, trouble, again: AFTER_TROUBLE }.tell(&context.metrics);
     Action::requeue(AFTER_TROUBLE)
 }
 
@@ -302,7 +304,7 @@ async fn tell_passed_over(context: &Context, connection: &BoxConnection, passed_
 
 /// A panic is this connection's failure and nobody else's. While its retry is pending nothing is written again.
 async fn panicked(context: &Context, connection: &BoxConnection) -> Action {
-    tracing::error!(connection = named(connection), reason = %Reason::Internal, "a reconcile panicked");
+    ReconcilePanicked(connection).tell(&context.metrics);
     context.recall(connection, |memory| memory.running = None);
     let now = context.now();
     let failures = status_of(connection).failures.as_ref();

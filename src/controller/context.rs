@@ -12,14 +12,16 @@ use tokio_util::sync::CancellationToken;
 use super::{
     cluster::Cluster,
     events::Events,
-    memory::{Key, Memories, Memory},
+    happening::BoxCalled,
+    memory::{Key, Memories, Memory, named},
     observe::{List, Observed},
     places::Places,
     vault::Vault,
 };
 use crate::{
     api::{BoxConnection, UserRoster, UserSyncRequest},
-    boxapi::{BaseUrl, Caps, Credentials, Session, Transport},
+    boxapi::{BaseUrl, Caps, Credentials, Listener, Session, Transport},
+    metrics::Metrics,
     roster,
     runtime::{Clock, Shelter},
 };
@@ -54,6 +56,7 @@ pub(super) struct Context {
     pub(super) events: Events,
     pub(super) box_side: BoxSide,
     pub(super) clock: Clock,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) rules: Rules,
     pub(super) connections: Store<BoxConnection>,
     pub(super) requests: Store<UserSyncRequest>,
@@ -119,6 +122,12 @@ impl Context {
 
     pub(super) fn known_connection(&self, key: &Key) -> Option<Arc<BoxConnection>> {
         self.connections.get(key)
+    }
+
+    /// Who counts a connection's calls to Box.
+    pub(super) fn listener(&self, connection: &BoxConnection) -> Listener {
+        let (metrics, connection) = (self.metrics.clone(), named(connection));
+        Arc::new(move |call| BoxCalled { connection: &connection, call }.tell(&metrics))
     }
 
     pub(super) fn session(&self, connection: &BoxConnection, credentials: Credentials) -> Session {

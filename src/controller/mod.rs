@@ -15,6 +15,7 @@ mod events;
 mod failure;
 #[cfg(test)]
 mod fixture;
+mod happening;
 mod kept;
 mod leftovers;
 mod memory;
@@ -30,10 +31,13 @@ mod run;
 #[cfg(test)]
 mod samples;
 mod schedule;
+mod served;
 mod tell;
 mod timetable;
 mod vault;
 mod watch;
 
 pub use context::{BoxSide, Rules};
+pub use happening::Kind;
+pub use served::{Served, look as look_what_is_served, served};
 pub use watch::{Deps, run};

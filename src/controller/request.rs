@@ -10,6 +10,7 @@ use super::{
     answer::{self, CONNECTION_AWAITED},
     cluster::Trouble,
     context::{Context, connection_of},
+    happening::{Kind, ReconcileFailed, timed},
     memory::{Key, Memory, named},
     message,
     plan::wait_until,
@@ -21,38 +22,43 @@ use crate::api::{BoxConnection, Conditions, Reason, UserSyncRequest, UserSyncReq
 const ACKNOWLEDGED: Duration = Duration::from_secs(2);
 /// A look without any reason, in case something was missed.
 const SAFETY_LOOK: Duration = Duration::from_secs(3600);
+const AFTER_TROUBLE: Duration = Duration::from_secs(5);
 
 pub(super) async fn reconcile(request: Arc<UserSyncRequest>, context: Arc<Context>) -> Result<Action, Trouble> {
+    timed(&context.metrics, Kind::Requests, Box::pin(turn(&context, &request))).await
+}
+
+async fn turn(context: &Context, request: &UserSyncRequest) -> Result<Action, Trouble> {
     let now = context.now();
     if request.finished() {
-        return expire(&context, &request, now).await;
+        return expire(context, request, now).await;
     }
-    let key = connection_of(&request);
+    let key = connection_of(request);
     let connection = context.known_connection(&key).filter(|c| c.metadata.deletion_timestamp.is_none());
     let started = request.status.as_ref().and_then(|s| s.start_time.as_ref()).map(|t| t.0);
     let paused = request.status.as_ref().and_then(|s| s.conditions.reason("Reconciling")) == Some(Reason::Paused);
     let acknowledged = if context.rules.paused { paused } else { started.is_some() };
     match (connection, started) {
         (Some(_), _) if acknowledged => Ok(Action::requeue(SAFETY_LOOK)),
-        (Some(connection), _) => match until_acknowledged(&request, now) {
+        (Some(connection), _) => match until_acknowledged(request, now) {
             Duration::ZERO => {
-                let status = match waits_for(&context, &key, &connection, &request) {
-                    (Reason::Running, _) => answer::running(&request, None, now, now),
-                    (Reason::Paused, message) => answer::paused(&request, message, now),
-                    (reason, message) => answer::waits(&request, reason, message, now),
+                let status = match waits_for(context, &key, &connection, request) {
+                    (Reason::Running, _) => answer::running(request, None, now, now),
+                    (Reason::Paused, message) => answer::paused(request, message, now),
+                    (reason, message) => answer::waits(request, reason, message, now),
                 };
-                acknowledge(&context, &request, status).await
+                acknowledge(context, request, status).await
             }
             wait => Ok(Action::requeue(wait)),
         },
         (None, None) => {
             let message = format!("There is no BoxConnection {} in this namespace yet.", key.name);
-            acknowledge(&context, &request, answer::waits(&request, Reason::Pending, message, now)).await
+            acknowledge(context, request, answer::waits(request, Reason::Pending, message, now)).await
         }
         (None, Some(start)) => match wait_until(after(start, CONNECTION_AWAITED), now) {
             Duration::ZERO => {
                 let refused = |r: &UserSyncRequest| answer::refused(r, Reason::ConnectionNotFound, None, context.now());
-                tell::request(&context, &request, refused).await;
+                tell::request(context, request, refused).await;
                 Ok(Action::await_change())
             }
             wait => Ok(Action::requeue(wait)),
@@ -60,9 +66,10 @@ pub(super) async fn reconcile(request: Arc<UserSyncRequest>, context: Arc<Contex
     }
 }
 
-pub(super) fn after_trouble(request: &UserSyncRequest, trouble: &Trouble) -> Action {
-    tracing::warn!(request = named(request), %trouble, "a request was not seen to");
-    Action::requeue(Duration::from_secs(5))
+pub(super) fn after_trouble(request: &UserSyncRequest, trouble: &Trouble, context: &Context) -> Action {
+    let (kind, object) = (Kind::Requests, named(request));
+    ReconcileFailed { kind, object, trouble, again: AFTER_TROUBLE }.tell(&context.metrics);
+    Action::requeue(AFTER_TROUBLE)
 }
 
 /// The connection's own reconcile usually answers first. Creation times come from another machine's clock: one that

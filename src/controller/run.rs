@@ -15,13 +15,14 @@ use super::{
     cluster::Trouble,
     context::Context,
     failure::Failure,
+    happening::SyncEnded,
     memory::{Key, named},
     observe::Observed,
     progress::Objects,
     report::{Access, Attempted, Synced},
 };
 use crate::{
-    api::{App, BoxConnection, Change, CurrentSync, Progress, Reason, RequestRef, Trigger},
+    api::{App, Change, CurrentSync, Progress, RequestRef, Trigger},
     roster::{Order, standing},
     sync,
 };
@@ -118,27 +119,8 @@ async fn supervised(context: &Context, job: Job, objects: &mut Objects) -> Ended
         access,
         result,
     };
-    log(&connection, &attempted, begun.elapsed());
+    SyncEnded { connection: &connection, attempted: &attempted, took: begun.elapsed() }.tell(&context.metrics);
     Ended::Attempted { attempted: Box::new(attempted), passed_over }
-}
-
-fn log(connection: &BoxConnection, attempted: &Attempted, took: Duration) {
-    let connection = named(connection);
-    let Attempted { trigger, calls, requests, result, .. } = attempted;
-    let (trigger, requests) = (trigger.as_str(), requests.len());
-    let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    match result {
-        Ok(Synced { users, added, updated, removed, revision, held, approved: _, earlier: _ }) => {
-            let (reason, users, held) = (Reason::Synced, users.total, held.as_ref().map_or(0, |h| h.removals));
-            tracing::info!(
-                connection, %reason, trigger, milliseconds, calls, requests, users, added, updated, removed, held, revision,
-                "the list was fetched"
-            );
-        }
-        Err(Failure { reason, what, .. }) => {
-            tracing::warn!(connection, %reason, trigger, milliseconds, calls, requests, "{what}");
-        }
-    }
 }
 
 enum Interrupted {

@@ -10,6 +10,7 @@ use super::{
     cluster::{Told, Trouble},
     context::Context,
     events::{self, Note, reference},
+    happening::RequestEnded,
     memory::named,
     observe::status_of,
     report::{Attempted, News, report},
@@ -32,7 +33,11 @@ pub(super) async fn request(
     read: &UserSyncRequest,
     status: impl Fn(&UserSyncRequest) -> UserSyncRequestStatus,
 ) -> Option<UserSyncRequest> {
-    tell(context, read, status, |_, after| events::of_request(after).into_iter().collect()).await
+    let written = tell(context, read, status, |_, after| events::of_request(after).into_iter().collect()).await;
+    if let Some(ended) = written.as_ref().filter(|_| !read.finished()) {
+        RequestEnded(ended).tell(&context.metrics);
+    }
+    written
 }
 
 /// Writes what came of a run for each request that it answers.

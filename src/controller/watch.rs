@@ -15,7 +15,10 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
-use tokio::{sync::mpsc::unbounded_channel, time::Instant};
+use tokio::{
+    sync::{mpsc::unbounded_channel, watch::Sender},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -23,6 +26,7 @@ use super::{
     connection,
     context::{BoxSide, Context, Rules, connection_of},
     events::Events,
+    happening::{Kind, WatchInterrupted},
     leftovers,
     memory::{Key, Memories},
     observe::List,
@@ -31,6 +35,7 @@ use super::{
 };
 use crate::{
     api::{BoxConnection, UserRoster, UserSyncRequest},
+    metrics::Metrics,
     runtime::{Clock, Shelter},
 };
 
@@ -55,11 +60,14 @@ pub struct Deps {
     pub rules: Rules,
     /// Where renewals of tokens go on; whoever ends the process waits for them.
     pub shelter: Arc<Shelter>,
+    pub metrics: Arc<Metrics>,
+    /// Is told of the kinds whose first list is complete.
+    pub listed: Sender<Vec<Kind>>,
 }
 
 /// Runs both controllers until `stop` is cancelled and their reconciles have ended.
 pub async fn run(deps: Deps, stop: CancellationToken) {
-    let Deps { client, namespace, box_side, clock, rules, shelter } = deps;
+    let Deps { client, namespace, box_side, clock, rules, shelter, metrics, listed } = deps;
     let (wake, woken) = unbounded_channel();
     let (connections, connection_writer) = reflector::store_shared::<BoxConnection>(BUFFER);
     let (requests, request_writer) = reflector::store_shared::<UserSyncRequest>(BUFFER);
@@ -74,6 +82,7 @@ pub async fn run(deps: Deps, stop: CancellationToken) {
         events: Events::new(client.clone()),
         box_side,
         clock,
+        metrics: metrics.clone(),
         places: Places::new(rules.max_concurrent_syncs, wake.clone()),
         rules,
         connections: connections.clone(),
@@ -92,9 +101,13 @@ pub async fn run(deps: Deps, stop: CancellationToken) {
         .watches_shared_stream(connections_of_rosters, |r: Arc<UserRoster>| Some(connection_named_as(&r)))
         .reconcile_on(woken)
         .graceful_shutdown_on(stop.clone().cancelled_owned())
-        .run(connection::reconcile, |c, trouble, _| connection::after_trouble(&c, trouble), context.clone())
+        .run(
+            connection::reconcile,
+            |c, trouble, context| connection::after_trouble(&c, trouble, &context),
+            context.clone(),
+        )
         .for_each(|result| {
-            settled("boxconnections", result, |key: &Key| {
+            settled(Kind::Connections, result, |key: &Key| {
                 context.memories.forget(key);
                 context.places.leave(key);
             });
@@ -102,9 +115,9 @@ pub async fn run(deps: Deps, stop: CancellationToken) {
         });
     let request_controller = Controller::for_shared_stream(request_events, requests)
         .graceful_shutdown_on(stop.clone().cancelled_owned())
-        .run(request::reconcile, |r, trouble, _| request::after_trouble(&r, trouble), context.clone())
+        .run(request::reconcile, |r, trouble, context| request::after_trouble(&r, trouble, &context), context.clone())
         .for_each(|result| {
-            settled("usersyncrequests", result, |_: &reflector::ObjectRef<UserSyncRequest>| {});
+            settled(Kind::Requests, result, |_: &reflector::ObjectRef<UserSyncRequest>| {});
             std::future::ready(())
         });
 
@@ -123,13 +136,16 @@ pub async fn run(deps: Deps, stop: CancellationToken) {
             Event::Apply(_) | Event::Init | Event::InitApply(_) => {}
         }
     };
+    let heard = |kind| Heard { kind, metrics: &metrics, listed: &listed };
     let watches = async {
         tokio::join!(
-            watch(api(&client, namespace.as_deref()), connection_writer, "boxconnections", |_| {}, |_| {}),
-            watch(api(&client, namespace.as_deref()), request_writer, "usersyncrequests", |_| {}, |_| {}),
-            watch(api(&client, namespace.as_deref()), roster_writer, "userrosters", names_only, wake_where_gone),
+            watch(api(&client, namespace.as_deref()), connection_writer, heard(Kind::Connections), |_| {}, |_| {}),
+            watch(api(&client, namespace.as_deref()), request_writer, heard(Kind::Requests), |_| {}, |_| {}),
+            watch(api(&client, namespace.as_deref()), roster_writer, heard(Kind::Rosters), names_only, wake_where_gone),
         )
     };
+    let shown = connections.clone();
+    let _following = metrics.follow(move || shown.state());
     let controllers = async {
         // A roster that the watch has not brought yet would look like one that is gone.
         tokio::select! {
@@ -191,17 +207,25 @@ impl Backoff for Pauses {
     fn reset(&mut self) {}
 }
 
+/// What is watched, and who hears of it.
+struct Heard<'a> {
+    kind: Kind,
+    metrics: &'a Metrics,
+    listed: &'a Sender<Vec<Kind>>,
+}
+
 /// Keeps a store like the server, whatever happens to the watch; trouble is told and counted, and passes.
 async fn watch<K>(
     api: Api<DeserializeGuard<K>>,
     writer: Writer<K>,
-    kind: &'static str,
+    heard: Heard<'_>,
     slim: fn(&mut K),
     seen: impl Fn(&Event<K>),
 ) where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
-    let mut trouble = 0_u64;
+    let Heard { kind, metrics, listed } = heard;
+    let mut in_a_row = 0_u64;
     watcher(api, watcher::Config::default().timeout(WATCH_TIMEOUT_SECONDS).page_size(PAGE))
         .backoff(Pauses::default())
         .filter_map(|event| std::future::ready(event.map(|event| readable(event, kind)).transpose()))
@@ -215,12 +239,15 @@ async fn watch<K>(
                 // The beginning of a list, which may yet fail.
                 Ok(Event::Init) => {}
                 Ok(event) => {
-                    trouble = 0;
+                    in_a_row = 0;
+                    if matches!(event, Event::InitDone) && !listed.borrow().contains(&kind) {
+                        listed.send_modify(|kinds| kinds.push(kind));
+                    }
                     seen(&event);
                 }
                 Err(error) => {
-                    trouble += 1;
-                    tracing::warn!(kind, in_a_row = trouble, %error, "the watch was interrupted and begins again");
+                    in_a_row += 1;
+                    WatchInterrupted { kind, in_a_row, error: &error }.tell(metrics);
                 }
             }
             std::future::ready(())
@@ -229,12 +256,12 @@ async fn watch<K>(
 }
 
 /// An object that cannot be read, since another version of its kind wrote it, is its own trouble and not the watch's.
-fn readable<K>(event: Event<DeserializeGuard<K>>, kind: &'static str) -> Option<Event<K>> {
+fn readable<K>(event: Event<DeserializeGuard<K>>, kind: Kind) -> Option<Event<K>> {
     let read = |object: DeserializeGuard<K>| match object.0 {
         Ok(object) => Some(object),
         Err(InvalidObject { error, metadata }) => {
             let (namespace, name) = (metadata.namespace, metadata.name);
-            tracing::error!(kind, namespace, name, error, "an object cannot be read and is passed over");
+            tracing::error!(%kind, namespace, name, error, "an object cannot be read and is passed over");
             None
         }
     };
@@ -251,7 +278,7 @@ type Reconciled<K> =
     Result<(reflector::ObjectRef<K>, kube::runtime::controller::Action), Error<Trouble, watcher::Error>>;
 
 /// What a controller says of one reconcile. Reconciles tell their own trouble.
-fn settled<K>(kind: &'static str, result: Reconciled<K>, gone: impl Fn(&reflector::ObjectRef<K>))
+fn settled<K>(kind: Kind, result: Reconciled<K>, gone: impl Fn(&reflector::ObjectRef<K>))
 where
     K: Resource<DynamicType = ()> + Clone + 'static,
 {
@@ -259,7 +286,7 @@ where
         Ok(_) | Err(Error::ReconcilerFailed(..)) => {}
         Err(Error::ObjectNotFound(key)) => gone(&key.into_kind_unchecked(())),
         Err(error @ (Error::QueueError(_) | Error::RunnerError(_))) => {
-            tracing::error!(kind, %error, "the controller stumbled")
+            tracing::error!(%kind, %error, "the controller stumbled")
         }
     }
 }

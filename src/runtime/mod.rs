@@ -1,8 +1,10 @@
-//! runtime — what a long-running process needs: the time, the log, the signal to stop, and to be the only one at work.
+//! runtime — what a long-running process needs: the time, the log, the signal to stop, a port for those who look after
+//! it, and to be the only one at work.
 //! Invariant: nothing here knows Box or the custom resources, and of Kubernetes only `lease` knows, its Lease.
 
 mod clock;
 pub mod lease;
+pub mod server;
 mod shelter;
 mod shutdown;
 mod telemetry;

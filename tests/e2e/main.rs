@@ -16,6 +16,7 @@ mod crash;
 mod explain;
 mod field_owners;
 mod generated;
+mod health;
 mod kubectl_get;
 mod leading;
 mod oauth;

@@ -10,6 +10,7 @@ use k8s_openapi::api::coordination::v1::LeaseSpec;
 use kube_sim::{Fault, KubeSim, SimClock, Trouble, Verb};
 use serde_json::json;
 use tokio::{
+    sync::watch,
     task::JoinHandle,
     time::{Instant, interval},
 };
@@ -93,8 +94,9 @@ impl Ground {
         let settings = Settings { namespace: NAMESPACE.to_owned(), identity: name.clone() };
         let (client, journal) = (self.kube.client_as(&name), self.journal.clone());
         let clock = Clock::telling(move || clock.now());
+        let standing = watch::Sender::default();
         let work = move |leading| journal.work(name, leading, end);
-        Replica { task: tokio::spawn(lead(client, settings, clock, stop.clone(), work)), stop }
+        Replica { task: tokio::spawn(lead(client, settings, clock, stop.clone(), standing, work)), stop }
     }
 
     /// One that leads, and one that waits.

@@ -10,12 +10,14 @@ use boxsync::{
     api::{self, BoxConnection, BoxConnectionStatus, Phase, UserSyncRequest, UserSyncRequestStatus},
     boxapi::Caps,
     controller::{self, BoxSide, Deps, Rules},
+    metrics::{Metrics, PerConnection},
     runtime::{Clock, Shelter},
 };
+use harness::Scrape;
 use jiff::Timestamp;
 use kube_sim::{KubeSim, Mark, Resource, SimClock};
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::line::{Line, in_process};
@@ -35,6 +37,7 @@ pub(crate) struct World {
     pub(crate) panics: Arc<AtomicBool>,
     /// What happens to calls on their way to Box and back.
     pub(crate) line: Line,
+    pub(crate) metrics: Arc<Metrics>,
     operator: Option<Running>,
 }
 
@@ -69,6 +72,7 @@ pub(crate) struct Machine {
     rules: Rules,
     panics: Arc<AtomicBool>,
     line: Line,
+    metrics: Arc<Metrics>,
 }
 
 impl Machine {
@@ -86,6 +90,8 @@ impl Machine {
             clock: Clock::telling(move || clock.now()),
             rules: self.rules.clone(),
             shelter: shelter.clone(),
+            metrics: self.metrics.clone(),
+            listed: watch::Sender::default(),
         };
         let stop = CancellationToken::new();
         Running { stop: stop.clone(), task: tokio::spawn(controller::run(deps, stop)), shelter }
@@ -113,6 +119,7 @@ impl World {
             },
             panics: Arc::default(),
             line: Line::default(),
+            metrics: Arc::new(Metrics::new("0.0.0", PerConnection::Shown)),
             operator: None,
         }
     }
@@ -136,6 +143,7 @@ impl World {
             rules: self.rules.clone(),
             panics: self.panics.clone(),
             line: self.line.clone(),
+            metrics: self.metrics.clone(),
         }
     }
 
@@ -190,6 +198,12 @@ impl World {
             "apiVersion": "boxsync.dev/v1alpha1", "kind": "BoxConnection",
             "metadata": { "name": name, "namespace": NAMESPACE }, "spec": spec,
         }));
+    }
+
+    /// What Prometheus would read now, which has to keep its rules.
+    pub(crate) fn scrape(&self) -> Scrape {
+        let page = self.metrics.page();
+        Scrape::read(&page).unwrap_or_else(|problem| panic!("{problem}\n{page}"))
     }
 
     pub(crate) fn edit(&self, name: &str, change: impl FnOnce(&mut Value)) {

@@ -46,6 +46,33 @@ async fn after_five_tries_box_is_left_alone() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn every_try_is_told_with_its_outcome_and_never_what_was_said() {
+    let heard = Arc::<Mutex<Vec<Call>>>::default();
+    let listener = heard.clone();
+    let fake = FakeBox::default()
+        .then(TOKEN, [answer(503, "").header("retry-after", 7)])
+        .then(ME, [answer(200, "{}").late(Duration::from_secs(90)), answer(418, "teapot")]);
+    let visit = fake.visit().heard_by(Arc::new(move |call| listener.lock().expect("lock").push(*call)));
+    visit.account().await.expect_err("a teapot");
+    let told: Vec<_> = heard.lock().expect("lock").iter().map(|c| (c.endpoint.as_str(), c.outcome.as_str())).collect();
+    assert_eq!(told, [("token", "503"), ("token", "200"), ("me", "timeout"), ("me", "4xx")]);
+    assert_eq!(u32::try_from(told.len()), Ok(visit.calls()));
+    let heard = heard.lock().expect("lock");
+    assert_eq!((heard[0].told_wait, heard[1].told_wait), (Some(Duration::from_secs(7)), None));
+    assert_eq!((heard[1].took, heard[2].took), (Duration::ZERO, Duration::from_secs(60)));
+}
+
+#[test]
+fn an_outcome_has_one_of_few_words_whatever_a_server_sends() {
+    let words = Outcome::words();
+    for status in 0..=u16::MAX {
+        assert!(words.contains(&Outcome::Status(status).as_str()), "{status}");
+    }
+    assert_eq!([200, 299, 429, 599, 999].map(|s| Outcome::Status(s).as_str()), ["200", "2xx", "429", "5xx", "other"]);
+    assert_eq!(words.iter().collect::<std::collections::HashSet<_>>().len(), words.len(), "each once");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wait_that_box_names_is_waited_exactly_up_to_a_minute() {
     for status in [429, 503] {
         for told in [1, 7, 60] {

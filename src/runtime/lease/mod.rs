@@ -9,7 +9,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::Client;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout, timeout_at};
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior, interval_at, sleep, timeout, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
 
 pub use decide::Lost;
@@ -33,8 +36,20 @@ pub struct Settings {
     pub identity: String,
 }
 
+/// Where this process stands, for those who ask.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    #[default]
+    Unknown,
+    StandsBy {
+        holder: String,
+    },
+    Leads,
+    Lost,
+}
+
 /// Waits for the Lease and runs `work` while this process holds it. The work is told to end when `stop` is cancelled or
-/// leadership is lost. The Lease is released once the work has ended by itself.
+/// leadership is lost. The Lease is released once the work has ended by itself. `standing` is told what changes.
 ///
 /// `client` should have no other use: a renewal must not queue behind the work.
 ///
@@ -45,23 +60,27 @@ pub async fn lead<W>(
     settings: Settings,
     clock: Clock,
     stop: CancellationToken,
+    standing: watch::Sender<Standing>,
     work: impl FnOnce(CancellationToken) -> W,
 ) -> Result<(), Lost>
 where
     W: Future<Output = ()>,
 {
-    let candidate = Candidate { lock: Lock::new(client, settings, clock), seen: None, told: None };
+    let candidate = Candidate { lock: Lock::new(client, settings, clock), seen: None, told: None, standing: &standing };
     let Some(mut leader) = candidate.elected(&stop).await else { return Ok(()) };
+    standing.send_replace(Standing::Leads);
     let leading = stop.child_token();
     let mut work = Box::pin(work(leading.clone()));
     let lost = tokio::select! {
         biased;
         lost = leader.keep() => lost,
         () = &mut work => {
+            standing.send_replace(Standing::Unknown);
             leader.release().await;
             return Ok(());
         }
     };
+    standing.send_replace(Standing::Lost);
     tracing::error!(reason = %lost, "leads no longer: the work ends, and the process with it");
     leading.cancel();
     let end = match lost {
@@ -75,11 +94,12 @@ where
     Err(lost)
 }
 
-struct Candidate {
+struct Candidate<'a> {
     lock: Lock,
     /// The version of the Lease that was seen last, and since when.
     seen: Option<(Option<String>, Instant)>,
     told: Option<News>,
+    standing: &'a watch::Sender<Standing>,
 }
 
 /// What a candidate tells when it changes, not whenever it looks.
@@ -94,7 +114,7 @@ enum Attempt {
     Waits { holder: String, rest: Duration },
 }
 
-impl Candidate {
+impl Candidate<'_> {
     /// `None`: stopped before.
     async fn elected(mut self, stop: &CancellationToken) -> Option<Leader> {
         while !stop.is_cancelled() {
@@ -153,6 +173,10 @@ impl Candidate {
         if self.told.as_ref() == Some(&news) {
             return;
         }
+        self.standing.send_replace(match &news {
+            News::Waits { holder } => Standing::StandsBy { holder: holder.clone() },
+            News::Trouble(_) => Standing::Unknown,
+        });
         match &news {
             News::Waits { holder } => tracing::info!(holder, "waits: {holder} holds the Lease"),
             News::Trouble(error) => {

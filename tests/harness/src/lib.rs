@@ -10,6 +10,7 @@
 //! | [`shared`], [`exclusive`] | one control plane for all tests of a binary, or one for a single test |
 //! | [`Kubectl`], [`Helm`] | the pinned command line tools |
 //! | [`Operator`], [`Secrets`] | the operator as a process; what must never show up in its output |
+//! | [`Scrape`] | a page of metrics, read strictly |
 //! | [`eventually`], [`reaches`] | awaiting something, and saying what was seen instead |
 //!
 //! ```no_run
@@ -46,6 +47,7 @@ mod helm;
 mod kubectl;
 mod operator;
 mod process;
+mod scrape;
 mod scratch;
 mod secrets;
 mod shared;
@@ -59,6 +61,7 @@ pub use helm::Helm;
 pub use kubectl::{Kubectl, Output};
 pub use operator::{Operator, Settings};
 pub use process::Process;
+pub use scrape::Scrape;
 pub use scratch::Scratch;
 pub use secrets::Secrets;
 pub use shared::{Exclusive, Namespace, exclusive, shared};

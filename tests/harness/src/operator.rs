@@ -8,7 +8,10 @@ use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::error::{Result, While as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::error::{Error, Result, While as _};
 use crate::process::Process;
 use crate::secrets::Secrets;
 
@@ -92,6 +95,8 @@ impl Settings {
             .arg("run")
             .args(&self.args)
             .env("KUBECONFIG", &self.kubeconfig)
+            // Many may run on one machine.
+            .env("BOXSYNC_LISTEN", "127.0.0.1:0")
             .envs(self.env.iter().map(|(name, value)| (name, value)));
         Process::spawn(&self.name, &command, log)
     }
@@ -145,6 +150,23 @@ impl Operator {
     /// The log's lines that are JSON objects (`--log-format=json`).
     pub fn log_lines(&self) -> Vec<serde_json::Value> {
         self.log().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// Asks it at its port, as it was started last: the status and the text of the page.
+    pub async fn get(&self, path: &str) -> Result<(u16, String)> {
+        let lines = self.log_lines();
+        let listening = lines.iter().rfind(|line| line["message"] == "listening").and_then(|l| l["address"].as_str());
+        let address = listening.ok_or_else(|| Error::new("the operator does not say that it is listening"))?;
+        let asked = async {
+            let mut socket = TcpStream::connect(address).await?;
+            socket.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await?;
+            let mut answer = String::new();
+            socket.read_to_string(&mut answer).await.map(|_| answer)
+        };
+        let answer = asked.await.during(|| format!("the operator did not answer {path} at {address}"))?;
+        let (head, text) = answer.split_once("\r\n\r\n").unwrap_or_default();
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        Ok((status.ok_or_else(|| Error::new(format!("no answer: {head}")))?, text.to_owned()))
     }
 
     /// Fails if one of the planted secrets stands in the log so far.

@@ -1,0 +1,189 @@
+//! scrape — a page of metrics, read as strictly as OpenMetrics has it.
+
+use std::collections::{BTreeMap, HashSet};
+
+/// A page that keeps the rules.
+#[derive(Clone, Debug, Default)]
+pub struct Scrape {
+    families: BTreeMap<String, Family>,
+    samples: Vec<Sample>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Family {
+    kind: String,
+    help: String,
+}
+
+#[derive(Clone, Debug)]
+struct Sample {
+    name: String,
+    labels: Vec<(String, String)>,
+    value: f64,
+}
+
+/// What a sample's name may add to its family's, by the family's type.
+fn endings(kind: &str) -> &'static [&'static str] {
+    match kind {
+        "counter" => &["_total", "_created"],
+        "gauge" => &[""],
+        "info" => &["_info"],
+        "histogram" => &["_bucket", "_sum", "_count", "_created"],
+        _ => &[],
+    }
+}
+
+impl Scrape {
+    /// Reads a page, or says which rule it breaks and where.
+    pub fn read(page: &str) -> Result<Self, String> {
+        let text = page.strip_suffix("# EOF\n").ok_or("the page does not end with # EOF")?;
+        let (mut scrape, mut family) = (Self::default(), String::new());
+        let mut seen = HashSet::new();
+        for line in text.lines() {
+            if let Some(about) = line.strip_prefix("# ") {
+                family = scrape.describe(about).ok_or_else(|| format!("no HELP, TYPE or UNIT: {line}"))?;
+                if scrape.samples.iter().any(|s| scrape.belongs(s, &family)) {
+                    return Err(format!("described after its samples: {line}"));
+                }
+                continue;
+            }
+            let sample = Sample::read(line).ok_or_else(|| format!("no sample: {line}"))?;
+            if !scrape.belongs(&sample, &family) {
+                return Err(format!("not of the family {family} that was described last: {line}"));
+            }
+            let Family { help, .. } = &scrape.families[&family];
+            if help.is_empty() {
+                return Err(format!("nobody says what it means: {line}"));
+            }
+            if !seen.insert((sample.name.clone(), sample.sorted())) {
+                return Err(format!("twice on the page: {line}"));
+            }
+            scrape.samples.push(sample);
+        }
+        Ok(scrape)
+    }
+
+    /// The sum of the samples of this name that have these labels among theirs; `None`: there is none.
+    pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        let mut found = self.samples.iter().filter(|s| s.name == name && s.has(labels)).map(|s| s.value).peekable();
+        found.peek()?;
+        Some(found.sum())
+    }
+
+    /// Names of samples, each once, with the names of their labels.
+    pub fn names(&self) -> BTreeMap<&str, Vec<&str>> {
+        self.samples.iter().map(|s| (s.name.as_str(), s.labels.iter().map(|(n, _)| n.as_str()).collect())).collect()
+    }
+
+    /// A family's type and what it means.
+    pub fn family(&self, name: &str) -> Option<(&str, &str)> {
+        self.families.get(name).map(|family| (family.kind.as_str(), family.help.as_str()))
+    }
+
+    /// How many samples there are.
+    pub fn len(&self) -> usize {
+        self.samples.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.samples.is_empty()
+    }
+
+    fn describe(&mut self, about: &str) -> Option<String> {
+        let (what, rest) = about.split_once(' ')?;
+        let (name, text) = rest.split_once(' ')?;
+        let family = self.families.entry(name.to_owned()).or_default();
+        match what {
+            "HELP" if family.help.is_empty() => family.help = text.to_owned(),
+            "TYPE" if family.kind.is_empty() && !endings(text).is_empty() => family.kind = text.to_owned(),
+            "UNIT" if name.ends_with(&format!("_{text}")) => {}
+            _ => return None,
+        }
+        Some(name.to_owned())
+    }
+
+    fn belongs(&self, sample: &Sample, family: &str) -> bool {
+        let kind = self.families.get(family).map_or("", |f| f.kind.as_str());
+        endings(kind).iter().any(|ending| sample.name == format!("{family}{ending}"))
+    }
+}
+
+impl Sample {
+    fn read(line: &str) -> Option<Self> {
+        let (series, value) = line.rsplit_once(' ')?;
+        let (name, mut rest) = match series.split_once('{') {
+            Some((name, labels)) => (name, labels.strip_suffix('}')?),
+            None => (series, ""),
+        };
+        let mut labels = Vec::new();
+        while !rest.is_empty() {
+            let (label, quoted) = rest.split_once("=\"")?;
+            let end = end_of(quoted)?;
+            labels.push((label.to_owned(), quoted[..end].to_owned()));
+            rest = &quoted[end + 1..];
+            rest = rest.strip_prefix(',').unwrap_or(rest);
+        }
+        let plain = |name: &str| {
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+        };
+        let value = if value == "+Inf" { f64::INFINITY } else { value.parse().ok()? };
+        let named = plain(name) && labels.iter().all(|(label, _)| plain(label));
+        named.then(|| Self { name: name.to_owned(), labels, value })
+    }
+
+    fn has(&self, labels: &[(&str, &str)]) -> bool {
+        labels.iter().all(|(name, value)| self.labels.iter().any(|(n, v)| n == name && v == value))
+    }
+
+    fn sorted(&self) -> Vec<(String, String)> {
+        let mut labels = self.labels.clone();
+        labels.sort();
+        labels
+    }
+}
+
+/// Where the quotation ends, whatever is escaped in it.
+fn end_of(quoted: &str) -> Option<usize> {
+    let mut escaped = false;
+    quoted.char_indices().find_map(|(at, c)| {
+        let ends = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends.then_some(at)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "# HELP a_calls Calls.\n# TYPE a_calls counter\na_calls_total{to=\"x, \\\"y\\\"\"} 3\na_calls_total{to=\"z\"} 4\n# EOF\n";
+
+    #[test]
+    fn a_page_is_read() {
+        let scrape = Scrape::read(GOOD).expect("a good page");
+        assert_eq!(scrape.value("a_calls_total", &[]), Some(7.0));
+        assert_eq!(scrape.value("a_calls_total", &[("to", "z")]), Some(4.0));
+        assert_eq!(scrape.value("a_calls_total", &[("to", "nobody")]), None);
+        assert_eq!(scrape.family("a_calls"), Some(("counter", "Calls.")));
+    }
+
+    #[test]
+    fn whatever_breaks_a_rule_is_refused() {
+        for (change, to) in [
+            ("# EOF\n", ""),
+            ("# HELP a_calls Calls.\n", ""),
+            ("# TYPE a_calls counter\n", ""),
+            ("# TYPE a_calls counter", "# TYPE a_calls count"),
+            ("a_calls_total{to=\"z\"}", "a_calls{to=\"z\"}"),
+            ("to=\"z\"", "to=\"x, \\\"y\\\"\""),
+            (" 4\n", " four\n"),
+            ("to=\"z\"", "to=z"),
+            ("# EOF", "# HELP a_calls Again.\n# EOF"),
+            ("# EOF", "# UNIT a_calls seconds\n# EOF"),
+        ] {
+            assert!(GOOD.contains(change), "{change:?}");
+            let page = GOOD.replacen(change, to, 1);
+            assert!(Scrape::read(&page).is_err(), "{change:?} to {to:?}:\n{page}");
+        }
+    }
+}
