@@ -9,6 +9,7 @@ mod counts;
 mod crd;
 mod interval;
 mod reason;
+mod reason_page;
 mod request;
 mod roster;
 mod slice;
@@ -22,6 +23,7 @@ pub use counts::UserCounts;
 pub use crd::{all as crds, yaml as crds_yaml};
 pub use interval::Interval;
 pub use reason::{Consequence, Reason};
+pub use reason_page::Page;
 pub use request::{ConnectionRef, Phase, Progress, UserSyncRequest, UserSyncRequestSpec, UserSyncRequestStatus};
 pub use roster::{
     CONNECTION_LABEL, Change, FORMAT, Held, JournalEntry, Previous, RequestRef, RosterContent, SliceRef, UserRoster,
