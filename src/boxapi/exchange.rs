@@ -94,7 +94,7 @@ impl Visit {
         if head.status == StatusCode::OK {
             return Ok(body);
         }
-        let secrets = [secret.expose_secret(), self.session.0.credentials.client_secret().expose_secret()];
+        let secrets = [secret.expose_secret(), self.session.0.source.client_secret()];
         let read = Said::read(&body, &secrets);
         let meaning = meaning(place, head.status, read.as_ref());
         let said = read.unwrap_or_default().or_request_id(text(&head.headers, "box-request-id"));
@@ -115,11 +115,14 @@ impl Visit {
 
     /// Box's clock minus ours, by the `Date` of its answer.
     fn skew(&self, headers: &HeaderMap) -> Option<SignedDuration> {
-        let date =
-            jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text(headers, header::DATE.as_str())?).ok()?;
         let now: Timestamp = self.session.now();
-        Some(date.duration_since(now))
+        Some(date(headers)?.duration_since(now))
     }
+}
+
+/// When an answer was made, by the clock of whoever made it.
+pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text(headers, header::DATE.as_str())?).ok()
 }
 
 fn unavailable(what: String) -> Error {

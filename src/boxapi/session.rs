@@ -16,9 +16,10 @@ use super::credentials::Credentials;
 use super::error::{Error, Refusal};
 use super::exchange::{Ask, CALL_LIMIT};
 use super::meaning::Place;
+use super::said::Said;
 use super::token::Token;
 use super::transport::Transport;
-use super::users::{Caps, Walk};
+use super::users::{self, Caps, Walk};
 
 /// The wall clock, which only assertions need: Box checks their time.
 pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -31,13 +32,34 @@ pub struct Session(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     pub(super) transport: Transport,
     pub(super) base: BaseUrl,
-    pub(super) credentials: Credentials,
+    pub(super) source: Source,
     pub(super) call_limit: Duration,
-    enterprise_id: String,
     now: Now,
     token: Mutex<Option<Arc<Token>>>,
     /// Whoever holds it may ask Box for a token.
-    turn: tokio::sync::Mutex<()>,
+    turn: Turn,
+}
+
+type Turn = tokio::sync::Mutex<()>;
+
+/// Where tokens come from.
+pub(super) enum Source {
+    Credentials {
+        credentials: Credentials,
+        enterprise_id: String,
+    },
+    /// From somebody else: what was lent is used, and never renewed.
+    Lent,
+}
+
+impl Source {
+    /// What Box's words must not show.
+    pub(super) fn client_secret(&self) -> &str {
+        match self {
+            Self::Credentials { credentials, enterprise_id: _ } => credentials.client_secret().expose_secret(),
+            Self::Lent => "",
+        }
+    }
 }
 
 impl Session {
@@ -54,8 +76,27 @@ impl Session {
         now: Now,
         call_limit: Duration,
     ) -> Self {
-        let (token, turn) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self(Arc::new(Inner { transport, base, credentials, call_limit, enterprise_id, now, token, turn }))
+        let source = Source::Credentials { credentials, enterprise_id };
+        Self(Arc::new(Inner {
+            transport,
+            base,
+            source,
+            call_limit,
+            now,
+            token: Mutex::default(),
+            turn: Turn::default(),
+        }))
+    }
+
+    /// A session with an access token that somebody else keeps and renews. Calls nobody, and never asks for a token:
+    /// that would spend the refresh token, which works once.
+    ///
+    /// # Errors
+    /// It cannot be a token.
+    pub fn lent(transport: Transport, base: BaseUrl, access: SecretString, now: Now) -> Result<Self, Error> {
+        let token = Mutex::new(Some(Arc::new(Token::lent(access)?)));
+        let (source, call_limit, turn) = (Source::Lent, CALL_LIMIT, Turn::default());
+        Ok(Self(Arc::new(Inner { transport, base, source, call_limit, now, token, turn })))
     }
 
     /// Begins an errand. Every wait in it ends with [`Error::Stopped`] once `stop` is cancelled, and no new call begins then;
@@ -110,6 +151,11 @@ impl Visit {
         account::read(&self.get(account::PATH).await?)
     }
 
+    /// Whether the list of users may be had: one user is asked for.
+    pub async fn may_list_users(&self) -> Result<(), Error> {
+        users::try_one(self).await
+    }
+
     /// A walk over all users of the enterprise. It calls Box only when it is asked for a page.
     pub fn users(&self, caps: Caps) -> Walk<'_> {
         Walk::new(self, caps)
@@ -123,12 +169,12 @@ impl Visit {
     /// GET, signed in. A token that Box refuses is replaced once.
     pub(super) async fn get(&self, path: &str) -> Result<Bytes, Error> {
         let token = self.token().await?;
-        match self.get_with(&token, path).await {
-            Err(Error::Refused { refusal: Refusal::AuthorizationExpired, .. }) => {
+        match (self.get_with(&token, path).await, &self.session.0.source) {
+            (Err(Error::Refused { refusal: Refusal::AuthorizationExpired, .. }), Source::Credentials { .. }) => {
                 let token = self.token().await?;
                 self.get_with(&token, path).await
             }
-            other => other,
+            (answer, Source::Credentials { .. } | Source::Lent) => answer,
         }
     }
 
@@ -178,7 +224,10 @@ impl Visit {
     }
 
     async fn ask_token(&self, skew: SignedDuration) -> Result<Bytes, Error> {
-        let Inner { base, credentials, enterprise_id, .. } = &*self.session.0;
+        let Inner { base, source, .. } = &*self.session.0;
+        let Source::Credentials { credentials, enterprise_id } = source else {
+            return Err(Error::Refused { refusal: Refusal::AuthorizationExpired, said: Said::default() });
+        };
         let url = base.join("/oauth2/token");
         self.exchange(Place::Token, || {
             let now = self.session.now();

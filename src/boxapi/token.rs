@@ -48,6 +48,14 @@ impl Token {
         Ok(Self { access, good_until: Instant::now() + life.saturating_sub(EARLY.min(life / 2)) })
     }
 
+    /// A token that somebody else was given, and renews.
+    pub(super) fn lent(access: SecretString) -> Result<Self, Error> {
+        match is_token(access.expose_secret()) {
+            true => Ok(Self { access, good_until: Instant::now() + USUAL }),
+            false => Err(Error::invalid(Nonsense::NoToken)),
+        }
+    }
+
     pub(super) fn is_good(&self) -> bool {
         Instant::now() < self.good_until
     }

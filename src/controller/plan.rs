@@ -7,9 +7,12 @@ use kube::ResourceExt;
 
 use super::{
     observe::{List, Observed},
-    schedule::{after, next_on_grid, recovery_cadence, seconds},
+    schedule::{after, next_on_grid, seconds},
 };
-use crate::api::{Conditions, Consequence, Failures, Reason, State, Trigger, UserSyncRequest};
+use crate::{
+    api::{Conditions, Consequence, Failures, Reason, State, Trigger, UserSyncRequest},
+    signin::recovery_cadence,
+};
 
 /// Unfinished requests a connection takes; the younger ones are refused.
 pub(super) const MOST_REQUESTS: usize = 50;

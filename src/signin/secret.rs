@@ -1,7 +1,7 @@
 //! What a Secret's content is worth. Calls nobody.
 
 use k8s_openapi::api::core::v1::Secret;
-use secrecy::SecretSlice;
+use secrecy::{SecretSlice, SecretString};
 
 use super::{failure::Failure, names::Names};
 use crate::{api::AuthType, boxapi::Credentials};
@@ -26,4 +26,32 @@ pub fn credentials(names: &Names, method: AuthType, secret: Secret) -> Result<Cr
         Some(other) if other != names.enterprise => Err(Failure::mismatch(names, Some((other, "")))),
         Some(_) | None => Ok(credentials),
     }
+}
+
+/// The client id of what an authorization of a user begins with (OAuth 2.0), known to be complete. It is only looked at:
+/// a refresh token works once, and whoever keeps the tokens uses it.
+///
+/// # Errors
+/// A key that is missing.
+pub fn seed(names: &Names, secret: &Secret) -> Result<String, Failure> {
+    let text = |key: &str| {
+        let bytes = secret.data.as_ref().and_then(|data| data.get(key)).filter(|b| !b.0.trim_ascii().is_empty());
+        bytes.ok_or_else(|| Failure::no_key(names, key))
+    };
+    let client_id = text("clientId")?;
+    text("clientSecret")?;
+    text("refreshToken")?;
+    Ok(String::from_utf8_lossy(client_id.0.trim_ascii()).into_owned())
+}
+
+/// The Secret in which the operator keeps the tokens of a connection that signs in with a user's authorization.
+pub fn stored_tokens(connection: &str) -> String {
+    format!("{connection}-oauth2")
+}
+
+/// The access token in that Secret.
+pub fn stored_token(secret: Secret) -> Option<SecretString> {
+    let bytes = secret.data?.remove("accessToken")?;
+    let text = String::from_utf8(bytes.0).ok()?;
+    Some(SecretString::from(text)).filter(|text| !secrecy::ExposeSecret::expose_secret(text).is_empty())
 }
