@@ -53,5 +53,5 @@ pub fn stored_tokens(connection: &str) -> String {
 pub fn stored_token(secret: Secret) -> Option<SecretString> {
     let bytes = secret.data?.remove("accessToken")?;
     let text = String::from_utf8(bytes.0).ok()?;
-    Some(SecretString::from(text)).filter(|text| !secrecy::ExposeSecret::expose_secret(text).is_empty())
+    Some(text).filter(|text| !text.is_empty()).map(SecretString::from)
 }
