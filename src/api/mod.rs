@@ -10,6 +10,7 @@ mod counts;
 mod crd;
 mod interval;
 mod reason;
+mod reason_page;
 mod request;
 mod roster;
 mod schedule;
@@ -25,6 +26,7 @@ pub use counts::UserCounts;
 pub use crd::{all as crds, yaml as crds_yaml};
 pub use interval::Interval;
 pub use reason::{Consequence, Reason};
+pub use reason_page::Page;
 pub use request::{ConnectionRef, Phase, Progress, UserSyncRequest, UserSyncRequestSpec, UserSyncRequestStatus};
 pub use roster::{
     CONNECTION_LABEL, Change, FORMAT, Held, JournalEntry, Previous, RequestRef, RosterContent, SliceRef, UserRoster,

@@ -112,7 +112,7 @@ impl Visit {
         if head.status == StatusCode::OK {
             return Ok(body);
         }
-        let secrets = [secret.expose_secret(), self.session.0.credentials.client_secret().expose_secret()];
+        let secrets = [secret.expose_secret(), self.session.0.source.client_secret()];
         let read = Said::read(&body, &secrets);
         let meaning = meaning(place, head.status, read.as_ref());
         let said = read.unwrap_or_default().or_request_id(text(&head.headers, "box-request-id"));
@@ -133,8 +133,17 @@ impl Visit {
 
     /// Box's clock minus ours, by the `Date` of its answer.
     fn skew(&self, headers: &HeaderMap) -> Option<SignedDuration> {
-        Some(date_of(headers)?.duration_since(self.session.now()))
+        Some(date(headers)?.duration_since(self.session.now()))
     }
+}
+
+/// When an answer was made, by the clock of whoever made it.
+pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    time(text(headers, header::DATE.as_str())?)
+}
+
+fn time(text: &str) -> Option<Timestamp> {
+    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
 }
 
 fn unavailable(what: String) -> Error {
@@ -159,15 +168,7 @@ fn told_wait(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let told = text(headers, header::RETRY_AFTER.as_str())?.trim();
     let wait = match told.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => Duration::try_from(date(told)?.duration_since(date_of(headers).unwrap_or(now))).ok()?,
+        Err(_) => Duration::try_from(time(told)?.duration_since(date(headers).unwrap_or(now))).ok()?,
     };
     Some(wait).filter(|wait| !wait.is_zero() && *wait <= BELIEVED)
-}
-
-fn date_of(headers: &HeaderMap) -> Option<Timestamp> {
-    date(text(headers, header::DATE.as_str())?)
-}
-
-fn date(text: &str) -> Option<Timestamp> {
-    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
 }

@@ -16,7 +16,7 @@ use super::call::Endpoint;
 use super::credentials::{Authorized, Credentials};
 use super::error::{Error, Nonsense, Refusal};
 use super::exchange::Ask;
-use super::session::Visit;
+use super::session::{Source, Visit};
 use super::token::Token;
 
 /// What Box lets a refresh token live.
@@ -160,7 +160,9 @@ impl Visit {
     }
 
     async fn spend(&self, turn: &Turn) -> Result<Grant, Error> {
-        let Credentials::Oauth2(app) = &self.session.0.credentials else { return Err(Unkept::Nobody.into()) };
+        let Source::Credentials { credentials: Credentials::Oauth2(app), .. } = &self.session.0.source else {
+            return Err(Unkept::Nobody.into());
+        };
         let form = app.refresh_form(&turn.refresh);
         let ask = Ask {
             request: Request::post(self.session.0.base.join("/oauth2/token"))

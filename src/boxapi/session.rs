@@ -17,9 +17,10 @@ use super::call::{Endpoint, Listener};
 use super::credentials::Credentials;
 use super::error::{Error, Refusal};
 use super::exchange::{Ask, CALL_LIMIT};
+use super::said::Said;
 use super::token::Token;
 use super::transport::Transport;
-use super::users::{Caps, Walk};
+use super::users::{self, Caps, Walk};
 
 /// The wall clock, which only assertions need: Box checks their time.
 pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -32,14 +33,15 @@ pub struct Session(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     pub(super) transport: Transport,
     pub(super) base: BaseUrl,
-    pub(super) credentials: Credentials,
+    pub(super) source: Source,
     pub(super) call_limit: Duration,
-    enterprise_id: String,
     now: Now,
     slot: Mutex<Slot>,
     /// Whoever holds it may ask Box for a token.
-    turn: Arc<tokio::sync::Mutex<()>>,
+    turn: Turn,
 }
+
+type Turn = Arc<tokio::sync::Mutex<()>>;
 
 #[derive(Default)]
 struct Slot {
@@ -50,6 +52,26 @@ struct Slot {
     ends: Option<Timestamp>,
     /// Why newer credentials were not taken, where kept ones went on.
     passed_over: Option<Error>,
+}
+
+/// Where tokens come from.
+pub(super) enum Source {
+    Credentials {
+        credentials: Credentials,
+        enterprise_id: String,
+    },
+    /// From somebody else: what was lent is used, and never renewed.
+    Lent,
+}
+
+impl Source {
+    /// What Box's words must not show.
+    pub(super) fn client_secret(&self) -> &str {
+        match self {
+            Self::Credentials { credentials, enterprise_id: _ } => credentials.client_secret().expose_secret(),
+            Self::Lent => "",
+        }
+    }
 }
 
 impl Session {
@@ -66,8 +88,20 @@ impl Session {
         now: Now,
         call_limit: Duration,
     ) -> Self {
-        let (slot, turn) = (Mutex::default(), Arc::default());
-        Self(Arc::new(Inner { transport, base, credentials, call_limit, enterprise_id, now, slot, turn }))
+        let source = Source::Credentials { credentials, enterprise_id };
+        let (slot, turn) = (Mutex::default(), Turn::default());
+        Self(Arc::new(Inner { transport, base, source, call_limit, now, slot, turn }))
+    }
+
+    /// A session with an access token that somebody else keeps and renews. Calls nobody, and never asks for a token:
+    /// that would spend the refresh token, which works once.
+    ///
+    /// # Errors
+    /// It cannot be a token.
+    pub fn lent(transport: Transport, base: BaseUrl, access: SecretString, now: Now) -> Result<Self, Error> {
+        let slot = Mutex::new(Slot { token: Some(Arc::new(Token::lent(access)?)), ..Slot::default() });
+        let (source, call_limit, turn) = (Source::Lent, CALL_LIMIT, Turn::default());
+        Ok(Self(Arc::new(Inner { transport, base, source, call_limit, now, slot, turn })))
     }
 
     /// Begins an errand. Every wait in it ends with [`Error::Stopped`] once `stop` is cancelled, and no new call begins then;
@@ -158,6 +192,11 @@ impl Visit {
         account::read(&self.get(Endpoint::Me, account::PATH).await?)
     }
 
+    /// Whether the list of users may be had: one user is asked for.
+    pub async fn may_list_users(&self) -> Result<(), Error> {
+        users::try_one(self).await
+    }
+
     /// A walk over all users of the enterprise. It calls Box only when it is asked for a page.
     pub fn users(&self, caps: Caps) -> Walk<'_> {
         Walk::new(self, caps)
@@ -171,12 +210,12 @@ impl Visit {
     /// GET, signed in. A token that Box refuses is replaced once.
     pub(super) async fn get(&self, endpoint: Endpoint, path: &str) -> Result<Bytes, Error> {
         let token = self.token().await?;
-        match self.get_with(&token, endpoint, path).await {
-            Err(Error::Refused { refusal: Refusal::AuthorizationExpired, .. }) => {
+        match (self.get_with(&token, endpoint, path).await, &self.session.0.source) {
+            (Err(Error::Refused { refusal: Refusal::AuthorizationExpired, .. }), Source::Credentials { .. }) => {
                 let token = self.token().await?;
                 self.get_with(&token, endpoint, path).await
             }
-            other => other,
+            (answer, Source::Credentials { .. } | Source::Lent) => answer,
         }
     }
 
@@ -202,12 +241,14 @@ impl Visit {
         let turn = self.turn().await?;
         match self.session.good_token() {
             Some(token) => Ok(token),
-            None => match &self.session.0.credentials {
-                Credentials::ClientCredentials(_) | Credentials::Jwt(_) => self.renew(turn).await,
-                Credentials::Oauth2(app) => match self.kept(app).await? {
-                    Some(token) => Ok(token),
-                    None => self.renew(turn).await,
-                },
+            None => match &self.session.0.source {
+                Source::Credentials { credentials: Credentials::Oauth2(app), enterprise_id: _ } => {
+                    match self.kept(app).await? {
+                        Some(token) => Ok(token),
+                        None => self.renew(turn).await,
+                    }
+                }
+                Source::Credentials { .. } | Source::Lent => self.renew(turn).await,
             },
         }
     }
@@ -221,8 +262,12 @@ impl Visit {
     }
 
     async fn renew(&self, turn: OwnedMutexGuard<()>) -> Result<Arc<Token>, Error> {
-        match &self.session.0.credentials {
-            Credentials::ClientCredentials(_) | Credentials::Jwt(_) => {
+        match &self.session.0.source {
+            Source::Credentials { credentials: Credentials::Oauth2(app), enterprise_id: _ } => {
+                let turn = Arc::new(turn);
+                self.tried(|| self.renew_grant(app, Arc::clone(&turn))).await
+            }
+            Source::Credentials { .. } | Source::Lent => {
                 let body = match self.ask_token(SignedDuration::ZERO).await {
                     // Once more with a new id, and by Box's clock where it told it.
                     Err(Error::ClockSkew { skew, .. }) => self.ask_token(skew.unwrap_or_default()).await?,
@@ -230,15 +275,14 @@ impl Visit {
                 };
                 Ok(self.session.hold(Token::read(&body)?, None))
             }
-            Credentials::Oauth2(app) => {
-                let turn = Arc::new(turn);
-                self.tried(|| self.renew_grant(app, Arc::clone(&turn))).await
-            }
         }
     }
 
     async fn ask_token(&self, skew: SignedDuration) -> Result<Bytes, Error> {
-        let Inner { base, credentials, enterprise_id, .. } = &*self.session.0;
+        let Inner { base, source, .. } = &*self.session.0;
+        let Source::Credentials { credentials, enterprise_id } = source else {
+            return Err(Error::Refused { refusal: Refusal::AuthorizationExpired, said: Said::default() });
+        };
         let url = base.join("/oauth2/token");
         self.exchange(Endpoint::Token, || {
             let now = self.session.now();

@@ -74,6 +74,14 @@ impl Token {
         self.life
     }
 
+    /// A token that somebody else was given, and renews.
+    pub(super) fn lent(access: SecretString) -> Result<Self, Error> {
+        match is_token(access.expose_secret()) {
+            true => Ok(Self::living(access, USUAL)),
+            false => Err(Error::invalid(Nonsense::NoToken)),
+        }
+    }
+
     pub(super) fn is_good(&self) -> bool {
         Instant::now() < self.good_until
     }

@@ -21,7 +21,7 @@ pub type Transport = BoxCloneSyncService<Request<Bytes>, Response<Bytes>, Transp
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
     #[error("could not connect to {host}: {why}")]
-    Connect { host: String, why: String },
+    Connect { host: String, at: Stage, why: String },
     #[error("the connection to {host} broke: {why}")]
     Broken { host: String, why: String },
     /// More than this many bytes were about to be read.
@@ -29,6 +29,17 @@ pub enum TransportError {
     TooLarge(usize),
     #[error("the HTTP client cannot be set up: {0}")]
     Setup(String),
+}
+
+/// How far a connection came that was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The host's name has no address.
+    Name,
+    /// There is a way, but no trust: mostly a certificate that is not among the system's.
+    Tls,
+    /// Nobody answered, or somebody on the way refused.
+    Way,
 }
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -78,9 +89,10 @@ async fn exchange(
     let failed = |error: reqwest::Error, host: &str| match (error.is_connect(), error.is_timeout()) {
         (true, true) => TransportError::Connect {
             host: host.into(),
+            at: Stage::Way,
             why: format!("no answer within {} s", CONNECT_LIMIT.as_secs()),
         },
-        (true, false) => TransportError::Connect { host: host.into(), why: why(&error) },
+        (true, false) => TransportError::Connect { host: host.into(), at: stage(&error), why: why(&error) },
         (false, _) => TransportError::Broken { host: host.into(), why: why(&error) },
     };
     let request = reqwest::Request::try_from(request).map_err(|error| failed(error, &host))?;
@@ -91,6 +103,27 @@ async fn exchange(
         Err(error) => TransportError::Broken { host: host.clone(), why: why(&*error) },
     })?;
     Ok(Response::from_parts(head, body.to_bytes()))
+}
+
+fn stage(error: &(dyn StdError + 'static)) -> Stage {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if is_tls(cause) {
+            return Stage::Tls;
+        }
+        // The connector says so in words only.
+        if cause.to_string() == "dns error" {
+            return Stage::Name;
+        }
+        next = cause.source();
+    }
+    Stage::Way
+}
+
+/// What an I/O error carries is not among its sources.
+fn is_tls(error: &(dyn StdError + 'static)) -> bool {
+    let carried = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    error.is::<rustls::Error>() || carried.is_some_and(|carried| is_tls(carried))
 }
 
 /// The innermost cause: the outer ones name the address with its query, and say less.

@@ -43,6 +43,15 @@ pub struct Walk<'v> {
     seen: HashSet<u64>,
 }
 
+/// Asks for one user, to see whether any are given.
+pub(super) async fn try_one(visit: &Visit) -> Result<(), Error> {
+    let body = visit.get(Endpoint::Users, "/2.0/users?usemarker=true&limit=1&user_type=managed&fields=id").await?;
+    match Page::read(&body)? {
+        (page, None) if page.is_empty() => Err(Error::invalid(Nonsense::NoUsers)),
+        _ => Ok(()),
+    }
+}
+
 enum At {
     Start,
     Marker(String),

@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use super::{changes::Revisions, words::span};
+use crate::boxapi::BaseUrl;
 
 /// Shows and steers the user lists that the boxsync operator keeps of Box enterprises.
 #[derive(Debug, Parser)]
@@ -19,7 +20,7 @@ pub struct Command {
 const EXIT_CODES: &str = "\
 Exit codes:
    0  it is as it should be
-   1  it is not: a person is needed, a request failed, a login is not in the list, nobody approved
+   1  it is not: a person is needed, a request or a check failed, a login is not in the list, nobody approved
    2  status: not all connections are ready, and it passes by itself
    3  no operator is at work
    4  sync --expect-file: logins are missing in the list
@@ -108,6 +109,21 @@ Examples:
 
 Exit code: 0 approved, or nothing is held; 1 not approved, or the request failed.")]
     Approve(ApproveFlags),
+    /// Try from this terminal whatever a connection needs, and say who has to do what
+    #[command(after_help = "\
+Examples:
+  kubectl boxsync check acme                                 # what the operator last saw, then everything anew
+  kubectl boxsync check acme -o json | jq '.toDo'
+  kubectl boxsync check --file config.json                   # a file of Box's developer console, without any cluster
+
+Exit code: 0 nothing is wrong, 1 something is. What could not be checked is neither.")]
+    Check(CheckFlags),
+    /// Write the letter that tells the Box admin what to do
+    #[command(after_help = "\
+Examples:
+  kubectl boxsync handover acme
+  kubectl boxsync handover acme > letter.txt")]
+    Handover(HandoverFlags),
     /// Print the completion script of a shell
     #[command(after_help = "\
 Examples:
@@ -256,6 +272,46 @@ pub(super) struct ApproveFlags {
     /// How long to wait for the end
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = span)]
     pub(super) timeout: Duration,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct CheckFlags {
+    /// The connection
+    #[arg(required_unless_present = "file", conflicts_with = "file")]
+    pub(super) name: Option<String>,
+    /// The configuration file of an app (JWT) instead of a connection, - for standard input: no cluster is asked
+    #[arg(long, value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// The enterprise that the file is meant for; without it, the one that it names
+    #[arg(long, value_name = "ID", conflicts_with = "name", value_parser = digits)]
+    pub(super) enterprise_id: Option<String>,
+    /// Where Box's API is: HTTPS, or HTTP to this machine only
+    #[arg(long, value_name = "URL", env = "BOXSYNC_BOX_API_URL", default_value_t)]
+    pub(super) box_api_url: BaseUrl,
+    #[arg(short, long, value_enum, default_value_t = CheckOutput::Text)]
+    pub(super) output: CheckOutput,
+    /// Where the operator runs; without it, all namespaces are looked through for its Lease
+    #[arg(long, value_name = "NAME", env = "BOXSYNC_OPERATOR_NAMESPACE")]
+    pub(super) operator_namespace: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum CheckOutput {
+    Text,
+    Json,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct HandoverFlags {
+    /// The connection
+    pub(super) name: String,
+}
+
+fn digits(text: &str) -> Result<String, String> {
+    match !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => Ok(text.to_owned()),
+        false => Err("an enterprise id is a number: see Admin Console > Account & Billing".to_owned()),
+    }
 }
 
 #[cfg(test)]

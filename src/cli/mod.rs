@@ -9,6 +9,8 @@
 //! | `users`, `filter`, `listing` | the list |
 //! | `changes`, `record`, `why` | what became of it |
 //! | `approve` | the removals that are held |
+//! | `check`, `round`, `gate`, `finding`, `seen` | what a connection needs, tried from here, and when the operator looks again |
+//! | `handover`, `letter` | what the Box admin is asked for |
 //! | `table`, `words` | how it looks |
 //!
 //! Invariants:
@@ -18,16 +20,23 @@
 
 mod approve;
 mod changes;
+mod check;
 mod desk;
 mod exit;
 mod expect;
 mod filter;
+mod finding;
 mod flags;
+mod gate;
+mod handover;
 mod leader;
+mod letter;
 mod listing;
 mod overview;
 mod progress;
 mod record;
+mod round;
+mod seen;
 mod site;
 mod standing;
 mod status;
@@ -72,8 +81,17 @@ pub fn main() -> std::process::ExitCode {
 }
 
 async fn connected(command: Command, desk: &mut Desk<'_>) -> Result<Exit, Stop> {
-    if let Task::Completion { shell } = command.task {
-        return completion(shell, desk);
+    match &command.task {
+        Task::Completion { shell } => return completion(*shell, desk),
+        Task::Check(flags) if flags.file.is_some() => return check::run(flags, None, desk).await,
+        Task::Status(_)
+        | Task::Sync(_)
+        | Task::Users(_)
+        | Task::Changes(_)
+        | Task::Why(_)
+        | Task::Approve(_)
+        | Task::Check(_)
+        | Task::Handover(_) => {}
     }
     let (client, namespace) = site::connect(&command.target).await?;
     done(command, Site::new(client, namespace), desk).await
@@ -94,6 +112,8 @@ async fn done(command: Command, site: Site, desk: &mut Desk<'_>) -> Result<Exit,
         Task::Changes(flags) => changes::run(&flags, &site, desk).await,
         Task::Why(flags) => why::run(&flags, &site, desk).await,
         Task::Approve(flags) => approve::run(&flags, &site, desk).await,
+        Task::Check(flags) => check::run(&flags, Some(&site), desk).await,
+        Task::Handover(flags) => handover::run(&flags, &site, desk).await,
         Task::Completion { shell } => completion(shell, desk),
     }?;
     desk.out.flush()?;

@@ -17,7 +17,7 @@ use super::{
 use crate::api::{BoxConnectionStatus, Reason};
 
 /// Messages are long; this is as wide as eyes like it.
-const WIDTH: usize = 110;
+pub(super) const WIDTH: usize = 110;
 
 /// What is known of the connections at one moment.
 #[derive(Serialize)]
@@ -173,7 +173,7 @@ fn explained(text: &mut String, report: &Report) {
 }
 
 /// Which list is there, and until when it is good.
-fn kept(report: &Report, now: Timestamp) -> String {
+pub(super) fn kept(report: &Report, now: Timestamp) -> String {
     let Some(time) = report.list_time else { return "no list yet".to_owned() };
     let users = report.users.map(|u| format!(" ({})", many(u.total, "user"))).unwrap_or_default();
     let good = match report.stale_time {

@@ -35,8 +35,12 @@ impl Right {
 }
 
 pub(super) fn told(trouble: &Trouble, right: &Right) -> Stop {
-    Stop::trouble(match trouble {
-        Trouble::NotServed => return not_installed(),
+    Stop::trouble(sentence(trouble, right))
+}
+
+pub(super) fn sentence(trouble: &Trouble, right: &Right) -> String {
+    match trouble {
+        Trouble::NotServed => NOT_INSTALLED.to_owned(),
         Trouble::NotFound => "it is gone. Look again with kubectl boxsync status.".to_owned(),
         Trouble::Conflict => "somebody else changed it in this moment. Try it again.".to_owned(),
         Trouble::Forbidden(said) if said.contains("forbidden") => right.lacking(),
@@ -52,13 +56,13 @@ pub(super) fn told(trouble: &Trouble, right: &Right) -> Stop {
         Trouble::Unreachable(why) => {
             format!("the API server cannot be reached: {}. Check the context with kubectl cluster-info.", unended(why))
         }
-    })
+    }
 }
 
+const NOT_INSTALLED: &str = "this cluster has no BoxConnections: boxsync is not installed. Install its CRDs and the operator (kubectl apply --server-side -f crds/, then the chart boxsync-operator), or choose another --context.";
+
 pub(super) fn not_installed() -> Stop {
-    Stop::trouble(
-        "this cluster has no BoxConnections: boxsync is not installed. Install its CRDs and the operator (kubectl apply --server-side -f crds/, then the chart boxsync-operator), or choose another --context.",
-    )
+    Stop::trouble(NOT_INSTALLED)
 }
 
 /// `there`: the names of those that are, where they may be known.

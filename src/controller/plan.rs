@@ -10,9 +10,12 @@ use super::{
     context::Rules,
     observe::{List, Observed},
     rhythm::{Rhythm, fresh_until},
-    schedule::{after, recovery_cadence, seconds},
+    schedule::{after, seconds},
 };
-use crate::api::{Conditions, Consequence, Failures, Reason, Trigger, UserSyncRequest};
+use crate::{
+    api::{Conditions, Consequence, Failures, Reason, Trigger, UserSyncRequest},
+    signin::recovery_cadence,
+};
 
 /// Unfinished requests a connection takes; the younger ones are refused.
 pub(super) const MOST_REQUESTS: usize = 50;

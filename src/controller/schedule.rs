@@ -32,16 +32,6 @@ pub(super) fn backoff(uid: &str, count: i64) -> Duration {
     Duration::from_secs(shortened / 1000)
 }
 
-/// How often Box is asked whether a lost connection is mended, by how long ago it was lost: somebody who is at work on
-/// it sees the effect soon, and one that nobody mends costs four calls an hour.
-pub(super) fn recovery_cadence(lost_for: SignedDuration) -> Duration {
-    match lost_for.as_secs() {
-        ..900 => Duration::from_secs(60),
-        900..4500 => Duration::from_secs(300),
-        4500.. => Duration::from_secs(900),
-    }
-}
-
 /// The time between two probes of this connection: the interval, shortened by up to a tenth.
 pub(super) fn probe_interval(uid: &str, interval: Duration) -> Duration {
     let jitter = u32::try_from(hash(uid.as_bytes()) % 1000).unwrap_or(0);

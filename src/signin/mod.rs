@@ -2,10 +2,12 @@
 //! person. Nothing here calls anybody.
 //! Invariant: no secret stands in any word that is said here.
 
+mod cadence;
 mod failure;
 mod names;
 mod secret;
 
+pub use cadence::recovery_cadence;
 pub use failure::Failure;
 pub use names::Names;
-pub use secret::credentials;
+pub use secret::{credentials, stored_token};

@@ -1,7 +1,7 @@
 //! What a Secret's content is worth. Calls nobody.
 
 use k8s_openapi::api::core::v1::Secret;
-use secrecy::SecretSlice;
+use secrecy::{SecretSlice, SecretString};
 
 use super::{failure::Failure, names::Names};
 use crate::{api::AuthType, boxapi::Credentials};
@@ -26,4 +26,11 @@ pub fn credentials(names: &Names, method: AuthType, secret: Secret) -> Result<Cr
         Some(other) if other != names.enterprise => Err(Failure::mismatch(names, Some((other, "")))),
         Some(_) | None => Ok(credentials),
     }
+}
+
+/// The access token in the Secret in which the operator keeps those of a user's authorization.
+pub fn stored_token(secret: Secret) -> Option<SecretString> {
+    let bytes = secret.data?.remove("accessToken")?;
+    let text = String::from_utf8(bytes.0).ok()?;
+    Some(text).filter(|text| !text.is_empty()).map(SecretString::from)
 }

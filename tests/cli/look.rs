@@ -187,6 +187,11 @@ fn what_cannot_be_meant_is_refused() {
         "changes acme --revision b..a",
         "users acme --max-age soon",
         "status acme -A",
+        "check",
+        "check acme --file x",
+        "check acme --enterprise-id 1",
+        "check --file x --enterprise-id one",
+        "check acme --box-api-url http://box.example",
     ] {
         let words = ["kubectl-boxsync"].into_iter().chain(line.split_whitespace());
         assert!(Command::try_parse_from(words).is_err(), "{line}");

@@ -2,6 +2,8 @@
 
 mod approve;
 mod changes;
+mod check;
+mod handover;
 mod look;
 mod reading;
 mod status;

@@ -128,7 +128,7 @@ async fn a_server_that_does_not_speak_tls_is_not_talked_to() {
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
     });
     let error = get(transport(1024), format!("https://127.0.0.1:{}/", plain.await.port())).await.expect_err("no TLS");
-    assert!(matches!(&error, TransportError::Connect { why, .. } if !why.is_empty()), "{error:?}");
+    assert!(matches!(&error, TransportError::Connect { at: Stage::Tls, why, .. } if !why.is_empty()), "{error:?}");
 }
 
 #[tokio::test]

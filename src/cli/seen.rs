@@ -1,0 +1,139 @@
+//! What the operator last saw of a connection, and when it looks again. Pure.
+
+use std::fmt::Write;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt;
+use serde::Serialize;
+
+use super::{
+    desk::Ink,
+    leader::Leader,
+    overview,
+    standing::{Report, Standing},
+    words::{age, away, minute, number},
+};
+use crate::{
+    api::{BoxConnection, BoxConnectionStatus, Conditions, Failures, Reason, State},
+    signin::recovery_cadence,
+};
+
+#[derive(Serialize)]
+pub(super) struct Seen {
+    operator: Leader,
+    connection: Report,
+    conditions: Vec<Condition>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failures: Option<Failures>,
+    #[serde(skip)]
+    status: BoxConnectionStatus,
+    #[serde(skip)]
+    now: Timestamp,
+}
+
+impl Seen {
+    pub(super) fn new(operator: Leader, connection: &BoxConnection, now: Timestamp) -> Self {
+        let status = connection.status.clone().unwrap_or_default();
+        let (conditions, failures) = (status.conditions.clone(), status.failures.clone());
+        Self { operator, connection: Report::of(connection), conditions, failures, status, now }
+    }
+
+    pub(super) fn text(&self, ink: Ink) -> String {
+        let Self { operator, connection, conditions, failures, status, now } = self;
+        let mut text = format!("{}\n", ink.bold("What the operator last saw"));
+        let _ = writeln!(text, "{}", operator.line(ink, *now));
+        text.push_str(&overview::detail(connection, Some(status), ink, *now));
+        for condition in ["Connected", "Ready", "Synced"].iter().filter_map(|kind| conditions.of(kind)) {
+            let Condition { type_, status, reason, last_transition_time, .. } = condition;
+            let since = age(last_transition_time.0, *now);
+            let _ = writeln!(text, "  {type_:<9}  {status} · {reason} · for {since}");
+        }
+        if let Some(Failures { reason, count, last_time, .. }) = failures {
+            let last = away(last_time.0, *now);
+            let _ = writeln!(text, "  failures   {} in a row · the last {last} · {reason}", number(*count));
+        }
+        text
+    }
+
+    fn works(&self) -> bool {
+        match self.connection.standing {
+            Standing::Ready => true,
+            Standing::NeedsPerson
+            | Standing::Retrying
+            | Standing::Waiting
+            | Standing::Suspended
+            | Standing::NotSeen => false,
+        }
+    }
+
+    /// What is said where nothing is found to be wrong from here.
+    pub(super) fn nothing_to_do(&self) -> String {
+        let Report { name, namespace, reason, .. } = &self.connection;
+        if self.works() {
+            return "Nothing to do.".to_owned();
+        }
+        if self.connection.held.is_some() {
+            return format!(
+                "What to do: nothing in Box. Removals are held: look who they are with kubectl boxsync users {name} -n {namespace} --held."
+            );
+        }
+        format!(
+            "What to do: nothing that shows from here. To have the operator look at once: kubectl boxsync sync {name} -n {namespace} --wait. If it goes on saying {reason}, what differs is the place where it runs: its network, proxy and clock."
+        )
+    }
+
+    /// When the operator looks again.
+    pub(super) fn again(&self) -> String {
+        let Self { operator, connection, status, now, .. } = self;
+        match operator {
+            Leader::Nobody { .. } | Leader::Late { .. } => {
+                return "No operator leads: it is looked at again once one does.".to_owned();
+            }
+            Leader::Leads { .. } | Leader::Unknown { .. } => {}
+        }
+        if connection.standing == Standing::Suspended {
+            return "The connection is suspended: the operator looks again once spec.suspend is false.".to_owned();
+        }
+        if status.conditions.is("Connected", State::False) {
+            let lost = status.conditions.of("Connected").map_or(*now, |c| c.last_transition_time.0);
+            let every = match recovery_cadence(lost.duration_until(*now)).as_secs() / 60 {
+                1 => "every minute now, every 15 minutes later".to_owned(),
+                minutes @ ..15 => format!("every {minutes} minutes now, every 15 minutes later"),
+                minutes => format!("every {minutes} minutes"),
+            };
+            return format!(
+                "The operator looks at the Secret every minute and tries new content at once; it asks Box {every}, and syncs as soon as Box lets it in."
+            );
+        }
+        let retry = status.failures.as_ref().and_then(|f| f.retry_time.as_ref());
+        match (retry, connection.next_sync_time) {
+            (Some(time), _) => format!("The operator tries again at {} ({}).", minute(time.0), away(time.0, *now)),
+            (None, Some(next)) => format!(
+                "The operator syncs again at {} ({}); in between it checks the connection about every hour.",
+                minute(next),
+                away(next, *now)
+            ),
+            (None, None) => "The operator looks at it as soon as it can.".to_owned(),
+        }
+    }
+}
+
+/// The failure that holds a connection up, and since when: what is wrong with the connection before what is wrong with
+/// its list.
+pub(super) fn cause(connection: &BoxConnection) -> Option<(Reason, Timestamp)> {
+    let conditions = &connection.status.as_ref()?.conditions;
+    let broken = ["Connected", "Synced"].into_iter().find(|kind| conditions.is(kind, State::False))?;
+    Some((conditions.reason(broken)?, conditions.of(broken)?.last_transition_time.0))
+}
+
+/// The client id of the app that the operator signed in with, where it got as far.
+pub(super) fn client_id(connection: &BoxConnection) -> Option<String> {
+    let app = connection.status.as_ref()?.app.as_ref()?;
+    Some(app.client_id.clone()).filter(|id| !id.is_empty())
+}
+
+/// The name of the connection and its namespace, as flags have them.
+pub(super) fn flags(connection: &BoxConnection) -> String {
+    format!("{} -n {}", connection.name_any(), connection.namespace().unwrap_or_default())
+}
