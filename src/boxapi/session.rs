@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::account::{self, Account};
 use super::base_url::BaseUrl;
 use super::credentials::Credentials;
-use super::error::{Error, Refusal};
+use super::error::{Error, Nonsense, Refusal};
 use super::exchange::{Ask, CALL_LIMIT};
 use super::meaning::Place;
 use super::token::Token;
@@ -67,6 +67,11 @@ impl Session {
     /// Whether a token is there that has not reached its end.
     pub fn holds_token(&self) -> bool {
         self.good_token().is_some()
+    }
+
+    /// The refresh token that Box gave with the token that is held.
+    pub fn refresh_token(&self) -> Option<SecretString> {
+        self.slot().as_ref().and_then(|token| token.refresh().cloned())
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -124,7 +129,9 @@ impl Visit {
     pub(super) async fn get(&self, path: &str) -> Result<Bytes, Error> {
         let token = self.token().await?;
         match self.get_with(&token, path).await {
-            Err(Error::Refused { refusal: Refusal::AuthorizationExpired, .. }) => {
+            Err(Error::Refused { refusal: Refusal::AuthorizationExpired, .. })
+                if !self.session.0.credentials.spent() =>
+            {
                 let token = self.token().await?;
                 self.get_with(&token, path).await
             }
@@ -167,11 +174,15 @@ impl Visit {
     }
 
     async fn renew(&self) -> Result<Arc<Token>, Error> {
+        if self.session.0.credentials.spent() {
+            return Err(Error::invalid(Nonsense::NoToken));
+        }
         let body = match self.ask_token(SignedDuration::ZERO).await {
             // Once more with a new id, and by Box's clock where it told it.
             Err(Error::ClockSkew { skew, .. }) => self.ask_token(skew.unwrap_or_default()).await?,
             other => other?,
         };
+        self.session.0.credentials.took_token();
         let token = Arc::new(Token::read(&body)?);
         *self.session.slot() = Some(Arc::clone(&token));
         Ok(token)

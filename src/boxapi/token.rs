@@ -1,4 +1,4 @@
-//! An access token, and how long it may be used.
+//! An access token, how long it may be used, and the refresh token that came with it.
 
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ const LONGEST: Duration = Duration::from_secs(86_400);
 
 pub(super) struct Token {
     access: SecretString,
+    /// Only where a user's authorization was asked for.
+    refresh: Option<SecretString>,
     /// By the monotonic clock: setting the wall clock back must not keep a dead token.
     good_until: Instant,
 }
@@ -26,6 +28,8 @@ pub(super) struct Token {
 struct Reply<'a> {
     #[serde(default)]
     access_token: Option<SecretString>,
+    #[serde(default)]
+    refresh_token: Option<SecretString>,
     #[serde(borrow, default)]
     expires_in: Scalar<'a>,
 }
@@ -41,11 +45,12 @@ impl Token {
             .access_token
             .filter(|token| is_token(token.expose_secret()))
             .ok_or(Error::invalid(Nonsense::NoToken))?;
+        let refresh = reply.refresh_token.filter(|token| is_token(token.expose_secret()));
         let life = match reply.expires_in.integer() {
             Some(seconds) => Duration::from_secs(u64::try_from(seconds).unwrap_or(0)).min(LONGEST),
             None => USUAL,
         };
-        Ok(Self { access, good_until: Instant::now() + life.saturating_sub(EARLY.min(life / 2)) })
+        Ok(Self { access, refresh, good_until: Instant::now() + life.saturating_sub(EARLY.min(life / 2)) })
     }
 
     pub(super) fn is_good(&self) -> bool {
@@ -54,6 +59,10 @@ impl Token {
 
     pub(super) fn access(&self) -> &SecretString {
         &self.access
+    }
+
+    pub(super) fn refresh(&self) -> Option<&SecretString> {
+        self.refresh.as_ref()
     }
 
     pub(super) fn header(&self) -> HeaderValue {
