@@ -32,6 +32,7 @@ const PURE: &[&str] = &[
     "controller/answer.rs",
     "roster/list.rs",
     "runtime/lease/decide.rs",
+    "cli/connect/keeper.rs",
     "cli/exit.rs",
     "cli/filter.rs",
     "cli/listing.rs",

@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use super::{changes::Revisions, words::span};
+use crate::{api::AuthType, boxapi::BaseUrl};
 
 /// Shows and steers the user lists that the boxsync operator keeps of Box enterprises.
 #[derive(Debug, Parser)]
@@ -23,7 +24,7 @@ Exit codes:
    2  status: not all connections are ready, and it passes by itself
    3  no operator is at work
    4  sync --expect-file: logins are missing in the list
-   5  sync, approve: the time was over before the request was
+   5  sync, approve, connect: the time was over before the request was
    6  users: the list is older than --max-age
    7  users, changes, why: no list has been published
    8  the cluster did not do it: not reachable, not allowed, not there
@@ -108,6 +109,20 @@ Examples:
 
 Exit code: 0 approved, or nothing is held; 1 not approved, or the request failed.")]
     Approve(ApproveFlags),
+    /// Give the operator credentials for Box: the first ones, or new ones
+    #[command(after_help = "\
+Examples:
+  kubectl boxsync connect acme                       # the same app again: opens Box's page, or asks for the new secret
+  kubectl boxsync connect acme --client-id ID        # another app; asks for its client secret
+  kubectl boxsync connect acme --no-browser          # where no browser runs: prints the address and takes the answer
+  kubectl boxsync connect acme --method jwt --enterprise-id 1234567 --config config.json
+  kubectl boxsync connect acme --client-id ID < client-secret.txt
+
+A secret is typed at a prompt, or comes on standard input or in a file: never as an argument. Nothing is written before
+Box has let the credentials in, for the enterprise of the connection.
+
+Exit code: 0 connected, 1 not: Box refused, nobody agreed, or the sync failed; 3 no operator picked it up, 5 the time is over.")]
+    Connect(Box<ConnectFlags>),
     /// Print the completion script of a shell
     #[command(after_help = "\
 Examples:
@@ -256,6 +271,80 @@ pub(super) struct ApproveFlags {
     /// How long to wait for the end
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = span)]
     pub(super) timeout: Duration,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ConnectFlags {
+    /// The connection
+    pub(super) name: String,
+    /// How a new connection signs in. One that is there says so itself
+    #[arg(long, value_enum)]
+    pub(super) method: Option<Method>,
+    /// The Box enterprise of a new connection; the Admin Console shows its id under Account & Billing
+    #[arg(long, value_name = "ID", value_parser = digits)]
+    pub(super) enterprise_id: Option<String>,
+    /// Do not ask before a new connection is created
+    #[arg(short, long)]
+    pub(super) yes: bool,
+    /// oauth2, client-credentials: the client id of the Box app, whose client secret is read from standard input. Without
+    /// it, the app in the Secret
+    #[arg(long, value_name = "ID")]
+    pub(super) client_id: Option<String>,
+    /// jwt: the configuration file of the Box app, - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// oauth2: print the address of Box's page, and read the address that it leads to from standard input
+    #[arg(long)]
+    pub(super) no_browser: bool,
+    /// oauth2: the port of 127.0.0.1 that Box's page leads to; 0 is any free one
+    #[arg(long, default_value_t = 0)]
+    pub(super) port: u16,
+    /// client-credentials, jwt: write them into the Secret without trying them
+    #[arg(long)]
+    pub(super) no_check: bool,
+    /// Do not ask the operator for a sync
+    #[arg(long)]
+    pub(super) no_sync: bool,
+    /// How long to wait for the grant, and then for the end of the sync
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = span)]
+    pub(super) timeout: Duration,
+    /// Where Box's API is: HTTPS, or HTTP to this machine only
+    #[arg(long, value_name = "URL", env = "BOXSYNC_BOX_API_URL", default_value_t)]
+    pub(super) box_api_url: BaseUrl,
+    /// oauth2: where Box's page for users is: HTTPS, or HTTP to this machine only
+    #[arg(long, value_name = "URL", env = "BOXSYNC_BOX_ACCOUNT_URL", default_value = "https://account.box.com")]
+    pub(super) box_account_url: BaseUrl,
+}
+
+/// A way to sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Method {
+    /// A user of the enterprise grants access
+    Oauth2,
+    /// A client id and a client secret
+    ClientCredentials,
+    /// The configuration file of an app with a key pair
+    Jwt,
+}
+
+impl From<Method> for AuthType {
+    fn from(method: Method) -> Self {
+        match method {
+            Method::Oauth2 => AuthType::Oauth2,
+            Method::ClientCredentials => AuthType::ClientCredentials,
+            Method::Jwt => AuthType::Jwt,
+        }
+    }
+}
+
+fn digits(text: &str) -> Result<String, String> {
+    match (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("the id of an enterprise is the digits that Box's Admin Console shows under Account & Billing"
+                .to_owned())
+        }
+    }
 }
 
 #[cfg(test)]

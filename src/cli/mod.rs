@@ -9,15 +9,17 @@
 //! | `users`, `filter`, `listing` | the list |
 //! | `changes`, `record`, `why` | what became of it |
 //! | `approve` | the removals that are held |
+//! | `connect` | credentials: from a person to Box, and into the Secret |
 //! | `table`, `words` | how it looks |
 //!
 //! Invariants:
 //! * What is decided or worded is a pure function of objects and the time.
 //! * The list is read as any other program would: half of one is never shown.
-//! * Nothing but requests is ever written.
+//! * Nothing but requests is ever written, but by `connect`: a Secret with credentials, and a BoxConnection that was asked for.
 
 mod approve;
 mod changes;
+mod connect;
 mod desk;
 mod exit;
 mod expect;
@@ -93,6 +95,7 @@ async fn done(command: Command, site: Site, desk: &mut Desk<'_>) -> Result<Exit,
         Task::Users(flags) => users::run(&flags, &site, desk).await,
         Task::Changes(flags) => changes::run(&flags, &site, desk).await,
         Task::Why(flags) => why::run(&flags, &site, desk).await,
+        Task::Connect(flags) => connect::run(&flags, &site, desk).await,
         Task::Approve(flags) => approve::run(&flags, &site, desk).await,
         Task::Completion { shell } => completion(shell, desk),
     }?;

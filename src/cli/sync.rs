@@ -18,7 +18,7 @@ use super::{
 };
 use crate::api::{BoxConnection, ConnectionRef, UserSyncRequest, UserSyncRequestSpec};
 
-const FIELD_MANAGER: &str = "kubectl-boxsync";
+pub(super) const FIELD_MANAGER: &str = "kubectl-boxsync";
 const DEADLINE_SECONDS: i32 = 3600;
 const KEPT_SECONDS: i32 = 86_400;
 

@@ -187,6 +187,11 @@ fn what_cannot_be_meant_is_refused() {
         "changes acme --revision b..a",
         "users acme --max-age soon",
         "status acme -A",
+        "connect",
+        "connect acme --enterprise-id 12x",
+        "connect acme --method password",
+        "connect acme --box-api-url http://box.example",
+        "connect acme --client-secret s",
     ] {
         let words = ["kubectl-boxsync"].into_iter().chain(line.split_whitespace());
         assert!(Command::try_parse_from(words).is_err(), "{line}");

@@ -2,6 +2,8 @@
 
 mod approve;
 mod changes;
+mod connect;
+mod grant;
 mod look;
 mod reading;
 mod status;
