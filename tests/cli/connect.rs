@@ -275,6 +275,8 @@ async fn client_credentials_are_tried_and_then_make_a_connection() {
     let rotated = city.it.rotate_secret();
     let again = city.ask(&rotated, "connect acme --no-sync").await;
     assert_eq!((again.code, &city.secret()["clientSecret"]), (0, &rotated), "{}", again.err);
+    let other = city.ask("", "connect acme --client-id other --no-sync").await;
+    assert!(other.code == 64 && other.err.contains("no client secret was given."), "{}", other.err);
     let same = city.ask("", "connect acme --no-sync").await;
     assert!(same.code == 0 && same.out.ends_with("secret/acme-box unchanged\n"), "{} {}", same.out, same.err);
 }

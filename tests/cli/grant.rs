@@ -63,9 +63,11 @@ impl City {
         data.into_iter().map(|(key, value)| (key, String::from_utf8(value.0).expect("text"))).collect()
     }
 
-    pub(crate) fn line(&self, line: &str) -> String {
+    /// With this Box, and an end that a test can wait for if nothing comes.
+    fn line(&self, line: &str) -> String {
         let url = self.server.url();
-        format!("{line} --box-api-url {url} --box-account-url {url}")
+        let timeout = if line.contains("--timeout") { "" } else { " --timeout 20s" };
+        format!("{line} --box-api-url {url} --box-account-url {url}{timeout}")
     }
 
     /// Asks as a script does, with this on standard input.

@@ -44,6 +44,10 @@ impl App {
 /// others come because the client secret was replaced.
 pub(super) fn app(flags: &ConnectFlags, method: AuthType, kept: &Kept, desk: &mut Desk<'_>) -> Result<App, Stop> {
     let (known_id, known_secret) = (kept.value("clientId"), kept.value("clientSecret"));
+    // A secret belongs to its app: to another one it says nothing.
+    let named = flags.client_id.as_ref().map(|id| id.trim().as_bytes());
+    let known_secret = known_secret
+        .filter(|_| named.is_none_or(|named| known_id.as_ref().is_some_and(|known| known.expose_secret() == named)));
     let id = match (&flags.client_id, known_id) {
         (Some(id), _) => SecretSlice::from(id.trim().as_bytes().to_vec()),
         (None, Some(id)) => id,
