@@ -2,7 +2,7 @@
 
 use kube::{
     Api, Resource,
-    api::{ApiResource, DynamicObject, PostParams},
+    api::{ApiResource, DynamicObject},
 };
 use serde_json::{Value, json};
 
@@ -12,8 +12,7 @@ use crate::{
         desk::{Desk, Seat},
         exit::{Exit, Stop},
         flags::ConnectFlags,
-        site::Site,
-        sync::FIELD_MANAGER,
+        site::{Site, writing},
         trouble::{self, Right},
     },
     cluster::Trouble,
@@ -140,8 +139,7 @@ impl Aim {
             .map_err(|e| Stop::trouble(format!("the BoxConnection cannot be written: {e}.")))?;
         let resource = ApiResource::erase::<BoxConnection>(&());
         let api: Api<DynamicObject> = Api::namespaced_with(site.cluster.client().clone(), &site.namespace, &resource);
-        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        let created = site.cluster.call(api.create(&params, &object)).await;
+        let created = site.cluster.call(api.create(&writing(), &object)).await;
         created.map_err(|e| trouble::told(&e, &Right::to("create", "boxconnections", &site.namespace)))?;
         writeln!(desk.out, "boxconnection.boxsync.dev/{} created", self.names.connection)?;
         site.connection(&self.names.connection).await

@@ -3,15 +3,14 @@
 use std::{collections::BTreeMap, fmt};
 
 use k8s_openapi::{ByteString, api::core::v1::Secret};
-use kube::api::{ObjectMeta, PostParams};
+use kube::api::ObjectMeta;
 use secrecy::{ExposeSecret, SecretSlice};
 
 use super::keeper;
 use crate::{
     cli::{
         exit::Stop,
-        site::Site,
-        sync::FIELD_MANAGER,
+        site::{Site, writing},
         trouble::{self, Right},
     },
     cluster::Trouble,
@@ -99,18 +98,17 @@ fn unwritten(trouble: &Trouble, verb: &str, site: &Site) -> Stop {
 /// Replaces the version that was read, and no other. An error comes with the verb that failed.
 async fn put(site: &Site, kept: &Kept, content: &Content) -> Result<Wrote, (Trouble, &'static str)> {
     let api = site.cluster.api::<Secret>(&site.namespace);
-    let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
     let Some(old) = &kept.secret else {
         let metadata = ObjectMeta { name: Some(kept.name.clone()), ..ObjectMeta::default() };
         let new = filled(Secret { metadata, ..Secret::default() }, content);
-        let created = site.cluster.call(api.create(&params, &new)).await;
+        let created = site.cluster.call(api.create(&writing(), &new)).await;
         return created.map(|_| Wrote::Created).map_err(|e| (e, "create"));
     };
     let new = filled(old.clone(), content);
     if new == *old {
         return Ok(Wrote::Unchanged);
     }
-    let updated = site.cluster.call(api.replace(&kept.name, &params, &new)).await;
+    let updated = site.cluster.call(api.replace(&kept.name, &writing(), &new)).await;
     updated.map(|_| Wrote::Updated).map_err(|e| (e, "update"))
 }
 
