@@ -44,6 +44,7 @@ const PURE: &[&str] = &[
     "api/reason_page.rs",
     "roster/list.rs",
     "runtime/lease/decide.rs",
+    "cli/connect/keeper.rs",
     "cli/exit.rs",
     "cli/filter.rs",
     "cli/finding.rs",

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
@@ -18,12 +19,37 @@ pub enum Credentials {
     Jwt(Jwt),
     /// An app that a user authorized (Box: "User Authentication, OAuth 2.0").
     Oauth2(Authorized),
+    /// A code that a user has just granted (Box: "User Authentication, OAuth 2.0"). It is good for one token.
+    Code(Code),
 }
 
 /// See [`Credentials::client_credentials`].
 pub struct ClientCredentials {
     client_id: String,
     client_secret: SecretString,
+}
+
+impl ClientCredentials {
+    /// One line break at the end of either is taken off: editors add it.
+    pub fn new(client_id: SecretSlice<u8>, client_secret: SecretSlice<u8>) -> Result<Self, Unusable> {
+        let client_id = line(&client_id, "client id")?.to_owned();
+        let client_secret = line(&client_secret, "client secret")?.into();
+        Ok(Self { client_id, client_secret })
+    }
+
+    pub(super) fn client_id(&self) -> &str {
+        &self.client_id
+    }
+}
+
+/// See [`Invitation::accept`](super::Invitation::accept).
+pub struct Code {
+    pub(super) app: ClientCredentials,
+    pub(super) code: SecretString,
+    pub(super) redirect_uri: String,
+    pub(super) verifier: SecretString,
+    /// Box may take a code that comes twice for a stolen one, and end what the first was worth.
+    pub(super) spent: AtomicBool,
 }
 
 /// See [`Credentials::jwt`].
@@ -80,11 +106,9 @@ pub enum Unusable {
 }
 
 impl Credentials {
-    /// An app's client id and client secret. One line break at the end of either is taken off: editors add it.
+    /// An app's client id and client secret.
     pub fn client_credentials(client_id: SecretSlice<u8>, client_secret: SecretSlice<u8>) -> Result<Self, Unusable> {
-        let client_id = line(&client_id, "client id")?.to_owned();
-        let client_secret = line(&client_secret, "client secret")?.into();
-        Ok(Self::ClientCredentials(ClientCredentials { client_id, client_secret }))
+        ClientCredentials::new(client_id, client_secret).map(Self::ClientCredentials)
     }
 
     /// An app's configuration file (`{"boxAppSettings":{…},"enterpriseID":…}`), its private key decrypted here and now.
@@ -112,7 +136,7 @@ impl Credentials {
     pub fn kept_by(self, keeper: Arc<dyn Keeper>) -> Self {
         match self {
             Self::Oauth2(app) => Self::Oauth2(Authorized { keeper: Some(keeper), ..app }),
-            other @ (Self::ClientCredentials(_) | Self::Jwt(_)) => other,
+            other @ (Self::ClientCredentials(_) | Self::Jwt(_) | Self::Code(_)) => other,
         }
     }
 
@@ -120,7 +144,7 @@ impl Credentials {
     pub fn seed(&self) -> Option<&SecretString> {
         match self {
             Self::Oauth2(app) => Some(&app.refresh),
-            Self::ClientCredentials(_) | Self::Jwt(_) => None,
+            Self::ClientCredentials(_) | Self::Jwt(_) | Self::Code(_) => None,
         }
     }
 
@@ -130,13 +154,14 @@ impl Credentials {
             Self::ClientCredentials(app) => &app.client_id,
             Self::Jwt(app) => &app.0.client_id,
             Self::Oauth2(app) => &app.client_id,
+            Self::Code(code) => &code.app.client_id,
         }
     }
 
-    /// The `enterpriseID` of a configuration file. `None` for the other methods, and where the file has none or `"0"`.
+    /// The `enterpriseID` of a configuration file. `None` for all other credentials, and where the file has none or `"0"`.
     pub fn enterprise_id(&self) -> Option<&str> {
         match self {
-            Self::ClientCredentials(_) | Self::Oauth2(_) => None,
+            Self::ClientCredentials(_) | Self::Oauth2(_) | Self::Code(_) => None,
             Self::Jwt(app) => app.0.enterprise_id.as_deref(),
         }
     }
@@ -146,6 +171,23 @@ impl Credentials {
             Self::ClientCredentials(app) => &app.client_secret,
             Self::Jwt(app) => &app.0.client_secret,
             Self::Oauth2(app) => &app.client_secret,
+            Self::Code(code) => &code.app.client_secret,
+        }
+    }
+
+    /// Whether there is no other token to be had for them.
+    pub(super) fn spent(&self) -> bool {
+        match self {
+            Self::ClientCredentials(_) | Self::Jwt(_) | Self::Oauth2(_) => false,
+            Self::Code(code) => code.spent.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Box gave a token for them.
+    pub(super) fn took_token(&self) {
+        match self {
+            Self::ClientCredentials(_) | Self::Jwt(_) | Self::Oauth2(_) => {}
+            Self::Code(code) => code.spent.store(true, Ordering::Relaxed),
         }
     }
 
@@ -167,6 +209,14 @@ impl Credentials {
                 ("client_secret", client_secret),
             ]),
             Self::Oauth2(app) => return app.refresh_form(&app.refresh),
+            Self::Code(Code { app, code, redirect_uri, verifier, spent: _ }) => form(&[
+                ("grant_type", "authorization_code"),
+                ("code", code.expose_secret()),
+                ("client_id", &app.client_id),
+                ("client_secret", client_secret),
+                ("redirect_uri", redirect_uri),
+                ("code_verifier", verifier.expose_secret()),
+            ]),
         }
         .into()
     }

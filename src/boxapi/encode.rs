@@ -1,6 +1,10 @@
-//! Percent-encoding for query values and form values.
+//! Percent-encoding for query values and form values, and random words that need none.
 
 use std::fmt::Write;
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use ring::rand::{SecureRandom, SystemRandom};
 
 /// Appends `value` with everything but RFC 3986's unreserved characters encoded: right in a query as well as in a form.
 pub(super) fn percent(out: &mut String, value: &str) {
@@ -10,6 +14,13 @@ pub(super) fn percent(out: &mut String, value: &str) {
             other => write!(out, "%{other:02X}").expect("a String takes everything"),
         }
     }
+}
+
+/// 32 characters of an address that nobody can guess.
+pub(super) fn unguessable() -> String {
+    let mut bytes = [0; 24];
+    SystemRandom::new().fill(&mut bytes).expect("the system has randomness");
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// A form body of the given pairs, in their order.

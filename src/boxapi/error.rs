@@ -98,6 +98,8 @@ pub enum Rejected {
     SubjectWrong,
     /// The app is of another type: this way of signing in is not switched on for it.
     GrantTypeNotAllowed,
+    /// The code of the authorize page is unknown: it was used, or its 30 s are over.
+    CodeInvalid,
     /// `invalid_grant` with words that this version does not know.
     Unknown,
 }

@@ -170,10 +170,10 @@ impl Visit {
             body: Bytes::copy_from_slice(form.expose_secret().as_bytes()),
             secret: turn.refresh.clone(),
         };
-        let (token, next) = Token::read_with_refresh(&self.once(Endpoint::Token, ask).await?)?;
+        let token = Token::read(&self.once(Endpoint::Token, ask).await?)?;
         let granted = self.session.now();
         Ok(Grant {
-            refresh: next.ok_or(Error::invalid(Nonsense::NoToken))?,
+            refresh: token.refresh().cloned().ok_or(Error::invalid(Nonsense::NoToken))?,
             access: token.access().clone(),
             access_until: later(granted, token.life()),
             granted,

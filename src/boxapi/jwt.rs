@@ -3,13 +3,14 @@
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jiff::Timestamp;
-use ring::rand::{SecureRandom, SystemRandom};
+use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::credentials::Unusable;
+use super::encode::unguessable;
 use super::key;
 use super::scalar::Scalar;
 
@@ -110,7 +111,8 @@ impl App {
             "sub": enterprise_id,
             "box_sub_type": "enterprise",
             "aud": AUDIENCE,
-            "jti": id(),
+            // Never used before; Box asks for 16 to 128 characters.
+            "jti": unguessable(),
             "exp": at.as_second() + LIFETIME_SECONDS,
         });
         let part = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
@@ -123,11 +125,4 @@ impl App {
         assertion.push_str(&part(&signature));
         assertion.into()
     }
-}
-
-/// 32 characters that nobody used before; Box asks for 16 to 128.
-fn id() -> String {
-    let mut bytes = [0; 24];
-    SystemRandom::new().fill(&mut bytes).expect("the system has randomness");
-    BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }

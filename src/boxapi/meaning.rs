@@ -33,9 +33,11 @@ const fn rejected(how: Rejected) -> Meaning {
     Meaning::Refused(Refusal::CredentialsRejected(how))
 }
 
-/// Box's codes say little without their texts: `invalid_grant` alone stands for five different things.
+/// Box's codes say little without their texts: `invalid_grant` alone stands for six different things.
 const ROWS: &[Row] = &[
     Row(Place::Token, "invalid_grant", "refresh token", Meaning::Refused(Refusal::AuthorizationExpired)),
+    Row(Place::Token, "invalid_grant", "authorization code", rejected(Rejected::CodeInvalid)),
+    Row(Place::Token, "invalid_grant", "auth code", rejected(Rejected::CodeInvalid)),
     Row(Place::Token, "invalid_grant", "grant credentials are invalid", rejected(Rejected::GrantInvalid)),
     Row(Place::Token, "invalid_grant", "kid", rejected(Rejected::KeyReplaced)),
     Row(Place::Token, "invalid_grant", "sub", rejected(Rejected::SubjectWrong)),
@@ -93,7 +95,7 @@ mod tests {
     use Meaning::{Answer, Clock, Limited, Nonsense, Redirect, Refused, Unavailable};
     use Place::{Api, Token};
     use Refusal::{AccessBlocked, AppNotAuthorized, AuthorizationExpired, PermissionDenied};
-    use Rejected::{ClientInvalid, GrantInvalid, GrantTypeNotAllowed, KeyReplaced, SubjectWrong, Unknown};
+    use Rejected::{ClientInvalid, CodeInvalid, GrantInvalid, GrantTypeNotAllowed, KeyReplaced, SubjectWrong, Unknown};
 
     #[test]
     fn every_error_of_box_has_its_meaning() {
@@ -142,6 +144,14 @@ mod tests {
             (Token, 400, "unsupported_grant_type", "", rejected(GrantTypeNotAllowed)),
             (Token, 400, "invalid_grant", "Please check the 'exp' claim.", Clock),
             (Token, 400, "invalid_grant", "Please check the 'jti' claim. A unique value is required.", Clock),
+            (Token, 400, "invalid_grant", "The authorization code has expired", rejected(CodeInvalid)),
+            (
+                Token,
+                400,
+                "invalid_grant",
+                "Auth code doesn't exist or is invalid for the client",
+                rejected(CodeInvalid),
+            ),
             (Token, 400, "invalid_grant", "The moon is full", rejected(Unknown)),
             (Token, 400, "invalid_grant", "Something expired in the subway", rejected(Unknown)),
             (Token, 400, "invalid_request", "Something else", Nonsense),

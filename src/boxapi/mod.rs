@@ -9,6 +9,7 @@
 //! * A walk that did not reach Box's own end never says so: it returns an error, and goes on returning it.
 
 mod account;
+mod authorize;
 mod base_url;
 mod call;
 mod credentials;
@@ -32,9 +33,10 @@ mod users;
 mod tests;
 
 pub use account::{Account, Enterprise};
+pub use authorize::{Answered, Invitation};
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use call::{Call, Endpoint, Listener, Outcome};
-pub use credentials::{Credentials, Unusable};
+pub use credentials::{ClientCredentials, Credentials, Unusable};
 pub use error::{Cap, Error, Nonsense, Refusal, Rejected};
 pub use grant::{Grant, Keeper, Refused, Turn, Unkept};
 pub use page::{Page, User};

@@ -15,7 +15,7 @@ use super::account::{self, Account};
 use super::base_url::BaseUrl;
 use super::call::{Endpoint, Listener};
 use super::credentials::Credentials;
-use super::error::{Error, Refusal};
+use super::error::{Error, Nonsense, Refusal};
 use super::exchange::{Ask, CALL_LIMIT};
 use super::said::Said;
 use super::token::Token;
@@ -115,6 +115,11 @@ impl Session {
         self.good_token().is_some()
     }
 
+    /// The refresh token that Box gave with the token that is held.
+    pub fn refresh_token(&self) -> Option<SecretString> {
+        self.slot().token.as_ref().and_then(|token| token.refresh().cloned())
+    }
+
     pub(super) fn now(&self) -> Timestamp {
         (self.0.now)()
     }
@@ -211,7 +216,10 @@ impl Visit {
     pub(super) async fn get(&self, endpoint: Endpoint, path: &str) -> Result<Bytes, Error> {
         let token = self.token().await?;
         match (self.get_with(&token, endpoint, path).await, &self.session.0.source) {
-            (Err(Error::Refused { refusal: Refusal::AuthorizationExpired, .. }), Source::Credentials { .. }) => {
+            (
+                Err(Error::Refused { refusal: Refusal::AuthorizationExpired, .. }),
+                Source::Credentials { credentials, enterprise_id: _ },
+            ) if !credentials.spent() => {
                 let token = self.token().await?;
                 self.get_with(&token, endpoint, path).await
             }
@@ -267,14 +275,19 @@ impl Visit {
                 let turn = Arc::new(turn);
                 self.tried(|| self.renew_grant(app, Arc::clone(&turn))).await
             }
-            Source::Credentials { .. } | Source::Lent => {
+            Source::Credentials { credentials, enterprise_id: _ } => {
+                if credentials.spent() {
+                    return Err(Error::invalid(Nonsense::NoToken));
+                }
                 let body = match self.ask_token(SignedDuration::ZERO).await {
                     // Once more with a new id, and by Box's clock where it told it.
                     Err(Error::ClockSkew { skew, .. }) => self.ask_token(skew.unwrap_or_default()).await?,
                     other => other?,
                 };
+                credentials.took_token();
                 Ok(self.session.hold(Token::read(&body)?, None))
             }
+            Source::Lent => Err(Error::Refused { refusal: Refusal::AuthorizationExpired, said: Said::default() }),
         }
     }
 

@@ -1,4 +1,4 @@
-//! An access token, and how long it may be used.
+//! An access token, how long it may be used, and the refresh token that came with it.
 
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ const LONGEST: Duration = Duration::from_secs(86_400);
 
 pub(super) struct Token {
     access: SecretString,
+    /// Only where a user's authorization was asked for.
+    refresh: Option<SecretString>,
     /// By the monotonic clock: setting the wall clock back must not keep a dead token.
     good_until: Instant,
     life: Duration,
@@ -38,11 +40,6 @@ struct Reply<'a> {
 impl Token {
     /// Reads Box's answer; the token's life counts from now on.
     pub(super) fn read(body: &[u8]) -> Result<Self, Error> {
-        Self::read_with_refresh(body).map(|(token, _)| token)
-    }
-
-    /// The same, and the refresh token that came with it.
-    pub(super) fn read_with_refresh(body: &[u8]) -> Result<(Self, Option<SecretString>), Error> {
         let reply: Reply<'_> = serde_json::from_slice(body).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => Error::invalid(Nonsense::NoToken),
             _ => Error::invalid(Nonsense::NotJson),
@@ -56,7 +53,7 @@ impl Token {
             None => USUAL,
         };
         let refresh = reply.refresh_token.filter(|token| is_token(token.expose_secret()));
-        Ok((Self::living(access, life), refresh))
+        Ok(Self { refresh, ..Self::living(access, life) })
     }
 
     /// The access token of a grant.
@@ -66,7 +63,8 @@ impl Token {
     }
 
     fn living(access: SecretString, life: Duration) -> Self {
-        Self { access, good_until: Instant::now() + life.saturating_sub(EARLY.min(life / 2)), life }
+        let good_until = Instant::now() + life.saturating_sub(EARLY.min(life / 2));
+        Self { access, refresh: None, good_until, life }
     }
 
     /// How long it lives from when it was read.
@@ -88,6 +86,10 @@ impl Token {
 
     pub(super) fn access(&self) -> &SecretString {
         &self.access
+    }
+
+    pub(super) fn refresh(&self) -> Option<&SecretString> {
+        self.refresh.as_ref()
     }
 
     pub(super) fn header(&self) -> HeaderValue {

@@ -49,7 +49,7 @@ pub(super) async fn run(flags: &ApproveFlags, site: &Site, desk: &mut Desk<'_>) 
                 "nobody is here to be asked. Look at them, then pass --yes.".to_owned(),
             ));
         }
-        (false, Seat::Person) if agreed(&held, desk)? => {}
+        (false, Seat::Person) if desk.agreed(&format!("Let {} go? [y/N] ", many(held.removals, "user")))? => {}
         (false, Seat::Person) => {
             writeln!(desk.out, "Nothing was approved.")?;
             return Ok(Exit::NotSo);
@@ -91,12 +91,4 @@ fn told(who: Option<&[User<'_>]>, name: &str, namespace: &str) -> String {
         text.push_str(&format!("  and {more} more: kubectl boxsync users {name} -n {namespace} --held\n"));
     }
     text
-}
-
-fn agreed(held: &Held, desk: &mut Desk<'_>) -> Result<bool, Stop> {
-    write!(desk.out, "Let {} go? [y/N] ", many(held.removals, "user"))?;
-    desk.out.flush()?;
-    let mut answer = String::new();
-    desk.input.read_line(&mut answer)?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }

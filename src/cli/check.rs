@@ -179,7 +179,7 @@ fn complete(credentials: &Credentials, place: &str) -> String {
     let what = match credentials {
         Credentials::ClientCredentials(_) => "has a client id and a client secret",
         Credentials::Jwt(_) => "is complete, and its key can be decrypted",
-        Credentials::Oauth2(_) => "has a client id, a client secret and a refresh token",
+        Credentials::Oauth2(_) | Credentials::Code(_) => "has a client id, a client secret and a refresh token",
     };
     format!("{place} {what}; the app's client id is {}.", credentials.client_id())
 }

@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
 
+use secrecy::SecretString;
+
 use crate::runtime::Clock;
 
 /// Where a command reads and writes.
@@ -73,6 +75,40 @@ impl Ink {
             Ink::Colours => format!("\x1b[{code}m{text}\x1b[0m"),
             Ink::Plain => text.to_owned(),
         }
+    }
+}
+
+impl Desk<'_> {
+    /// The answer to a question.
+    pub(super) fn asked(&mut self, question: &str) -> io::Result<String> {
+        write!(self.out, "{question}")?;
+        self.out.flush()?;
+        let mut answer = String::new();
+        self.input.read_line(&mut answer)?;
+        Ok(answer.trim().to_owned())
+    }
+
+    /// Whether the answer is yes; anything else is no.
+    pub(super) fn agreed(&mut self, question: &str) -> io::Result<bool> {
+        let answer = self.asked(question)?;
+        Ok(matches!(answer.to_lowercase().as_str(), "y" | "yes"))
+    }
+
+    /// A secret: typed at a prompt that does not show it, or a line of standard input.
+    pub(super) fn hidden(&mut self, question: &str) -> io::Result<SecretString> {
+        let mut line = match self.answerer {
+            Seat::Person => {
+                self.out.flush()?;
+                rpassword::prompt_password(question)?
+            }
+            Seat::Program => {
+                let mut line = String::new();
+                self.input.read_line(&mut line)?;
+                line
+            }
+        };
+        line.truncate(line.trim_end().len());
+        Ok(line.into())
     }
 }
 

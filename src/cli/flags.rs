@@ -4,7 +4,11 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
-use super::{changes::Revisions, words::span};
+use super::{
+    changes::Revisions,
+    connect::ConnectFlags,
+    words::{digits, span},
+};
 use crate::boxapi::BaseUrl;
 
 /// Shows and steers the user lists that the boxsync operator keeps of Box enterprises.
@@ -24,7 +28,7 @@ Exit codes:
    2  status: not all connections are ready, and it passes by itself
    3  no operator is at work
    4  sync --expect-file: logins are missing in the list
-   5  sync, approve: the time was over before the request was
+   5  sync, approve, connect: the time was over before the request was
    6  users: the list is older than --max-age
    7  users, changes, why: no list has been published
    8  the cluster did not do it: not reachable, not allowed, not there
@@ -124,6 +128,20 @@ Examples:
   kubectl boxsync handover acme
   kubectl boxsync handover acme > letter.txt")]
     Handover(HandoverFlags),
+    /// Give the operator credentials for Box: the first ones, or new ones
+    #[command(after_help = "\
+Examples:
+  kubectl boxsync connect acme                       # the same app again: opens Box's page, or asks for the new secret
+  kubectl boxsync connect acme --client-id ID        # another app; asks for its client secret
+  kubectl boxsync connect acme --no-browser          # where no browser runs: prints the address and takes the answer
+  kubectl boxsync connect acme --method jwt --enterprise-id 1234567 --config config.json
+  kubectl boxsync connect acme --client-id ID < client-secret.txt
+
+A secret is typed at a prompt, or comes on standard input or in a file: never as an argument. Nothing is written before
+Box has let the credentials in, for the enterprise of the connection.
+
+Exit code: 0 connected, 1 not: Box refused, nobody agreed, or the sync failed; 3 no operator picked it up, 5 the time is over.")]
+    Connect(Box<ConnectFlags>),
     /// Print the completion script of a shell
     #[command(after_help = "\
 Examples:
@@ -305,13 +323,6 @@ pub(super) enum CheckOutput {
 pub(super) struct HandoverFlags {
     /// The connection
     pub(super) name: String,
-}
-
-fn digits(text: &str) -> Result<String, String> {
-    match !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        true => Ok(text.to_owned()),
-        false => Err("an enterprise id is a number: see Admin Console > Account & Billing".to_owned()),
-    }
 }
 
 #[cfg(test)]

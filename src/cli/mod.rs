@@ -11,16 +11,18 @@
 //! | `approve` | the removals that are held |
 //! | `check`, `round`, `gate`, `finding`, `seen` | what a connection needs, tried from here, and when the operator looks again |
 //! | `handover`, `letter` | what the Box admin is asked for |
+//! | `connect` | credentials: from a person to Box, and into the Secret |
 //! | `table`, `words` | how it looks |
 //!
 //! Invariants:
 //! * What is decided or worded is a pure function of objects and the time.
 //! * The list is read as any other program would: half of one is never shown.
-//! * Nothing but requests is ever written.
+//! * Nothing but requests is ever written, but by `connect`: a Secret with credentials, and a BoxConnection that was asked for.
 
 mod approve;
 mod changes;
 mod check;
+mod connect;
 mod desk;
 mod exit;
 mod expect;
@@ -90,6 +92,7 @@ async fn connected(command: Command, desk: &mut Desk<'_>) -> Result<Exit, Stop> 
         | Task::Changes(_)
         | Task::Why(_)
         | Task::Approve(_)
+        | Task::Connect(_)
         | Task::Check(_)
         | Task::Handover(_) => {}
     }
@@ -111,6 +114,7 @@ async fn done(command: Command, site: Site, desk: &mut Desk<'_>) -> Result<Exit,
         Task::Users(flags) => users::run(&flags, &site, desk).await,
         Task::Changes(flags) => changes::run(&flags, &site, desk).await,
         Task::Why(flags) => why::run(&flags, &site, desk).await,
+        Task::Connect(flags) => connect::run(&flags, &site, desk).await,
         Task::Approve(flags) => approve::run(&flags, &site, desk).await,
         Task::Check(flags) => check::run(&flags, Some(&site), desk).await,
         Task::Handover(flags) => handover::run(&flags, &site, desk).await,

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use kube::{
     Api, Client, Config, ResourceExt,
-    api::{ListParams, ObjectList},
+    api::{ListParams, ObjectList, PostParams},
     config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 
@@ -30,6 +30,11 @@ pub(super) struct Site {
 pub(super) enum Reach {
     Namespace,
     Everywhere,
+}
+
+/// Every write says whose it is.
+pub(super) fn writing() -> PostParams {
+    PostParams { field_manager: Some("kubectl-boxsync".to_owned()), ..PostParams::default() }
 }
 
 /// The client, and the namespace that is meant.

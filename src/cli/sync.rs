@@ -2,23 +2,19 @@
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use kube::{
-    ResourceExt,
-    api::{ObjectMeta, PostParams},
-};
+use kube::{ResourceExt, api::ObjectMeta};
 
 use super::{
     desk::Desk,
     exit::{Exit, Stop},
     expect,
     flags::SyncFlags,
-    site::{Reach, Site},
+    site::{Reach, Site, writing},
     trouble::{self, Right},
     wait::{self, Awaited},
 };
 use crate::api::{BoxConnection, ConnectionRef, UserSyncRequest, UserSyncRequestSpec};
 
-const FIELD_MANAGER: &str = "kubectl-boxsync";
 const DEADLINE_SECONDS: i32 = 3600;
 const KEPT_SECONDS: i32 = 86_400;
 
@@ -88,10 +84,9 @@ pub(super) async fn create(
         },
         status: None,
     };
-    let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
     let api = site.cluster.api::<UserSyncRequest>(&site.namespace);
     site.cluster
-        .call(api.create(&params, &request))
+        .call(api.create(&writing(), &request))
         .await
         .map_err(|trouble| trouble::told(&trouble, &Right::to("create", "usersyncrequests", &site.namespace)))
 }

@@ -79,6 +79,17 @@ pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// The id of an enterprise, as a flag takes it.
+pub(super) fn digits(text: &str) -> Result<String, String> {
+    match (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("the id of an enterprise is the digits that Box's Admin Console shows under Account & Billing"
+                .to_owned())
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

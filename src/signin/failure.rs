@@ -226,6 +226,10 @@ fn rejected(names: &Names, why: Rejected) -> String {
             "{} is made for another way to sign in: choose the other method in spec.auth, or create an app of the right type.",
             capitalized(&app)
         ),
+        Rejected::CodeInvalid => format!(
+            "A code of Box's authorize page is good once, and for 30 seconds: run kubectl boxsync connect {} -n {} again.",
+            names.connection, names.namespace
+        ),
         Rejected::Unknown => format!(
             "Check in Box's developer console that {app} is active and that Secret {secret} holds its current credentials."
         ),

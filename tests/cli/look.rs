@@ -192,6 +192,11 @@ fn what_cannot_be_meant_is_refused() {
         "check acme --enterprise-id 1",
         "check --file x --enterprise-id one",
         "check acme --box-api-url http://box.example",
+        "connect",
+        "connect acme --enterprise-id 12x",
+        "connect acme --method password",
+        "connect acme --box-api-url http://box.example",
+        "connect acme --client-secret s",
     ] {
         let words = ["kubectl-boxsync"].into_iter().chain(line.split_whitespace());
         assert!(Command::try_parse_from(words).is_err(), "{line}");

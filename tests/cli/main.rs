@@ -3,6 +3,8 @@
 mod approve;
 mod changes;
 mod check;
+mod connect;
+mod grant;
 mod handover;
 mod look;
 mod reading;

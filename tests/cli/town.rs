@@ -1,7 +1,7 @@
 //! A cluster with connections and published lists, and somebody at a desk who asks kubectl boxsync.
 
 use std::{
-    io::{self, Cursor, Write},
+    io::{self, BufRead, Cursor, Write},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -173,15 +173,19 @@ impl Town {
 
     /// Asks, and hands what is printed to the log at once.
     pub(crate) async fn ask_into(&self, log: &Log, at: At<'_>, line: &str) -> (u8, String) {
+        self.ask_reading(log, at, &mut Cursor::new(at.types.as_bytes()), line).await
+    }
+
+    /// Asks, and types what this hands over.
+    pub(crate) async fn ask_reading(&self, log: &Log, at: At<'_>, input: &mut dyn BufRead, line: &str) -> (u8, String) {
         let words = ["kubectl-boxsync"].into_iter().chain(line.split_whitespace());
         let command = Command::try_parse_from(words).unwrap_or_else(|e| panic!("{line}: {e}"));
         let (mut out, mut err) = (log.clone(), Vec::new());
-        let mut input = Cursor::new(at.types.as_bytes());
         let clock = self.clock.clone();
         let mut desk = Desk {
             out: &mut out,
             err: &mut err,
-            input: &mut input,
+            input,
             reader: at.reader,
             answerer: at.answerer,
             ink: Ink::of(at.reader, at.no_color),

@@ -12,6 +12,7 @@ mod away;
 mod bad_input;
 mod chart;
 mod connecting;
+mod connecting_by_hand;
 mod crash;
 mod explain;
 mod field_owners;

@@ -138,6 +138,11 @@ impl Stage {
             .secrets(&self.secrets)
     }
 
+    /// Where Box is.
+    pub(crate) fn box_url(&self) -> String {
+        self.server.url()
+    }
+
     /// With the rights of an admin.
     pub(crate) fn admin_kubeconfig(&self) -> &Path {
         &self.admin_kubeconfig

@@ -174,3 +174,51 @@ async fn no_error_repeats_a_token_a_secret_or_an_assertion() {
     assert!(matches!(error, Error::Refused { refusal: Refusal::PermissionDenied, .. }), "{error:?}");
     assert!(!format!("{error} {error:?}").contains("access-token"), "{error}");
 }
+
+fn code() -> Credentials {
+    let app = ClientCredentials::new(b"the-client".to_vec().into(), SECRET.as_bytes().to_vec().into()).expect("usable");
+    Invitation::new(app, "http://127.0.0.1:4711/callback".into()).accept("the-code".to_owned().into())
+}
+
+#[tokio::test]
+async fn a_granted_code_is_exchanged_for_a_token_and_the_first_refresh_token() {
+    let with_refresh =
+        json!({ "access_token": "an-access-token", "expires_in": 3600, "refresh_token": "the-refresh-token" });
+    let fake = FakeBox::default().then(TOKEN, [answer(200, with_refresh)]);
+    let session = fake.session_with(code());
+    let visit = session.visit(CancellationToken::new());
+    visit.sign_in().await.expect("a token");
+    visit.account().await.expect("an account");
+    let refresh = session.refresh_token().expect("a refresh token");
+    assert_eq!(secrecy::ExposeSecret::expose_secret(&refresh), "the-refresh-token");
+    let [asked] = &fake.asked_at(TOKEN)[..] else { panic!("{:?}", fake.asked()) };
+    let mut form = asked.form();
+    let verifier = form.remove("code_verifier").expect("a verifier");
+    assert_eq!(verifier.len(), 64);
+    let expected = [
+        ("grant_type", "authorization_code"),
+        ("code", "the-code"),
+        ("client_id", "the-client"),
+        ("client_secret", SECRET),
+        ("redirect_uri", "http://127.0.0.1:4711/callback"),
+    ];
+    assert_eq!(form, expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
+}
+
+#[tokio::test]
+async fn a_code_that_gave_a_token_is_never_sent_again() {
+    let fake = FakeBox::default().then(ME, [api_error(401, "unauthorized")]);
+    let visit = fake.session_with(code()).visit(CancellationToken::new());
+    visit.sign_in().await.expect("a token");
+    let refused = visit.account().await.expect_err("refused");
+    assert!(matches!(refused, Error::Refused { refusal: Refusal::AuthorizationExpired, .. }), "{refused}");
+    assert!(visit.sign_in().await.is_err() && visit.account().await.is_err());
+    assert_eq!(fake.asked_at(TOKEN).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_code_that_box_did_not_answer_for_is_sent_again() {
+    let fake = FakeBox::default().then(TOKEN, [answer(503, "")]);
+    fake.session_with(code()).visit(CancellationToken::new()).sign_in().await.expect("a token");
+    assert_eq!(fake.asked_at(TOKEN).len(), 2);
+}

@@ -6,7 +6,11 @@
 //! curl -X PATCH $BOX/admin/enterprises/1001/users/123456789 --json '{"status": "inactive"}'
 //! curl -X POST  $BOX/admin/enterprises/1001/next --json '{"times": 2, "on": "users", "answer": "rate-limited", "retryAfter": "30"}'
 //! curl -X PATCH $BOX/admin/enterprises/1001/settings --json '{"latencyMillis": 250, "skewSeconds": 0, "tokenLifetimeSeconds": 600, "rateLimit": 1000}'
+//! curl -X POST  $BOX/admin/enterprises/1004/user-withdraws
 //! ```
+//!
+//! The authorize page needs no browser either: `curl -L -d decision=grant "$URL"` agrees (`deny` does not) and goes where
+//! Box sends the user.
 
 use crate::{
     answer::{Answer, On},
@@ -259,6 +263,7 @@ async fn act(State(sim): State<BoxSim>, Path((id, action)): Path<(String, String
     match action.as_str() {
         "withdraw" => enterprise.withdraw(),
         "grant" => enterprise.grant(),
+        "user-withdraws" => enterprise.user_withdraws(),
         "revoke-tokens" => enterprise.revoke_tokens(),
         "replace-key-pair" => enterprise.replace_key_pair(),
         "normal" => enterprise.normal(),

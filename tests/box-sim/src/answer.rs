@@ -17,7 +17,7 @@ pub enum On {
     Token,
     Me,
     Users,
-    /// Everything but the token endpoint.
+    /// Everything that takes a token.
     Api,
 }
 
@@ -28,7 +28,7 @@ impl On {
             Self::Token => matches!(endpoint, Endpoint::Token),
             Self::Me => matches!(endpoint, Endpoint::Me),
             Self::Users => matches!(endpoint, Endpoint::Users),
-            Self::Api => !matches!(endpoint, Endpoint::Token),
+            Self::Api => matches!(endpoint, Endpoint::Me | Endpoint::Users | Endpoint::Other),
         }
     }
 }
@@ -86,7 +86,9 @@ impl Answer {
     /// What takes the place of the true answer, if anything does.
     pub(crate) fn instead(&self, endpoint: Endpoint, request_id: &str) -> Option<Reply> {
         let error = |status: StatusCode, code: &str, message: &str| match endpoint {
-            Endpoint::Token => Reply::json(status, &json!({"error": code, "error_description": message})),
+            Endpoint::Token | Endpoint::Authorize | Endpoint::Revoke => {
+                Reply::json(status, &json!({"error": code, "error_description": message}))
+            }
             Endpoint::Me | Endpoint::Users | Endpoint::Other => {
                 Reply::error(status, code, message, &Value::Null, request_id)
             }

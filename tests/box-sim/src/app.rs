@@ -1,8 +1,9 @@
-//! The app of an enterprise: its client id and secret, its keys, and the tokens it was given.
+//! The app of an enterprise: its client id and secret, its keys, and the codes and tokens it was given.
 
 use crate::{
     dice::{letters, seed_of},
     keys::{KeyPair, PublicKey},
+    redirect::Redirects,
     spec::{Auth, EnterpriseSpec},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -10,6 +11,8 @@ use std::collections::HashMap;
 
 /// A refresh token lives for 60 days.
 const REFRESH_LIFETIME: SignedDuration = SignedDuration::from_hours(60 * 24);
+/// A code of the authorize page lives for 30 s.
+const CODE_LIFETIME: SignedDuration = SignedDuration::from_secs(30);
 
 pub(crate) struct App {
     pub(crate) auth: Auth,
@@ -24,6 +27,12 @@ pub(crate) struct App {
     pub(crate) token_lifetime: SignedDuration,
     /// The one refresh token that still works, and when it was made.
     pub(crate) refresh: Option<(String, Timestamp)>,
+    /// Where the authorize page may send a user back to.
+    pub(crate) redirects: Redirects,
+    /// The refresh token before that one, until the access token that it was worth is used.
+    spent: Option<Spent>,
+    /// Handed out by the authorize page, each until it is used.
+    codes: HashMap<String, Code>,
     tokens: HashMap<String, Token>,
     /// Assertions that were used, until they expire by themselves.
     jtis: HashMap<String, Timestamp>,
@@ -36,11 +45,31 @@ struct Token {
     pages: u32,
 }
 
+struct Spent {
+    refresh: String,
+    access: String,
+}
+
+/// What the authorize page was asked with, and when the user agreed.
+#[derive(Clone)]
+pub(crate) struct Code {
+    pub(crate) redirect_uri: Option<String>,
+    /// PKCE: the SHA-256 of the verifier that is to come with the code.
+    pub(crate) challenge: Option<String>,
+    pub(crate) made: Timestamp,
+}
+
 /// What a bearer token is worth.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Worth {
     Good { pages: u32 },
     Nothing,
+}
+
+impl Code {
+    pub(crate) fn expired(&self, now: Timestamp) -> bool {
+        now.duration_since(self.made) >= CODE_LIFETIME
+    }
 }
 
 impl App {
@@ -56,6 +85,9 @@ impl App {
             // About an hour, as Box has it, not exactly.
             token_lifetime: SignedDuration::from_secs(3_912),
             refresh: None,
+            redirects: Redirects::of(&spec.redirect_uris),
+            spent: None,
+            codes: HashMap::new(),
             tokens: HashMap::new(),
             jtis: HashMap::new(),
             seed,
@@ -96,8 +128,36 @@ impl App {
 
     pub(crate) fn renew_refresh_token(&mut self, now: Timestamp) -> String {
         let token = self.letters(64);
-        self.refresh = Some((token.clone(), now));
+        (self.refresh, self.spent) = (Some((token.clone(), now)), None);
         token
+    }
+
+    /// The next refresh token. `access` is the access token that goes with it: until that is used, a lenient Box still
+    /// takes the refresh token that was given.
+    pub(crate) fn refreshed(&mut self, given: &str, access: &str, now: Timestamp) -> String {
+        let next = self.renew_refresh_token(now);
+        self.spent = Some(Spent { refresh: given.to_owned(), access: access.to_owned() });
+        next
+    }
+
+    /// Whether this is the refresh token that was spent last, and nobody has used what it was worth.
+    pub(crate) fn spent_unused(&self, refresh: &str) -> bool {
+        self.spent.as_ref().is_some_and(|spent| spent.refresh == refresh)
+    }
+
+    pub(crate) fn code(&mut self, code: Code) -> String {
+        let name = self.letters(32);
+        self.codes.insert(name.clone(), code);
+        name
+    }
+
+    pub(crate) fn knows_code(&self, code: &str) -> bool {
+        self.codes.contains_key(code)
+    }
+
+    /// A code is good once, whatever comes of it.
+    pub(crate) fn take_code(&mut self, code: &str) -> Option<Code> {
+        self.codes.remove(code)
     }
 
     pub(crate) fn refresh_token_expired(&self, now: Timestamp) -> bool {
@@ -123,6 +183,11 @@ impl App {
         }
     }
 
+    /// A call was answered for this token.
+    pub(crate) fn used(&mut self, token: &str) {
+        self.spent.take_if(|spent| spent.access == token);
+    }
+
     pub(crate) fn page_given(&mut self, token: &str) {
         if let Some(token) = self.tokens.get_mut(token) {
             token.pages += 1;
@@ -134,6 +199,18 @@ impl App {
         for token in self.tokens.values_mut() {
             token.expires = Timestamp::MIN;
         }
+    }
+
+    /// This one stops working.
+    pub(crate) fn forget(&mut self, token: &str) {
+        self.tokens.remove(token);
+    }
+
+    /// The user's authorization ends, with every token that it was worth.
+    pub(crate) fn end_authorization(&mut self) {
+        (self.refresh, self.spent) = (None, None);
+        self.codes.clear();
+        self.revoke();
     }
 
     /// False if the assertion was used before.

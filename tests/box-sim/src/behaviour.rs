@@ -94,6 +94,7 @@ behaviours! {
     ExpAlwaysRefused "exp-always-refused" "Token: invalid_grant about the exp claim, whatever it is.",
     RefreshTokenExpired "refresh-token-expired" "Token: invalid_grant \"Refresh token has expired\".",
     RefreshTokenInvalid "refresh-token-invalid" "Token: invalid_grant \"Invalid refresh token\".",
+    LenientRefresh "lenient-refresh" "A spent refresh token stays usable until the access token that it was worth is first used.",
     ClockAhead "clock-ahead" "Box's clock is ten minutes ahead; the Date header says so.",
     ClockBehind "clock-behind" "Box's clock is ten minutes behind; the Date header says so.",
     ShortLivedTokens "short-lived-tokens" "Tokens live for 90 s.",
@@ -178,6 +179,7 @@ impl Behaviour {
             | Self::NoEnterprise
             | Self::ErrorsWithoutBody
             | Self::OauthErrorsFromApi
+            | Self::LenientRefresh
             | Self::ClockAhead
             | Self::ClockBehind
             | Self::ShortLivedTokens

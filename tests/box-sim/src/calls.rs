@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, VecDeque};
 #[serde(rename_all = "lowercase")]
 pub enum Endpoint {
     Token,
+    /// The page that asks a user to grant access.
+    Authorize,
+    Revoke,
     Me,
     Users,
     /// Anything that this Box does not have.
@@ -19,6 +22,8 @@ impl Endpoint {
     pub(crate) fn of(path: &str) -> Self {
         match path {
             "/oauth2/token" => Self::Token,
+            "/api/oauth2/authorize" => Self::Authorize,
+            "/oauth2/revoke" => Self::Revoke,
             "/2.0/users/me" => Self::Me,
             "/2.0/users" => Self::Users,
             _ => Self::Other,

@@ -136,6 +136,11 @@ impl Enterprise {
         self.cell.state().app.renew_refresh_token(now)
     }
 
+    /// The user ends the authorization in Box's account settings: its refresh token and its access tokens stop working.
+    pub fn user_withdraws(&self) {
+        self.cell.state().app.end_authorization();
+    }
+
     /// The file that Box's developer console hands out: for `Auth::Jwt` with a key pair of the fixtures.
     #[must_use]
     pub fn config_json(&self, format: KeyFormat) -> Option<String> {

@@ -1,4 +1,4 @@
-//! Box, simulated: its token endpoint and its user listing as an axum router.
+//! Box, simulated: its authorize page, its token endpoint and its user listing as an axum router.
 //!
 //! It answers as Box does, errors and oddities included, and shares no type with the program that is tested against it: a shared type would
 //! hide a shared misreading of Box. It has no time of its own: a clock is handed in, and waiting is tokio's, so that it runs under paused time.
@@ -19,6 +19,7 @@ mod admin;
 mod answer;
 mod app;
 mod ask;
+mod authorize;
 mod behaviour;
 mod calls;
 pub mod clock;
@@ -31,8 +32,10 @@ mod keys;
 mod list;
 mod marker;
 mod me;
+mod redirect;
 mod refusal;
 mod reply;
+mod revoke;
 mod route;
 mod serve;
 mod sim;

@@ -27,6 +27,10 @@ pub(crate) const INCOMPLETE: Refusal =
 pub(crate) const GRANT: Refusal = grant("Grant credentials are invalid");
 pub(crate) const ODD: Refusal = grant("The enterprise is being migrated to another region");
 pub(crate) const REFRESH_EXPIRED: Refusal = grant("Refresh token has expired");
+pub(crate) const CODE_INVALID: Refusal = grant("Auth code doesn't exist or is invalid for the client");
+pub(crate) const CODE_EXPIRED: Refusal = grant("The authorization code has expired");
+pub(crate) const CODE_REDIRECT: Refusal = grant("The redirect_uri does not match the one of the authorization request");
+pub(crate) const CODE_VERIFIER: Refusal = grant("The code_verifier does not match the code_challenge");
 pub(crate) const REFRESH_INVALID: Refusal = grant("Invalid refresh token");
 
 pub(crate) const ASSERTION: Refusal = grant("Please check the 'assertion'. It is not a signed JWT");

@@ -56,7 +56,14 @@ impl Reply {
     }
 
     pub(crate) fn html(status: StatusCode) -> Self {
-        let page = "<!DOCTYPE html>\n<html><head><title>Box | We'll be right back</title></head><body><h1>We'll be right back</h1></body></html>\n";
+        Self::page(status, "We'll be right back", "")
+    }
+
+    /// A page for people.
+    pub(crate) fn page(status: StatusCode, title: &str, body: &str) -> Self {
+        let page = format!(
+            "<!DOCTYPE html>\n<html><head><title>Box | {title}</title></head><body><h1>{title}</h1>\n{body}\n</body></html>\n"
+        );
         Self::new(status, "text/html; charset=utf-8", page)
     }
 

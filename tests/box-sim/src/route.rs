@@ -1,14 +1,17 @@
 //! The way of a call: whose it is, what was ordered for it, the true answer, the log.
 
 use crate::{
-    admin, answer,
+    admin,
+    answer::{self, On},
     app::Worth,
     ask::Ask,
+    authorize,
     behaviour::Behaviour,
     calls::{Call, Endpoint},
     clock::http_date,
     jwt, me, refusal as why,
     reply::{Delivery, Reply},
+    revoke,
     sim::BoxSim,
     state::{Cell, State},
     token, users,
@@ -70,19 +73,26 @@ async fn call(Shared(sim): Shared<BoxSim>, request: Request<Body>) -> Response<B
     reply.into_response(&date)
 }
 
-/// The enterprise that a call is about: told by the token, or by client and subject where a token is asked for.
+/// The enterprise that a call is about: told by the token, or by client and what comes with it where there is none.
 fn owner(sim: &BoxSim, ask: &Ask) -> Option<Arc<Cell>> {
     let all = sim.all();
-    if ask.endpoint != Endpoint::Token {
-        let token = ask.bearer.as_deref()?;
-        return all.into_iter().find(|cell| cell.state().app.knows(token));
-    }
-    let client = ask.field("client_id")?;
+    let client = match ask.endpoint {
+        Endpoint::Token | Endpoint::Revoke => ask.field("client_id")?,
+        Endpoint::Authorize => ask.param("client_id")?,
+        Endpoint::Me | Endpoint::Users | Endpoint::Other => {
+            let token = ask.bearer.as_deref()?;
+            return all.into_iter().find(|cell| cell.state().app.knows(token));
+        }
+    };
     let subject = ask.field("box_subject_id").map(str::to_owned).or_else(|| jwt::subject(ask.field("assertion")?));
-    let refresh = ask.field("refresh_token");
+    let (refresh, code, token) = (ask.field("refresh_token"), ask.field("code"), ask.field("token"));
     let candidates: Vec<_> = all.into_iter().filter(|cell| cell.state().app.client_id == client).collect();
     let meant = candidates.iter().find(|cell| {
-        let known = cell.state().app.refresh.as_ref().is_some_and(|(token, _)| Some(token.as_str()) == refresh);
+        let app = &cell.state().app;
+        let refreshes = |given: &str| app.refresh.as_ref().is_some_and(|(token, _)| token == given);
+        let known = refresh.is_some_and(|given| refreshes(given) || app.spent_unused(given))
+            || code.is_some_and(|code| app.knows_code(code))
+            || token.is_some_and(|token| refreshes(token) || app.knows(token));
         known || Some(&cell.id) == subject.as_ref()
     });
     meant.or(candidates.first()).cloned()
@@ -90,23 +100,29 @@ fn owner(sim: &BoxSim, ask: &Ask) -> Option<Arc<Cell>> {
 
 fn of_stranger(ask: &Ask, request_id: &str) -> Reply {
     match ask.endpoint {
-        Endpoint::Token if ask.method != Method::POST => not_allowed(request_id),
-        Endpoint::Token if ask.field("client_id").is_none() => Reply::refusal(why::INCOMPLETE),
-        Endpoint::Token => Reply::refusal(why::CLIENT),
+        Endpoint::Authorize => authorize::of_stranger(),
+        Endpoint::Token | Endpoint::Revoke if ask.method != Method::POST => not_allowed(request_id),
+        Endpoint::Token | Endpoint::Revoke if ask.field("client_id").is_none() => Reply::refusal(why::INCOMPLETE),
+        Endpoint::Token | Endpoint::Revoke => Reply::refusal(why::CLIENT),
         Endpoint::Me | Endpoint::Users => answer::unauthorized(request_id),
         Endpoint::Other => not_found(request_id),
     }
 }
 
 fn truth(ask: &Ask, state: &mut State, now: Timestamp, request_id: &str) -> Reply {
-    if ask.endpoint == Endpoint::Token {
-        return if ask.method == Method::POST { token::answer(ask, state, now) } else { not_allowed(request_id) };
+    match (ask.endpoint, &ask.method) {
+        (Endpoint::Authorize, &Method::GET | &Method::POST) => return authorize::answer(ask, state, now),
+        (Endpoint::Token, &Method::POST) => return token::answer(ask, state, now),
+        (Endpoint::Revoke, &Method::POST) => return revoke::answer(ask, state),
+        (Endpoint::Authorize | Endpoint::Token | Endpoint::Revoke, _) => return not_allowed(request_id),
+        (Endpoint::Me | Endpoint::Users | Endpoint::Other, _) => {}
     }
     let bearer = ask.bearer.as_deref().unwrap_or_default();
     let pages = match state.app.worth(bearer, now) {
         Worth::Good { pages } => pages,
         Worth::Nothing => return answer::unauthorized(request_id),
     };
+    state.app.used(bearer);
     if let Err(seconds) = state.rate.count(now) {
         let context = json!({"message": "Request rate limit exceeded"});
         return Reply::error(
@@ -119,7 +135,7 @@ fn truth(ask: &Ask, state: &mut State, now: Timestamp, request_id: &str) -> Repl
         .with(header::RETRY_AFTER, &seconds.to_string());
     }
     match ask.endpoint {
-        Endpoint::Other | Endpoint::Token => not_found(request_id),
+        Endpoint::Other | Endpoint::Token | Endpoint::Authorize | Endpoint::Revoke => not_found(request_id),
         Endpoint::Me | Endpoint::Users if ask.method != Method::GET => not_allowed(request_id),
         Endpoint::Me => me::answer(ask, state),
         Endpoint::Users if pages >= 2 && state.behaviours.has(Behaviour::TokenExpiresMidWalk) => {
@@ -135,7 +151,7 @@ fn truth(ask: &Ask, state: &mut State, now: Timestamp, request_id: &str) -> Repl
 
 /// API errors in another shape than the documented one.
 fn shaped(mut reply: Reply, ask: &Ask, state: &State) -> Reply {
-    let is_api_error = ask.endpoint != Endpoint::Token && reply.status.as_u16() >= 400;
+    let is_api_error = On::Api.covers(ask.endpoint) && reply.status.as_u16() >= 400;
     if is_api_error && state.behaviours.has(Behaviour::ErrorsWithoutBody) {
         reply.body = bytes::Bytes::new();
         reply.headers.retain(|(name, _)| *name != header::CONTENT_TYPE);

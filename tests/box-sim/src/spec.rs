@@ -42,6 +42,9 @@ pub struct EnterpriseSpec {
     /// For `Auth::Jwt`; empty: the first key pair of the fixtures.
     #[serde(default)]
     pub public_keys: Vec<RegisteredKey>,
+    /// For `Auth::Oauth2`; empty: `http://127.0.0.1/callback`.
+    #[serde(default)]
+    pub redirect_uris: Vec<String>,
 }
 
 impl EnterpriseSpec {
@@ -56,6 +59,7 @@ impl EnterpriseSpec {
             client_id: None,
             client_secret: None,
             public_keys: Vec::new(),
+            redirect_uris: Vec::new(),
         }
     }
 
@@ -93,6 +97,12 @@ impl EnterpriseSpec {
     #[must_use]
     pub fn public_key(mut self, id: impl Into<String>, pem: impl Into<String>) -> Self {
         self.public_keys.push(RegisteredKey { id: id.into(), pem: pem.into() });
+        self
+    }
+
+    #[must_use]
+    pub fn redirect_uri(mut self, uri: impl Into<String>) -> Self {
+        self.redirect_uris.push(uri.into());
         self
     }
 }

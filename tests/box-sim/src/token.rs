@@ -1,6 +1,7 @@
-//! POST /oauth2/token: client credentials, signed assertions, refresh tokens.
+//! POST /oauth2/token: client credentials, signed assertions, codes of the authorize page, refresh tokens.
 
 use crate::{
+    app::App,
     ask::Ask,
     behaviour::Behaviour,
     jwt,
@@ -9,31 +10,40 @@ use crate::{
     spec::Auth,
     state::State,
 };
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{StatusCode, header};
 use jiff::{SignedDuration, Timestamp};
+use ring::digest::{SHA256, digest};
 use serde_json::json;
 
 pub(crate) const CLIENT_CREDENTIALS: &str = "client_credentials";
 pub(crate) const ASSERTION: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+pub(crate) const CODE: &str = "authorization_code";
 pub(crate) const REFRESH_TOKEN: &str = "refresh_token";
 
 const SHORT_LIFETIME: SignedDuration = SignedDuration::from_secs(90);
 
 pub(crate) fn answer(ask: &Ask, state: &mut State, now: Timestamp) -> Reply {
     match grant(ask, state, now) {
-        Ok(refresh_token) => {
+        Ok(granted) => {
             let lifetime = if state.behaviours.has(Behaviour::ShortLivedTokens) {
                 SHORT_LIFETIME
             } else {
                 state.app.token_lifetime
             };
+            let access = state.app.token(now, lifetime);
+            let refresh = match granted {
+                Granted::Access => None,
+                Granted::Authorization => Some(state.app.renew_refresh_token(now)),
+                Granted::Refresh(given) => Some(state.app.refreshed(&given, &access, now)),
+            };
             let mut body = json!({
-                "access_token": state.app.token(now, lifetime),
+                "access_token": access,
                 "expires_in": lifetime.as_secs(),
                 "restricted_to": [],
                 "token_type": "bearer",
             });
-            if let Some(token) = refresh_token {
+            if let Some(token) = refresh {
                 body["refresh_token"] = token.into();
             }
             Reply::json(StatusCode::OK, &body).with(header::CACHE_CONTROL, "no-store")
@@ -42,13 +52,22 @@ pub(crate) fn answer(ask: &Ask, state: &mut State, now: Timestamp) -> Reply {
     }
 }
 
-/// Whether a token is granted, and with it, which refresh token comes next.
-fn grant(ask: &Ask, state: &mut State, now: Timestamp) -> Result<Option<String>, Refusal> {
+/// What is granted.
+enum Granted {
+    /// An access token alone.
+    Access,
+    /// An access token, and the first refresh token of a user's authorization.
+    Authorization,
+    /// An access token, and the refresh token that comes after this one.
+    Refresh(String),
+}
+
+fn grant(ask: &Ask, state: &mut State, now: Timestamp) -> Result<Granted, Refusal> {
     let grant_type = ask.field("grant_type").ok_or(why::INCOMPLETE)?;
     let auth = match grant_type {
         CLIENT_CREDENTIALS => Auth::ClientCredentials,
         ASSERTION => Auth::Jwt,
-        REFRESH_TOKEN => Auth::Oauth2,
+        CODE | REFRESH_TOKEN => Auth::Oauth2,
         _ => return Err(why::GRANT_TYPE_UNKNOWN),
     };
     let credentials =
@@ -69,7 +88,7 @@ fn grant(ask: &Ask, state: &mut State, now: Timestamp) -> Result<Option<String>,
                 return Err(why::GRANT);
             }
             authorized(state)?;
-            Ok(None)
+            Ok(Granted::Access)
         }
         Auth::Jwt => {
             let assertion = jwt::Assertion::read(ask.field("assertion").ok_or(why::INCOMPLETE)?, &state.app)?;
@@ -80,19 +99,42 @@ fn grant(ask: &Ask, state: &mut State, now: Timestamp) -> Result<Option<String>,
             if !state.app.first_use(&assertion.jti, assertion.expires, here) {
                 return Err(why::JTI);
             }
-            Ok(None)
+            Ok(Granted::Access)
         }
+        Auth::Oauth2 if grant_type == CODE => by_code(ask, &mut state.app, now),
         Auth::Oauth2 => {
             let given = ask.field("refresh_token").ok_or(why::INCOMPLETE)?;
-            if !state.app.authorized || state.app.refresh.as_ref().is_none_or(|(token, _)| token != given) {
+            let newest = state.app.refresh.as_ref().is_some_and(|(token, _)| token == given);
+            let lenient = state.behaviours.has(Behaviour::LenientRefresh) && state.app.spent_unused(given);
+            if !state.app.authorized || !(newest || lenient) {
                 return Err(why::REFRESH_INVALID);
             }
             if state.app.refresh_token_expired(now) {
                 return Err(why::REFRESH_EXPIRED);
             }
-            Ok(Some(state.app.renew_refresh_token(now)))
+            Ok(Granted::Refresh(given.to_owned()))
         }
     }
+}
+
+/// A code, asked with the redirect URI and the verifier that belong to it.
+fn by_code(ask: &Ask, app: &mut App, now: Timestamp) -> Result<Granted, Refusal> {
+    let code = app.take_code(ask.field("code").ok_or(why::INCOMPLETE)?).ok_or(why::CODE_INVALID)?;
+    if code.expired(now) {
+        return Err(why::CODE_EXPIRED);
+    }
+    if code.redirect_uri.is_some() && code.redirect_uri.as_deref() != ask.field("redirect_uri") {
+        return Err(why::CODE_REDIRECT);
+    }
+    let verifier = ask.field("code_verifier").map(challenge_of);
+    if code.challenge.is_some() && code.challenge != verifier {
+        return Err(why::CODE_VERIFIER);
+    }
+    if app.authorized { Ok(Granted::Authorization) } else { Err(why::NOT_AUTHORIZED) }
+}
+
+fn challenge_of(verifier: &str) -> String {
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()))
 }
 
 fn authorized(state: &State) -> Result<(), Refusal> {

@@ -33,11 +33,12 @@ fn every_behaviour_is_reached_by_its_name() {
 
 #[tokio::test(start_paused = true)]
 async fn every_behaviour_changes_something_and_normal_ends_it() {
-    // These show only beyond a walk: in JWT assertions, in the age of tokens, in errors, in what is never answered.
+    // These show only beyond a walk: in JWT assertions, in the age of tokens, in their renewal, in errors, in what is never answered.
     let elsewhere = [
         Behaviour::ClockAhead,
         Behaviour::ClockBehind,
         Behaviour::ShortLivedTokens,
+        Behaviour::LenientRefresh,
         Behaviour::ErrorsWithoutBody,
         Behaviour::OauthErrorsFromApi,
         Behaviour::HangsUp,

@@ -5,6 +5,7 @@ mod behaviours;
 mod binary;
 mod client;
 mod errors;
+mod oauth;
 mod tokens;
 mod users;
 mod wire;

@@ -1,0 +1,83 @@
+//! Who else writes a Secret, by the traces that they leave on it. Pure.
+
+use kube::api::ObjectMeta;
+
+/// Labels and annotations, and whose they are.
+const MARKS: &[(&str, &str)] = &[
+    ("kustomize.toolkit.fluxcd.io/name", "Flux"),
+    ("helm.toolkit.fluxcd.io/name", "Flux"),
+    ("argocd.argoproj.io/tracking-id", "Argo CD"),
+    ("argocd.argoproj.io/instance", "Argo CD"),
+    ("reconcile.external-secrets.io/managed", "External Secrets"),
+    ("reconcile.external-secrets.io/data-hash", "External Secrets"),
+    ("meta.helm.sh/release-name", "Helm"),
+];
+
+/// Field managers by their beginnings, and whose they are.
+const MANAGERS: &[(&str, &str)] = &[
+    ("kustomize-controller", "Flux"),
+    ("helm-controller", "Flux"),
+    ("argocd", "Argo CD"),
+    ("external-secrets", "External Secrets"),
+    ("externalsecrets.external-secrets.io", "External Secrets"),
+    ("sealed-secrets", "Sealed Secrets"),
+];
+
+/// Who keeps the object as they want it, and how that shows.
+pub(super) fn of(object: &ObjectMeta) -> Option<String> {
+    let owner = object.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
+    if let Some(owner) = owner {
+        return Some(format!("{} {} (its owner)", owner.kind, owner.name));
+    }
+    for (kind, marks) in [("label", &object.labels), ("annotation", &object.annotations)] {
+        let marked = MARKS.iter().find(|(mark, _)| marks.as_ref().is_some_and(|marks| marks.contains_key(*mark)));
+        if let Some((mark, whose)) = marked {
+            return Some(format!("{whose} ({kind} {mark})"));
+        }
+    }
+    let mut managers = object.managed_fields.iter().flatten().filter_map(|entry| entry.manager.as_deref());
+    managers.find_map(|manager| {
+        let (_, whose) = MANAGERS.iter().find(|(beginning, _)| manager.starts_with(beginning))?;
+        Some(format!("{whose} (field manager {manager})"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn kept_by(metadata: Value) -> Option<String> {
+        of(&serde_json::from_value(metadata).expect("metadata"))
+    }
+
+    #[test]
+    fn whoever_keeps_a_secret_is_known_by_the_traces() {
+        let owner = json!({ "apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "name": "box", "uid": "u",
+            "controller": true });
+        for (metadata, expected) in [
+            (json!({ "ownerReferences": [owner] }), "ExternalSecret box (its owner)"),
+            (
+                json!({ "labels": { "kustomize.toolkit.fluxcd.io/name": "apps" } }),
+                "Flux (label kustomize.toolkit.fluxcd.io/name)",
+            ),
+            (
+                json!({ "annotations": { "argocd.argoproj.io/tracking-id": "x" } }),
+                "Argo CD (annotation argocd.argoproj.io/tracking-id)",
+            ),
+            (
+                json!({ "managedFields": [{ "manager": "kubectl" }, { "manager": "kustomize-controller" }] }),
+                "Flux (field manager kustomize-controller)",
+            ),
+        ] {
+            assert_eq!(kept_by(metadata).as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_secret_of_a_person_is_kept_by_nobody() {
+        let by_hand = json!({ "labels": { "team": "backup" }, "managedFields": [{ "manager": "kubectl-boxsync" }] });
+        assert_eq!(kept_by(by_hand), None);
+    }
+}
