@@ -33,7 +33,8 @@ fn counted(connection: &BoxConnection) -> Value {
 async fn a_connection_by_client_credentials_becomes_ready_with_the_right_counts() {
     let stage = Stage::begin("client credentials").await;
     let acme = acme(&stage.sim);
-    let operator = stage.operator();
+    // Whatever it says at any level is looked through for secrets.
+    let operator = stage.start(&stage.settings().env("BOXSYNC_LOG", "trace"));
     stage.connect("acme", &acme).await;
     stage.run(&["wait", "--for=condition=Ready", "boxconnection/acme", "--timeout=60s"]).await;
 
@@ -70,7 +71,8 @@ async fn a_connection_by_jwt_with_boxs_own_key_lists_twelve_thousand_users() {
     let stage = Stage::begin("jwt").await;
     let spec = EnterpriseSpec::new("1002").named("Globex").users(12_000).auth(Auth::Jwt);
     let globex = stage.sim.enterprise(spec);
-    let operator = stage.operator();
+    // Whatever it says at any level is looked through for secrets.
+    let operator = stage.start(&stage.settings().env("BOXSYNC_LOG", "trace"));
     stage.connect_by_jwt("globex", &globex, KeyFormat::Pkcs8TripleDes).await;
     let connection = stage.ready("globex").await;
     assert_eq!(counted(&connection), counts(&globex));

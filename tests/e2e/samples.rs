@@ -46,7 +46,7 @@ fn the_samples_show_every_kind_every_way_to_sign_in_and_how_to_live_with_others(
     let methods: BTreeSet<_> = of("BoxConnection")
         .flat_map(|object| object["spec"]["auth"].as_object().into_iter().flatten().map(|(method, _)| method.as_str()))
         .collect();
-    assert_eq!(methods, BTreeSet::from(["clientCredentials", "jwt"]));
+    assert_eq!(methods, BTreeSet::from(["clientCredentials", "jwt", "oauth2"]));
     assert!(of("BoxConnection").any(|object| {
         let annotations = &object["metadata"]["annotations"];
         annotations["kustomize.toolkit.fluxcd.io/prune"] == "disabled"

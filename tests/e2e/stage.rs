@@ -164,11 +164,22 @@ impl Stage {
     /// The end of every story: the operator ends in good order, nothing secret was said anywhere, and Box was asked
     /// only what it may be asked.
     pub(crate) async fn end(&self, mut operator: Operator) {
+        for enterprise in self.sim.enterprises() {
+            enterprise.access_tokens().into_iter().chain(enterprise.refresh_token()).for_each(|token| {
+                self.secrets.plant(token);
+            });
+        }
         let looked = self.secrets.assert_absent_from(&self.client, "boxsync.dev", &self.namespace).await;
         looked.expect("objects and events can be read");
+        let (_, metrics) = operator.get("/metrics").await.expect("metrics can be read");
+        self.secrets.assert_absent("the metrics", &metrics);
         let ended = operator.terminate(Duration::from_secs(20)).await.expect("ends by itself");
         assert!(ended.success(), "{ended}\n{}", operator.log());
-        assert!(!operator.log().contains("panicked"), "{}", operator.log());
+        let log = operator.log();
+        assert!(!log.contains("panicked"), "{log}");
+        // How every signed assertion and every token of a ServiceAccount begins.
+        assert!(!log.contains("eyJhbGciOi"), "{log}");
+        operator.assert_no_secret();
         for call in self.sim.seen() {
             assert_ne!(call.endpoint, Endpoint::Other, "{call:?}");
             if call.endpoint == Endpoint::Users {

@@ -1,12 +1,12 @@
 //! The authorization of a user: its tokens are renewed, kept before they are used, and never used twice.
 
-use box_sim::{Auth, Endpoint, Enterprise};
+use box_sim::{Auth, Behaviour, Endpoint, Enterprise};
 use boxsync::api::Trigger;
 use kube_sim::{Fault, Trouble, Verb};
 use serde_json::{Value, json};
 
 use crate::line::Cut;
-use crate::world::{World, base64, condition, listings, pass, state, succeeded};
+use crate::world::{World, base64, condition, listings, pass, secs, state, succeeded};
 
 /// Longer than a turn that nobody ends.
 const ABANDONED: i64 = 90;
@@ -144,6 +144,25 @@ async fn a_spent_seed_that_git_puts_back_is_told_once_and_the_kept_tokens_go_on(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_spent_seed_that_a_new_process_finds_is_passed_over_too() {
+    let mut world = World::running();
+    let acme = world.connect_by("acme", 100, Auth::Oauth2);
+    connected(&world, "acme").await;
+    let spent = world.kube.get("Secret", "backup", "acme-box").expect("there")["data"].clone();
+    world.authorize(&acme, "acme");
+    world.request("r1", "acme");
+    assert!(succeeded(&world.ended("r1").await));
+    world.stop().await;
+    world.secret_of("acme", &spent);
+    world.start();
+    world.request("r2", "acme");
+    assert!(succeeded(&world.ended("r2").await), "the kept tokens go on: {:?}", world.asked("r2"));
+    pass(1).await;
+    let events = world.kube.list("Event");
+    assert_eq!(events.iter().filter(|e| e["reason"] == "AuthorizationExpired").count(), 1, "{events:#?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn labels_on_the_secret_start_nothing() {
     let world = World::running();
     let acme = world.connect_by("acme", 100, Auth::Oauth2);
@@ -151,7 +170,8 @@ async fn labels_on_the_secret_start_nothing() {
     pass(1).await;
     let (mark, before) = (world.kube.mark(), renewals(&acme));
     world.kube.edit("Secret", "backup", "acme-box", |s| s["metadata"]["labels"] = json!({ "team": "backup" }));
-    pass(3500).await;
+    // A probe comes, and the token still lives.
+    pass(3650).await;
     assert_eq!(world.writes_since(mark), Vec::<String>::new());
     assert_eq!(renewals(&acme), before);
 }
@@ -287,6 +307,23 @@ async fn two_operators_never_spend_one_token_twice() {
     other.stop().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_token_that_somebody_else_kept_during_a_renewal_is_used_before_anybody_gives_up() {
+    let world = World::running();
+    let acme = world.connect_by("acme", 100, Auth::Oauth2);
+    connected(&world, "acme").await;
+    pass(60).await;
+    acme.revoke_tokens();
+    acme.latency(secs(5));
+    world.request("r", "acme");
+    pass(8).await; // users/me is refused after 5 s; the renewal is on its way
+    let newer = acme.authorize_again();
+    world.kube.edit("Secret", "backup", "acme-oauth2", |s| s["data"]["refreshToken"] = base64(&newer).into());
+    acme.latency(secs(0));
+    assert!(succeeded(&world.ended("r").await), "{:?}", world.asked("r"));
+    assert_eq!(acme.calls().with(Endpoint::Token, 400), 1, "the older one was refused");
+}
+
 /// A renewal whose process is gone at this moment; then a new process starts.
 async fn killed(world: &mut World, acme: &Enterprise, when: impl FnOnce(&World)) {
     connected(world, "acme").await;
@@ -343,18 +380,20 @@ async fn a_process_that_is_gone_before_box_heard_of_it_or_after_the_token_is_kep
             killed(&mut world, &acme, when).await;
         }
         goes_on(&world, &acme, what).await;
+        world.kill().await;
     }
 }
+
+const IN_BETWEEN: [(&str, fn(&World)); 2] = [
+    ("Box's answer got lost", |w| w.line.cut(Cut::After)),
+    ("before the token is kept", |w| killed_at_write(w, 2, Fault::Before(Trouble::Kill))),
+];
 
 /// The one moment in which a token exists nowhere but in the process that died: Box has spent the old one. If Box is as
 /// strict as it says, nobody can go on, and the way back is told.
 #[tokio::test(start_paused = true)]
 async fn a_process_that_is_gone_between_boxs_answer_and_its_keeping_tells_how_to_reconnect() {
-    let moments: [(&str, fn(&World)); 2] = [
-        ("Box's answer got lost", |w| w.line.cut(Cut::After)),
-        ("before the token is kept", |w| killed_at_write(w, 2, Fault::Before(Trouble::Kill))),
-    ];
-    for (what, when) in moments {
+    for (what, when) in IN_BETWEEN {
         let mut world = World::running();
         let acme = world.connect_by("acme", 100, Auth::Oauth2);
         killed(&mut world, &acme, when).await;
@@ -364,6 +403,20 @@ async fn a_process_that_is_gone_between_boxs_answer_and_its_keeping_tells_how_to
         assert_eq!(world.status("acme").users.expect("the list stays").total, 100, "{what}");
         world.authorize(&acme, "acme");
         connected(&world, "acme").await;
+        world.kill().await;
+    }
+}
+
+/// Box once wrote that the old token stays usable until the new access token is first used: nothing is lost then.
+#[tokio::test(start_paused = true)]
+async fn a_lenient_box_leaves_no_moment_in_which_an_authorization_can_be_lost() {
+    for (what, when) in IN_BETWEEN {
+        let mut world = World::running();
+        let acme = world.connect_by("acme", 100, Auth::Oauth2);
+        acme.behave(Behaviour::LenientRefresh);
+        killed(&mut world, &acme, when).await;
+        goes_on(&world, &acme, what).await;
+        world.kill().await;
     }
 }
 
@@ -374,12 +427,12 @@ async fn a_stop_in_the_middle_of_a_renewal_waits_until_the_token_is_kept() {
     connected(&world, "acme").await;
     pass(60).await;
     acme.revoke_tokens();
-    acme.latency(std::time::Duration::from_secs(5));
+    acme.latency(secs(5));
     world.request("r", "acme");
     pass(8).await; // users/me is refused after 5 s; the renewal is under way
     world.stop().await;
     assert_eq!(kept(&world, "acme", "refreshToken"), acme.refresh_token().expect("authorized"));
-    acme.latency(std::time::Duration::ZERO);
+    acme.latency(secs(0));
     world.start();
     assert!(succeeded(&world.ended("r").await));
     assert_eq!(acme.calls().with(Endpoint::Token, 400), 0);

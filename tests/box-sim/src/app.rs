@@ -171,6 +171,10 @@ impl App {
         token
     }
 
+    pub(crate) fn access_tokens(&self) -> Vec<String> {
+        self.tokens.keys().cloned().collect()
+    }
+
     /// Whether the token was handed out here, even if it has expired since.
     pub(crate) fn knows(&self, token: &str) -> bool {
         self.tokens.contains_key(token)

@@ -124,6 +124,12 @@ impl Enterprise {
         self.cell.state().app.client_secret.clone()
     }
 
+    /// The access tokens that were handed out and have not reached their end.
+    #[must_use]
+    pub fn access_tokens(&self) -> Vec<String> {
+        self.cell.state().app.access_tokens()
+    }
+
     /// The refresh token that works at the moment: for `Auth::Oauth2`.
     #[must_use]
     pub fn refresh_token(&self) -> Option<String> {
