@@ -87,6 +87,27 @@ async fn the_right_secret_is_tried_within_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn labels_on_the_secret_of_a_lost_connection_are_nothing_new_to_try() {
+    let world = World::running();
+    let acme = world.connect("acme", 100);
+    world.until("acme", |s| s.last_sync.is_some()).await;
+    acme.withdraw();
+    world.until("acme", |s| condition(&s.conditions, "Connected").starts_with("False")).await;
+    // By now Box is asked every 15 minutes.
+    pass(3 * 3600).await;
+    acme.forget_calls();
+    world.kube.edit("Secret", "backup", "acme-box", |s| s["metadata"]["labels"] = json!({ "team": "backup" }));
+    pass(840).await;
+    assert!(acme.calls().total() <= 1, "asked as before, not at once: {}", acme.calls().total());
+    world.secret(&acme, "acme");
+    acme.rotate_secret();
+    world.secret(&acme, "acme");
+    let before = acme.calls().total();
+    pass(65).await;
+    assert!(acme.calls().total() > before, "new content is");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_reconnects_at_once() {
     let world = World::running();
     let acme = world.connect("acme", 100);
