@@ -51,7 +51,7 @@ fn the_image_is_built_by_our_compiler_as_the_release_profile_says() {
 
 #[test]
 fn the_image_runs_as_nobody_in_particular_and_says_what_it_is() {
-    let of = |kind: &str| instructions().into_iter().filter(|(word, _)| word == kind).map(|(_, rest)| rest).last();
+    let of = |kind: &str| instructions().into_iter().filter(|(word, _)| word == kind).map(|(_, rest)| rest).next_back();
     assert_eq!(of("USER").as_deref(), Some("65532:65532"));
     assert_eq!(of("ENTRYPOINT").as_deref(), Some(r#"["/usr/local/bin/boxsync-operator"]"#));
     assert_eq!(of("CMD").as_deref(), Some(r#"["run"]"#));
