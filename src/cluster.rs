@@ -54,6 +54,17 @@ impl Cluster {
         Api::namespaced(self.client.clone(), namespace)
     }
 
+    /// One for each of these namespaces; without any, one for all that there are.
+    pub fn apis<K>(&self, namespaces: &[String]) -> Vec<Api<K>>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        match namespaces {
+            [] => vec![Api::all(self.client.clone())],
+            some => some.iter().map(|namespace| self.api(namespace)).collect(),
+        }
+    }
+
     /// Awaits one call, in its turn and within the time limit.
     ///
     /// # Errors

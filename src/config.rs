@@ -28,9 +28,10 @@ pub struct Config {
     #[arg(long, env = "BOXSYNC_BOX_API_URL", default_value_t)]
     pub box_api_url: BaseUrl,
 
-    /// The only namespace to look into; without it, all of them.
-    #[arg(long, env = "BOXSYNC_WATCH_NAMESPACE")]
-    pub watch_namespace: Option<String>,
+    /// A namespace to look into; repeat it, or separate them with commas, for several. Without it, all of them.
+    #[arg(long = "watch-namespace", env = "BOXSYNC_WATCH_NAMESPACE", value_name = "NAMESPACE", value_delimiter = ',')]
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub watch_namespaces: Vec<String>,
 
     /// How many connections may work with Box at once; scheduled work takes all but one of these places.
     #[arg(long, env = "BOXSYNC_MAX_CONCURRENT_SYNCS", default_value_t = 4, value_parser = at_least_one)]
@@ -146,10 +147,17 @@ mod tests {
     fn defaults_suit_a_cluster() {
         let config = parsed(&[]).expect("defaults are valid");
         assert_eq!(config.box_api_url.to_string(), BaseUrl::default().to_string());
-        assert_eq!((config.max_concurrent_syncs, config.watch_namespace), (4, None));
+        assert_eq!((config.max_concurrent_syncs, config.watch_namespaces.len()), (4, 0));
         assert_eq!((config.leader_elect, config.lease_namespace), (true, None));
         assert_eq!(config.listen, Listen::At(([0, 0, 0, 0], 8080).into()));
         assert!(config.connection_metrics);
+    }
+
+    #[test]
+    fn namespaces_are_told_one_by_one_or_in_one_word() {
+        for arguments in [&["--watch-namespace", "a", "--watch-namespace=b"][..], &["--watch-namespace=a,b"]] {
+            assert_eq!(parsed(arguments).expect("valid").watch_namespaces, ["a", "b"], "{arguments:?}");
+        }
     }
 
     #[test]
@@ -198,6 +206,8 @@ mod tests {
             ["--paused", "true"],
             ["--leader-elect", "false"],
             ["--lease-namespace", ""],
+            ["--watch-namespace", ""],
+            ["--watch-namespace", "a,,b"],
             ["--identity", ""],
             ["--listen", "8080"],
         ] {

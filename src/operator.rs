@@ -42,7 +42,7 @@ pub enum Error {
 pub async fn run(config: Config) -> Result<(), Error> {
     let Config {
         box_api_url,
-        watch_namespace,
+        mut watch_namespaces,
         max_concurrent_syncs,
         min_sync_gap,
         probe_interval,
@@ -57,6 +57,8 @@ pub async fn run(config: Config) -> Result<(), Error> {
         log_format: _,
         log: _,
     } = config;
+    watch_namespaces.sort();
+    watch_namespaces.dedup();
     let stop = CancellationToken::new();
     let signals = runtime::on_signal(&stop)?;
     let cluster = cluster().await?;
@@ -71,7 +73,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let shelter = Arc::new(Shelter::default());
     let deps = Deps {
         client: client(&cluster)?,
-        namespace: watch_namespace.clone(),
+        namespaces: watch_namespaces.clone(),
         box_side: BoxSide { transport: boxapi::https(VERSION)?, base: box_api_url, caps: Caps::default() },
         clock: Clock::system(),
         rules: Rules { max_concurrent_syncs, min_sync_gap, probe_interval, oauth, schedule_spread, paused },
@@ -80,7 +82,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         listed,
     };
     tracing::info!(version = VERSION, paused, "the operator starts");
-    let look = controller::look_what_is_served(client(&cluster)?, watch_namespace, serving);
+    let look = controller::look_what_is_served(client(&cluster)?, watch_namespaces, serving);
     let work = async {
         tokio::select! {
             () = controller::served(served) => {}

@@ -41,6 +41,7 @@ const PURE: &[&str] = &[
     "controller/answer.rs",
     "controller/authorization.rs",
     "controller/kept.rs",
+    "controller/merged.rs",
     "api/reason_page.rs",
     "roster/list.rs",
     "runtime/lease/decide.rs",

@@ -16,9 +16,9 @@ const EVERY: Duration = Duration::from_secs(3600);
 const AFTER_TROUBLE: Duration = Duration::from_secs(60);
 
 /// Looks for ever, and wakes each connection for which there is something to sweep.
-pub(super) async fn look(context: &Context, namespace: Option<&str>, wake: &UnboundedSender<Key>) {
+pub(super) async fn look(context: &Context, namespaces: &[String], wake: &UnboundedSender<Key>) {
     loop {
-        let wait = match roster::all_slices(&context.cluster, namespace).await {
+        let wait = match roster::all_slices(&context.cluster, namespaces).await {
             Ok(slices) => {
                 note(context, slices, wake);
                 EVERY

@@ -1,7 +1,7 @@
 //! controller — keeps every BoxConnection in sync and answers every UserSyncRequest.
 //! observe → plan → place, confirm, plan again → act → report. `observe`, `plan`, `schedule`, `timetable`, `rhythm`,
-//! `failure`, `message`, `conditions`, `report`, `answer`, `authorization` and `kept` decide on values alone; the other
-//! files do IO.
+//! `failure`, `message`, `conditions`, `report`, `answer`, `authorization`, `kept` and `merged` decide on values alone; the
+//! other files do IO.
 //! Invariant: a connection's own reconcile is the only place that talks to Box, and a steady state writes nothing.
 
 mod access;
@@ -19,6 +19,7 @@ mod happening;
 mod kept;
 mod leftovers;
 mod memory;
+mod merged;
 mod message;
 mod observe;
 mod places;

@@ -4,7 +4,7 @@
 use std::{fmt::Debug, time::Duration};
 
 use k8s_openapi::NamespaceResourceScope;
-use kube::{Api, Client, Resource, api::ListParams};
+use kube::{Client, Resource, api::ListParams};
 use serde::de::DeserializeOwned;
 use tokio::{sync::watch, time::sleep};
 
@@ -68,11 +68,11 @@ pub async fn served(mut told: watch::Receiver<Served>) {
     }
 }
 
-/// Asks the API server for ever what it serves in `namespace` (`None`: in all of them), and tells what changes.
-pub async fn look(client: Client, namespace: Option<String>, told: watch::Sender<Served>) {
+/// Asks the API server for ever what it serves in these namespaces (none: in all of them), and tells what changes.
+pub async fn look(client: Client, namespaces: Vec<String>, told: watch::Sender<Served>) {
     let cluster = Cluster::new(client);
     loop {
-        let new = ask(&cluster, namespace.as_deref()).await;
+        let new = ask(&cluster, &namespaces).await;
         let rest = if new == Served::All { EVERY } else { AGAIN };
         let before = told.send_replace(new.clone());
         if before.problem() != new.problem() {
@@ -85,25 +85,30 @@ pub async fn look(client: Client, namespace: Option<String>, told: watch::Sender
     }
 }
 
-async fn ask(cluster: &Cluster, namespace: Option<&str>) -> Served {
+async fn ask(cluster: &Cluster, namespaces: &[String]) -> Served {
     let (connections, requests, rosters, slices) = tokio::join!(
-        one::<BoxConnection>(cluster, namespace),
-        one::<UserSyncRequest>(cluster, namespace),
-        one::<UserRoster>(cluster, namespace),
-        one::<UserSlice>(cluster, namespace),
+        one::<BoxConnection>(cluster, namespaces),
+        one::<UserSyncRequest>(cluster, namespaces),
+        one::<UserRoster>(cluster, namespaces),
+        one::<UserSlice>(cluster, namespaces),
     );
     let lacking: Vec<_> = [connections, requests, rosters, slices].into_iter().flatten().collect();
     if lacking.is_empty() { Served::All } else { Served::Lacking(lacking) }
 }
 
-/// Lists one object of a kind, by its metadata alone; what is against it.
-async fn one<K>(cluster: &Cluster, namespace: Option<&str>) -> Option<(String, Trouble)>
+/// Lists one object of a kind, by its metadata alone; what is against it, in the first namespace where something is.
+async fn one<K>(cluster: &Cluster, namespaces: &[String]) -> Option<(String, Trouble)>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
 {
-    let client = cluster.client().clone();
-    let api: Api<K> =
-        namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
-    let trouble = cluster.call(api.list_metadata(&ListParams::default().limit(1))).await.err()?;
-    Some((format!("{}.{}", K::plural(&()), K::group(&())), trouble))
+    for api in cluster.apis::<K>(namespaces) {
+        if let Err(trouble) = cluster.call(api.list_metadata(&ListParams::default().limit(1))).await {
+            let place = match (&trouble, api.namespace()) {
+                (Trouble::Forbidden(_), Some(namespace)) => format!(" in namespace {namespace}"),
+                _ => String::new(),
+            };
+            return Some((format!("{}.{}{place}", K::plural(&()), K::group(&())), trouble));
+        }
+    }
+    None
 }

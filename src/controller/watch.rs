@@ -2,9 +2,13 @@
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
-use futures::StreamExt;
+use futures::{
+    StreamExt,
+    stream::{iter, select_all},
+};
+use k8s_openapi::NamespaceResourceScope;
 use kube::{
-    Api, Client, Resource, ResourceExt,
+    Client, Resource, ResourceExt,
     core::{DeserializeGuard, error_boundary::InvalidObject},
     runtime::{
         Controller, WatchStreamExt,
@@ -29,6 +33,7 @@ use super::{
     happening::{Kind, WatchInterrupted},
     leftovers,
     memory::{Key, Memories},
+    merged::Merged,
     observe::List,
     places::Places,
     request,
@@ -53,8 +58,8 @@ const BUFFER: usize = 1024;
 /// What the controllers need from outside.
 pub struct Deps {
     pub client: Client,
-    /// The only namespace to look into; `None`: all of them.
-    pub namespace: Option<String>,
+    /// The namespaces to look into; none: all of them.
+    pub namespaces: Vec<String>,
     pub box_side: BoxSide,
     pub clock: Clock,
     pub rules: Rules,
@@ -67,7 +72,7 @@ pub struct Deps {
 
 /// Runs both controllers until `stop` is cancelled and their reconciles have ended.
 pub async fn run(deps: Deps, stop: CancellationToken) {
-    let Deps { client, namespace, box_side, clock, rules, shelter, metrics, listed } = deps;
+    let Deps { client, namespaces, box_side, clock, rules, shelter, metrics, listed } = deps;
     let (wake, woken) = unbounded_channel();
     let (connections, connection_writer) = reflector::store_shared::<BoxConnection>(BUFFER);
     let (requests, request_writer) = reflector::store_shared::<UserSyncRequest>(BUFFER);
@@ -139,9 +144,9 @@ pub async fn run(deps: Deps, stop: CancellationToken) {
     let heard = |kind| Heard { kind, metrics: &metrics, listed: &listed };
     let watches = async {
         tokio::join!(
-            watch(api(&client, namespace.as_deref()), connection_writer, heard(Kind::Connections), |_| {}, |_| {}),
-            watch(api(&client, namespace.as_deref()), request_writer, heard(Kind::Requests), |_| {}, |_| {}),
-            watch(api(&client, namespace.as_deref()), roster_writer, heard(Kind::Rosters), names_only, wake_where_gone),
+            watch(&client, &namespaces, connection_writer, heard(Kind::Connections), |_| {}, |_| {}),
+            watch(&client, &namespaces, request_writer, heard(Kind::Requests), |_| {}, |_| {}),
+            watch(&client, &namespaces, roster_writer, heard(Kind::Rosters), names_only, wake_where_gone),
         )
     };
     let shown = connections.clone();
@@ -156,7 +161,7 @@ pub async fn run(deps: Deps, stop: CancellationToken) {
             _ = async { tokio::join!(connection_controller, request_controller) } => {}
             () = async {
                 let _ = context.connections.wait_until_ready().await;
-                leftovers::look(&context, namespace.as_deref(), &wake).await;
+                leftovers::look(&context, &namespaces, &wake).await;
             } => {}
         }
     };
@@ -164,13 +169,6 @@ pub async fn run(deps: Deps, stop: CancellationToken) {
         _ = watches => {}
         () = controllers => {}
     }
-}
-
-fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
-where
-    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
-{
-    namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace))
 }
 
 fn connection_named_as(roster: &UserRoster) -> Key {
@@ -214,21 +212,42 @@ struct Heard<'a> {
     listed: &'a Sender<Vec<Kind>>,
 }
 
-/// Keeps a store like the server, whatever happens to the watch; trouble is told and counted, and passes.
+/// Keeps a store like the server, whatever happens to the watches; trouble is told and counted, and passes.
 async fn watch<K>(
-    api: Api<DeserializeGuard<K>>,
+    client: &Client,
+    namespaces: &[String],
     writer: Writer<K>,
     heard: Heard<'_>,
     slim: fn(&mut K),
     seen: impl Fn(&Event<K>),
 ) where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
 {
     let Heard { kind, metrics, listed } = heard;
     let mut in_a_row = 0_u64;
-    watcher(api, watcher::Config::default().timeout(WATCH_TIMEOUT_SECONDS).page_size(PAGE))
-        .backoff(Pauses::default())
-        .filter_map(|event| std::future::ready(event.map(|event| readable(event, kind)).transpose()))
+    let mut merged = Merged::new(namespaces, writer.as_reader());
+    let watches = Cluster::new(client.clone()).apis::<DeserializeGuard<K>>(namespaces).into_iter().enumerate();
+    let watches = watches.map(|(place, api)| {
+        watcher(api, watcher::Config::default().timeout(WATCH_TIMEOUT_SECONDS).page_size(PAGE))
+            .backoff(Pauses::default())
+            .filter_map(|event| std::future::ready(event.map(|event| readable(event, kind)).transpose()))
+            .map(move |event| (place, event))
+            .boxed()
+    });
+    select_all(watches)
+        .flat_map(move |(place, event)| {
+            let told = match event {
+                Ok(event) => merged.tell(place, event).into_iter().map(Ok).collect(),
+                Err(error) => vec![Err(error)],
+            };
+            iter(told)
+        })
         .modify(move |object| {
             object.managed_fields_mut().clear();
             slim(object);

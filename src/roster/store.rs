@@ -155,17 +155,16 @@ impl Store {
 /// The API server's trouble.
 pub async fn all_slices(
     cluster: &Cluster,
-    namespace: Option<&str>,
+    namespaces: &[String],
 ) -> Result<HashMap<(String, String), Vec<Present>>, Trouble> {
-    let client = cluster.client().clone();
-    let api =
-        namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
     let mut slices: HashMap<(String, String), Vec<Present>> = HashMap::new();
-    list(cluster, &api, CONNECTION_LABEL, |slice| {
-        let connection = slice.labels().get(CONNECTION_LABEL).cloned().unwrap_or_default();
-        slices.entry((slice.namespace().unwrap_or_default(), connection)).or_default().push(present(slice));
-    })
-    .await?;
+    for api in cluster.apis(namespaces) {
+        list(cluster, &api, CONNECTION_LABEL, |slice| {
+            let connection = slice.labels().get(CONNECTION_LABEL).cloned().unwrap_or_default();
+            slices.entry((slice.namespace().unwrap_or_default(), connection)).or_default().push(present(slice));
+        })
+        .await?;
+    }
     Ok(slices)
 }
 

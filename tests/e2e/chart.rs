@@ -17,6 +17,19 @@ async fn the_chart_is_clean_and_refuses_values_that_it_does_not_know() {
         (json!({"serviceAccount": {"name": "Not A Name"}}), "/serviceAccount/name"),
         (json!({"rbac": {"create": "yes"}}), "/rbac/create"),
         (json!({"rosterReader": {"name": "mine"}}), "name"),
+        (json!({"image": {"tag": "with space"}}), "/image/tag"),
+        (json!({"image": {"digest": "latest"}}), "/image/digest"),
+        (json!({"replicaCount": "two"}), "/replicaCount"),
+        (json!({"watchNamespaces": "team-a"}), "/watchNamespaces"),
+        (json!({"watchNamespaces": ["Team A"]}), "/watchNamespaces/0"),
+        (json!({"boxApiUrl": "api.box.com"}), "/boxApiUrl"),
+        (json!({"proxy": {"https": "http://me:password@proxy"}}), "/proxy/https"),
+        (json!({"extraArgs": ["run"]}), "/extraArgs/0"),
+        (json!({"extraEnv": {"A": "b"}}), "/extraEnv"),
+        (json!({"resources": {"memory": "1Gi"}}), "memory"),
+        (json!({"podDisruptionBudget": {"maxUnavailable": 0}}), "/podDisruptionBudget/maxUnavailable"),
+        (json!({"networkPolicy": {"egressPorts": []}}), "/networkPolicy/egressPorts"),
+        (json!({"metrics": {"serviceMonitor": {"interval": "often"}}}), "/metrics/serviceMonitor/interval"),
         (json!({"oauth": {"enabled": "yes"}}), "/oauth/enabled"),
         (json!({"commonLabels": {"year": 2026}}), "/commonLabels/year"),
     ] {
@@ -30,9 +43,13 @@ async fn what_exists_already_is_not_made_by_the_chart() {
     let helm = Helm::new().await.expect("helm");
     let render = async |values: Value| helm.template(&chart(), "any", "any", &values).await.expect("rendered");
     let bound = render(json!({"serviceAccount": {"create": false, "name": "mine"}})).await;
-    assert!(!bound.contains("\nkind: ServiceAccount\n"), "{bound}");
+    assert!(!bound.contains("\nkind: ServiceAccount\n") && bound.contains("serviceAccountName: mine"), "{bound}");
     assert!(bound.contains("kind: ServiceAccount\n    name: mine"), "{bound}");
-    let alone = render(json!({"rbac": {"create": false}, "rosterReader": {"create": false}})).await;
+    let alone = render(json!({
+        "rbac": {"create": false}, "rosterReader": {"create": false}, "userRoles": {"create": false},
+        "crds": {"install": false},
+    }))
+    .await;
     assert!(alone.contains("\nkind: ServiceAccount\n") && !alone.contains("Role"), "{alone}");
 }
 

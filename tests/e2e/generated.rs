@@ -3,50 +3,127 @@
 use std::process::Command;
 
 use harness::{Helm, eventually};
-use serde_json::json;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::ResourceExt;
+use serde_json::{Value, json};
 
 use crate::stage::{SOON, chart, plane, repository};
 use crate::testing::assert_generated;
 
-#[test]
-fn the_crds_are_those_of_the_types() {
+#[tokio::test]
+async fn the_crds_are_those_of_the_types_and_so_is_what_is_installed() {
     let mut stream = String::new();
     for crd in boxsync::api::crds() {
         let yaml = serde_saphyr::to_string(&crd).expect("YAML");
         stream.push_str("---\n");
         stream.push_str(&yaml);
-        assert_generated(&format!("crds/{}.yaml", crd.spec.names.plural), &yaml);
+        // A chart holds all that it installs.
+        for folder in ["crds", "charts/boxsync-operator/files/crds"] {
+            assert_generated(&format!("{folder}/{}.yaml", crd.spec.names.plural), &yaml);
+        }
     }
     let printed = Command::new(env!("CARGO_BIN_EXE_boxsync-operator")).arg("crds").output().expect("runs");
     assert!(printed.status.success());
     assert_eq!(String::from_utf8(printed.stdout).expect("text"), stream, "`boxsync-operator crds` prints the same");
+
+    // Made from those, and so after them: the chart as it is, in a namespace that lets in nothing but restricted pods.
+    let helm = Helm::new().await.expect("helm");
+    let rendered = helm.template(&chart(), "boxsync-operator", "boxsync", &json!({})).await.expect("rendered");
+    for crd in boxsync::api::crds() {
+        let documents = rendered.split("\n---\n").filter_map(|d| serde_saphyr::from_str::<Value>(d).ok());
+        let found =
+            documents.filter(|d| d["kind"] == "CustomResourceDefinition" && d["metadata"]["name"] == crd.name_any());
+        let found: Vec<_> = found.collect();
+        let [found] = found.as_slice() else { panic!("{} of {}", found.len(), crd.name_any()) };
+        let found: CustomResourceDefinition = serde_json::from_value(found.clone()).expect("a CRD");
+        assert_eq!(found.spec, crd.spec);
+        assert_eq!(found.annotations()["helm.sh/resource-policy"], "keep");
+    }
+    let namespace = "\
+# Made from charts/boxsync-operator by `make generate`, for those without Helm: docs/installing.md.
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: boxsync
+  labels:
+    pod-security.kubernetes.io/enforce: restricted
+";
+    assert_generated("config/install.yaml", &format!("{namespace}{rendered}"));
 }
 
 #[test]
 fn there_is_no_crd_that_no_type_has() {
-    let mut files: Vec<String> = std::fs::read_dir(repository("crds"))
-        .expect("readable")
-        .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
-        .collect();
-    files.sort();
     let mut expected: Vec<String> =
         boxsync::api::crds().iter().map(|crd| format!("{}.yaml", crd.spec.names.plural)).collect();
     expected.sort();
-    assert_eq!(files, expected);
+    for folder in ["crds", "charts/boxsync-operator/files/crds"] {
+        let mut files: Vec<String> = std::fs::read_dir(repository(folder))
+            .expect("readable")
+            .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
+            .collect();
+        files.sort();
+        assert_eq!(files, expected, "{folder}");
+    }
 }
 
 #[tokio::test]
 async fn the_chart_renders_as_it_did() {
     let helm = Helm::new().await.expect("helm");
-    let default = helm.template(&chart(), "boxsync-operator", "boxsync", &json!({})).await.expect("rendered");
-    assert_generated("tests/e2e/renders/default.yaml", &default);
-    let chosen = json!({
+    let some_namespaces = json!({"watchNamespaces": ["boxsync", "team-a"], "userRoles": {"create": false}});
+    let names_and_labels = json!({
         "fullnameOverride": "users-of-box",
         "commonLabels": {"team": "identity"},
+        "podLabels": {"team": "not this one", "tier": "backend"},
         "serviceAccount": {"name": "reader", "annotations": {"example.com/owner": "identity"}},
     });
-    let chosen = helm.template(&chart(), "anything", "boxsync", &chosen).await.expect("rendered");
-    assert_generated("tests/e2e/renders/names-and-labels.yaml", &chosen);
+    let everything = json!({
+        "image": {"repository": "registry.example.com/boxsync-operator", "digest": format!("sha256:{}", "0".repeat(64))},
+        "imagePullSecrets": [{"name": "registry"}],
+        "replicaCount": 3,
+        "boxApiUrl": "https://box.example.com",
+        "paused": true,
+        "oauth": {"enabled": true},
+        "proxy": {"https": "http://proxy.example.com:3128", "except": ".example.com"},
+        "extraArgs": ["--log-format=text"],
+        "extraEnv": [{"name": "SSL_CERT_FILE", "value": "/certificates/all.pem"}],
+        "extraVolumes": [{"name": "certificates", "configMap": {"name": "certificates"}}],
+        "extraVolumeMounts": [{"name": "certificates", "mountPath": "/certificates", "readOnly": true}],
+        "priorityClassName": "system-cluster-critical",
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "tolerations": [{"key": "dedicated", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+        "topologySpreadConstraints": [
+            {"maxSkew": 1, "topologyKey": "topology.kubernetes.io/zone", "whenUnsatisfiable": "DoNotSchedule"},
+        ],
+        "podAnnotations": {"example.com/owner": "identity"},
+        "podSecurityContext": {"runAsUser": null, "runAsGroup": null},
+        "podDisruptionBudget": {"maxUnavailable": "50%"},
+        "metrics": {
+            "service": {"annotations": {"example.com/scrape": "true"}},
+            "serviceMonitor": {"enabled": true, "labels": {"release": "prometheus"}},
+            "podMonitor": {"enabled": true, "interval": "1m"},
+        },
+        "networkPolicy": {"enabled": true, "egressPorts": [443, 6443, 3128]},
+    });
+    let bare = json!({
+        "replicaCount": 1,
+        "serviceAccount": {"create": false},
+        "rbac": {"create": false},
+        "userRoles": {"create": false},
+        "rosterReader": {"create": false},
+    });
+    for (name, release, mut values) in [
+        ("default", "boxsync-operator", json!({})),
+        ("some-namespaces", "boxsync-operator", some_namespaces),
+        ("names-and-labels", "anything", names_and_labels),
+        ("everything", "boxsync-operator", everything),
+        ("bare", "boxsync-operator", bare),
+    ] {
+        values["crds"] = json!({"install": false});
+        helm.lint(&chart(), &values).await.expect("clean");
+        let rendered = helm.template(&chart(), release, "boxsync", &values).await.expect("rendered");
+        assert_generated(&format!("tests/e2e/renders/{name}.yaml"), &rendered);
+    }
 }
 
 /// What stands between the line `<!-- FILE -->` and the end of the code block below it is the file.

@@ -18,6 +18,8 @@ mod explain;
 mod field_owners;
 mod generated;
 mod health;
+mod image;
+mod installing;
 mod kubectl_get;
 mod leading;
 mod oauth;

@@ -37,7 +37,13 @@ struct Said {
 impl Reader {
     async fn of(stage: &Stage) -> Self {
         tools::on_the_path(&["jq", "python3", "sha256sum"]).unwrap_or_else(|e| panic!("the examples cannot run: {e}"));
-        let only_the_role = json!({"rbac": {"create": false}, "serviceAccount": {"create": false}});
+        let only_the_role = json!({
+            "rbac": {"create": false},
+            "serviceAccount": {"create": false},
+            "userRoles": {"create": false},
+            "crds": {"install": false},
+            "replicaCount": 0,
+        });
         let helm = Helm::new().await.expect("helm");
         stage
             .apply(&helm.template(&chart(), "readers", &stage.namespace, &only_the_role).await.expect("rendered"))

@@ -97,25 +97,36 @@ impl Stage {
         let namespace = plane.namespace(story).await.expect("namespace");
         let kubectl = namespace.kubectl();
         let helm = Helm::new().await.expect("helm");
-        // The ClusterRole of readers has one name: stages that begin at once would all create it.
-        let mut values = json!({"serviceAccount": {"name": ACCOUNT}, "rosterReader": {"create": false}});
+        // What has one name in the cluster is not the stages' to create; nor is a Deployment that would do the work.
+        let mut values = json!({
+            "serviceAccount": {"name": ACCOUNT},
+            "replicaCount": 0,
+            "crds": {"install": false},
+            "rosterReader": {"create": false},
+            "userRoles": {"create": false},
+        });
         values.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
         let manifests = helm.template(&chart(), &namespace.name, &namespace.name, &values).await.expect("rendered");
         let applied = kubectl.apply_yaml(&change(manifests)).await.expect("kubectl");
         without_warning(&applied);
         applied.succeeded().expect("applied");
+        Self::installed(plane, &namespace.name).await
+    }
+
+    /// In a namespace where the chart is installed.
+    pub(crate) async fn installed(plane: &ControlPlane, namespace: &str) -> Self {
         let sim = BoxSim::new(clock::system());
         let server = sim.serve().await.expect("a free port");
         Self {
-            kubeconfig: plane.kubeconfig_for(&namespace.name, ACCOUNT).await.expect("token"),
-            client: namespace.client().await.expect("client"),
-            user: account_user(&namespace.name, ACCOUNT),
+            kubeconfig: plane.kubeconfig_for(namespace, ACCOUNT).await.expect("token"),
+            client: plane.admin_client().await.expect("client"),
+            user: account_user(namespace, ACCOUNT),
             admin_kubeconfig: plane.admin_kubeconfig().to_owned(),
             folder: plane.folder().to_owned(),
-            namespace: namespace.name.clone(),
+            namespace: namespace.to_owned(),
             secrets: Secrets::default(),
-            as_operator: plane.client_for(&namespace.name, ACCOUNT).await.expect("client"),
-            kubectl,
+            as_operator: plane.client_for(namespace, ACCOUNT).await.expect("client"),
+            kubectl: plane.kubectl().namespace(namespace),
             sim,
             server,
         }
@@ -146,6 +157,17 @@ impl Stage {
     /// With the rights of an admin.
     pub(crate) fn admin_kubeconfig(&self) -> &Path {
         &self.admin_kubeconfig
+    }
+
+    /// With the operator's rights.
+    pub(crate) fn operator_kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// From now on people work in this namespace; the operator stays where it is.
+    pub(crate) fn go_to(&mut self, namespace: &str) {
+        self.kubectl = self.kubectl.clone().namespace(namespace);
+        self.namespace = namespace.to_owned();
     }
 
     /// A client with the operator's rights.

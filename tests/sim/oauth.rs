@@ -324,6 +324,9 @@ async fn a_token_that_somebody_else_kept_during_a_renewal_is_used_before_anybody
     assert_eq!(acme.calls().with(Endpoint::Token, 400), 1, "the older one was refused");
 }
 
+/// What a moment is called, and what brings it about.
+type Moment = (&'static str, fn(&World));
+
 /// A renewal whose process is gone at this moment; then a new process starts.
 async fn killed(world: &mut World, acme: &Enterprise, when: impl FnOnce(&World)) {
     connected(world, "acme").await;
@@ -360,7 +363,7 @@ async fn goes_on(world: &World, acme: &Enterprise, what: &str) {
 
 #[tokio::test(start_paused = true)]
 async fn a_process_that_is_gone_before_box_heard_of_it_or_after_the_token_is_kept_loses_nothing() {
-    let moments: [(&str, fn(&World)); 5] = [
+    let moments: [Moment; 5] = [
         ("before the turn is taken", |w| killed_at_write(w, 1, Fault::Before(Trouble::Kill))),
         ("after the turn is taken", |w| killed_at_write(w, 1, Fault::After(Trouble::Kill))),
         ("before Box heard of it", |w| w.line.cut(Cut::Before)),
@@ -384,7 +387,7 @@ async fn a_process_that_is_gone_before_box_heard_of_it_or_after_the_token_is_kep
     }
 }
 
-const IN_BETWEEN: [(&str, fn(&World)); 2] = [
+const IN_BETWEEN: [Moment; 2] = [
     ("Box's answer got lost", |w| w.line.cut(Cut::After)),
     ("before the token is kept", |w| killed_at_write(w, 2, Fault::Before(Trouble::Kill))),
 ];

@@ -9,7 +9,7 @@ use crate::world::{OPERATOR, World, listings, pass};
 /// Looks, in `world`, for what is served.
 fn looking(world: &World) -> (watch::Receiver<Served>, JoinHandle<()>) {
     let (told, seen) = watch::channel(Served::default());
-    (seen, tokio::spawn(look_what_is_served(world.kube.client_as(OPERATOR), None, told)))
+    (seen, tokio::spawn(look_what_is_served(world.kube.client_as(OPERATOR), Vec::new(), told)))
 }
 
 fn problem(seen: &watch::Receiver<Served>) -> String {
@@ -41,6 +41,19 @@ async fn a_missing_right_is_told_and_does_not_hold_up_the_work() {
     let (seen, look) = looking(&world);
     served(seen.clone()).await;
     assert!(problem(&seen).contains("does not let the operator list userslices.boxsync.dev."), "{}", problem(&seen));
+    look.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_several_namespaces_the_one_without_a_right_is_named() {
+    let world = World::new();
+    world.kube.forbid(|c| c.is(Verb::List, "userrosters") && c.namespace.as_deref() == Some("b"));
+    let (told, seen) = watch::channel(Served::default());
+    let namespaces = ["a", "b", "c"].map(str::to_owned).to_vec();
+    let look = tokio::spawn(look_what_is_served(world.kube.client_as(OPERATOR), namespaces, told));
+    served(seen.clone()).await;
+    let expected = "does not let the operator list userrosters.boxsync.dev in namespace b.";
+    assert!(problem(&seen).contains(expected), "{}", problem(&seen));
     look.abort();
 }
 

@@ -81,7 +81,7 @@ impl Machine {
         let shelter = Arc::new(Shelter::default());
         let deps = Deps {
             client: self.kube.client_as(user),
-            namespace: None,
+            namespaces: Vec::new(),
             box_side: BoxSide {
                 transport: in_process(&self.boxes, &self.panics, &self.line),
                 base: "http://127.0.0.1".parse().expect("a URL"),

@@ -33,3 +33,24 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{ toYaml . }}
 {{- end }}
 {{- end }}
+
+{{- define "boxsync-operator.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "boxsync-operator.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "boxsync-operator.image" -}}
+{{- with .Values.image }}
+{{- if .digest }}
+{{- printf "%s@%s" .repository .digest }}
+{{- else }}
+{{- printf "%s:%s" .repository (default $.Chart.AppVersion .tag) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "boxsync-operator.subjects" -}}
+- kind: ServiceAccount
+  name: {{ include "boxsync-operator.serviceAccountName" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end }}

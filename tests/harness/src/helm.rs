@@ -1,4 +1,4 @@
-//! helm — the pinned helm, used for what needs no cluster: rendering a chart and linting it.
+//! helm — the pinned helm: a chart rendered and linted, and installed where there is a cluster.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,16 +12,24 @@ pub struct Helm {
     program: PathBuf,
     /// It must not read the user's own repositories and plugins.
     home: Scratch,
+    kubeconfig: Option<PathBuf>,
 }
 
 impl Helm {
     pub async fn new() -> Result<Self> {
         let found = tools::find_all(&[Tool::Helm]).await?;
         let program = found.into_iter().next().ok_or_else(|| Error::new("helm was not found"))?;
-        Ok(Self { program, home: Scratch::new("helm")? })
+        Ok(Self { program, home: Scratch::new("helm")?, kubeconfig: None })
     }
 
-    /// The chart's manifests with these values.
+    /// With the rights of this kubeconfig, where a command needs a cluster.
+    #[must_use]
+    pub fn kubeconfig(mut self, kubeconfig: &Path) -> Self {
+        self.kubeconfig = Some(kubeconfig.to_owned());
+        self
+    }
+
+    /// The chart's manifests with these values, but not the pods of `helm test`.
     pub async fn template(
         &self,
         chart: &Path,
@@ -30,7 +38,8 @@ impl Helm {
         values: &serde_json::Value,
     ) -> Result<String> {
         let chart = chart.display().to_string();
-        self.run(&["template", release, &chart, "--namespace", namespace, "--values", "-"], values).await
+        self.run(&["template", release, &chart, "--namespace", namespace, "--skip-tests", "--values", "-"], values)
+            .await
     }
 
     pub async fn lint(&self, chart: &Path, values: &serde_json::Value) -> Result<String> {
@@ -38,12 +47,16 @@ impl Helm {
         self.run(&["lint", "--strict", &chart, "--values", "-"], values).await
     }
 
-    async fn run(&self, args: &[&str], values: &serde_json::Value) -> Result<String> {
+    /// Any command; those with `--values -` read the values.
+    pub async fn run(&self, args: &[&str], values: &serde_json::Value) -> Result<String> {
         let mut command = Command::new(&self.program);
         command.args(args);
         for (name, folder) in [("HELM_CACHE_HOME", "cache"), ("HELM_CONFIG_HOME", "config"), ("HELM_DATA_HOME", "data")]
         {
             command.env(name, self.home.path().join(folder));
+        }
+        if let Some(kubeconfig) = &self.kubeconfig {
+            command.env("KUBECONFIG", kubeconfig);
         }
         // JSON is YAML.
         let line = format!("helm {}", args.join(" "));

@@ -1,0 +1,87 @@
+//! The image, as far as it can be tested without a container engine: that the Dockerfile, the chart and the crate speak
+//! of the same thing.
+
+use std::collections::HashMap;
+
+use harness::Helm;
+use serde_json::json;
+
+use crate::stage::{chart, repository};
+
+fn text(path: &str) -> String {
+    std::fs::read_to_string(repository(path)).expect("readable")
+}
+
+/// The instructions of the Dockerfile: each a word and the rest, continued lines put together.
+fn instructions() -> Vec<(String, String)> {
+    let whole = text("Dockerfile").replace("\\\n", " ");
+    let lines = whole.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    let split = |line: &str| line.split_once(' ').map(|(word, rest)| (word.to_owned(), rest.trim().to_owned()));
+    lines.map(|line| split(line).expect("a word and the rest")).collect()
+}
+
+/// What its instructions of this kind set to what.
+fn set(kind: &str) -> HashMap<String, String> {
+    let all = instructions().into_iter().filter(|(word, _)| word == kind).map(|(_, rest)| rest + " ");
+    let all: String = all.collect();
+    // A value in quotes holds spaces.
+    let mut quoted = false;
+    let words = all.split(|c: char| {
+        quoted ^= c == '"';
+        !quoted && c == ' '
+    });
+    let pairs = words.filter_map(|word| word.split_once('='));
+    pairs.map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned())).collect()
+}
+
+#[test]
+fn the_image_is_built_by_our_compiler_as_the_release_profile_says() {
+    let arguments = set("ARG");
+    assert!(arguments["RUST"].starts_with(concat!("rust:", env!("CARGO_PKG_RUST_VERSION"), "-")), "{arguments:?}");
+    let runs: String = instructions().into_iter().filter(|(word, _)| word == "RUN").map(|(_, rest)| rest).collect();
+    for words in ["cargo build --locked --release --target", "--package boxsync --bins"] {
+        assert!(runs.contains(words), "{words}: {runs}");
+    }
+    let environment = set("ENV");
+    assert!(environment["RUSTFLAGS"].contains("+crt-static"), "the image has no libc");
+    let ours = environment.keys().find(|name| name.starts_with("CARGO_PROFILE") || name.starts_with("CARGO_BUILD"));
+    assert_eq!(ours, None, "the profile is that of Cargo.toml");
+    assert!(!["opt-level", "lto", "--profile", "apt-get"].iter().any(|word| runs.contains(word)), "{runs}");
+}
+
+#[test]
+fn the_image_runs_as_nobody_in_particular_and_says_what_it_is() {
+    let of = |kind: &str| instructions().into_iter().filter(|(word, _)| word == kind).map(|(_, rest)| rest).next_back();
+    assert_eq!(of("USER").as_deref(), Some("65532:65532"));
+    assert_eq!(of("ENTRYPOINT").as_deref(), Some(r#"["/usr/local/bin/boxsync-operator"]"#));
+    assert_eq!(of("CMD").as_deref(), Some(r#"["run"]"#));
+    let labels = set("LABEL");
+    let label = |name: &str| labels[&format!("org.opencontainers.image.{name}")].as_str();
+    assert_eq!(label("licenses"), env!("CARGO_PKG_LICENSE"));
+    assert_eq!((label("version"), label("revision")), ("${VERSION}", "${REVISION}"));
+    assert!(!label("title").is_empty() && !label("description").is_empty());
+    assert_eq!(set("ARG")["VERSION"], env!("CARGO_PKG_VERSION"));
+}
+
+/// A file that is missing in the context would be found by whoever builds the image next.
+#[test]
+fn the_build_sees_every_file_that_the_manifest_names_and_no_more_than_the_sources() {
+    let ignore = text(".dockerignore");
+    let mut lines = ignore.lines().filter(|line| !line.starts_with('#'));
+    assert_eq!(lines.next(), Some("*"));
+    let seen: Vec<&str> = lines.map(|line| line.strip_prefix('!').expect("a part that is let in")).collect();
+    let manifest = text("Cargo.toml");
+    let named = manifest.lines().filter_map(|line| line.strip_prefix("path = "));
+    for path in named.map(|path| path.trim_matches('"')) {
+        assert!(seen.iter().any(|part| path.starts_with(part)), "{path} is not in the context: {seen:?}");
+    }
+    assert!(!seen.contains(&"target") && !seen.contains(&".git"));
+}
+
+#[tokio::test]
+async fn the_chart_runs_the_image_of_its_own_version() {
+    let image = json!({"image": {"repository": "registry.example.com/boxsync-operator"}});
+    let rendered = Helm::new().await.expect("helm").template(&chart(), "any", "any", &image).await.expect("rendered");
+    let expected = concat!("image: \"registry.example.com/boxsync-operator:", env!("CARGO_PKG_VERSION"), "\"");
+    assert!(rendered.contains(expected), "{rendered}");
+}
