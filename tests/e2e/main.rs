@@ -4,6 +4,7 @@
 #[path = "../../src/testing.rs"]
 mod testing;
 
+mod manifests;
 mod stage;
 mod table;
 

@@ -13,6 +13,8 @@ use kube::{Client, discovery};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
+pub(crate) use crate::manifests::{connection, request};
+
 /// For everything that comes by itself and soon, on a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 /// For what comes by itself within a minute or two.
@@ -351,37 +353,6 @@ impl Stage {
         })
         .await
     }
-}
-
-pub(crate) fn connection(name: &str, enterprise: &str, method: &str, more: &str) -> String {
-    format!(
-        "
-apiVersion: boxsync.dev/v1alpha1
-kind: BoxConnection
-metadata:
-  name: {name}
-spec:
-  enterpriseId: {enterprise:?}
-  auth:
-    {method}:
-      secretRef:
-        name: {name}
-{more}"
-    )
-}
-
-pub(crate) fn request(connection: &str, more: &str) -> String {
-    format!(
-        "
-apiVersion: boxsync.dev/v1alpha1
-kind: UserSyncRequest
-metadata:
-  generateName: {connection}-
-spec:
-  connectionRef:
-    name: {connection}
-{more}"
-    )
 }
 
 /// An enterprise with made-up users.

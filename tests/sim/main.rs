@@ -21,6 +21,7 @@ mod odd_answers;
 mod pause;
 mod published;
 mod rate_limits;
+mod renewals;
 mod requests;
 mod restarts;
 mod served;
