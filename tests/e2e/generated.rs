@@ -77,7 +77,7 @@ async fn the_chart_renders_as_it_did() {
         "serviceAccount": {"name": "reader", "annotations": {"example.com/owner": "identity"}},
     });
     let everything = json!({
-        "image": {"repository": "registry.example.com/boxsync-operator", "digest": format!("sha256:{}", "0".repeat(64))},
+        "image": {"repository": "images.example.com/boxsync-operator", "digest": format!("sha256:{}", "0".repeat(64))},
         "imagePullSecrets": [{"name": "registry"}],
         "replicaCount": 3,
         "boxApiUrl": "https://box.example.com",

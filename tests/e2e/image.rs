@@ -80,8 +80,8 @@ fn the_build_sees_every_file_that_the_manifest_names_and_no_more_than_the_source
 
 #[tokio::test]
 async fn the_chart_runs_the_image_of_its_own_version() {
-    let image = json!({"image": {"repository": "registry.example.com/boxsync-operator"}});
+    let image = json!({"image": {"repository": "images.example.com/boxsync-operator"}});
     let rendered = Helm::new().await.expect("helm").template(&chart(), "any", "any", &image).await.expect("rendered");
-    let expected = concat!("image: \"registry.example.com/boxsync-operator:", env!("CARGO_PKG_VERSION"), "\"");
+    let expected = concat!("image: \"images.example.com/boxsync-operator:", env!("CARGO_PKG_VERSION"), "\"");
     assert!(rendered.contains(expected), "{rendered}");
 }

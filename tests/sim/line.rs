@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use axum::body::Body;
@@ -17,6 +18,9 @@ use http_body_util::BodyExt;
 use tokio::sync::Notify;
 use tower::{ServiceExt, service_fn, util::BoxCloneSyncService};
 
+/// Longer than a run that is told to stop is waited for.
+const LATE: Duration = Duration::from_secs(10);
+
 /// The line to Box: one call of it can be cut.
 #[derive(Clone, Default)]
 pub(crate) struct Line {
@@ -25,17 +29,19 @@ pub(crate) struct Line {
     pub(crate) met: Arc<Notify>,
 }
 
-/// When the process that calls is gone.
+/// When the process that calls is gone, or what else happens to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
     /// Before Box heard of it.
     Before,
     /// When Box had answered.
     After,
+    /// Not at all: Box's answer is only late.
+    Late,
 }
 
 impl Line {
-    /// The next call to Box's token endpoint never comes back.
+    /// This happens to the next call to Box's token endpoint.
     pub(crate) fn cut(&self, cut: Cut) {
         *self.cut.lock().expect("not poisoned") = Some(cut);
     }
@@ -64,8 +70,10 @@ pub(crate) fn in_process(boxes: &BoxSim, panics: &Arc<AtomicBool>, line: &Line) 
             let (head, body) = router.oneshot(request.map(Body::from)).await.unwrap_or_else(never).into_parts();
             let broken = |e: axum::Error| TransportError::Broken { host: "127.0.0.1".to_owned(), why: e.to_string() };
             let body = body.collect().await.map_err(broken)?.to_bytes();
-            if met == Some(Cut::After) {
-                line.hang().await;
+            match met {
+                None | Some(Cut::Before) => {}
+                Some(Cut::After) => line.hang().await,
+                Some(Cut::Late) => tokio::time::sleep(LATE).await,
             }
             Ok(Response::from_parts(head, body))
         }
