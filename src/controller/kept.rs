@@ -78,7 +78,7 @@ impl Kept {
         }
     }
 
-    /// The Secret with this content; what others have put beside it stays.
+    /// The Secret with this content; labels and annotations of others stay.
     pub(super) fn write(self, mut secret: Secret, connection: &str, owner: &OwnerReference) -> Secret {
         let Self { owner: uid, seed, refused, renewing, grant } = self;
         let mut data = BTreeMap::new();
