@@ -58,16 +58,18 @@ async fn an_operator_without_its_kinds_says_so_and_goes_on_once_they_are_install
     stage.ready("acme").await;
     stage.finished(&stage.ask("acme").await).await;
     let own = [("namespace", stage.namespace.as_str()), ("name", "acme")];
+    // What is counted is counted after it was written.
     let page = eventually("the page shows what the status says", SOON, async || {
         let page = scrape(&one).await;
-        if page.value("boxsync_connection_ready", &own) == Some(1.0) { Ok(page) } else { Err("not ready there") }
+        let ready = page.value("boxsync_connection_ready", &own) == Some(1.0);
+        let answered = page.value("boxsync_requests_total", &[("result", "Succeeded")]) == Some(1.0);
+        if ready && answered { Ok(page) } else { Err("not there yet") }
     })
     .await;
     assert_eq!(page.value("boxsync_leader", &[]), Some(1.0));
     assert_eq!(page.value("boxsync_connection_users", &own), Some(1200.0));
     let pages = page.value("boxsync_box_calls_total", &[("endpoint", "users"), ("code", "200")]);
     assert_eq!(pages, Some(4.0), "two listings of two pages");
-    assert_eq!(page.value("boxsync_requests_total", &[("result", "Succeeded")]), Some(1.0));
     assert_eq!(page.value("boxsync_build_info", &[("version", env!("CARGO_PKG_VERSION"))]), Some(1.0));
 
     let two = replica("two");
