@@ -1,8 +1,8 @@
 //! The operator as a process, and helm: with a stand-in for the operator, which needs no control plane.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use harness::{Helm, Scratch, Secrets, Settings, eventually};
@@ -18,9 +18,12 @@ while :; do sleep 0.05; done
 "#;
 
 fn stand_in(folder: &Path) -> PathBuf {
-    let path = folder.join("boxsync-operator");
-    fs::write(&path, STAND_IN).expect("written");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("executable");
+    let (text, path) = (folder.join("stand-in.sh"), folder.join("boxsync-operator"));
+    fs::write(&text, STAND_IN).expect("written");
+    // Written by another process: a child that a test beside this one has just forked would hold it open for a moment,
+    // and what is open for writing cannot be executed.
+    let made = Command::new("install").args(["-m", "755"]).args([&text, &path]).status().expect("install runs");
+    assert!(made.success(), "{made}");
     path
 }
 
