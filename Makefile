@@ -1,6 +1,6 @@
 # The commands of this repository. Needed: Rust, Go 1.26 or newer, a C compiler. ARGS goes to the demo and the benchmark.
 
-.PHONY: demo test bench generate lint
+.PHONY: demo test test-cluster-wide bench generate lint
 .NOTPARALLEL:
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -18,6 +18,12 @@ test:
 	cargo run --locked --quiet --package harness --bin tools
 	cargo test --locked --workspace
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
+
+# The end-to-end tests once more, now with the rights for all namespaces: each on a control plane of its own, two at a time.
+test-cluster-wide:
+	cargo test --locked --test e2e --no-run
+	cargo test --locked --quiet --test e2e -- --list --format=terse | sed -n 's/: test$$//p' \
+		| E2E_RIGHTS=cluster-wide xargs -P 2 -I TEST cargo test --locked --quiet --test e2e -- --exact TEST
 
 # The figures of the operator, measured.
 bench:

@@ -12,7 +12,7 @@ async fn an_idle_minute_writes_nothing() {
     let plane = exclusive(Options { name: "idle".to_owned(), ..Options::default() }).await.expect("control plane");
     install_crds(&plane).await;
     let stage = Stage::on(&plane, "idle", |manifests| manifests).await;
-    let operator = stage.start(&stage.settings_everywhere());
+    let operator = stage.start(&stage.settings());
     // One that works, with a finished request; one that waits for its Secret and one for its admin, both of which the
     // operator looks at every minute; one that is suspended.
     stage.connect("acme", &acme(&stage.sim)).await;

@@ -34,6 +34,13 @@ pub(crate) fn chart() -> PathBuf {
     repository("charts/boxsync-operator")
 }
 
+/// Whether the stories are told once more with an operator that has the rights for all namespaces, and looks into all
+/// of them: then each test has to be a process, with a control plane of its own (`make test-cluster-wide`).
+/// Otherwise it has Roles in its story's namespace alone.
+fn cluster_wide() -> bool {
+    std::env::var("E2E_RIGHTS").is_ok_and(|rights| rights == "cluster-wide")
+}
+
 /// The shared control plane with our CRDs.
 pub(crate) async fn plane() -> &'static ControlPlane {
     static CRDS: OnceCell<()> = OnceCell::const_new();
@@ -107,6 +114,9 @@ impl Stage {
             "rosterReader": {"create": false},
             "userRoles": {"create": false},
         });
+        if !cluster_wide() {
+            values["watchNamespaces"] = json!([namespace.name]);
+        }
         values.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
         let manifests = helm.template(&chart(), &namespace.name, &namespace.name, &values).await.expect("rendered");
         let applied = kubectl.apply_yaml(&change(manifests)).await.expect("kubectl");
@@ -134,9 +144,10 @@ impl Stage {
         }
     }
 
-    /// How the operator is started here: for this namespace alone.
+    /// How the operator is started here: for what it has rights for.
     pub(crate) fn settings(&self) -> Settings {
-        self.settings_everywhere().flag("--watch-namespace", &self.namespace)
+        let everywhere = self.settings_everywhere();
+        if cluster_wide() { everywhere } else { everywhere.flag("--watch-namespace", &self.namespace) }
     }
 
     /// For all namespaces. Without a gap between syncs: stories need not wait for it.
