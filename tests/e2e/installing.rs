@@ -3,73 +3,11 @@
 
 use std::fs;
 
-use harness::{ControlPlane, Helm, Kubectl, Operator, Options, account_user, eventually, exclusive};
-use serde_json::{Value, json};
+use harness::{Helm, Kubectl, Options, account_user, eventually, exclusive};
+use serde_json::json;
 
+use crate::release::{NAMESPACE, Release};
 use crate::stage::{ACCOUNT, SOON, Stage, acme, chart, pages, repository, without_warning};
-
-const NAMESPACE: &str = "boxsync";
-const PLUGIN: &str = env!("CARGO_BIN_EXE_kubectl-boxsync");
-
-struct Release {
-    helm: Helm,
-    kubectl: Kubectl,
-}
-
-impl Release {
-    async fn on(plane: &ControlPlane) -> Self {
-        let helm = Helm::new().await.expect("helm").kubeconfig(plane.admin_kubeconfig());
-        Self { helm, kubectl: plane.kubectl().namespace(NAMESPACE) }
-    }
-
-    async fn helm(&self, words: &[&str], values: &Value) -> String {
-        let (verb, more) = words.split_first().expect("a command");
-        let chart = chart().display().to_string();
-        let all = [&[*verb, ACCOUNT, &chart, "--namespace", NAMESPACE, "--values", "-"], more].concat();
-        self.helm.run(&all, values).await.expect(verb)
-    }
-
-    async fn arguments(&self) -> Vec<String> {
-        let deployment = self.kubectl.get_json(["deployment", ACCOUNT]).await.expect("read");
-        let arguments = &deployment["spec"]["template"]["spec"]["containers"][0]["args"];
-        serde_json::from_value(arguments.clone()).expect("texts")
-    }
-
-    /// As the Deployment starts it.
-    async fn operator(&self, stage: &Stage) -> Operator {
-        let arguments = self.arguments().await;
-        let (task, flags) = arguments.split_first().expect("a task");
-        assert_eq!(task, "run");
-        let flags = flags.iter().map(|flag| flag.split_once('=').expect("a flag and its value"));
-        stage.start(&flags.fold(stage.settings_everywhere(), |settings, (name, value)| settings.flag(name, value)))
-    }
-
-    /// As `helm test` runs the plugin, under the operator's account.
-    async fn test(&self, stage: &Stage) {
-        let hooks =
-            self.helm.run(&["get", "hooks", ACCOUNT, "--namespace", NAMESPACE], &json!({})).await.expect("hooks");
-        self.admits(&hooks).await;
-        let pod: Value = serde_saphyr::from_str(hooks.trim_start_matches("---")).expect("one pod");
-        let container = &pod["spec"]["containers"][0];
-        assert_eq!(container["command"], json!(["/usr/local/bin/kubectl-boxsync"]));
-        let arguments: Vec<String> = serde_json::from_value(container["args"].clone()).expect("texts");
-        eventually("helm test succeeds", SOON, async || {
-            let mut plugin = tokio::process::Command::new(PLUGIN);
-            let said =
-                plugin.args(&arguments).env("KUBECONFIG", stage.operator_kubeconfig()).output().await.expect("runs");
-            if said.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&said.stderr).into_owned()) }
-        })
-        .await;
-    }
-
-    /// The API server would run this pod, under Pod Security "restricted".
-    async fn admits(&self, pod: &str) {
-        let dry = ["create", "--dry-run=server", "--validate=strict", "-f", "-"];
-        let admitted = self.kubectl.run_with(dry, pod).await.expect("kubectl");
-        without_warning(&admitted);
-        admitted.succeeded().expect("admitted");
-    }
-}
 
 async fn may(kubectl: &Kubectl, user: &str, verb: &str, resource: &str, namespace: &str) -> bool {
     let words = ["auth", "can-i", verb, resource, "--as", user, "--namespace", namespace];
@@ -125,7 +63,6 @@ async fn the_chart_serves_the_whole_cluster_or_some_namespaces_and_leaves_the_li
     let names: Vec<_> =
         kept["items"].as_array().expect("items").iter().map(|i| i["metadata"]["name"].clone()).collect();
     assert_eq!(names, ["boxsync-edit", "boxsync-roster-reader", "boxsync-view"], "and nothing for the operator");
-    stage.go_to(NAMESPACE);
     let of_two = release.operator(&stage).await;
     release.test(&stage).await;
     let elsewhere = stage.sim.enterprise(box_sim::EnterpriseSpec::new("1003").users(5));
@@ -143,7 +80,7 @@ async fn the_chart_serves_the_whole_cluster_or_some_namespaces_and_leaves_the_li
     assert!(!of_two.log().contains("WARN") && !of_two.log().contains("ERROR"), "{}", of_two.log());
     stage.end(of_two).await;
 
-    release.helm.run(&["uninstall", ACCOUNT, "--namespace", NAMESPACE], &json!({})).await.expect("uninstalled");
+    release.uninstall().await;
     let gone = release.kubectl.run(["get", "deployments,serviceaccounts,roles,services", "-o", "name"]).await;
     let gone = gone.expect("kubectl").succeeded().expect("read");
     assert_eq!(gone.trim(), "serviceaccount/default");

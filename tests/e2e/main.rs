@@ -5,6 +5,7 @@
 mod testing;
 
 mod manifests;
+mod release;
 mod stage;
 mod table;
 
@@ -30,3 +31,4 @@ mod reconnecting;
 mod requesting;
 mod rules;
 mod samples;
+mod upgrading;

@@ -72,6 +72,8 @@ pub(crate) fn without_warning(output: &Output) {
 /// One story's world.
 pub(crate) struct Stage {
     pub(crate) namespace: String,
+    /// Where the operator is.
+    home: String,
     pub(crate) kubectl: Kubectl,
     pub(crate) client: Client,
     pub(crate) sim: BoxSim,
@@ -136,6 +138,7 @@ impl Stage {
             admin_kubeconfig: plane.admin_kubeconfig().to_owned(),
             folder: plane.folder().to_owned(),
             namespace: namespace.to_owned(),
+            home: namespace.to_owned(),
             secrets: Secrets::default(),
             as_operator: plane.client_for(namespace, ACCOUNT).await.expect("client"),
             kubectl: plane.kubectl().namespace(namespace),
@@ -147,14 +150,14 @@ impl Stage {
     /// How the operator is started here: for what it has rights for.
     pub(crate) fn settings(&self) -> Settings {
         let everywhere = self.settings_everywhere();
-        if cluster_wide() { everywhere } else { everywhere.flag("--watch-namespace", &self.namespace) }
+        if cluster_wide() { everywhere } else { everywhere.flag("--watch-namespace", &self.home) }
     }
 
     /// For all namespaces. Without a gap between syncs: stories need not wait for it.
     pub(crate) fn settings_everywhere(&self) -> Settings {
         Settings::new(BINARY, &self.kubeconfig)
-            .name(&self.namespace)
-            .flag("--lease-namespace", &self.namespace)
+            .name(&self.home)
+            .flag("--lease-namespace", &self.home)
             // One that is killed and started again takes its Lease at once, as a container restarted in its pod.
             .env("POD_NAME", "operator")
             .flag("--box-api-url", self.server.url())

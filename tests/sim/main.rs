@@ -18,6 +18,7 @@ mod lost;
 mod metrics;
 mod oauth;
 mod odd_answers;
+mod older_format;
 mod pause;
 mod published;
 mod rate_limits;
