@@ -56,8 +56,8 @@ pub(super) async fn compared(
     let gone: Vec<&SliceRef> = slices(SliceState::Live).filter(|s| !digests.contains(s.digest.as_str())).collect();
     let record = if current.is_none() { Record::none() } else { Record::default() };
     let mut comparison = Comparison::new(list, fresh(cuts, |digest| published.contains(digest)), record);
-    let reads: Vec<_> = gone.iter().map(|slice| store.data(slice)).collect();
-    let mut reads = stream::iter(reads).buffered(AT_ONCE);
+    let reads = stream::iter(0..gone.len()).map(async |at| store.data(gone[at]).await).buffered(AT_ONCE);
+    let mut reads = std::pin::pin!(reads);
     for slice in &gone {
         let data = reads.try_next().await?.flatten();
         match data.as_deref().and_then(lines::<User<'_>>) {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::baseline::{compared, current};
 use super::cut::{Cut, cut, data, name};
-use super::revision::{MOST_SLICES, Next, Source, Whose, next, told};
+use super::revision::{MOST_SLICES, Next, Piece, Source, Whose, next, told};
 use super::store::{Present, Store};
 use super::{List, sweep};
 use crate::{
@@ -250,23 +250,22 @@ fn is(roster: &RosterContent, sent: &RosterContent) -> bool {
 /// about to delete it: where one has the name already, ours gets another. Returns whether there was one to write.
 async fn write(store: &Store, owner: &str, list: &List, next: &mut Next, salt: &str) -> Result<bool, Setback> {
     let missing = next.pieces.iter().enumerate().filter(|(_, piece)| piece.source != Source::Kept);
-    let writes: Vec<_> = missing
-        .map(|(at, piece)| {
-            let (slice, source, next) = (&piece.slice, &piece.source, &*next);
-            async move {
-                match store.create(owner, &slice.name, content(store, list, next, slice, source).await?).await {
-                    Ok(()) => Ok((at, None)),
-                    Err(Trouble::Conflict) => {
-                        let other = name(store.connection(), owner, slice.state.as_str(), &slice.digest, salt);
-                        store.create(owner, &other, content(store, list, next, slice, source).await?).await?;
-                        Ok((at, Some(other)))
-                    }
-                    Err(trouble) => Err(Setback::from(trouble)),
-                }
+    let missing: Vec<usize> = missing.map(|(at, _)| at).collect();
+    let seen = &*next;
+    // One after the other made: a thousand writes that wait would take as much memory as the list.
+    let writes = stream::iter(missing).map(async |at| {
+        let Piece { slice, source } = &seen.pieces[at];
+        match store.create(owner, &slice.name, content(store, list, seen, slice, source).await?).await {
+            Ok(()) => Ok((at, None)),
+            Err(Trouble::Conflict) => {
+                let other = name(store.connection(), owner, slice.state.as_str(), &slice.digest, salt);
+                store.create(owner, &other, content(store, list, seen, slice, source).await?).await?;
+                Ok((at, Some(other)))
             }
-        })
-        .collect();
-    let written: Vec<(usize, Option<String>)> = stream::iter(writes).buffer_unordered(AT_ONCE).try_collect().await?;
+            Err(trouble) => Err(Setback::from(trouble)),
+        }
+    });
+    let written: Vec<(usize, Option<String>)> = writes.buffer_unordered(AT_ONCE).try_collect().await?;
     let wrote = !written.is_empty();
     for (at, renamed) in written {
         if let Some(other) = renamed {

@@ -82,9 +82,8 @@ async fn slices(
     only: Option<&[String]>,
 ) -> Result<Option<Vec<(SliceState, String)>>, Trouble> {
     let named = roster.slices.iter().filter(|slice| states.contains(&slice.state));
-    let wanted = named.filter(|slice| only.is_none_or(|only| only.contains(&slice.name)));
-    let reads: Vec<_> =
-        wanted.map(|slice| async move { store.data(slice).await.map(|data| (slice.state, data)) }).collect();
-    let read: Vec<(SliceState, Option<String>)> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
-    Ok(read.into_iter().map(|(state, data)| data.map(|data| (state, data))).collect())
+    let wanted: Vec<_> = named.filter(|slice| only.is_none_or(|only| only.contains(&slice.name))).collect();
+    let reads = stream::iter(0..wanted.len()).map(async |at| store.data(wanted[at]).await);
+    let read: Vec<Option<String>> = reads.buffered(AT_ONCE).try_collect().await?;
+    Ok(wanted.iter().zip(read).map(|(slice, data)| data.map(|data| (slice.state, data))).collect())
 }

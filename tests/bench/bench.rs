@@ -2,7 +2,7 @@
 //!
 //! | part | what it does |
 //! | --- | --- |
-//! | `listing`, `publish`, `users`, `torn`, `start`, `request`, `mended`, `idle`, `memory`, `many` | one group of rows each |
+//! | `listing`, `publish`, `users`, `torn`, `start`, `request`, `mended`, `idle`, `memory`, `many`, `image` | one group of rows each |
 //! | `ground` | a namespace of a real control plane, an operator process under a ServiceAccount's rights |
 //! | `simulator` | Box, as a process of its own: this program started anew |
 //! | `sample`, `table` | medians and their spread; rows, and what machine they were measured on |
@@ -12,6 +12,7 @@
 
 mod ground;
 mod idle;
+mod image;
 mod listing;
 mod many;
 mod memory;
@@ -75,6 +76,8 @@ enum Group {
     Memory,
     /// 300 new connections at once
     Many,
+    /// The size of the image's binaries, built anew
+    Image,
 }
 
 impl Group {
@@ -94,6 +97,7 @@ impl Group {
             Self::Idle => idle::rows(bench).await,
             Self::Memory => memory::rows(bench).await,
             Self::Many => many::rows(bench).await,
+            Self::Image => image::rows(),
         }
     }
 }

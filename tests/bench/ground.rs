@@ -23,6 +23,7 @@ use serde_json::json;
 use tokio::sync::{OnceCell, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::image;
 use crate::simulator::{CLIENT_ID, CLIENT_SECRET, Simulator};
 use crate::{Result, say};
 
@@ -90,6 +91,7 @@ impl Bench {
             // One that is killed and started again takes its Lease at once, as a container restarted in its pod.
             .flag("--identity", "bench")
             .flag("--box-api-url", sim.url());
+        let settings = image::environment().fold(settings, |settings, (name, value)| settings.env(name, value));
         let user = harness::account_user(&namespace.name, ACCOUNT);
         let ground =
             Ground { plane, client: namespace.client().await?, namespace: namespace.name, user, settings, sim };

@@ -1,0 +1,64 @@
+//! image — what the Dockerfile puts into the image, built by its flags for this machine: how large it is.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::table::Row;
+use crate::{Result, say};
+
+const DOCKERFILE: &str = include_str!("../../Dockerfile");
+const BINARIES: [&str; 2] = ["boxsync-operator", "kubectl-boxsync"];
+const GOAL: f64 = 25.0;
+
+/// The environment that the image gives the operator.
+pub(crate) fn environment() -> impl Iterator<Item = (&'static str, &'static str)> {
+    DOCKERFILE.split_whitespace().filter(|word| word.starts_with("MALLOC_")).filter_map(|word| word.split_once('='))
+}
+
+pub(crate) fn rows() -> Result<Vec<Row>> {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("image");
+    let host = output(Command::new("rustc").args(["--print", "host-tuple"]))?;
+    say("building the binaries of the image, which takes minutes");
+    let build = ["build", "--locked", "--release", "--package", "boxsync", "--bins", "--target", host.trim()];
+    output(cargo().args(build).arg("--target-dir").arg(&target).env("RUSTFLAGS", "-C target-feature=+crt-static"))?;
+    let (mut whole, mut packed, mut each) = (0.0, 0.0, Vec::new());
+    for name in BINARIES {
+        let binary = target.join(host.trim()).join("release").join(name);
+        // Linked statically, it starts without a libc, and without any environment.
+        output(Command::new(&binary).arg("--version").env_clear())?;
+        let size = fs::metadata(&binary)?.len() as f64 / 1e6;
+        whole += size;
+        packed += gzipped(&binary)? as f64 / 1e6;
+        each.push(format!("{name} {size:.1}"));
+    }
+    Ok(vec![
+        Row::new(
+            "the binaries of the image, static, as a registry keeps them (gzip)",
+            format!("{packed:.1} MB"),
+            "≤ 25 MB",
+            packed <= GOAL,
+        ),
+        Row::new("the same unpacked", format!("{whole:.1} MB ({})", each.join(", ")), "≤ 25 MB", whole <= GOAL),
+    ])
+}
+
+fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").as_deref().unwrap_or(OsStr::new("cargo")));
+    cargo.stderr(Stdio::inherit());
+    cargo
+}
+
+fn output(command: &mut Command) -> Result<String> {
+    let output = command.stdout(Stdio::piped()).spawn()?.wait_with_output()?;
+    if !output.status.success() {
+        return Err(format!("{command:?} ended with {}", output.status).into());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn gzipped(file: &Path) -> Result<usize> {
+    let output = Command::new("gzip").args(["-9", "--stdout"]).arg(file).output()?;
+    if output.status.success() { Ok(output.stdout.len()) } else { Err("gzip failed".into()) }
+}
