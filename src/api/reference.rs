@@ -52,8 +52,12 @@ fn kind(page: &mut String, crd: &CustomResourceDefinition) {
         let _ = write!(page, "; one of the kinds of `kubectl get {category}`");
     }
     page.push_str(".\n");
-    let selectable: Vec<String> =
-        version.selectable_fields.iter().flatten().map(|field| format!("`{}`", field.json_path)).collect();
+    let selectable: Vec<String> = version
+        .selectable_fields
+        .iter()
+        .flatten()
+        .map(|f| format!("`{}`", f.json_path.trim_start_matches('.')))
+        .collect();
     if !selectable.is_empty() {
         let _ = write!(page, "\n`--field-selector` takes {}.\n", selectable.join(", "));
     }
@@ -75,11 +79,15 @@ fn kind(page: &mut String, crd: &CustomResourceDefinition) {
     }
 }
 
-/// What holds for several fields together.
+/// What has to hold for several fields together.
 fn rules(page: &mut String, rules: &[ValidationRule]) {
+    if rules.is_empty() {
+        return;
+    }
+    page.push_str("\nRefused as a whole:\n\n");
     for rule in rules {
         let at = rule.field_path.as_deref().map(|path| format!("`{}`: ", path.trim_start_matches('.')));
-        let _ = write!(page, "\n{}\"{}\".\n", at.unwrap_or_default(), said(rule));
+        let _ = writeln!(page, "* {}\"{}\"", at.unwrap_or_default(), said(rule));
     }
 }
 
