@@ -1,4 +1,5 @@
-//! Is the house in order? Rooms know only what they may, pure files stay pure, none grows too long.
+//! Is the house in order? Rooms know only what they may, pure files stay pure, none grows too long, and no page points to
+//! what is not there.
 
 use std::{
     fs,
@@ -75,15 +76,19 @@ fn root() -> &'static Path {
 }
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
+    files(folder, "rs")
+}
+
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     if folder.is_file() {
         return vec![folder.to_owned()];
     }
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder of the repository") {
         let path = entry.expect("readable").path();
-        if path.is_dir() && !path.ends_with("target") {
-            found.extend(sources(&path));
-        } else if path.extension().is_some_and(|e| e == "rs") {
+        if path.is_dir() && !path.ends_with("target") && !path.ends_with(".git") {
+            found.extend(files(&path, extension));
+        } else if path.extension().is_some_and(|e| e == extension) {
             found.push(path);
         }
     }
@@ -151,4 +156,59 @@ fn every_file_says_first_what_it_holds_and_none_is_too_long() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What a page says outside of its code blocks.
+fn prose(page: &str) -> impl Iterator<Item = &str> {
+    let mut code = false;
+    page.lines().filter(move |line| {
+        let fence = line.trim_start().starts_with("```");
+        code ^= fence;
+        !code && !fence
+    })
+}
+
+/// The headings of a page as addresses name them.
+fn anchors(page: &str) -> Vec<String> {
+    let headings =
+        prose(page).filter_map(|line| line.strip_prefix('#')).map(|rest| rest.trim_start_matches('#').trim());
+    let mut anchors: Vec<String> = Vec::new();
+    for heading in headings {
+        let kept = heading.to_lowercase().replace(|c: char| !(c.is_alphanumeric() || "-_ ".contains(c)), "");
+        let anchor = kept.replace(' ', "-");
+        let before = anchors.iter().filter(|a| **a == anchor).count();
+        anchors.push(if before == 0 { anchor } else { format!("{anchor}-{before}") });
+    }
+    anchors
+}
+
+#[test]
+fn every_link_leads_to_a_file_and_a_heading_that_are_there() {
+    let mut wrong = Vec::new();
+    for path in files(root(), "md") {
+        let page = text(&path);
+        let links = prose(&page).flat_map(|line| line.split("](").skip(1).filter_map(|rest| rest.split(')').next()));
+        for link in links.filter(|link| !link.contains("://") && !link.starts_with("mailto:")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let aim = if file.is_empty() { path.clone() } else { path.with_file_name(file) };
+            let there = aim.exists() && (anchor.is_empty() || anchors(&text(&aim)).iter().any(|a| a == anchor));
+            if !there {
+                wrong.push(format!("{}: {link}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_tests_that_prove_the_invariants_are_there() {
+    let page = text(&root().join("docs/architecture.md"));
+    let words = prose(&page).flat_map(|line| line.split('`').skip(1).step_by(2));
+    let names: Vec<&str> = words.filter(|word| word.matches('_').count() > 2 && !word.contains(' ')).collect();
+    assert!(names.len() > 20, "{names:?}");
+    let tests: Vec<String> = files(&root().join("tests"), "rs").iter().map(|path| text(path)).collect();
+    for name in names {
+        let told = [format!("fn {name}("), format!("    {name}: ")];
+        assert!(tests.iter().any(|test| told.iter().any(|t| test.contains(t))), "there is no test {name}");
+    }
 }

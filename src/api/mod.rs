@@ -11,6 +11,8 @@ mod crd;
 mod interval;
 mod reason;
 mod reason_page;
+#[cfg(test)]
+mod reference;
 mod request;
 mod roster;
 mod schedule;

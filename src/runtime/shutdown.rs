@@ -1,12 +1,18 @@
 //! The signals that end the process in good order.
 
+#[cfg(unix)]
 use tokio::signal::unix::{SignalKind, signal};
+#[cfg(windows)]
+use tokio::signal::windows::{ctrl_c, ctrl_shutdown};
 use tokio_util::sync::CancellationToken;
 
 /// Cancels `stop` on SIGTERM or SIGINT; a second signal ends the process at once.
 pub fn on_signal(stop: &CancellationToken) -> std::io::Result<impl Future<Output = ()> + use<>> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    #[cfg(unix)]
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    // Nobody runs the operator on Windows; the plugin, of the same library, is built for it.
+    #[cfg(windows)]
+    let (mut terminate, mut interrupt) = (ctrl_shutdown()?, ctrl_c()?);
     let stop = stop.clone();
     Ok(async move {
         loop {

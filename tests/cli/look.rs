@@ -203,18 +203,30 @@ fn what_cannot_be_meant_is_refused() {
     }
 }
 
+/// The script of the release, run with archives that hold nothing.
 #[test]
 fn krew_finds_an_archive_for_every_platform() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config/krew/boxsync.yaml");
-    let text = std::fs::read_to_string(path).expect("the manifest");
-    let manifest: serde_json::Value = serde_saphyr::from_str(&text).expect("YAML");
-    let platforms = manifest["spec"]["platforms"].as_array().expect("platforms").iter().map(|platform| {
-        let labels = &platform["selector"]["matchLabels"];
-        let name = format!("{}-{}", labels["os"].as_str().expect("an os"), labels["arch"].as_str().expect("an arch"));
-        assert!(platform["uri"].as_str().is_some_and(|uri| uri.ends_with(&format!("kubectl-boxsync-{name}.tar.gz"))));
-        assert_eq!(platform["sha256"], format!("{{{{ sha256 {name} }}}}"));
-        name
-    });
-    let platforms: Vec<String> = platforms.collect();
-    assert_eq!(platforms, ["linux-amd64", "linux-arm64", "darwin-amd64", "darwin-arm64"]);
+    const PLATFORMS: [&str; 5] = ["linux-amd64", "linux-arm64", "darwin-amd64", "darwin-arm64", "windows-amd64"];
+    let folder = harness::Scratch::new("krew").expect("a folder");
+    let manifest = || {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/.github/release/krew.sh");
+        let (version, url) = ("1.2.3", "https://git.example.com/boxsync");
+        let mut command = std::process::Command::new(script);
+        command.args([version, url]).arg(folder.path()).output().expect("bash")
+    };
+    for platform in PLATFORMS {
+        assert!(!manifest().status.success(), "without {platform}");
+        std::fs::write(folder.path().join(format!("kubectl-boxsync-{platform}.tar.gz")), "").expect("writable");
+    }
+    let manifest: serde_json::Value =
+        serde_saphyr::from_str(&String::from_utf8(manifest().stdout).expect("UTF-8")).expect("YAML");
+    assert_eq!(manifest["spec"]["version"], "v1.2.3");
+    for (platform, told) in PLATFORMS.iter().zip(manifest["spec"]["platforms"].as_array().expect("platforms")) {
+        let labels = &told["selector"]["matchLabels"];
+        assert_eq!([&labels["os"], &labels["arch"]].map(|l| l.as_str().expect("a label")).join("-"), *platform);
+        let url = format!("https://git.example.com/boxsync/releases/download/v1.2.3/kubectl-boxsync-{platform}.tar.gz");
+        assert_eq!(told["uri"], url);
+        // Of nothing.
+        assert_eq!(told["sha256"], "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    }
 }
