@@ -46,8 +46,12 @@ impl Seen {
         text.push_str(&overview::detail(connection, Some(status), ink, *now));
         for condition in ["Connected", "Ready", "Synced"].iter().filter_map(|kind| conditions.of(kind)) {
             let Condition { type_, status, reason, last_transition_time, .. } = condition;
-            let since = age(last_transition_time.0, *now);
-            let _ = writeln!(text, "  {type_:<9}  {status} · {reason} · for {since}");
+            let _ = write!(text, "  {type_:<9}  {status} · {reason}");
+            // What the API server puts in for a new connection has no time of its own.
+            if *reason != Reason::WaitingForOperator.as_str() {
+                let _ = write!(text, " · for {}", age(last_transition_time.0, *now));
+            }
+            text.push('\n');
         }
         if let Some(Failures { reason, count, last_time, .. }) = failures {
             let last = away(last_time.0, *now);

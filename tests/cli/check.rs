@@ -149,6 +149,16 @@ Checked from this terminal
 }
 
 #[tokio::test]
+async fn a_connection_that_no_operator_has_looked_at_has_not_been_waiting_since_1970() {
+    let street = Street::new(Auth::ClientCredentials).await;
+    let mut waiting = condition("Ready", "Unknown", "WaitingForOperator", "No operator has looked at it.");
+    waiting["lastTransitionTime"] = "1970-01-01T00:00:00Z".into();
+    street.town.tell("acme", json!({ "observedGeneration": -1, "conditions": [waiting] }));
+    let said = street.check("acme").await;
+    assert!(said.out.contains("  Ready      Unknown · WaitingForOperator\n"), "{}", said.out);
+}
+
+#[tokio::test]
 async fn what_is_wrong_in_the_cluster_is_found_there() {
     let street = Street::new(Auth::ClientCredentials).await;
     street.town.kube.delete("Lease", "boxsync", "boxsync-operator");
