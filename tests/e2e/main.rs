@@ -18,6 +18,7 @@ mod crash;
 mod explain;
 mod field_owners;
 mod generated;
+mod gitops;
 mod health;
 mod image;
 mod installing;
