@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use cel::{Context, Program};
 use mlua::{Lua, LuaOptions, LuaSerdeExt, StdLib, serde::SerializeOptions};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
 pub(crate) fn full(path: &str) -> PathBuf {
@@ -124,7 +124,7 @@ fn holds(expression: &str, object: &Value) -> bool {
 }
 
 /// What Argo CD shows.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub(crate) struct Health {
     pub(crate) status: String,
     #[serde(default)]
