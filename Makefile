@@ -32,6 +32,7 @@ bench:
 # crds/ and the other files that are made from others; `make test` fails where they are not up to date.
 generate:
 	UPDATE_GENERATED=1 cargo test --locked --lib the_
+	UPDATE_GENERATED=1 cargo test --locked --test sim gitops::the_
 	UPDATE_GENERATED=1 cargo test --locked --test e2e generated::
 
 lint:

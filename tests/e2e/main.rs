@@ -19,6 +19,7 @@ mod crash;
 mod explain;
 mod field_owners;
 mod generated;
+mod gitops;
 mod health;
 mod image;
 mod installing;
