@@ -5,9 +5,12 @@
 mod testing;
 
 mod manifests;
+mod query;
+mod series;
 mod stage;
 mod table;
 
+mod alerts;
 mod at_rest;
 mod away;
 mod bad_input;
@@ -15,6 +18,7 @@ mod chart;
 mod connecting;
 mod connecting_by_hand;
 mod crash;
+mod dashboard;
 mod explain;
 mod field_owners;
 mod generated;
