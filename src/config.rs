@@ -79,7 +79,7 @@ pub struct Config {
     #[arg(long, env = "BOXSYNC_LISTEN", default_value = "0.0.0.0:8080")]
     pub listen: Listen,
 
-    /// Whether each connection has metrics of its own: nine series, which many thousand connections may make too many.
+    /// Whether each connection has metrics of its own: twelve series, which many thousand connections may make too many.
     #[arg(long, env = "BOXSYNC_CONNECTION_METRICS", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub connection_metrics: bool,

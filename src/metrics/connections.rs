@@ -44,7 +44,7 @@ pub(super) struct Gauge {
     pub(super) label: Option<&'static str>,
     pub(super) label_means: &'static str,
     pub(super) series: usize,
-    values: fn(&BoxConnectionStatus) -> Vec<Value>,
+    values: fn(&BoxConnection, &BoxConnectionStatus) -> Vec<Value>,
 }
 
 /// The label's word, if there is a label, and the value.
@@ -62,10 +62,10 @@ pub(super) const GAUGES: &[Gauge] = &[
         name: "connection_ready",
         unit: None,
         help: "1 where the condition Ready is True: others may rely on the list",
-        label: None,
-        label_means: "",
+        label: Some("reason"),
+        label_means: "the reason of the condition",
         series: 1,
-        values: |status| single(Some(truth(status.conditions.is("Ready", State::True)))),
+        values: |_, status| holds(status, "Ready"),
     },
     Gauge {
         name: "connection_connected",
@@ -74,10 +74,16 @@ pub(super) const GAUGES: &[Gauge] = &[
         label: Some("reason"),
         label_means: "the reason of the condition",
         series: 1,
-        values: |status| {
-            let reason = status.conditions.reason("Connected").unwrap_or(Reason::NotChecked);
-            vec![(reason.as_str(), truth(status.conditions.is("Connected", State::True)))]
-        },
+        values: |_, status| holds(status, "Connected"),
+    },
+    Gauge {
+        name: "connection_suspended",
+        unit: None,
+        help: "1 where spec.suspend is true: its list may grow old",
+        label: None,
+        label_means: "",
+        series: 1,
+        values: |connection, _| single(Some(truth(connection.spec.suspend))),
     },
     Gauge {
         name: "connection_users",
@@ -86,7 +92,7 @@ pub(super) const GAUGES: &[Gauge] = &[
         label: Some("status"),
         label_means: "their status in Box: `active` `inactive` `restricted` `other`",
         series: 4,
-        values: |status| {
+        values: |_, status| {
             let Some(users) = &status.users else { return Vec::new() };
             vec![
                 ("active", number(users.active)),
@@ -103,7 +109,29 @@ pub(super) const GAUGES: &[Gauge] = &[
         label: None,
         label_means: "",
         series: 1,
-        values: |status| single(status.last_sync.as_ref().map(|sync| time(&sync.completion_time))),
+        values: |_, status| single(status.last_sync.as_ref().map(|sync| time(&sync.completion_time))),
+    },
+    Gauge {
+        name: "connection_stale_timestamp",
+        unit: Some(Unit::Seconds),
+        help: "When the last complete list stops counting as fresh, in Unix time; none before the first",
+        label: None,
+        label_means: "",
+        series: 1,
+        values: |_, status| single(status.stale_time.as_ref().map(time)),
+    },
+    Gauge {
+        name: "connection_failing_since_timestamp",
+        unit: Some(Unit::Seconds),
+        help: "Since when the condition Synced is False, in Unix time; none where the last attempt succeeded",
+        label: Some("reason"),
+        label_means: "the reason of the condition",
+        series: 1,
+        values: |_, status| {
+            let synced = status.conditions.of("Synced").filter(|c| c.status == State::False.as_str());
+            let since = synced.map(|c| (reason(status, "Synced"), time(&c.last_transition_time)));
+            since.into_iter().collect()
+        },
     },
     Gauge {
         name: "connection_next_sync_timestamp",
@@ -112,7 +140,7 @@ pub(super) const GAUGES: &[Gauge] = &[
         label: None,
         label_means: "",
         series: 1,
-        values: |status| single(status.next_sync_time.as_ref().map(time)),
+        values: |_, status| single(status.next_sync_time.as_ref().map(time)),
     },
     Gauge {
         name: "connection_removals_held",
@@ -121,9 +149,18 @@ pub(super) const GAUGES: &[Gauge] = &[
         label: None,
         label_means: "",
         series: 1,
-        values: |status| single(Some(status.held.as_ref().map_or(0.0, |held| number(held.removals)))),
+        values: |_, status| single(Some(status.held.as_ref().map_or(0.0, |held| number(held.removals)))),
     },
 ];
+
+/// Whether a condition is True, and why it is as it is.
+fn holds(status: &BoxConnectionStatus, kind: &str) -> Vec<Value> {
+    vec![(reason(status, kind), truth(status.conditions.is(kind, State::True)))]
+}
+
+fn reason(status: &BoxConnectionStatus, kind: &str) -> &'static str {
+    status.conditions.reason(kind).unwrap_or(Reason::NotChecked).as_str()
+}
 
 fn single(value: Option<f64>) -> Vec<Value> {
     value.map(|value| ("", value)).into_iter().collect()
@@ -151,7 +188,7 @@ impl Collector for Connections {
         for gauge in GAUGES {
             let mut samples = connections
                 .iter()
-                .flat_map(|c| (gauge.values)(c.status.as_ref().unwrap_or(&nothing)).into_iter().map(move |v| (c, v)))
+                .flat_map(|c| (gauge.values)(c, c.status.as_ref().unwrap_or(&nothing)).into_iter().map(move |v| (c, v)))
                 .peekable();
             if samples.peek().is_none() {
                 continue;

@@ -25,11 +25,13 @@ fn connections() -> All {
         "conditions": [
             { "type": "Ready", "status": "True", "reason": "RemovalsHeld", "message": "", "lastTransitionTime": "2026-11-22T12:00:00Z" },
             { "type": "Connected", "status": "True", "reason": "Connected", "message": "", "lastTransitionTime": "2026-11-22T12:00:00Z" },
+            { "type": "Synced", "status": "False", "reason": "BoxUnavailable", "message": "", "lastTransitionTime": "2026-11-22T18:00:00Z" },
         ],
         "users": { "total": 100, "active": 90, "inactive": 7, "restricted": 2, "other": 1, "app": 3 },
         "held": held,
         "lastSync": { "trigger": "Scheduled", "startTime": "2026-11-22T12:00:00Z", "completionTime": "2026-11-22T12:00:05Z" },
         "nextSyncTime": "2026-11-23T12:00:00Z",
+        "staleTime": "2026-11-24T12:00:05Z",
     });
     vec![connection("acme", working), connection("globex", serde_json::Value::Null)]
 }
@@ -79,17 +81,23 @@ fn a_connection_has_what_its_status_says_as_long_as_it_is_there() {
         let labels: Vec<_> = [("namespace", "backup"), ("name", name)].into_iter().chain(label).collect();
         page.value(&format!("boxsync_connection_{what}"), &labels)
     };
-    assert_eq!(of("acme", "ready", None), Some(1.0));
+    assert_eq!(of("acme", "ready", Some(("reason", "RemovalsHeld"))), Some(1.0));
     assert_eq!(of("acme", "connected", Some(("reason", "Connected"))), Some(1.0));
     assert_eq!(of("acme", "users", Some(("status", "restricted"))), Some(2.0));
     assert_eq!(of("acme", "users", None), Some(100.0));
     assert_eq!(of("acme", "removals_held", None), Some(25.0));
     assert_eq!(of("acme", "last_success_timestamp_seconds", None), Some(1_795_348_805.0));
     assert_eq!(of("acme", "next_sync_timestamp_seconds", None), Some(1_795_435_200.0));
-    assert_eq!(of("globex", "ready", None), Some(0.0));
+    assert_eq!(of("acme", "stale_timestamp_seconds", None), Some(1_795_521_605.0));
+    let failing = of("acme", "failing_since_timestamp_seconds", Some(("reason", "BoxUnavailable")));
+    assert_eq!(failing, Some(1_795_370_400.0));
+    assert_eq!(of("acme", "suspended", None), Some(0.0));
+    assert_eq!(of("globex", "ready", Some(("reason", "NotChecked"))), Some(0.0));
     assert_eq!(of("globex", "connected", Some(("reason", "NotChecked"))), Some(0.0));
     assert_eq!(of("globex", "users", None), None);
-    assert_eq!(of("globex", "last_success_timestamp_seconds", None), None);
+    for time in ["last_success", "stale", "failing_since"] {
+        assert_eq!(of("globex", &format!("{time}_timestamp_seconds"), None), None, "{time}");
+    }
     drop(following);
     assert_eq!(read(&metrics).value("boxsync_connection_ready", &[]), None);
 }
@@ -103,7 +111,7 @@ fn the_series_of_connections_can_be_dropped() {
 }
 
 #[test]
-fn a_thousand_connections_have_nine_series_each() {
+fn a_thousand_connections_have_twelve_series_each() {
     let metrics = Metrics::new("1.2.3", PerConnection::Shown);
     let none = read(&metrics).len();
     let many: All = (0..1000)
@@ -114,7 +122,7 @@ fn a_thousand_connections_have_nine_series_each() {
         })
         .collect();
     let _following = metrics.follow(move || many.clone());
-    assert_eq!(read(&metrics).len() - none, 9000);
+    assert_eq!(read(&metrics).len() - none, 12_000);
 }
 
 #[test]
@@ -165,7 +173,7 @@ const HEAD: &str = "# Metrics
 `/metrics`, on the port of `--listen`, in the text format of OpenMetrics. This page is made from the definitions in `src/metrics`; a test compares it with what is served.
 
 A label holds a word of a list in the code, or the namespace and name of a BoxConnection. So the number of series is bounded: a metric has as many as its labels have combinations, and only those exist that have happened. No user, login, token, secret or text of an error is in any of them.
-The series of connections are read from the operator's memory when the page is asked for: they follow the status and disappear with the object, nine each at most. Only the replica that leads has them. `--connection-metrics=false` drops them.
+The series of connections are read from the operator's memory when the page is asked for: they follow the status and disappear with the object, twelve each at most. Only the replica that leads has them. `--connection-metrics=false` drops them.
 Counters begin at 0 when the process does, and are there from their first event on.
 
 | metric | type | labels | series at most | meaning |

@@ -30,6 +30,13 @@ async fn the_chart_is_clean_and_refuses_values_that_it_does_not_know() {
         (json!({"podDisruptionBudget": {"maxUnavailable": 0}}), "/podDisruptionBudget/maxUnavailable"),
         (json!({"networkPolicy": {"egressPorts": []}}), "/networkPolicy/egressPorts"),
         (json!({"metrics": {"serviceMonitor": {"interval": "often"}}}), "/metrics/serviceMonitor/interval"),
+        (json!({"metrics": {"prometheusRule": {"disabled": ["BoxsyncStale"]}}}), "/metrics/prometheusRule/disabled/0"),
+        (json!({"metrics": {"prometheusRule": {"severities": {"warning": "ticket"}}}}), "warning"),
+        (
+            json!({"metrics": {"prometheusRule": {"runbookUrl": "docs/alerts.md#"}}}),
+            "/metrics/prometheusRule/runbookUrl",
+        ),
+        (json!({"metrics": {"dashboard": {"labels": {"grafana_dashboard": 1}}}}), "/metrics/dashboard/labels"),
         (json!({"oauth": {"enabled": "yes"}}), "/oauth/enabled"),
         (json!({"commonLabels": {"year": 2026}}), "/commonLabels/year"),
     ] {

@@ -102,6 +102,7 @@ async fn the_chart_renders_as_it_did() {
             "service": {"annotations": {"example.com/scrape": "true"}},
             "serviceMonitor": {"enabled": true, "labels": {"release": "prometheus"}},
             "podMonitor": {"enabled": true, "interval": "1m"},
+            "prometheusRule": {"enabled": true, "labels": {"release": "prometheus"}, "alertLabels": {"team": "identity"}},
         },
         "networkPolicy": {"enabled": true, "egressPorts": [443, 6443, 3128]},
     });

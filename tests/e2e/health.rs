@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use harness::{Operator, Options, Scrape, eventually, exclusive};
 
+use crate::series;
 use crate::stage::{SOON, Stage, acme, install_crds};
 
 const TEN_SECONDS: Duration = Duration::from_secs(10);
@@ -71,6 +72,13 @@ async fn an_operator_without_its_kinds_says_so_and_goes_on_once_they_are_install
     let pages = page.value("boxsync_box_calls_total", &[("endpoint", "users"), ("code", "200")]);
     assert_eq!(pages, Some(4.0), "two listings of two pages");
     assert_eq!(page.value("boxsync_build_info", &[("version", env!("CARGO_PKG_VERSION"))]), Some(1.0));
+
+    let known = series::known();
+    for (name, labels) in page.names() {
+        let own = known.get(name).unwrap_or_else(|| panic!("nobody can ask for {name}"));
+        assert!(labels.iter().all(|label| own.contains(*label)), "{name}: {labels:?}");
+    }
+    series::lint(&one.get("/metrics").await.expect("an answer").1).await;
 
     let two = replica("two");
     readiness(&two, 200, "stands by: one holds the Lease").await;

@@ -5,10 +5,13 @@
 mod testing;
 
 mod manifests;
+mod query;
 mod release;
+mod series;
 mod stage;
 mod table;
 
+mod alerts;
 mod at_rest;
 mod away;
 mod bad_input;
@@ -16,6 +19,7 @@ mod chart;
 mod connecting;
 mod connecting_by_hand;
 mod crash;
+mod dashboard;
 mod explain;
 mod field_owners;
 mod generated;

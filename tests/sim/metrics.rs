@@ -18,7 +18,7 @@ async fn a_connections_series_follow_its_status_and_go_with_it() {
     pass(5).await;
     let own = &[("namespace", NAMESPACE), ("name", "acme")][..];
     let page = world.scrape();
-    assert_eq!(page.value(READY, own), Some(1.0));
+    assert_eq!(page.value(READY, &[own, &[("reason", "Synced")]].concat()), Some(1.0));
     assert_eq!(page.value(CONNECTED, &[("name", "acme"), ("reason", "Connected")]), Some(1.0));
     assert_eq!(page.value("boxsync_connection_users", own), Some(1200.0));
     assert_eq!(page.value("boxsync_connection_removals_held", own), Some(0.0));
@@ -49,6 +49,43 @@ async fn a_connections_series_follow_its_status_and_go_with_it() {
     assert_eq!(world.scrape().value(READY, &[("name", "globex")]), Some(1.0));
     world.stop().await;
     assert_eq!(world.scrape().value(READY, &[]), None, "who does not work knows of no connection");
+}
+
+/// What the alerts ask for is in the status, so that no restart forgets it.
+#[tokio::test(start_paused = true)]
+async fn since_when_syncs_fail_and_a_list_is_stale_outlives_the_process() {
+    const FAILING: &str = "boxsync_connection_failing_since_timestamp_seconds";
+    let mut world = World::running();
+    let acme = world.connect("acme", 10);
+    let status = world.until("acme", |s| s.last_sync.is_some()).await;
+    pass(5).await;
+    let own = &[("namespace", NAMESPACE), ("name", "acme")][..];
+    let page = world.scrape();
+    #[expect(clippy::cast_precision_loss, reason = "a time of this century")]
+    let stale = status.stale_time.expect("told").0.as_second() as f64;
+    assert_eq!(page.value("boxsync_connection_stale_timestamp_seconds", own), Some(stale));
+    assert_eq!(page.value(FAILING, own), None);
+    assert_eq!(page.value("boxsync_connection_suspended", own), Some(0.0));
+
+    acme.next(1000, Answer::InternalError, On::Users);
+    world.request("r", "acme");
+    world.until("acme", |s| s.failures.is_some()).await;
+    pass(5).await;
+    let since = world.scrape().value(FAILING, &[("name", "acme"), ("reason", "BoxUnavailable")]);
+    assert!(since.is_some());
+    pass(7200).await;
+    world.stop().await;
+    world.start();
+    pass(7200).await;
+    assert!(world.status("acme").failures.is_some_and(|failures| failures.count > 5));
+    assert_eq!(world.scrape().value(FAILING, own), since);
+
+    world.edit("acme", |c| c["spec"]["suspend"] = true.into());
+    pass(5).await;
+    let page = world.scrape();
+    assert_eq!(page.value("boxsync_connection_suspended", own), Some(1.0));
+    assert_eq!(page.value(FAILING, own), since);
+    assert_eq!(page.value("boxsync_connection_stale_timestamp_seconds", own), Some(stale));
 }
 
 #[tokio::test(start_paused = true)]

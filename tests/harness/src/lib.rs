@@ -2,13 +2,13 @@
 //!
 //! | part | what it is |
 //! | --- | --- |
-//! | [`tools`] | kube-apiserver, etcd, kube-controller-manager, kubectl, helm: found, or built once from pinned sources |
+//! | [`tools`] | kube-apiserver, etcd, kube-controller-manager, kubectl, helm, promtool: found, or built once from pinned sources |
 //! | [`Process`] | a child on a leash: it ends when the harness ends, however that happens |
 //! | [`Scratch`] | a folder for data and logs, removed unless something failed |
 //! | [`ControlPlane`] | etcd, API server and controller manager on free loopback ports |
 //! | [`Audit`] | who asked the API server for what |
 //! | [`shared`], [`exclusive`] | one control plane for all tests of a binary, or one for a single test |
-//! | [`Kubectl`], [`Helm`] | the pinned command line tools |
+//! | [`Kubectl`], [`Helm`], [`Promtool`] | the pinned command line tools |
 //! | [`Operator`], [`Secrets`] | the operator as a process; what must never show up in its output |
 //! | [`Scrape`] | a page of metrics, read strictly |
 //! | [`eventually`], [`reaches`] | awaiting something, and saying what was seen instead |
@@ -47,6 +47,7 @@ mod helm;
 mod kubectl;
 mod operator;
 mod process;
+mod promtool;
 mod scrape;
 mod scratch;
 mod secrets;
@@ -61,6 +62,7 @@ pub use helm::Helm;
 pub use kubectl::{Kubectl, Output};
 pub use operator::{Operator, Settings};
 pub use process::Process;
+pub use promtool::Promtool;
 pub use scrape::Scrape;
 pub use scratch::Scratch;
 pub use secrets::Secrets;

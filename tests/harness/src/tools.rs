@@ -1,4 +1,4 @@
-//! tools — the programs a command needs: found, or built once from the pins in `tests/control-plane/go.mod`.
+//! tools — the programs a command needs: found, or built once from the pins in `tests/control-plane` and `tests/promtool`.
 //!
 //! `KUBEBUILDER_ASSETS` is used for what it has. The rest is built into a cache outside `target/`, whose
 //! name is a digest of the pins and flags: other pins mean another folder, never a stale program. Only what
@@ -20,10 +20,12 @@ pub enum Tool {
     KubeControllerManager,
     Kubectl,
     Helm,
+    Promtool,
 }
 
 impl Tool {
-    pub const ALL: &[Self] = &[Self::Etcd, Self::KubeApiserver, Self::KubeControllerManager, Self::Kubectl, Self::Helm];
+    pub const ALL: &[Self] =
+        &[Self::Etcd, Self::KubeApiserver, Self::KubeControllerManager, Self::Kubectl, Self::Helm, Self::Promtool];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -32,6 +34,7 @@ impl Tool {
             Self::KubeControllerManager => "kube-controller-manager",
             Self::Kubectl => "kubectl",
             Self::Helm => "helm",
+            Self::Promtool => "promtool",
         }
     }
 
@@ -42,6 +45,16 @@ impl Tool {
             Self::KubeControllerManager => "k8s.io/kubernetes/cmd/kube-controller-manager",
             Self::Kubectl => "k8s.io/kubernetes/cmd/kubectl",
             Self::Helm => "helm.sh/helm/v4/cmd/helm",
+            Self::Promtool => "github.com/prometheus/prometheus/cmd/promtool",
+        }
+    }
+
+    const fn module(self) -> go::Module {
+        match self {
+            Self::Etcd | Self::KubeApiserver | Self::KubeControllerManager | Self::Kubectl | Self::Helm => {
+                go::Module::ControlPlane
+            }
+            Self::Promtool => go::Module::Promtool,
         }
     }
 
@@ -52,6 +65,7 @@ impl Tool {
             Self::KubeApiserver => "4 min",
             Self::KubeControllerManager | Self::Helm => "1 min",
             Self::Kubectl => "20 s",
+            Self::Promtool => "2 min",
         }
     }
 }
@@ -61,8 +75,7 @@ pub fn find(tool: Tool) -> Result<PathBuf> {
     if let Some(path) = among_assets(tool) {
         return Ok(path);
     }
-    let module = go::module();
-    let cache = cache()?.join(go::digest(&module)?);
+    let cache = cache()?.join(go::digest(tool.module())?);
     let path = cache.join(tool.name());
     if path.is_file() {
         return Ok(path);
@@ -73,7 +86,7 @@ pub fn find(tool: Tool) -> Result<PathBuf> {
     if path.is_file() {
         return Ok(path);
     }
-    build(tool, &module, &path)?;
+    build(tool, &path)?;
     Ok(path)
 }
 
@@ -124,7 +137,8 @@ fn lock(cache: &Path, tool: Tool) -> Result<File> {
     Ok(file)
 }
 
-fn build(tool: Tool, module: &Path, path: &Path) -> Result<()> {
+fn build(tool: Tool, path: &Path) -> Result<()> {
+    let module = tool.module();
     go::check(module)?;
     say(&format!("building {}, about {}, once …", tool.name(), tool.estimate()));
     let begin = Instant::now();

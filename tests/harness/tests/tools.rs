@@ -1,6 +1,7 @@
 //! Finding and building the tools, with a stand-in for Go.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use harness::Scratch;
@@ -96,6 +97,18 @@ fn a_tool_is_built_once_also_by_two_at_a_time_and_only_what_is_asked_for() {
     assert!(build.ends_with("go.etcd.io/etcd/server/v3"), "{build}");
     assert!(build.contains("version.gitVersion=v1."), "{build}");
     assert_eq!(fs::read_to_string(text(&one.stdout).trim()).expect("read"), "built\n");
+}
+
+#[test]
+fn promtool_has_pins_of_its_own() {
+    let place = Place::new();
+    let paths = text(&ran(&mut place.tools(&["etcd", "promtool"])).stdout);
+    let folders: Vec<_> = paths.lines().filter_map(|path| Path::new(path).parent()).collect();
+    let [etcd, promtool] = folders.as_slice() else { panic!("{paths}") };
+    assert_ne!(etcd, promtool);
+    let builds = place.builds();
+    let [_, build] = builds.as_slice() else { panic!("{builds:?}") };
+    assert!(build.contains("-tags remove_all_sd") && build.ends_with("prometheus/cmd/promtool"), "{build}");
 }
 
 #[test]

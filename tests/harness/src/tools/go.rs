@@ -1,4 +1,4 @@
-//! go — the Go toolchain: is it there, is it new enough, build one package.
+//! go — the Go toolchain: is it there, is it new enough, build one package of one of our modules.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,28 +11,56 @@ const OLDEST: (u32, u32) = (1, 26);
 
 const REMEDY: &str = "Install Go 1.26 or newer from https://go.dev/dl/ and put it on the PATH. \
     (KUBEBUILDER_ASSETS may name a folder with etcd, kube-apiserver and kubectl; \
-    kube-controller-manager and helm are always built.)";
+    kube-controller-manager, helm and promtool are always built.)";
 
-/// The folder with the pins.
-pub(super) fn module() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../control-plane")
+/// A folder with pins.
+#[derive(Clone, Copy)]
+pub(super) enum Module {
+    ControlPlane,
+    Promtool,
+}
+
+impl Module {
+    fn folder(self) -> PathBuf {
+        let name = match self {
+            Self::ControlPlane => "control-plane",
+            Self::Promtool => "promtool",
+        };
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
+    }
+
+    /// What is left out or built in.
+    const fn tags(self) -> &'static str {
+        match self {
+            Self::ControlPlane => "",
+            // It discovers nobody: the clients of all the clouds are neither fetched nor built.
+            Self::Promtool => "remove_all_sd",
+        }
+    }
+
+    fn link_flags(self) -> Result<String> {
+        match self {
+            Self::ControlPlane => kubernetes(&self.folder()),
+            Self::Promtool => Ok("-s -w".to_owned()),
+        }
+    }
 }
 
 /// Names what would be built: pins, flags and platform.
-pub(super) fn digest(module: &Path) -> Result<String> {
+pub(super) fn digest(module: Module) -> Result<String> {
     let mut sha = ring::digest::Context::new(&ring::digest::SHA256);
     for name in ["go.mod", "go.sum"] {
-        let path = module.join(name);
+        let path = module.folder().join(name);
         sha.update(&fs::read(&path).during(|| format!("cannot read {}", path.display()))?);
     }
-    for text in [link_flags(module)?.as_str(), std::env::consts::OS, std::env::consts::ARCH] {
+    for text in [module.link_flags()?.as_str(), module.tags(), std::env::consts::OS, std::env::consts::ARCH] {
         sha.update(text.as_bytes());
     }
     Ok(sha.finish().as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Fails with a remedy where Go is missing or too old.
-pub(super) fn check(module: &Path) -> Result<()> {
+pub(super) fn check(module: Module) -> Result<()> {
     // Asked inside the module: there, Go may switch to a newer toolchain by itself.
     let output = match go(module).args(["env", "GOVERSION"]).output() {
         Ok(output) => output,
@@ -48,9 +76,9 @@ pub(super) fn check(module: &Path) -> Result<()> {
     Err(Error::new(format!("This Go cannot build the tools: {}. {REMEDY}", said.trim())))
 }
 
-pub(super) fn build(module: &Path, package: &str, target: &Path) -> Result<()> {
+pub(super) fn build(module: Module, package: &str, target: &Path) -> Result<()> {
     let output = go(module)
-        .args(["build", "-trimpath", "-ldflags", &link_flags(module)?, "-o"])
+        .args(["build", "-trimpath", "-tags", module.tags(), "-ldflags", &module.link_flags()?, "-o"])
         .arg(target)
         .arg(package)
         .output()
@@ -61,12 +89,12 @@ pub(super) fn build(module: &Path, package: &str, target: &Path) -> Result<()> {
     let said = String::from_utf8_lossy(&output.stderr);
     let lines: Vec<_> = said.lines().filter(|line| !line.starts_with("go: downloading ")).collect();
     let end = lines.split_at(lines.len().saturating_sub(30)).1.join("\n");
-    Err(Error::new(format!("go build {package} failed in {}:\n{end}", module.display())))
+    Err(Error::new(format!("go build {package} failed in {}:\n{end}", module.folder().display())))
 }
 
 /// Kubernetes learns its own version at link time only; the pins say which it is.
-fn link_flags(module: &Path) -> Result<String> {
-    let path = module.join("go.mod");
+fn kubernetes(folder: &Path) -> Result<String> {
+    let path = folder.join("go.mod");
     let pins = fs::read_to_string(&path).during(|| format!("cannot read {}", path.display()))?;
     let version = pins
         .lines()
@@ -78,9 +106,9 @@ fn link_flags(module: &Path) -> Result<String> {
     Ok(format!("-s -w {set}.gitVersion={version} {set}.gitMajor={major} {set}.gitMinor={minor}"))
 }
 
-fn go(module: &Path) -> Command {
+fn go(module: Module) -> Command {
     let mut command = Command::new("go");
-    command.current_dir(module).env("CGO_ENABLED", "0").env("GOWORK", "off");
+    command.current_dir(module.folder()).env("CGO_ENABLED", "0").env("GOWORK", "off");
     command
 }
 

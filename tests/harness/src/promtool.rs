@@ -1,0 +1,24 @@
+//! promtool — the pinned promtool: rules checked and tested, and pages of metrics checked, without a Prometheus.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::error::{Error, Result};
+use crate::kubectl;
+use crate::tools::{self, Tool};
+
+pub struct Promtool(PathBuf);
+
+impl Promtool {
+    pub async fn new() -> Result<Self> {
+        let found = tools::find_all(&[Tool::Promtool]).await?;
+        found.into_iter().next().map(Self).ok_or_else(|| Error::new("promtool was not found"))
+    }
+
+    /// Any command, in this folder and with this input. Only one that has nothing to object succeeds.
+    pub async fn run(&self, args: &[&str], folder: &Path, stdin: &str) -> Result<String> {
+        let mut command = Command::new(&self.0);
+        command.args(args).current_dir(folder);
+        kubectl::run(command, stdin, format!("promtool {}", args.join(" "))).await?.succeeded()
+    }
+}
