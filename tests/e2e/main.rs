@@ -8,6 +8,7 @@ mod manifests;
 mod stage;
 mod table;
 
+mod admission;
 mod at_rest;
 mod away;
 mod bad_input;
