@@ -41,6 +41,7 @@ const PURE: &[&str] = &[
     "controller/report.rs",
     "controller/answer.rs",
     "controller/authorization.rs",
+    "controller/requester.rs",
     "controller/kept.rs",
     "controller/merged.rs",
     "api/reason_page.rs",

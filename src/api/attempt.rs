@@ -122,4 +122,9 @@ pub struct Attempt {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub requests: Vec<String>,
+    /// Who asked for it, at most five: what the annotation boxsync.dev/requested-by of those that it answers says. A mere
+    /// claim, unless the cluster stamps it (the chart's value admission.requesters).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub requested_by: Vec<String>,
 }

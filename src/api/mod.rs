@@ -39,5 +39,9 @@ pub use slice::{SliceContent, SliceState, UserSlice};
 /// The annotation whose changed value asks for a sync, for those who keep connections in Git.
 pub const REQUESTED_AT: &str = "boxsync.dev/requested-at";
 
+/// The annotation that says who asked: of a UserSyncRequest, or of a BoxConnection beside `REQUESTED_AT`. Anybody may write
+/// it; only where the cluster stamps it does it say more than a claim.
+pub const REQUESTED_BY: &str = "boxsync.dev/requested-by";
+
 /// The annotation of a Secret with tokens that says to which BoxConnection they belong, by its UID.
 pub const CONNECTION_UID: &str = "boxsync.dev/connection-uid";

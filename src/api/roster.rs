@@ -163,6 +163,11 @@ pub struct Change {
     /// The value of the annotation boxsync.dev/requested-at that it answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_at: Option<String>,
+    /// Who asked for it, at most five: what the annotation boxsync.dev/requested-by of those that it answers says. A mere
+    /// claim, unless the cluster stamps it (the chart's value admission.requesters).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub requested_by: Vec<String>,
     /// The digest of the held removals that were approved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<String>,
@@ -179,6 +184,7 @@ pub struct RequestRef {
 
 /// What one revision changed.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
 pub struct JournalEntry {
     /// The revision.
     pub revision: i64,
@@ -192,6 +198,10 @@ pub struct JournalEntry {
     pub removed: i64,
     /// Users who vanished from Box and whose removal was held.
     pub held: i64,
+    /// Who asked for the sync that published it, as change.requestedBy has it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub requested_by: Vec<String>,
     /// The UserSlices of state Changes that tell it line by line; none where there were too many changes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]

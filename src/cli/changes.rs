@@ -15,7 +15,7 @@ use super::{
     table::shown,
     trouble::{self, Right},
     users::unread,
-    words::{changed, minute, number},
+    words::{asked, changed, minute, number},
 };
 use crate::{
     api::{JournalEntry, SliceState},
@@ -123,7 +123,8 @@ fn text(told: &[Revision<'_>], user: Option<&str>, ink: Ink) -> String {
         let numbers = changed(entry.added, entry.updated, entry.removed);
         let title =
             format!("revision {} · {} · {numbers} · {} held", entry.revision, minute(entry.time.0), number(entry.held));
-        let _ = writeln!(text, "{}", ink.bold(&title));
+        let title = title + &asked(" · ", &entry.requested_by);
+        let _ = writeln!(text, "{}", ink.bold(&shown(title.into())));
         match lines {
             Some(lines) => lines.iter().for_each(|line| push(&mut text, &line.changed, ink)),
             None if entry.revision == 1 => text.push_str("  (the first list)\n"),
@@ -171,6 +172,7 @@ fn json_of(Revision { entry, lines }: &Revision<'_>) -> Value {
         "updated": entry.updated,
         "removed": entry.removed,
         "held": entry.held,
+        "requestedBy": entry.requested_by,
         "changes": lines.as_ref().map(|lines| lines.iter().map(|l| json!(l.changed)).collect::<Vec<_>>()),
     })
 }

@@ -11,10 +11,10 @@ use super::{
     leader::Leader,
     site::Reach,
     standing::{Report, Standing},
-    table::{self, Column},
-    words::{age, away, changed, many, minute, number, wrapped},
+    table::{self, Column, shown},
+    words::{age, asked, away, changed, many, minute, number, wrapped},
 };
-use crate::api::{BoxConnectionStatus, Reason};
+use crate::api::{BoxConnectionStatus, LastSync, Reason};
 
 /// Messages are long; this is as wide as eyes like it.
 pub(super) const WIDTH: usize = 110;
@@ -219,12 +219,13 @@ pub(super) fn detail(report: &Report, status: Option<&BoxConnectionStatus>, ink:
     if let Some(last) = &status.last_sync {
         let _ = writeln!(
             text,
-            "  last sync  {} ({}) · {} · {} · revision {}",
+            "  last sync  {} ({}) · {} · {} · revision {}{}",
             minute(last.completion_time.0),
             away(last.completion_time.0, now),
             last.trigger.as_str(),
             changed(last.added, last.updated, last.removed),
-            last.revision
+            last.revision,
+            shown(requesters(status, last).into())
         );
     }
     if let Some(current) = &status.current_sync {
@@ -248,6 +249,12 @@ pub(super) fn detail(report: &Report, status: Option<&BoxConnectionStatus>, ink:
         let _ = writeln!(text, "  next sync  {} ({})", minute(next), away(next, now));
     }
     text
+}
+
+/// Who asked for the last sync, as the history has it.
+fn requesters(status: &BoxConnectionStatus, last: &LastSync) -> String {
+    let ended = status.history.iter().find(|attempt| attempt.completion_time == last.completion_time);
+    ended.map_or_else(String::new, |attempt| asked(" · ", &attempt.requested_by))
 }
 
 impl Summary {

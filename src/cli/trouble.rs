@@ -43,6 +43,9 @@ pub(super) fn sentence(trouble: &Trouble, right: &Right) -> String {
         Trouble::NotServed => NOT_INSTALLED.to_owned(),
         Trouble::NotFound => "it is gone. Look again with kubectl boxsync status.".to_owned(),
         Trouble::Conflict => "somebody else changed it in this moment. Try it again.".to_owned(),
+        Trouble::Forbidden(said) if let Some((_, why)) = said.split_once(" denied request: ") => {
+            format!("a policy of this cluster refuses it: {}.", unended(why))
+        }
         Trouble::Forbidden(said) if said.contains("forbidden") => right.lacking(),
         Trouble::Forbidden(_) => {
             "the cluster does not know you (any more): sign in again, and check kubectl auth whoami.".to_owned()
@@ -106,4 +109,25 @@ pub(super) fn unread(error: &ReadError, connection: &str, namespace: &str) -> St
 /// A foreign sentence, to be ended by us, without the type that some begin with.
 fn unended(text: &str) -> &str {
     text.trim().trim_start_matches("ServiceError: ").trim_end_matches('.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_policy_says_is_told_and_not_taken_for_a_missing_right() {
+        let right = Right::to("create", "usersyncrequests", "backup");
+        let said = |message: &str| sentence(&Trouble::Forbidden(message.to_owned()), &right);
+        assert_eq!(
+            said(
+                "usersyncrequests.boxsync.dev \"acme-x\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'p' denied request: Ask Jane."
+            ),
+            "a policy of this cluster refuses it: Ask Jane."
+        );
+        assert_eq!(
+            said("usersyncrequests.boxsync.dev is forbidden: User \"somebody\" cannot create resource"),
+            "you lack the right to create usersyncrequests in namespace backup: ask a cluster admin for it."
+        );
+    }
 }

@@ -11,7 +11,7 @@ use super::{
     site::Site,
     table::shown,
     users,
-    words::{many, minute},
+    words::{asked, many, minute},
 };
 use crate::{
     api::{BoxConnection, RosterContent, SliceState},
@@ -263,7 +263,8 @@ impl<'a> Evidence<'a> {
 }
 
 fn named(revision: &Revision<'_>) -> String {
-    format!("revision {} ({})", revision.entry.revision, minute(revision.entry.time.0))
+    let entry = revision.entry;
+    format!("revision {} ({}{})", entry.revision, minute(entry.time.0), asked(", ", &entry.requested_by))
 }
 
 fn person(user: &User<'_>) -> String {

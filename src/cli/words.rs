@@ -48,6 +48,11 @@ pub(super) fn changed(added: i64, updated: i64, removed: i64) -> String {
     format!("{} added · {} updated · {} removed", number(added), number(updated), number(removed))
 }
 
+/// Who asked for it, to stand behind a separator; nothing where nobody is told.
+pub(super) fn asked(separator: &str, names: &[String]) -> String {
+    if names.is_empty() { String::new() } else { format!("{separator}asked for by {}", names.join(", ")) }
+}
+
 /// A length of time as a flag has it: those of the spec, and days.
 pub(super) fn span(text: &str) -> Result<Duration, String> {
     let wrong =

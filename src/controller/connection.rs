@@ -320,6 +320,7 @@ async fn panicked(context: &Context, connection: &BoxConnection) -> Action {
         calls: 0,
         requests: Vec::new(),
         annotation: None,
+        requested_by: Vec::new(),
         generation: connection.metadata.generation,
         app: None,
         access: None,

@@ -1,7 +1,7 @@
 //! controller — keeps every BoxConnection in sync and answers every UserSyncRequest.
 //! observe → plan → place, confirm, plan again → act → report. `observe`, `plan`, `schedule`, `timetable`, `rhythm`,
-//! `failure`, `message`, `conditions`, `report`, `answer`, `authorization`, `kept` and `merged` decide on values alone; the
-//! other files do IO.
+//! `failure`, `message`, `conditions`, `report`, `answer`, `authorization`, `requester`, `kept` and `merged` decide on
+//! values alone; the other files do IO.
 //! Invariant: a connection's own reconcile is the only place that talks to Box, and a steady state writes nothing.
 
 mod access;
@@ -27,6 +27,7 @@ mod plan;
 mod progress;
 mod report;
 mod request;
+mod requester;
 mod rhythm;
 mod run;
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! While a run takes long, the status tells how far it is.
 
-use std::sync::Arc;
-
-use kube::{ResourceExt, core::object::HasStatus};
+use kube::core::object::HasStatus;
 
 use super::{
     answer,
@@ -25,9 +23,7 @@ pub(super) struct Objects {
 
 impl Objects {
     pub(super) fn of(job: &Job) -> Self {
-        let answered = |r: &&Arc<UserSyncRequest>| job.answers.contains(&r.name_any());
-        let requests = job.observed.requests.iter().filter(answered).map(|r| r.as_ref().clone()).collect();
-        Self { connection: job.observed.connection.as_ref().clone(), requests }
+        Self { connection: job.observed.connection.as_ref().clone(), requests: job.requests().cloned().collect() }
     }
 
     /// Tells how far the run is that Box has let in.

@@ -10,6 +10,7 @@ use super::{
     failure::Failure,
     message,
     observe::{List, auth_differs, generation_unobserved, status_of},
+    requester,
     rhythm::{Rhythm, fresh_until},
     schedule::{after, backoff},
 };
@@ -47,6 +48,8 @@ pub(super) struct Attempted {
     pub(super) requests: Vec<String>,
     /// The value of the annotation that it answers.
     pub(super) annotation: Option<String>,
+    /// Who asked, as far as that is told.
+    pub(super) requested_by: Vec<String>,
     /// The generation whose spec it followed.
     pub(super) generation: Option<i64>,
     /// The app that was kept out, where it is known.
@@ -105,6 +108,7 @@ impl Attempted {
             calls: u32::try_from(change.calls).unwrap_or_default(),
             requests: change.requests.iter().map(|r| r.name.clone()).collect(),
             annotation: change.requested_at.clone(),
+            requested_by: change.requested_by.clone(),
             generation: status_of(connection).observed_generation,
             app: None,
             access: None,
@@ -287,9 +291,8 @@ fn remember(history: &mut Vec<Attempt>, attempted: &Attempted) {
             last.completion_time = Time(attempted.end);
             last.attempts += 1;
             last.calls += calls;
-            let new = attempted.requests.iter().filter(|r| !last.requests.contains(r)).cloned().collect::<Vec<_>>();
-            last.requests.extend(new);
-            last.requests.truncate(MOST_NAMES);
+            add(&mut last.requests, &attempted.requests, MOST_NAMES);
+            add(&mut last.requested_by, &attempted.requested_by, requester::MOST);
         }
         Some(_) | None => history.insert(
             0,
@@ -306,10 +309,20 @@ fn remember(history: &mut Vec<Attempt>, attempted: &Attempted) {
                 removed: synced.map(|s| s.removed),
                 revision: synced.map(|s| s.revision),
                 requests: attempted.requests.iter().take(MOST_NAMES).cloned().collect(),
+                requested_by: attempted.requested_by.clone(),
             },
         ),
     }
     history.truncate(LONGEST_HISTORY);
+}
+
+/// Adds the names that are not there yet, as far as there is room.
+fn add(names: &mut Vec<String>, more: &[String], most: usize) {
+    for name in more {
+        if names.len() < most && !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
 }
 
 /// Brings all that follows from the rest up to date: observedGeneration, the times, and the conditions.

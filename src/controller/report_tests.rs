@@ -250,6 +250,17 @@ fn a_try_that_finds_a_lost_connection_just_as_lost_is_no_news() {
 }
 
 #[test]
+fn the_history_names_those_who_asked_and_grows_no_further() {
+    let asked = |minutes, names: &[&str]| {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        Attempted { requested_by: names, ..attempted(ago(minutes), Err(failure(Reason::BoxUnavailable))) }
+    };
+    let given = conn().synced(100).attempt(&asked(3, &["a", "b"]));
+    let given = given.attempt(&asked(2, &["b", "c"])).attempt(&asked(1, &["d", "e", "f"]));
+    assert_eq!(told(&given).history[0].requested_by, ["a", "b", "c", "d", "e"]);
+}
+
+#[test]
 fn accepted_credentials_keep_the_time_of_their_first_acceptance() {
     let given = conn().synced(100).synced(50);
     let accepted = told(&given).credentials.expect("accepted");

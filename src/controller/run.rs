@@ -20,9 +20,10 @@ use super::{
     observe::Observed,
     progress::Objects,
     report::{Access, Attempted, Synced},
+    requester::requesters,
 };
 use crate::{
-    api::{App, Change, CurrentSync, Progress, RequestRef, Trigger},
+    api::{App, Change, CurrentSync, Progress, RequestRef, Trigger, UserSyncRequest},
     roster::{Order, standing},
     sync,
 };
@@ -42,6 +43,19 @@ pub(super) struct Job {
     /// Names of the requests that it answers.
     pub(super) answers: Vec<String>,
     pub(super) annotation: Option<String>,
+}
+
+impl Job {
+    /// The requests that it answers.
+    pub(super) fn requests(&self) -> impl Iterator<Item = &UserSyncRequest> {
+        self.observed.requests.iter().map(AsRef::as_ref).filter(|r| self.answers.contains(&r.name_any()))
+    }
+
+    /// Who asked for it.
+    fn requested_by(&self) -> Vec<String> {
+        let connection = self.annotation.is_some().then_some(&self.observed.connection.metadata);
+        requesters(self.requests().map(|r| &r.metadata).chain(connection))
+    }
 }
 
 /// How a run ended.
@@ -112,6 +126,7 @@ async fn supervised(context: &Context, job: Job, objects: &mut Objects) -> Ended
         start,
         end: context.now(),
         calls,
+        requested_by: job.requested_by(),
         requests: job.answers,
         annotation: job.annotation,
         generation: connection.metadata.generation,
@@ -189,15 +204,14 @@ async fn work(
 
 /// What this run wants published, and why.
 fn order<'a>(job: &'a Job, uid: &'a str, start: Timestamp, calls: u32) -> Order<'a> {
-    let Observed { connection, requests, .. } = &job.observed;
+    let connection = &job.observed.connection;
     let status = job.observed.status();
-    let answered = || requests.iter().filter(|r| job.answers.contains(&r.name_any()));
     Order {
         owner: uid,
         enterprise_id: &connection.spec.enterprise_id,
         retention: connection.spec.history_retention.length(),
         max_removal_percent: connection.spec.max_removal_percent,
-        approve: answered().find_map(|r| r.spec.approve_removals.as_deref()),
+        approve: job.requests().find_map(|r| r.spec.approve_removals.as_deref()),
         known: status.roster_ref.as_ref().map(|r| (r.revision, status.users.map_or(0, |u| u.total))),
         change: Change {
             trigger: job.trigger,
@@ -206,8 +220,12 @@ fn order<'a>(job: &'a Job, uid: &'a str, start: Timestamp, calls: u32) -> Order<
             updated: 0,
             removed: 0,
             calls: calls.into(),
-            requests: answered().map(|r| RequestRef { name: r.name_any(), uid: r.uid().unwrap_or_default() }).collect(),
+            requests: job
+                .requests()
+                .map(|r| RequestRef { name: r.name_any(), uid: r.uid().unwrap_or_default() })
+                .collect(),
             requested_at: job.annotation.clone(),
+            requested_by: job.requested_by(),
             approved: None,
         },
     }

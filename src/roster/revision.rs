@@ -103,6 +103,7 @@ pub(super) fn next(
             updated: change.updated,
             removed: change.removed,
             held: newly_held,
+            requested_by: change.requested_by.clone(),
             slices: changes.iter().map(|piece| piece.slice.name.clone()).collect(),
         };
         journal.insert(0, entry);

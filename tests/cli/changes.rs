@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use boxsync::roster::{Entry, Status};
 
-use crate::town::{Town, three, user};
+use serde_json::{Value, json};
+
+use crate::town::{NAMESPACE, Town, three, user};
 
 /// Revision 1: three users. 2, an hour later: one is added, one edited. 3, another hour later: one removed. 4: back.
 pub(crate) async fn eventful() -> Town {
@@ -40,6 +42,23 @@ revision 1 · 2026-11-22 12:00Z · 3 added · 0 updated · 0 removed · 0 held
 "
     );
     assert_eq!(said.code, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revision_that_somebody_asked_for_names_them() {
+    let town = eventful().await;
+    let names = json!(["jane@acme.example", "system:serviceaccount:flux-system:kustomize-controller"]);
+    town.kube.edit("UserRoster", NAMESPACE, "acme", |r| r["journal"][2]["requestedBy"] = names.clone());
+    let said = town.ask("changes acme --revision 2").await;
+    let title = said.out.lines().next().unwrap_or_default();
+    assert_eq!(
+        title,
+        "revision 2 · 2026-11-22 13:00Z · 1 added · 1 updated · 0 removed · 0 held · asked for by jane@acme.example, system:serviceaccount:flux-system:kustomize-controller"
+    );
+    let told: Value = serde_json::from_str(&town.ask("changes acme -o json").await.out).expect("JSON");
+    assert_eq!((&told[1]["requestedBy"], &told[2]["requestedBy"]), (&json!([]), &names));
+    let why = town.ask("why acme 2004").await.out;
+    assert!(why.contains("since revision 2 (2026-11-22 13:00Z, asked for by jane@acme.example, system:"), "{why}");
 }
 
 #[tokio::test(start_paused = true)]

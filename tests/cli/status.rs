@@ -179,6 +179,26 @@ acme: ready for 2h (Synced) · list of 2026-11-22 09:00Z (1,212 users), fresh un
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_asked_for_the_last_sync_stands_beside_it() {
+    let town = Town::new();
+    town.lease(4);
+    town.connection("acme");
+    let mut status = ready(1212);
+    let attempt = |time: &Value, names: &[&str]| {
+        json!({
+            "trigger": "Requested", "startTime": time, "completionTime": time, "reason": "Synced", "attempts": 1,
+            "calls": 3, "requestedBy": names,
+        })
+    };
+    let last = status["lastSync"]["completionTime"].clone();
+    status["history"] = json!([attempt(&json!("2026-11-22T11:00:00Z"), &["joe"]), attempt(&last, &["jane\u{1b}[2J"])]);
+    town.tell("acme", status);
+    let said = town.ask("status acme").await;
+    let line = said.out.lines().find(|line| line.contains("last sync")).unwrap_or_default();
+    assert!(line.ends_with("· revision 42 · asked for by jane\u{fffd}[2J"), "{line}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_pause_is_told_before_all_else_and_of_each_connection() {
     let town = Town::new();
     town.lease(4);

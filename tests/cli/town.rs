@@ -130,6 +130,7 @@ impl Town {
             calls: 1,
             requests: Vec::new(),
             requested_at: None,
+            requested_by: Vec::new(),
             approved: None,
         };
         let owner = connection.uid().expect("a UID");

@@ -39,10 +39,29 @@ async fn the_chart_is_clean_and_refuses_values_that_it_does_not_know() {
         (json!({"metrics": {"dashboard": {"labels": {"grafana_dashboard": 1}}}}), "/metrics/dashboard/labels"),
         (json!({"oauth": {"enabled": "yes"}}), "/oauth/enabled"),
         (json!({"commonLabels": {"year": 2026}}), "/commonLabels/year"),
+        (json!({"admission": {"lists": true}}), "/admission/lists"),
+        (json!({"admission": {"lists": {"exceptFor": ["velero"]}}}), "/admission/lists/exceptFor"),
+        (json!({"admission": {"approvals": {"enabled": "yes"}}}), "/admission/approvals/enabled"),
     ] {
         let refused = helm.template(&chart(), "any", "any", &values).await.expect_err("refused").to_string();
         assert!(refused.contains(words), "{values}: {refused}");
     }
+}
+
+#[tokio::test]
+async fn where_requesters_cannot_be_written_down_the_chart_says_so() {
+    let helm = Helm::new().await.expect("helm");
+    let chart = chart().display().to_string();
+    let asked = json!({"admission": {"requesters": {"enabled": true}}});
+    let told = async |served: &[&str]| {
+        let words = [&["template", "any", &chart, "--values", "-"], served].concat();
+        helm.run(&words, &asked).await
+    };
+    let refused = told(&[]).await.expect_err("refused").to_string();
+    assert!(refused.contains("needs MutatingAdmissionPolicies") && refused.contains("Kubernetes 1.36"), "{refused}");
+    let beta = "admissionregistration.k8s.io/v1beta1";
+    let rendered = told(&["--api-versions", &format!("{beta}/MutatingAdmissionPolicy")]).await.expect("rendered");
+    assert!(rendered.contains(&format!("apiVersion: {beta}\nkind: MutatingAdmissionPolicyBinding\n")), "{rendered}");
 }
 
 #[tokio::test]

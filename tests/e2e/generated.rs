@@ -69,7 +69,11 @@ fn there_is_no_crd_that_no_type_has() {
 #[tokio::test]
 async fn the_chart_renders_as_it_did() {
     let helm = Helm::new().await.expect("helm");
-    let some_namespaces = json!({"watchNamespaces": ["boxsync", "team-a"], "userRoles": {"create": false}});
+    let some_namespaces = json!({
+        "watchNamespaces": ["boxsync", "team-a"],
+        "userRoles": {"create": false},
+        "admission": {"lists": {"enabled": true}, "approvals": {"enabled": true}, "requesters": {"enabled": true}},
+    });
     let names_and_labels = json!({
         "fullnameOverride": "users-of-box",
         "commonLabels": {"team": "identity"},
@@ -98,6 +102,14 @@ async fn the_chart_renders_as_it_did() {
         "podAnnotations": {"example.com/owner": "identity"},
         "podSecurityContext": {"runAsUser": null, "runAsGroup": null},
         "podDisruptionBudget": {"maxUnavailable": "50%"},
+        "admission": {
+            "lists": {
+                "enabled": true,
+                "exceptFor": {"users": ["system:serviceaccount:velero:velero"], "groups": ["backup-admins"]},
+            },
+            "approvals": {"enabled": true},
+            "requesters": {"enabled": true},
+        },
         "metrics": {
             "service": {"annotations": {"example.com/scrape": "true"}},
             "serviceMonitor": {"enabled": true, "labels": {"release": "prometheus"}},

@@ -55,14 +55,19 @@ async fn the_chart_serves_the_whole_cluster_or_some_namespaces_and_leaves_the_li
     stage.end(everywhere).await;
 
     // From now on for two namespaces.
-    let told = release.helm(&["upgrade", "--force-conflicts"], &json!({"watchNamespaces": ["team-a", "team-b"]})).await;
+    let two_namespaces = json!({
+        "watchNamespaces": ["team-a", "team-b"],
+        "admission": {"lists": {"enabled": true}, "approvals": {"enabled": true}, "requesters": {"enabled": true}},
+    });
+    let told = release.helm(&["upgrade", "--force-conflicts"], &two_namespaces).await;
     assert!(told.contains("It looks after connections in team-a, team-b."), "{told}");
     let cluster_wide =
         release.kubectl.get_json(["clusterroles,clusterrolebindings", "-l", "app.kubernetes.io/instance"]);
     let kept = cluster_wide.await.expect("read");
     let names: Vec<_> =
         kept["items"].as_array().expect("items").iter().map(|i| i["metadata"]["name"].clone()).collect();
-    assert_eq!(names, ["boxsync-edit", "boxsync-roster-reader", "boxsync-view"], "and nothing for the operator");
+    let people = ["boxsync-edit", "boxsync-operator-approver", "boxsync-roster-reader", "boxsync-view"];
+    assert_eq!(names, people, "and nothing for the operator");
     let of_two = release.operator(&stage).await;
     release.test(&stage).await;
     let elsewhere = stage.sim.enterprise(box_sim::EnterpriseSpec::new("1003").users(5));

@@ -11,6 +11,7 @@ mod series;
 mod stage;
 mod table;
 
+mod admission;
 mod alerts;
 mod at_rest;
 mod away;

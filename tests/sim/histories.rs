@@ -166,6 +166,7 @@ impl World {
                 calls: 3,
                 requests: Vec::new(),
                 requested_at: None,
+                requested_by: Vec::new(),
                 approved: None,
             },
         };

@@ -1,8 +1,8 @@
 //! Requests: when they run, what they wait for, what ends them.
 
 use box_sim::{Answer, Behaviour, On};
-use boxsync::api::Phase;
-use serde_json::json;
+use boxsync::api::{Phase, UserRoster};
+use serde_json::{Value, json};
 
 use crate::world::{NAMESPACE, World, condition, listings, pass, secs, succeeded};
 
@@ -248,6 +248,39 @@ async fn the_annotation_asks_once_for_each_value() {
     world.edit("acme", |c| c["metadata"]["annotations"]["boxsync.dev/requested-at"] = "tuesday".into());
     let status = world.until("acme", |s| s.last_handled_request.as_deref() == Some("tuesday")).await;
     assert_eq!(condition(&status.conditions, "Synced"), "False BoxResponseInvalid", "handled also when it fails");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_history_and_the_record_tell_who_asked() {
+    let world = World::running();
+    let acme = world.connect("acme", 10);
+    world.until("acme", |s| s.last_sync.is_some()).await;
+    assert!(world.status("acme").history[0].requested_by.is_empty(), "nobody did");
+    pass(60).await;
+    acme.add_user("Jane Hired", "jane@acme.example");
+    for (name, claim) in [("first", "jane\u{1b}[2J"), ("second", "flux"), ("third", "flux")] {
+        world.request(name, "acme");
+        let asks = |r: &mut Value| r["metadata"]["annotations"] = json!({ "boxsync.dev/requested-by": claim });
+        world.kube.edit("UserSyncRequest", NAMESPACE, name, asks);
+    }
+    assert!(succeeded(&world.ended("third").await));
+    let status = world.until("acme", |s| s.history.len() > 1).await;
+    assert_eq!(status.history[0].requested_by, ["jane[2J", "flux"]);
+    let roster = world.kube.object::<UserRoster>(NAMESPACE, "acme").expect("a list").spec;
+    assert_eq!(
+        (&roster.journal[0].requested_by, &roster.change.requested_by),
+        (&status.history[0].requested_by, &status.history[0].requested_by)
+    );
+
+    pass(60).await;
+    let annotations = json!({ "boxsync.dev/requested-at": "monday", "boxsync.dev/requested-by": "joe" });
+    world.edit("acme", |c| c["metadata"]["annotations"] = annotations);
+    let status = world.until("acme", |s| s.last_handled_request.is_some()).await;
+    assert_eq!(status.history[0].requested_by, ["joe"]);
+    pass(60).await;
+    world.request("unsigned", "acme");
+    world.ended("unsigned").await;
+    assert!(world.status("acme").history[0].requested_by.is_empty(), "the annotation was answered before");
 }
 
 #[tokio::test(start_paused = true)]

@@ -107,6 +107,7 @@ async fn publish(store: &Store, list: &List) -> Published {
         calls: 1,
         requests: Vec::new(),
         requested_at: None,
+        requested_by: Vec::new(),
         approved: None,
     };
     let order = Order {

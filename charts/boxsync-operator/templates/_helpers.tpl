@@ -54,3 +54,16 @@ app.kubernetes.io/instance: {{ .Release.Name }}
   name: {{ include "boxsync-operator.serviceAccountName" . }}
   namespace: {{ .Release.Namespace }}
 {{- end }}
+
+{{- /* Where a policy holds: where the operator looks after connections. */}}
+{{- define "boxsync-operator.matchResources" -}}
+{{- with .Values.watchNamespaces -}}
+matchResources:
+  namespaceSelector:
+    matchExpressions:
+      - key: kubernetes.io/metadata.name
+        operator: In
+        values:
+          {{- toYaml . | nindent 10 }}
+{{- end }}
+{{- end }}

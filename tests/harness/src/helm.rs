@@ -8,6 +8,9 @@ use crate::kubectl;
 use crate::scratch::Scratch;
 use crate::tools::{self, Tool};
 
+/// What the pinned API server serves and a chart may ask for: without a server helm knows groups and versions, no kinds.
+const SERVED: &str = "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy";
+
 pub struct Helm {
     program: PathBuf,
     /// It must not read the user's own repositories and plugins.
@@ -38,8 +41,8 @@ impl Helm {
         values: &serde_json::Value,
     ) -> Result<String> {
         let chart = chart.display().to_string();
-        self.run(&["template", release, &chart, "--namespace", namespace, "--skip-tests", "--values", "-"], values)
-            .await
+        let rendered = ["template", release, &chart, "--namespace", namespace, "--skip-tests", "--values", "-"];
+        self.run(&[&rendered[..], &["--api-versions", SERVED]].concat(), values).await
     }
 
     pub async fn lint(&self, chart: &Path, values: &serde_json::Value) -> Result<String> {
