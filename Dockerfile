@@ -7,6 +7,8 @@
 # A release pins both by digest: --build-arg RUST=rust@sha256:… --build-arg BASE=gcr.io/distroless/static-debian13@sha256:…
 ARG RUST=rust:1.95-slim-trixie
 ARG BASE=gcr.io/distroless/static-debian13:nonroot
+# The SBOM is to name what was compiled in, which only Cargo.lock tells; what the tests need stands there too.
+ARG BUILDKIT_SBOM_SCAN_CONTEXT=true
 
 FROM ${RUST} AS build
 WORKDIR /src
@@ -24,11 +26,13 @@ RUN target="$(rustc --print host-tuple)" \
 FROM ${BASE}
 ARG VERSION=0.1.0
 ARG REVISION=unknown
+ARG SOURCE=
 LABEL org.opencontainers.image.title="boxsync-operator" \
     org.opencontainers.image.description="Keeps the user lists of connected Box enterprises in sync" \
     org.opencontainers.image.licenses="Apache-2.0" \
     org.opencontainers.image.version="${VERSION}" \
-    org.opencontainers.image.revision="${REVISION}"
+    org.opencontainers.image.revision="${REVISION}" \
+    org.opencontainers.image.source="${SOURCE}"
 COPY --from=build /out/ /
 # Memory of a long list goes back to the node once the list is published.
 ENV MALLOC_MMAP_THRESHOLD_=65536 \

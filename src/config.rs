@@ -75,8 +75,9 @@ pub struct Config {
     #[arg(long, env = "POD_NAME", value_parser = NonEmptyStringValueParser::new())]
     pub identity: Option<String>,
 
-    /// Where /livez, /readyz and /metrics are served: an address and a port, 0 for any that is free; off for nowhere.
-    #[arg(long, env = "BOXSYNC_LISTEN", default_value = "0.0.0.0:8080")]
+    /// Where /livez, /readyz and /metrics are served: an address and a port, 0 for any that is free; off for nowhere. [::] is
+    /// every address, those of IPv4 too.
+    #[arg(long, env = "BOXSYNC_LISTEN", default_value = "[::]:8080")]
     pub listen: Listen,
 
     /// Whether each connection has metrics of its own: twelve series, which many thousand connections may make too many.
@@ -107,7 +108,7 @@ impl FromStr for Listen {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "" | "off" => Ok(Self::Off),
-            address => address.parse().map(Self::At).map_err(|_| "must be such as 0.0.0.0:8080, or off".to_owned()),
+            address => address.parse().map(Self::At).map_err(|_| "must be such as 0.0.0.0:8080 or [::]:8080, or off".to_owned()),
         }
     }
 }
@@ -149,7 +150,7 @@ mod tests {
         assert_eq!(config.box_api_url.to_string(), BaseUrl::default().to_string());
         assert_eq!((config.max_concurrent_syncs, config.watch_namespaces.len()), (4, 0));
         assert_eq!((config.leader_elect, config.lease_namespace), (true, None));
-        assert_eq!(config.listen, Listen::At(([0, 0, 0, 0], 8080).into()));
+        assert_eq!(config.listen, Listen::At("[::]:8080".parse().expect("an address")));
         assert!(config.connection_metrics);
     }
 

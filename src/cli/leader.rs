@@ -50,7 +50,6 @@ pub(super) async fn leader(site: &Site, namespace: Option<&str>, now: Timestamp)
         return match site.cluster.call(api.get(LEASE)).await {
             Ok(lease) => Ok(of(&[lease], &place(namespace), now)),
             Err(Trouble::NotFound) => Ok(of(&[], &place(namespace), now)),
-            Err(Trouble::Forbidden(_)) => Ok(denied("get", &place(namespace))),
             Err(other) => Err(trouble::told(&other, &Right::to("get", "leases", namespace))),
         };
     }
@@ -63,9 +62,9 @@ pub(super) async fn leader(site: &Site, namespace: Option<&str>, now: Timestamp)
     let here: Api<Lease> = site.cluster.api(&site.namespace);
     match site.cluster.call(here.list(&labels)).await {
         // Where it is elsewhere, it is only not seen.
-        Ok(leases) if leases.items.is_empty() => Ok(denied("list", "other namespaces")),
+        Ok(leases) if leases.items.is_empty() => Ok(unseen()),
         Ok(leases) => Ok(of(&leases.items, &place(&site.namespace), now)),
-        Err(Trouble::Forbidden(_)) => Ok(denied("list", "other namespaces")),
+        Err(Trouble::Forbidden(_)) => Ok(unseen()),
         Err(other) => Err(trouble::told(&other, &Right::to("list", "leases", &site.namespace))),
     }
 }
@@ -74,11 +73,9 @@ fn place(namespace: &str) -> String {
     format!("namespace {namespace}")
 }
 
-fn denied(verb: &str, place: &str) -> Leader {
-    let why = format!(
-        "you may not {verb} leases in {place}. Ask for that right, or name the operator's namespace with --operator-namespace"
-    );
-    Leader::Unknown { why }
+fn unseen() -> Leader {
+    let why = "you may not list leases in other namespaces. Ask for that right, or name the operator's namespace with --operator-namespace";
+    Leader::Unknown { why: why.to_owned() }
 }
 
 /// Who leads, of several the one who renewed last; else whoever renewed last. Pure.

@@ -1,12 +1,18 @@
 //! The port: a few pages for those who look after the process, over plain HTTP, each made when it is asked for.
 
-use std::{convert::Infallible, io, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
@@ -15,7 +21,9 @@ use tokio::{
 
 /// So long a connection may take, from its first byte to its last. One question each: the next one is another.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
-const AT_ONCE: usize = 32;
+/// Who asks begins at once: connections that stay silent must not keep the kubelet out.
+const SILENCE: Duration = Duration::from_secs(1);
+const AT_ONCE: usize = 256;
 const AFTER_TROUBLE: Duration = Duration::from_secs(1);
 
 /// What is answered.
@@ -57,7 +65,9 @@ pub async fn serve(listener: TcpListener, routes: Vec<Route>) {
 
 async fn answered(socket: TcpStream, routes: Arc<[Route]>) -> Result<(), hyper::Error> {
     let service = service_fn(|request| std::future::ready(Ok::<_, Infallible>(answer(&routes, &request))));
-    http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(socket), service).await
+    let mut connection = http1::Builder::new();
+    connection.keep_alive(false).timer(TokioTimer::new()).header_read_timeout(SILENCE);
+    connection.serve_connection(TokioIo::new(socket), service).await
 }
 
 fn answer(routes: &[Route], request: &Request<Incoming>) -> Response<Full<Bytes>> {
@@ -75,10 +85,50 @@ fn answer(routes: &[Route], request: &Request<Incoming>) -> Response<Full<Bytes>
     answer
 }
 
-/// Begins to listen, without answering yet.
+/// Begins to listen, without answering yet. `[::]` is every address: on a machine without IPv6, those of IPv4.
 ///
 /// # Errors
 /// The address is taken, or is none of this machine's.
-pub async fn listen(address: std::net::SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(address).await
+pub async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    match TcpListener::bind(address).await {
+        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && error.kind() != io::ErrorKind::AddrInUse => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
+        }
+        listening => listening,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        time::Instant,
+    };
+
+    use super::*;
+
+    async fn port() -> SocketAddr {
+        let listener = listen("[::]:0".parse().expect("an address")).await.expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        let routes: Vec<Route> = vec![("/livez", Box::new(|| Page::text(StatusCode::OK, "alive")))];
+        tokio::spawn(serve(listener, routes));
+        (Ipv4Addr::LOCALHOST, port).into()
+    }
+
+    #[tokio::test]
+    async fn every_address_is_those_of_ipv4_too() {
+        let mut socket = TcpStream::connect(port().await).await.expect("connected");
+        socket.write_all(b"GET /livez HTTP/1.1\r\nHost: any\r\n\r\n").await.expect("asked");
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.expect("answered");
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("alive\n"), "{answer}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_connects_and_asks_nothing_is_sent_away() {
+        let begun = Instant::now();
+        let mut silent = TcpStream::connect(port().await).await.expect("connected");
+        silent.read_to_end(&mut Vec::new()).await.ok();
+        assert!(begun.elapsed() < TIME_LIMIT / 2, "{:?}", begun.elapsed());
+    }
 }

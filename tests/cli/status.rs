@@ -158,6 +158,11 @@ async fn an_operator_that_may_not_be_looked_for_is_unknown_not_gone() {
     assert!(first_lines(&said).0.starts_with("Operator: unknown: you may not list leases"), "{}", said.out);
     let named = town.ask("status --operator-namespace boxsync").await;
     assert!(first_lines(&named).0.starts_with("Operator: pod-a leads"), "{}", named.out);
+    // Whoever names the namespace relies on the answer.
+    town.kube.forbid(|call| call.is(Verb::Get, "leases"));
+    let denied = town.ask("status --operator-namespace boxsync").await;
+    assert_eq!(denied.code, 8, "{}", denied.err);
+    assert!(denied.err.contains("get leases") && denied.err.contains("boxsync"), "{}", denied.err);
 }
 
 #[tokio::test(start_paused = true)]

@@ -25,10 +25,13 @@ async fn the_chart_is_clean_and_refuses_values_that_it_does_not_know() {
         (json!({"boxApiUrl": "api.box.com"}), "/boxApiUrl"),
         (json!({"proxy": {"https": "http://me:password@proxy"}}), "/proxy/https"),
         (json!({"extraArgs": ["run"]}), "/extraArgs/0"),
+        (json!({"extraArgs": ["--oauth"]}), "/extraArgs/0"),
+        (json!({"extraArgs": ["--listen=[::]:9090"]}), "/extraArgs/0"),
         (json!({"extraEnv": {"A": "b"}}), "/extraEnv"),
         (json!({"resources": {"memory": "1Gi"}}), "memory"),
         (json!({"podDisruptionBudget": {"maxUnavailable": 0}}), "/podDisruptionBudget/maxUnavailable"),
         (json!({"networkPolicy": {"egressPorts": []}}), "/networkPolicy/egressPorts"),
+        (json!({"networkPolicy": {"dnsPorts": ["dns"]}}), "/networkPolicy/dnsPorts/0"),
         (json!({"metrics": {"serviceMonitor": {"interval": "often"}}}), "/metrics/serviceMonitor/interval"),
         (json!({"metrics": {"prometheusRule": {"disabled": ["BoxsyncStale"]}}}), "/metrics/prometheusRule/disabled/0"),
         (json!({"metrics": {"prometheusRule": {"severities": {"warning": "ticket"}}}}), "warning"),
@@ -46,6 +49,25 @@ async fn the_chart_is_clean_and_refuses_values_that_it_does_not_know() {
         let refused = helm.template(&chart(), "any", "any", &values).await.expect_err("refused").to_string();
         assert!(refused.contains(words), "{values}: {refused}");
     }
+}
+
+#[tokio::test]
+async fn values_that_are_taken_back_by_null_render_as_if_they_were_empty() {
+    let helm = Helm::new().await.expect("helm");
+    let monitor = json!({"enabled": true, "labels": null});
+    let values = json!({
+        "watchNamespaces": null, "extraArgs": null, "extraEnv": null, "imagePullSecrets": null, "commonLabels": null,
+        "podLabels": null, "podAnnotations": null, "nodeSelector": null, "affinity": null, "tolerations": null,
+        "metrics": {
+            "serviceMonitor": monitor, "podMonitor": monitor,
+            "prometheusRule": {"enabled": true, "labels": null, "alertLabels": null, "disabled": null},
+            "dashboard": {"enabled": true, "labels": null, "annotations": null},
+        },
+        "networkPolicy": {"enabled": true, "ingressFrom": null},
+        "admission": {"lists": {"enabled": true, "exceptFor": {"users": null, "groups": null}}},
+    });
+    let rendered = helm.template(&chart(), "any", "any", &values).await.expect("rendered");
+    assert!(!rendered.lines().any(|line| line.ends_with(": null")), "{rendered}");
 }
 
 #[tokio::test]
@@ -111,13 +133,13 @@ async fn the_operator_has_exactly_the_rights_that_are_documented() {
     let stage = Stage::begin("rights").await;
     let expected: BTreeSet<String> = [
         "boxsync.dev/boxconnections get list watch",
-        "boxsync.dev/boxconnections/status get patch update",
+        "boxsync.dev/boxconnections/status update",
         "boxsync.dev/usersyncrequests delete get list watch",
-        "boxsync.dev/usersyncrequests/status get patch update",
-        "boxsync.dev/userrosters create get list update watch",
+        "boxsync.dev/usersyncrequests/status update",
+        "boxsync.dev/userrosters create delete get list update watch",
         "boxsync.dev/userslices create delete get list",
         "/secrets get",
-        "events.k8s.io/events create patch",
+        "events.k8s.io/events create",
         "coordination.k8s.io/leases create",
         "coordination.k8s.io/leases named boxsync-operator get update",
     ]
