@@ -67,7 +67,9 @@ async fn values_that_are_taken_back_by_null_render_as_if_they_were_empty() {
         "admission": {"lists": {"enabled": true, "exceptFor": {"users": null, "groups": null}}},
     });
     let rendered = helm.template(&chart(), "any", "any", &values).await.expect("rendered");
-    assert!(!rendered.lines().any(|line| line.ends_with(": null")), "{rendered}");
+    // The dashboard is JSON, and has nulls of its own.
+    let mut yaml = rendered.lines().filter(|line| !line.trim_start().starts_with('"'));
+    assert!(!yaml.any(|line| line.ends_with(": null")), "{rendered}");
 }
 
 #[tokio::test]
