@@ -108,7 +108,10 @@ impl FromStr for Listen {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "" | "off" => Ok(Self::Off),
-            address => address.parse().map(Self::At).map_err(|_| "must be such as 0.0.0.0:8080 or [::]:8080, or off".to_owned()),
+            address => address
+                .parse()
+                .map(Self::At)
+                .map_err(|_| "must be such as 0.0.0.0:8080 or [::]:8080, or off".to_owned()),
         }
     }
 }
