@@ -50,6 +50,9 @@ pub(super) async fn leader(site: &Site, namespace: Option<&str>, now: Timestamp)
         return match site.cluster.call(api.get(LEASE)).await {
             Ok(lease) => Ok(of(&[lease], &place(namespace), now)),
             Err(Trouble::NotFound) => Ok(of(&[], &place(namespace), now)),
+            Err(Trouble::Forbidden(_)) => Ok(Leader::Unknown {
+                why: format!("you may not get leases in {}. Ask a cluster admin for that right", place(namespace)),
+            }),
             Err(other) => Err(trouble::told(&other, &Right::to("get", "leases", namespace))),
         };
     }

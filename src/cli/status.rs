@@ -4,7 +4,7 @@ use super::{
     desk::Desk,
     exit::{Exit, Stop},
     flags::{StatusFlags, StatusOutput},
-    leader,
+    leader::{self, Leader},
     overview::{Detail, Overview, detail},
     site::{Reach, Site},
     standing::Report,
@@ -17,7 +17,9 @@ pub(super) async fn run(flags: &StatusFlags, site: &Site, desk: &mut Desk<'_>) -
     }
     let (text, overview) = told(flags, site, desk).await?;
     desk.out.write_all(text.as_bytes())?;
-    Ok(overview.exit())
+    // Whoever says where the operator is relies on knowing whether it works.
+    let unanswered = flags.operator_namespace.is_some() && matches!(overview.operator, Leader::Unknown { .. });
+    Ok(if unanswered { Exit::Trouble } else { overview.exit() })
 }
 
 /// What is to be printed, and what it was made of.

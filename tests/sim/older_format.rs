@@ -1,5 +1,6 @@
 //! A list that an older version left behind: it is written anew, and nobody in it counts as changed.
 
+use box_sim::Enterprise;
 use boxsync::api::{SliceState, UserRoster, UserSlice};
 use boxsync::roster::Changed;
 use kube::ResourceExt;
@@ -41,15 +42,22 @@ fn age(world: &World, connection: &str, older: impl Fn(&mut Map<String, Value>))
     });
 }
 
-#[tokio::test(start_paused = true)]
-async fn after_an_upgrade_only_those_who_changed_count_as_changed() {
+/// A list of an older version, and the enterprise that it is of; no operator runs.
+async fn left_behind(older: impl Fn(&mut Map<String, Value>)) -> (World, Enterprise) {
     let mut world = World::running();
     let acme = world.connect("acme", USERS);
     world.until("acme", |s| s.last_sync.is_some()).await;
     world.stop().await;
-    age(&world, "acme", |user| {
+    age(&world, "acme", older);
+    (world, acme)
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_an_upgrade_only_those_who_changed_count_as_changed() {
+    let (mut world, acme) = left_behind(|user| {
         user.insert("department".to_owned(), json!("what a later version no longer tells"));
-    });
+    })
+    .await;
     let before = world.snapshot("acme").await;
     assert!(before.lines(SliceState::Live).all(|line| line.starts_with(r#"{"app""#)), "keys in another order");
 
@@ -72,12 +80,8 @@ async fn after_an_upgrade_only_those_who_changed_count_as_changed() {
 
 #[tokio::test(start_paused = true)]
 async fn an_upgrade_that_finds_nobody_changed_is_no_change() {
-    let mut world = World::running();
-    let acme = world.connect("acme", USERS);
-    world.until("acme", |s| s.last_sync.is_some()).await;
+    let (mut world, acme) = left_behind(|_| {}).await;
     let journal = world.roster("acme").spec.journal;
-    world.stop().await;
-    age(&world, "acme", |_| {});
     world.start();
     world.request("first", "acme");
     let done = world.ended("first").await;
@@ -96,13 +100,10 @@ async fn an_upgrade_that_finds_nobody_changed_is_no_change() {
 /// What a version did not know of its users, nobody can compare: they are counted, and none of them is called changed.
 #[tokio::test(start_paused = true)]
 async fn users_of_whom_an_older_version_knew_less_are_not_called_changed() {
-    let mut world = World::running();
-    let acme = world.connect("acme", USERS);
-    world.until("acme", |s| s.last_sync.is_some()).await;
-    world.stop().await;
-    age(&world, "acme", |user| {
+    let (mut world, acme) = left_behind(|user| {
         user.remove("timezone");
-    });
+    })
+    .await;
     world.start();
     world.request("first", "acme");
     let done = world.ended("first").await;
