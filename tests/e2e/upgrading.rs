@@ -85,7 +85,6 @@ async fn an_upgrade_brings_what_is_new_and_fetches_no_list_again() {
     let release = release.of(&chart());
     release.helm(&["upgrade", "--reset-then-reuse-values"], &json!({})).await;
     let operator = release.operator(&stage).await;
-    stage.go_to("team-a");
     stage.apply(&newer).await;
     let looked_at = |c: &BoxConnection| c.status.as_ref().and_then(|s| s.observed_generation) == Some(2);
     let after = reaches(&stage.connections(), "acme", "looked at by the new version", SOON, looked_at).await;
