@@ -9,13 +9,13 @@ use crate::{boxapi::BaseUrl, runtime::LogFormat};
 /// Keeps the user lists of Box enterprises in a Kubernetes cluster in sync.
 #[derive(Debug, Parser)]
 #[command(name = "boxsync-operator", version)]
-pub struct Command {
+pub struct OperatorArgs {
     #[command(subcommand)]
-    pub task: Task,
+    pub subcommand: OperatorSubcommand,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Task {
+pub enum OperatorSubcommand {
     /// Run the operator, in a cluster or with KUBECONFIG; SIGTERM ends it in good order.
     Run(Box<Config>),
     /// Print the CustomResourceDefinitions, for kubectl apply --server-side -f -.
@@ -34,15 +34,15 @@ pub struct Config {
     pub watch_namespaces: Vec<String>,
 
     /// How many connections may work with Box at once; scheduled work takes all but one of these places.
-    #[arg(long, env = "BOXSYNC_MAX_CONCURRENT_SYNCS", default_value_t = 4, value_parser = at_least_one)]
+    #[arg(long, env = "BOXSYNC_MAX_CONCURRENT_SYNCS", default_value_t = 4, value_parser = parse_positive_count)]
     pub max_concurrent_syncs: usize,
 
     /// Time between the end of one listing of a connection and the start of its next.
-    #[arg(long, env = "BOXSYNC_MIN_SYNC_GAP", default_value = "15s", value_parser = duration)]
+    #[arg(long, env = "BOXSYNC_MIN_SYNC_GAP", default_value = "15s", value_parser = parse_duration)]
     pub min_sync_gap: Duration,
 
     /// Time between two checks of a connection that works.
-    #[arg(long, env = "BOXSYNC_PROBE_INTERVAL", default_value = "1h", value_parser = longer_than_nothing)]
+    #[arg(long, env = "BOXSYNC_PROBE_INTERVAL", default_value = "1h", value_parser = parse_positive_duration)]
     pub probe_interval: Duration,
 
     /// Whether tokens of users (auth.oauth2) are renewed, which takes the right to write Secrets.
@@ -52,7 +52,7 @@ pub struct Config {
 
     /// The longest time by which the syncs of a schedule begin before the time that it names: each connection has its own
     /// part of it, so that not all of them start at once.
-    #[arg(long, env = "BOXSYNC_SCHEDULE_SPREAD", default_value = "15m", value_parser = duration)]
+    #[arg(long, env = "BOXSYNC_SCHEDULE_SPREAD", default_value = "15m", value_parser = parse_duration)]
     pub schedule_spread: Duration,
 
     /// Ask Box nothing: no syncs, no checks. What is known is still told, requests wait, and all of it goes on when the
@@ -78,7 +78,7 @@ pub struct Config {
     /// Where /livez, /readyz and /metrics are served: an address and a port, 0 for any that is free; off for nowhere. [::] is
     /// every address, those of IPv4 too.
     #[arg(long, env = "BOXSYNC_LISTEN", default_value = "[::]:8080")]
-    pub listen: Listen,
+    pub listen: ListenAddress,
 
     /// Whether each connection has metrics of its own: twelve series, which many thousand connections may make too many.
     #[arg(long, env = "BOXSYNC_CONNECTION_METRICS", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
@@ -97,37 +97,37 @@ pub struct Config {
 
 /// Where the port is, if there is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listen {
-    At(SocketAddr),
-    Off,
+pub enum ListenAddress {
+    Bind(SocketAddr),
+    Disabled,
 }
 
-impl FromStr for Listen {
+impl FromStr for ListenAddress {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
-            "" | "off" => Ok(Self::Off),
+            "" | "off" => Ok(Self::Disabled),
             address => address
                 .parse()
-                .map(Self::At)
+                .map(Self::Bind)
                 .map_err(|_| "must be such as 0.0.0.0:8080 or [::]:8080, or off".to_owned()),
         }
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    text.parse::<crate::api::Interval>().map(|i| i.length()).map_err(|e| e.to_string())
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    text.parse::<crate::api::GoDuration>().map(|i| i.as_duration()).map_err(|e| e.to_string())
 }
 
-fn longer_than_nothing(text: &str) -> Result<Duration, String> {
-    match duration(text)? {
+fn parse_positive_duration(text: &str) -> Result<Duration, String> {
+    match parse_duration(text)? {
         Duration::ZERO => Err("must be longer than 0s".to_owned()),
         length => Ok(length),
     }
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
+fn parse_positive_count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) => Err("must be at least 1".to_owned()),
         Ok(n) => Ok(n),
@@ -139,68 +139,71 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 mod tests {
     use super::*;
 
-    fn parsed(arguments: &[&str]) -> Result<Config, clap::Error> {
+    fn parse_config(arguments: &[&str]) -> Result<Config, clap::Error> {
         let all = ["boxsync-operator", "run"].iter().chain(arguments);
-        match Command::try_parse_from(all)?.task {
-            Task::Run(config) => Ok(*config),
-            Task::Crds => unreachable!("run was asked for"),
+        match OperatorArgs::try_parse_from(all)?.subcommand {
+            OperatorSubcommand::Run(config) => Ok(*config),
+            OperatorSubcommand::Crds => unreachable!("run was asked for"),
         }
     }
 
     #[test]
     fn defaults_suit_a_cluster() {
-        let config = parsed(&[]).expect("defaults are valid");
+        let config = parse_config(&[]).expect("defaults are valid");
         assert_eq!(config.box_api_url.to_string(), BaseUrl::default().to_string());
         assert_eq!((config.max_concurrent_syncs, config.watch_namespaces.len()), (4, 0));
         assert_eq!((config.leader_elect, config.lease_namespace), (true, None));
-        assert_eq!(config.listen, Listen::At("[::]:8080".parse().expect("an address")));
+        assert_eq!(config.listen, ListenAddress::Bind("[::]:8080".parse().expect("an address")));
         assert!(config.connection_metrics);
     }
 
     #[test]
-    fn namespaces_are_told_one_by_one_or_in_one_word() {
+    fn namespaces_can_be_repeated_or_comma_separated() {
         for arguments in [&["--watch-namespace", "a", "--watch-namespace=b"][..], &["--watch-namespace=a,b"]] {
-            assert_eq!(parsed(arguments).expect("valid").watch_namespaces, ["a", "b"], "{arguments:?}");
+            assert_eq!(parse_config(arguments).expect("valid").watch_namespaces, ["a", "b"], "{arguments:?}");
         }
     }
 
     #[test]
-    fn the_operator_is_paused_only_when_it_is_told_so() {
+    fn the_operator_is_paused_only_with_the_flag() {
         for (arguments, paused) in
             [(&[][..], false), (&["--paused"], true), (&["--paused=true"], true), (&["--paused=false"], false)]
         {
-            assert_eq!(parsed(arguments).expect("valid").paused, paused, "{arguments:?}");
+            assert_eq!(parse_config(arguments).expect("valid").paused, paused, "{arguments:?}");
         }
     }
 
     #[test]
-    fn leader_election_is_on_unless_it_is_switched_off() {
+    fn leader_election_is_on_by_default() {
         for (arguments, elects) in [
             (&[][..], true),
             (&["--leader-elect"], true),
             (&["--leader-elect=true"], true),
             (&["--leader-elect=false"], false),
         ] {
-            assert_eq!(parsed(arguments).expect("valid").leader_elect, elects, "{arguments:?}");
+            assert_eq!(parse_config(arguments).expect("valid").leader_elect, elects, "{arguments:?}");
         }
     }
 
     #[test]
-    fn the_port_can_be_chosen_and_switched_off() {
-        let listen = |at: &str| parsed(&["--listen", at]).expect("valid").listen;
-        assert_eq!(listen("127.0.0.1:0"), Listen::At(([127, 0, 0, 1], 0).into()));
-        assert_eq!((listen("off"), listen("")), (Listen::Off, Listen::Off));
+    fn the_listen_address_can_be_set_or_turned_off() {
+        let listen = |at: &str| parse_config(&["--listen", at]).expect("valid").listen;
+        assert_eq!(listen("127.0.0.1:0"), ListenAddress::Bind(([127, 0, 0, 1], 0).into()));
+        assert_eq!((listen("off"), listen("")), (ListenAddress::Disabled, ListenAddress::Disabled));
     }
 
     #[test]
-    fn durations_are_written_as_in_the_spec_and_may_be_zero() {
-        assert_eq!(parsed(&["--min-sync-gap", "0s"]).expect("valid").min_sync_gap, Duration::ZERO);
-        assert_eq!(parsed(&["--schedule-spread", "0s"]).expect("valid").schedule_spread, Duration::ZERO);
-        assert_eq!(parsed(&["--probe-interval", "1h30m"]).expect("valid").probe_interval, Duration::from_secs(5400));
+    fn durations_use_the_format_of_the_spec_and_can_be_zero() {
+        assert_eq!(parse_config(&["--min-sync-gap", "0s"]).expect("valid").min_sync_gap, Duration::ZERO);
+        assert_eq!(parse_config(&["--schedule-spread", "0s"]).expect("valid").schedule_spread, Duration::ZERO);
+        assert_eq!(
+            parse_config(&["--probe-interval", "1h30m"]).expect("valid").probe_interval,
+            Duration::from_secs(5400)
+        );
     }
 
     #[test]
-    fn what_cannot_work_is_refused_at_the_start() {
+    fn invalid_flags_are_rejected() {
         for bad in [
             ["--box-api-url", "http://api.box.com"],
             ["--max-concurrent-syncs", "0"],
@@ -215,7 +218,7 @@ mod tests {
             ["--identity", ""],
             ["--listen", "8080"],
         ] {
-            assert!(parsed(&bad).is_err(), "{bad:?}");
+            assert!(parse_config(&bad).is_err(), "{bad:?}");
         }
     }
 }

@@ -4,16 +4,16 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    controller::{Kind, Served},
-    runtime::lease::Standing,
+    controller::{CrdAvailability, ResourceKind},
+    runtime::lease::Leadership,
 };
 
 /// What readiness follows from, as it is told by those who know.
 pub struct Health {
-    pub served: watch::Receiver<Served>,
-    pub standing: watch::Receiver<Standing>,
+    pub crd_availability: watch::Receiver<CrdAvailability>,
+    pub leadership: watch::Receiver<Leadership>,
     /// The kinds whose first list is complete.
-    pub listed: watch::Receiver<Vec<Kind>>,
+    pub listed: watch::Receiver<Vec<ResourceKind>>,
     pub stop: CancellationToken,
 }
 
@@ -26,28 +26,32 @@ impl Health {
         if self.stop.is_cancelled() {
             return Err("The process was told to stop.".to_owned());
         }
-        readiness(&self.served.borrow(), &self.standing.borrow(), &self.listed.borrow())
+        readiness_message(&self.crd_availability.borrow(), &self.leadership.borrow(), &self.listed.borrow())
     }
 }
 
-fn readiness(served: &Served, standing: &Standing, listed: &[Kind]) -> Result<String, String> {
-    if let Some(problem) = served.problem() {
+fn readiness_message(
+    crd_availability: &CrdAvailability,
+    leadership: &Leadership,
+    listed: &[ResourceKind],
+) -> Result<String, String> {
+    if let Some(problem) = crd_availability.problem() {
         return Err(problem);
     }
-    match standing {
-        Standing::Unknown => Err(
+    match leadership {
+        Leadership::Unknown => Err(
             "It is not known yet which replica leads: the Lease boxsync-operator was not read or written. If it lasts, the operator's log says why."
                 .to_owned(),
         ),
-        Standing::Lost => Err("This replica leads no longer, and ends.".to_owned()),
-        Standing::StandsBy { holder } => Ok(format!("This replica stands by: {holder} holds the Lease.")),
-        Standing::Leads => {
-            let awaited: Vec<&str> =
-                Kind::WATCHED.iter().filter(|kind| !listed.contains(kind)).map(|kind| kind.as_str()).collect();
-            if awaited.is_empty() {
+        Leadership::Lost => Err("This replica leads no longer, and ends.".to_owned()),
+        Leadership::Standby { holder } => Ok(format!("This replica stands by: {holder} holds the Lease.")),
+        Leadership::Leader => {
+            let unlisted: Vec<&str> =
+                ResourceKind::WATCHED.iter().filter(|kind| !listed.contains(kind)).map(|kind| kind.as_str()).collect();
+            if unlisted.is_empty() {
                 Ok("This replica does the work.".to_owned())
             } else {
-                Err(format!("This replica leads; the first list of {} is still to come.", awaited.join(", ")))
+                Err(format!("This replica leads; the first list of {} is still to come.", unlisted.join(", ")))
             }
         }
     }
@@ -56,60 +60,84 @@ fn readiness(served: &Served, standing: &Standing, listed: &[Kind]) -> Result<St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::Trouble;
+    use crate::cluster::KubeError;
 
-    fn lacking(trouble: Trouble) -> Served {
-        Served::Lacking(vec![("userslices.boxsync.dev".to_owned(), trouble)])
+    fn unavailable_kind(error: KubeError) -> CrdAvailability {
+        CrdAvailability::Unavailable(vec![("userslices.boxsync.dev".to_owned(), error)])
     }
 
-    fn standby() -> Standing {
-        Standing::StandsBy { holder: "one".to_owned() }
+    fn standby_of_one() -> Leadership {
+        Leadership::Standby { holder: "one".to_owned() }
     }
 
     #[test]
-    fn what_is_missing_is_named_and_nothing_else_is_asked_for() {
-        let (all, two) = (Kind::WATCHED.as_slice(), &Kind::WATCHED[..2]);
-        for (sentence, served, standing, listed, expected) in [
-            ("a leader that has seen all works", Served::All, Standing::Leads, all, Ok("does the work")),
-            ("a standby is ready: it stands by", Served::All, standby(), &[], Ok("stands by: one holds the Lease")),
-            ("a leader waits for its lists", Served::All, Standing::Leads, two, Err("first list of userrosters")),
-            ("nobody has asked yet", Served::NotAskedYet, Standing::Unknown, &[], Err("not reached yet")),
-            ("nobody knows who leads", Served::All, Standing::Unknown, &[], Err("which replica leads")),
-            ("leadership is lost", Served::All, Standing::Lost, all, Err("leads no longer")),
+    fn readiness_names_what_is_missing() {
+        let (all, two) = (ResourceKind::WATCHED.as_slice(), &ResourceKind::WATCHED[..2]);
+        for (case, crd_availability, leadership, listed, expected) in [
+            (
+                "a leader that has seen all works",
+                CrdAvailability::Available,
+                Leadership::Leader,
+                all,
+                Ok("does the work"),
+            ),
+            (
+                "a standby is ready: it stands by",
+                CrdAvailability::Available,
+                standby_of_one(),
+                &[],
+                Ok("stands by: one holds the Lease"),
+            ),
+            (
+                "a leader waits for its lists",
+                CrdAvailability::Available,
+                Leadership::Leader,
+                two,
+                Err("first list of userrosters"),
+            ),
+            ("nobody has asked yet", CrdAvailability::Unknown, Leadership::Unknown, &[], Err("not reached yet")),
+            (
+                "nobody knows who leads",
+                CrdAvailability::Available,
+                Leadership::Unknown,
+                &[],
+                Err("which replica leads"),
+            ),
+            ("leadership is lost", CrdAvailability::Available, Leadership::Lost, all, Err("leads no longer")),
             (
                 "a kind is missing",
-                lacking(Trouble::NotServed),
-                Standing::Unknown,
+                unavailable_kind(KubeError::UnknownKind),
+                Leadership::Unknown,
                 &[],
                 Err("does not serve userslices.boxsync.dev: the CustomResourceDefinitions are not installed"),
             ),
             (
                 "a kind is gone while it works",
-                lacking(Trouble::NotServed),
-                Standing::Leads,
+                unavailable_kind(KubeError::UnknownKind),
+                Leadership::Leader,
                 all,
                 Err("kubectl apply --server-side"),
             ),
             (
                 "a right is missing",
-                lacking(Trouble::Forbidden("no".to_owned())),
-                standby(),
+                unavailable_kind(KubeError::Forbidden("no".to_owned())),
+                standby_of_one(),
                 &[],
                 Err("list userslices.boxsync.dev"),
             ),
             (
                 "the API server is away",
-                lacking(Trouble::Unreachable("reset".to_owned())),
-                Standing::Leads,
+                unavailable_kind(KubeError::Unreachable("reset".to_owned())),
+                Leadership::Leader,
                 all,
                 Err("cannot be reached"),
             ),
         ] {
-            let told = readiness(&served, &standing, listed);
-            assert_eq!(told.is_ok(), expected.is_ok(), "{sentence}: {told:?}");
-            let words = expected.unwrap_or_else(|words| words);
-            let text = told.unwrap_or_else(|text| text);
-            assert!(text.contains(words), "{sentence}: {text}");
+            let result = readiness_message(&crd_availability, &leadership, listed);
+            assert_eq!(result.is_ok(), expected.is_ok(), "{case}: {result:?}");
+            let expected_text = expected.unwrap_or_else(|words| words);
+            let text = result.unwrap_or_else(|text| text);
+            assert!(text.contains(expected_text), "{case}: {text}");
         }
     }
 }

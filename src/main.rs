@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use boxsync::{
     api,
-    config::{Command, Config, Task},
+    config::{Config, OperatorArgs, OperatorSubcommand},
     operator, runtime,
 };
 use clap::Parser;
@@ -12,11 +12,11 @@ use clap::Parser;
 fn main() -> ExitCode {
     // Two TLS users share the process; without this line the first client panics.
     rustls::crypto::ring::default_provider().install_default().ok();
-    let ended = match Command::parse().task {
-        Task::Run(config) => run(*config),
-        Task::Crds => api::crds_yaml().map(|yaml| print!("{yaml}")).map_err(|e| e.to_string()),
+    let result = match OperatorArgs::parse().subcommand {
+        OperatorSubcommand::Run(config) => run(*config),
+        OperatorSubcommand::Crds => api::crds_yaml().map(|yaml| print!("{yaml}")).map_err(|e| e.to_string()),
     };
-    match ended {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             eprintln!("boxsync-operator: {problem}");
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
 
 fn run(config: Config) -> Result<(), String> {
     let filter = config.log.parse().map_err(|e| format!("--log {:?} is not a filter: {e}", config.log))?;
-    runtime::log_to_stderr(config.log_format, filter);
+    runtime::init_logging(config.log_format, filter);
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     tokio.map_err(|e| e.to_string())?.block_on(operator::run(config)).map_err(|e| e.to_string())
 }

@@ -8,34 +8,34 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    boxapi::{self, Caps},
-    config::{Config, Listen},
-    controller::{self, BoxSide, Deps, Rules},
+    boxapi::{self, Limits},
+    config::{Config, ListenAddress},
+    controller::{self, BoxClientConfig, ControllerOptions, Dependencies},
     health::Health,
-    metrics::{self, Metrics, PerConnection},
+    metrics::{self, Metrics, PerConnectionMetrics},
     runtime::{
-        self, Clock, Shelter,
-        lease::{self, Lost, Standing},
-        server::{self, Page, Route},
+        self, BackgroundTasks, Clock,
+        lease::{self, Leadership, LeadershipLost},
+        server::{self, AdminResponse, Route},
     },
 };
 
 /// A pod is given 30 s to end.
-const RENEWALS_END: Duration = Duration::from_secs(20);
+const BACKGROUND_TASKS_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Why the operator could not start, or had to end.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("no cluster: {0}. Run it in a cluster with a ServiceAccount, or set KUBECONFIG")]
-    NoCluster(String),
+    KubeConfig(String),
     #[error("the client for Box could not be made: {0}")]
-    Box(#[from] boxapi::TransportError),
+    BoxTransport(#[from] boxapi::TransportError),
     #[error("signals cannot be received: {0}")]
     Signals(#[from] std::io::Error),
     #[error("nothing can be served at {0}: {1}. Choose another address, or none, with --listen")]
-    Port(SocketAddr, std::io::Error),
+    Listen(SocketAddr, std::io::Error),
     #[error("leadership was lost: {0}")]
-    Leadership(#[from] Lost),
+    LeadershipLost(#[from] LeadershipLost),
 }
 
 /// Runs until SIGTERM or SIGINT, or until another replica has to take over.
@@ -60,94 +60,122 @@ pub async fn run(config: Config) -> Result<(), Error> {
     watch_namespaces.sort();
     watch_namespaces.dedup();
     let stop = CancellationToken::new();
-    let signals = runtime::on_signal(&stop)?;
-    let cluster = cluster().await?;
-    let per_connection = if connection_metrics { PerConnection::Shown } else { PerConnection::Dropped };
+    let signals = runtime::cancel_on_signal(&stop)?;
+    let kube_config = infer_kube_config().await?;
+    let per_connection =
+        if connection_metrics { PerConnectionMetrics::Enabled } else { PerConnectionMetrics::Disabled };
     let metrics = Arc::new(Metrics::new(VERSION, per_connection));
     metrics.paused.set(paused.into());
-    let (serving, served) = watch::channel(Default::default());
-    let (standing, stands) = watch::channel(Standing::default());
+    let (crd_sender, crd_availability) = watch::channel(Default::default());
+    let (leadership_sender, leadership) = watch::channel(Leadership::default());
     let listed = watch::Sender::default();
-    let health = Health { served: served.clone(), standing: stands, listed: listed.subscribe(), stop: stop.clone() };
-    let port = port(listen, routes(health, metrics.clone())).await?;
-    let shelter = Arc::new(Shelter::default());
-    let deps = Deps {
-        client: client(&cluster)?,
+    let health = Health {
+        crd_availability: crd_availability.clone(),
+        leadership: leadership,
+        listed: listed.subscribe(),
+        stop: stop.clone(),
+    };
+    let admin_server = start_admin_server(listen, admin_routes(health, metrics.clone())).await?;
+    let background = Arc::new(BackgroundTasks::default());
+    let deps = Dependencies {
+        client: new_kube_client(&kube_config)?,
         namespaces: watch_namespaces.clone(),
-        box_side: BoxSide { transport: boxapi::https(VERSION)?, base: box_api_url, caps: Caps::default() },
+        box_client_config: BoxClientConfig {
+            transport: boxapi::https_transport(VERSION)?,
+            base_url: box_api_url,
+            limits: Limits::default(),
+        },
         clock: Clock::system(),
-        rules: Rules { max_concurrent_syncs, min_sync_gap, probe_interval, oauth, schedule_spread, paused },
-        shelter: shelter.clone(),
+        options: ControllerOptions {
+            max_concurrent_syncs,
+            min_sync_gap,
+            probe_interval,
+            oauth,
+            schedule_spread,
+            paused,
+        },
+        background: background.clone(),
         metrics,
         listed,
     };
     tracing::info!(version = VERSION, paused, "the operator starts");
-    let look = controller::look_what_is_served(client(&cluster)?, watch_namespaces, serving);
-    let work = async {
+    let crd_check = controller::look_what_is_served(new_kube_client(&kube_config)?, watch_namespaces, crd_sender);
+    let leader_work = async {
         tokio::select! {
-            () = controller::served(served) => {}
+            () = controller::wait_until_available(crd_availability) => {}
             () = stop.cancelled() => return Ok(()),
         }
         if !leader_elect {
-            standing.send_replace(Standing::Leads);
+            leadership_sender.send_replace(Leadership::Leader);
             Box::pin(controller::run(deps, stop.clone())).await;
             return Ok(());
         }
-        let settings = lease::Settings {
-            namespace: lease_namespace.or_else(pod_namespace).unwrap_or_else(|| cluster.default_namespace.clone()),
-            identity: identity.unwrap_or_else(this_process),
+        let election_config = lease::ElectionConfig {
+            namespace: lease_namespace.or_else(pod_namespace).unwrap_or_else(|| kube_config.default_namespace.clone()),
+            identity: identity.unwrap_or_else(default_identity),
         };
-        Ok(lease::lead(client(&cluster)?, settings, Clock::system(), stop.clone(), standing, |leading| {
-            controller::run(deps, leading)
-        })
+        Ok(lease::run_as_leader(
+            new_kube_client(&kube_config)?,
+            election_config,
+            Clock::system(),
+            stop.clone(),
+            leadership_sender,
+            |leading| controller::run(deps, leading),
+        )
         .await?)
     };
-    let ended = tokio::select! {
+    let result = tokio::select! {
         () = signals => Ok(()),
-        () = look => Ok(()),
-        () = port => Ok(()),
-        ended = work => ended,
+        () = crd_check => Ok(()),
+        () = admin_server => Ok(()),
+        ended = leader_work => ended,
     };
     // Tokens that Box hands out now exist nowhere else until they are written down.
-    shelter.finish(RENEWALS_END).await;
+    background.wait_for_all(BACKGROUND_TASKS_TIMEOUT).await;
     tracing::info!("the operator has stopped");
-    ended
+    result
 }
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Listens, and answers as long as what is returned is awaited.
-async fn port(listen: Listen, routes: Vec<Route>) -> Result<impl Future<Output = ()>, Error> {
+async fn start_admin_server(listen: ListenAddress, routes: Vec<Route>) -> Result<impl Future<Output = ()>, Error> {
     let listener = match listen {
-        Listen::Off => None,
-        Listen::At(address) => Some(server::listen(address).await.map_err(|e| Error::Port(address, e))?),
+        ListenAddress::Disabled => None,
+        ListenAddress::Bind(address) => {
+            Some(server::bind_listener(address).await.map_err(|e| Error::Listen(address, e))?)
+        }
     };
     if let Some(address) = listener.as_ref().and_then(|l| l.local_addr().ok()) {
         tracing::info!(%address, "listening");
     }
     Ok(async move {
         match listener {
-            Some(listener) => server::serve(listener, routes).await,
+            Some(listener) => server::serve_routes(listener, routes).await,
             None => std::future::pending().await,
         }
     })
 }
 
-fn routes(health: Health, metrics: Arc<Metrics>) -> Vec<Route> {
-    let standing = health.standing.clone();
-    let ready = move || match health.readiness() {
-        Ok(text) => Page::text(StatusCode::OK, text),
-        Err(text) => Page::text(StatusCode::SERVICE_UNAVAILABLE, text),
+fn admin_routes(health: Health, metrics: Arc<Metrics>) -> Vec<Route> {
+    let leadership = health.leadership.clone();
+    let readyz = move || match health.readiness() {
+        Ok(text) => AdminResponse::plain_text(StatusCode::OK, text),
+        Err(text) => AdminResponse::plain_text(StatusCode::SERVICE_UNAVAILABLE, text),
     };
-    let page = move || {
-        metrics.leader.set(i64::from(*standing.borrow() == Standing::Leads));
-        Page { status: StatusCode::OK, content_type: metrics::CONTENT_TYPE, text: metrics.page() }
+    let metrics_response = move || {
+        metrics.leader.set(i64::from(*leadership.borrow() == Leadership::Leader));
+        AdminResponse {
+            status: StatusCode::OK,
+            content_type: metrics::CONTENT_TYPE,
+            body: metrics.encode_openmetrics(),
+        }
     };
     vec![
         // That it is answered is the answer: the process still does what it is asked.
-        ("/livez", Box::new(|| Page::text(StatusCode::OK, "This process is alive."))),
-        ("/readyz", Box::new(ready)),
-        ("/metrics", Box::new(page)),
+        ("/livez", Box::new(|| AdminResponse::plain_text(StatusCode::OK, "This process is alive."))),
+        ("/readyz", Box::new(readyz)),
+        ("/metrics", Box::new(metrics_response)),
     ]
 }
 
@@ -156,13 +184,13 @@ fn pod_namespace() -> Option<String> {
 }
 
 /// The same again for the first process of a container that is started anew in its pod.
-fn this_process() -> String {
+fn default_identity() -> String {
     let host = hostname::get().map_or_else(|_| "unknown".to_owned(), |name| name.to_string_lossy().into_owned());
     format!("{host}-{}", std::process::id())
 }
 
-async fn cluster() -> Result<kube::Config, Error> {
-    let mut config = kube::Config::infer().await.map_err(|e| Error::NoCluster(e.to_string()))?;
+async fn infer_kube_config() -> Result<kube::Config, Error> {
+    let mut config = kube::Config::infer().await.map_err(|e| Error::KubeConfig(e.to_string()))?;
     // Every reconcile comes again by itself: hidden retries would only blur what was applied.
     config.default_retry = false;
     let name = concat!("boxsync-operator/", env!("CARGO_PKG_VERSION"));
@@ -170,6 +198,6 @@ async fn cluster() -> Result<kube::Config, Error> {
     Ok(config)
 }
 
-fn client(cluster: &kube::Config) -> Result<Client, Error> {
-    Client::try_from(cluster.clone()).map_err(|e| Error::NoCluster(e.to_string()))
+fn new_kube_client(kube_config: &kube::Config) -> Result<Client, Error> {
+    Client::try_from(kube_config.clone()).map_err(|e| Error::KubeConfig(e.to_string()))
 }

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::{
-    api::Progress,
-    boxapi::{self, Caps, User, Visit},
-    roster::{self, Builder, Entry, List, Order, Published, Role, Status, Store},
+    api::SyncProgress,
+    boxapi::{self, Client, Limits, User},
+    roster::{self, PublishRequest, PublishResult, Store, UserList, UserListBuilder, UserRecord, UserRole, UserStatus},
 };
 
 /// Why nothing new was published.
@@ -24,15 +24,19 @@ pub enum Error {
 ///
 /// # Errors
 /// Whatever kept the walk from Box's own end, an answer without a single user included.
-pub async fn walk(visit: &Visit, caps: Caps, progress: &watch::Sender<Progress>) -> Result<List, boxapi::Error> {
-    let mut walk = visit.users(caps);
-    let mut builder = Builder::default();
-    while let Some(page) = walk.next().await? {
-        builder.push_page(page.users().map(entry));
+pub async fn fetch_list(
+    client: &Client,
+    limits: Limits,
+    progress: &watch::Sender<SyncProgress>,
+) -> Result<UserList, boxapi::Error> {
+    let mut pages = client.list_users(limits);
+    let mut builder = UserListBuilder::default();
+    while let Some(page) = pages.next().await? {
+        builder.push_page(page.iter().map(to_user_record));
         let users = i64::try_from(builder.len()).unwrap_or(i64::MAX);
-        progress.send_replace(Progress { pages: walk.pages().into(), users });
+        progress.send_replace(SyncProgress { pages: pages.page_count().into(), users });
     }
-    Ok(builder.finish())
+    Ok(builder.build())
 }
 
 /// Fetches the whole list and publishes it. `order` is called when the list is complete.
@@ -40,29 +44,29 @@ pub async fn walk(visit: &Visit, caps: Caps, progress: &watch::Sender<Progress>)
 /// # Errors
 /// Whatever kept Box's list from being complete, or from being published.
 pub async fn run<'a>(
-    visit: &Visit,
-    caps: Caps,
-    progress: &watch::Sender<Progress>,
+    client: &Client,
+    limits: Limits,
+    progress: &watch::Sender<SyncProgress>,
     store: &Store,
-    order: impl FnOnce() -> Order<'a>,
+    make_request: impl FnOnce() -> PublishRequest<'a>,
     now: impl Fn() -> Timestamp,
-) -> Result<Published, Error> {
-    let list = walk(visit, caps, progress).await?;
-    Ok(roster::publish(store, &order(), &list, now).await?)
+) -> Result<PublishResult, Error> {
+    let list = fetch_list(client, limits, progress).await?;
+    Ok(roster::publish_list(store, &make_request(), &list, now).await?)
 }
 
 /// A user as Box tells it, as the list keeps it.
-fn entry(user: User<'_>) -> Entry<'_> {
+fn to_user_record(user: User<'_>) -> UserRecord<'_> {
     let User { id, login, name, status, role, job_title, language, timezone, app, created_at, space_amount } = user;
-    Entry {
+    UserRecord {
         id,
         login,
         name,
         job_title,
         language,
         timezone,
-        status: Status::named(status),
-        role: Role::named(role),
+        status: UserStatus::from_name(status),
+        role: UserRole::from_name(role),
         app,
         created_at: created_at.map(|t| t.as_second()),
         space_amount,

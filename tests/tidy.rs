@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Rooms, and the other rooms that each may know.
-const ROOMS: &[(&str, &[&str])] = &[
+const LAYERS: &[(&str, &[&str])] = &[
     ("api", &[]),
     ("boxapi", &[]),
     ("cluster.rs", &[]),
@@ -22,7 +22,7 @@ const ROOMS: &[(&str, &[&str])] = &[
 ];
 
 /// Files that decide on values alone.
-const PURE: &[&str] = &[
+const PURE_FILES: &[&str] = &[
     "controller/plan.rs",
     "health.rs",
     "metrics/book.rs",
@@ -70,17 +70,17 @@ const PURE: &[&str] = &[
 ];
 
 /// A file that is longer probably holds two ideas.
-const LONGEST: usize = 400;
+const MAX_LINES: usize = 400;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn sources(folder: &Path) -> Vec<PathBuf> {
-    files(folder, "rs")
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    find_files(folder, "rs")
 }
 
-fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+fn find_files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     if folder.is_file() {
         return vec![folder.to_owned()];
     }
@@ -88,7 +88,7 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     for entry in fs::read_dir(folder).expect("a folder of the repository") {
         let path = entry.expect("readable").path();
         if path.is_dir() && !path.ends_with("target") && !path.ends_with(".git") {
-            found.extend(files(&path, extension));
+            found.extend(find_files(&path, extension));
         } else if path.extension().is_some_and(|e| e == extension) {
             found.push(path);
         }
@@ -96,48 +96,50 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     found
 }
 
-fn text(path: &Path) -> String {
+fn read_file(path: &Path) -> String {
     fs::read_to_string(path).expect("readable")
 }
 
 /// The code of a file, without comments and without its tests.
-fn code(path: &Path) -> String {
-    let whole = text(path);
+fn code_without_tests(path: &Path) -> String {
+    let whole = read_file(path);
     let ends = ["\n#[cfg(test)]\nmod tests {", "\n#[cfg(test)]\n#[path"].iter().filter_map(|s| whole.find(s)).min();
     let lines = whole[..ends.unwrap_or(whole.len())].lines();
     lines.filter(|l| !l.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
-fn rooms_know_only_what_they_may() {
-    let mut wrong = Vec::new();
-    for (room, may) in ROOMS {
+fn layers_import_only_allowed_layers() {
+    let mut violations = Vec::new();
+    for (room, may) in LAYERS {
         let own = room.trim_end_matches(".rs");
-        for path in sources(&root().join("src").join(room)) {
-            let code = code(&path);
-            for (other, _) in ROOMS {
+        for path in rust_files(&root().join("src").join(room)) {
+            let code = code_without_tests(&path);
+            for (other, _) in LAYERS {
                 let other = other.trim_end_matches(".rs");
-                let spoken = [format!("crate::{other}::"), format!("    {other}::{{"), format!("    {other}::")];
-                let knows = code.contains(&spoken[0])
-                    || (code.contains("use crate::{") && spoken[1..].iter().any(|s| imported(&code).contains(s)));
-                if knows && other != own && !may.contains(&other) {
-                    wrong.push(format!("{} knows {other}", path.display()));
+                let import_patterns =
+                    [format!("crate::{other}::"), format!("    {other}::{{"), format!("    {other}::")];
+                let imports = code.contains(&import_patterns[0])
+                    || (code.contains("use crate::{")
+                        && import_patterns[1..].iter().any(|s| crate_imports(&code).contains(s)));
+                if imports && other != own && !may.contains(&other) {
+                    violations.push(format!("{} knows {other}", path.display()));
                 }
             }
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
 }
 
 /// The text of `use crate::{ … };`.
-fn imported(code: &str) -> String {
+fn crate_imports(code: &str) -> String {
     code.split("use crate::{").skip(1).filter_map(|rest| rest.split("\n};").next()).collect()
 }
 
 #[test]
-fn what_decides_does_no_io_and_looks_at_no_clock() {
-    for file in PURE {
-        let code = code(&root().join("src").join(file));
+fn pure_files_do_no_io_and_read_no_clock() {
+    for file in PURE_FILES {
+        let code = code_without_tests(&root().join("src").join(file));
         for word in ["async ", ".await", "kube::Client", "now()", "Instant", "std::env", "std::fs"] {
             assert!(!code.contains(word), "{file} holds {word:?}");
         }
@@ -145,22 +147,22 @@ fn what_decides_does_no_io_and_looks_at_no_clock() {
 }
 
 #[test]
-fn every_file_says_first_what_it_holds_and_none_is_too_long() {
-    let mut wrong = Vec::new();
-    for path in ["src", "tests"].iter().flat_map(|folder| sources(&root().join(folder))) {
-        if !text(&path).starts_with("//!") {
-            wrong.push(format!("{} does not begin with //!", path.display()));
+fn every_file_starts_with_a_description_and_is_short_enough() {
+    let mut violations = Vec::new();
+    for path in ["src", "tests"].iter().flat_map(|folder| rust_files(&root().join(folder))) {
+        if !read_file(&path).starts_with("//!") {
+            violations.push(format!("{} does not begin with //!", path.display()));
         }
-        let lines = text(&path).lines().count();
-        if lines > LONGEST {
-            wrong.push(format!("{} has {lines} lines", path.display()));
+        let lines = read_file(&path).lines().count();
+        if lines > MAX_LINES {
+            violations.push(format!("{} has {lines} lines", path.display()));
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
 }
 
 /// What a page says outside of its code blocks.
-fn prose(page: &str) -> impl Iterator<Item = &str> {
+fn text_outside_code_blocks(page: &str) -> impl Iterator<Item = &str> {
     let mut code = false;
     page.lines().filter(move |line| {
         let fence = line.trim_start().starts_with("```");
@@ -170,13 +172,14 @@ fn prose(page: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The headings of a page as addresses name them.
-fn anchors(page: &str) -> Vec<String> {
-    let headings =
-        prose(page).filter_map(|line| line.strip_prefix('#')).map(|rest| rest.trim_start_matches('#').trim());
+fn heading_anchors(page: &str) -> Vec<String> {
+    let headings = text_outside_code_blocks(page)
+        .filter_map(|line| line.strip_prefix('#'))
+        .map(|rest| rest.trim_start_matches('#').trim());
     let mut anchors: Vec<String> = Vec::new();
     for heading in headings {
-        let kept = heading.to_lowercase().replace(|c: char| !(c.is_alphanumeric() || "-_ ".contains(c)), "");
-        let anchor = kept.replace(' ', "-");
+        let slug = heading.to_lowercase().replace(|c: char| !(c.is_alphanumeric() || "-_ ".contains(c)), "");
+        let anchor = slug.replace(' ', "-");
         let before = anchors.iter().filter(|a| **a == anchor).count();
         anchors.push(if before == 0 { anchor } else { format!("{anchor}-{before}") });
     }
@@ -184,32 +187,34 @@ fn anchors(page: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_link_leads_to_a_file_and_a_heading_that_are_there() {
-    let mut wrong = Vec::new();
-    for path in files(root(), "md") {
-        let page = text(&path);
-        let links = prose(&page).flat_map(|line| line.split("](").skip(1).filter_map(|rest| rest.split(')').next()));
+fn every_link_points_to_an_existing_file_and_heading() {
+    let mut violations = Vec::new();
+    for path in find_files(root(), "md") {
+        let page = read_file(&path);
+        let links = text_outside_code_blocks(&page)
+            .flat_map(|line| line.split("](").skip(1).filter_map(|rest| rest.split(')').next()));
         for link in links.filter(|link| !link.contains("://") && !link.starts_with("mailto:")) {
             let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
-            let aim = if file.is_empty() { path.clone() } else { path.with_file_name(file) };
-            let there = aim.exists() && (anchor.is_empty() || anchors(&text(&aim)).iter().any(|a| a == anchor));
+            let target = if file.is_empty() { path.clone() } else { path.with_file_name(file) };
+            let there = target.exists()
+                && (anchor.is_empty() || heading_anchors(&read_file(&target)).iter().any(|a| a == anchor));
             if !there {
-                wrong.push(format!("{}: {link}", path.display()));
+                violations.push(format!("{}: {link}", path.display()));
             }
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(violations.is_empty(), "{}", violations.join("\n"));
 }
 
 #[test]
-fn the_tests_that_prove_the_invariants_are_there() {
-    let page = text(&root().join("docs/architecture.md"));
-    let words = prose(&page).flat_map(|line| line.split('`').skip(1).step_by(2));
+fn tests_named_in_the_architecture_page_exist() {
+    let page = read_file(&root().join("docs/architecture.md"));
+    let words = text_outside_code_blocks(&page).flat_map(|line| line.split('`').skip(1).step_by(2));
     let names: Vec<&str> = words.filter(|word| word.matches('_').count() > 2 && !word.contains(' ')).collect();
     assert!(names.len() > 20, "{names:?}");
-    let tests: Vec<String> = files(&root().join("tests"), "rs").iter().map(|path| text(path)).collect();
+    let tests: Vec<String> = find_files(&root().join("tests"), "rs").iter().map(|path| read_file(path)).collect();
     for name in names {
-        let told = [format!("fn {name}("), format!("    {name}: ")];
-        assert!(tests.iter().any(|test| told.iter().any(|t| test.contains(t))), "there is no test {name}");
+        let definitions = [format!("fn {name}("), format!("    {name}: ")];
+        assert!(tests.iter().any(|test| definitions.iter().any(|t| test.contains(t))), "there is no test {name}");
     }
 }

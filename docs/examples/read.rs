@@ -42,16 +42,16 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
 /// The logins of all slices that the roster names; `None` where one of them is missing or has another digest.
 async fn logins(roster: &Value, slices: &Api<DynamicObject>) -> Result<Option<Vec<String>>, Box<dyn Error>> {
     let mut logins = Vec::new();
-    for named in roster["slices"].as_array().into_iter().flatten() {
-        if named["state"] != "Live" && named["state"] != "Held" {
+    for slice_ref in roster["slices"].as_array().into_iter().flatten() {
+        if slice_ref["state"] != "Live" && slice_ref["state"] != "Held" {
             continue;
         }
-        let name = named["name"].as_str().ok_or("a slice without a name")?;
+        let name = slice_ref["name"].as_str().ok_or("a slice without a name")?;
         let Some(slice) = slices.get_opt(name).await? else { return Ok(None) };
         let data = slice.data["data"].as_str().unwrap_or_default();
         let digest = ring::digest::digest(&ring::digest::SHA256, data.as_bytes());
         let digest: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        if named["digest"] != digest {
+        if slice_ref["digest"] != digest {
             return Ok(None);
         }
         for line in data.lines() {

@@ -72,7 +72,7 @@ pub struct CurrentSync {
 /// Attempts that failed since the last success.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-pub struct Failures {
+pub struct SyncFailures {
     /// Why the last of them failed.
     pub reason: String,
     /// How many there were.
@@ -90,7 +90,7 @@ pub struct Failures {
 /// An attempt that ended.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-pub struct Attempt {
+pub struct SyncAttempt {
     /// What started it.
     pub trigger: Trigger,
     /// When it began.

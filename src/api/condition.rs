@@ -6,26 +6,26 @@ use super::Reason;
 
 /// A condition's three-valued status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum ConditionStatus {
     True,
     False,
     Unknown,
 }
 
-impl State {
+impl ConditionStatus {
     pub const fn as_str(self) -> &'static str {
         match self {
-            State::True => "True",
-            State::False => "False",
-            State::Unknown => "Unknown",
+            ConditionStatus::True => "True",
+            ConditionStatus::False => "False",
+            ConditionStatus::Unknown => "Unknown",
         }
     }
 }
 
 /// A condition that began now. [`Conditions::since`] gives it its true beginning.
-pub fn condition(
+pub fn new_condition(
     kind: &str,
-    state: State,
+    status: ConditionStatus,
     reason: Reason,
     message: String,
     generation: i64,
@@ -33,7 +33,7 @@ pub fn condition(
 ) -> Condition {
     Condition {
         type_: kind.to_owned(),
-        status: state.as_str().to_owned(),
+        status: status.as_str().to_owned(),
         reason: reason.as_str().to_owned(),
         message,
         observed_generation: Some(generation),
@@ -42,24 +42,24 @@ pub fn condition(
 }
 
 /// How conditions are looked up and renewed.
-pub trait Conditions {
-    fn of(&self, kind: &str) -> Option<&Condition>;
+pub trait ConditionsExt {
+    fn find_condition(&self, kind: &str) -> Option<&Condition>;
 
-    fn is(&self, kind: &str, state: State) -> bool {
-        self.of(kind).is_some_and(|c| c.status == state.as_str())
+    fn has_status(&self, kind: &str, status: ConditionStatus) -> bool {
+        self.find_condition(kind).is_some_and(|c| c.status == status.as_str())
     }
 
     fn reason(&self, kind: &str) -> Option<Reason> {
-        self.of(kind).and_then(|c| Reason::parse(&c.reason))
+        self.find_condition(kind).and_then(|c| Reason::parse(&c.reason))
     }
 
     /// `new` with the transition times of those that had the same status before. What the CRD's default said before
     /// anybody looked has no time of its own.
-    fn since(&self, new: Vec<Condition>) -> Vec<Condition> {
+    fn keeping_transition_times(&self, new: Vec<Condition>) -> Vec<Condition> {
         new.into_iter()
             .map(|mut c| {
                 if let Some(old) = self
-                    .of(&c.type_)
+                    .find_condition(&c.type_)
                     .filter(|old| old.status == c.status && old.reason != Reason::WaitingForOperator.as_str())
                 {
                     c.last_transition_time = old.last_transition_time.clone();
@@ -70,8 +70,8 @@ pub trait Conditions {
     }
 }
 
-impl Conditions for [Condition] {
-    fn of(&self, kind: &str) -> Option<&Condition> {
+impl ConditionsExt for [Condition] {
+    fn find_condition(&self, kind: &str) -> Option<&Condition> {
         self.iter().find(|c| c.type_ == kind)
     }
 }

@@ -7,7 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Attempt, CurrentSync, Failures, Held, Interval, LastSync, Schedule, UserCounts};
+use super::{CurrentSync, GoDuration, LastSync, RemovalHold, Schedule, SyncAttempt, SyncFailures, UserCounts};
 
 /// What to connect: the enterprise, its credentials and the rhythm.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -53,12 +53,12 @@ pub struct BoxConnectionSpec {
     pub enterprise_id: String,
 
     /// How the operator signs in to Box: exactly one of the methods.
-    pub auth: Auth,
+    pub auth: AuthSpec,
 
     /// Time between two automatic syncs: hours, minutes and seconds such as `24h` or `1h30m`, from 15m to 8760h. Default 24h,
     /// unless there is a schedule. The time of day is fixed per connection, so that not all of them start at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sync_interval: Option<Interval>,
+    pub sync_interval: Option<GoDuration>,
 
     /// Instead of syncInterval: the list is to be there at these times. Each connection starts somewhat earlier, by a
     /// fixed part of the operator's --schedule-spread (15m), so that not all of them start at once.
@@ -69,30 +69,30 @@ pub struct BoxConnectionSpec {
     /// syncInterval, up to 17520h. Default: twice the syncInterval; with a schedule, until the second of its times after
     /// the list's sync.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "Interval::up_to_two_years")]
-    pub stale_after: Option<Interval>,
+    #[schemars(schema_with = "GoDuration::schema_up_to_two_years")]
+    pub stale_after: Option<GoDuration>,
 
     /// No automatic syncs and no checks of the connection while true; requests are refused with reason Suspended. Default false.
     #[serde(default)]
     pub suspend: bool,
 
     /// How long users who are gone stay known as removed, and the record of changes is kept: from 15m to 17520h. Default 720h.
-    #[serde(default = "thirty_days")]
-    #[schemars(schema_with = "Interval::up_to_two_years")]
-    pub history_retention: Interval,
+    #[serde(default = "default_history_retention")]
+    #[schemars(schema_with = "GoDuration::schema_up_to_two_years")]
+    pub history_retention: GoDuration,
 
     /// When more than this share of the list, and more than 10 users, vanish from Box in one sync, their removal is held
     /// until somebody approves it (approveRemovals of a UserSyncRequest): 0 to 100, where 100 holds nothing. Default 20.
-    #[serde(default = "a_fifth")]
+    #[serde(default = "default_max_removal_percent")]
     #[schemars(range(min = 0, max = 100))]
     pub max_removal_percent: i32,
 }
 
-fn thirty_days() -> Interval {
-    Interval::from(Duration::from_secs(720 * 3600))
+fn default_history_retention() -> GoDuration {
+    GoDuration::from(Duration::from_secs(720 * 3600))
 }
 
-fn a_fifth() -> i32 {
+fn default_max_removal_percent() -> i32 {
     20
 }
 
@@ -102,27 +102,27 @@ fn a_fifth() -> i32 {
     validation = Rule::new("[has(self.clientCredentials), has(self.jwt), has(self.oauth2)].exists_one(x, x)").message("set exactly one of clientCredentials, jwt and oauth2")
 )]
 #[serde(rename_all = "camelCase")]
-pub struct Auth {
+pub struct AuthSpec {
     /// Client credentials of a Box app: a Secret with the keys `clientId` and `clientSecret`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_credentials: Option<Method>,
+    pub client_credentials: Option<AuthMethod>,
 
     /// A Box app with a key pair: a Secret with the key `config.json`, the file that Box's developer console hands out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub jwt: Option<Method>,
+    pub jwt: Option<AuthMethod>,
 
     /// A Box app that a user authorized (OAuth 2.0): a Secret with the keys `clientId`, `clientSecret` and
     /// `refreshToken`. `kubectl boxsync connect` writes it. The operator never changes it: tokens that Box hands out
     /// later are kept in a Secret of the operator's own, named as the connection with `-oauth2` at its end. Needs an
     /// operator that runs with --oauth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub oauth2: Option<Method>,
+    pub oauth2: Option<AuthMethod>,
 }
 
-impl Auth {
+impl AuthSpec {
     /// The method and its Secret; `None` only for an object that bypassed the schema.
-    pub fn chosen(&self) -> Option<(AuthType, &str)> {
-        let Auth { client_credentials, jwt, oauth2 } = self;
+    pub fn selected_method(&self) -> Option<(AuthType, &str)> {
+        let AuthSpec { client_credentials, jwt, oauth2 } = self;
         match (client_credentials, jwt, oauth2) {
             (Some(m), None, None) => Some((AuthType::ClientCredentials, &m.secret_ref.name)),
             (None, Some(m), None) => Some((AuthType::Jwt, &m.secret_ref.name)),
@@ -135,7 +135,7 @@ impl Auth {
 /// One way to sign in, and where its credentials are.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-pub struct Method {
+pub struct AuthMethod {
     /// The Secret that holds the credentials, in the namespace of the BoxConnection.
     pub secret_ref: SecretRef,
 }
@@ -177,15 +177,15 @@ pub struct BoxConnectionStatus {
 
     /// The enterprise that answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub enterprise: Option<Enterprise>,
+    pub enterprise: Option<BoxEnterprise>,
 
     /// The Box account that the credentials act as.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub account: Option<Account>,
+    pub account: Option<BoxAccount>,
 
     /// The Box app that a Box admin has to authorize.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub app: Option<App>,
+    pub app: Option<BoxApp>,
 
     /// Counts of the last complete list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -213,20 +213,20 @@ pub struct BoxConnectionStatus {
 
     /// The failed attempts since the last success; absent when the last attempt succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failures: Option<Failures>,
+    pub failures: Option<SyncFailures>,
 
     /// Users who vanished from Box and whose removal waits for approval; absent when nothing is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub held: Option<Held>,
+    pub held: Option<RemovalHold>,
 
     /// The last attempts that ended, newest first, at most five.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
-    pub history: Vec<Attempt>,
+    pub history: Vec<SyncAttempt>,
 
     /// The credentials that Box last accepted: where they came from, never what they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub credentials: Option<Credentials>,
+    pub credentials: Option<AcceptedCredentials>,
 
     /// Until when the authorization of a user lives (OAuth 2.0); absent for the other methods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -252,7 +252,7 @@ pub struct RosterRef {
 
 /// A Box enterprise.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-pub struct Enterprise {
+pub struct BoxEnterprise {
     /// Its id.
     pub id: String,
     /// Its name.
@@ -261,7 +261,7 @@ pub struct Enterprise {
 
 /// A Box account.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-pub struct Account {
+pub struct BoxAccount {
     /// Its user id.
     pub id: String,
     /// Its login; a service account's ends in @boxdevedition.com.
@@ -273,7 +273,7 @@ pub struct Account {
 /// A Box app.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-pub struct App {
+pub struct BoxApp {
     /// Its client id, by which a Box admin authorizes it. No secret.
     pub client_id: String,
     /// How it signs in.
@@ -283,7 +283,7 @@ pub struct App {
 /// Credentials that Box accepted.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-pub struct Credentials {
+pub struct AcceptedCredentials {
     /// How they sign in.
     pub method: AuthType,
     /// The Secret they came from.

@@ -8,7 +8,7 @@ use super::{BoxConnection, Reason, UserRoster, UserSlice, UserSyncRequest};
 
 /// All of them. The status defaults say that nobody has looked yet: without them a brand-new object would count as
 /// current for those who wait by observedGeneration and conditions (kstatus).
-pub fn all() -> Vec<CustomResourceDefinition> {
+pub fn crds() -> Vec<CustomResourceDefinition> {
     let connection = json!({
         "observedGeneration": -1,
         "conditions": [{
@@ -21,23 +21,23 @@ pub fn all() -> Vec<CustomResourceDefinition> {
     });
     let request = json!({ "observedGeneration": -1, "phase": "Pending" });
     vec![
-        tidied(BoxConnection::crd(), Some(&connection)),
-        tidied(UserRoster::crd(), None),
-        tidied(UserSlice::crd(), None),
-        tidied(UserSyncRequest::crd(), Some(&request)),
+        normalize_crd(BoxConnection::crd(), Some(&connection)),
+        normalize_crd(UserRoster::crd(), None),
+        normalize_crd(UserSlice::crd(), None),
+        normalize_crd(UserSyncRequest::crd(), Some(&request)),
     ]
 }
 
 /// All of them as one YAML stream.
-pub fn yaml() -> Result<String, serde_saphyr::ser::Error> {
-    all().iter().map(|crd| Ok(format!("---\n{}", serde_saphyr::to_string(crd)?))).collect()
+pub fn crds_yaml() -> Result<String, serde_saphyr::ser::Error> {
+    crds().iter().map(|crd| Ok(format!("---\n{}", serde_saphyr::to_string(crd)?))).collect()
 }
 
 /// `crd` with that default of its status, if it has one, and without `nullable`: what is absent is absent, never null.
-fn tidied(crd: CustomResourceDefinition, status: Option<&Value>) -> CustomResourceDefinition {
+fn normalize_crd(crd: CustomResourceDefinition, status: Option<&Value>) -> CustomResourceDefinition {
     let mut crd = json!(crd);
     strip_nullable(&mut crd);
-    join_lines(&mut crd);
+    join_description_lines(&mut crd);
     let fields = &mut crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
     if let Some(default) = status {
         fields["status"]["default"] = default.clone();
@@ -60,17 +60,17 @@ fn strip_nullable(schema: &mut Value) {
 
 /// Makes each description one line: where a doc comment broke its lines says nothing, and `kubectl explain` would
 /// break there too.
-fn join_lines(schema: &mut Value) {
+fn join_description_lines(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
             for (key, value) in members {
                 match value {
                     Value::String(text) if key == "description" => *text = text.replace('\n', " "),
-                    other => join_lines(other),
+                    other => join_description_lines(other),
                 }
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(join_lines),
+        Value::Array(items) => items.iter_mut().for_each(join_description_lines),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }

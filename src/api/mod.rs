@@ -18,30 +18,33 @@ mod roster;
 mod schedule;
 mod slice;
 
-pub use attempt::{Attempt, CurrentSync, Failures, LastSync, Trigger};
-pub use condition::{Conditions, State, condition};
+pub use attempt::{CurrentSync, LastSync, SyncAttempt, SyncFailures, Trigger};
+pub use condition::{ConditionStatus, ConditionsExt, new_condition};
 pub use connection::{
-    Account, App, Auth, AuthType, Authorization, BoxConnection, BoxConnectionSpec, BoxConnectionStatus, Credentials,
-    Enterprise, Method, RosterRef, SecretRef,
+    AcceptedCredentials, AuthMethod, AuthSpec, AuthType, Authorization, BoxAccount, BoxApp, BoxConnection,
+    BoxConnectionSpec, BoxConnectionStatus, BoxEnterprise, RosterRef, SecretRef,
 };
 pub use counts::UserCounts;
-pub use crd::{all as crds, yaml as crds_yaml};
-pub use interval::Interval;
-pub use reason::{Consequence, Reason};
-pub use reason_page::Page;
-pub use request::{ConnectionRef, Phase, Progress, UserSyncRequest, UserSyncRequestSpec, UserSyncRequestStatus};
-pub use roster::{
-    CONNECTION_LABEL, Change, FORMAT, Held, JournalEntry, Previous, RequestRef, RosterContent, SliceRef, UserRoster,
+pub use crd::{crds, crds_yaml};
+pub use interval::GoDuration;
+pub use reason::{FailureClass, Reason};
+pub use reason_page::ReasonDoc;
+pub use request::{
+    ConnectionRef, RequestPhase, SyncProgress, UserSyncRequest, UserSyncRequestSpec, UserSyncRequestStatus,
 };
-pub use schedule::{Rhythm, Schedule};
+pub use roster::{
+    CONNECTION_LABEL, PreviousRevision, ROSTER_FORMAT_VERSION, RemovalHold, RequestRef, RevisionRecord, RosterChange,
+    RosterContent, SliceRef, UserRoster,
+};
+pub use schedule::{Schedule, SyncSchedule};
 pub use slice::{SliceContent, SliceState, UserSlice};
 
 /// The annotation whose changed value asks for a sync, for those who keep connections in Git.
-pub const REQUESTED_AT: &str = "boxsync.dev/requested-at";
+pub const REQUESTED_AT_ANNOTATION: &str = "boxsync.dev/requested-at";
 
 /// The annotation that says who asked: of a UserSyncRequest, or of a BoxConnection beside `REQUESTED_AT`. Anybody may write
 /// it; only where the cluster stamps it does it say more than a claim.
-pub const REQUESTED_BY: &str = "boxsync.dev/requested-by";
+pub const REQUESTED_BY_ANNOTATION: &str = "boxsync.dev/requested-by";
 
 /// The annotation of a Secret with tokens that says to which BoxConnection they belong, by its UID.
-pub const CONNECTION_UID: &str = "boxsync.dev/connection-uid";
+pub const CONNECTION_UID_ANNOTATION: &str = "boxsync.dev/connection-uid";

@@ -42,19 +42,19 @@ pub enum Reason {
 
 /// What follows from a reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Consequence {
+pub enum FailureClass {
     /// It tells a state and is no failure.
     Neutral,
     /// It passes by itself: tried again with backoff; a request waits for it until its deadline.
-    Retried,
+    Transient,
     /// It may pass by itself: tried again with backoff; a request gives up after three tries.
-    Doubted,
+    Suspect,
     /// Somebody has to act although the connection works: no retry before the next scheduled sync; a request fails at once.
     Stalled,
     /// Somebody has to reconnect: no scheduled sync until then; a request fails at once.
     Disconnected,
     /// It ends a request and says nothing of the connection.
-    Refused,
+    RequestRejected,
 }
 
 impl Reason {
@@ -136,11 +136,11 @@ impl Reason {
         }
     }
 
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|reason| reason.as_str() == word)
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.as_str() == name)
     }
 
-    pub const fn consequence(self) -> Consequence {
+    pub const fn failure_class(self) -> FailureClass {
         match self {
             Reason::WaitingForOperator
             | Reason::NotChecked
@@ -153,13 +153,13 @@ impl Reason {
             | Reason::Paused
             | Reason::Pending
             | Reason::CoolingDown
-            | Reason::Running => Consequence::Neutral,
+            | Reason::Running => FailureClass::Neutral,
             Reason::RateLimited | Reason::BoxUnavailable | Reason::RosterConflict | Reason::Internal => {
-                Consequence::Retried
+                FailureClass::Transient
             }
-            Reason::BoxResponseInvalid | Reason::ClockSkew => Consequence::Doubted,
+            Reason::BoxResponseInvalid | Reason::ClockSkew => FailureClass::Suspect,
             Reason::PermissionDenied | Reason::ListTooLarge | Reason::ScheduleInvalid | Reason::RemovalsHeld => {
-                Consequence::Stalled
+                FailureClass::Stalled
             }
             Reason::CredentialsMissing
             | Reason::CredentialsInvalid
@@ -169,15 +169,15 @@ impl Reason {
             | Reason::EnterpriseMismatch
             | Reason::AccessBlocked
             | Reason::OAuthDisabled
-            | Reason::RestoredTokens => Consequence::Disconnected,
+            | Reason::RestoredTokens => FailureClass::Disconnected,
             Reason::Suspended | Reason::TooManyRequests | Reason::ConnectionNotFound | Reason::HeldListChanged => {
-                Consequence::Refused
+                FailureClass::RequestRejected
             }
         }
     }
 
     /// The reason in a few words, for those conditions that only point to the one that holds the cause.
-    pub const fn headline(self) -> &'static str {
+    pub const fn summary(self) -> &'static str {
         match self {
             Reason::WaitingForOperator => "No operator has looked at this yet",
             Reason::NotChecked => "Box has not been asked yet",
@@ -229,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_reads_back_from_its_word() {
+    fn every_reason_round_trips_through_its_name() {
         for &reason in Reason::ALL {
             assert_eq!(Reason::parse(reason.as_str()), Some(reason));
         }

@@ -1,72 +1,73 @@
 //! What each reason means, what stays, and who does what where: `docs/reasons.md` is made of it.
 
 use super::{
-    condition::State::{self, False, True, Unknown},
-    reason::{Consequence, Reason},
+    condition::ConditionStatus::{self, False, True, Unknown},
+    reason::{FailureClass, Reason},
 };
 
 /// What there is to know of a reason. Whole sentences, and no names: those are in the condition's message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Page {
+pub struct ReasonDoc {
     pub meaning: &'static str,
     /// What it leaves as it was.
-    pub stays: &'static str,
+    pub retained: &'static str,
     /// Who does what where; where nobody has to, that.
-    pub remedy: &'static str,
+    pub remediation: &'static str,
     /// Conditions that show it, of connections first: a request has `Complete`, `Failed`, `Reconciling` and `Stalled`.
-    pub shown: &'static [(&'static str, State)],
+    pub conditions: &'static [(&'static str, ConditionStatus)],
 }
 
-type Shown = &'static [(&'static str, State)];
+type ConditionStatuses = &'static [(&'static str, ConditionStatus)];
 
-const LOST: Shown = &[("Connected", False), ("Ready", False), ("Synced", False), ("Stalled", True), ("Failed", True)];
-const PASSING: Shown =
+const DISCONNECTED: ConditionStatuses =
+    &[("Connected", False), ("Ready", False), ("Synced", False), ("Stalled", True), ("Failed", True)];
+const TRANSIENT: ConditionStatuses =
     &[("Synced", False), ("Ready", False), ("Reconciling", True), ("Failed", True), ("Stalled", True)];
-const STALLED: Shown = &[("Synced", False), ("Ready", False), ("Stalled", True), ("Failed", True)];
-const WAITING: Shown = &[("Reconciling", True)];
-const REFUSED: Shown = &[("Failed", True), ("Stalled", True)];
+const STALLED: ConditionStatuses = &[("Synced", False), ("Ready", False), ("Stalled", True), ("Failed", True)];
+const WAITING: ConditionStatuses = &[("Reconciling", True)];
+const REJECTED: ConditionStatuses = &[("Failed", True), ("Stalled", True)];
 
-const LIST: &str = "The published list stays, and counts as fresh until `spec.staleAfter` is over.";
-const ALL: &str = "Everything stays as it is.";
-const NOBODY: &str = "Nobody has to do anything.";
+const LIST_RETAINED: &str = "The published list stays, and counts as fresh until `spec.staleAfter` is over.";
+const ALL_RETAINED: &str = "Everything stays as it is.";
+const NO_ACTION: &str = "Nobody has to do anything.";
 
 impl Reason {
     /// What there is to know of it.
-    pub const fn page(self) -> Page {
-        let (shown, stays, meaning, remedy): (Shown, _, _, _) = match self {
+    pub const fn documentation(self) -> ReasonDoc {
+        let (conditions, retained, meaning, remediation): (ConditionStatuses, _, _, _) = match self {
             Reason::WaitingForOperator => (
                 &[("Ready", Unknown)],
-                ALL,
+                ALL_RETAINED,
                 "The connection is new, and no operator has looked at it yet.",
                 "If it stays so for more than some seconds, a cluster admin checks that the operator runs (`kubectl get pods -A -l app.kubernetes.io/name=boxsync-operator`), that one of its replicas leads (`kubectl boxsync status`), and that it watches this namespace (`--watch-namespace`).",
             ),
             Reason::NotChecked => (
                 &[("Connected", Unknown)],
-                ALL,
+                ALL_RETAINED,
                 "Box has not been asked yet: the connection is new, or suspended since before its first sync, or its first try met trouble that passes.",
-                NOBODY,
+                NO_ACTION,
             ),
             Reason::Connected => (
                 &[("Connected", True)],
-                ALL,
+                ALL_RETAINED,
                 "Box accepts the credentials, and they belong to the enterprise of `spec.enterpriseId`.",
-                NOBODY,
+                NO_ACTION,
             ),
             Reason::Syncing => (
                 &[("Ready", Unknown), ("Synced", Unknown), ("Ready", False), ("Reconciling", True)],
                 "What was published before stays; where the list was deleted, nothing is there until it is published again.",
                 "The first list is being fetched, a changed spec is about to be tried, or a list that somebody deleted is being published again.",
-                NOBODY,
+                NO_ACTION,
             ),
             Reason::Synced => (
                 &[("Ready", True), ("Synced", True), ("Complete", True)],
-                ALL,
+                ALL_RETAINED,
                 "The last sync walked Box to its end, and the list that it found is published.",
-                NOBODY,
+                NO_ACTION,
             ),
             Reason::LastAttemptFailed => (
                 &[("Ready", True)],
-                LIST,
+                LIST_RETAINED,
                 "The last attempt failed, and the list is fresh all the same: one failed night makes no list unusable.",
                 "What failed, and who has to do something if anybody has to, is in the condition `Synced`.",
             ),
@@ -78,91 +79,91 @@ impl Reason {
             ),
             Reason::Suspended => (
                 &[("Ready", Unknown), ("Synced", Unknown), ("Failed", True), ("Stalled", True)],
-                LIST,
+                LIST_RETAINED,
                 "`spec.suspend` is true: there are no automatic syncs and no checks, and requests are refused.",
                 "Whoever suspended it sets `spec.suspend` to false when it shall go on.",
             ),
             Reason::CredentialsMissing => (
-                LOST,
-                LIST,
+                DISCONNECTED,
+                LIST_RETAINED,
                 "There is no Secret of the name in `spec.auth`, or it lacks a key that the sign-in method needs.",
                 "The connection's owner creates the Secret in the connection's namespace, with the keys that the message names: `clientId` and `clientSecret`, `config.json` for JWT, or `clientId`, `clientSecret` and `refreshToken` for OAuth 2.0.",
             ),
             Reason::CredentialsInvalid => (
-                LOST,
-                LIST,
+                DISCONNECTED,
+                LIST_RETAINED,
                 "What the Secret holds cannot even be tried: it is not JSON, not complete, or its key cannot be decrypted. Or `spec.auth` names no sign-in method, or several.",
                 "The connection's owner puts the file as Box's developer console hands it out (Configuration, \"App Settings\", Download as JSON) into the Secret, or mends `spec.auth`; the message says what is wrong. `kubectl boxsync check --file config.json` tries a file before it is put there.",
             ),
             Reason::CredentialsRejected => (
-                LOST,
-                LIST,
+                DISCONNECTED,
+                LIST_RETAINED,
                 "Box does not accept the client id, the client secret, the key pair or the enterprise id.",
                 "The app's owner compares them with the app's page in Box's developer console (Configuration) and puts the current ones into the Secret. Where Box says \"Grant credentials are invalid\" there are four causes: a wrong secret, a wrong enterprise id, an app without \"App + Enterprise Access\", and an app that no Box admin has authorized.",
             ),
             Reason::AuthorizationExpired => (
-                LOST,
-                LIST,
+                DISCONNECTED,
+                LIST_RETAINED,
                 "Box no longer accepts what it accepted before: the authorization was withdrawn or has run out.",
                 "A Box admin authorizes the app again (Admin Console > Integrations > Platform Apps Manager). With OAuth 2.0 a Box admin or co-admin signs in again, through the link that `kubectl boxsync connect NAME` makes. `kubectl boxsync handover NAME` writes the letter.",
             ),
             Reason::AppNotAuthorized => (
-                LOST,
-                LIST,
+                DISCONNECTED,
+                LIST_RETAINED,
                 "No Box admin has authorized the app for the enterprise, or its scopes or access level were changed since.",
                 "A Box admin authorizes the app by its client id (Admin Console > Integrations > Platform Apps Manager > Server Authentication Apps), and again after every change of its scopes. `kubectl boxsync handover NAME` writes the letter.",
             ),
             Reason::EnterpriseMismatch => (
-                LOST,
+                DISCONNECTED,
                 "The published list stays as it is: nothing of another enterprise is ever written into it.",
                 "The credentials work, and belong to another enterprise than `spec.enterpriseId`.",
                 "The connection's owner puts the credentials of the right enterprise into the Secret, or creates another BoxConnection for the other enterprise: `spec.enterpriseId` cannot be changed.",
             ),
             Reason::AccessBlocked => (
-                LOST,
-                LIST,
+                DISCONNECTED,
+                LIST_RETAINED,
                 "A policy of the enterprise keeps the app out: its network is not allowed, or the app is not.",
                 "A Box admin allows the app and the addresses that the operator calls from (Admin Console > Enterprise Settings > Security). `kubectl boxsync handover NAME` writes the letter.",
             ),
             Reason::AuthorizationEndsSoon => (
                 &[],
-                ALL,
+                ALL_RETAINED,
                 "The authorization of a user (OAuth 2.0) ends within two weeks, since the operator could not renew it for long. Box lets it live for 60 days from each renewal; the operator renews it at every use, and of a suspended connection a month before its end.",
                 "Whoever operates the operator finds out why it did not: it did not run, it was paused, Box or the Secret could not be reached. After the end somebody has to authorize the app again (`kubectl boxsync connect NAME`).",
             ),
             Reason::OAuthDisabled => (
-                LOST,
-                LIST,
+                DISCONNECTED,
+                LIST_RETAINED,
                 "The connection signs in with a user's authorization (OAuth 2.0), and this operator runs without `--oauth`.",
                 "A cluster admin runs the operator with `--oauth` and gives it the right to create and update Secrets (the chart's value `oauth.enabled`), or the connection's owner chooses another method in `spec.auth`.",
             ),
             Reason::RestoredTokens => (
-                LOST,
-                LIST,
+                DISCONNECTED,
+                LIST_RETAINED,
                 "The tokens in the operator's own Secret (`NAME-oauth2`) belong to a BoxConnection of another cluster, or to one that was deleted: they came back from a backup. Each works once only, and to use them here would cut the other one off.",
                 "An admin or co-admin of Box signs in anew for this connection, through the link that `kubectl boxsync connect NAME` makes. Where the other connection is gone for good, its tokens can be handed over: the annotation `boxsync.dev/connection-uid` of the Secret gets the UID of this connection, as the message shows.",
             ),
             Reason::PermissionDenied => (
                 STALLED,
-                LIST,
+                LIST_RETAINED,
                 "Box lets the app in and does not let it list users.",
                 "The app's owner gives it the scope \"Manage users\" and the access level \"App + Enterprise Access\" in Box's developer console; then a Box admin authorizes it again (Admin Console > Integrations > Platform Apps Manager), without which Box applies no change.",
             ),
             Reason::Paused => (
                 &[("Paused", True), ("Ready", Unknown), ("Synced", Unknown), ("Reconciling", True)],
-                LIST,
+                LIST_RETAINED,
                 "The whole operator runs with `--paused`: Box is not asked at all. What is known is still told, and requests wait.",
                 "Whoever paused the operator runs it without `--paused` when it shall go on; everything goes on by itself then.",
             ),
             Reason::ScheduleInvalid => (
                 &[("Stalled", True)],
-                LIST,
+                LIST_RETAINED,
                 "`spec.schedule` cannot be followed: the cron expression or the time zone cannot be read, never names a time, or names times less than 15 minutes apart. There are no scheduled syncs; requests are answered.",
                 "The connection's owner mends `spec.schedule`; the message says what is wrong.",
             ),
             Reason::ListTooLarge => (
                 STALLED,
-                LIST,
+                LIST_RETAINED,
                 "The enterprise has more users than this version can take, or an answer of Box is larger than any should be.",
                 "Whoever runs the operator reports the size of the enterprise to its makers.",
             ),
@@ -173,103 +174,103 @@ impl Reason {
                 "Somebody who knows the enterprise looks who they are (`kubectl boxsync users NAME --held`) and lets them go (`kubectl boxsync approve NAME`), or has a Box admin look why Box no longer lists them.",
             ),
             Reason::RosterConflict => (
-                PASSING,
+                TRANSIENT,
                 "The list that is in the way stays: nothing that the operator did not create is overwritten.",
                 "A UserRoster of the connection's name is there that belongs to somebody else, or to another enterprise.",
                 "A cluster admin looks whose it is, as the message says, and deletes it if nobody needs it; or the connection gets another name.",
             ),
             Reason::RateLimited => (
-                PASSING,
-                LIST,
+                TRANSIENT,
+                LIST_RETAINED,
                 "Box asks for fewer requests.",
                 "Nobody has to do anything at first. If it lasts, a Box admin looks which apps use up the enterprise's allowance of API calls.",
             ),
             Reason::BoxUnavailable => (
-                PASSING,
-                LIST,
+                TRANSIENT,
+                LIST_RETAINED,
                 "Box cannot be reached, gives no answer, or answers that it does not work at the moment.",
                 "Nobody has to do anything at first. If it lasts while Box says that it works (https://status.box.com), a cluster admin checks the operator's way there: proxy, firewall, DNS. `kubectl boxsync check NAME` tries it from the terminal.",
             ),
             Reason::Internal => (
-                PASSING,
-                LIST,
+                TRANSIENT,
+                LIST_RETAINED,
                 "The operator could not do its part: the API server did not let it read the Secret, or it failed itself. Box is not the cause.",
                 "A cluster admin does what the message says: mostly the operator's ServiceAccount lacks a right.",
             ),
             Reason::BoxResponseInvalid => (
-                PASSING,
-                LIST,
+                TRANSIENT,
+                LIST_RETAINED,
                 "Box's answer makes no sense: it is not JSON, breaks off, repeats itself, or lists nobody at all. Nothing of it is used.",
                 "Nobody has to do anything at first. If it lasts, a cluster admin looks what stands between the operator and Box (a proxy?), and tells Box's support the request id of the message. Where nobody at all is listed, the app lacks scopes: see [PermissionDenied](#permissiondenied).",
             ),
             Reason::ClockSkew => (
-                PASSING,
-                LIST,
+                TRANSIENT,
+                LIST_RETAINED,
                 "The operator's clock and Box's differ by so much that Box takes no signed assertion, not even one dated by its own clock.",
                 "A cluster admin sets the clock of the node that the operator runs on.",
             ),
-            Reason::Pending => (WAITING, ALL, "The request waits for its turn.", NOBODY),
+            Reason::Pending => (WAITING, ALL_RETAINED, "The request waits for its turn.", NO_ACTION),
             Reason::CoolingDown => (
                 WAITING,
-                ALL,
+                ALL_RETAINED,
                 "A sync of the connection ended a moment ago; the next one begins when the gap (`--min-sync-gap`) is over.",
-                NOBODY,
+                NO_ACTION,
             ),
-            Reason::Running => (WAITING, ALL, "The sync that answers the request is under way.", NOBODY),
+            Reason::Running => (WAITING, ALL_RETAINED, "The sync that answers the request is under way.", NO_ACTION),
             Reason::TooManyRequests => (
-                REFUSED,
-                ALL,
+                REJECTED,
+                ALL_RETAINED,
                 "Fifty older requests for the connection are unfinished.",
                 "Whoever creates them creates fewer: one sync answers all that wait.",
             ),
             Reason::ConnectionNotFound => (
-                REFUSED,
-                ALL,
+                REJECTED,
+                ALL_RETAINED,
                 "For a minute there has been no BoxConnection of the name that the request gives.",
                 "Whoever created the request corrects `spec.connectionRef.name`, or creates the connection first, and then creates a new request.",
             ),
             Reason::HeldListChanged => (
-                REFUSED,
+                REJECTED,
                 "Nobody is removed on the request's account.",
                 "The request approves removals that are not, or no longer, exactly those that are held.",
                 "Whoever approved looks again who is held (`kubectl boxsync users NAME --held`) and approves that (`kubectl boxsync approve NAME`).",
             ),
         };
-        Page { meaning, stays, remedy, shown }
+        ReasonDoc { meaning, retained, remediation, conditions }
     }
 }
 
-impl Consequence {
+impl FailureClass {
     /// What becomes of requests.
-    pub const fn of_requests(self) -> &'static str {
+    pub const fn effect_on_requests(self) -> &'static str {
         match self {
-            Consequence::Neutral => "It ends no request.",
-            Consequence::Retried => "A request is tried again, and fails at its deadline.",
-            Consequence::Doubted => "A request is tried again, and fails after three tries or at its deadline.",
-            Consequence::Stalled => "A request asks Box at once, and fails at once where the list cannot be had.",
-            Consequence::Disconnected => {
+            FailureClass::Neutral => "It ends no request.",
+            FailureClass::Transient => "A request is tried again, and fails at its deadline.",
+            FailureClass::Suspect => "A request is tried again, and fails after three tries or at its deadline.",
+            FailureClass::Stalled => "A request asks Box at once, and fails at once where the list cannot be had.",
+            FailureClass::Disconnected => {
                 "A request asks Box at once, with what the Secret holds now, and fails within seconds if nothing has changed."
             }
-            Consequence::Refused => "The request fails at once, without Box being asked.",
+            FailureClass::RequestRejected => "The request fails at once, without Box being asked.",
         }
     }
 
     /// What the operator does by itself, and when it looks again.
-    pub const fn of_the_operator(self) -> &'static str {
+    pub const fn operator_behavior(self) -> &'static str {
         match self {
-            Consequence::Neutral => {
+            FailureClass::Neutral => {
                 "It goes on as planned; `status.nextSyncTime` says when, once there was a first result."
             }
-            Consequence::Retried | Consequence::Doubted => {
+            FailureClass::Transient | FailureClass::Suspect => {
                 "It tries again by itself: after 30 s, then twice that up to an hour, or when Box says; `status.failures.retryTime` has the time."
             }
-            Consequence::Stalled => {
+            FailureClass::Stalled => {
                 "It tries again at the next scheduled time (`status.nextSyncTime`), not before; a request is tried at once."
             }
-            Consequence::Disconnected => {
+            FailureClass::Disconnected => {
                 "It makes no scheduled sync. It looks at the Secret every minute and tries new content at once; otherwise it asks Box every minute for 15 minutes, then every 5 for an hour, then every 15. Once Box lets it in, it syncs at once."
             }
-            Consequence::Refused => "It does nothing on its account.",
+            FailureClass::RequestRejected => "It does nothing on its account.",
         }
     }
 }
@@ -288,26 +289,31 @@ Why a connection or a request is as it is, in one word: the `reason` of its cond
 
 ";
 
-    fn document() -> String {
+    fn render_reason_docs() -> String {
         let mut page = String::from(INTRO);
         for reason in Reason::ALL {
             let anchor = reason.as_str().to_lowercase();
-            let _ = writeln!(page, "* [{reason}](#{anchor}): {}", reason.headline());
+            let _ = writeln!(page, "* [{reason}](#{anchor}): {}", reason.summary());
         }
         for &reason in Reason::ALL {
-            let Page { meaning, stays, remedy, shown } = reason.page();
-            let consequence = reason.consequence();
-            let shown: Vec<String> = shown.iter().map(|(kind, state)| format!("`{kind}={}`", state.as_str())).collect();
+            let ReasonDoc { meaning, retained: stays, remediation: remedy, conditions: shown } = reason.documentation();
+            let failure_class = reason.failure_class();
+            let conditions: Vec<String> =
+                shown.iter().map(|(kind, state)| format!("`{kind}={}`", state.as_str())).collect();
             let _ = write!(page, "\n## {reason}\n\n{meaning}\n\n");
             for (title, text) in [
                 (
                     "Shown as",
-                    &*if shown.is_empty() { "an event.".to_owned() } else { format!("{}.", shown.join(", ")) },
+                    &*if conditions.is_empty() {
+                        "an event.".to_owned()
+                    } else {
+                        format!("{}.", conditions.join(", "))
+                    },
                 ),
                 ("What stays", stays),
                 ("Who does what", remedy),
-                ("The operator", consequence.of_the_operator()),
-                ("Requests", consequence.of_requests()),
+                ("The operator", failure_class.operator_behavior()),
+                ("Requests", failure_class.effect_on_requests()),
             ] {
                 let _ = writeln!(page, "* **{title}**: {text}");
             }
@@ -316,30 +322,30 @@ Why a connection or a request is as it is, in one word: the `reason` of its cond
     }
 
     #[test]
-    fn the_page_of_reasons_is_up_to_date() {
-        assert_generated("docs/reasons.md", &document());
+    fn reason_docs_are_up_to_date() {
+        assert_generated("docs/reasons.md", &render_reason_docs());
     }
 
     #[test]
-    fn every_condition_that_is_ever_written_is_told_with_its_reason() {
+    fn every_written_condition_is_documented_with_its_reason() {
         let written = include_str!("../controller/messages.txt").lines().filter(|line| !line.starts_with([' ', '=']));
         for (kind, rest) in written.filter_map(|line| line.split_once('=')) {
-            let (state, word) = rest.split_once(' ').expect("a reason");
-            let reason = Reason::parse(word).expect("a reason of ours");
-            let told = reason.page().shown.iter().any(|(k, s)| *k == kind && s.as_str() == state);
-            assert!(told, "{kind}={state} is written with {word}, and its page does not say so");
+            let (state, name) = rest.split_once(' ').expect("a reason");
+            let reason = Reason::parse(name).expect("a reason of ours");
+            let documented = reason.documentation().conditions.iter().any(|(k, s)| *k == kind && s.as_str() == state);
+            assert!(documented, "{kind}={state} is written with {name}, and its page does not say so");
         }
     }
 
     #[test]
-    fn whole_sentences_are_said() {
+    fn reason_texts_are_complete_sentences() {
         for &reason in Reason::ALL {
-            let Page { meaning, stays, remedy, shown } = reason.page();
+            let ReasonDoc { meaning, retained: stays, remediation: remedy, conditions: shown } = reason.documentation();
             for text in [meaning, stays, remedy] {
                 assert!(text.ends_with(['.', ')']), "{reason}: {text}");
             }
-            let event_alone = reason == Reason::AuthorizationEndsSoon;
-            assert_eq!(shown.is_empty(), event_alone, "{reason}");
+            let event_only = reason == Reason::AuthorizationEndsSoon;
+            assert_eq!(shown.is_empty(), event_only, "{reason}");
         }
     }
 }

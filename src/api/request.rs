@@ -92,7 +92,7 @@ pub struct UserSyncRequestSpec {
 
     /// For how many seconds, counted from status.startTime, the request is tried again after trouble that passes (Box
     /// is down, or asks to wait) before it fails. At least 1; default 3600.
-    #[serde(default = "an_hour")]
+    #[serde(default = "default_active_deadline_seconds")]
     #[schemars(range(min = 1))]
     pub active_deadline_seconds: i32,
 
@@ -103,7 +103,7 @@ pub struct UserSyncRequestSpec {
     pub ttl_seconds_after_finished: Option<i32>,
 }
 
-fn an_hour() -> i32 {
+fn default_active_deadline_seconds() -> i32 {
     3600
 }
 
@@ -120,7 +120,7 @@ pub struct ConnectionRef {
 
 /// Where a request stands; derived from its conditions.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Phase {
+pub enum RequestPhase {
     /// It waits: for an operator, for its turn, or for the next try.
     #[default]
     Pending,
@@ -132,11 +132,11 @@ pub enum Phase {
     Failed,
 }
 
-impl Phase {
-    pub const fn finished(self) -> bool {
+impl RequestPhase {
+    pub const fn is_finished(self) -> bool {
         match self {
-            Phase::Pending | Phase::Running => false,
-            Phase::Succeeded | Phase::Failed => true,
+            RequestPhase::Pending | RequestPhase::Running => false,
+            RequestPhase::Succeeded | RequestPhase::Failed => true,
         }
     }
 }
@@ -156,7 +156,7 @@ pub struct UserSyncRequestStatus {
 
     /// Pending, Running, Succeeded or Failed.
     #[serde(default)]
-    pub phase: Phase,
+    pub phase: RequestPhase,
 
     /// When the operator first took it up, waiting included; anew after the operator was paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -172,7 +172,7 @@ pub struct UserSyncRequestStatus {
 
     /// How far the running sync is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub progress: Option<Progress>,
+    pub progress: Option<SyncProgress>,
 
     /// Counts of the list that answers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -197,7 +197,7 @@ pub struct UserSyncRequestStatus {
 
 /// How far a running sync is. Box gives no total, so there is no percentage.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
+pub struct SyncProgress {
     /// Pages fetched so far.
     pub pages: i64,
     /// Users fetched so far.
@@ -205,7 +205,7 @@ pub struct Progress {
 }
 
 impl UserSyncRequest {
-    pub fn finished(&self) -> bool {
-        self.status.as_ref().is_some_and(|s| s.phase.finished())
+    pub fn is_finished(&self) -> bool {
+        self.status.as_ref().is_some_and(|s| s.phase.is_finished())
     }
 }

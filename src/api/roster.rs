@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{SliceState, Trigger, UserCounts};
 
 /// The format of rosters and slices that this version writes.
-pub const FORMAT: i64 = 1;
+pub const ROSTER_FORMAT_VERSION: i64 = 1;
 
 /// The label by which rosters and slices name their connection.
 pub const CONNECTION_LABEL: &str = "boxsync.dev/connection";
@@ -84,19 +84,19 @@ pub struct RosterContent {
 
     /// The users whose removal is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub held: Option<Held>,
+    pub held: Option<RemovalHold>,
 
     /// The revision before this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub previous: Option<Previous>,
+    pub previous: Option<PreviousRevision>,
 
     /// The sync that published this revision.
-    pub change: Change,
+    pub change: RosterChange,
 
     /// What earlier revisions and this one changed, newest first, for historyRetention.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
-    pub journal: Vec<JournalEntry>,
+    pub journal: Vec<RevisionRecord>,
 
     /// When slices that no revision names were last deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -118,7 +118,7 @@ pub struct SliceRef {
 
 /// Users whose removal is held: more of them vanished from Box at once than spec.maxRemovalPercent allows.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct RemovalHold {
     /// When the last of them vanished.
     pub time: Time,
     /// How many users would be removed.
@@ -131,7 +131,7 @@ pub struct Held {
 
 /// The revision before.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-pub struct Previous {
+pub struct PreviousRevision {
     /// Its number.
     pub revision: i64,
     /// The slices that it named and this revision does not: they stay until the next one, for whoever still reads them.
@@ -143,7 +143,7 @@ pub struct Previous {
 /// A sync that published a revision, and what it changed.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-pub struct Change {
+pub struct RosterChange {
     /// What started it.
     pub trigger: Trigger,
     /// When it began.
@@ -185,7 +185,7 @@ pub struct RequestRef {
 /// What one revision changed.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-pub struct JournalEntry {
+pub struct RevisionRecord {
     /// The revision.
     pub revision: i64,
     /// When it was published.

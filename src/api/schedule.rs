@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::BoxConnectionSpec;
 
 /// The interval of a connection that names neither an interval nor a schedule.
-const USUAL_INTERVAL: Duration = Duration::from_secs(24 * 3600);
+const DEFAULT_SYNC_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 
 /// Times of the clock by which the list is to be there.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Schedule {
     pub cron: String,
 
     /// The time zone in which cron is read, by its IANA name such as Europe/Berlin. Default UTC.
-    #[serde(default = "utc")]
+    #[serde(default = "default_time_zone")]
     #[x_kube(
         validation = Rule::new("self.matches('^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$')").message("write the IANA name of a time zone, such as Europe/Berlin or UTC")
     )]
@@ -32,23 +32,23 @@ pub struct Schedule {
     pub time_zone: String,
 }
 
-fn utc() -> String {
+fn default_time_zone() -> String {
     "UTC".to_owned()
 }
 
 /// How often, or when, a connection is synced without being asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rhythm<'a> {
-    Every(Duration),
-    At(&'a Schedule),
+pub enum SyncSchedule<'a> {
+    Interval(Duration),
+    Cron(&'a Schedule),
 }
 
 impl BoxConnectionSpec {
-    pub fn rhythm(&self) -> Rhythm<'_> {
+    pub fn sync_schedule(&self) -> SyncSchedule<'_> {
         match (&self.schedule, &self.sync_interval) {
-            (Some(schedule), _) => Rhythm::At(schedule),
-            (None, Some(interval)) => Rhythm::Every(interval.length()),
-            (None, None) => Rhythm::Every(USUAL_INTERVAL),
+            (Some(schedule), _) => SyncSchedule::Cron(schedule),
+            (None, Some(interval)) => SyncSchedule::Interval(interval.as_duration()),
+            (None, None) => SyncSchedule::Interval(DEFAULT_SYNC_INTERVAL),
         }
     }
 }

@@ -28,37 +28,37 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct SliceContent {
     /// The format of the lines; this is 1.
-    #[x_kube(validation = Rule::new("self == oldSelf").message(NEVER_CHANGES))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message(IMMUTABLE_MESSAGE))]
     pub format: i64,
 
     /// What the lines are: Live (users that Box lists), Held (users that Box no longer lists, whose removal is held:
     /// treat them as Live), Removed (users who are gone) or Changes (what one revision changed).
-    #[x_kube(validation = Rule::new("self == oldSelf").message(NEVER_CHANGES))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message(IMMUTABLE_MESSAGE))]
     pub state: SliceState,
 
     /// One JSON object a line, sorted by id.
-    #[x_kube(validation = Rule::new("self == oldSelf").message(NEVER_CHANGES))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message(IMMUTABLE_MESSAGE))]
     #[schemars(length(max = 524_288))]
     pub data: String,
 
     /// How many lines there are.
-    #[x_kube(validation = Rule::new("self == oldSelf").message(NEVER_CHANGES))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message(IMMUTABLE_MESSAGE))]
     pub count: i64,
 
     /// The id of the first line.
-    #[x_kube(validation = Rule::new("self == oldSelf").message(NEVER_CHANGES))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message(IMMUTABLE_MESSAGE))]
     pub first_id: String,
 
     /// The id of the last line.
-    #[x_kube(validation = Rule::new("self == oldSelf").message(NEVER_CHANGES))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message(IMMUTABLE_MESSAGE))]
     pub last_id: String,
 
     /// SHA-256 of data, as lower-case hex.
-    #[x_kube(validation = Rule::new("self == oldSelf").message(NEVER_CHANGES))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message(IMMUTABLE_MESSAGE))]
     pub digest: String,
 }
 
-const NEVER_CHANGES: &str = "a UserSlice never changes: the operator writes new ones";
+const IMMUTABLE_MESSAGE: &str = "a UserSlice never changes: the operator writes new ones";
 
 /// What the lines of a slice are.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,10 +2,10 @@
 
 use serde::Deserialize;
 
-use super::error::{Error, Nonsense};
-use super::scalar::Scalar;
+use super::error::{Error, InvalidResponse};
+use super::scalar::LenientValue;
 
-pub(super) const PATH: &str = "/2.0/users/me?fields=id,type,name,login,role,status,enterprise";
+pub(super) const CURRENT_USER_PATH: &str = "/2.0/users/me?fields=id,type,name,login,role,status,enterprise";
 
 /// The Box account that the credentials act as: for server credentials the app's service account (`AutomationUser_…@boxdevedition.com`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,32 +25,35 @@ pub struct Enterprise {
 }
 
 #[derive(Deserialize)]
-struct Me<'a> {
+struct CurrentUserResponse<'a> {
     #[serde(borrow, default)]
-    id: Scalar<'a>,
+    id: LenientValue<'a>,
     #[serde(borrow, default)]
-    login: Scalar<'a>,
+    login: LenientValue<'a>,
     #[serde(borrow, default)]
-    name: Scalar<'a>,
+    name: LenientValue<'a>,
     #[serde(borrow, default)]
-    enterprise: Option<In<'a>>,
+    enterprise: Option<EnterpriseResponse<'a>>,
 }
 
 #[derive(Deserialize)]
-struct In<'a> {
+struct EnterpriseResponse<'a> {
     #[serde(borrow, default)]
-    id: Scalar<'a>,
+    id: LenientValue<'a>,
     #[serde(borrow, default)]
-    name: Scalar<'a>,
+    name: LenientValue<'a>,
 }
 
-pub(super) fn read(body: &[u8]) -> Result<Account, Error> {
-    let Me { id, login, name, enterprise } = serde_json::from_slice(body).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => Error::invalid(Nonsense::NoAccount),
-        _ => Error::invalid(Nonsense::NotJson),
-    })?;
-    let text = |value: Scalar<'_>| value.into_text().into_owned();
-    let id = id.into_word().ok_or(Error::invalid(Nonsense::NoAccount))?;
-    let enterprise = enterprise.and_then(|In { id, name }| Some(Enterprise { id: id.into_word()?, name: text(name) }));
+pub(super) fn parse_account(body: &[u8]) -> Result<Account, Error> {
+    let CurrentUserResponse { id, login, name, enterprise } =
+        serde_json::from_slice(body).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => Error::invalid_response(InvalidResponse::MissingAccount),
+            _ => Error::invalid_response(InvalidResponse::NotJson),
+        })?;
+    let text = |value: LenientValue<'_>| value.into_text().into_owned();
+    let id = id.into_non_empty_text().ok_or(Error::invalid_response(InvalidResponse::MissingAccount))?;
+    let enterprise = enterprise.and_then(|EnterpriseResponse { id, name }| {
+        Some(Enterprise { id: id.into_non_empty_text()?, name: text(name) })
+    });
     Ok(Account { id, login: text(login), name: text(name), enterprise })
 }

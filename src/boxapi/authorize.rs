@@ -10,12 +10,12 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
 use super::base_url::BaseUrl;
-use super::credentials::{ClientCredentials, Code, Credentials};
-use super::encode::{form, unguessable};
-use super::said::printable;
+use super::credentials::{AuthorizationCodeCredentials, ClientCredentials, Credentials};
+use super::encode::{encode_form, random_token};
+use super::said::sanitize_text;
 
 /// A question to a user whether an app may act for them. It is asked once, and takes only the answer that was made for it.
-pub struct Invitation {
+pub struct AuthorizationRequest {
     app: ClientCredentials,
     redirect_uri: String,
     state: String,
@@ -24,26 +24,26 @@ pub struct Invitation {
 
 /// What Box sent a browser back with.
 #[derive(Debug)]
-pub enum Answered {
+pub enum AuthorizationResponse {
     Granted(SecretString),
     /// In Box's words, where it has any.
     Denied(Option<String>),
     /// Not an answer to this question: an old one, or somebody else's.
-    Foreign,
+    StateMismatch,
 }
 
-impl Invitation {
+impl AuthorizationRequest {
     /// `redirect_uri` is where Box sends the browser; the app has to have it registered.
     pub fn new(app: ClientCredentials, redirect_uri: String) -> Self {
         // RFC 7636 wants a verifier of 43 to 128 characters.
-        let verifier = format!("{}{}", unguessable(), unguessable()).into();
-        Self { app, redirect_uri, state: unguessable(), verifier }
+        let verifier = format!("{}{}", random_token(), random_token()).into();
+        Self { app, redirect_uri, state: random_token(), verifier }
     }
 
     /// The page to open. `account` is Box's site for people, https://account.box.com.
-    pub fn page(&self, account: &BaseUrl) -> String {
+    pub fn authorization_url(&self, account: &BaseUrl) -> String {
         let challenge = BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, self.verifier.expose_secret().as_bytes()));
-        let query = form(&[
+        let query = encode_form(&[
             ("response_type", "code"),
             ("client_id", self.app.client_id()),
             ("redirect_uri", &self.redirect_uri),
@@ -56,32 +56,38 @@ impl Invitation {
     }
 
     /// Reads the query that Box sent the browser back with.
-    pub fn read(&self, query: &str) -> Answered {
+    pub fn parse_redirect(&self, query: &str) -> AuthorizationResponse {
         let (mut state, mut code, mut error, mut description) = (None, None, None, None);
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            let kept = match &*name {
+            let target = match &*name {
                 "state" => &mut state,
                 "code" => &mut code,
                 "error" => &mut error,
                 "error_description" => &mut description,
                 _ => continue,
             };
-            *kept = Some(value.into_owned());
+            *target = Some(value.into_owned());
         }
-        let ours = state.is_some_and(|state| bool::from(state.as_bytes().ct_eq(self.state.as_bytes())));
-        match (ours, error, code) {
+        let state_matches = state.is_some_and(|state| bool::from(state.as_bytes().ct_eq(self.state.as_bytes())));
+        match (state_matches, error, code) {
             (true, Some(error), _) => {
-                Answered::Denied(description.or(Some(error)).and_then(|text| printable(&text, 200)))
+                AuthorizationResponse::Denied(description.or(Some(error)).and_then(|text| sanitize_text(&text, 200)))
             }
-            (true, None, Some(code)) if !code.is_empty() => Answered::Granted(code.into()),
-            (true, None, _) | (false, _, _) => Answered::Foreign,
+            (true, None, Some(code)) if !code.is_empty() => AuthorizationResponse::Granted(code.into()),
+            (true, None, _) | (false, _, _) => AuthorizationResponse::StateMismatch,
         }
     }
 
     /// What the granted code is worth in Box: sign in with it within 30 s, once.
-    pub fn accept(self, code: SecretString) -> Credentials {
+    pub fn into_credentials(self, code: SecretString) -> Credentials {
         let Self { app, redirect_uri, state: _, verifier } = self;
-        Credentials::Code(Code { app, code, redirect_uri, verifier, spent: AtomicBool::new(false) })
+        Credentials::AuthorizationCode(AuthorizationCodeCredentials {
+            app,
+            code,
+            redirect_uri,
+            verifier,
+            used: AtomicBool::new(false),
+        })
     }
 }
 
@@ -89,18 +95,18 @@ impl Invitation {
 mod tests {
     use super::*;
 
-    fn invitation() -> Invitation {
+    fn authorization_request() -> AuthorizationRequest {
         let app = ClientCredentials::new(b"an-id".to_vec().into(), b"a-secret".to_vec().into()).expect("usable");
-        Invitation::new(app, "http://127.0.0.1:4711/callback".into())
+        AuthorizationRequest::new(app, "http://127.0.0.1:4711/callback".into())
     }
 
     #[test]
-    fn only_the_answer_to_this_very_question_counts() {
-        let asked = invitation();
-        let read = |query: &str| match asked.read(&query.replace("STATE", &asked.state)) {
-            Answered::Granted(code) => format!("granted {}", code.expose_secret()),
-            Answered::Denied(why) => format!("denied {why:?}"),
-            Answered::Foreign => "foreign".to_owned(),
+    fn only_a_redirect_with_the_matching_state_is_accepted() {
+        let request = authorization_request();
+        let parse = |query: &str| match request.parse_redirect(&query.replace("STATE", &request.state)) {
+            AuthorizationResponse::Granted(code) => format!("granted {}", code.expose_secret()),
+            AuthorizationResponse::Denied(why) => format!("denied {why:?}"),
+            AuthorizationResponse::StateMismatch => "foreign".to_owned(),
         };
         for (query, expected) in [
             ("code=abc%2B1&state=STATE", "granted abc+1"),
@@ -114,25 +120,25 @@ mod tests {
             ("code=&state=STATE", "foreign"),
             ("", "foreign"),
         ] {
-            assert_eq!(read(query), expected, "{query}");
+            assert_eq!(parse(query), expected, "{query}");
         }
     }
 
     #[test]
-    fn the_page_carries_the_challenge_and_nothing_secret() {
-        let asked = invitation();
-        let page = asked.page(&BaseUrl::default());
-        let verifier = asked.verifier.expose_secret();
+    fn the_authorization_url_contains_the_challenge_and_no_secret() {
+        let request = authorization_request();
+        let url = request.authorization_url(&BaseUrl::default());
+        let verifier = request.verifier.expose_secret();
         let challenge = BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
         assert_eq!(
-            page,
+            url,
             format!(
                 "https://api.box.com/api/oauth2/authorize?response_type=code&client_id=an-id&redirect_uri=http%3A%2F%2F127.0.0.1%3A4711%2Fcallback&state={}&code_challenge={challenge}&code_challenge_method=S256",
-                asked.state
+                request.state
             )
         );
-        assert!(!page.contains(verifier) && !page.contains("a-secret"));
+        assert!(!url.contains(verifier) && !url.contains("a-secret"));
         assert!((43..=128).contains(&verifier.len()));
-        assert_ne!(invitation().state, asked.state);
+        assert_ne!(authorization_request().state, request.state);
     }
 }

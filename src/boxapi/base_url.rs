@@ -11,7 +11,7 @@ use http::Uri;
 /// Only `https` is accepted, and `http` to a loopback host (`localhost`, `127.0.0.0/8`, `[::1]`), since every request carries a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseUrl {
-    text: String,
+    url: String,
     host: String,
 }
 
@@ -21,14 +21,14 @@ pub enum BaseUrlError {
     #[error("this is not a URL such as https://api.box.com")]
     NotAUrl,
     #[error("plain http is allowed to localhost, 127.0.0.1 and [::1] only: use https, every request carries a secret")]
-    Plain,
+    PlainHttp,
     #[error("the base URL may hold neither a user name nor a query nor a fragment: write it as https://api.box.com")]
-    Extras,
+    UnexpectedParts,
 }
 
 impl BaseUrl {
     pub(super) fn join(&self, path: &str) -> String {
-        format!("{}{path}", self.text)
+        format!("{}{path}", self.url)
     }
 
     /// The host alone, for messages.
@@ -39,7 +39,7 @@ impl BaseUrl {
 
 impl Default for BaseUrl {
     fn default() -> Self {
-        Self { text: "https://api.box.com".into(), host: "api.box.com".into() }
+        Self { url: "https://api.box.com".into(), host: "api.box.com".into() }
     }
 }
 
@@ -56,15 +56,15 @@ impl FromStr for BaseUrl {
             return Err(BaseUrlError::NotAUrl);
         }
         if authority.as_str().contains('@') || text.contains(['?', '#']) {
-            return Err(BaseUrlError::Extras);
+            return Err(BaseUrlError::UnexpectedParts);
         }
         match scheme {
             "https" => {}
             "http" if is_loopback(authority.host()) => {}
-            "http" => return Err(BaseUrlError::Plain),
+            "http" => return Err(BaseUrlError::PlainHttp),
             _ => return Err(BaseUrlError::NotAUrl),
         }
-        Ok(Self { text: text.into(), host: authority.host().into() })
+        Ok(Self { url: text.into(), host: authority.host().into() })
     }
 }
 
@@ -78,7 +78,7 @@ pub(super) fn is_loopback(host: &str) -> bool {
 
 impl fmt::Display for BaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(&self.url)
     }
 }
 
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn https_is_accepted_and_plain_http_only_to_this_machine() {
+    fn https_is_accepted_and_plain_http_only_to_loopback() {
         for good in [
             "https://api.box.com",
             "https://api.box.com/",
@@ -101,26 +101,26 @@ mod tests {
             assert!(good.parse::<BaseUrl>().is_ok(), "{good}");
         }
         for (bad, why) in [
-            ("http://api.box.com", BaseUrlError::Plain),
-            ("http://localhost.example.com", BaseUrlError::Plain),
-            ("http://127.0.0.1.example.com", BaseUrlError::Plain),
-            ("http://0.0.0.0:80", BaseUrlError::Plain),
-            ("http://[::2]", BaseUrlError::Plain),
+            ("http://api.box.com", BaseUrlError::PlainHttp),
+            ("http://localhost.example.com", BaseUrlError::PlainHttp),
+            ("http://127.0.0.1.example.com", BaseUrlError::PlainHttp),
+            ("http://0.0.0.0:80", BaseUrlError::PlainHttp),
+            ("http://[::2]", BaseUrlError::PlainHttp),
             ("ftp://localhost", BaseUrlError::NotAUrl),
             ("api.box.com", BaseUrlError::NotAUrl),
             ("", BaseUrlError::NotAUrl),
             ("https://", BaseUrlError::NotAUrl),
-            ("https://user:pass@api.box.com", BaseUrlError::Extras),
-            ("http://localhost:80@evil.example", BaseUrlError::Extras),
-            ("https://api.box.com?x=1", BaseUrlError::Extras),
-            ("https://api.box.com/#top", BaseUrlError::Extras),
+            ("https://user:pass@api.box.com", BaseUrlError::UnexpectedParts),
+            ("http://localhost:80@evil.example", BaseUrlError::UnexpectedParts),
+            ("https://api.box.com?x=1", BaseUrlError::UnexpectedParts),
+            ("https://api.box.com/#top", BaseUrlError::UnexpectedParts),
         ] {
             assert_eq!(bad.parse::<BaseUrl>(), Err(why), "{bad}");
         }
     }
 
     #[test]
-    fn a_slash_at_the_end_does_not_double() {
+    fn a_trailing_slash_is_not_doubled() {
         let base: BaseUrl = "http://localhost:8080/".parse().expect("a base URL");
         assert_eq!(base.join("/2.0/users"), "http://localhost:8080/2.0/users");
         assert_eq!(base.to_string(), "http://localhost:8080");

@@ -7,21 +7,21 @@ use bytes::Bytes;
 use http::Response;
 use tokio::time::error::Elapsed;
 
-use super::meaning::Place;
+use super::meaning::EndpointKind;
 use super::transport::TransportError;
 
 /// A call that ended. One that was given up in flight, since the process is to end, is not told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Call {
+pub struct CallRecord {
     pub endpoint: Endpoint,
-    pub outcome: Outcome,
-    pub took: Duration,
+    pub outcome: CallOutcome,
+    pub duration: Duration,
     /// For how long Box asked to be left alone (`Retry-After`), where it did.
-    pub told_wait: Option<Duration>,
+    pub retry_after: Option<Duration>,
 }
 
 /// Who listens to a visit's calls.
-pub type Listener = Arc<dyn Fn(&Call) + Send + Sync>;
+pub type CallObserver = Arc<dyn Fn(&CallRecord) + Send + Sync>;
 
 /// What Box is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,13 +33,13 @@ pub enum Endpoint {
 
 /// How a call ended, whatever its answer meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub enum CallOutcome {
     Status(u16),
     /// No complete answer within the time limit.
     Timeout,
     Connect,
     Broken,
-    TooLarge,
+    BodyTooLarge,
 }
 
 impl Endpoint {
@@ -53,51 +53,53 @@ impl Endpoint {
         }
     }
 
-    pub(super) const fn place(self) -> Place {
+    pub(super) const fn kind(self) -> EndpointKind {
         match self {
-            Self::Token => Place::Token,
-            Self::Me | Self::Users => Place::Api,
+            Self::Token => EndpointKind::Token,
+            Self::Me | Self::Users => EndpointKind::Api,
         }
     }
 }
 
 /// The status codes that Box documents, or a proxy before it may send. Others are told by their class, so that no
 /// server decides how many words there are.
-const CODES: [&str; 23] = [
+const KNOWN_STATUS_CODES: [&str; 23] = [
     "200", "202", "204", "301", "302", "303", "307", "308", "400", "401", "403", "404", "405", "407", "409", "412",
     "413", "415", "429", "500", "502", "503", "504",
 ];
 
-impl Outcome {
+impl CallOutcome {
     /// All that [`as_str`](Self::as_str) says.
-    pub fn words() -> Vec<&'static str> {
+    pub fn all_labels() -> Vec<&'static str> {
         let classes = (1..=6).map(|class| Self::Status(class * 100 + 99));
-        let others = [Self::Timeout, Self::Connect, Self::Broken, Self::TooLarge];
-        CODES.into_iter().chain(classes.chain(others).map(Self::as_str)).collect()
+        let others = [Self::Timeout, Self::Connect, Self::Broken, Self::BodyTooLarge];
+        KNOWN_STATUS_CODES.into_iter().chain(classes.chain(others).map(Self::as_str)).collect()
     }
 
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Status(status) => CODES.into_iter().find(|code| code.parse() == Ok(status)).unwrap_or(class(status)),
+            Self::Status(status) => {
+                KNOWN_STATUS_CODES.into_iter().find(|code| code.parse() == Ok(status)).unwrap_or(status_class(status))
+            }
             Self::Timeout => "timeout",
             Self::Connect => "connect",
             Self::Broken => "broken",
-            Self::TooLarge => "too_large",
+            Self::BodyTooLarge => "too_large",
         }
     }
 
-    pub(super) fn of(answer: &Result<Result<Response<Bytes>, TransportError>, Elapsed>) -> Self {
-        match answer {
+    pub(super) fn from_result(result: &Result<Result<Response<Bytes>, TransportError>, Elapsed>) -> Self {
+        match result {
             Err(_) => Self::Timeout,
-            Ok(Err(TransportError::TooLarge(_))) => Self::TooLarge,
+            Ok(Err(TransportError::BodyTooLarge(_))) => Self::BodyTooLarge,
             Ok(Err(TransportError::Connect { .. })) => Self::Connect,
             Ok(Err(TransportError::Broken { .. } | TransportError::Setup(_))) => Self::Broken,
-            Ok(Ok(answer)) => Self::Status(answer.status().as_u16()),
+            Ok(Ok(response)) => Self::Status(response.status().as_u16()),
         }
     }
 }
 
-const fn class(status: u16) -> &'static str {
+const fn status_class(status: u16) -> &'static str {
     match status {
         100..=199 => "1xx",
         200..=299 => "2xx",

@@ -7,7 +7,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use ring::rand::{SecureRandom, SystemRandom};
 
 /// Appends `value` with everything but RFC 3986's unreserved characters encoded: right in a query as well as in a form.
-pub(super) fn percent(out: &mut String, value: &str) {
+pub(super) fn percent_encode(out: &mut String, value: &str) {
     for byte in value.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),
@@ -17,14 +17,14 @@ pub(super) fn percent(out: &mut String, value: &str) {
 }
 
 /// 32 characters of an address that nobody can guess.
-pub(super) fn unguessable() -> String {
+pub(super) fn random_token() -> String {
     let mut bytes = [0; 24];
     SystemRandom::new().fill(&mut bytes).expect("the system has randomness");
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// A form body of the given pairs, in their order.
-pub(super) fn form(pairs: &[(&str, &str)]) -> String {
+pub(super) fn encode_form(pairs: &[(&str, &str)]) -> String {
     // Room for everything at once: a buffer that grew would leave copies of a secret behind.
     let mut out = String::with_capacity(pairs.iter().map(|(key, value)| key.len() + 3 * value.len() + 2).sum());
     for (key, value) in pairs {
@@ -33,7 +33,7 @@ pub(super) fn form(pairs: &[(&str, &str)]) -> String {
         }
         out.push_str(key);
         out.push('=');
-        percent(&mut out, value);
+        percent_encode(&mut out, value);
     }
     out
 }
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_survives_whatever_it_holds() {
-        assert_eq!(form(&[("a", "x-y.z_~"), ("b", "1+2&c=d %/é")]), "a=x-y.z_~&b=1%2B2%26c%3Dd%20%25%2F%C3%A9");
+    fn any_value_is_percent_encoded() {
+        assert_eq!(encode_form(&[("a", "x-y.z_~"), ("b", "1+2&c=d %/é")]), "a=x-y.z_~&b=1%2B2%26c%3Dd%20%25%2F%C3%A9");
     }
 }

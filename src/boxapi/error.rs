@@ -4,76 +4,76 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::grant::Unkept;
-use super::said::Said;
+use super::grant::TokenStoreError;
+use super::said::ErrorBody;
 
 /// Why an errand to Box failed. Displays as one sentence that a user may read: what happened, in Box's words.
 /// What to do about it is the caller's to say.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Box answered, and said no. Trying again helps only after somebody changed something.
-    #[error("{refusal}: {said}.")]
-    Refused { refusal: Refusal, said: Said },
+    #[error("{denial}: {body}.")]
+    Denied { denial: Denial, body: ErrorBody },
     /// 429, still after the tries, or with a wait that is too long to sit out here.
-    #[error("Box asks for fewer requests: {said}.")]
-    Limited {
+    #[error("Box asks for fewer requests: {body}.")]
+    RateLimited {
         /// What Box told with its last answer (`Retry-After`), at most 24 h.
-        wait: Option<Duration>,
-        said: Said,
+        retry_after: Option<Duration>,
+        body: ErrorBody,
     },
     /// 5xx, 202, the network or the time limit, still after the tries.
-    #[error("Box is not available: {what}.")]
+    #[error("Box is not available: {detail}.")]
     Unavailable {
         /// What Box told with its last answer (`Retry-After`), at most 24 h.
-        wait: Option<Duration>,
+        retry_after: Option<Duration>,
         /// A short phrase, safe to show: no token, no address beyond the host.
-        what: String,
+        detail: String,
     },
     /// An answer that makes no sense. Nothing of it is used.
-    #[error("{}", invalid(.what, .said))]
-    Invalid { what: Nonsense, said: Said },
+    #[error("{}", format_invalid_response(.problem, .body))]
+    InvalidResponse { problem: InvalidResponse, body: ErrorBody },
     /// Box finds the time or the id of our assertion wrong, also after the one correction by its own `Date`.
-    #[error("Box refused the time of the signed assertion{}: {said}.", apart(*.skew))]
+    #[error("Box refused the time of the signed assertion{}: {body}.", format_clock_skew(*.skew))]
     ClockSkew {
-        said: Said,
+        body: ErrorBody,
         /// Box's clock minus ours, where its answer had a `Date`.
         skew: Option<SignedDuration>,
     },
     /// One of the caller's caps, or the transport's, was reached.
     #[error("{0}.")]
-    TooLarge(Cap),
+    LimitExceeded(LimitExceeded),
     /// The tokens of a user could not be had from where they are kept, or put there. Not Box's doing.
     #[error("{0}.")]
-    Unkept(#[from] Unkept),
+    TokenStore(#[from] TokenStoreError),
     /// The visit was told to stop.
     #[error("The errand to Box was stopped.")]
-    Stopped,
+    Cancelled,
 }
 
 impl Error {
     /// How long Box asked to be left alone, where it did.
-    pub fn wait(&self) -> Option<Duration> {
+    pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Limited { wait, .. } | Self::Unavailable { wait, .. } => *wait,
-            Self::Refused { .. }
-            | Self::Invalid { .. }
+            Self::RateLimited { retry_after, .. } | Self::Unavailable { retry_after, .. } => *retry_after,
+            Self::Denied { .. }
+            | Self::InvalidResponse { .. }
             | Self::ClockSkew { .. }
-            | Self::TooLarge(_)
-            | Self::Unkept(_)
-            | Self::Stopped => None,
+            | Self::LimitExceeded(_)
+            | Self::TokenStore(_)
+            | Self::Cancelled => None,
         }
     }
 
-    pub(super) fn invalid(what: Nonsense) -> Self {
-        Self::Invalid { what, said: Said::default() }
+    pub(super) fn invalid_response(problem: InvalidResponse) -> Self {
+        Self::InvalidResponse { problem, body: ErrorBody::default() }
     }
 }
 
 /// What Box refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum Refusal {
+pub enum Denial {
     #[error("Box rejected the credentials")]
-    CredentialsRejected(Rejected),
+    CredentialsRejected(CredentialRejection),
     #[error("Box no longer accepts the authorization")]
     AuthorizationExpired,
     #[error("Box says that the app is not authorized for the enterprise")]
@@ -86,48 +86,48 @@ pub enum Refusal {
 
 /// Which part of the credentials Box rejected, as far as its words tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Rejected {
+pub enum CredentialRejection {
     /// `invalid_client`: the client id or the client secret is wrong.
-    ClientInvalid,
+    InvalidClient,
     /// "Grant credentials are invalid", one message for four causes: a wrong secret, a wrong enterprise id,
     /// an app without "App + Enterprise Access", an app that no Box admin authorized.
-    GrantInvalid,
+    GrantCredentialsInvalid,
     /// The key pair that signs (`kid`) is not one of the app's: it was replaced.
-    KeyReplaced,
+    UnknownKeyId,
     /// The subject (`sub`) is not an enterprise that this app belongs to: the enterprise id is wrong.
-    SubjectWrong,
+    InvalidSubject,
     /// The app is of another type: this way of signing in is not switched on for it.
     GrantTypeNotAllowed,
     /// The code of the authorize page is unknown: it was used, or its 30 s are over.
-    CodeInvalid,
+    InvalidCode,
     /// `invalid_grant` with words that this version does not know.
     Unknown,
 }
 
 /// Why an answer makes no sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum Nonsense {
+pub enum InvalidResponse {
     /// HTML, a truncated body, nothing at all.
     #[error("its answer is not complete JSON")]
     NotJson,
     #[error("its answer is not a page of users")]
-    NotAPage,
+    NotAUserPage,
     #[error("its answer is a page by offset although markers were asked for")]
-    OffsetReply,
+    OffsetPagination,
     #[error("it sent a marker that it had sent before")]
-    MarkerRepeated,
+    RepeatedMarker,
     /// Empty pages, or pages that came before, in a row.
     #[error("it sent {0} pages in a row without anybody new")]
-    Endless(u32),
+    NoProgress(u32),
     #[error("it listed a user without an id")]
-    UserWithoutId,
+    MissingUserId,
     /// An enterprise always has at least its admin.
     #[error("its list ended without a single user")]
-    NoUsers,
+    EmptyUserList,
     #[error("it answered a request for a token without a usable one")]
-    NoToken,
+    MissingToken,
     #[error("it answered the question who we are without an account")]
-    NoAccount,
+    MissingAccount,
     /// Never followed: it would carry the token elsewhere.
     #[error("it answered {0}, a redirect, which is not followed")]
     Redirect(u16),
@@ -137,7 +137,7 @@ pub enum Nonsense {
 
 /// A cap that was reached, and how much it allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum Cap {
+pub enum LimitExceeded {
     #[error("Box lists more than {0} users")]
     Users(usize),
     #[error("The list takes more than {0} pages")]
@@ -146,14 +146,14 @@ pub enum Cap {
     Bytes(usize),
 }
 
-fn invalid(what: &Nonsense, said: &Said) -> String {
-    match said.is_empty() {
-        true => format!("Box's answer makes no sense: {what}."),
-        false => format!("Box's answer makes no sense: {what}: {said}."),
+fn format_invalid_response(problem: &InvalidResponse, body: &ErrorBody) -> String {
+    match body.is_empty() {
+        true => format!("Box's answer makes no sense: {problem}."),
+        false => format!("Box's answer makes no sense: {problem}: {body}."),
     }
 }
 
-fn apart(skew: Option<SignedDuration>) -> String {
+fn format_clock_skew(skew: Option<SignedDuration>) -> String {
     match skew {
         None => String::new(),
         Some(skew) if skew.is_negative() => {

@@ -13,10 +13,10 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use super::call::Endpoint;
-use super::credentials::{Authorized, Credentials};
-use super::error::{Error, Nonsense, Refusal};
-use super::exchange::Ask;
-use super::session::{Source, Visit};
+use super::credentials::{Credentials, OAuth2Credentials};
+use super::error::{Denial, Error, InvalidResponse};
+use super::exchange::RequestTemplate;
+use super::session::{Client, TokenOrigin};
 use super::token::Token;
 
 /// What Box lets a refresh token live.
@@ -24,167 +24,174 @@ const REFRESH_LIFETIME: Duration = Duration::from_secs(60 * 86_400);
 
 /// The tokens of a grant.
 #[derive(Clone)]
-pub struct Grant {
-    pub refresh: SecretString,
-    pub access: SecretString,
+pub struct OAuthTokens {
+    pub refresh_token: SecretString,
+    pub access_token: SecretString,
     /// When the access token ends.
-    pub access_until: Timestamp,
+    pub access_expires_at: Timestamp,
     /// When Box handed them out.
-    pub granted: Timestamp,
+    pub issued_at: Timestamp,
 }
 
-impl Grant {
+impl OAuthTokens {
     /// Until when the grant can be renewed.
-    pub fn ends(&self) -> Timestamp {
-        later(self.granted, REFRESH_LIFETIME)
+    pub fn refresh_expires_at(&self) -> Timestamp {
+        saturating_add(self.issued_at, REFRESH_LIFETIME)
     }
 }
 
 /// The right to renew a grant, which one process has at a time.
-pub struct Turn {
+pub struct RefreshLock {
     /// By which the keeper knows it again.
     pub id: String,
     /// What is to be spent.
-    pub refresh: SecretString,
+    pub refresh_token: SecretString,
 }
 
 /// What there is to do after Box refused a refresh token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub enum AfterRejection {
     /// Somebody renewed the grant meanwhile: there is a newer one.
-    Renewed,
+    RetryNewer,
     /// It was a new one; that of the grant before is still kept.
-    Older,
+    RetryPrevious,
     /// There is no other.
-    Nothing,
+    GiveUp,
 }
 
 /// Why the keeper could not do its part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unkept {
+pub enum TokenStoreError {
     #[error("the tokens that are kept belong to another connection")]
-    Elsewhere,
+    OwnedByOther,
     #[error("what stands where the tokens are to be kept is something else")]
-    InTheWay,
+    ForeignSecret,
     #[error("the tokens may not be read or written")]
-    Denied,
+    Forbidden,
     #[error("the tokens cannot be read or written at the moment")]
     Unreachable,
     /// Box had handed them out already.
     #[error("new tokens could not be written down")]
-    Lost,
+    NotPersisted,
     #[error("tokens of a user are not renewed here")]
-    Nobody,
+    Disabled,
 }
 
 /// Keeps the tokens of a grant where the next process finds them, and lets one process at a time renew them.
-pub trait Keeper: Send + Sync {
+pub trait TokenStore: Send + Sync {
     /// The tokens that are kept for these credentials.
-    fn kept(&self) -> BoxFuture<'_, Result<Option<Grant>, Unkept>>;
+    fn load(&self) -> BoxFuture<'_, Result<Option<OAuthTokens>, TokenStoreError>>;
 
     /// Takes the turn to renew; waits while somebody else has it.
-    fn turn(&self) -> BoxFuture<'_, Result<Turn, Unkept>>;
+    fn lock(&self) -> BoxFuture<'_, Result<RefreshLock, TokenStoreError>>;
 
     /// Keeps the tokens that Box answered, and ends the turn. Tries for long: until it is done, they exist nowhere else.
-    fn keep<'a>(&'a self, turn: &'a Turn, grant: &'a Grant) -> BoxFuture<'a, Result<(), Unkept>>;
+    fn save<'a>(&'a self, lock: &'a RefreshLock, tokens: &'a OAuthTokens)
+    -> BoxFuture<'a, Result<(), TokenStoreError>>;
 
     /// Ends the turn after Box refused what was to be spent.
-    fn refused<'a>(&'a self, turn: &'a Turn) -> BoxFuture<'a, Result<Refused, Unkept>>;
+    fn on_rejected<'a>(&'a self, lock: &'a RefreshLock) -> BoxFuture<'a, Result<AfterRejection, TokenStoreError>>;
 
     /// Ends the turn; nothing came of it.
-    fn give_back<'a>(&'a self, turn: &'a Turn) -> BoxFuture<'a, ()>;
+    fn unlock<'a>(&'a self, lock: &'a RefreshLock) -> BoxFuture<'a, ()>;
 
     /// Runs a renewal to its end, whether or not somebody still waits for it.
-    fn shelter(&self, renewal: BoxFuture<'static, ()>);
+    fn run_to_completion(&self, refresh: BoxFuture<'static, ()>);
 }
 
-impl Visit {
+impl Client {
     /// The access token that is kept, where it can still be used.
-    pub(super) async fn kept(&self, app: &Authorized) -> Result<Option<Arc<Token>>, Error> {
-        let Some(grant) = keeper(app)?.kept().await? else { return Ok(None) };
-        let token = Token::of(&grant, self.session.now());
-        if !token.is_good() || self.session.has_refused(&grant.access) {
+    pub(super) async fn load_stored_token(&self, app: &OAuth2Credentials) -> Result<Option<Arc<Token>>, Error> {
+        let Some(tokens) = token_store(app)?.load().await? else { return Ok(None) };
+        let token = Token::from_stored(&tokens, self.token_source.current_time());
+        if !token.is_valid() || self.token_source.is_rejected_token(&tokens.access_token) {
             return Ok(None);
         }
-        Ok(Some(self.session.hold(token, Some(grant.ends()))))
+        Ok(Some(self.token_source.cache_token(token, Some(tokens.refresh_expires_at()))))
     }
 
     /// Renews the grant once. Dropping the future does not end the renewal, which holds `turn` until then.
-    pub(super) async fn renew_grant(
+    pub(super) async fn refresh_tokens(
         &self,
-        app: &Authorized,
-        turn: Arc<OwnedMutexGuard<()>>,
+        app: &OAuth2Credentials,
+        token_guard: Arc<OwnedMutexGuard<()>>,
     ) -> Result<Arc<Token>, Error> {
-        let keeper = keeper(app)?;
-        let (tell, told) = oneshot::channel();
-        let (visit, own) = (self.clone(), Arc::clone(&keeper));
-        keeper.shelter(Box::pin(async move {
-            let renewed = visit.renewal(&*own).await;
-            drop(turn);
+        let store = token_store(app)?;
+        let (sender, receiver) = oneshot::channel();
+        let (client, task_store) = (self.clone(), Arc::clone(&store));
+        store.run_to_completion(Box::pin(async move {
+            let result = client.refresh_with_lock(&*task_store).await;
+            drop(token_guard);
             // Whoever asked may have gone; the token is held all the same.
-            let _ = tell.send(renewed);
+            let _ = sender.send(result);
         }));
-        told.await.unwrap_or(Err(Error::Stopped))
+        receiver.await.unwrap_or(Err(Error::Cancelled))
     }
 
-    async fn renewal(&self, keeper: &dyn Keeper) -> Result<Arc<Token>, Error> {
-        let (mut refusals, mut passed_over) = (0, None);
+    async fn refresh_with_lock(&self, store: &dyn TokenStore) -> Result<Arc<Token>, Error> {
+        let (mut rejections, mut fallback_cause) = (0, None);
         loop {
-            let turn = tokio::select! {
+            let lock = tokio::select! {
                 biased;
-                () = self.stop.cancelled() => return Err(Error::Stopped),
-                turn = keeper.turn() => turn?,
+                () = self.cancel.cancelled() => return Err(Error::Cancelled),
+                lock = store.lock() => lock?,
             };
-            match self.spend(&turn).await {
-                Ok(grant) => {
-                    keeper.keep(&turn, &grant).await?;
-                    self.session.pass_over(passed_over);
-                    return Ok(self.session.hold(Token::of(&grant, self.session.now()), Some(grant.ends())));
+            match self.exchange_refresh_token(&lock).await {
+                Ok(tokens) => {
+                    store.save(&lock, &tokens).await?;
+                    self.token_source.set_fallback_cause(fallback_cause);
+                    return Ok(self.token_source.cache_token(
+                        Token::from_stored(&tokens, self.token_source.current_time()),
+                        Some(tokens.refresh_expires_at()),
+                    ));
                 }
-                Err(refused @ Error::Refused { refusal: Refusal::AuthorizationExpired, .. }) => {
-                    refusals += 1;
-                    match keeper.refused(&turn).await? {
-                        Refused::Renewed if refusals == 1 => {}
-                        Refused::Older if refusals == 1 => passed_over = Some(refused),
-                        Refused::Renewed | Refused::Older | Refused::Nothing => {
-                            return Err(passed_over.unwrap_or(refused));
+                Err(rejected @ Error::Denied { denial: Denial::AuthorizationExpired, .. }) => {
+                    rejections += 1;
+                    match store.on_rejected(&lock).await? {
+                        AfterRejection::RetryNewer if rejections == 1 => {}
+                        AfterRejection::RetryPrevious if rejections == 1 => fallback_cause = Some(rejected),
+                        AfterRejection::RetryNewer | AfterRejection::RetryPrevious | AfterRejection::GiveUp => {
+                            return Err(fallback_cause.unwrap_or(rejected));
                         }
                     }
                 }
                 Err(other) => {
-                    keeper.give_back(&turn).await;
+                    store.unlock(&lock).await;
                     return Err(other);
                 }
             }
         }
     }
 
-    async fn spend(&self, turn: &Turn) -> Result<Grant, Error> {
-        let Source::Credentials { credentials: Credentials::Oauth2(app), .. } = &self.session.0.source else {
-            return Err(Unkept::Nobody.into());
+    async fn exchange_refresh_token(&self, lock: &RefreshLock) -> Result<OAuthTokens, Error> {
+        let TokenOrigin::Credentials { credentials: Credentials::Oauth2(app), .. } = &self.token_source.0.origin else {
+            return Err(TokenStoreError::Disabled.into());
         };
-        let form = app.refresh_form(&turn.refresh);
-        let ask = Ask {
-            request: Request::post(self.session.0.base.join("/oauth2/token"))
+        let form = app.refresh_form(&lock.refresh_token);
+        let template = RequestTemplate {
+            request: Request::post(self.token_source.0.base.join("/oauth2/token"))
                 .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded"),
             body: Bytes::copy_from_slice(form.expose_secret().as_bytes()),
-            secret: turn.refresh.clone(),
+            secret: lock.refresh_token.clone(),
         };
-        let token = Token::read(&self.once(Endpoint::Token, ask).await?)?;
-        let granted = self.session.now();
-        Ok(Grant {
-            refresh: token.refresh().cloned().ok_or(Error::invalid(Nonsense::NoToken))?,
-            access: token.access().clone(),
-            access_until: later(granted, token.life()),
-            granted,
+        let token = Token::parse(&self.send(Endpoint::Token, template).await?)?;
+        let issued_at = self.token_source.current_time();
+        Ok(OAuthTokens {
+            refresh_token: token
+                .refresh_token()
+                .cloned()
+                .ok_or(Error::invalid_response(InvalidResponse::MissingToken))?,
+            access_token: token.access_token().clone(),
+            access_expires_at: saturating_add(issued_at, token.lifetime()),
+            issued_at,
         })
     }
 }
 
-fn keeper(app: &Authorized) -> Result<Arc<dyn Keeper>, Unkept> {
-    app.keeper.clone().ok_or(Unkept::Nobody)
+fn token_store(app: &OAuth2Credentials) -> Result<Arc<dyn TokenStore>, TokenStoreError> {
+    app.token_store.clone().ok_or(TokenStoreError::Disabled)
 }
 
-fn later(time: Timestamp, life: Duration) -> Timestamp {
-    SignedDuration::try_from(life).ok().and_then(|life| time.checked_add(life).ok()).unwrap_or(Timestamp::MAX)
+fn saturating_add(time: Timestamp, lifetime: Duration) -> Timestamp {
+    SignedDuration::try_from(lifetime).ok().and_then(|life| time.checked_add(life).ok()).unwrap_or(Timestamp::MAX)
 }

@@ -6,49 +6,57 @@ use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
 use ring::signature::RsaKeyPair;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
-use super::credentials::Unusable;
+use super::credentials::MalformedCredentials;
 
 const ENCRYPTED_PKCS8: &str = "ENCRYPTED PRIVATE KEY";
 const PKCS8: &str = "PRIVATE KEY";
 const PKCS1: &str = "RSA PRIVATE KEY";
 
 /// Reads the key as Box hands it out (PKCS#8 under a passphrase), or without encryption.
-pub(super) fn read(pem: &SecretString, passphrase: Option<&SecretString>) -> Result<RsaKeyPair, Unusable> {
-    let (label, der) = unwrap(pem.expose_secret())?;
+pub(super) fn parse_private_key(
+    pem: &SecretString,
+    passphrase: Option<&SecretString>,
+) -> Result<RsaKeyPair, MalformedCredentials> {
+    let (label, der) = decode_pem(pem.expose_secret())?;
     let pair = match label {
         ENCRYPTED_PKCS8 => {
-            let passphrase = passphrase.ok_or(Unusable::Missing("boxAppSettings.appAuth.passphrase"))?;
-            let sealed =
-                EncryptedPrivateKeyInfoRef::try_from(der.expose_secret()).map_err(|_| Unusable::KeyUnreadable)?;
-            let opened = sealed.decrypt(passphrase.expose_secret()).map_err(|error| match error {
-                pkcs8::Error::EncryptedPrivateKey(pkcs8::pkcs5::Error::DecryptFailed) => Unusable::WrongPassphrase,
-                _ => Unusable::KeyCipherUnknown,
+            let passphrase =
+                passphrase.ok_or(MalformedCredentials::MissingField("boxAppSettings.appAuth.passphrase"))?;
+            let encrypted = EncryptedPrivateKeyInfoRef::try_from(der.expose_secret())
+                .map_err(|_| MalformedCredentials::MalformedKey)?;
+            let decrypted = encrypted.decrypt(passphrase.expose_secret()).map_err(|error| match error {
+                pkcs8::Error::EncryptedPrivateKey(pkcs8::pkcs5::Error::DecryptFailed) => {
+                    MalformedCredentials::WrongPassphrase
+                }
+                _ => MalformedCredentials::UnsupportedKeyCipher,
             })?;
             // One wrong passphrase in 256 leaves a padding that looks right.
-            PrivateKeyInfoRef::try_from(opened.as_bytes()).map_err(|_| Unusable::WrongPassphrase)?;
-            RsaKeyPair::from_pkcs8(opened.as_bytes())
+            PrivateKeyInfoRef::try_from(decrypted.as_bytes()).map_err(|_| MalformedCredentials::WrongPassphrase)?;
+            RsaKeyPair::from_pkcs8(decrypted.as_bytes())
         }
         PKCS8 => RsaKeyPair::from_pkcs8(der.expose_secret()),
         PKCS1 => RsaKeyPair::from_der(der.expose_secret()),
-        _ => return Err(Unusable::KeyUnreadable),
+        _ => return Err(MalformedCredentials::MalformedKey),
     };
-    pair.map_err(|_| Unusable::KeyNotRsa)
+    pair.map_err(|_| MalformedCredentials::UnsupportedKey)
 }
 
 /// The label and the content of the first PEM block. Line lengths, blanks and line breaks that were escaped twice do not matter.
-fn unwrap(pem: &str) -> Result<(&str, SecretSlice<u8>), Unusable> {
-    let (label, rest) =
-        pem.split_once("-----BEGIN ").and_then(|(_, rest)| rest.split_once("-----")).ok_or(Unusable::KeyUnreadable)?;
-    let (body, _) = rest.split_once("-----END ").ok_or(Unusable::KeyUnreadable)?;
+fn decode_pem(pem: &str) -> Result<(&str, SecretSlice<u8>), MalformedCredentials> {
+    let (label, rest) = pem
+        .split_once("-----BEGIN ")
+        .and_then(|(_, rest)| rest.split_once("-----"))
+        .ok_or(MalformedCredentials::MalformedKey)?;
+    let (body, _) = rest.split_once("-----END ").ok_or(MalformedCredentials::MalformedKey)?;
     if body.contains("Proc-Type:") {
-        return Err(Unusable::TraditionalPem);
+        return Err(MalformedCredentials::LegacyEncryptedPem);
     }
-    let mut digits = Vec::with_capacity(body.len());
+    let mut base64_text = Vec::with_capacity(body.len());
     for part in body.split("\\n").flat_map(|part| part.split("\\r")) {
-        digits.extend(part.bytes().filter(|byte| !byte.is_ascii_whitespace()));
+        base64_text.extend(part.bytes().filter(|byte| !byte.is_ascii_whitespace()));
     }
-    let digits = SecretSlice::from(digits);
-    let der = BASE64_STANDARD.decode(digits.expose_secret()).map_err(|_| Unusable::KeyUnreadable)?;
+    let base64_text = SecretSlice::from(base64_text);
+    let der = BASE64_STANDARD.decode(base64_text.expose_secret()).map_err(|_| MalformedCredentials::MalformedKey)?;
     Ok((label, der.into()))
 }
 
@@ -62,51 +70,57 @@ mod tests {
     const TRADITIONAL: &str = include_str!("fixtures/traditional.pem");
     const SHORT: &str = include_str!("fixtures/too-short.pem");
 
-    fn open(pem: &str, passphrase: &str) -> Result<RsaKeyPair, Unusable> {
-        read(&pem.into(), Some(&passphrase.into()))
+    fn parse_with_passphrase(pem: &str, passphrase: &str) -> Result<RsaKeyPair, MalformedCredentials> {
+        parse_private_key(&pem.into(), Some(&passphrase.into()))
     }
 
     #[test]
-    fn the_keys_that_box_hands_out_can_be_read() {
+    fn keys_as_issued_by_box_can_be_parsed() {
         for pem in [DES3, AES] {
-            assert!(open(pem, "fixture-passphrase").is_ok(), "{pem}");
+            assert!(parse_with_passphrase(pem, "fixture-passphrase").is_ok(), "{pem}");
         }
-        assert!(read(&PLAIN.into(), None).is_ok());
+        assert!(parse_private_key(&PLAIN.into(), None).is_ok());
     }
 
     #[test]
-    fn line_breaks_that_were_escaped_twice_or_come_from_windows_do_not_matter() {
+    fn double_escaped_and_windows_line_breaks_are_accepted() {
         for pem in [
             DES3.replace('\n', "\\n"),
             DES3.replace('\n', "\r\n"),
             DES3.replace('\n', "\\r\\n"),
             format!("\n  {DES3}\n\n"),
         ] {
-            assert!(open(&pem, "fixture-passphrase").is_ok(), "{pem}");
+            assert!(parse_with_passphrase(&pem, "fixture-passphrase").is_ok(), "{pem}");
         }
     }
 
     #[test]
-    fn a_key_that_cannot_be_used_says_why() {
-        let cut = DES3.lines().take(8).collect::<Vec<_>>().join("\n");
+    fn an_unusable_key_reports_why() {
+        let truncated = DES3.lines().take(8).collect::<Vec<_>>().join("\n");
         for (pem, expected) in [
-            (TRADITIONAL, Unusable::TraditionalPem),
-            (SHORT, Unusable::KeyNotRsa),
-            ("", Unusable::KeyUnreadable),
-            ("MIIE", Unusable::KeyUnreadable),
-            (&cut, Unusable::KeyUnreadable),
-            (&format!("{cut}\n-----END ENCRYPTED PRIVATE KEY-----"), Unusable::KeyUnreadable),
-            ("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", Unusable::KeyUnreadable),
+            (TRADITIONAL, MalformedCredentials::LegacyEncryptedPem),
+            (SHORT, MalformedCredentials::UnsupportedKey),
+            ("", MalformedCredentials::MalformedKey),
+            ("MIIE", MalformedCredentials::MalformedKey),
+            (&truncated, MalformedCredentials::MalformedKey),
+            (&format!("{truncated}\n-----END ENCRYPTED PRIVATE KEY-----"), MalformedCredentials::MalformedKey),
+            ("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", MalformedCredentials::MalformedKey),
         ] {
-            assert_eq!(open(pem, "fixture-passphrase").err(), Some(expected), "{pem}");
+            assert_eq!(parse_with_passphrase(pem, "fixture-passphrase").err(), Some(expected), "{pem}");
         }
-        assert_eq!(read(&DES3.into(), None).err(), Some(Unusable::Missing("boxAppSettings.appAuth.passphrase")));
+        assert_eq!(
+            parse_private_key(&DES3.into(), None).err(),
+            Some(MalformedCredentials::MissingField("boxAppSettings.appAuth.passphrase"))
+        );
     }
 
     #[test]
-    fn no_wrong_passphrase_passes_by_chance() {
+    fn a_wrong_passphrase_never_passes_by_chance() {
         for attempt in 0..40 {
-            assert_eq!(open(DES3, &format!("wrong {attempt}")).err(), Some(Unusable::WrongPassphrase));
+            assert_eq!(
+                parse_with_passphrase(DES3, &format!("wrong {attempt}")).err(),
+                Some(MalformedCredentials::WrongPassphrase)
+            );
         }
     }
 }

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 
-use super::error::{Error, Nonsense};
-use super::scalar::Scalar;
+use super::error::{Error, InvalidResponse};
+use super::scalar::LenientValue;
 
 /// A user as Box lists them. Texts that Box leaves out, or sends as `null` or as something else, are empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,13 +33,13 @@ pub struct User<'a> {
 }
 
 /// Some users, at most 1,000. It holds their fields only, packed into one text; Box's answer itself is gone.
-pub struct Page {
+pub struct UserPage {
     text: String,
-    rows: Vec<Row>,
+    users: Vec<UserRanges>,
 }
 
 /// Where the fields of a user stand in the page's text.
-struct Row {
+struct UserRanges {
     id: Range<usize>,
     login: Range<usize>,
     name: Range<usize>,
@@ -54,72 +54,83 @@ struct Row {
 }
 
 /// What is asked for (`fields`); Box sends `id` and `type` in any case.
-pub(super) const FIELDS: &str =
+pub(super) const USER_FIELDS: &str =
     "id,type,name,login,status,role,created_at,job_title,language,timezone,space_amount,is_platform_access_only";
 
 #[derive(Deserialize)]
-struct Entry<'a> {
+struct RawUser<'a> {
     #[serde(borrow, default)]
-    id: Scalar<'a>,
+    id: LenientValue<'a>,
     #[serde(borrow, default)]
-    login: Scalar<'a>,
+    login: LenientValue<'a>,
     #[serde(borrow, default)]
-    name: Scalar<'a>,
+    name: LenientValue<'a>,
     #[serde(borrow, default)]
-    status: Scalar<'a>,
+    status: LenientValue<'a>,
     #[serde(borrow, default)]
-    role: Scalar<'a>,
+    role: LenientValue<'a>,
     #[serde(borrow, default)]
-    job_title: Scalar<'a>,
+    job_title: LenientValue<'a>,
     #[serde(borrow, default)]
-    language: Scalar<'a>,
+    language: LenientValue<'a>,
     #[serde(borrow, default)]
-    timezone: Scalar<'a>,
+    timezone: LenientValue<'a>,
     #[serde(borrow, default)]
-    created_at: Scalar<'a>,
+    created_at: LenientValue<'a>,
     #[serde(borrow, default)]
-    space_amount: Scalar<'a>,
+    space_amount: LenientValue<'a>,
     #[serde(borrow, default)]
-    is_platform_access_only: Scalar<'a>,
+    is_platform_access_only: LenientValue<'a>,
 }
 
 #[derive(Deserialize)]
-struct Reply<'a> {
+struct UserListResponse<'a> {
     #[serde(default)]
-    entries: Option<Page>,
+    entries: Option<UserPage>,
     #[serde(borrow, default)]
-    next_marker: Scalar<'a>,
+    next_marker: LenientValue<'a>,
     #[serde(borrow, default)]
-    offset: Scalar<'a>,
+    offset: LenientValue<'a>,
     #[serde(borrow, default)]
-    total_count: Scalar<'a>,
+    total_count: LenientValue<'a>,
 }
 
-impl Page {
+impl UserPage {
     /// The page, and the marker of the next one unless this was the last.
-    pub(super) fn read(body: &[u8]) -> Result<(Self, Option<String>), Error> {
+    pub(super) fn parse(body: &[u8]) -> Result<(Self, Option<String>), Error> {
         // As text, so that each string in it is not checked once more.
-        let body = std::str::from_utf8(body).map_err(|_| Error::invalid(Nonsense::NotJson))?;
-        let Reply { entries, next_marker, offset, total_count } =
+        let body = std::str::from_utf8(body).map_err(|_| Error::invalid_response(InvalidResponse::NotJson))?;
+        let UserListResponse { entries, next_marker, offset, total_count } =
             serde_json::from_str(body).map_err(|error| match error.classify() {
-                serde_json::error::Category::Data => Error::invalid(Nonsense::NotAPage),
-                _ => Error::invalid(Nonsense::NotJson),
+                serde_json::error::Category::Data => Error::invalid_response(InvalidResponse::NotAUserPage),
+                _ => Error::invalid_response(InvalidResponse::NotJson),
             })?;
-        if offset.is_there() || (total_count.is_there() && next_marker == Scalar::Missing) {
-            return Err(Error::invalid(Nonsense::OffsetReply));
+        if offset.is_present() || (total_count.is_present() && next_marker == LenientValue::Missing) {
+            return Err(Error::invalid_response(InvalidResponse::OffsetPagination));
         }
-        let page = entries.ok_or(Error::invalid(Nonsense::NotAPage))?;
-        if page.rows.iter().any(|row| row.id.is_empty()) {
-            return Err(Error::invalid(Nonsense::UserWithoutId));
+        let page = entries.ok_or(Error::invalid_response(InvalidResponse::NotAUserPage))?;
+        if page.users.iter().any(|row| row.id.is_empty()) {
+            return Err(Error::invalid_response(InvalidResponse::MissingUserId));
         }
-        Ok((page, next_marker.into_word()))
+        Ok((page, next_marker.into_non_empty_text()))
     }
 
     /// The users in Box's order.
-    pub fn users(&self) -> impl ExactSizeIterator<Item = User<'_>> {
-        self.rows.iter().map(|row| {
-            let Row { id, login, name, status, role, job_title, language, timezone, app, created_at, space_amount } =
-                row;
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = User<'_>> {
+        self.users.iter().map(|row| {
+            let UserRanges {
+                id,
+                login,
+                name,
+                status,
+                role,
+                job_title,
+                language,
+                timezone,
+                app,
+                created_at,
+                space_amount,
+            } = row;
             let text = |range: &Range<usize>| &self.text[range.clone()];
             User {
                 id: text(id),
@@ -138,25 +149,25 @@ impl Page {
     }
 
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.users.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.users.is_empty()
     }
 
     /// Whom the page lists, as one number.
-    pub(super) fn fingerprint(&self, hash: &impl BuildHasher) -> u64 {
-        let mut hasher = hash.build_hasher();
-        for user in self.users() {
+    pub(super) fn fingerprint(&self, hash_builder: &impl BuildHasher) -> u64 {
+        let mut hasher = hash_builder.build_hasher();
+        for user in self.iter() {
             hasher.write(user.id.as_bytes());
             hasher.write_u8(b'\n');
         }
         hasher.finish()
     }
 
-    fn push(&mut self, entry: Entry<'_>) {
-        let Entry {
+    fn push_user(&mut self, user: RawUser<'_>) {
+        let RawUser {
             id,
             login,
             name,
@@ -168,54 +179,54 @@ impl Page {
             created_at,
             space_amount,
             is_platform_access_only,
-        } = entry;
-        let mut put = |value: Scalar<'_>| {
+        } = user;
+        let mut append = |value: LenientValue<'_>| {
             let start = self.text.len();
             self.text.push_str(&value.into_text());
             start..self.text.len()
         };
-        let row = Row {
-            id: put(id),
-            login: put(login),
-            name: put(name),
-            status: put(status),
-            role: put(role),
-            job_title: put(job_title),
-            language: put(language),
-            timezone: put(timezone),
-            app: is_platform_access_only.flag(),
+        let row = UserRanges {
+            id: append(id),
+            login: append(login),
+            name: append(name),
+            status: append(status),
+            role: append(role),
+            job_title: append(job_title),
+            language: append(language),
+            timezone: append(timezone),
+            app: is_platform_access_only.as_bool(),
             created_at: created_at.into_text().parse().ok(),
-            space_amount: space_amount.integer().unwrap_or_default(),
+            space_amount: space_amount.as_i64().unwrap_or_default(),
         };
-        self.rows.push(row);
+        self.users.push(row);
     }
 }
 
 /// Counts, never names: a page holds people.
-impl fmt::Debug for Page {
+impl fmt::Debug for UserPage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Page").field("users", &self.len()).finish_non_exhaustive()
     }
 }
 
-impl<'de> Deserialize<'de> for Page {
+impl<'de> Deserialize<'de> for UserPage {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
-        impl<'de> Visitor<'de> for Entries {
-            type Value = Page;
+        struct UserPageVisitor;
+        impl<'de> Visitor<'de> for UserPageVisitor {
+            type Value = UserPage;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a list of users")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Page, A::Error> {
-                let mut page = Page { text: String::new(), rows: Vec::new() };
-                while let Some(entry) = entries.next_element::<Entry<'_>>()? {
-                    page.push(entry);
+            fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<UserPage, A::Error> {
+                let mut page = UserPage { text: String::new(), users: Vec::new() };
+                while let Some(entry) = entries.next_element::<RawUser<'_>>()? {
+                    page.push_user(entry);
                 }
                 Ok(page)
             }
         }
-        deserializer.deserialize_seq(Entries)
+        deserializer.deserialize_seq(UserPageVisitor)
     }
 }

@@ -7,111 +7,111 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 
 /// Box's documents and its answers differ: ids and phones come as numbers, texts as `[]` or `null`.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) enum Scalar<'de> {
+pub(super) enum LenientValue<'de> {
     /// The member is not there at all.
     #[default]
     Missing,
     /// `null`, a list or an object.
-    Nothing,
+    Unusable,
     Text(Cow<'de, str>),
     Integer(i128),
     Float(f64),
-    Flag(bool),
+    Bool(bool),
 }
 
-impl<'de> Scalar<'de> {
+impl<'de> LenientValue<'de> {
     /// The value as text; a number in its decimal form, everything else is empty.
     pub(super) fn into_text(self) -> Cow<'de, str> {
         match self {
             Self::Text(text) => text,
             Self::Integer(number) => Cow::Owned(number.to_string()),
             Self::Float(number) => Cow::Owned(number.to_string()),
-            Self::Missing | Self::Nothing | Self::Flag(_) => Cow::Borrowed(""),
+            Self::Missing | Self::Unusable | Self::Bool(_) => Cow::Borrowed(""),
         }
     }
 
     /// As [`into_text`](Self::into_text), where an empty text is none.
-    pub(super) fn into_word(self) -> Option<String> {
+    pub(super) fn into_non_empty_text(self) -> Option<String> {
         Some(self.into_text()).filter(|text| !text.is_empty()).map(Cow::into_owned)
     }
 
-    pub(super) fn integer(&self) -> Option<i64> {
+    pub(super) fn as_i64(&self) -> Option<i64> {
         match self {
             Self::Integer(number) => Some((*number).clamp(i64::MIN.into(), i64::MAX.into()) as i64),
             // `as` saturates, and takes NaN for 0.
             Self::Float(number) => Some(*number as i64),
             Self::Text(text) => text.trim().parse().ok(),
-            Self::Missing | Self::Nothing | Self::Flag(_) => None,
+            Self::Missing | Self::Unusable | Self::Bool(_) => None,
         }
     }
 
-    pub(super) fn flag(&self) -> bool {
+    pub(super) fn as_bool(&self) -> bool {
         match self {
-            Self::Flag(flag) => *flag,
-            Self::Missing | Self::Nothing | Self::Text(_) | Self::Integer(_) | Self::Float(_) => false,
+            Self::Bool(flag) => *flag,
+            Self::Missing | Self::Unusable | Self::Text(_) | Self::Integer(_) | Self::Float(_) => false,
         }
     }
 
     /// Whether the member has a value other than `null`.
-    pub(super) fn is_there(&self) -> bool {
+    pub(super) fn is_present(&self) -> bool {
         match self {
-            Self::Missing | Self::Nothing => false,
-            Self::Text(_) | Self::Integer(_) | Self::Float(_) | Self::Flag(_) => true,
+            Self::Missing | Self::Unusable => false,
+            Self::Text(_) | Self::Integer(_) | Self::Float(_) | Self::Bool(_) => true,
         }
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
+impl<'de: 'a, 'a> Deserialize<'de> for LenientValue<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyValue)
+        deserializer.deserialize_any(LenientValueVisitor)
     }
 }
 
-struct AnyValue;
+struct LenientValueVisitor;
 
-impl<'de> Visitor<'de> for AnyValue {
-    type Value = Scalar<'de>;
+impl<'de> Visitor<'de> for LenientValueVisitor {
+    type Value = LenientValue<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any value")
     }
 
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Scalar::Text(Cow::Borrowed(text)))
+        Ok(LenientValue::Text(Cow::Borrowed(text)))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Scalar::Text(Cow::Owned(text.to_owned())))
+        Ok(LenientValue::Text(Cow::Owned(text.to_owned())))
     }
 
     fn visit_bool<E>(self, flag: bool) -> Result<Self::Value, E> {
-        Ok(Scalar::Flag(flag))
+        Ok(LenientValue::Bool(flag))
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
-        Ok(Scalar::Integer(number.into()))
+        Ok(LenientValue::Integer(number.into()))
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(Scalar::Integer(number.into()))
+        Ok(LenientValue::Integer(number.into()))
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Self::Value, E> {
-        Ok(Scalar::Float(number))
+        Ok(LenientValue::Float(number))
     }
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Scalar::Nothing)
+        Ok(LenientValue::Unusable)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
         while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Scalar::Nothing)
+        Ok(LenientValue::Unusable)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
         while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Scalar::Nothing)
+        Ok(LenientValue::Unusable)
     }
 }
 
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_box_sends_for_a_text_or_a_number_is_read_or_left_out() {
+    fn any_json_value_is_parsed_or_ignored() {
         for (json, text, integer) in [
             (r#""abc""#, "abc", None),
             (r#""\u00e9\n""#, "é\n", None),
@@ -135,8 +135,8 @@ mod tests {
             (r#"{"a":{"b":[null]}}"#, "", None),
             ("true", "", None),
         ] {
-            let value: Scalar<'_> = serde_json::from_str(json).expect(json);
-            assert_eq!(value.integer(), integer, "{json}");
+            let value: LenientValue<'_> = serde_json::from_str(json).expect(json);
+            assert_eq!(value.as_i64(), integer, "{json}");
             assert_eq!(value.into_text(), text, "{json}");
         }
     }

@@ -13,84 +13,90 @@ use tokio_util::sync::CancellationToken;
 
 use super::account::{self, Account};
 use super::base_url::BaseUrl;
-use super::call::{Endpoint, Listener};
+use super::call::{CallObserver, Endpoint};
 use super::credentials::Credentials;
-use super::error::{Error, Nonsense, Refusal};
-use super::exchange::{Ask, CALL_LIMIT};
-use super::said::Said;
+use super::error::{Denial, Error, InvalidResponse};
+use super::exchange::{CALL_TIMEOUT, RequestTemplate};
+use super::said::ErrorBody;
 use super::token::Token;
 use super::transport::Transport;
-use super::users::{self, Caps, Walk};
+use super::users::{self, Limits, UserPages};
 
 /// The wall clock, which only assertions need: Box checks their time.
-pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+pub type ClockFn = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Credentials at work. It holds the access token, renews it some 60 s before its end, and has one renewal in flight at most.
 /// Clones share all of that.
 #[derive(Clone)]
-pub struct Session(pub(super) Arc<Inner>);
+pub struct TokenSource(pub(super) Arc<TokenSourceInner>);
 
-pub(super) struct Inner {
+pub(super) struct TokenSourceInner {
     pub(super) transport: Transport,
     pub(super) base: BaseUrl,
-    pub(super) source: Source,
-    pub(super) call_limit: Duration,
-    now: Now,
-    slot: Mutex<Slot>,
+    pub(super) origin: TokenOrigin,
+    pub(super) call_timeout: Duration,
+    clock: ClockFn,
+    cache: Mutex<TokenCache>,
     /// Whoever holds it may ask Box for a token.
-    turn: Turn,
+    token_mutex: TokenMutex,
 }
 
-type Turn = Arc<tokio::sync::Mutex<()>>;
+type TokenMutex = Arc<tokio::sync::Mutex<()>>;
 
 #[derive(Default)]
-struct Slot {
+struct TokenCache {
     token: Option<Arc<Token>>,
     /// The last token that Box refused before its end.
-    refused: Option<SecretString>,
+    rejected_access_token: Option<SecretString>,
     /// Until when a user's authorization can be renewed.
-    ends: Option<Timestamp>,
+    refresh_expires_at: Option<Timestamp>,
     /// Why newer credentials were not taken, where kept ones went on.
-    passed_over: Option<Error>,
+    fallback_cause: Option<Error>,
 }
 
 /// Where tokens come from.
-pub(super) enum Source {
+pub(super) enum TokenOrigin {
     Credentials {
         credentials: Credentials,
         enterprise_id: String,
     },
     /// From somebody else: what was lent is used, and never renewed.
-    Lent,
+    AccessTokenOnly,
 }
 
-impl Source {
+impl TokenOrigin {
     /// What Box's words must not show.
     pub(super) fn client_secret(&self) -> &str {
         match self {
             Self::Credentials { credentials, enterprise_id: _ } => credentials.client_secret().expose_secret(),
-            Self::Lent => "",
+            Self::AccessTokenOnly => "",
         }
     }
 }
 
-impl Session {
+impl TokenSource {
     /// Calls nobody. `enterprise_id` is the enterprise that the tokens are asked for.
-    pub fn new(transport: Transport, base: BaseUrl, credentials: Credentials, enterprise_id: String, now: Now) -> Self {
-        Self::with_limit(transport, base, credentials, enterprise_id, now, CALL_LIMIT)
-    }
-
-    pub(super) fn with_limit(
+    pub fn new(
         transport: Transport,
         base: BaseUrl,
         credentials: Credentials,
         enterprise_id: String,
-        now: Now,
-        call_limit: Duration,
+        clock: ClockFn,
     ) -> Self {
-        let source = Source::Credentials { credentials, enterprise_id };
-        let (slot, turn) = (Mutex::default(), Turn::default());
-        Self(Arc::new(Inner { transport, base, source, call_limit, now, slot, turn }))
+        Self::with_call_timeout(transport, base, credentials, enterprise_id, clock, CALL_TIMEOUT)
+    }
+
+    pub(super) fn with_call_timeout(
+        transport: Transport,
+        base: BaseUrl,
+        credentials: Credentials,
+        enterprise_id: String,
+        clock: ClockFn,
+        call_timeout: Duration,
+    ) -> Self {
+        let origin = TokenOrigin::Credentials { credentials, enterprise_id };
+        let (cache, token_mutex) = (Mutex::default(), TokenMutex::default());
+        Self(Arc::new(TokenSourceInner { transport, base, origin, call_timeout, clock, cache, token_mutex }))
     }
 
     /// A session with an access token that somebody else keeps and renews. Calls nobody, and never asks for a token:
@@ -98,209 +104,223 @@ impl Session {
     ///
     /// # Errors
     /// It cannot be a token.
-    pub fn lent(transport: Transport, base: BaseUrl, access: SecretString, now: Now) -> Result<Self, Error> {
-        let slot = Mutex::new(Slot { token: Some(Arc::new(Token::lent(access)?)), ..Slot::default() });
-        let (source, call_limit, turn) = (Source::Lent, CALL_LIMIT, Turn::default());
-        Ok(Self(Arc::new(Inner { transport, base, source, call_limit, now, slot, turn })))
+    pub fn with_access_token(
+        transport: Transport,
+        base: BaseUrl,
+        access_token: SecretString,
+        clock: ClockFn,
+    ) -> Result<Self, Error> {
+        let cache = Mutex::new(TokenCache {
+            token: Some(Arc::new(Token::from_access_token(access_token)?)),
+            ..TokenCache::default()
+        });
+        let (origin, call_timeout, token_mutex) = (TokenOrigin::AccessTokenOnly, CALL_TIMEOUT, TokenMutex::default());
+        Ok(Self(Arc::new(TokenSourceInner { transport, base, origin, call_timeout, clock, cache, token_mutex })))
     }
 
     /// Begins an errand. Every wait in it ends with [`Error::Stopped`] once `stop` is cancelled, and no new call begins then;
     /// a call in flight goes on until its future is dropped.
-    pub fn visit(&self, stop: CancellationToken) -> Visit {
-        Visit { session: self.clone(), stop, calls: Arc::default(), listener: None }
+    pub fn new_client(&self, cancel: CancellationToken) -> Client {
+        Client { token_source: self.clone(), cancel, call_count: Arc::default(), observer: None }
     }
 
     /// Whether a token is there that has not reached its end.
-    pub fn holds_token(&self) -> bool {
-        self.good_token().is_some()
+    pub fn has_valid_token(&self) -> bool {
+        self.valid_token().is_some()
     }
 
     /// The refresh token that Box gave with the token that is held.
     pub fn refresh_token(&self) -> Option<SecretString> {
-        self.slot().token.as_ref().and_then(|token| token.refresh().cloned())
+        self.lock_cache().token.as_ref().and_then(|token| token.refresh_token().cloned())
     }
 
-    pub(super) fn now(&self) -> Timestamp {
-        (self.0.now)()
+    pub(super) fn current_time(&self) -> Timestamp {
+        (self.0.clock)()
     }
 
     /// Until when the authorization of a user can be renewed, as far as it was used.
-    pub fn authorization_ends(&self) -> Option<Timestamp> {
-        self.slot().ends
+    pub fn refresh_expires_at(&self) -> Option<Timestamp> {
+        self.lock_cache().refresh_expires_at
     }
 
     /// Why newer credentials were refused, where kept ones went on; told once.
-    pub fn passed_over(&self) -> Option<Error> {
-        self.slot().passed_over.take()
+    pub fn take_fallback_cause(&self) -> Option<Error> {
+        self.lock_cache().fallback_cause.take()
     }
 
-    pub(super) fn pass_over(&self, refused: Option<Error>) {
-        self.slot().passed_over = refused;
+    pub(super) fn set_fallback_cause(&self, cause: Option<Error>) {
+        self.lock_cache().fallback_cause = cause;
     }
 
     /// From now on this token is used.
-    pub(super) fn hold(&self, token: Token, ends: Option<Timestamp>) -> Arc<Token> {
+    pub(super) fn cache_token(&self, token: Token, refresh_expires_at: Option<Timestamp>) -> Arc<Token> {
         let token = Arc::new(token);
-        let mut slot = self.slot();
-        slot.token = Some(Arc::clone(&token));
-        slot.ends = ends.or(slot.ends);
+        let mut cache = self.lock_cache();
+        cache.token = Some(Arc::clone(&token));
+        cache.refresh_expires_at = refresh_expires_at.or(cache.refresh_expires_at);
         token
     }
 
-    pub(super) fn has_refused(&self, access: &SecretString) -> bool {
-        self.slot().refused.as_ref().is_some_and(|refused| refused.expose_secret() == access.expose_secret())
+    pub(super) fn is_rejected_token(&self, access_token: &SecretString) -> bool {
+        self.lock_cache()
+            .rejected_access_token
+            .as_ref()
+            .is_some_and(|rejected| rejected.expose_secret() == access_token.expose_secret())
     }
 
-    fn slot(&self) -> MutexGuard<'_, Slot> {
+    fn lock_cache(&self) -> MutexGuard<'_, TokenCache> {
         // Nothing panics while it is held; the slot is whole whatever happened.
-        self.0.slot.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn good_token(&self) -> Option<Arc<Token>> {
-        self.slot().token.clone().filter(|token| token.is_good())
+    fn valid_token(&self) -> Option<Arc<Token>> {
+        self.lock_cache().token.clone().filter(|token| token.is_valid())
     }
 
-    fn forget(&self, refused: &Arc<Token>) {
-        let mut slot = self.slot();
-        slot.refused = Some(refused.access().clone());
+    fn invalidate(&self, rejected: &Arc<Token>) {
+        let mut cache = self.lock_cache();
+        cache.rejected_access_token = Some(rejected.access_token().clone());
         // Another visit may have brought a new one meanwhile.
-        if slot.token.as_ref().is_some_and(|held| Arc::ptr_eq(held, refused)) {
-            slot.token = None;
+        if cache.token.as_ref().is_some_and(|cached| Arc::ptr_eq(cached, rejected)) {
+            cache.token = None;
         }
     }
 }
 
 /// One errand to Box: it counts its calls, and can be told to stop. Clones are the same errand.
 #[derive(Clone)]
-pub struct Visit {
-    pub(super) session: Session,
-    pub(super) stop: CancellationToken,
-    pub(super) calls: Arc<AtomicU32>,
-    pub(super) listener: Option<Listener>,
+pub struct Client {
+    pub(super) token_source: TokenSource,
+    pub(super) cancel: CancellationToken,
+    pub(super) call_count: Arc<AtomicU32>,
+    pub(super) observer: Option<CallObserver>,
 }
 
-impl Visit {
+impl Client {
     /// From now on this one is told of every call that ends.
     #[must_use]
-    pub fn heard_by(self, listener: Listener) -> Self {
-        Self { listener: Some(listener), ..self }
+    pub fn with_observer(self, observer: CallObserver) -> Self {
+        Self { observer: Some(observer), ..self }
     }
 
     /// Asks Box for a new token, whatever is held. If that fails, a token that is still good stays in use.
     pub async fn sign_in(&self) -> Result<(), Error> {
-        let turn = self.turn().await?;
-        self.renew(turn).await.map(drop)
+        let token_guard = self.lock_token_mutex().await?;
+        self.renew_token(token_guard).await.map(drop)
     }
 
     /// Who the credentials act as (`users/me`), and in which enterprise.
-    pub async fn account(&self) -> Result<Account, Error> {
-        account::read(&self.get(Endpoint::Me, account::PATH).await?)
+    pub async fn get_account(&self) -> Result<Account, Error> {
+        account::parse_account(&self.get_authorized(Endpoint::Me, account::CURRENT_USER_PATH).await?)
     }
 
     /// Whether the list of users may be had: one user is asked for.
-    pub async fn may_list_users(&self) -> Result<(), Error> {
-        users::try_one(self).await
+    pub async fn check_list_access(&self) -> Result<(), Error> {
+        users::check_list_access(self).await
     }
 
     /// A walk over all users of the enterprise. It calls Box only when it is asked for a page.
-    pub fn users(&self, caps: Caps) -> Walk<'_> {
-        Walk::new(self, caps)
+    pub fn list_users(&self, limits: Limits) -> UserPages<'_> {
+        UserPages::new(self, limits)
     }
 
     /// HTTP calls made to Box so far, every try counted.
-    pub fn calls(&self) -> u32 {
-        self.calls.load(Ordering::Relaxed)
+    pub fn call_count(&self) -> u32 {
+        self.call_count.load(Ordering::Relaxed)
     }
 
     /// GET, signed in. A token that Box refuses is replaced once.
-    pub(super) async fn get(&self, endpoint: Endpoint, path: &str) -> Result<Bytes, Error> {
-        let token = self.token().await?;
-        match (self.get_with(&token, endpoint, path).await, &self.session.0.source) {
+    pub(super) async fn get_authorized(&self, endpoint: Endpoint, path: &str) -> Result<Bytes, Error> {
+        let token = self.access_token().await?;
+        match (self.get_with_token(&token, endpoint, path).await, &self.token_source.0.origin) {
             (
-                Err(Error::Refused { refusal: Refusal::AuthorizationExpired, .. }),
-                Source::Credentials { credentials, enterprise_id: _ },
-            ) if !credentials.spent() => {
-                let token = self.token().await?;
-                self.get_with(&token, endpoint, path).await
+                Err(Error::Denied { denial: Denial::AuthorizationExpired, .. }),
+                TokenOrigin::Credentials { credentials, enterprise_id: _ },
+            ) if !credentials.is_used() => {
+                let token = self.access_token().await?;
+                self.get_with_token(&token, endpoint, path).await
             }
-            (answer, Source::Credentials { .. } | Source::Lent) => answer,
+            (result, TokenOrigin::Credentials { .. } | TokenOrigin::AccessTokenOnly) => result,
         }
     }
 
     /// GET with this token, which is forgotten if Box refuses it.
-    async fn get_with(&self, token: &Arc<Token>, endpoint: Endpoint, path: &str) -> Result<Bytes, Error> {
-        let url = self.session.0.base.join(path);
-        let ask = || Ask {
-            request: Request::get(&url).header(header::AUTHORIZATION, token.header()),
+    async fn get_with_token(&self, token: &Arc<Token>, endpoint: Endpoint, path: &str) -> Result<Bytes, Error> {
+        let url = self.token_source.0.base.join(path);
+        let template = || RequestTemplate {
+            request: Request::get(&url).header(header::AUTHORIZATION, token.authorization_header()),
             body: Bytes::new(),
-            secret: token.access().clone(),
+            secret: token.access_token().clone(),
         };
-        let answer = self.exchange(endpoint, ask).await;
-        if let Err(Error::Refused { refusal: Refusal::AuthorizationExpired, .. }) = &answer {
-            self.session.forget(token);
+        let result = self.send_with_retries(endpoint, template).await;
+        if let Err(Error::Denied { denial: Denial::AuthorizationExpired, .. }) = &result {
+            self.token_source.invalidate(token);
         }
-        answer
+        result
     }
 
-    async fn token(&self) -> Result<Arc<Token>, Error> {
-        if let Some(token) = self.session.good_token() {
+    async fn access_token(&self) -> Result<Arc<Token>, Error> {
+        if let Some(token) = self.token_source.valid_token() {
             return Ok(token);
         }
-        let turn = self.turn().await?;
-        match self.session.good_token() {
+        let token_guard = self.lock_token_mutex().await?;
+        match self.token_source.valid_token() {
             Some(token) => Ok(token),
-            None => match &self.session.0.source {
-                Source::Credentials { credentials: Credentials::Oauth2(app), enterprise_id: _ } => {
-                    match self.kept(app).await? {
+            None => match &self.token_source.0.origin {
+                TokenOrigin::Credentials { credentials: Credentials::Oauth2(app), enterprise_id: _ } => {
+                    match self.load_stored_token(app).await? {
                         Some(token) => Ok(token),
-                        None => self.renew(turn).await,
+                        None => self.renew_token(token_guard).await,
                     }
                 }
-                Source::Credentials { .. } | Source::Lent => self.renew(turn).await,
+                TokenOrigin::Credentials { .. } | TokenOrigin::AccessTokenOnly => self.renew_token(token_guard).await,
             },
         }
     }
 
-    async fn turn(&self) -> Result<OwnedMutexGuard<()>, Error> {
+    async fn lock_token_mutex(&self) -> Result<OwnedMutexGuard<()>, Error> {
         tokio::select! {
             biased;
-            () = self.stop.cancelled() => Err(Error::Stopped),
-            turn = Arc::clone(&self.session.0.turn).lock_owned() => Ok(turn),
+            () = self.cancel.cancelled() => Err(Error::Cancelled),
+            token_guard = Arc::clone(&self.token_source.0.token_mutex).lock_owned() => Ok(token_guard),
         }
     }
 
-    async fn renew(&self, turn: OwnedMutexGuard<()>) -> Result<Arc<Token>, Error> {
-        match &self.session.0.source {
-            Source::Credentials { credentials: Credentials::Oauth2(app), enterprise_id: _ } => {
-                let turn = Arc::new(turn);
-                self.tried(|| self.renew_grant(app, Arc::clone(&turn))).await
+    async fn renew_token(&self, token_guard: OwnedMutexGuard<()>) -> Result<Arc<Token>, Error> {
+        match &self.token_source.0.origin {
+            TokenOrigin::Credentials { credentials: Credentials::Oauth2(app), enterprise_id: _ } => {
+                let token_guard = Arc::new(token_guard);
+                self.with_retries(|| self.refresh_tokens(app, Arc::clone(&token_guard))).await
             }
-            Source::Credentials { credentials, enterprise_id: _ } => {
-                if credentials.spent() {
-                    return Err(Error::invalid(Nonsense::NoToken));
+            TokenOrigin::Credentials { credentials, enterprise_id: _ } => {
+                if credentials.is_used() {
+                    return Err(Error::invalid_response(InvalidResponse::MissingToken));
                 }
-                let body = match self.ask_token(SignedDuration::ZERO).await {
+                let body = match self.request_token(SignedDuration::ZERO).await {
                     // Once more with a new id, and by Box's clock where it told it.
-                    Err(Error::ClockSkew { skew, .. }) => self.ask_token(skew.unwrap_or_default()).await?,
+                    Err(Error::ClockSkew { skew, .. }) => self.request_token(skew.unwrap_or_default()).await?,
                     other => other?,
                 };
-                credentials.took_token();
-                Ok(self.session.hold(Token::read(&body)?, None))
+                credentials.mark_used();
+                Ok(self.token_source.cache_token(Token::parse(&body)?, None))
             }
-            Source::Lent => Err(Error::Refused { refusal: Refusal::AuthorizationExpired, said: Said::default() }),
+            TokenOrigin::AccessTokenOnly => {
+                Err(Error::Denied { denial: Denial::AuthorizationExpired, body: ErrorBody::default() })
+            }
         }
     }
 
-    async fn ask_token(&self, skew: SignedDuration) -> Result<Bytes, Error> {
-        let Inner { base, source, .. } = &*self.session.0;
-        let Source::Credentials { credentials, enterprise_id } = source else {
-            return Err(Error::Refused { refusal: Refusal::AuthorizationExpired, said: Said::default() });
+    async fn request_token(&self, skew: SignedDuration) -> Result<Bytes, Error> {
+        let TokenSourceInner { base, origin, .. } = &*self.token_source.0;
+        let TokenOrigin::Credentials { credentials, enterprise_id } = origin else {
+            return Err(Error::Denied { denial: Denial::AuthorizationExpired, body: ErrorBody::default() });
         };
         let url = base.join("/oauth2/token");
-        self.exchange(Endpoint::Token, || {
-            let now = self.session.now();
-            let form: SecretString = credentials.form(enterprise_id, now.checked_add(skew).unwrap_or(now));
-            Ask {
+        self.send_with_retries(Endpoint::Token, || {
+            let now = self.token_source.current_time();
+            let form: SecretString =
+                credentials.token_request_form(enterprise_id, now.checked_add(skew).unwrap_or(now));
+            RequestTemplate {
                 request: Request::post(&url).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded"),
                 body: Bytes::copy_from_slice(form.expose_secret().as_bytes()),
                 secret: form,

@@ -8,92 +8,92 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::error::{Error, Nonsense};
-use super::grant::Grant;
-use super::scalar::Scalar;
+use super::error::{Error, InvalidResponse};
+use super::grant::OAuthTokens;
+use super::scalar::LenientValue;
 
 /// A token is renewed this long before its end, so that none ends on its way to Box.
-const EARLY: Duration = Duration::from_secs(60);
+const EXPIRY_MARGIN: Duration = Duration::from_secs(60);
 /// What Box's tokens live, taken where its answer does not say.
-const USUAL: Duration = Duration::from_secs(3600);
-const LONGEST: Duration = Duration::from_secs(86_400);
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(3600);
+const MAX_LIFETIME: Duration = Duration::from_secs(86_400);
 
 pub(super) struct Token {
-    access: SecretString,
+    access_token: SecretString,
     /// Only where a user's authorization was asked for.
-    refresh: Option<SecretString>,
+    refresh_token: Option<SecretString>,
     /// By the monotonic clock: setting the wall clock back must not keep a dead token.
-    good_until: Instant,
-    life: Duration,
+    renew_at: Instant,
+    lifetime: Duration,
 }
 
 #[derive(Deserialize)]
-struct Reply<'a> {
+struct TokenResponse<'a> {
     #[serde(default)]
     access_token: Option<SecretString>,
     #[serde(default)]
     refresh_token: Option<SecretString>,
     #[serde(borrow, default)]
-    expires_in: Scalar<'a>,
+    expires_in: LenientValue<'a>,
 }
 
 impl Token {
     /// Reads Box's answer; the token's life counts from now on.
-    pub(super) fn read(body: &[u8]) -> Result<Self, Error> {
-        let reply: Reply<'_> = serde_json::from_slice(body).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => Error::invalid(Nonsense::NoToken),
-            _ => Error::invalid(Nonsense::NotJson),
+    pub(super) fn parse(body: &[u8]) -> Result<Self, Error> {
+        let response: TokenResponse<'_> = serde_json::from_slice(body).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => Error::invalid_response(InvalidResponse::MissingToken),
+            _ => Error::invalid_response(InvalidResponse::NotJson),
         })?;
-        let access = reply
+        let access_token = response
             .access_token
             .filter(|token| is_token(token.expose_secret()))
-            .ok_or(Error::invalid(Nonsense::NoToken))?;
-        let life = match reply.expires_in.integer() {
-            Some(seconds) => Duration::from_secs(u64::try_from(seconds).unwrap_or(0)).min(LONGEST),
-            None => USUAL,
+            .ok_or(Error::invalid_response(InvalidResponse::MissingToken))?;
+        let lifetime = match response.expires_in.as_i64() {
+            Some(seconds) => Duration::from_secs(u64::try_from(seconds).unwrap_or(0)).min(MAX_LIFETIME),
+            None => DEFAULT_LIFETIME,
         };
-        let refresh = reply.refresh_token.filter(|token| is_token(token.expose_secret()));
-        Ok(Self { refresh, ..Self::living(access, life) })
+        let refresh_token = response.refresh_token.filter(|token| is_token(token.expose_secret()));
+        Ok(Self { refresh_token, ..Self::with_lifetime(access_token, lifetime) })
     }
 
     /// The access token of a grant.
-    pub(super) fn of(grant: &Grant, now: Timestamp) -> Self {
-        let left = Duration::try_from(now.duration_until(grant.access_until)).unwrap_or_default();
-        Self::living(grant.access.clone(), left.min(LONGEST))
+    pub(super) fn from_stored(tokens: &OAuthTokens, now: Timestamp) -> Self {
+        let remaining = Duration::try_from(now.duration_until(tokens.access_expires_at)).unwrap_or_default();
+        Self::with_lifetime(tokens.access_token.clone(), remaining.min(MAX_LIFETIME))
     }
 
-    fn living(access: SecretString, life: Duration) -> Self {
-        let good_until = Instant::now() + life.saturating_sub(EARLY.min(life / 2));
-        Self { access, refresh: None, good_until, life }
+    fn with_lifetime(access_token: SecretString, lifetime: Duration) -> Self {
+        let renew_at = Instant::now() + lifetime.saturating_sub(EXPIRY_MARGIN.min(lifetime / 2));
+        Self { access_token, refresh_token: None, renew_at, lifetime }
     }
 
     /// How long it lives from when it was read.
-    pub(super) fn life(&self) -> Duration {
-        self.life
+    pub(super) fn lifetime(&self) -> Duration {
+        self.lifetime
     }
 
     /// A token that somebody else was given, and renews.
-    pub(super) fn lent(access: SecretString) -> Result<Self, Error> {
-        match is_token(access.expose_secret()) {
-            true => Ok(Self::living(access, USUAL)),
-            false => Err(Error::invalid(Nonsense::NoToken)),
+    pub(super) fn from_access_token(access_token: SecretString) -> Result<Self, Error> {
+        match is_token(access_token.expose_secret()) {
+            true => Ok(Self::with_lifetime(access_token, DEFAULT_LIFETIME)),
+            false => Err(Error::invalid_response(InvalidResponse::MissingToken)),
         }
     }
 
-    pub(super) fn is_good(&self) -> bool {
-        Instant::now() < self.good_until
+    pub(super) fn is_valid(&self) -> bool {
+        Instant::now() < self.renew_at
     }
 
-    pub(super) fn access(&self) -> &SecretString {
-        &self.access
+    pub(super) fn access_token(&self) -> &SecretString {
+        &self.access_token
     }
 
-    pub(super) fn refresh(&self) -> Option<&SecretString> {
-        self.refresh.as_ref()
+    pub(super) fn refresh_token(&self) -> Option<&SecretString> {
+        self.refresh_token.as_ref()
     }
 
-    pub(super) fn header(&self) -> HeaderValue {
-        let mut header = HeaderValue::try_from(format!("Bearer {}", self.access.expose_secret()))
+    pub(super) fn authorization_header(&self) -> HeaderValue {
+        let mut header = HeaderValue::try_from(format!("Bearer {}", self.access_token.expose_secret()))
             .expect("looked at when it was read");
         header.set_sensitive(true);
         header

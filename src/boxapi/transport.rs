@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tower::util::BoxCloneSyncService;
 
 use super::base_url::is_loopback;
-use super::said::printable;
+use super::said::sanitize_text;
 
 /// One HTTP exchange, the body read whole. `https` makes the real one; a router in process makes a fine one for tests.
 ///
@@ -20,31 +20,31 @@ pub type Transport = BoxCloneSyncService<Request<Bytes>, Response<Bytes>, Transp
 /// Why there is no answer. The texts are safe to show: they name the host, and no address beyond it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
-    #[error("could not connect to {host}: {why}")]
-    Connect { host: String, at: Stage, why: String },
-    #[error("the connection to {host} broke: {why}")]
-    Broken { host: String, why: String },
+    #[error("could not connect to {host}: {cause}")]
+    Connect { host: String, phase: ConnectPhase, cause: String },
+    #[error("the connection to {host} broke: {cause}")]
+    Broken { host: String, cause: String },
     /// More than this many bytes were about to be read.
     #[error("the answer is larger than {0} bytes")]
-    TooLarge(usize),
+    BodyTooLarge(usize),
     #[error("the HTTP client cannot be set up: {0}")]
     Setup(String),
 }
 
 /// How far a connection came that was not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum ConnectPhase {
     /// The host's name has no address.
-    Name,
+    Dns,
     /// There is a way, but no trust: mostly a certificate that is not among the system's.
     Tls,
     /// Nobody answered, or somebody on the way refused.
-    Way,
+    Connect,
 }
 
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A page of 1,000 users takes about half a MiB.
-const BODY_CAP: usize = 32 << 20;
+const MAX_BODY_BYTES: usize = 32 << 20;
 
 /// The transport over the network: HTTP/1.1 or 2, the system's trusted certificates, proxies from the environment
 /// (`HTTPS_PROXY`, `NO_PROXY`, …), `User-Agent: boxsync-operator/<version>`, no redirects, at most 32 MiB of body,
@@ -52,23 +52,23 @@ const BODY_CAP: usize = 32 << 20;
 ///
 /// Plain HTTP is refused but to loopback, as [`BaseUrl`](super::BaseUrl) has it, and there it never goes through a proxy.
 /// A process-wide rustls crypto provider has to be installed before.
-pub fn https(version: &str) -> Result<Transport, TransportError> {
-    capped_https(version, BODY_CAP)
+pub fn https_transport(version: &str) -> Result<Transport, TransportError> {
+    https_transport_with_limit(version, MAX_BODY_BYTES)
 }
 
-pub(super) fn capped_https(version: &str, cap: usize) -> Result<Transport, TransportError> {
-    let common = || {
+pub(super) fn https_transport_with_limit(version: &str, max_body_bytes: usize) -> Result<Transport, TransportError> {
+    let base_builder = || {
         reqwest::Client::builder()
             .user_agent(format!("boxsync-operator/{version}"))
             .redirect(reqwest::redirect::Policy::none())
             // Tries are counted above, all of them.
             .retry(reqwest::retry::never())
-            .connect_timeout(CONNECT_LIMIT)
+            .connect_timeout(CONNECT_TIMEOUT)
     };
-    let setup = |error: reqwest::Error| TransportError::Setup(why(&error));
-    let remote = common().https_only(true).build().map_err(setup)?;
+    let setup = |error: reqwest::Error| TransportError::Setup(innermost_cause(&error));
+    let remote = base_builder().https_only(true).build().map_err(setup)?;
     // HTTP_PROXY must not see what is sent to this machine in plain text, and no certificates are needed for it.
-    let local = common().no_proxy().tls_certs_only([]).build().map_err(setup)?;
+    let local = base_builder().no_proxy().tls_certs_only([]).build().map_err(setup)?;
     Ok(BoxCloneSyncService::new(tower::service_fn(move |request: Request<Bytes>| {
         let uri = request.uri();
         let client = match uri.scheme_str() {
@@ -76,48 +76,52 @@ pub(super) fn capped_https(version: &str, cap: usize) -> Result<Transport, Trans
             // This one refuses plain HTTP.
             _ => remote.clone(),
         };
-        exchange(client, request, cap)
+        send_request(client, request, max_body_bytes)
     })))
 }
 
-async fn exchange(
+async fn send_request(
     client: reqwest::Client,
     request: Request<Bytes>,
-    cap: usize,
+    max_body_bytes: usize,
 ) -> Result<Response<Bytes>, TransportError> {
     let host = request.uri().host().unwrap_or_default().to_owned();
-    let failed = |error: reqwest::Error, host: &str| match (error.is_connect(), error.is_timeout()) {
+    let to_transport_error = |error: reqwest::Error, host: &str| match (error.is_connect(), error.is_timeout()) {
         (true, true) => TransportError::Connect {
             host: host.into(),
-            at: Stage::Way,
-            why: format!("no answer within {} s", CONNECT_LIMIT.as_secs()),
+            phase: ConnectPhase::Connect,
+            cause: format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()),
         },
-        (true, false) => TransportError::Connect { host: host.into(), at: stage(&error), why: why(&error) },
-        (false, _) => TransportError::Broken { host: host.into(), why: why(&error) },
+        (true, false) => {
+            TransportError::Connect { host: host.into(), phase: connect_phase(&error), cause: innermost_cause(&error) }
+        }
+        (false, _) => TransportError::Broken { host: host.into(), cause: innermost_cause(&error) },
     };
-    let request = reqwest::Request::try_from(request).map_err(|error| failed(error, &host))?;
-    let answer = client.execute(request).await.map_err(|error| failed(error, &host))?;
-    let (head, body) = Response::<reqwest::Body>::from(answer).into_parts();
-    let body = Limited::new(body, cap).collect().await.map_err(|error| match error.downcast::<LengthLimitError>() {
-        Ok(_) => TransportError::TooLarge(cap),
-        Err(error) => TransportError::Broken { host: host.clone(), why: why(&*error) },
+    let request = reqwest::Request::try_from(request).map_err(|error| to_transport_error(error, &host))?;
+    let response = client.execute(request).await.map_err(|error| to_transport_error(error, &host))?;
+    let (head, body) = Response::<reqwest::Body>::from(response).into_parts();
+    let body = Limited::new(body, max_body_bytes).collect().await.map_err(|error| {
+        match error.downcast::<LengthLimitError>() {
+            Ok(_) => TransportError::BodyTooLarge(max_body_bytes),
+            Err(error) => TransportError::Broken { host: host.clone(), cause: innermost_cause(&*error) },
+        }
     })?;
     Ok(Response::from_parts(head, body.to_bytes()))
 }
 
-fn stage(error: &(dyn StdError + 'static)) -> Stage {
+fn connect_phase(error: &(dyn StdError + 'static)) -> ConnectPhase {
     let mut next = Some(error);
     while let Some(cause) = next {
         if is_tls(cause) {
-            return Stage::Tls;
+            return ConnectPhase::Tls;
         }
         // The connector says so in words only.
         if cause.to_string() == "dns error" {
-            return Stage::Name;
+            return ConnectPhase::Dns;
         }
         next = cause.source();
     }
-    Stage::Way
+    ConnectPhase::Connect
 }
 
 /// What an I/O error carries is not among its sources.
@@ -127,7 +131,7 @@ fn is_tls(error: &(dyn StdError + 'static)) -> bool {
 }
 
 /// The innermost cause: the outer ones name the address with its query, and say less.
-fn why(error: &(dyn StdError + 'static)) -> String {
+fn innermost_cause(error: &(dyn StdError + 'static)) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;
@@ -136,5 +140,5 @@ fn why(error: &(dyn StdError + 'static)) -> String {
         Some(io) if io.raw_os_error().is_some() => io.kind().to_string(),
         _ => innermost.to_string(),
     };
-    printable(&text, 200).unwrap_or_else(|| "no reason given".into())
+    sanitize_text(&text, 200).unwrap_or_else(|| "no reason given".into())
 }

@@ -4,17 +4,17 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
 use super::call::Endpoint;
-use super::encode::percent;
-use super::error::{Cap, Error, Nonsense};
-use super::page::{FIELDS, Page};
-use super::session::Visit;
+use super::encode::percent_encode;
+use super::error::{Error, InvalidResponse, LimitExceeded};
+use super::page::{USER_FIELDS, UserPage};
+use super::session::Client;
 
 /// Pages in a row that are tolerated without anybody new.
-const IDLE_PAGES: u32 = 5;
+const MAX_IDLE_PAGES: u32 = 5;
 
 /// What a walk reads at most; beyond it ends with [`Error::TooLarge`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Caps {
+pub struct Limits {
     /// Users in all pages together, one who stands on two pages counted twice.
     pub users: usize,
     pub pages: u32,
@@ -22,101 +22,114 @@ pub struct Caps {
     pub page_bytes: usize,
 }
 
-impl Default for Caps {
+impl Default for Limits {
     fn default() -> Self {
         Self { users: 2_000_000, pages: 20_000, page_bytes: 16 << 20 }
     }
 }
 
 /// A walk over the list. It counts only when [`next`](Self::next) has answered `None`.
-pub struct Walk<'v> {
-    visit: &'v Visit,
-    caps: Caps,
-    at: At,
-    pages: u32,
-    users: usize,
-    idle: u32,
-    hash: RandomState,
+pub struct UserPages<'v> {
+    client: &'v Client,
+    limits: Limits,
+    position: PagePosition,
+    page_count: u32,
+    user_count: usize,
+    idle_pages: u32,
+    hash_builder: RandomState,
     /// Hashes of the markers that Box sent.
-    markers: HashSet<u64>,
+    seen_markers: HashSet<u64>,
     /// Fingerprints of the pages that Box sent.
-    seen: HashSet<u64>,
+    seen_pages: HashSet<u64>,
 }
 
 /// Asks for one user, to see whether any are given.
-pub(super) async fn try_one(visit: &Visit) -> Result<(), Error> {
-    let body = visit.get(Endpoint::Users, "/2.0/users?usemarker=true&limit=1&user_type=managed&fields=id").await?;
-    match Page::read(&body)? {
-        (page, None) if page.is_empty() => Err(Error::invalid(Nonsense::NoUsers)),
+pub(super) async fn check_list_access(client: &Client) -> Result<(), Error> {
+    let body =
+        client.get_authorized(Endpoint::Users, "/2.0/users?usemarker=true&limit=1&user_type=managed&fields=id").await?;
+    match UserPage::parse(&body)? {
+        (page, None) if page.is_empty() => Err(Error::invalid_response(InvalidResponse::EmptyUserList)),
         _ => Ok(()),
     }
 }
 
-enum At {
+enum PagePosition {
     Start,
     Marker(String),
     End,
 }
 
-impl<'v> Walk<'v> {
-    pub(super) fn new(visit: &'v Visit, caps: Caps) -> Self {
-        let (markers, seen) = (HashSet::new(), HashSet::new());
-        Self { visit, caps, at: At::Start, pages: 0, users: 0, idle: 0, hash: RandomState::new(), markers, seen }
+impl<'v> UserPages<'v> {
+    pub(super) fn new(client: &'v Client, limits: Limits) -> Self {
+        let (seen_markers, seen_pages) = (HashSet::new(), HashSet::new());
+        Self {
+            client,
+            limits,
+            position: PagePosition::Start,
+            page_count: 0,
+            user_count: 0,
+            idle_pages: 0,
+            hash_builder: RandomState::new(),
+            seen_markers,
+            seen_pages,
+        }
     }
 
     /// The next page; `None` at the real end of the list, and only there.
     ///
     /// After an error the walk stands where it stood: to ask again asks for the same page again.
-    pub async fn next(&mut self) -> Result<Option<Page>, Error> {
-        let mut path = format!("/2.0/users?usemarker=true&limit=1000&user_type=managed&fields={FIELDS}");
-        match &self.at {
-            At::Start => {}
-            At::Marker(marker) => {
+    pub async fn next(&mut self) -> Result<Option<UserPage>, Error> {
+        let mut path = format!("/2.0/users?usemarker=true&limit=1000&user_type=managed&fields={USER_FIELDS}");
+        match &self.position {
+            PagePosition::Start => {}
+            PagePosition::Marker(marker) => {
                 path.push_str("&marker=");
-                percent(&mut path, marker);
+                percent_encode(&mut path, marker);
             }
-            At::End => return Ok(None),
+            PagePosition::End => return Ok(None),
         }
-        if self.pages >= self.caps.pages {
-            return Err(Error::TooLarge(Cap::Pages(self.caps.pages)));
+        if self.page_count >= self.limits.pages {
+            return Err(Error::LimitExceeded(LimitExceeded::Pages(self.limits.pages)));
         }
-        let body = self.visit.get(Endpoint::Users, &path).await?;
-        if body.len() > self.caps.page_bytes {
-            return Err(Error::TooLarge(Cap::Bytes(self.caps.page_bytes)));
+        let body = self.client.get_authorized(Endpoint::Users, &path).await?;
+        if body.len() > self.limits.page_bytes {
+            return Err(Error::LimitExceeded(LimitExceeded::Bytes(self.limits.page_bytes)));
         }
-        let (page, marker) = Page::read(&body)?;
-        self.accept(page, marker).map(Some)
+        let (page, marker) = UserPage::parse(&body)?;
+        self.accept_page(page, marker).map(Some)
     }
 
     /// Pages so far.
-    pub fn pages(&self) -> u32 {
-        self.pages
+    pub fn page_count(&self) -> u32 {
+        self.page_count
     }
 
     /// Everything is checked before anything is noted, so that a refused page changes nothing.
-    fn accept(&mut self, page: Page, marker: Option<String>) -> Result<Page, Error> {
-        let users = self.users + page.len();
-        if users > self.caps.users {
-            return Err(Error::TooLarge(Cap::Users(self.caps.users)));
+    fn accept_page(&mut self, page: UserPage, marker: Option<String>) -> Result<UserPage, Error> {
+        let user_count = self.user_count + page.len();
+        if user_count > self.limits.users {
+            return Err(Error::LimitExceeded(LimitExceeded::Users(self.limits.users)));
         }
-        let mark = marker.as_ref().map(|marker| self.hash.hash_one(marker));
-        if mark.is_some_and(|mark| self.markers.contains(&mark)) {
-            return Err(Error::invalid(Nonsense::MarkerRepeated));
+        let marker_hash = marker.as_ref().map(|marker| self.hash_builder.hash_one(marker));
+        if marker_hash.is_some_and(|marker_hash| self.seen_markers.contains(&marker_hash)) {
+            return Err(Error::invalid_response(InvalidResponse::RepeatedMarker));
         }
-        let fingerprint = page.fingerprint(&self.hash);
-        let idle = match page.is_empty() || self.seen.contains(&fingerprint) {
-            true => self.idle + 1,
+        let fingerprint = page.fingerprint(&self.hash_builder);
+        let idle_pages = match page.is_empty() || self.seen_pages.contains(&fingerprint) {
+            true => self.idle_pages + 1,
             false => 0,
         };
         match marker {
-            Some(_) if idle > IDLE_PAGES => return Err(Error::invalid(Nonsense::Endless(idle))),
-            None if users == 0 => return Err(Error::invalid(Nonsense::NoUsers)),
-            Some(marker) => self.at = At::Marker(marker),
-            None => self.at = At::End,
+            Some(_) if idle_pages > MAX_IDLE_PAGES => {
+                return Err(Error::invalid_response(InvalidResponse::NoProgress(idle_pages)));
+            }
+            None if user_count == 0 => return Err(Error::invalid_response(InvalidResponse::EmptyUserList)),
+            Some(marker) => self.position = PagePosition::Marker(marker),
+            None => self.position = PagePosition::End,
         }
-        self.markers.extend(mark);
-        self.seen.insert(fingerprint);
-        (self.pages, self.users, self.idle) = (self.pages + 1, users, idle);
+        self.seen_markers.extend(marker_hash);
+        self.seen_pages.insert(fingerprint);
+        (self.page_count, self.user_count, self.idle_pages) = (self.page_count + 1, user_count, idle_pages);
         Ok(page)
     }
 }

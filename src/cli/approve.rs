@@ -1,93 +1,96 @@
 //! `approve`: shows whose removal is held, asks, and lets them go.
 
 use super::{
-    desk::{Desk, Seat},
-    exit::{Exit, Stop},
-    flags::ApproveFlags,
-    record::parsed,
-    site::Site,
-    sync::create,
-    table::shown,
+    desk::{Io, Tty},
+    exit::{CliError, ExitStatus},
+    flags::ApproveArgs,
+    record::parse_record,
+    site::KubeContext,
+    sync::create_request,
+    table::replace_control_chars,
     trouble,
-    wait::{self, Awaited},
-    words::{age, many, minute, number},
+    wait::{self, PendingRequest},
+    words::{format_age, format_number, format_time, pluralize},
 };
 use crate::{
-    api::{BoxConnection, Held, SliceState},
-    roster::{self, ReadError, Snapshot, User},
+    api::{BoxConnection, RemovalHold, SliceState},
+    roster::{self, PublishedUser, ReadError, RosterSnapshot},
 };
 
-const MOST_SHOWN: usize = 20;
+const MAX_SHOWN: usize = 20;
 
-pub(super) async fn run(flags: &ApproveFlags, site: &Site, desk: &mut Desk<'_>) -> Result<Exit, Stop> {
-    let connection = site.connection(&flags.name).await?;
-    let snapshot = match roster::read(&site.store(&flags.name), &[SliceState::Held], None).await {
+pub(super) async fn run(args: &ApproveArgs, kube: &KubeContext, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
+    let connection = kube.get_connection(&args.name).await?;
+    let snapshot = match roster::read_snapshot(&kube.roster_store(&args.name), &[SliceState::Held], None).await {
         Ok(snapshot) => Some(snapshot),
         Err(ReadError::NoRoster) => None,
-        Err(error) => return Err(trouble::unread(&error, &flags.name, &site.namespace)),
+        Err(error) => return Err(trouble::list_read_error(&error, &args.name, &kube.namespace)),
     };
-    let Some(Vanished { held, who }) = vanished(&connection, snapshot.as_ref())? else {
-        writeln!(desk.out, "No removals are held for {}.", flags.name)?;
-        return Ok(Exit::Fine);
+    let Some(HeldRemovals { held, users }) = find_held_removals(&connection, snapshot.as_ref())? else {
+        writeln!(io.out, "No removals are held for {}.", args.name)?;
+        return Ok(ExitStatus::Success);
     };
-    let now = desk.clock.now();
+    let now = io.clock.now();
     writeln!(
-        desk.out,
+        io.out,
         "{} of {} users of {} vanished from Box, since {} ({} ago). Their removal is held.",
-        number(held.removals),
-        number(held.total),
-        flags.name,
-        minute(held.time.0),
-        age(held.time.0, now)
+        format_number(held.removals),
+        format_number(held.total),
+        args.name,
+        format_time(held.time.0),
+        format_age(held.time.0, now)
     )?;
-    desk.out.write_all(told(who.as_deref(), &flags.name, &site.namespace).as_bytes())?;
-    match (flags.yes, desk.answerer) {
+    io.out.write_all(format_held_users(users.as_deref(), &args.name, &kube.namespace).as_bytes())?;
+    match (args.yes, io.stdin_tty) {
         (true, _) => {}
-        (false, Seat::Program) => {
-            return Err(Stop::Told(
-                Exit::NotSo,
+        (false, Tty::Piped) => {
+            return Err(CliError::Message(
+                ExitStatus::Failure,
                 "nobody is here to be asked. Look at them, then pass --yes.".to_owned(),
             ));
         }
-        (false, Seat::Person) if desk.agreed(&format!("Let {} go? [y/N] ", many(held.removals, "user")))? => {}
-        (false, Seat::Person) => {
-            writeln!(desk.out, "Nothing was approved.")?;
-            return Ok(Exit::NotSo);
+        (false, Tty::Interactive) if io.confirm(&format!("Let {} go? [y/N] ", pluralize(held.removals, "user")))? => {}
+        (false, Tty::Interactive) => {
+            writeln!(io.out, "Nothing was approved.")?;
+            return Ok(ExitStatus::Failure);
         }
     }
-    let request = create(site, &connection, Some(&held.digest)).await?;
-    wait::all(vec![Awaited::new(&connection, request)], flags.timeout, site, desk).await
+    let request = create_request(kube, &connection, Some(&held.digest)).await?;
+    wait::wait_for_all(vec![PendingRequest::new(&connection, request)], args.timeout, kube, io).await
 }
 
 /// Users who vanished from Box and whose removal is held.
-struct Vanished<'a> {
+struct HeldRemovals<'a> {
     /// Its digest is that of the very users that are shown: of the list where there is one.
-    held: Held,
+    held: RemovalHold,
     /// `None`: nobody knows who.
-    who: Option<Vec<User<'a>>>,
+    users: Option<Vec<PublishedUser<'a>>>,
 }
 
-fn vanished<'a>(connection: &BoxConnection, snapshot: Option<&'a Snapshot>) -> Result<Option<Vanished<'a>>, Stop> {
+fn find_held_removals<'a>(
+    connection: &BoxConnection,
+    snapshot: Option<&'a RosterSnapshot>,
+) -> Result<Option<HeldRemovals<'a>>, CliError> {
     let Some(snapshot) = snapshot else {
         let held = connection.status.as_ref().and_then(|s| s.held.clone());
-        return Ok(held.map(|held| Vanished { held, who: None }));
+        return Ok(held.map(|held| HeldRemovals { held, users: None }));
     };
     let Some(held) = snapshot.roster.spec.held.clone() else { return Ok(None) };
-    let who = snapshot.lines(SliceState::Held).map(parsed).collect::<Result<_, Stop>>()?;
-    Ok(Some(Vanished { held, who: Some(who) }))
+    let users = snapshot.record_lines(SliceState::Held).map(parse_record).collect::<Result<_, CliError>>()?;
+    Ok(Some(HeldRemovals { held, users: Some(users) }))
 }
 
-fn told(who: Option<&[User<'_>]>, name: &str, namespace: &str) -> String {
-    let Some(who) = who else {
+fn format_held_users(users: Option<&[PublishedUser<'_>]>, name: &str, namespace: &str) -> String {
+    let Some(users) = users else {
         return "The published list is lost: nobody knows who they are, only how many. Whoever is missing in Box's list will be missing in the new one.\n".to_owned();
     };
-    let line = |user: &User<'_>| {
+    let line = |user: &PublishedUser<'_>| {
         let line = format!("  {} ({}, {})", user.login, user.name, user.status);
-        format!("{}\n", shown(line.into()))
+        format!("{}\n", replace_control_chars(line.into()))
     };
-    let mut text: String = who.iter().take(MOST_SHOWN).map(line).collect();
-    if let Some(more) = who.len().checked_sub(MOST_SHOWN).filter(|more| *more > 0) {
-        let more = number(i64::try_from(more).unwrap_or(i64::MAX));
+    let mut text: String = users.iter().take(MAX_SHOWN).map(line).collect();
+    if let Some(more) = users.len().checked_sub(MAX_SHOWN).filter(|more| *more > 0) {
+        let more = format_number(i64::try_from(more).unwrap_or(i64::MAX));
         text.push_str(&format!("  and {more} more: kubectl boxsync users {name} -n {namespace} --held\n"));
     }
     text

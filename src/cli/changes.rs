@@ -6,30 +6,30 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{
-    desk::{Desk, Ink},
-    exit::{Exit, Stop},
-    flags::{ChangesFlags, ChangesOutput},
+    desk::{ColorMode, Io},
+    exit::{CliError, ExitStatus},
+    flags::{ChangesArgs, ChangesOutput},
     listing,
-    record::{Line, Revision, revisions},
-    site::Site,
-    table::shown,
-    trouble::{self, Right},
-    users::unread,
-    words::{asked, changed, minute, number},
+    record::{ChangeLine, RevisionChanges, collect_revisions},
+    site::KubeContext,
+    table::replace_control_chars,
+    trouble::{self, Permission},
+    users::explain_read_error,
+    words::{format_change_counts, format_number, format_requested_by, format_time},
 };
 use crate::{
-    api::{JournalEntry, SliceState},
-    roster::{self, Changed, Op, ReadError},
+    api::{RevisionRecord, SliceState},
+    roster::{self, ChangeOp, ChangeRecord, ReadError},
 };
 
 /// A range of revisions, both ends in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Revisions {
+pub(super) struct RevisionRange {
     first: i64,
     last: i64,
 }
 
-impl FromStr for Revisions {
+impl FromStr for RevisionRange {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -46,87 +46,98 @@ impl FromStr for Revisions {
 }
 
 /// Which entries of the journal are meant.
-struct Span {
+struct RevisionFilter {
     since: Option<Timestamp>,
-    revisions: Option<Revisions>,
+    revisions: Option<RevisionRange>,
 }
 
-impl Span {
-    fn takes(&self, entry: &JournalEntry) -> bool {
+impl RevisionFilter {
+    fn matches(&self, entry: &RevisionRecord) -> bool {
         self.since.is_none_or(|since| entry.time.0 >= since)
             && self.revisions.is_none_or(|r| (r.first..=r.last).contains(&entry.revision))
     }
 }
 
-pub(super) async fn run(flags: &ChangesFlags, site: &Site, desk: &mut Desk<'_>) -> Result<Exit, Stop> {
-    let since = flags.since.map(|length| {
+pub(super) async fn run(args: &ChangesArgs, kube: &KubeContext, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
+    let since = args.since.map(|length| {
         let length = SignedDuration::try_from(length).unwrap_or(SignedDuration::MAX);
-        desk.clock.now().saturating_sub(length).unwrap_or(Timestamp::MIN)
+        io.clock.now().saturating_sub(length).unwrap_or(Timestamp::MIN)
     });
-    let span = Span { since, revisions: flags.revision };
-    let store = site.store(&flags.name);
-    let roster =
-        store.roster().await.map_err(|t| trouble::told(&t, &Right::to("get", "userrosters", &site.namespace)))?;
-    let Some(roster) = roster else { return Err(unread(&ReadError::NoRoster, site, &flags.name).await) };
-    let meant = roster.spec.journal.iter().filter(|entry| span.takes(entry));
-    let only: Vec<String> = meant.flat_map(|entry| entry.slices.iter().cloned()).collect();
-    let read = roster::read(&store, &[SliceState::Changes], Some(&only)).await;
-    let snapshot = read.map_err(|e| trouble::unread(&e, &flags.name, &site.namespace))?;
+    let filter = RevisionFilter { since, revisions: args.revision };
+    let store = kube.roster_store(&args.name);
+    let roster = store
+        .get_roster()
+        .await
+        .map_err(|t| trouble::kube_cli_error(&t, &Permission::in_namespace("get", "userrosters", &kube.namespace)))?;
+    let Some(roster) = roster else { return Err(explain_read_error(&ReadError::NoRoster, kube, &args.name).await) };
+    let matching = roster.spec.journal.iter().filter(|entry| filter.matches(entry));
+    let slice_names: Vec<String> = matching.flat_map(|entry| entry.slices.iter().cloned()).collect();
+    let read = roster::read_snapshot(&store, &[SliceState::Changes], Some(&slice_names)).await;
+    let snapshot = read.map_err(|e| trouble::list_read_error(&e, &args.name, &kube.namespace))?;
     // One published since then was not asked for.
     let last = roster.spec.revision;
-    let told = revisions(&snapshot, Some(&only))?.into_iter();
-    let told: Vec<Revision<'_>> = told.filter(|r| span.takes(r.entry) && r.entry.revision <= last).collect();
-    let told = of(told, flags.user.as_deref());
-    if told.is_empty() && flags.output == ChangesOutput::Table {
-        writeln!(desk.err, "{}", none(&snapshot.roster.spec.journal, &flags.name))?;
+    let changes = collect_revisions(&snapshot, Some(&slice_names))?.into_iter();
+    let changes: Vec<RevisionChanges<'_>> =
+        changes.filter(|r| filter.matches(r.entry) && r.entry.revision <= last).collect();
+    let changes = filter_by_user(changes, args.user.as_deref());
+    if changes.is_empty() && args.output == ChangesOutput::Table {
+        writeln!(io.err, "{}", no_changes_message(&snapshot.roster.spec.journal, &args.name))?;
     }
-    match flags.output {
-        ChangesOutput::Table => desk.out.write_all(text(&told, flags.user.as_deref(), desk.ink).as_bytes())?,
+    match args.output {
+        ChangesOutput::Table => {
+            io.out.write_all(format_changes(&changes, args.user.as_deref(), io.color).as_bytes())?
+        }
         ChangesOutput::Json => {
-            let entries: Vec<String> = told.iter().map(|r| json_of(r).to_string()).collect();
-            listing::array(desk.out, entries.iter().map(String::as_str))?;
+            let entries: Vec<String> = changes.iter().map(|r| revision_json(r).to_string()).collect();
+            listing::write_json_array(io.out, entries.iter().map(String::as_str))?;
         }
         ChangesOutput::Jsonl => {
-            for (revision, line) in told.iter().flat_map(|r| r.lines.iter().flatten().map(move |line| (r, line))) {
-                writeln!(desk.out, "{}", json_line(revision.entry, line))?;
+            for (revision, line) in changes.iter().flat_map(|r| r.changes.iter().flatten().map(move |line| (r, line))) {
+                writeln!(io.out, "{}", change_json_line(revision.entry, line))?;
             }
         }
     }
-    Ok(Exit::Fine)
+    Ok(ExitStatus::Success)
 }
 
 /// What tells of this user, where one is meant.
-fn of<'a>(revisions: Vec<Revision<'a>>, user: Option<&str>) -> Vec<Revision<'a>> {
-    let Some(who) = user else { return revisions };
-    let only = |Revision { entry, lines }: Revision<'a>| {
-        let lines = lines.map(|lines| lines.into_iter().filter(|line| line.is_of(who)).collect::<Vec<_>>());
-        Revision { entry, lines }
+fn filter_by_user<'a>(revisions: Vec<RevisionChanges<'a>>, user: Option<&str>) -> Vec<RevisionChanges<'a>> {
+    let Some(user) = user else { return revisions };
+    let keep_user = |RevisionChanges { entry, changes }: RevisionChanges<'a>| {
+        let changes =
+            changes.map(|lines| lines.into_iter().filter(|line| line.concerns_user(user)).collect::<Vec<_>>());
+        RevisionChanges { entry, changes }
     };
-    let told = |revision: &Revision<'a>| revision.lines.as_ref().is_none_or(|lines| !lines.is_empty());
-    revisions.into_iter().map(only).filter(told).collect()
+    let mentions_user =
+        |revision: &RevisionChanges<'a>| revision.changes.as_ref().is_none_or(|lines| !lines.is_empty());
+    revisions.into_iter().map(keep_user).filter(mentions_user).collect()
 }
 
-fn none(journal: &[JournalEntry], name: &str) -> String {
+fn no_changes_message(journal: &[RevisionRecord], name: &str) -> String {
     match journal.last() {
         Some(first) => format!(
             "No changes found. The record of {name} begins with revision {} of {}.",
             first.revision,
-            minute(first.time.0)
+            format_time(first.time.0)
         ),
         None => format!("No changes found: the record of {name} is empty."),
     }
 }
 
-fn text(told: &[Revision<'_>], user: Option<&str>, ink: Ink) -> String {
+fn format_changes(revisions: &[RevisionChanges<'_>], user: Option<&str>, color: ColorMode) -> String {
     let mut text = String::new();
-    for Revision { entry, lines } in told {
-        let numbers = changed(entry.added, entry.updated, entry.removed);
-        let title =
-            format!("revision {} · {} · {numbers} · {} held", entry.revision, minute(entry.time.0), number(entry.held));
-        let title = title + &asked(" · ", &entry.requested_by);
-        let _ = writeln!(text, "{}", ink.bold(&shown(title.into())));
-        match lines {
-            Some(lines) => lines.iter().for_each(|line| push(&mut text, &line.changed, ink)),
+    for RevisionChanges { entry, changes } in revisions {
+        let numbers = format_change_counts(entry.added, entry.updated, entry.removed);
+        let title = format!(
+            "revision {} · {} · {numbers} · {} held",
+            entry.revision,
+            format_time(entry.time.0),
+            format_number(entry.held)
+        );
+        let title = title + &format_requested_by(" · ", &entry.requested_by);
+        let _ = writeln!(text, "{}", color.bold(&replace_control_chars(title.into())));
+        match changes {
+            Some(lines) => lines.iter().for_each(|line| push_change(&mut text, &line.change, color)),
             None if entry.revision == 1 => text.push_str("  (the first list)\n"),
             None if user.is_some() => text.push_str("  (too many to tell one by one: it may have been among them)\n"),
             None => text.push_str("  (too many to tell one by one)\n"),
@@ -135,27 +146,30 @@ fn text(told: &[Revision<'_>], user: Option<&str>, ink: Ink) -> String {
     text
 }
 
-fn push(text: &mut String, changed: &Changed, ink: Ink) {
-    let login = shown(changed.login.as_str().into());
+fn push_change(text: &mut String, changed: &ChangeRecord, color: ColorMode) {
+    let login = replace_control_chars(changed.login.as_str().into());
     match changed.op {
-        Op::Added => text.push_str(&ink.green(&format!("  + {login}"))),
-        Op::Updated => {
-            let _ = write!(text, "  ~ {login}  {}", differences(changed));
+        ChangeOp::Added => text.push_str(&color.green(&format!("  + {login}"))),
+        ChangeOp::Updated => {
+            let _ = write!(text, "  ~ {login}  {}", format_field_changes(changed));
         }
-        Op::Removed => text.push_str(&ink.red(&format!("  - {login}"))),
-        Op::Returned => text.push_str(&ink.green(&format!("  ↩ {login} (back)"))),
-        Op::Held => text.push_str(&ink.yellow(&format!("  ? {login} (held)"))),
+        ChangeOp::Removed => text.push_str(&color.red(&format!("  - {login}"))),
+        ChangeOp::Returned => text.push_str(&color.green(&format!("  ↩ {login} (back)"))),
+        ChangeOp::Held => text.push_str(&color.yellow(&format!("  ? {login} (held)"))),
     }
     text.push('\n');
 }
 
 /// `status: active → inactive`, and so on.
-pub(super) fn differences(changed: &Changed) -> String {
-    let told = changed.fields.iter().map(|(field, [from, to])| format!("{field}: {} → {}", value(from), value(to)));
-    shown(told.collect::<Vec<_>>().join(", ").into()).into_owned()
+pub(super) fn format_field_changes(changed: &ChangeRecord) -> String {
+    let changes = changed
+        .fields
+        .iter()
+        .map(|(field, [from, to])| format!("{field}: {} → {}", format_value(from), format_value(to)));
+    replace_control_chars(changes.collect::<Vec<_>>().join(", ").into()).into_owned()
 }
 
-fn value(value: &Value) -> String {
+fn format_value(value: &Value) -> String {
     match value {
         Value::String(text) if text.is_empty() => "(none)".to_owned(),
         Value::String(text) => text.clone(),
@@ -164,7 +178,7 @@ fn value(value: &Value) -> String {
     }
 }
 
-fn json_of(Revision { entry, lines }: &Revision<'_>) -> Value {
+fn revision_json(RevisionChanges { entry, changes }: &RevisionChanges<'_>) -> Value {
     json!({
         "revision": entry.revision,
         "time": entry.time,
@@ -173,13 +187,13 @@ fn json_of(Revision { entry, lines }: &Revision<'_>) -> Value {
         "removed": entry.removed,
         "held": entry.held,
         "requestedBy": entry.requested_by,
-        "changes": lines.as_ref().map(|lines| lines.iter().map(|l| json!(l.changed)).collect::<Vec<_>>()),
+        "changes": changes.as_ref().map(|lines| lines.iter().map(|l| json!(l.change)).collect::<Vec<_>>()),
     })
 }
 
 /// The line as it is published, behind its revision and time.
-fn json_line(entry: &JournalEntry, line: &Line<'_>) -> String {
-    let rest = line.line.strip_prefix('{').unwrap_or(line.line);
+fn change_json_line(entry: &RevisionRecord, line: &ChangeLine<'_>) -> String {
+    let rest = line.json.strip_prefix('{').unwrap_or(line.json);
     format!("{{\"revision\":{},\"time\":\"{}\",{rest}", entry.revision, entry.time.0)
 }
 
@@ -190,10 +204,10 @@ mod tests {
     #[test]
     fn a_range_may_be_open_at_either_end() {
         for (text, first, last) in [("42", 42, 42), ("40..42", 40, 42), ("40..", 40, i64::MAX), ("..42", 0, 42)] {
-            assert_eq!(text.parse(), Ok(Revisions { first, last }), "{text}");
+            assert_eq!(text.parse(), Ok(RevisionRange { first, last }), "{text}");
         }
         for text in ["", "..", "42..40", "a..b", "1-2"] {
-            assert!(text.parse::<Revisions>().is_err(), "{text:?}");
+            assert!(text.parse::<RevisionRange>().is_err(), "{text:?}");
         }
     }
 }

@@ -8,89 +8,97 @@ use secrecy::SecretSlice;
 use serde::de::DeserializeOwned;
 
 use super::{
-    desk::Desk,
-    exit::{Exit, Stop},
-    finding::{Check, Finding},
-    flags::CheckFlags,
-    gate::{self, Pass},
-    leader::{self, Leader},
-    round::Round,
-    seen::Seen,
-    site::Site,
-    trouble::{self, Right},
+    desk::Io,
+    exit::{CliError, ExitStatus},
+    finding::{CheckKind, CheckResult},
+    flags::CheckArgs,
+    gate::{self, BoxAuth},
+    leader::{self, LeaderStatus},
+    round::CheckRun,
+    seen::LastStatus,
+    site::KubeContext,
+    trouble::{self, Permission},
 };
 use crate::{
     api::{AuthType, BoxConnection, Reason, UserRoster, UserSlice, UserSyncRequest},
     boxapi::Credentials,
-    cluster::Trouble,
-    signin::{self, Failure, Names},
+    cluster::KubeError,
+    signin::{self, Failure, FailureContext},
 };
 
 /// All but those of the cluster.
-const OF_BOX: &[Check] = &[Check::Reachable, Check::Clock, Check::Token, Check::Enterprise, Check::Users];
+const BOX_CHECKS: &[CheckKind] =
+    &[CheckKind::BoxApi, CheckKind::Clock, CheckKind::Token, CheckKind::Enterprise, CheckKind::UserList];
 
 /// `site` is not needed where a file is checked.
-pub(super) async fn run(flags: &CheckFlags, site: Option<&Site>, desk: &mut Desk<'_>) -> Result<Exit, Stop> {
-    match (&flags.file, &flags.name, site) {
-        (Some(file), _, _) => of_file(file, flags, desk).await,
-        (None, Some(name), Some(site)) => of_connection(name, flags, site, desk).await,
-        (None, _, _) => Err(Stop::usage("name a connection, or a file with --file.")),
+pub(super) async fn run(args: &CheckArgs, kube: Option<&KubeContext>, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
+    match (&args.file, &args.name, kube) {
+        (Some(file), _, _) => check_file(file, args, io).await,
+        (None, Some(name), Some(site)) => check_connection(name, args, site, io).await,
+        (None, _, _) => Err(CliError::usage("name a connection, or a file with --file.")),
     }
 }
 
-async fn of_connection(name: &str, flags: &CheckFlags, site: &Site, desk: &mut Desk<'_>) -> Result<Exit, Stop> {
-    let now = desk.clock.now();
-    let leader = leader::leader(site, flags.operator_namespace.as_deref(), now).await?;
-    let missing = Box::pin(missing(site, name)).await;
-    if missing.contains(&"BoxConnections") {
-        let mut round = Round::new(flags.output, desk);
-        round.note(operator(&leader))?;
-        round.note(kinds(&missing))?;
-        round.skip(&[Check::Secret, Check::Key], "Not checked: there can be no connection.")?;
-        round.skip(OF_BOX, "Not checked: there can be no connection.")?;
-        return round.end(None);
+async fn check_connection(
+    name: &str,
+    args: &CheckArgs,
+    kube: &KubeContext,
+    io: &mut Io<'_>,
+) -> Result<ExitStatus, CliError> {
+    let now = io.clock.now();
+    let leader = leader::read_leader_status(kube, args.operator_namespace.as_deref(), now).await?;
+    let missing_kinds = Box::pin(find_missing_kinds(kube, name)).await;
+    if missing_kinds.contains(&"BoxConnections") {
+        let mut check_run = CheckRun::new(args.output, io);
+        check_run.add_result(operator_result(&leader))?;
+        check_run.add_result(crds_result(&missing_kinds))?;
+        check_run
+            .skip_checks(&[CheckKind::Secret, CheckKind::Credentials], "Not checked: there can be no connection.")?;
+        check_run.skip_checks(BOX_CHECKS, "Not checked: there can be no connection.")?;
+        return check_run.print_summary(None);
     }
-    let connection = site.connection(name).await?;
-    let seen = Seen::new(leader.clone(), &connection, now);
-    let text = format!("{}\n{}\n", seen.text(desk.ink), desk.ink.bold("Checked from this terminal"));
-    let mut round = Round::new(flags.output, desk);
-    round.say(&text)?;
-    round.note(operator(&leader))?;
-    round.note(kinds(&missing))?;
-    let names = Names::of(&connection);
-    let pass = pass(&mut round, site, &connection, &names).await?;
-    Box::pin(gate::tried(&mut round, &flags.box_api_url, &names, pass)).await?;
-    round.end(Some(&seen))
+    let connection = kube.get_connection(name).await?;
+    let last_status = LastStatus::new(leader.clone(), &connection, now);
+    let text =
+        format!("{}\n{}\n", last_status.render_last_status(io.color), io.color.bold("Checked from this terminal"));
+    let mut check_run = CheckRun::new(args.output, io);
+    check_run.print_text(&text)?;
+    check_run.add_result(operator_result(&leader))?;
+    check_run.add_result(crds_result(&missing_kinds))?;
+    let context = FailureContext::for_connection(&connection);
+    let auth = read_box_auth(&mut check_run, kube, &connection, &context).await?;
+    Box::pin(gate::run_box_checks(&mut check_run, &args.box_api_url, &context, auth)).await?;
+    check_run.print_summary(Some(&last_status))
 }
 
-fn operator(leader: &Leader) -> Finding {
+fn operator_result(leader: &LeaderStatus) -> CheckResult {
     match leader {
-        Leader::Leads { name, lease, .. } => {
-            Finding::fine(Check::Operator, format!("{name} leads, and renews Lease {lease}."))
+        LeaderStatus::Active { holder_identity, lease, .. } => {
+            CheckResult::pass(CheckKind::Operator, format!("{holder_identity} leads, and renews Lease {lease}."))
         }
-        Leader::Late { lease, .. } => Finding::wrong(
-            Check::Operator,
+        LeaderStatus::Expired { lease, .. } => CheckResult::fail(
+            CheckKind::Operator,
             format!("No operator leads: nobody renews Lease {lease}."),
             START_THE_OPERATOR,
         ),
-        Leader::Nobody { r#where } => Finding::wrong(
-            Check::Operator,
-            format!("No operator leads: there is no Lease of one in {}.", r#where),
+        LeaderStatus::NoLease { scope } => CheckResult::fail(
+            CheckKind::Operator,
+            format!("No operator leads: there is no Lease of one in {}.", scope),
             START_THE_OPERATOR,
         ),
-        Leader::Unknown { why } => Finding::unchecked(Check::Operator, format!("Not checked: {why}.")),
+        LeaderStatus::Unknown { message } => CheckResult::skip(CheckKind::Operator, format!("Not checked: {message}.")),
     }
 }
 
 const START_THE_OPERATOR: &str = "A cluster admin looks why it does not run (kubectl get pods -A -l app.kubernetes.io/name=boxsync-operator), or installs the chart boxsync-operator.";
 
 /// Those of our kinds that the API server does not serve.
-async fn missing(site: &Site, name: &str) -> Vec<&'static str> {
+async fn find_missing_kinds(kube: &KubeContext, name: &str) -> Vec<&'static str> {
     let (connections, requests, rosters, slices) = tokio::join!(
-        unserved::<BoxConnection>(site, name),
-        unserved::<UserSyncRequest>(site, name),
-        unserved::<UserRoster>(site, name),
-        unserved::<UserSlice>(site, name),
+        is_kind_unserved::<BoxConnection>(kube, name),
+        is_kind_unserved::<UserSyncRequest>(kube, name),
+        is_kind_unserved::<UserRoster>(kube, name),
+        is_kind_unserved::<UserSlice>(kube, name),
     );
     let kinds = [
         (connections, "BoxConnections"),
@@ -102,18 +110,18 @@ async fn missing(site: &Site, name: &str) -> Vec<&'static str> {
 }
 
 /// Whether the kind is unknown here. Who may not read such objects is told nothing: then it is taken to be there.
-async fn unserved<K>(site: &Site, name: &str) -> bool
+async fn is_kind_unserved<K>(kube: &KubeContext, name: &str) -> bool
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
 {
-    matches!(site.cluster.call(site.cluster.api::<K>(&site.namespace).get(name)).await, Err(Trouble::NotServed))
+    matches!(kube.client.call(kube.client.api::<K>(&kube.namespace).get(name)).await, Err(KubeError::UnknownKind))
 }
 
-fn kinds(missing: &[&str]) -> Finding {
+fn crds_result(missing: &[&str]) -> CheckResult {
     match missing {
-        [] => Finding::fine(Check::Kinds, "The API server serves the kinds of boxsync."),
-        missing => Finding::wrong(
-            Check::Kinds,
+        [] => CheckResult::pass(CheckKind::Crds, "The API server serves the kinds of boxsync."),
+        missing => CheckResult::fail(
+            CheckKind::Crds,
             format!("The API server serves no {}.", missing.join(", ")),
             "A cluster admin installs the CRDs: kubectl apply --server-side -f crds/.",
         ),
@@ -121,132 +129,160 @@ fn kinds(missing: &[&str]) -> Finding {
 }
 
 /// What Box can be shown: the Secret is read with the caller's own rights.
-async fn pass(round: &mut Round<'_, '_>, site: &Site, connection: &BoxConnection, names: &Names) -> Result<Pass, Stop> {
-    let Some((method, name)) = connection.spec.auth.chosen() else {
-        round.note(Finding::failed(Check::Secret, &Failure::no_method(names)))?;
-        return without(round, "Not checked: it is not known how to sign in.");
+async fn read_box_auth(
+    check_run: &mut CheckRun<'_, '_>,
+    kube: &KubeContext,
+    connection: &BoxConnection,
+    context: &FailureContext,
+) -> Result<BoxAuth, CliError> {
+    let Some((method, name)) = connection.spec.auth.selected_method() else {
+        check_run.add_result(CheckResult::from_failure(CheckKind::Secret, &Failure::invalid_auth_method(context)))?;
+        return skip_credentials(check_run, "Not checked: it is not known how to sign in.");
     };
-    let secret = match read(site, name).await {
+    let secret = match get_secret(kube, name).await {
         Ok(secret) => secret,
-        Err(Trouble::NotFound) => {
-            round.note(Finding::failed(Check::Secret, &Failure::no_secret(names)))?;
-            return without(round, "Not checked: there is no Secret.");
+        Err(KubeError::NotFound) => {
+            check_run.add_result(CheckResult::from_failure(CheckKind::Secret, &Failure::missing_secret(context)))?;
+            return skip_credentials(check_run, "Not checked: there is no Secret.");
         }
-        Err(trouble) => {
-            let why = trouble::sentence(&trouble, &Right::to("get", "secrets", &site.namespace));
-            round.note(Finding::unchecked(Check::Secret, format!("Not checked: {why}")))?;
-            return without(round, "Not checked: it needs what is in the Secret, which you cannot read.");
+        Err(error) => {
+            let why = trouble::kube_error_message(&error, &Permission::in_namespace("get", "secrets", &kube.namespace));
+            check_run.add_result(CheckResult::skip(CheckKind::Secret, format!("Not checked: {why}")))?;
+            return skip_credentials(check_run, "Not checked: it needs what is in the Secret, which you cannot read.");
         }
     };
-    round.note(Finding::fine(Check::Secret, format!("Secret {name} is there.")))?;
+    check_run.add_result(CheckResult::pass(CheckKind::Secret, format!("Secret {name} is there.")))?;
     match method {
-        AuthType::ClientCredentials | AuthType::Jwt => {
-            held(round, signin::credentials(names, method, secret), &format!("Secret {name}"))
-        }
-        AuthType::Oauth2 => stored(round, site, names, secret).await,
+        AuthType::ClientCredentials | AuthType::Jwt => check_app_credentials(
+            check_run,
+            signin::credentials_from_secret(context, method, secret),
+            &format!("Secret {name}"),
+        ),
+        AuthType::Oauth2 => check_oauth_tokens(check_run, kube, context, secret).await,
     }
 }
 
-fn without(round: &mut Round<'_, '_>, why: &str) -> Result<Pass, Stop> {
-    round.skip(&[Check::Key], why)?;
-    Ok(Pass::None(why.to_owned()))
+fn skip_credentials(check_run: &mut CheckRun<'_, '_>, why: &str) -> Result<BoxAuth, CliError> {
+    check_run.skip_checks(&[CheckKind::Credentials], why)?;
+    Ok(BoxAuth::Unavailable(why.to_owned()))
 }
 
-async fn read(site: &Site, name: &str) -> Result<Secret, Trouble> {
-    site.cluster.call(site.cluster.api::<Secret>(&site.namespace).get(name)).await
+async fn get_secret(kube: &KubeContext, name: &str) -> Result<Secret, KubeError> {
+    kube.client.call(kube.client.api::<Secret>(&kube.namespace).get(name)).await
 }
 
 /// What the credentials of an app are worth.
-fn held(round: &mut Round<'_, '_>, read: Result<Credentials, Failure>, place: &str) -> Result<Pass, Stop> {
+fn check_app_credentials(
+    check_run: &mut CheckRun<'_, '_>,
+    read: Result<Credentials, Failure>,
+    source: &str,
+) -> Result<BoxAuth, CliError> {
     match read {
         Ok(credentials) => {
-            round.note(Finding::fine(Check::Key, complete(&credentials, place)))?;
-            Ok(Pass::Credentials(credentials))
+            check_run
+                .add_result(CheckResult::pass(CheckKind::Credentials, credentials_message(&credentials, source)))?;
+            Ok(BoxAuth::Credentials(credentials))
         }
         // They were read: what is wrong is whose they are.
         Err(failure) if failure.reason == Reason::EnterpriseMismatch => {
-            round.note(Finding::fine(Check::Key, format!("What {place} holds is complete, and can be read.")))?;
-            Ok(Pass::Foreign(failure))
+            check_run.add_result(CheckResult::pass(
+                CheckKind::Credentials,
+                format!("What {source} holds is complete, and can be read."),
+            ))?;
+            Ok(BoxAuth::WrongEnterprise(failure))
         }
         Err(failure) => {
-            round.note(Finding::failed(Check::Key, &failure))?;
-            Ok(Pass::None("Not checked: the credentials cannot be used.".to_owned()))
+            check_run.add_result(CheckResult::from_failure(CheckKind::Credentials, &failure))?;
+            Ok(BoxAuth::Unavailable("Not checked: the credentials cannot be used.".to_owned()))
         }
     }
 }
 
-fn complete(credentials: &Credentials, place: &str) -> String {
+fn credentials_message(credentials: &Credentials, source: &str) -> String {
     let what = match credentials {
         Credentials::ClientCredentials(_) => "has a client id and a client secret",
         Credentials::Jwt(_) => "is complete, and its key can be decrypted",
-        Credentials::Oauth2(_) | Credentials::Code(_) => "has a client id, a client secret and a refresh token",
+        Credentials::Oauth2(_) | Credentials::AuthorizationCode(_) => {
+            "has a client id, a client secret and a refresh token"
+        }
     };
-    format!("{place} {what}; the app's client id is {}.", credentials.client_id())
+    format!("{source} {what}; the app's client id is {}.", credentials.client_id())
 }
 
 /// A user's authorization: its tokens are the operator's, and only looked at.
-async fn stored(round: &mut Round<'_, '_>, site: &Site, names: &Names, seed: Secret) -> Result<Pass, Stop> {
-    match signin::credentials(names, AuthType::Oauth2, seed) {
+async fn check_oauth_tokens(
+    check_run: &mut CheckRun<'_, '_>,
+    kube: &KubeContext,
+    context: &FailureContext,
+    seed: Secret,
+) -> Result<BoxAuth, CliError> {
+    match signin::credentials_from_secret(context, AuthType::Oauth2, seed) {
         Ok(credentials) => {
-            let told = complete(&credentials, &format!("Secret {}", names.secret));
-            round.note(Finding::fine(Check::Key, told))?;
+            let message = credentials_message(&credentials, &format!("Secret {}", context.secret));
+            check_run.add_result(CheckResult::pass(CheckKind::Credentials, message))?;
         }
-        Err(failure) => round.note(Finding::failed(Check::Key, &failure))?,
+        Err(failure) => check_run.add_result(CheckResult::from_failure(CheckKind::Credentials, &failure))?,
     }
-    let place = names.tokens();
-    let why = match read(site, &place).await {
-        Ok(secret) => match signin::stored_token(secret) {
-            Some(token) => return Ok(Pass::Lent(token)),
-            None => format!("Secret {place} has no access token yet"),
+    let token_secret = context.token_secret_name();
+    let why = match get_secret(kube, &token_secret).await {
+        Ok(secret) => match signin::access_token_from_secret(secret) {
+            Some(token) => return Ok(BoxAuth::AccessToken(token)),
+            None => format!("Secret {token_secret} has no access token yet"),
         },
-        Err(Trouble::NotFound) => format!("the operator has stored no tokens yet (Secret {place})"),
-        Err(trouble) => {
-            let told = trouble::sentence(&trouble, &Right::to("get", "secrets", &site.namespace));
-            told.trim_end_matches('.').to_owned()
+        Err(KubeError::NotFound) => format!("the operator has stored no tokens yet (Secret {token_secret})"),
+        Err(error) => {
+            let message =
+                trouble::kube_error_message(&error, &Permission::in_namespace("get", "secrets", &kube.namespace));
+            message.trim_end_matches('.').to_owned()
         }
     };
-    Ok(Pass::None(format!(
+    Ok(BoxAuth::Unavailable(format!(
         "Not checked: {why}. A token is not asked for from here, since a refresh token works once and is the operator's."
     )))
 }
 
-async fn of_file(file: &Path, flags: &CheckFlags, desk: &mut Desk<'_>) -> Result<Exit, Stop> {
-    let place = if file == Path::new("-") { "the file".to_owned() } else { file.display().to_string() };
-    let read = Credentials::jwt(bytes(file, desk)?);
-    let own = read.as_ref().ok().and_then(|c| c.enterprise_id()).map(str::to_owned);
-    let enterprise = match (&flags.enterprise_id, &own, &read) {
+async fn check_file(file: &Path, args: &CheckArgs, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
+    let source = if file == Path::new("-") { "the file".to_owned() } else { file.display().to_string() };
+    let read = Credentials::jwt(read_config_file(file, io)?);
+    let own_enterprise = read.as_ref().ok().and_then(|c| c.enterprise_id()).map(str::to_owned);
+    let enterprise = match (&args.enterprise_id, &own_enterprise, &read) {
         (Some(asked), _, _) => asked.clone(),
         (None, Some(own), _) => own.clone(),
         (None, None, Err(_)) => String::new(),
         (None, None, Ok(_)) => {
-            return Err(Stop::usage(format!(
-                "{place} names no enterprise: say with --enterprise-id which one is meant (Admin Console > Account & Billing)."
+            return Err(CliError::usage(format!(
+                "{source} names no enterprise: say with --enterprise-id which one is meant (Admin Console > Account & Billing)."
             )));
         }
     };
     // The Secret that the file will end up in has no name yet.
-    let names = Names { enterprise, secret: "NAME".to_owned(), method: Some(AuthType::Jwt), ..Names::default() };
-    let read = match (read, own) {
-        (Ok(_), Some(own)) if own != names.enterprise => Err(Failure::new(
+    let context = FailureContext {
+        enterprise,
+        secret: "NAME".to_owned(),
+        method: Some(AuthType::Jwt),
+        ..FailureContext::default()
+    };
+    let read = match (read, own_enterprise) {
+        (Ok(_), Some(own)) if own != context.enterprise => Err(Failure::new(
             Reason::EnterpriseMismatch,
-            format!("The file is made for enterprise {own}, not for enterprise {}.", names.enterprise),
-            format!("Use the file of an app of enterprise {}, or another --enterprise-id.", names.enterprise),
+            format!("The file is made for enterprise {own}, not for enterprise {}.", context.enterprise),
+            format!("Use the file of an app of enterprise {}, or another --enterprise-id.", context.enterprise),
         )),
         (Ok(credentials), _) => Ok(credentials),
         (Err(why), _) => Err(Failure::new(Reason::CredentialsInvalid, why.to_string(), "")),
     };
-    let mut round = Round::new(flags.output, desk);
-    let pass = held(&mut round, read, &place)?;
-    Box::pin(gate::tried(&mut round, &flags.box_api_url, &names, pass)).await?;
-    round.end(None)
+    let mut check_run = CheckRun::new(args.output, io);
+    let auth = check_app_credentials(&mut check_run, read, &source)?;
+    Box::pin(gate::run_box_checks(&mut check_run, &args.box_api_url, &context, auth)).await?;
+    check_run.print_summary(None)
 }
 
-fn bytes(file: &Path, desk: &mut Desk<'_>) -> Result<SecretSlice<u8>, Stop> {
+fn read_config_file(file: &Path, io: &mut Io<'_>) -> Result<SecretSlice<u8>, CliError> {
     let mut bytes = Vec::new();
     let read =
-        if file == Path::new("-") { desk.input.read_to_end(&mut bytes).map(|_| bytes) } else { std::fs::read(file) };
+        if file == Path::new("-") { io.input.read_to_end(&mut bytes).map(|_| bytes) } else { std::fs::read(file) };
     read.map(SecretSlice::from).map_err(|e| {
-        Stop::usage(format!(
+        CliError::usage(format!(
             "{} cannot be read: {e}. Name the file that Box's developer console hands out, or - for standard input.",
             file.display()
         ))

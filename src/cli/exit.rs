@@ -4,75 +4,75 @@ use std::{io, process::ExitCode};
 
 /// What the exit code says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
+pub enum ExitStatus {
     /// It is as it should be.
-    Fine,
+    Success,
     /// It is not: a person is needed, the request failed, the login is not in the list, nobody approved.
-    NotSo,
+    Failure,
     /// Not all is ready, and it passes by itself.
-    Passing,
+    NotReady,
     /// No operator is at work.
     NoOperator,
     /// Expected logins are not in the list.
-    Missing,
+    MissingLogins,
     TimedOut,
     /// The list is older than it may be.
-    TooOld,
+    ListTooOld,
     /// No list has been published.
     NoList,
     /// The cluster did not do it: it cannot be reached, does not allow it, does not have it.
-    Trouble,
+    Error,
     /// The command line makes no sense.
     Usage,
 }
 
-impl Exit {
+impl ExitStatus {
     pub const fn code(self) -> u8 {
         match self {
-            Exit::Fine => 0,
-            Exit::NotSo => 1,
-            Exit::Passing => 2,
-            Exit::NoOperator => 3,
-            Exit::Missing => 4,
-            Exit::TimedOut => 5,
-            Exit::TooOld => 6,
-            Exit::NoList => 7,
-            Exit::Trouble => 8,
-            Exit::Usage => 64,
+            ExitStatus::Success => 0,
+            ExitStatus::Failure => 1,
+            ExitStatus::NotReady => 2,
+            ExitStatus::NoOperator => 3,
+            ExitStatus::MissingLogins => 4,
+            ExitStatus::TimedOut => 5,
+            ExitStatus::ListTooOld => 6,
+            ExitStatus::NoList => 7,
+            ExitStatus::Error => 8,
+            ExitStatus::Usage => 64,
         }
     }
 }
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
+impl From<ExitStatus> for ExitCode {
+    fn from(exit: ExitStatus) -> Self {
         ExitCode::from(exit.code())
     }
 }
 
 /// Why a command ended before its end.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(super) enum CliError {
     /// One sentence for the person, with the next step.
-    Told(Exit, String),
+    Message(ExitStatus, String),
     /// Whoever read the output has left, as `head` does.
-    NobodyReads,
+    BrokenPipe,
 }
 
-impl Stop {
-    pub(super) fn trouble(sentence: impl Into<String>) -> Self {
-        Self::Told(Exit::Trouble, sentence.into())
+impl CliError {
+    pub(super) fn error(message: impl Into<String>) -> Self {
+        Self::Message(ExitStatus::Error, message.into())
     }
 
-    pub(super) fn usage(sentence: impl Into<String>) -> Self {
-        Self::Told(Exit::Usage, sentence.into())
+    pub(super) fn usage(message: impl Into<String>) -> Self {
+        Self::Message(ExitStatus::Usage, message.into())
     }
 }
 
-impl From<io::Error> for Stop {
+impl From<io::Error> for CliError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::NobodyReads,
-            _ => Self::trouble(format!("the output cannot be written: {error}.")),
+            io::ErrorKind::BrokenPipe => Self::BrokenPipe,
+            _ => Self::error(format!("the output cannot be written: {error}.")),
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Which users of a list are meant. Pure.
 
-use super::flags::UsersFlags;
-use crate::roster::{Gone, User};
+use super::flags::UsersArgs;
+use crate::roster::{PublishedUser, RemovedUser};
 
 /// All of it has to fit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Filter {
+pub(super) struct UserFilter {
     status: Vec<String>,
     role: Vec<String>,
     /// Whether app users are meant, or all others.
@@ -14,49 +14,52 @@ pub(super) struct Filter {
     search: Option<String>,
 }
 
-impl Filter {
-    pub(super) fn of(flags: &UsersFlags) -> Self {
-        let app = match (flags.app, flags.no_app) {
+impl UserFilter {
+    pub(super) fn from_args(args: &UsersArgs) -> Self {
+        let app = match (args.app, args.no_app) {
             (true, _) => Some(true),
             (false, true) => Some(false),
             (false, false) => None,
         };
         Self {
-            status: flags.status.clone(),
-            role: flags.role.clone(),
+            status: args.status.clone(),
+            role: args.role.clone(),
             app,
-            search: flags.search.as_ref().map(|text| text.to_lowercase()),
+            search: args.search.as_ref().map(|text| text.to_lowercase()),
         }
     }
 
-    pub(super) fn takes(&self, user: &User<'_>) -> bool {
+    pub(super) fn matches(&self, user: &PublishedUser<'_>) -> bool {
         let Self { status: _, role, app, search: _ } = self;
-        self.knows(&user.id, &user.login, &user.name, &user.status)
+        self.matches_fields(&user.id, &user.login, &user.name, &user.status)
             && (role.is_empty() || role.iter().any(|r| *r == user.role))
             && app.is_none_or(|app| app == user.app)
     }
 
-    pub(super) fn takes_gone(&self, gone: &Gone) -> bool {
-        self.knows(&gone.id, &gone.login, &gone.name, &gone.last_status)
+    pub(super) fn matches_removed(&self, user: &RemovedUser) -> bool {
+        self.matches_fields(&user.id, &user.login, &user.name, &user.last_status)
     }
 
-    fn knows(&self, id: &str, login: &str, name: &str, status: &str) -> bool {
+    fn matches_fields(&self, id: &str, login: &str, name: &str, status: &str) -> bool {
         let is = |wanted: &String| match wanted.as_str() {
             "restricted" => status.starts_with("cannot_delete_edit"),
             other => other == status,
         };
         (self.status.is_empty() || self.status.iter().any(is))
-            && self.search.as_ref().is_none_or(|text| [login, name, id].into_iter().any(|told| contains(told, text)))
+            && self
+                .search
+                .as_ref()
+                .is_none_or(|text| [login, name, id].into_iter().any(|haystack| contains_ignore_case(haystack, text)))
     }
 }
 
 /// Whether `text`, in lower case, stands in `told`.
-fn contains(told: &str, text: &str) -> bool {
-    if told.is_ascii() && text.is_ascii() {
-        let (told, text) = (told.as_bytes(), text.as_bytes());
-        text.is_empty() || told.windows(text.len()).any(|part| part.eq_ignore_ascii_case(text))
+fn contains_ignore_case(haystack: &str, needle: &str) -> bool {
+    if haystack.is_ascii() && needle.is_ascii() {
+        let (haystack, needle) = (haystack.as_bytes(), needle.as_bytes());
+        needle.is_empty() || haystack.windows(needle.len()).any(|part| part.eq_ignore_ascii_case(needle))
     } else {
-        told.to_lowercase().contains(text)
+        haystack.to_lowercase().contains(needle)
     }
 }
 
@@ -66,14 +69,14 @@ mod tests {
 
     #[test]
     fn a_text_is_found_whatever_its_case() {
-        for (told, text, found) in [
+        for (haystack, needle, found) in [
             ("Jane@Acme.com", "jane", true),
             ("jane", "", true),
             ("", "x", false),
             ("JÜRGEN", "jürgen", true),
             ("jan", "jane", false),
         ] {
-            assert_eq!(contains(told, text), found, "{told:?} {text:?}");
+            assert_eq!(contains_ignore_case(haystack, needle), found, "{haystack:?} {needle:?}");
         }
     }
 }

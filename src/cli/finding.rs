@@ -4,134 +4,136 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
-    desk::Ink,
+    desk::ColorMode,
     overview::WIDTH,
-    table::shown,
-    words::{many, wrapped},
+    table::replace_control_chars,
+    words::{pluralize, wrap_text},
 };
 use crate::{
-    api::{Consequence, Reason},
-    boxapi::{Stage, TransportError},
+    api::{FailureClass, Reason},
+    boxapi::{ConnectPhase, TransportError},
     signin::Failure,
 };
 
 /// What is checked, in this order: most need what stands above them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) enum Check {
+pub(super) enum CheckKind {
     Operator,
-    Kinds,
+    Crds,
     Secret,
-    Key,
-    Reachable,
+    Credentials,
+    BoxApi,
     Clock,
     Token,
     Enterprise,
-    Users,
+    UserList,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) enum Mark {
-    Fine,
-    Wrong,
+pub(super) enum CheckStatus {
+    Pass,
+    Fail,
     /// Something above it failed, it does not apply, or it may not be looked at.
-    NotChecked,
+    Skipped,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Finding {
-    pub(super) check: Check,
-    pub(super) mark: Mark,
+pub(super) struct CheckResult {
+    pub(super) check: CheckKind,
+    pub(super) status: CheckStatus,
     /// What is so: whole sentences.
-    pub(super) said: String,
+    pub(super) message: String,
     /// Who does what where; nothing where nobody has to, or where it is part of what is said.
     #[serde(skip_serializing_if = "String::is_empty")]
-    pub(super) fix: String,
+    pub(super) remediation: String,
 }
 
 /// A difference that no assertion's lifetime takes.
-const SKEW_SECONDS: i64 = 30;
+const MAX_SKEW_SECONDS: i64 = 30;
 const SET_THE_CLOCK: &str = "Set the clock of this machine, best by a time server (NTP).";
-const TITLE: usize = 12;
+const TITLE_WIDTH: usize = 12;
 
-impl Check {
+impl CheckKind {
     pub(super) const fn title(self) -> &'static str {
         match self {
-            Check::Operator => "operator",
-            Check::Kinds => "CRDs",
-            Check::Secret => "Secret",
-            Check::Key => "credentials",
-            Check::Reachable => "Box",
-            Check::Clock => "clock",
-            Check::Token => "token",
-            Check::Enterprise => "enterprise",
-            Check::Users => "user list",
+            CheckKind::Operator => "operator",
+            CheckKind::Crds => "CRDs",
+            CheckKind::Secret => "Secret",
+            CheckKind::Credentials => "credentials",
+            CheckKind::BoxApi => "Box",
+            CheckKind::Clock => "clock",
+            CheckKind::Token => "token",
+            CheckKind::Enterprise => "enterprise",
+            CheckKind::UserList => "user list",
         }
     }
 }
 
-impl Finding {
-    pub(super) fn fine(check: Check, said: impl Into<String>) -> Self {
-        Self { check, mark: Mark::Fine, said: said.into(), fix: String::new() }
+impl CheckResult {
+    pub(super) fn pass(check: CheckKind, message: impl Into<String>) -> Self {
+        Self { check, status: CheckStatus::Pass, message: message.into(), remediation: String::new() }
     }
 
-    pub(super) fn wrong(check: Check, said: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { check, mark: Mark::Wrong, said: said.into(), fix: fix.into() }
+    pub(super) fn fail(check: CheckKind, message: impl Into<String>, remediation: impl Into<String>) -> Self {
+        Self { check, status: CheckStatus::Fail, message: message.into(), remediation: remediation.into() }
     }
 
-    pub(super) fn unchecked(check: Check, why: impl Into<String>) -> Self {
-        Self { check, mark: Mark::NotChecked, said: why.into(), fix: String::new() }
+    pub(super) fn skip(check: CheckKind, message: impl Into<String>) -> Self {
+        Self { check, status: CheckStatus::Skipped, message: message.into(), remediation: String::new() }
     }
 
-    pub(super) fn failed(check: Check, failure: &Failure) -> Self {
-        let Failure { reason, what, remedy, retry_after, held: _ } = failure;
-        let passes = match reason.consequence() {
-            Consequence::Retried => remedy.is_empty(),
-            Consequence::Neutral
-            | Consequence::Doubted
-            | Consequence::Stalled
-            | Consequence::Disconnected
-            | Consequence::Refused => false,
+    pub(super) fn from_failure(check: CheckKind, failure: &Failure) -> Self {
+        let Failure { reason, summary, remediation, retry_after, held: _ } = failure;
+        let is_transient = match reason.failure_class() {
+            FailureClass::Transient => remediation.is_empty(),
+            FailureClass::Neutral
+            | FailureClass::Suspect
+            | FailureClass::Stalled
+            | FailureClass::Disconnected
+            | FailureClass::RequestRejected => false,
         };
-        let fix = match retry_after {
+        let remediation = match retry_after {
             // That of the operator's node plays no part here.
             _ if *reason == Reason::ClockSkew => SET_THE_CLOCK.to_owned(),
-            Some(wait) if passes => format!("It passes by itself: try again in {} s, as Box asks.", wait.as_secs()),
-            None if passes => "It mostly passes by itself: try again in a minute.".to_owned(),
-            Some(_) | None => remedy.clone(),
+            Some(wait) if is_transient => {
+                format!("It passes by itself: try again in {} s, as Box asks.", wait.as_secs())
+            }
+            None if is_transient => "It mostly passes by itself: try again in a minute.".to_owned(),
+            Some(_) | None => remediation.clone(),
         };
-        Self::wrong(check, what, fix)
+        Self::fail(check, summary, remediation)
     }
 
     /// Whether our clock is Box's.
-    pub(super) fn clock(date: Option<Timestamp>, now: Timestamp) -> Self {
+    pub(super) fn from_clock(date: Option<Timestamp>, now: Timestamp) -> Self {
         let Some(date) = date else {
-            return Self::unchecked(Check::Clock, "The answer had no Date to compare this machine's clock with.");
+            return Self::skip(CheckKind::Clock, "The answer had no Date to compare this machine's clock with.");
         };
-        let apart = date.duration_since(now).as_secs();
-        let seconds = many(apart.abs(), "second");
-        let said = match apart {
+        let skew_seconds = date.duration_since(now).as_secs();
+        let seconds = pluralize(skew_seconds.abs(), "second");
+        let message = match skew_seconds {
             0 => "This machine's clock is Box's.".to_owned(),
             1.. => format!("This machine's clock is {seconds} behind Box's."),
             ..0 => format!("This machine's clock is {seconds} ahead of Box's."),
         };
-        if apart.abs() > SKEW_SECONDS {
-            Self::wrong(Check::Clock, said, SET_THE_CLOCK)
+        if skew_seconds.abs() > MAX_SKEW_SECONDS {
+            Self::fail(CheckKind::Clock, message, SET_THE_CLOCK)
         } else {
-            Self::fine(Check::Clock, said)
+            Self::pass(CheckKind::Clock, message)
         }
     }
 
     /// Why nobody answered at Box's address.
-    pub(super) fn unreached(error: &TransportError, proxy: Option<&str>) -> Self {
-        let by = proxy.map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
-        let way = match proxy {
+    pub(super) fn unreachable(error: &TransportError, proxy: Option<&str>) -> Self {
+        let via = proxy.map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
+        let hint = match proxy {
             Some(_) => "Check that proxy (HTTPS_PROXY, NO_PROXY) and whether it lets you through to Box.",
             None => "Check this machine's network and firewall; where there is a proxy, name it in HTTPS_PROXY.",
         };
-        let (said, fix) = match error {
-            TransportError::Connect { host, at: Stage::Name, why } => match proxy {
+        let (message, remediation) = match error {
+            TransportError::Connect { host, phase: ConnectPhase::Dns, cause: why } => match proxy {
                 Some(proxy) => (
                     format!("The name of the proxy {proxy} cannot be resolved: {why}."),
                     "Check the name in HTTPS_PROXY, and this machine's DNS.",
@@ -141,43 +143,45 @@ impl Finding {
                     "Check this machine's DNS; where a proxy resolves names, name it in HTTPS_PROXY.",
                 ),
             },
-            TransportError::Connect { host, at: Stage::Tls, why } => (
-                format!("{host} was reached{by}, but not over TLS that this machine trusts: {why}."),
+            TransportError::Connect { host, phase: ConnectPhase::Tls, cause: why } => (
+                format!("{host} was reached{via}, but not over TLS that this machine trusts: {why}."),
                 "Somebody on the way (a proxy that looks into TLS?) answers with a certificate of its own: add its CA to the system's trusted certificates, or have Box let through untouched.",
             ),
-            TransportError::Connect { host, at: Stage::Way, why } => {
-                (format!("{host} cannot be reached{by}: {why}."), way)
+            TransportError::Connect { host, phase: ConnectPhase::Connect, cause: why } => {
+                (format!("{host} cannot be reached{via}: {why}."), hint)
             }
-            TransportError::Broken { host, why } => (format!("The connection to {host}{by} broke: {why}."), way),
-            TransportError::TooLarge(_) => ("What answers at Box's address sends far too much.".to_owned(), way),
+            TransportError::Broken { host, cause: why } => {
+                (format!("The connection to {host}{via} broke: {why}."), hint)
+            }
+            TransportError::BodyTooLarge(_) => ("What answers at Box's address sends far too much.".to_owned(), hint),
             TransportError::Setup(why) => (
                 format!("This machine cannot speak TLS: {why}."),
                 "Install the system's trusted certificates (the package is mostly called ca-certificates).",
             ),
         };
-        Self::wrong(Check::Reachable, said, fix)
+        Self::fail(CheckKind::BoxApi, message, remediation)
     }
 
     /// What has to be done, of something wrong.
-    pub(super) fn to_do(&self) -> Option<&str> {
-        match self.mark {
-            Mark::Wrong if self.fix.is_empty() => Some(&self.said),
-            Mark::Wrong => Some(&self.fix),
-            Mark::Fine | Mark::NotChecked => None,
+    pub(super) fn required_action(&self) -> Option<&str> {
+        match self.status {
+            CheckStatus::Fail if self.remediation.is_empty() => Some(&self.message),
+            CheckStatus::Fail => Some(&self.remediation),
+            CheckStatus::Pass | CheckStatus::Skipped => None,
         }
     }
 
     /// As it is printed: the mark, what was checked, and what is to be said.
-    pub(super) fn text(&self, ink: Ink) -> String {
-        let mark = match self.mark {
-            Mark::Fine => ink.green("✓"),
-            Mark::Wrong => ink.red("✗"),
-            Mark::NotChecked => ink.dim("–"),
+    pub(super) fn render_result(&self, color: ColorMode) -> String {
+        let symbol = match self.status {
+            CheckStatus::Pass => color.green("✓"),
+            CheckStatus::Fail => color.red("✗"),
+            CheckStatus::Skipped => color.dim("–"),
         };
-        let said = shown(format!("{} {}", self.said, self.fix).into()).into_owned();
-        let lines = wrapped(&said, WIDTH - TITLE - 2);
-        let gap = format!("\n{:width$}", "", width = TITLE + 2);
-        format!("{mark} {:TITLE$}{}\n", self.check.title(), lines.join(&gap))
+        let message = replace_control_chars(format!("{} {}", self.message, self.remediation).into()).into_owned();
+        let lines = wrap_text(&message, WIDTH - TITLE_WIDTH - 2);
+        let gap = format!("\n{:width$}", "", width = TITLE_WIDTH + 2);
+        format!("{symbol} {:TITLE_WIDTH$}{}\n", self.check.title(), lines.join(&gap))
     }
 }
 
@@ -186,42 +190,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_may_be_off_by_half_a_minute() {
+    fn a_clock_skew_of_up_to_30_seconds_passes() {
         let now: Timestamp = "2026-11-22T12:00:00Z".parse().expect("a time");
-        for (seconds, mark, said) in [
-            (0, Mark::Fine, "This machine's clock is Box's."),
-            (30, Mark::Fine, "This machine's clock is 30 seconds behind Box's."),
-            (31, Mark::Wrong, "This machine's clock is 31 seconds behind Box's."),
-            (-1, Mark::Fine, "This machine's clock is 1 second ahead of Box's."),
-            (-3600, Mark::Wrong, "This machine's clock is 3,600 seconds ahead of Box's."),
+        for (seconds, status, message) in [
+            (0, CheckStatus::Pass, "This machine's clock is Box's."),
+            (30, CheckStatus::Pass, "This machine's clock is 30 seconds behind Box's."),
+            (31, CheckStatus::Fail, "This machine's clock is 31 seconds behind Box's."),
+            (-1, CheckStatus::Pass, "This machine's clock is 1 second ahead of Box's."),
+            (-3600, CheckStatus::Fail, "This machine's clock is 3,600 seconds ahead of Box's."),
         ] {
-            let found = Finding::clock(Some(now + jiff::SignedDuration::from_secs(seconds)), now);
-            assert_eq!((found.mark, found.said.as_str()), (mark, said));
+            let result = CheckResult::from_clock(Some(now + jiff::SignedDuration::from_secs(seconds)), now);
+            assert_eq!((result.status, result.message.as_str()), (status, message));
         }
-        assert_eq!(Finding::clock(None, now).mark, Mark::NotChecked);
+        assert_eq!(CheckResult::from_clock(None, now).status, CheckStatus::Skipped);
     }
 
     #[test]
-    fn a_name_that_is_unknown_and_a_certificate_that_is_not_trusted_are_told_apart() {
-        let error = |at| TransportError::Connect { host: "api.box.com".into(), at, why: "because".into() };
-        for (at, proxy, said) in [
-            (Stage::Name, None, "The name api.box.com cannot be resolved: because."),
-            (Stage::Tls, None, "api.box.com was reached, but not over TLS that this machine trusts: because."),
-            (Stage::Way, None, "api.box.com cannot be reached: because."),
+    fn dns_tls_and_connect_errors_have_different_messages() {
+        let error = |at| TransportError::Connect { host: "api.box.com".into(), phase: at, cause: "because".into() };
+        for (at, proxy, message) in [
+            (ConnectPhase::Dns, None, "The name api.box.com cannot be resolved: because."),
+            (ConnectPhase::Tls, None, "api.box.com was reached, but not over TLS that this machine trusts: because."),
+            (ConnectPhase::Connect, None, "api.box.com cannot be reached: because."),
             (
-                Stage::Way,
+                ConnectPhase::Connect,
                 Some("http://proxy:1"),
                 "api.box.com cannot be reached through the proxy http://proxy:1: because.",
             ),
         ] {
-            assert_eq!(Finding::unreached(&error(at), proxy).said, said);
+            assert_eq!(CheckResult::unreachable(&error(at), proxy).message, message);
         }
     }
 
     #[test]
-    fn long_findings_go_on_below_where_they_began() {
-        let found = Finding::wrong(Check::Token, "word ".repeat(25).trim_end(), "Mend it.");
-        let lines: Vec<String> = found.text(Ink::Plain).lines().map(str::to_owned).collect();
+    fn long_results_wrap_with_a_hanging_indent() {
+        let result = CheckResult::fail(CheckKind::Token, "word ".repeat(25).trim_end(), "Mend it.");
+        let lines: Vec<String> = result.render_result(ColorMode::Plain).lines().map(str::to_owned).collect();
         assert_eq!(lines.len(), 2);
         assert!(lines[0].starts_with("✗ token       word") && lines[1].ends_with("Mend it."), "{lines:?}");
         assert!(lines[1].starts_with(&" ".repeat(14)) && lines[0].chars().count() <= WIDTH, "{lines:?}");

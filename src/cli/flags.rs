@@ -5,20 +5,20 @@ use std::{path::PathBuf, time::Duration};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    changes::Revisions,
-    connect::ConnectFlags,
-    words::{digits, span},
+    changes::RevisionRange,
+    connect::ConnectArgs,
+    words::{parse_duration, parse_enterprise_id},
 };
 use crate::boxapi::BaseUrl;
 
 /// Shows and steers the user lists that the boxsync operator keeps of Box enterprises.
 #[derive(Debug, Parser)]
 #[command(name = "kubectl-boxsync", bin_name = "kubectl boxsync", version, after_long_help = EXIT_CODES)]
-pub struct Command {
+pub struct Cli {
     #[command(flatten)]
-    pub(super) target: Target,
+    pub(super) global: GlobalArgs,
     #[command(subcommand)]
-    pub(super) task: Task,
+    pub(super) command: Commands,
 }
 
 const EXIT_CODES: &str = "\
@@ -40,7 +40,7 @@ where NO_COLOR is set.";
 /// Which cluster, and as whom.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Cluster")]
-pub(super) struct Target {
+pub(super) struct GlobalArgs {
     /// The context of the kubeconfig
     #[arg(long, global = true, value_name = "NAME")]
     pub(super) context: Option<String>,
@@ -54,12 +54,12 @@ pub(super) struct Target {
     pub(super) kubeconfig: Option<PathBuf>,
 
     /// How long to wait for each answer of the API server, at most 20s
-    #[arg(long, global = true, value_name = "TIME", value_parser = span)]
+    #[arg(long, global = true, value_name = "TIME", value_parser = parse_duration)]
     pub(super) request_timeout: Option<Duration>,
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Task {
+pub(super) enum Commands {
     /// How the connections are, and which of them need somebody
     #[command(after_help = "\
 Examples:
@@ -69,7 +69,7 @@ Examples:
   kubectl boxsync status -A -o json | jq '.summary'
 
 Exit code: 0 fine, 1 a person is needed, 2 not all are ready and it passes by itself, 3 no operator is at work.")]
-    Status(StatusFlags),
+    Status(StatusArgs),
     /// Fetch the list from Box now
     #[command(after_help = "\
 Examples:
@@ -79,7 +79,7 @@ Examples:
   kubectl boxsync sync acme --expect-file hired.txt          # until these logins are in the list
 
 Exit code: 0 done, 1 a request failed, 3 no operator picked it up, 4 expected logins are missing, 5 the time is over.")]
-    Sync(SyncFlags),
+    Sync(SyncArgs),
     /// Print the published list
     #[command(after_help = "\
 Examples:
@@ -89,14 +89,14 @@ Examples:
   kubectl boxsync users acme --removed                       # who is gone
 
 Exit code: 0 printed, 6 the list is older than --max-age, 7 no list has been published (that is not an empty list).")]
-    Users(UsersFlags),
+    Users(UsersArgs),
     /// What became of the list, revision by revision
     #[command(after_help = "\
 Examples:
   kubectl boxsync changes acme --since 7d
   kubectl boxsync changes acme --revision 40..42
   kubectl boxsync changes acme --user jane@acme.com -o jsonl")]
-    Changes(ChangesFlags),
+    Changes(ChangesArgs),
     /// Why somebody is or is not in the list
     #[command(after_help = "\
 Examples:
@@ -104,7 +104,7 @@ Examples:
   kubectl boxsync why acme 2001
 
 Exit code: 0 in the list, 1 not in the list.")]
-    Why(WhyFlags),
+    Why(WhyArgs),
     /// Let those go whose removal is held
     #[command(after_help = "\
 Examples:
@@ -112,7 +112,7 @@ Examples:
   kubectl boxsync approve acme --yes     # for scripts
 
 Exit code: 0 approved, or nothing is held; 1 not approved, or the request failed.")]
-    Approve(ApproveFlags),
+    Approve(ApproveArgs),
     /// Try from this terminal whatever a connection needs, and say who has to do what
     #[command(after_help = "\
 Examples:
@@ -121,13 +121,13 @@ Examples:
   kubectl boxsync check --file config.json                   # a file of Box's developer console, without any cluster
 
 Exit code: 0 nothing is wrong, 1 something is. What could not be checked is neither.")]
-    Check(CheckFlags),
+    Check(CheckArgs),
     /// Write the letter that tells the Box admin what to do
     #[command(after_help = "\
 Examples:
   kubectl boxsync handover acme
   kubectl boxsync handover acme > letter.txt")]
-    Handover(HandoverFlags),
+    Handover(HandoverArgs),
     /// Give the operator credentials for Box: the first ones, or new ones
     #[command(after_help = "\
 Examples:
@@ -141,7 +141,7 @@ A secret is typed at a prompt, or comes on standard input or in a file: never as
 Box has let the credentials in, for the enterprise of the connection.
 
 Exit code: 0 connected, 1 not: Box refused, nobody agreed, or the sync failed; 3 no operator picked it up, 5 the time is over.")]
-    Connect(Box<ConnectFlags>),
+    Connect(Box<ConnectArgs>),
     /// Print the completion script of a shell
     #[command(after_help = "\
 Examples:
@@ -151,7 +151,7 @@ Examples:
 }
 
 #[derive(Args, Debug)]
-pub(super) struct StatusFlags {
+pub(super) struct StatusArgs {
     /// One connection, in detail
     #[arg(conflicts_with_all = ["all_namespaces", "selector"])]
     pub(super) name: Option<String>,
@@ -182,7 +182,7 @@ pub(super) enum StatusOutput {
 
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("which").required(true).args(["names", "selector", "all"]))]
-pub(super) struct SyncFlags {
+pub(super) struct SyncArgs {
     /// The connections to sync
     #[arg(value_name = "NAME")]
     pub(super) names: Vec<String>,
@@ -196,7 +196,7 @@ pub(super) struct SyncFlags {
     #[arg(long)]
     pub(super) wait: bool,
     /// How long to wait
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = span)]
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration)]
     pub(super) timeout: Duration,
     /// Look for these logins afterwards, one a line, # for comments, - for standard input; sync again until all are
     /// there or the time is over. Waits
@@ -205,7 +205,7 @@ pub(super) struct SyncFlags {
 }
 
 #[derive(Args, Debug)]
-pub(super) struct UsersFlags {
+pub(super) struct UsersArgs {
     /// The connection
     pub(super) name: String,
     /// Only users with this status in Box: active, inactive, cannot_delete_edit, cannot_delete_edit_upload, or
@@ -231,7 +231,7 @@ pub(super) struct UsersFlags {
     #[arg(long, value_name = "TEXT")]
     pub(super) search: Option<String>,
     /// Fail where the list is older than that
-    #[arg(long, value_name = "TIME", value_parser = span)]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(super) max_age: Option<Duration>,
     #[arg(short, long, value_enum, default_value_t = UsersOutput::Table)]
     pub(super) output: UsersOutput,
@@ -248,15 +248,15 @@ pub(super) enum UsersOutput {
 }
 
 #[derive(Args, Debug)]
-pub(super) struct ChangesFlags {
+pub(super) struct ChangesArgs {
     /// The connection
     pub(super) name: String,
     /// Only what was published since then: 7d, 24h, 90m
-    #[arg(long, value_name = "TIME", value_parser = span)]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(super) since: Option<Duration>,
     /// Only these revisions: 42, 40..42, 40.., ..42
     #[arg(long, value_name = "A..B", conflicts_with = "since")]
-    pub(super) revision: Option<Revisions>,
+    pub(super) revision: Option<RevisionRange>,
     /// Only what became of the user with this login or id
     #[arg(long, value_name = "LOGIN|ID")]
     pub(super) user: Option<String>,
@@ -272,28 +272,28 @@ pub(super) enum ChangesOutput {
 }
 
 #[derive(Args, Debug)]
-pub(super) struct WhyFlags {
+pub(super) struct WhyArgs {
     /// The connection
     pub(super) name: String,
     /// Whom to look for
     #[arg(value_name = "LOGIN|ID")]
-    pub(super) who: String,
+    pub(super) login_or_id: String,
 }
 
 #[derive(Args, Debug)]
-pub(super) struct ApproveFlags {
+pub(super) struct ApproveArgs {
     /// The connection
     pub(super) name: String,
     /// Do not ask
     #[arg(short, long)]
     pub(super) yes: bool,
     /// How long to wait for the end
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = span)]
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration)]
     pub(super) timeout: Duration,
 }
 
 #[derive(Args, Debug)]
-pub(super) struct CheckFlags {
+pub(super) struct CheckArgs {
     /// The connection
     #[arg(required_unless_present = "file", conflicts_with = "file")]
     pub(super) name: Option<String>,
@@ -301,7 +301,7 @@ pub(super) struct CheckFlags {
     #[arg(long, value_name = "FILE")]
     pub(super) file: Option<PathBuf>,
     /// The enterprise that the file is meant for; without it, the one that it names
-    #[arg(long, value_name = "ID", conflicts_with = "name", value_parser = digits)]
+    #[arg(long, value_name = "ID", conflicts_with = "name", value_parser = parse_enterprise_id)]
     pub(super) enterprise_id: Option<String>,
     /// Where Box's API is: HTTPS, or HTTP to this machine only
     #[arg(long, value_name = "URL", env = "BOXSYNC_BOX_API_URL", default_value_t)]
@@ -320,7 +320,7 @@ pub(super) enum CheckOutput {
 }
 
 #[derive(Args, Debug)]
-pub(super) struct HandoverFlags {
+pub(super) struct HandoverArgs {
     /// The connection
     pub(super) name: String,
 }
@@ -332,7 +332,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_flags_fit_together() {
-        Command::command().debug_assert();
+    fn clap_accepts_the_argument_definitions() {
+        Cli::command().debug_assert();
     }
 }

@@ -3,61 +3,61 @@
 use k8s_openapi::api::core::v1::Secret;
 
 use super::{
-    desk::Desk,
-    exit::{Exit, Stop},
-    flags::HandoverFlags,
-    letter::{Letter, List},
+    desk::Io,
+    exit::{CliError, ExitStatus},
+    flags::HandoverArgs,
+    letter::{AdminEmail, PublishedList},
     seen,
-    site::Site,
+    site::KubeContext,
 };
 use crate::{
     api::BoxConnection,
-    signin::{self, Names},
+    signin::{self, FailureContext},
 };
 
-pub(super) async fn run(flags: &HandoverFlags, site: &Site, desk: &mut Desk<'_>) -> Result<Exit, Stop> {
-    let connection = site.connection(&flags.name).await?;
-    let Some((method, _)) = connection.spec.auth.chosen() else {
-        return Err(Stop::trouble(format!(
+pub(super) async fn run(args: &HandoverArgs, kube: &KubeContext, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
+    let connection = kube.get_connection(&args.name).await?;
+    let Some((method, _)) = connection.spec.auth.selected_method() else {
+        return Err(CliError::error(format!(
             "BoxConnection {} names no sign-in method, or more than one: set exactly one in spec.auth.",
-            flags.name
+            args.name
         )));
     };
-    let client_id = match seen::client_id(&connection) {
+    let client_id = match seen::signed_in_client_id(&connection) {
         Some(known) => Some(known),
-        None => of_secret(site, &connection).await,
+        None => client_id_from_secret(kube, &connection).await,
     };
     let status = connection.status.clone().unwrap_or_default();
     let enterprise = status.enterprise.filter(|e| e.id == connection.spec.enterprise_id);
-    let letter = Letter {
-        connection: &seen::flags(&connection),
+    let email = AdminEmail {
+        connection: &seen::connection_args(&connection),
         method,
         client_id: client_id.as_deref(),
         enterprise_id: &connection.spec.enterprise_id,
         enterprise_name: enterprise.as_ref().map_or("", |e| e.name.as_str()),
-        wrong: seen::cause(&connection),
-        list: status.last_sync.map(|last| List {
+        failure: seen::root_failure(&connection),
+        published_list: status.last_sync.map(|last| PublishedList {
             time: last.completion_time.0,
             users: status.users.map_or(0, |users| users.total),
             fresh_until: status.stale_time.map(|time| time.0),
         }),
     };
-    if !letter.mends() {
+    if !email.has_action() {
         // Beside the letter, so that it can still be sent as it is.
-        let found = match letter.wrong {
-            Some((reason, _)) => format!("{}, and a Box admin has nothing to do with that", reason.headline()),
+        let found = match email.failure {
+            Some((reason, _)) => format!("{}, and a Box admin has nothing to do with that", reason.summary()),
             None => "nothing is known to be wrong".to_owned(),
         };
-        writeln!(desk.err, "note: {found}. The letter asks for what the app needs from the beginning.")?;
+        writeln!(io.err, "note: {found}. The letter asks for what the app needs from the beginning.")?;
     }
-    desk.out.write_all(letter.text().as_bytes())?;
-    Ok(Exit::Fine)
+    io.out.write_all(email.render_email().as_bytes())?;
+    Ok(ExitStatus::Success)
 }
 
 /// The app's client id, where the caller may read the Secret and it can be found there. It is no secret itself.
-async fn of_secret(site: &Site, connection: &BoxConnection) -> Option<String> {
-    let (method, name) = connection.spec.auth.chosen()?;
-    let secret = site.cluster.call(site.cluster.api::<Secret>(&site.namespace).get(name)).await.ok()?;
-    let names = Names::of(connection);
-    signin::credentials(&names, method, secret).ok().map(|credentials| credentials.client_id().to_owned())
+async fn client_id_from_secret(kube: &KubeContext, connection: &BoxConnection) -> Option<String> {
+    let (method, name) = connection.spec.auth.selected_method()?;
+    let secret = kube.client.call(kube.client.api::<Secret>(&kube.namespace).get(name)).await.ok()?;
+    let context = FailureContext::for_connection(connection);
+    signin::credentials_from_secret(&context, method, secret).ok().map(|credentials| credentials.client_id().to_owned())
 }

@@ -4,15 +4,15 @@
 use jiff::Timestamp;
 
 use super::{
-    table::shown,
-    words::{many, minute, wrapped},
+    table::replace_control_chars,
+    words::{format_time, pluralize, wrap_text},
 };
 use crate::api::{AuthType, Reason};
 
 const WIDTH: usize = 78;
 
 /// What there is to write of.
-pub(super) struct Letter<'a> {
+pub(super) struct AdminEmail<'a> {
     /// As kubectl boxsync connect takes it.
     pub(super) connection: &'a str,
     pub(super) method: AuthType,
@@ -20,12 +20,12 @@ pub(super) struct Letter<'a> {
     pub(super) enterprise_id: &'a str,
     pub(super) enterprise_name: &'a str,
     /// What is wrong, and since when.
-    pub(super) wrong: Option<(Reason, Timestamp)>,
-    pub(super) list: Option<List>,
+    pub(super) failure: Option<(Reason, Timestamp)>,
+    pub(super) published_list: Option<PublishedList>,
 }
 
 /// The list that is there.
-pub(super) struct List {
+pub(super) struct PublishedList {
     pub(super) time: Timestamp,
     pub(super) users: i64,
     pub(super) fresh_until: Option<Timestamp>,
@@ -33,34 +33,37 @@ pub(super) struct List {
 
 /// What the admin is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Plea {
+enum AdminAction {
     /// As at the beginning.
     Authorize,
-    AuthorizeAgain,
+    Reauthorize,
     SignIn,
-    Allow,
-    Scopes,
-    Credentials,
-    Enterprise,
+    AllowAccess,
+    GrantScopes,
+    ReplaceCredentials,
+    ConfirmEnterprise,
     /// Nothing now: it works.
-    Nothing,
+    NoAction,
 }
 
-const CONSOLE: &str = "Open the Admin Console (https://app.box.com/master) > Integrations > Platform Apps Manager";
-const DEVELOPER: &str =
+const ADMIN_CONSOLE: &str =
+    "Open the Admin Console (https://app.box.com/master) > Integrations > Platform Apps Manager";
+const DEVELOPER_CONSOLE: &str =
     "Whoever owns the app opens it in the developer console (https://app.box.com/developers/console) > Configuration";
 const SCOPES: &str = "the application scope \"Manage users\" and, under App Access Level, \"App + Enterprise Access\"";
 
 /// What a reason asks of the admin of Box; nothing where the cause is not theirs.
-const fn plea(reason: Reason, method: AuthType) -> Option<Plea> {
+const fn admin_action(reason: Reason, method: AuthType) -> Option<AdminAction> {
     Some(match (reason, method) {
-        (Reason::AppNotAuthorized, _) => Plea::Authorize,
-        (Reason::AuthorizationExpired, AuthType::ClientCredentials | AuthType::Jwt) => Plea::AuthorizeAgain,
-        (Reason::AuthorizationExpired | Reason::RestoredTokens, AuthType::Oauth2) => Plea::SignIn,
-        (Reason::AccessBlocked, _) => Plea::Allow,
-        (Reason::PermissionDenied, _) => Plea::Scopes,
-        (Reason::CredentialsMissing | Reason::CredentialsInvalid | Reason::CredentialsRejected, _) => Plea::Credentials,
-        (Reason::EnterpriseMismatch, _) => Plea::Enterprise,
+        (Reason::AppNotAuthorized, _) => AdminAction::Authorize,
+        (Reason::AuthorizationExpired, AuthType::ClientCredentials | AuthType::Jwt) => AdminAction::Reauthorize,
+        (Reason::AuthorizationExpired | Reason::RestoredTokens, AuthType::Oauth2) => AdminAction::SignIn,
+        (Reason::AccessBlocked, _) => AdminAction::AllowAccess,
+        (Reason::PermissionDenied, _) => AdminAction::GrantScopes,
+        (Reason::CredentialsMissing | Reason::CredentialsInvalid | Reason::CredentialsRejected, _) => {
+            AdminAction::ReplaceCredentials
+        }
+        (Reason::EnterpriseMismatch, _) => AdminAction::ConfirmEnterprise,
         (
             Reason::RestoredTokens
             | Reason::OAuthDisabled
@@ -94,58 +97,59 @@ const fn plea(reason: Reason, method: AuthType) -> Option<Plea> {
     })
 }
 
-impl Letter<'_> {
+impl AdminEmail<'_> {
     /// Whether the admin of Box has something to mend.
-    pub(super) fn mends(&self) -> bool {
-        self.wrong.is_some_and(|(reason, _)| plea(reason, self.method).is_some())
+    pub(super) fn has_action(&self) -> bool {
+        self.failure.is_some_and(|(reason, _)| admin_action(reason, self.method).is_some())
     }
 
-    pub(super) fn text(&self) -> String {
-        let wrong = self.wrong.and_then(|(reason, since)| Some((reason, since, plea(reason, self.method)?)));
-        let unasked = if self.list.is_some() { Plea::Nothing } else { Plea::Authorize };
-        let asked = wrong.map_or(unasked, |(_, _, plea)| plea);
-        let mut parts = vec![format!("Subject: {}", self.subject(asked)), "Hello,".to_owned(), self.introduction()];
-        if let Some((reason, since, _)) = wrong {
-            parts.push(format!("What is wrong since {}: {}.", minute(since), reason.headline()));
+    pub(super) fn render_email(&self) -> String {
+        let failure =
+            self.failure.and_then(|(reason, since)| Some((reason, since, admin_action(reason, self.method)?)));
+        let default_action = if self.published_list.is_some() { AdminAction::NoAction } else { AdminAction::Authorize };
+        let action = failure.map_or(default_action, |(_, _, plea)| plea);
+        let mut parts = vec![format!("Subject: {}", self.subject(action)), "Hello,".to_owned(), self.introduction()];
+        if let Some((reason, since, _)) = failure {
+            parts.push(format!("What is wrong since {}: {}.", format_time(since), reason.summary()));
         }
-        let ask = match asked {
-            Plea::Nothing => "You need not do anything now. Should the app ever have to be authorized anew:",
-            Plea::Authorize
-            | Plea::AuthorizeAgain
-            | Plea::SignIn
-            | Plea::Allow
-            | Plea::Scopes
-            | Plea::Credentials
-            | Plea::Enterprise => "What we ask you to do:",
+        let heading = match action {
+            AdminAction::NoAction => "You need not do anything now. Should the app ever have to be authorized anew:",
+            AdminAction::Authorize
+            | AdminAction::Reauthorize
+            | AdminAction::SignIn
+            | AdminAction::AllowAccess
+            | AdminAction::GrantScopes
+            | AdminAction::ReplaceCredentials
+            | AdminAction::ConfirmEnterprise => "What we ask you to do:",
         };
-        parts.push(ask.to_owned());
-        let steps = self.steps(asked);
-        let numbered = steps.iter().enumerate().map(|(at, step)| indented(&format!("{}. ", at + 1), step));
+        parts.push(heading.to_owned());
+        let steps = self.steps(action);
+        let numbered = steps.iter().enumerate().map(|(at, step)| numbered_step(&format!("{}. ", at + 1), step));
         let steps: Vec<String> = numbered.collect();
         parts.extend([
-            self.meanwhile(),
-            afterwards(asked).to_owned(),
+            self.list_paragraph(),
+            follow_up(action).to_owned(),
             "There is no password and no key in this letter. Please send us none by mail either.".to_owned(),
         ]);
-        let paragraph = |part: &String| match part == ask {
-            true => format!("{ask}\n{}", steps.join("\n")),
-            false => wrapped(&shown(part.into()), WIDTH).join("\n"),
+        let paragraph = |part: &String| match part == heading {
+            true => format!("{heading}\n{}", steps.join("\n")),
+            false => wrap_text(&replace_control_chars(part.into()), WIDTH).join("\n"),
         };
         parts.iter().map(paragraph).collect::<Vec<_>>().join("\n\n") + "\n"
     }
 
-    fn subject(&self, plea: Plea) -> String {
-        let ask = match plea {
-            Plea::Authorize => "please authorize our app",
-            Plea::AuthorizeAgain => "please authorize our app again",
-            Plea::SignIn => "please sign in for our app again",
-            Plea::Allow => "please let our app in",
-            Plea::Scopes => "please let our app list users",
-            Plea::Credentials => "please look after our app's credentials",
-            Plea::Enterprise => "which enterprise does our app belong to?",
-            Plea::Nothing => "what our app does and needs",
+    fn subject(&self, action: AdminAction) -> String {
+        let request = match action {
+            AdminAction::Authorize => "please authorize our app",
+            AdminAction::Reauthorize => "please authorize our app again",
+            AdminAction::SignIn => "please sign in for our app again",
+            AdminAction::AllowAccess => "please let our app in",
+            AdminAction::GrantScopes => "please let our app list users",
+            AdminAction::ReplaceCredentials => "please look after our app's credentials",
+            AdminAction::ConfirmEnterprise => "which enterprise does our app belong to?",
+            AdminAction::NoAction => "what our app does and needs",
         };
-        format!("Box enterprise {}: {ask}", self.enterprise_id)
+        format!("Box enterprise {}: {request}", self.enterprise_id)
     }
 
     fn enterprise(&self) -> String {
@@ -175,62 +179,62 @@ impl Letter<'_> {
         )
     }
 
-    fn steps(&self, plea: Plea) -> Vec<String> {
+    fn steps(&self, action: AdminAction) -> Vec<String> {
         let apps = match self.method {
             AuthType::ClientCredentials | AuthType::Jwt => "Server Authentication Apps",
             AuthType::Oauth2 => "User Authentication Apps",
         };
         let (app, id) = (self.app(), self.client_id.unwrap_or("that we send you"));
-        let open = format!("{CONSOLE} > {apps}.");
+        let open = format!("{ADMIN_CONSOLE} > {apps}.");
         let signing_in = format!(
             "A Box admin, or a co-admin who may manage users, opens the link that we send you (it is made by: kubectl boxsync connect {}) and chooses Grant access to Box.",
             self.connection
         );
-        match (plea, self.method) {
-            (Plea::Authorize | Plea::Nothing, AuthType::ClientCredentials | AuthType::Jwt) => vec![
+        match (action, self.method) {
+            (AdminAction::Authorize | AdminAction::NoAction, AuthType::ClientCredentials | AuthType::Jwt) => vec![
                 open,
                 format!("If the app is not in the table, choose Add App and enter the client id {id}."),
                 format!("See that it asks for {SCOPES}, and choose Authorize. If it is in the table already, choose Reauthorize App in its menu."),
             ],
-            (Plea::Authorize | Plea::Nothing, AuthType::Oauth2) => vec![
+            (AdminAction::Authorize | AdminAction::NoAction, AuthType::Oauth2) => vec![
                 open,
                 format!("Find the app, or choose Add App and enter the client id {id}; set it to Enabled."),
                 signing_in,
             ],
-            (Plea::AuthorizeAgain, _) => vec![
+            (AdminAction::Reauthorize, _) => vec![
                 open,
                 format!("Find {app}. If it is gone, choose Add App and enter the client id."),
                 "See that it is enabled, and choose Reauthorize App in its menu.".to_owned(),
             ],
-            (Plea::SignIn, _) => vec![signing_in],
-            (Plea::Allow, _) => vec![
+            (AdminAction::SignIn, _) => vec![signing_in],
+            (AdminAction::AllowAccess, _) => vec![
                 "Open the Admin Console (https://app.box.com/master) > Enterprise Settings > Security.".to_owned(),
                 "Where logins or apps are limited to networks, add the addresses that we call from: we send you them separately.".to_owned(),
-                format!("{CONSOLE}, and see that no policy there keeps out {app}."),
+                format!("{ADMIN_CONSOLE}, and see that no policy there keeps out {app}."),
             ],
-            (Plea::Scopes, AuthType::ClientCredentials | AuthType::Jwt) => vec![
-                format!("{DEVELOPER}, chooses {SCOPES}, and saves."),
+            (AdminAction::GrantScopes, AuthType::ClientCredentials | AuthType::Jwt) => vec![
+                format!("{DEVELOPER_CONSOLE}, chooses {SCOPES}, and saves."),
                 open,
                 format!("Find {app} and choose Reauthorize App in its menu: Box applies no change of scopes or access level before, each time."),
             ],
-            (Plea::Scopes, AuthType::Oauth2) => vec![
-                format!("{DEVELOPER}, chooses the application scope \"Manage users\", and saves."),
+            (AdminAction::GrantScopes, AuthType::Oauth2) => vec![
+                format!("{DEVELOPER_CONSOLE}, chooses the application scope \"Manage users\", and saves."),
                 open,
                 "See that the app is enabled with its new scopes.".to_owned(),
                 format!("{signing_in} A user who is no admin cannot list users, whatever the scopes are."),
             ],
-            (Plea::Credentials, method) => {
+            (AdminAction::ReplaceCredentials, method) => {
                 let new = match method {
                     AuthType::Jwt => "generates a public/private keypair, which downloads a new configuration file",
                     AuthType::ClientCredentials | AuthType::Oauth2 => "copies the client id and resets the client secret",
                 };
                 vec![
-                    format!("{DEVELOPER}, and {new}."),
+                    format!("{DEVELOPER_CONSOLE}, and {new}."),
                     "They hand it over in a password manager or by another safe way, not by mail.".to_owned(),
                     format!("{open} See there that {app} is enabled and authorized."),
                 ]
             }
-            (Plea::Enterprise, _) => vec![
+            (AdminAction::ConfirmEnterprise, _) => vec![
                 "Open the Admin Console (https://app.box.com/master) > Account & Billing and tell us the Enterprise ID that stands there.".to_owned(),
                 format!("If it is {}, the app belongs to another enterprise: please tell us the client id of an app of yours, or have one made.", self.enterprise_id),
                 format!("{open} Choose Add App, enter the client id of the right app, and authorize it."),
@@ -238,78 +242,79 @@ impl Letter<'_> {
         }
     }
 
-    fn meanwhile(&self) -> String {
-        let Some(List { time, users, fresh_until }) = &self.list else {
+    fn list_paragraph(&self) -> String {
+        let Some(PublishedList { time, users, fresh_until }) = &self.published_list else {
             return "What happens meanwhile: nothing. No list has been read yet, and nothing is deleted.".to_owned();
         };
-        let good = fresh_until.map(|t| format!(" and counts as fresh until {}", minute(t))).unwrap_or_default();
+        let freshness =
+            fresh_until.map(|t| format!(" and counts as fresh until {}", format_time(t))).unwrap_or_default();
         format!(
-            "What happens meanwhile: our list of {} with {} stays{good}. Nothing is deleted, neither in Box nor here.",
-            minute(*time),
-            many(*users, "user")
+            "What happens meanwhile: our list of {} with {} stays{freshness}. Nothing is deleted, neither in Box nor here.",
+            format_time(*time),
+            pluralize(*users, "user")
         )
     }
 }
 
 /// How the answer is noticed.
-const fn afterwards(plea: Plea) -> &'static str {
-    match plea {
-        Plea::Authorize | Plea::AuthorizeAgain | Plea::SignIn | Plea::Allow => {
+const fn follow_up(action: AdminAction) -> &'static str {
+    match action {
+        AdminAction::Authorize | AdminAction::Reauthorize | AdminAction::SignIn | AdminAction::AllowAccess => {
             "Afterwards you need not tell us: it is noticed within 15 minutes."
         }
-        Plea::Scopes => {
+        AdminAction::GrantScopes => {
             "Afterwards please tell us, and we look at once. Otherwise it is noticed when the list is read the next time, mostly within a day."
         }
-        Plea::Credentials => "We put them in place; that it works is noticed within a minute then.",
-        Plea::Enterprise => "Afterwards please tell us: it may be our mistake.",
-        Plea::Nothing => "We tell you if anything changes.",
+        AdminAction::ReplaceCredentials => "We put them in place; that it works is noticed within a minute then.",
+        AdminAction::ConfirmEnterprise => "Afterwards please tell us: it may be our mistake.",
+        AdminAction::NoAction => "We tell you if anything changes.",
     }
 }
 
 /// A step of the list, its number before it.
-fn indented(number: &str, step: &str) -> String {
+fn numbered_step(number: &str, step: &str) -> String {
     let gap = format!("\n{:width$}", "", width = number.len() + 2);
-    format!("  {number}{}", wrapped(&shown(step.into()), WIDTH - number.len() - 2).join(&gap))
+    format!("  {number}{}", wrap_text(&replace_control_chars(step.into()), WIDTH - number.len() - 2).join(&gap))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{api::Consequence, testing::assert_generated};
+    use crate::{api::FailureClass, testing::assert_generated};
 
     const METHODS: [(AuthType, &str); 3] =
         [(AuthType::ClientCredentials, "client credentials"), (AuthType::Jwt, "JWT"), (AuthType::Oauth2, "OAuth 2.0")];
 
-    fn time(text: &str) -> Timestamp {
+    fn timestamp(text: &str) -> Timestamp {
         text.parse().expect("a time")
     }
 
-    fn letter(reason: Option<Reason>, method: AuthType) -> Letter<'static> {
-        Letter {
+    fn email_for(reason: Option<Reason>, method: AuthType) -> AdminEmail<'static> {
+        AdminEmail {
             connection: "acme -n backup",
             method,
             client_id: Some("6w5YXeIIBgzStZb1bififfeN116MzBNB"),
             enterprise_id: "1001",
             enterprise_name: "Acme",
-            wrong: reason.map(|reason| (reason, time("2026-11-22T10:00:00Z"))),
-            list: Some(List {
-                time: time("2026-11-22T09:00:00Z"),
+            failure: reason.map(|reason| (reason, timestamp("2026-11-22T10:00:00Z"))),
+            published_list: Some(PublishedList {
+                time: timestamp("2026-11-22T09:00:00Z"),
                 users: 1200,
-                fresh_until: Some(time("2026-11-24T09:00:00Z")),
+                fresh_until: Some(timestamp("2026-11-24T09:00:00Z")),
             }),
         }
     }
 
     /// Every letter, by reason and method, to be read as an admin would.
     #[test]
-    fn the_page_of_all_letters_is_the_one_that_was_read_last() {
+    fn the_generated_emails_are_up_to_date() {
         let mut page = String::from("Every letter to a Box admin. Generated: `make generate`.\n");
         for reason in [None].into_iter().chain(Reason::ALL.iter().copied().map(Some)) {
             for (method, words) in METHODS {
-                let letter = letter(reason, method);
-                if reason.is_none() || letter.mends() {
+                let email = email_for(reason, method);
+                if reason.is_none() || email.has_action() {
                     let reason = reason.map_or("Nothing is wrong", Reason::as_str);
-                    page.push_str(&format!("\n== {reason}, {words}\n\n{}", letter.text()));
+                    page.push_str(&format!("\n== {reason}, {words}\n\n{}", email.render_email()));
                 }
             }
         }
@@ -317,22 +322,26 @@ mod tests {
     }
 
     #[test]
-    fn what_disconnects_is_mended_by_a_letter_unless_it_is_the_operators_own() {
+    fn every_disconnecting_reason_has_an_admin_action_except_the_operators_own() {
         for &reason in Reason::ALL {
-            let mended = METHODS.iter().any(|(method, _)| plea(reason, *method).is_some());
-            let expected = match reason.consequence() {
-                Consequence::Disconnected => reason != Reason::OAuthDisabled,
-                Consequence::Stalled => reason == Reason::PermissionDenied,
-                Consequence::Neutral | Consequence::Retried | Consequence::Doubted | Consequence::Refused => false,
+            let has_action = METHODS.iter().any(|(method, _)| admin_action(reason, *method).is_some());
+            let expected = match reason.failure_class() {
+                FailureClass::Disconnected => reason != Reason::OAuthDisabled,
+                FailureClass::Stalled => reason == Reason::PermissionDenied,
+                FailureClass::Neutral
+                | FailureClass::Transient
+                | FailureClass::Suspect
+                | FailureClass::RequestRejected => false,
             };
-            assert_eq!(mended, expected, "{reason}");
+            assert_eq!(has_action, expected, "{reason}");
         }
     }
 
     #[test]
-    fn what_is_not_known_yet_is_not_made_up() {
-        let letter = Letter { client_id: None, enterprise_name: "", list: None, ..letter(None, AuthType::Jwt) };
-        let text = letter.text().split_whitespace().collect::<Vec<_>>().join(" ");
+    fn unknown_values_are_left_out() {
+        let email =
+            AdminEmail { client_id: None, enterprise_name: "", published_list: None, ..email_for(None, AuthType::Jwt) };
+        let text = email.render_email().split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(text.contains("your Box enterprise 1001. For that the app whose client id we send you"), "{text}");
         assert!(text.contains("No list has been read yet"), "{text}");
     }

@@ -11,50 +11,52 @@ use super::{
 };
 use crate::{
     api::SliceState,
-    roster::{Gone, User},
+    roster::{PublishedUser, RemovedUser},
 };
 
 /// Somebody in the list: the line as it is published, and what it says.
-pub(super) struct Listed<'a> {
-    pub(super) line: &'a str,
-    pub(super) user: User<'a>,
+pub(super) struct UserRow<'a> {
+    pub(super) json: &'a str,
+    pub(super) user: PublishedUser<'a>,
     pub(super) state: SliceState,
 }
 
 /// Somebody who was in it.
-pub(super) struct Left<'a> {
-    pub(super) line: &'a str,
-    pub(super) gone: Gone,
+pub(super) struct RemovedRow<'a> {
+    pub(super) json: &'a str,
+    pub(super) user: RemovedUser,
 }
 
 /// What can be printed as a listing.
-pub(super) trait Row: Sized {
-    fn line(&self) -> &str;
+pub(super) trait OutputRow: Sized {
+    fn json_line(&self) -> &str;
     fn login(&self) -> &str;
-    fn narrow() -> Vec<Column<Self>>;
-    fn wide() -> Vec<Column<Self>>;
+    fn table_columns() -> Vec<Column<Self>>;
+    fn wide_columns() -> Vec<Column<Self>>;
     /// As `wide`, by the keys of the lines.
-    fn keyed() -> Vec<Column<Self>>;
+    fn csv_columns() -> Vec<Column<Self>>;
 }
 
-pub(super) fn write<R: Row>(out: &mut dyn Write, rows: &[R], output: UsersOutput) -> io::Result<()> {
+pub(super) fn write_rows<R: OutputRow>(out: &mut dyn Write, rows: &[R], output: UsersOutput) -> io::Result<()> {
     match output {
-        UsersOutput::Table => table::write(out, &R::narrow(), rows),
-        UsersOutput::Wide => table::write(out, &R::wide(), rows),
-        UsersOutput::Json => array(out, rows.iter().map(Row::line)),
-        UsersOutput::Jsonl => rows.iter().try_for_each(|row| line(out, row.line())),
-        UsersOutput::Csv => csv(out, &R::keyed(), rows),
-        UsersOutput::Name => rows.iter().try_for_each(|row| line(out, &table::shown(row.login().into()))),
+        UsersOutput::Table => table::write_table(out, &R::table_columns(), rows),
+        UsersOutput::Wide => table::write_table(out, &R::wide_columns(), rows),
+        UsersOutput::Json => write_json_array(out, rows.iter().map(OutputRow::json_line)),
+        UsersOutput::Jsonl => rows.iter().try_for_each(|row| write_line(out, row.json_line())),
+        UsersOutput::Csv => write_csv(out, &R::csv_columns(), rows),
+        UsersOutput::Name => {
+            rows.iter().try_for_each(|row| write_line(out, &table::replace_control_chars(row.login().into())))
+        }
     }
 }
 
-fn line(out: &mut dyn Write, text: &str) -> io::Result<()> {
+fn write_line(out: &mut dyn Write, text: &str) -> io::Result<()> {
     out.write_all(text.as_bytes())?;
     out.write_all(b"\n")
 }
 
 /// An array of what is JSON already.
-pub(super) fn array<'a>(out: &mut dyn Write, lines: impl Iterator<Item = &'a str>) -> io::Result<()> {
+pub(super) fn write_json_array<'a>(out: &mut dyn Write, lines: impl Iterator<Item = &'a str>) -> io::Result<()> {
     out.write_all(b"[")?;
     for (at, line) in lines.enumerate() {
         out.write_all(if at == 0 { b"\n" } else { b",\n" })?;
@@ -63,108 +65,108 @@ pub(super) fn array<'a>(out: &mut dyn Write, lines: impl Iterator<Item = &'a str
     out.write_all(b"\n]\n")
 }
 
-fn csv<R>(out: &mut dyn Write, columns: &[Column<R>], rows: &[R]) -> io::Result<()> {
+fn write_csv<R>(out: &mut dyn Write, columns: &[Column<R>], rows: &[R]) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(columns.iter().map(|column| column.title))?;
     for row in rows {
         for column in columns {
-            csv.write_field((column.of)(row).as_bytes())?;
+            csv.write_field((column.cell)(row).as_bytes())?;
         }
         csv.write_record(None::<&[u8]>)?;
     }
     csv.flush()
 }
 
-impl Row for Listed<'_> {
-    fn line(&self) -> &str {
-        self.line
+impl OutputRow for UserRow<'_> {
+    fn json_line(&self) -> &str {
+        self.json
     }
 
     fn login(&self) -> &str {
         &self.user.login
     }
 
-    fn narrow() -> Vec<Column<Self>> {
+    fn table_columns() -> Vec<Column<Self>> {
         vec![
-            Column { title: "LOGIN", of: |row| (&*row.user.login).into() },
-            Column { title: "NAME", of: |row| (&*row.user.name).into() },
-            Column { title: "STATUS", of: |row| (&*row.user.status).into() },
-            Column { title: "ROLE", of: |row| (&*row.user.role).into() },
+            Column { title: "LOGIN", cell: |row| (&*row.user.login).into() },
+            Column { title: "NAME", cell: |row| (&*row.user.name).into() },
+            Column { title: "STATUS", cell: |row| (&*row.user.status).into() },
+            Column { title: "ROLE", cell: |row| (&*row.user.role).into() },
         ]
     }
 
-    fn wide() -> Vec<Column<Self>> {
-        let mut columns = Self::narrow();
+    fn wide_columns() -> Vec<Column<Self>> {
+        let mut columns = Self::table_columns();
         columns.extend([
-            Column { title: "ID", of: |row: &Self| (&*row.user.id).into() },
-            Column { title: "LISTED", of: |row| row.state.as_str().into() },
-            Column { title: "APP", of: |row| row.user.app.to_string().into() },
-            Column { title: "CREATED", of: created },
-            Column { title: "JOB-TITLE", of: |row| (&*row.user.job_title).into() },
-            Column { title: "LANGUAGE", of: |row| (&*row.user.language).into() },
-            Column { title: "TIMEZONE", of: |row| (&*row.user.timezone).into() },
-            Column { title: "SPACE", of: space },
+            Column { title: "ID", cell: |row: &Self| (&*row.user.id).into() },
+            Column { title: "LISTED", cell: |row| row.state.as_str().into() },
+            Column { title: "APP", cell: |row| row.user.app.to_string().into() },
+            Column { title: "CREATED", cell: created_cell },
+            Column { title: "JOB-TITLE", cell: |row| (&*row.user.job_title).into() },
+            Column { title: "LANGUAGE", cell: |row| (&*row.user.language).into() },
+            Column { title: "TIMEZONE", cell: |row| (&*row.user.timezone).into() },
+            Column { title: "SPACE", cell: space_cell },
         ]);
         columns
     }
 
-    fn keyed() -> Vec<Column<Self>> {
+    fn csv_columns() -> Vec<Column<Self>> {
         vec![
-            Column { title: "id", of: |row| (&*row.user.id).into() },
-            Column { title: "login", of: |row| (&*row.user.login).into() },
-            Column { title: "name", of: |row| (&*row.user.name).into() },
-            Column { title: "status", of: |row| (&*row.user.status).into() },
-            Column { title: "role", of: |row| (&*row.user.role).into() },
-            Column { title: "app", of: |row| row.user.app.to_string().into() },
-            Column { title: "createdAt", of: created },
-            Column { title: "jobTitle", of: |row| (&*row.user.job_title).into() },
-            Column { title: "language", of: |row| (&*row.user.language).into() },
-            Column { title: "timezone", of: |row| (&*row.user.timezone).into() },
-            Column { title: "spaceAmount", of: space },
-            Column { title: "state", of: |row| row.state.as_str().into() },
+            Column { title: "id", cell: |row| (&*row.user.id).into() },
+            Column { title: "login", cell: |row| (&*row.user.login).into() },
+            Column { title: "name", cell: |row| (&*row.user.name).into() },
+            Column { title: "status", cell: |row| (&*row.user.status).into() },
+            Column { title: "role", cell: |row| (&*row.user.role).into() },
+            Column { title: "app", cell: |row| row.user.app.to_string().into() },
+            Column { title: "createdAt", cell: created_cell },
+            Column { title: "jobTitle", cell: |row| (&*row.user.job_title).into() },
+            Column { title: "language", cell: |row| (&*row.user.language).into() },
+            Column { title: "timezone", cell: |row| (&*row.user.timezone).into() },
+            Column { title: "spaceAmount", cell: space_cell },
+            Column { title: "state", cell: |row| row.state.as_str().into() },
         ]
     }
 }
 
-fn created<'a>(row: &'a Listed<'_>) -> Cow<'a, str> {
+fn created_cell<'a>(row: &'a UserRow<'_>) -> Cow<'a, str> {
     row.user.created_at.map(|t| t.to_string()).unwrap_or_default().into()
 }
 
-fn space<'a>(row: &'a Listed<'_>) -> Cow<'a, str> {
+fn space_cell<'a>(row: &'a UserRow<'_>) -> Cow<'a, str> {
     row.user.space_amount.to_string().into()
 }
 
-impl Row for Left<'_> {
-    fn line(&self) -> &str {
-        self.line
+impl OutputRow for RemovedRow<'_> {
+    fn json_line(&self) -> &str {
+        self.json
     }
 
     fn login(&self) -> &str {
-        &self.gone.login
+        &self.user.login
     }
 
-    fn narrow() -> Vec<Column<Self>> {
+    fn table_columns() -> Vec<Column<Self>> {
         vec![
-            Column { title: "LOGIN", of: |row| row.gone.login.as_str().into() },
-            Column { title: "NAME", of: |row| row.gone.name.as_str().into() },
-            Column { title: "LAST-STATUS", of: |row| row.gone.last_status.as_str().into() },
-            Column { title: "REMOVED", of: |row| row.gone.removed_at.to_string().into() },
+            Column { title: "LOGIN", cell: |row| row.user.login.as_str().into() },
+            Column { title: "NAME", cell: |row| row.user.name.as_str().into() },
+            Column { title: "LAST-STATUS", cell: |row| row.user.last_status.as_str().into() },
+            Column { title: "REMOVED", cell: |row| row.user.removed_at.to_string().into() },
         ]
     }
 
-    fn wide() -> Vec<Column<Self>> {
-        let mut columns = Self::narrow();
-        columns.push(Column { title: "ID", of: |row| row.gone.id.as_str().into() });
+    fn wide_columns() -> Vec<Column<Self>> {
+        let mut columns = Self::table_columns();
+        columns.push(Column { title: "ID", cell: |row| row.user.id.as_str().into() });
         columns
     }
 
-    fn keyed() -> Vec<Column<Self>> {
+    fn csv_columns() -> Vec<Column<Self>> {
         vec![
-            Column { title: "id", of: |row| row.gone.id.as_str().into() },
-            Column { title: "login", of: |row| row.gone.login.as_str().into() },
-            Column { title: "name", of: |row| row.gone.name.as_str().into() },
-            Column { title: "lastStatus", of: |row| row.gone.last_status.as_str().into() },
-            Column { title: "removedAt", of: |row| row.gone.removed_at.to_string().into() },
+            Column { title: "id", cell: |row| row.user.id.as_str().into() },
+            Column { title: "login", cell: |row| row.user.login.as_str().into() },
+            Column { title: "name", cell: |row| row.user.name.as_str().into() },
+            Column { title: "lastStatus", cell: |row| row.user.last_status.as_str().into() },
+            Column { title: "removedAt", cell: |row| row.user.removed_at.to_string().into() },
         ]
     }
 }

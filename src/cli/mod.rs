@@ -52,96 +52,96 @@ mod why;
 mod words;
 
 use clap::{CommandFactory, Parser};
-use desk::Kept;
-use exit::Stop;
-use flags::Task;
+use desk::StdStreams;
+use exit::CliError;
+use flags::Commands;
 use kube::Client;
-use site::Site;
+use site::KubeContext;
 
-pub use desk::{Desk, Ink, Seat};
-pub use exit::Exit;
-pub use flags::Command;
+pub use desk::{ColorMode, Io, Tty};
+pub use exit::ExitStatus;
+pub use flags::Cli;
 
 /// The whole program, from the arguments to the exit code.
 pub fn main() -> std::process::ExitCode {
-    let command = match Command::try_parse() {
-        Ok(command) => command,
-        Err(said) => {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
             // A reader of --help who has left needs no more of it.
-            said.print().ok();
-            return if said.use_stderr() { Exit::Usage } else { Exit::Fine }.into();
+            error.print().ok();
+            return if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Success }.into();
         }
     };
-    let mut kept = Kept::new();
-    let mut desk = kept.desk();
-    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let ended = match tokio {
-        Ok(tokio) => tokio.block_on(connected(command, &mut desk)),
-        Err(e) => Err(Stop::trouble(format!("the program could not start: {e}."))),
+    let mut streams = StdStreams::new();
+    let mut io = streams.io();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(connect_and_run(cli, &mut io)),
+        Err(e) => Err(CliError::error(format!("the program could not start: {e}."))),
     };
-    told(ended, &mut desk).into()
+    report_error(result, &mut io).into()
 }
 
-async fn connected(command: Command, desk: &mut Desk<'_>) -> Result<Exit, Stop> {
-    match &command.task {
-        Task::Completion { shell } => return completion(*shell, desk),
-        Task::Check(flags) if flags.file.is_some() => return check::run(flags, None, desk).await,
-        Task::Status(_)
-        | Task::Sync(_)
-        | Task::Users(_)
-        | Task::Changes(_)
-        | Task::Why(_)
-        | Task::Approve(_)
-        | Task::Connect(_)
-        | Task::Check(_)
-        | Task::Handover(_) => {}
+async fn connect_and_run(cli: Cli, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
+    match &cli.command {
+        Commands::Completion { shell } => return print_completion(*shell, io),
+        Commands::Check(args) if args.file.is_some() => return check::run(args, None, io).await,
+        Commands::Status(_)
+        | Commands::Sync(_)
+        | Commands::Users(_)
+        | Commands::Changes(_)
+        | Commands::Why(_)
+        | Commands::Approve(_)
+        | Commands::Connect(_)
+        | Commands::Check(_)
+        | Commands::Handover(_) => {}
     }
-    let (client, namespace) = site::connect(&command.target).await?;
-    done(command, Site::new(client, namespace), desk).await
+    let (client, namespace) = site::build_client(&cli.global).await?;
+    dispatch(cli, KubeContext::new(client, namespace), io).await
 }
 
 /// Does what was asked, in this cluster. `namespace` is meant where none is named.
-pub async fn run(command: Command, client: Client, namespace: &str, desk: &mut Desk<'_>) -> Exit {
-    let namespace = command.target.namespace.clone().unwrap_or_else(|| namespace.to_owned());
-    let ended = done(command, Site::new(client, namespace), desk).await;
-    told(ended, desk)
+pub async fn run(cli: Cli, client: Client, namespace: &str, io: &mut Io<'_>) -> ExitStatus {
+    let namespace = cli.global.namespace.clone().unwrap_or_else(|| namespace.to_owned());
+    let result = dispatch(cli, KubeContext::new(client, namespace), io).await;
+    report_error(result, io)
 }
 
-async fn done(command: Command, site: Site, desk: &mut Desk<'_>) -> Result<Exit, Stop> {
-    let exit = match command.task {
-        Task::Status(flags) => status::run(&flags, &site, desk).await,
-        Task::Sync(flags) => sync::run(&flags, &site, desk).await,
-        Task::Users(flags) => users::run(&flags, &site, desk).await,
-        Task::Changes(flags) => changes::run(&flags, &site, desk).await,
-        Task::Why(flags) => why::run(&flags, &site, desk).await,
-        Task::Connect(flags) => connect::run(&flags, &site, desk).await,
-        Task::Approve(flags) => approve::run(&flags, &site, desk).await,
-        Task::Check(flags) => check::run(&flags, Some(&site), desk).await,
-        Task::Handover(flags) => handover::run(&flags, &site, desk).await,
-        Task::Completion { shell } => completion(shell, desk),
+async fn dispatch(cli: Cli, kube: KubeContext, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
+    let exit = match cli.command {
+        Commands::Status(args) => status::run(&args, &kube, io).await,
+        Commands::Sync(args) => sync::run(&args, &kube, io).await,
+        Commands::Users(args) => users::run(&args, &kube, io).await,
+        Commands::Changes(args) => changes::run(&args, &kube, io).await,
+        Commands::Why(args) => why::run(&args, &kube, io).await,
+        Commands::Connect(args) => connect::run(&args, &kube, io).await,
+        Commands::Approve(args) => approve::run(&args, &kube, io).await,
+        Commands::Check(args) => check::run(&args, Some(&kube), io).await,
+        Commands::Handover(args) => handover::run(&args, &kube, io).await,
+        Commands::Completion { shell } => print_completion(shell, io),
     }?;
-    desk.out.flush()?;
+    io.out.flush()?;
     Ok(exit)
 }
 
-fn completion(shell: clap_complete::Shell, desk: &mut Desk<'_>) -> Result<Exit, Stop> {
+fn print_completion(shell: clap_complete::Shell, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
     // Written into memory first: the generator takes a reader who has left for a bug.
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Command::command(), "kubectl-boxsync", &mut script);
-    desk.out.write_all(&script)?;
-    desk.out.flush()?;
-    Ok(Exit::Fine)
+    clap_complete::generate(shell, &mut Cli::command(), "kubectl-boxsync", &mut script);
+    io.out.write_all(&script)?;
+    io.out.flush()?;
+    Ok(ExitStatus::Success)
 }
 
 /// Says what went wrong, if it did.
-fn told(ended: Result<Exit, Stop>, desk: &mut Desk<'_>) -> Exit {
-    match ended {
+fn report_error(result: Result<ExitStatus, CliError>, io: &mut Io<'_>) -> ExitStatus {
+    match result {
         Ok(exit) => exit,
-        Err(Stop::NobodyReads) => Exit::Fine,
-        Err(Stop::Told(exit, sentence)) => {
+        Err(CliError::BrokenPipe) => ExitStatus::Success,
+        Err(CliError::Message(exit, message)) => {
             // What was said before comes before it. A terminal that is gone hears neither.
-            desk.out.flush().ok();
-            writeln!(desk.err, "error: {sentence}").ok();
+            io.out.flush().ok();
+            writeln!(io.err, "error: {message}").ok();
             exit
         }
     }

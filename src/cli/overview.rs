@@ -6,13 +6,16 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
-    desk::Ink,
-    exit::Exit,
-    leader::Leader,
-    site::Reach,
-    standing::{Report, Standing},
-    table::{self, Column, shown},
-    words::{age, asked, away, changed, many, minute, number, wrapped},
+    desk::ColorMode,
+    exit::ExitStatus,
+    leader::LeaderStatus,
+    site::NamespaceScope,
+    standing::{ConnectionHealth, ConnectionReport},
+    table::{self, Column, replace_control_chars},
+    words::{
+        format_age, format_change_counts, format_number, format_relative_time, format_requested_by, format_time,
+        pluralize, wrap_text,
+    },
 };
 use crate::api::{BoxConnectionStatus, LastSync, Reason};
 
@@ -21,12 +24,12 @@ pub(super) const WIDTH: usize = 110;
 
 /// What is known of the connections at one moment.
 #[derive(Serialize)]
-pub(super) struct Overview {
-    pub(super) operator: Leader,
+pub(super) struct StatusReport {
+    pub(super) operator: LeaderStatus,
     pub(super) summary: Summary,
-    pub(super) connections: Vec<Report>,
+    pub(super) connections: Vec<ConnectionReport>,
     #[serde(skip)]
-    pub(super) reach: Reach,
+    pub(super) scope: NamespaceScope,
 }
 
 /// So many of each kind.
@@ -35,11 +38,11 @@ pub(super) struct Overview {
 pub(super) struct Summary {
     connections: usize,
     ready: usize,
-    needs_person: usize,
+    needs_action: usize,
     retrying: usize,
     waiting: usize,
     suspended: usize,
-    not_seen: usize,
+    unobserved: usize,
     /// Beside how they stand otherwise.
     paused: usize,
     users: i64,
@@ -47,124 +50,136 @@ pub(super) struct Summary {
 
 /// How much is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Detail {
+pub(super) enum DetailLevel {
     /// Those who need somebody.
-    Needy,
+    OnlyActionable,
     All,
     Wide,
 }
 
-impl Overview {
-    pub(super) fn new(operator: Leader, connections: Vec<Report>, reach: Reach) -> Self {
-        let count = |standing| connections.iter().filter(|c| c.standing == standing).count();
+impl StatusReport {
+    pub(super) fn new(operator: LeaderStatus, connections: Vec<ConnectionReport>, scope: NamespaceScope) -> Self {
+        let count = |health| connections.iter().filter(|c| c.health == health).count();
         let summary = Summary {
             connections: connections.len(),
-            ready: count(Standing::Ready),
-            needs_person: count(Standing::NeedsPerson),
-            retrying: count(Standing::Retrying),
-            waiting: count(Standing::Waiting),
-            suspended: count(Standing::Suspended),
-            not_seen: count(Standing::NotSeen),
+            ready: count(ConnectionHealth::Ready),
+            needs_action: count(ConnectionHealth::NeedsAction),
+            retrying: count(ConnectionHealth::Retrying),
+            waiting: count(ConnectionHealth::Waiting),
+            suspended: count(ConnectionHealth::Suspended),
+            unobserved: count(ConnectionHealth::Unobserved),
             paused: connections.iter().filter(|c| c.paused.is_some()).count(),
             users: connections.iter().filter_map(|c| c.users).map(|u| u.total).sum(),
         };
-        Self { operator, summary, connections, reach }
+        Self { operator, summary, connections, scope }
     }
 
     /// The weightiest that has to be said.
-    pub(super) fn exit(&self) -> Exit {
-        let some = |standing| self.summary.of(standing) > 0;
+    pub(super) fn exit_status(&self) -> ExitStatus {
+        let has_any = |health| self.summary.count_of(health) > 0;
         match &self.operator {
-            Leader::Late { .. } | Leader::Nobody { .. } => Exit::NoOperator,
-            Leader::Leads { .. } | Leader::Unknown { .. } if some(Standing::NeedsPerson) => Exit::NotSo,
-            Leader::Leads { .. } | Leader::Unknown { .. } => {
-                let passing = [Standing::Retrying, Standing::Waiting, Standing::NotSeen].into_iter().any(some);
-                if passing { Exit::Passing } else { Exit::Fine }
+            LeaderStatus::Expired { .. } | LeaderStatus::NoLease { .. } => ExitStatus::NoOperator,
+            LeaderStatus::Active { .. } | LeaderStatus::Unknown { .. } if has_any(ConnectionHealth::NeedsAction) => {
+                ExitStatus::Failure
+            }
+            LeaderStatus::Active { .. } | LeaderStatus::Unknown { .. } => {
+                let not_ready = [ConnectionHealth::Retrying, ConnectionHealth::Waiting, ConnectionHealth::Unobserved]
+                    .into_iter()
+                    .any(has_any);
+                if not_ready { ExitStatus::NotReady } else { ExitStatus::Success }
             }
         }
     }
 
-    pub(super) fn text(&self, detail: Detail, ink: Ink, now: Timestamp) -> String {
-        let mut text = format!("{}\n{}\n", self.operator.line(ink, now), self.summary.line());
+    pub(super) fn render_report(&self, detail: DetailLevel, color: ColorMode, now: Timestamp) -> String {
+        let mut text = format!("{}\n{}\n", self.operator.status_line(color, now), self.summary.summary_line());
         if let Some(since) = self.connections.iter().filter_map(|c| c.paused).min() {
             let paused = format!(
                 "The operator is paused (--paused) for {}: for {} it asks Box nothing, and requests wait.",
-                age(since, now),
-                many(count(self.summary.paused), "connection")
+                format_age(since, now),
+                pluralize(to_i64(self.summary.paused), "connection")
             );
-            let _ = writeln!(text, "{}", ink.yellow(&paused));
+            let _ = writeln!(text, "{}", color.yellow(&paused));
         }
-        match (self.connections.is_empty(), self.reach) {
-            (true, Reach::Namespace) => {
+        match (self.connections.is_empty(), self.scope) {
+            (true, NamespaceScope::One) => {
                 text.push_str("\nThere is no such connection in this namespace: -A looks into all of them.\n")
             }
-            (true, Reach::Everywhere) => {
+            (true, NamespaceScope::All) => {
                 text.push_str("\nThere is no such connection: see kubectl explain boxconnection.spec to create one.\n")
             }
-            (false, _) => self.groups(&mut text, ink, now),
+            (false, _) => self.write_action_groups(&mut text, color, now),
         }
-        let rest: Vec<Row<'_>> = self
+        let table_rows: Vec<ConnectionRow<'_>> = self
             .connections
             .iter()
-            .filter(|c| detail == Detail::Wide || c.standing != Standing::NeedsPerson)
-            .map(|report| Row { report, name: self.name(report), now })
+            .filter(|c| detail == DetailLevel::Wide || c.health != ConnectionHealth::NeedsAction)
+            .map(|report| ConnectionRow { report, name: self.display_name(report), now })
             .collect();
         match detail {
-            Detail::Needy => {
-                let passing: usize =
-                    [Standing::Retrying, Standing::Waiting, Standing::NotSeen].map(|s| self.summary.of(s)).iter().sum();
-                if passing > 0 {
-                    let hint = ink.dim("Those that are not ready and need nobody: --all shows them.");
+            DetailLevel::OnlyActionable => {
+                let not_ready: usize =
+                    [ConnectionHealth::Retrying, ConnectionHealth::Waiting, ConnectionHealth::Unobserved]
+                        .map(|s| self.summary.count_of(s))
+                        .iter()
+                        .sum();
+                if not_ready > 0 {
+                    let hint = color.dim("Those that are not ready and need nobody: --all shows them.");
                     let _ = writeln!(text, "\n{hint}");
                 }
             }
-            Detail::All | Detail::Wide if rest.is_empty() => {}
-            Detail::All => {
+            DetailLevel::All | DetailLevel::Wide if table_rows.is_empty() => {}
+            DetailLevel::All => {
                 text.push('\n');
-                text.push_str(&tabled(&narrow(), &rest));
+                text.push_str(&render_table(&table_columns(), &table_rows));
             }
-            Detail::Wide => {
+            DetailLevel::Wide => {
                 text.push('\n');
-                text.push_str(&tabled(&wide(), &rest));
+                text.push_str(&render_table(&wide_columns(), &table_rows));
             }
         }
         text
     }
 
-    pub(super) fn name(&self, report: &Report) -> String {
-        match self.reach {
-            Reach::Namespace => report.name.clone(),
-            Reach::Everywhere => format!("{}/{}", report.namespace, report.name),
+    pub(super) fn display_name(&self, report: &ConnectionReport) -> String {
+        match self.scope {
+            NamespaceScope::One => report.name.clone(),
+            NamespaceScope::All => format!("{}/{}", report.namespace, report.name),
         }
     }
 
     /// Those who need somebody, by what they need.
-    fn groups(&self, text: &mut String, ink: Ink, now: Timestamp) {
-        let mut groups: BTreeMap<&str, Vec<&Report>> = BTreeMap::new();
-        for report in self.connections.iter().filter(|c| c.standing == Standing::NeedsPerson) {
+    fn write_action_groups(&self, text: &mut String, color: ColorMode, now: Timestamp) {
+        let mut groups: BTreeMap<&str, Vec<&ConnectionReport>> = BTreeMap::new();
+        for report in self.connections.iter().filter(|c| c.health == ConnectionHealth::NeedsAction) {
             groups.entry(&report.reason).or_default().push(report);
         }
         for (reason, reports) in groups {
-            let headline = Reason::parse(reason).map(|r| format!(" · {}", r.headline())).unwrap_or_default();
-            let title = format!("{reason} · {}{headline}", many(count(reports.len()), "connection"));
-            let _ = write!(text, "\n{}\n", ink.yellow(&title));
+            let headline = Reason::parse(reason).map(|r| format!(" · {}", r.summary())).unwrap_or_default();
+            let title = format!("{reason} · {}{headline}", pluralize(to_i64(reports.len()), "connection"));
+            let _ = write!(text, "\n{}\n", color.yellow(&title));
             for report in reports {
-                let since = report.since.map(|t| format!(" · for {}", age(t, now))).unwrap_or_default();
-                let _ = writeln!(text, "  {}{since} · {}", ink.bold(&self.name(report)), kept(report, now));
-                explained(text, report);
+                let since = report.since.map(|t| format!(" · for {}", format_age(t, now))).unwrap_or_default();
+                let _ = writeln!(
+                    text,
+                    "  {}{since} · {}",
+                    color.bold(&self.display_name(report)),
+                    list_summary(report, now)
+                );
+                write_explanation(text, report);
             }
         }
     }
 }
 
 /// The message, and what the plugin itself can do about it.
-fn explained(text: &mut String, report: &Report) {
-    for line in wrapped(&report.message, WIDTH) {
+fn write_explanation(text: &mut String, report: &ConnectionReport) {
+    for line in wrap_text(&report.message, WIDTH) {
         let _ = writeln!(text, "    {line}");
     }
     if let Some(held) = report.held {
         let (name, namespace) = (&report.name, &report.namespace);
-        let held = many(held, "removal");
+        let held = pluralize(held, "removal");
         let _ = writeln!(
             text,
             "    {held} held: see kubectl boxsync users {name} -n {namespace} --held, and let them go with kubectl boxsync approve {name} -n {namespace}"
@@ -173,33 +188,45 @@ fn explained(text: &mut String, report: &Report) {
 }
 
 /// Which list is there, and until when it is good.
-pub(super) fn kept(report: &Report, now: Timestamp) -> String {
+pub(super) fn list_summary(report: &ConnectionReport, now: Timestamp) -> String {
     let Some(time) = report.list_time else { return "no list yet".to_owned() };
-    let users = report.users.map(|u| format!(" ({})", many(u.total, "user"))).unwrap_or_default();
-    let good = match report.stale_time {
-        Some(stale) if stale > now => format!(", fresh until {} ({})", minute(stale), away(stale, now)),
-        Some(stale) => format!(", stale since {} ({})", minute(stale), away(stale, now)),
+    let users = report.users.map(|u| format!(" ({})", pluralize(u.total, "user"))).unwrap_or_default();
+    let freshness = match report.stale_time {
+        Some(stale) if stale > now => {
+            format!(", fresh until {} ({})", format_time(stale), format_relative_time(stale, now))
+        }
+        Some(stale) => format!(", stale since {} ({})", format_time(stale), format_relative_time(stale, now)),
         None => String::new(),
     };
-    format!("list of {}{users}{good}", minute(time))
+    format!("list of {}{users}{freshness}", format_time(time))
 }
 
 /// One connection, in detail.
-pub(super) fn detail(report: &Report, status: Option<&BoxConnectionStatus>, ink: Ink, now: Timestamp) -> String {
-    let standing = match report.standing {
-        Standing::Ready => ink.green(report.standing.words()),
-        Standing::NeedsPerson => ink.yellow(report.standing.words()),
-        Standing::Retrying | Standing::Waiting | Standing::Suspended | Standing::NotSeen => {
-            report.standing.words().to_owned()
-        }
+pub(super) fn render_connection(
+    report: &ConnectionReport,
+    status: Option<&BoxConnectionStatus>,
+    color: ColorMode,
+    now: Timestamp,
+) -> String {
+    let health = match report.health {
+        ConnectionHealth::Ready => color.green(report.health.label()),
+        ConnectionHealth::NeedsAction => color.yellow(report.health.label()),
+        ConnectionHealth::Retrying
+        | ConnectionHealth::Waiting
+        | ConnectionHealth::Suspended
+        | ConnectionHealth::Unobserved => report.health.label().to_owned(),
     };
-    let since = report.since.map(|t| format!(" for {}", age(t, now))).unwrap_or_default();
+    let since = report.since.map(|t| format!(" for {}", format_age(t, now))).unwrap_or_default();
     let mut text =
-        format!("{}: {standing}{since} ({}) · {}\n", ink.bold(&report.name), report.reason, kept(report, now));
-    match report.standing {
-        Standing::Ready => {}
-        Standing::NeedsPerson | Standing::Retrying | Standing::Waiting | Standing::Suspended | Standing::NotSeen => {
-            explained(&mut text, report);
+        format!("{}: {health}{since} ({}) · {}\n", color.bold(&report.name), report.reason, list_summary(report, now));
+    match report.health {
+        ConnectionHealth::Ready => {}
+        ConnectionHealth::NeedsAction
+        | ConnectionHealth::Retrying
+        | ConnectionHealth::Waiting
+        | ConnectionHealth::Suspended
+        | ConnectionHealth::Unobserved => {
+            write_explanation(&mut text, report);
         }
     }
     let Some(status) = status else { return text };
@@ -207,25 +234,25 @@ pub(super) fn detail(report: &Report, status: Option<&BoxConnectionStatus>, ink:
         let _ = writeln!(
             text,
             "  users      {} · {} active · {} inactive · {} restricted · {} app · {} held · {} removed",
-            number(users.total),
-            number(users.active),
-            number(users.inactive),
-            number(users.restricted),
-            number(users.app),
-            number(users.held),
-            number(users.removed)
+            format_number(users.total),
+            format_number(users.active),
+            format_number(users.inactive),
+            format_number(users.restricted),
+            format_number(users.app),
+            format_number(users.held),
+            format_number(users.removed)
         );
     }
     if let Some(last) = &status.last_sync {
         let _ = writeln!(
             text,
             "  last sync  {} ({}) · {} · {} · revision {}{}",
-            minute(last.completion_time.0),
-            away(last.completion_time.0, now),
+            format_time(last.completion_time.0),
+            format_relative_time(last.completion_time.0, now),
             last.trigger.as_str(),
-            changed(last.added, last.updated, last.removed),
+            format_change_counts(last.added, last.updated, last.removed),
             last.revision,
-            shown(requesters(status, last).into())
+            replace_control_chars(last_requesters(status, last).into())
         );
     }
     if let Some(current) = &status.current_sync {
@@ -233,91 +260,103 @@ pub(super) fn detail(report: &Report, status: Option<&BoxConnectionStatus>, ink:
             text,
             "  running    {} · {} · {} · for {}",
             current.trigger.as_str(),
-            many(current.pages, "page"),
-            many(current.users, "user"),
-            age(current.start_time.0, now)
+            pluralize(current.pages, "page"),
+            pluralize(current.users, "user"),
+            format_age(current.start_time.0, now)
         );
     }
     if let Some(since) = report.paused {
         let _ = writeln!(
             text,
             "  paused     for {}: the operator runs with --paused and asks Box nothing",
-            age(since, now)
+            format_age(since, now)
         );
     }
     if let Some(next) = report.next_sync_time {
-        let _ = writeln!(text, "  next sync  {} ({})", minute(next), away(next, now));
+        let _ = writeln!(text, "  next sync  {} ({})", format_time(next), format_relative_time(next, now));
     }
     text
 }
 
 /// Who asked for the last sync, as the history has it.
-fn requesters(status: &BoxConnectionStatus, last: &LastSync) -> String {
+fn last_requesters(status: &BoxConnectionStatus, last: &LastSync) -> String {
     let ended = status.history.iter().find(|attempt| attempt.completion_time == last.completion_time);
-    ended.map_or_else(String::new, |attempt| asked(" · ", &attempt.requested_by))
+    ended.map_or_else(String::new, |attempt| format_requested_by(" · ", &attempt.requested_by))
 }
 
 impl Summary {
-    fn of(&self, standing: Standing) -> usize {
-        match standing {
-            Standing::Ready => self.ready,
-            Standing::NeedsPerson => self.needs_person,
-            Standing::Retrying => self.retrying,
-            Standing::Waiting => self.waiting,
-            Standing::Suspended => self.suspended,
-            Standing::NotSeen => self.not_seen,
+    fn count_of(&self, health: ConnectionHealth) -> usize {
+        match health {
+            ConnectionHealth::Ready => self.ready,
+            ConnectionHealth::NeedsAction => self.needs_action,
+            ConnectionHealth::Retrying => self.retrying,
+            ConnectionHealth::Waiting => self.waiting,
+            ConnectionHealth::Suspended => self.suspended,
+            ConnectionHealth::Unobserved => self.unobserved,
         }
     }
 
-    fn line(&self) -> String {
-        let mut parts = vec![many(count(self.connections), "connection")];
-        let told = Standing::ALL.into_iter().map(|s| (s, self.of(s)));
-        parts.extend(told.filter(|(s, n)| *n > 0 || *s == Standing::Ready).map(|(s, n)| s.counted(n)));
-        parts.push(many(self.users, "user"));
+    fn summary_line(&self) -> String {
+        let mut parts = vec![pluralize(to_i64(self.connections), "connection")];
+        let counts = ConnectionHealth::ALL.into_iter().map(|s| (s, self.count_of(s)));
+        parts.extend(counts.filter(|(s, n)| *n > 0 || *s == ConnectionHealth::Ready).map(|(s, n)| s.format_count(n)));
+        parts.push(pluralize(self.users, "user"));
         parts.join(" · ")
     }
 }
 
-fn count(n: usize) -> i64 {
+fn to_i64(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-struct Row<'a> {
-    report: &'a Report,
+struct ConnectionRow<'a> {
+    report: &'a ConnectionReport,
     name: String,
     now: Timestamp,
 }
 
-fn narrow<'a>() -> Vec<Column<Row<'a>>> {
+fn table_columns<'a>() -> Vec<Column<ConnectionRow<'a>>> {
     vec![
-        Column { title: "CONNECTION", of: |row| row.name.as_str().into() },
-        Column { title: "STATE", of: |row| row.report.standing.words().into() },
-        Column { title: "REASON", of: |row| row.report.reason.as_str().into() },
-        Column { title: "USERS", of: |row| row.report.users.map(|u| number(u.total)).unwrap_or_default().into() },
-        Column { title: "LIST-AGE", of: |row| told(row.report.list_time, |t| age(t, row.now)).into() },
-        Column { title: "STALE", of: |row| told(row.report.stale_time, |t| away(t, row.now)).into() },
-        Column { title: "NEXT-SYNC", of: |row| told(row.report.next_sync_time, |t| away(t, row.now)).into() },
+        Column { title: "CONNECTION", cell: |row| row.name.as_str().into() },
+        Column { title: "STATE", cell: |row| row.report.health.label().into() },
+        Column { title: "REASON", cell: |row| row.report.reason.as_str().into() },
+        Column {
+            title: "USERS",
+            cell: |row| row.report.users.map(|u| format_number(u.total)).unwrap_or_default().into(),
+        },
+        Column {
+            title: "LIST-AGE",
+            cell: |row| format_optional_time(row.report.list_time, |t| format_age(t, row.now)).into(),
+        },
+        Column {
+            title: "STALE",
+            cell: |row| format_optional_time(row.report.stale_time, |t| format_relative_time(t, row.now)).into(),
+        },
+        Column {
+            title: "NEXT-SYNC",
+            cell: |row| format_optional_time(row.report.next_sync_time, |t| format_relative_time(t, row.now)).into(),
+        },
     ]
 }
 
-fn wide<'a>() -> Vec<Column<Row<'a>>> {
-    let mut columns = narrow();
+fn wide_columns<'a>() -> Vec<Column<ConnectionRow<'a>>> {
+    let mut columns = table_columns();
     columns.extend([
-        Column { title: "ENTERPRISE", of: |row: &Row<'a>| row.report.enterprise_id.as_str().into() },
-        Column { title: "REVISION", of: |row| row.report.revision.map(|r| r.to_string()).unwrap_or_default().into() },
-        Column { title: "HELD", of: |row| row.report.held.map(number).unwrap_or_default().into() },
-        Column { title: "MESSAGE", of: |row| row.report.message.as_str().into() },
+        Column { title: "ENTERPRISE", cell: |row: &ConnectionRow<'a>| row.report.enterprise_id.as_str().into() },
+        Column { title: "REVISION", cell: |row| row.report.revision.map(|r| r.to_string()).unwrap_or_default().into() },
+        Column { title: "HELD", cell: |row| row.report.held.map(format_number).unwrap_or_default().into() },
+        Column { title: "MESSAGE", cell: |row| row.report.message.as_str().into() },
     ]);
     columns
 }
 
-fn told(time: Option<Timestamp>, words: impl Fn(Timestamp) -> String) -> String {
-    time.map(words).unwrap_or_default()
+fn format_optional_time(time: Option<Timestamp>, format: impl Fn(Timestamp) -> String) -> String {
+    time.map(format).unwrap_or_default()
 }
 
-fn tabled<'a>(columns: &[Column<Row<'a>>], rows: &[Row<'a>]) -> String {
+fn render_table<'a>(columns: &[Column<ConnectionRow<'a>>], rows: &[ConnectionRow<'a>]) -> String {
     let mut text = Vec::new();
     // Memory takes all that is written.
-    table::write(&mut text, columns, rows).ok();
+    table::write_table(&mut text, columns, rows).ok();
     String::from_utf8(text).unwrap_or_default()
 }

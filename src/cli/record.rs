@@ -2,68 +2,75 @@
 
 use serde::Deserialize;
 
-use super::exit::Stop;
+use super::exit::CliError;
 use crate::{
-    api::{JournalEntry, SliceState},
-    roster::{Changed, Snapshot},
+    api::{RevisionRecord, SliceState},
+    roster::{ChangeRecord, RosterSnapshot},
 };
 
 /// What one revision changed.
-pub(super) struct Revision<'a> {
-    pub(super) entry: &'a JournalEntry,
+pub(super) struct RevisionChanges<'a> {
+    pub(super) entry: &'a RevisionRecord,
     /// Line by line; `None` where there were too many to tell, or they are no longer there.
-    pub(super) lines: Option<Vec<Line<'a>>>,
+    pub(super) changes: Option<Vec<ChangeLine<'a>>>,
 }
 
 /// A change, as it is published and what it says.
-pub(super) struct Line<'a> {
-    pub(super) line: &'a str,
-    pub(super) changed: Changed,
+pub(super) struct ChangeLine<'a> {
+    pub(super) json: &'a str,
+    pub(super) change: ChangeRecord,
 }
 
-impl Line<'_> {
+impl ChangeLine<'_> {
     /// Whether it tells of this user: by id, login, or the login of before.
-    pub(super) fn is_of(&self, who: &str) -> bool {
-        let Changed { op: _, id, login, fields } = &self.changed;
-        let before = fields.get("login").and_then(|[from, _]| from.as_str());
-        id == who || same(login, who) || before.is_some_and(|login| same(login, who))
+    pub(super) fn concerns_user(&self, user: &str) -> bool {
+        let ChangeRecord { op: _, id, login, fields } = &self.change;
+        let previous_login = fields.get("login").and_then(|[from, _]| from.as_str());
+        id == user || same_login(login, user) || previous_login.is_some_and(|login| same_login(login, user))
     }
 }
 
 /// Whether two logins are the same one.
-pub(super) fn same(login: &str, other: &str) -> bool {
+pub(super) fn same_login(login: &str, other: &str) -> bool {
     login.eq_ignore_ascii_case(other) || login.to_lowercase() == other.to_lowercase()
 }
 
 /// What a line says. Its digest was right, so an operator wrote it; another one than this plugin knows, perhaps.
-pub(super) fn parsed<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, Stop> {
+pub(super) fn parse_record<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, CliError> {
     serde_json::from_str(line).map_err(|_| {
-        Stop::trouble("the list holds a line that this plugin does not understand. Install the plugin that fits the operator: kubectl krew upgrade boxsync.")
+        CliError::error("the list holds a line that this plugin does not understand. Install the plugin that fits the operator: kubectl krew upgrade boxsync.")
     })
 }
 
 /// The revisions of a snapshot of which `only` these slices of changes were read, newest first.
-pub(super) fn revisions<'a>(snapshot: &'a Snapshot, only: Option<&[String]>) -> Result<Vec<Revision<'a>>, Stop> {
+pub(super) fn collect_revisions<'a>(
+    snapshot: &'a RosterSnapshot,
+    slice_names: Option<&[String]>,
+) -> Result<Vec<RevisionChanges<'a>>, CliError> {
     let roster = &snapshot.roster.spec;
-    let named = roster.slices.iter().filter(|slice| slice.state == SliceState::Changes);
-    let named = named.filter(|slice| only.is_none_or(|only| only.contains(&slice.name)));
+    let change_slices = roster.slices.iter().filter(|slice| slice.state == SliceState::Changes);
+    let change_slices = change_slices.filter(|slice| slice_names.is_none_or(|only| only.contains(&slice.name)));
     let read = snapshot.slices.iter().filter(|(state, _)| *state == SliceState::Changes);
     let data: std::collections::HashMap<&str, &str> =
-        named.zip(read).map(|(slice, (_, data))| (slice.name.as_str(), data.as_str())).collect();
+        change_slices.zip(read).map(|(slice, (_, data))| (slice.name.as_str(), data.as_str())).collect();
     roster
         .journal
         .iter()
         .map(|entry| {
-            let there = entry.slices.iter().map(|name| data.get(name.as_str()).copied());
-            let lines = match there.collect::<Option<Vec<&str>>>() {
-                Some(slices) if !slices.is_empty() => Some(lines(&slices)?),
+            let slice_data = entry.slices.iter().map(|name| data.get(name.as_str()).copied());
+            let changes = match slice_data.collect::<Option<Vec<&str>>>() {
+                Some(slices) if !slices.is_empty() => Some(parse_changes(&slices)?),
                 Some(_) | None => None,
             };
-            Ok(Revision { entry, lines })
+            Ok(RevisionChanges { entry, changes })
         })
         .collect()
 }
 
-fn lines<'a>(slices: &[&'a str]) -> Result<Vec<Line<'a>>, Stop> {
-    slices.iter().flat_map(|data| data.lines()).map(|line| Ok(Line { line, changed: parsed(line)? })).collect()
+fn parse_changes<'a>(slices: &[&'a str]) -> Result<Vec<ChangeLine<'a>>, CliError> {
+    slices
+        .iter()
+        .flat_map(|data| data.lines())
+        .map(|json| Ok(ChangeLine { json, change: parse_record(json)? }))
+        .collect()
 }

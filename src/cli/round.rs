@@ -3,86 +3,86 @@
 use serde::Serialize;
 
 use super::{
-    desk::Desk,
-    exit::{Exit, Stop},
-    finding::{Check, Finding},
+    desk::Io,
+    exit::{CliError, ExitStatus},
+    finding::{CheckKind, CheckResult},
     flags::CheckOutput,
     overview::WIDTH,
-    seen::Seen,
-    words::wrapped,
+    seen::LastStatus,
+    words::wrap_text,
 };
 
-pub(super) struct Round<'a, 'd> {
-    pub(super) desk: &'a mut Desk<'d>,
+pub(super) struct CheckRun<'a, 'd> {
+    pub(super) io: &'a mut Io<'d>,
     output: CheckOutput,
-    findings: Vec<Finding>,
+    results: Vec<CheckResult>,
 }
 
 /// As a program reads it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Whole<'a> {
+struct CheckReport<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    seen: Option<&'a Seen>,
-    checks: &'a [Finding],
-    to_do: Vec<&'a str>,
+    last_status: Option<&'a LastStatus>,
+    checks: &'a [CheckResult],
+    actions: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    again: Option<String>,
+    next_check: Option<String>,
 }
 
-impl<'a, 'd> Round<'a, 'd> {
-    pub(super) fn new(output: CheckOutput, desk: &'a mut Desk<'d>) -> Self {
-        Self { desk, output, findings: Vec::new() }
+impl<'a, 'd> CheckRun<'a, 'd> {
+    pub(super) fn new(output: CheckOutput, io: &'a mut Io<'d>) -> Self {
+        Self { io, output, results: Vec::new() }
     }
 
     /// Text between the findings: for people only.
-    pub(super) fn say(&mut self, text: &str) -> Result<(), Stop> {
+    pub(super) fn print_text(&mut self, text: &str) -> Result<(), CliError> {
         match self.output {
             CheckOutput::Text => {
-                self.desk.out.write_all(text.as_bytes())?;
+                self.io.out.write_all(text.as_bytes())?;
                 // Box may take its time.
-                self.desk.out.flush()?;
+                self.io.out.flush()?;
             }
             CheckOutput::Json => {}
         }
         Ok(())
     }
 
-    pub(super) fn note(&mut self, finding: Finding) -> Result<(), Stop> {
-        let text = finding.text(self.desk.ink);
-        self.findings.push(finding);
-        self.say(&text)
+    pub(super) fn add_result(&mut self, result: CheckResult) -> Result<(), CliError> {
+        let text = result.render_result(self.io.color);
+        self.results.push(result);
+        self.print_text(&text)
     }
 
     /// Notes that these were not checked, all for the same reason.
-    pub(super) fn skip(&mut self, checks: &[Check], why: &str) -> Result<(), Stop> {
-        checks.iter().try_for_each(|check| self.note(Finding::unchecked(*check, why)))
+    pub(super) fn skip_checks(&mut self, checks: &[CheckKind], why: &str) -> Result<(), CliError> {
+        checks.iter().try_for_each(|check| self.add_result(CheckResult::skip(*check, why)))
     }
 
     /// What has to be done, and when the operator looks again.
-    pub(super) fn end(mut self, seen: Option<&Seen>) -> Result<Exit, Stop> {
-        let findings = std::mem::take(&mut self.findings);
-        let to_do: Vec<&str> = findings.iter().filter_map(Finding::to_do).collect();
-        let again = seen.map(Seen::again);
-        let exit = if to_do.is_empty() { Exit::Fine } else { Exit::NotSo };
-        let first = match (to_do.as_slice(), seen) {
+    pub(super) fn print_summary(mut self, last_status: Option<&LastStatus>) -> Result<ExitStatus, CliError> {
+        let results = std::mem::take(&mut self.results);
+        let actions: Vec<&str> = results.iter().filter_map(CheckResult::required_action).collect();
+        let next_check = last_status.map(LastStatus::next_check_message);
+        let exit = if actions.is_empty() { ExitStatus::Success } else { ExitStatus::Failure };
+        let first = match (actions.as_slice(), last_status) {
             ([only], _) => format!("What to do: {only}"),
             ([first, ..], _) => format!("What to do first: {first}"),
-            ([], Some(seen)) => seen.nothing_to_do(),
+            ([], Some(last_status)) => last_status.no_action_message(),
             ([], None) => "Nothing to do.".to_owned(),
         };
         let closing: Vec<String> =
-            [Some(first), again.clone()].into_iter().flatten().flat_map(|text| wrapped(&text, WIDTH)).collect();
-        self.say(&format!("\n{}\n", closing.join("\n")))?;
+            [Some(first), next_check.clone()].into_iter().flatten().flat_map(|text| wrap_text(&text, WIDTH)).collect();
+        self.print_text(&format!("\n{}\n", closing.join("\n")))?;
         match self.output {
             CheckOutput::Text => {}
             CheckOutput::Json => {
-                let whole = Whole { seen, checks: &findings, to_do, again };
-                let json = serde_json::to_string_pretty(&whole).map_err(|e| Stop::trouble(e.to_string()))?;
-                writeln!(self.desk.out, "{json}")?;
+                let report = CheckReport { last_status, checks: &results, actions, next_check };
+                let json = serde_json::to_string_pretty(&report).map_err(|e| CliError::error(e.to_string()))?;
+                writeln!(self.io.out, "{json}")?;
             }
         }
-        self.desk.out.flush()?;
+        self.io.out.flush()?;
         Ok(exit)
     }
 }

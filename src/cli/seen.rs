@@ -8,73 +8,73 @@ use kube::ResourceExt;
 use serde::Serialize;
 
 use super::{
-    desk::Ink,
-    leader::Leader,
+    desk::ColorMode,
+    leader::LeaderStatus,
     overview,
-    standing::{Report, Standing},
-    words::{age, away, minute, number},
+    standing::{ConnectionHealth, ConnectionReport},
+    words::{format_age, format_number, format_relative_time, format_time},
 };
 use crate::{
-    api::{BoxConnection, BoxConnectionStatus, Conditions, Failures, Reason, State},
-    signin::recovery_cadence,
+    api::{BoxConnection, BoxConnectionStatus, ConditionStatus, ConditionsExt, Reason, SyncFailures},
+    signin::reconnect_interval,
 };
 
 #[derive(Serialize)]
-pub(super) struct Seen {
-    operator: Leader,
-    connection: Report,
+pub(super) struct LastStatus {
+    operator: LeaderStatus,
+    connection: ConnectionReport,
     conditions: Vec<Condition>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    failures: Option<Failures>,
+    failures: Option<SyncFailures>,
     #[serde(skip)]
     status: BoxConnectionStatus,
     #[serde(skip)]
     now: Timestamp,
 }
 
-impl Seen {
-    pub(super) fn new(operator: Leader, connection: &BoxConnection, now: Timestamp) -> Self {
+impl LastStatus {
+    pub(super) fn new(operator: LeaderStatus, connection: &BoxConnection, now: Timestamp) -> Self {
         let status = connection.status.clone().unwrap_or_default();
         let (conditions, failures) = (status.conditions.clone(), status.failures.clone());
-        Self { operator, connection: Report::of(connection), conditions, failures, status, now }
+        Self { operator, connection: ConnectionReport::from_connection(connection), conditions, failures, status, now }
     }
 
-    pub(super) fn text(&self, ink: Ink) -> String {
+    pub(super) fn render_last_status(&self, color: ColorMode) -> String {
         let Self { operator, connection, conditions, failures, status, now } = self;
-        let mut text = format!("{}\n", ink.bold("What the operator last saw"));
-        let _ = writeln!(text, "{}", operator.line(ink, *now));
-        text.push_str(&overview::detail(connection, Some(status), ink, *now));
-        for condition in ["Connected", "Ready", "Synced"].iter().filter_map(|kind| conditions.of(kind)) {
+        let mut text = format!("{}\n", color.bold("What the operator last saw"));
+        let _ = writeln!(text, "{}", operator.status_line(color, *now));
+        text.push_str(&overview::render_connection(connection, Some(status), color, *now));
+        for condition in ["Connected", "Ready", "Synced"].iter().filter_map(|kind| conditions.find_condition(kind)) {
             let Condition { type_, status, reason, last_transition_time, .. } = condition;
             let _ = write!(text, "  {type_:<9}  {status} · {reason}");
             // What the API server puts in for a new connection has no time of its own.
             if *reason != Reason::WaitingForOperator.as_str() {
-                let _ = write!(text, " · for {}", age(last_transition_time.0, *now));
+                let _ = write!(text, " · for {}", format_age(last_transition_time.0, *now));
             }
             text.push('\n');
         }
-        if let Some(Failures { reason, count, last_time, .. }) = failures {
-            let last = away(last_time.0, *now);
-            let _ = writeln!(text, "  failures   {} in a row · the last {last} · {reason}", number(*count));
+        if let Some(SyncFailures { reason, count, last_time, .. }) = failures {
+            let last = format_relative_time(last_time.0, *now);
+            let _ = writeln!(text, "  failures   {} in a row · the last {last} · {reason}", format_number(*count));
         }
         text
     }
 
-    fn works(&self) -> bool {
-        match self.connection.standing {
-            Standing::Ready => true,
-            Standing::NeedsPerson
-            | Standing::Retrying
-            | Standing::Waiting
-            | Standing::Suspended
-            | Standing::NotSeen => false,
+    fn is_ready(&self) -> bool {
+        match self.connection.health {
+            ConnectionHealth::Ready => true,
+            ConnectionHealth::NeedsAction
+            | ConnectionHealth::Retrying
+            | ConnectionHealth::Waiting
+            | ConnectionHealth::Suspended
+            | ConnectionHealth::Unobserved => false,
         }
     }
 
     /// What is said where nothing is found to be wrong from here.
-    pub(super) fn nothing_to_do(&self) -> String {
-        let Report { name, namespace, reason, .. } = &self.connection;
-        if self.works() {
+    pub(super) fn no_action_message(&self) -> String {
+        let ConnectionReport { name, namespace, reason, .. } = &self.connection;
+        if self.is_ready() {
             return "Nothing to do.".to_owned();
         }
         if self.connection.held.is_some() {
@@ -88,20 +88,21 @@ impl Seen {
     }
 
     /// When the operator looks again.
-    pub(super) fn again(&self) -> String {
+    pub(super) fn next_check_message(&self) -> String {
         let Self { operator, connection, status, now, .. } = self;
         match operator {
-            Leader::Nobody { .. } | Leader::Late { .. } => {
+            LeaderStatus::NoLease { .. } | LeaderStatus::Expired { .. } => {
                 return "No operator leads: it is looked at again once one does.".to_owned();
             }
-            Leader::Leads { .. } | Leader::Unknown { .. } => {}
+            LeaderStatus::Active { .. } | LeaderStatus::Unknown { .. } => {}
         }
-        if connection.standing == Standing::Suspended {
+        if connection.health == ConnectionHealth::Suspended {
             return "The connection is suspended: the operator looks again once spec.suspend is false.".to_owned();
         }
-        if status.conditions.is("Connected", State::False) {
-            let lost = status.conditions.of("Connected").map_or(*now, |c| c.last_transition_time.0);
-            let every = match recovery_cadence(lost.duration_until(*now)).as_secs() / 60 {
+        if status.conditions.has_status("Connected", ConditionStatus::False) {
+            let disconnected_at =
+                status.conditions.find_condition("Connected").map_or(*now, |c| c.last_transition_time.0);
+            let every = match reconnect_interval(disconnected_at.duration_until(*now)).as_secs() / 60 {
                 1 => "every minute now, every 15 minutes later".to_owned(),
                 minutes @ ..15 => format!("every {minutes} minutes now, every 15 minutes later"),
                 minutes => format!("every {minutes} minutes"),
@@ -112,11 +113,13 @@ impl Seen {
         }
         let retry = status.failures.as_ref().and_then(|f| f.retry_time.as_ref());
         match (retry, connection.next_sync_time) {
-            (Some(time), _) => format!("The operator tries again at {} ({}).", minute(time.0), away(time.0, *now)),
+            (Some(time), _) => {
+                format!("The operator tries again at {} ({}).", format_time(time.0), format_relative_time(time.0, *now))
+            }
             (None, Some(next)) => format!(
                 "The operator syncs again at {} ({}); in between it checks the connection about every hour.",
-                minute(next),
-                away(next, *now)
+                format_time(next),
+                format_relative_time(next, *now)
             ),
             (None, None) => "The operator looks at it as soon as it can.".to_owned(),
         }
@@ -125,19 +128,20 @@ impl Seen {
 
 /// The failure that holds a connection up, and since when: what is wrong with the connection before what is wrong with
 /// its list.
-pub(super) fn cause(connection: &BoxConnection) -> Option<(Reason, Timestamp)> {
+pub(super) fn root_failure(connection: &BoxConnection) -> Option<(Reason, Timestamp)> {
     let conditions = &connection.status.as_ref()?.conditions;
-    let broken = ["Connected", "Synced"].into_iter().find(|kind| conditions.is(kind, State::False))?;
-    Some((conditions.reason(broken)?, conditions.of(broken)?.last_transition_time.0))
+    let broken =
+        ["Connected", "Synced"].into_iter().find(|kind| conditions.has_status(kind, ConditionStatus::False))?;
+    Some((conditions.reason(broken)?, conditions.find_condition(broken)?.last_transition_time.0))
 }
 
 /// The client id of the app that the operator signed in with, where it got as far.
-pub(super) fn client_id(connection: &BoxConnection) -> Option<String> {
+pub(super) fn signed_in_client_id(connection: &BoxConnection) -> Option<String> {
     let app = connection.status.as_ref()?.app.as_ref()?;
     Some(app.client_id.clone()).filter(|id| !id.is_empty())
 }
 
 /// The name of the connection and its namespace, as flags have them.
-pub(super) fn flags(connection: &BoxConnection) -> String {
+pub(super) fn connection_args(connection: &BoxConnection) -> String {
     format!("{} -n {}", connection.name_any(), connection.namespace().unwrap_or_default())
 }

@@ -9,38 +9,38 @@ use kube::{
 };
 
 use super::{
-    exit::Stop,
-    flags::Target,
-    trouble::{self, Right},
+    exit::CliError,
+    flags::GlobalArgs,
+    trouble::{self, Permission},
 };
 use crate::{
     api::BoxConnection,
-    cluster::{Cluster, Trouble},
+    cluster::{KubeClient, KubeError},
     roster::Store,
 };
 
 /// A cluster, and the namespace that is meant in it.
-pub(super) struct Site {
-    pub(super) cluster: Cluster,
+pub(super) struct KubeContext {
+    pub(super) client: KubeClient,
     pub(super) namespace: String,
 }
 
 /// Where connections are looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reach {
-    Namespace,
-    Everywhere,
+pub(super) enum NamespaceScope {
+    One,
+    All,
 }
 
 /// Every write says whose it is.
-pub(super) fn writing() -> PostParams {
+pub(super) fn post_params() -> PostParams {
     PostParams { field_manager: Some("kubectl-boxsync".to_owned()), ..PostParams::default() }
 }
 
 /// The client, and the namespace that is meant.
-pub(super) async fn connect(target: &Target) -> Result<(Client, String), Stop> {
-    let Target { context, namespace, kubeconfig, request_timeout } = target;
-    let mut config = config(context.as_deref(), kubeconfig.as_deref()).await?;
+pub(super) async fn build_client(global_args: &GlobalArgs) -> Result<(Client, String), CliError> {
+    let GlobalArgs { context, namespace, kubeconfig, request_timeout } = global_args;
+    let mut config = load_kube_config(context.as_deref(), kubeconfig.as_deref()).await?;
     if let Some(limit) = request_timeout.filter(|limit| *limit > Duration::ZERO) {
         config.read_timeout = Some(limit);
         config.connect_timeout = Some(limit);
@@ -49,97 +49,107 @@ pub(super) async fn connect(target: &Target) -> Result<(Client, String), Stop> {
     config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(agent)));
     let namespace = namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
     let client = Client::try_from(config)
-        .map_err(|e| Stop::trouble(format!("no client for the cluster could be made: {e}. Check the kubeconfig.")))?;
+        .map_err(|e| CliError::error(format!("no client for the cluster could be made: {e}. Check the kubeconfig.")))?;
     Ok((client, namespace))
 }
 
-async fn config(context: Option<&str>, file: Option<&Path>) -> Result<Config, Stop> {
+async fn load_kube_config(context: Option<&str>, file: Option<&Path>) -> Result<Config, CliError> {
     let read = match file {
         Some(file) => Kubeconfig::read_from(file),
         None => Kubeconfig::read(),
     };
-    let wrong = |e: KubeconfigError| {
+    let config_error = |e: KubeconfigError| {
         let why = match &e {
             KubeconfigError::ReadConfig(why, path) => format!("{} cannot be read: {why}", path.display()),
             KubeconfigError::LoadContext(name) => format!("it has no context {name}"),
             KubeconfigError::CurrentContextNotSet => "it names no current context".to_owned(),
             other => other.to_string(),
         };
-        Stop::trouble(format!(
+        CliError::error(format!(
             "the kubeconfig cannot be used: {why}. See kubectl config view, or pass --kubeconfig and --context."
         ))
     };
     match read {
         Ok(kubeconfig) => {
             let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
-            Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(wrong)
+            Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(config_error)
         }
         // As kubectl does in a pod.
         Err(KubeconfigError::ReadConfig(..) | KubeconfigError::FindPath) if file.is_none() && context.is_none() => {
             Config::incluster().map_err(|_| {
-                Stop::trouble("there is no kubeconfig, and this is no pod with a ServiceAccount. Set KUBECONFIG, or pass --kubeconfig.")
+                CliError::error("there is no kubeconfig, and this is no pod with a ServiceAccount. Set KUBECONFIG, or pass --kubeconfig.")
             })
         }
-        Err(e) => Err(wrong(e)),
+        Err(e) => Err(config_error(e)),
     }
 }
 
-impl Site {
+impl KubeContext {
     pub(super) fn new(client: Client, namespace: String) -> Self {
-        Self { cluster: Cluster::new(client), namespace }
+        Self { client: KubeClient::new(client), namespace }
     }
 
-    pub(super) fn store(&self, connection: &str) -> Store {
-        Store::new(self.cluster.clone(), &self.namespace, connection)
+    pub(super) fn roster_store(&self, connection: &str) -> Store {
+        Store::new(self.client.clone(), &self.namespace, connection)
     }
 
     /// The connection of this name; where there is none, the sentence names what is there.
-    pub(super) async fn connection(&self, name: &str) -> Result<BoxConnection, Stop> {
-        let api = self.cluster.api::<BoxConnection>(&self.namespace);
-        match self.cluster.call(api.get(name)).await {
+    pub(super) async fn get_connection(&self, name: &str) -> Result<BoxConnection, CliError> {
+        let api = self.client.api::<BoxConnection>(&self.namespace);
+        match self.client.call(api.get(name)).await {
             Ok(connection) => Ok(connection),
-            Err(Trouble::NotFound) => Err(self.absent(name).await),
-            Err(other) => Err(trouble::told(&other, &Right::to("get", "boxconnections", &self.namespace))),
+            Err(KubeError::NotFound) => Err(self.connection_not_found(name).await),
+            Err(other) => Err(trouble::kube_cli_error(
+                &other,
+                &Permission::in_namespace("get", "boxconnections", &self.namespace),
+            )),
         }
     }
 
     /// Whether there is such a connection, as far as one may know; if not, what is to be said of it.
-    pub(super) async fn has(&self, name: &str) -> Result<(), Stop> {
-        let api = self.cluster.api::<BoxConnection>(&self.namespace);
-        match self.cluster.call(api.get(name)).await {
-            Err(Trouble::NotFound) => Err(self.absent(name).await),
+    pub(super) async fn check_connection_exists(&self, name: &str) -> Result<(), CliError> {
+        let api = self.client.api::<BoxConnection>(&self.namespace);
+        match self.client.call(api.get(name)).await {
+            Err(KubeError::NotFound) => Err(self.connection_not_found(name).await),
             Ok(_) | Err(_) => Ok(()),
         }
     }
 
-    async fn absent(&self, name: &str) -> Stop {
-        let api = self.cluster.api::<BoxConnection>(&self.namespace);
-        match self.cluster.call(api.list(&ListParams::default())).await {
+    async fn connection_not_found(&self, name: &str) -> CliError {
+        let api = self.client.api::<BoxConnection>(&self.namespace);
+        match self.client.call(api.list(&ListParams::default())).await {
             Ok(list) => {
                 let names: Vec<String> = list.iter().map(ResourceExt::name_any).collect();
-                trouble::no_connection(name, &self.namespace, Some(&names))
+                trouble::connection_not_found(name, &self.namespace, Some(&names))
             }
-            Err(Trouble::NotServed) => trouble::not_installed(),
-            Err(_) => trouble::no_connection(name, &self.namespace, None),
+            Err(KubeError::UnknownKind) => trouble::not_installed(),
+            Err(_) => trouble::connection_not_found(name, &self.namespace, None),
         }
     }
 
-    pub(super) async fn connections(&self, reach: Reach, labels: Option<&str>) -> Result<Vec<BoxConnection>, Stop> {
+    pub(super) async fn list_connections(
+        &self,
+        scope: NamespaceScope,
+        labels: Option<&str>,
+    ) -> Result<Vec<BoxConnection>, CliError> {
         let mut params = ListParams::default();
         if let Some(labels) = labels {
             params = params.labels(labels);
         }
-        let api: Api<BoxConnection> = match reach {
-            Reach::Namespace => self.cluster.api(&self.namespace),
-            Reach::Everywhere => Api::all(self.cluster.client().clone()),
+        let api: Api<BoxConnection> = match scope {
+            NamespaceScope::One => self.client.api(&self.namespace),
+            NamespaceScope::All => Api::all(self.client.raw_client().clone()),
         };
-        let listed: Result<ObjectList<BoxConnection>, Trouble> = self.cluster.call(api.list(&params)).await;
-        match (listed, reach) {
+        let listed: Result<ObjectList<BoxConnection>, KubeError> = self.client.call(api.list(&params)).await;
+        match (listed, scope) {
             (Ok(list), _) => Ok(list.items),
-            (Err(other), Reach::Namespace) => {
-                Err(trouble::told(&other, &Right::to("list", "boxconnections", &self.namespace)))
+            (Err(other), NamespaceScope::One) => Err(trouble::kube_cli_error(
+                &other,
+                &Permission::in_namespace("list", "boxconnections", &self.namespace),
+            )),
+            (Err(other), NamespaceScope::All) => {
+                Err(trouble::kube_cli_error(&other, &Permission::in_all_namespaces("list", "boxconnections")))
             }
-            (Err(other), Reach::Everywhere) => Err(trouble::told(&other, &Right::everywhere("list", "boxconnections"))),
         }
     }
 }

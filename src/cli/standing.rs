@@ -4,52 +4,52 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use serde::Serialize;
 
-use crate::api::{BoxConnection, BoxConnectionStatus, Conditions, Reason, State, UserCounts};
+use crate::api::{BoxConnection, BoxConnectionStatus, ConditionStatus, ConditionsExt, Reason, UserCounts};
 
 /// What a connection needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(super) enum Standing {
+pub(super) enum ConnectionHealth {
     Ready,
-    NeedsPerson,
+    NeedsAction,
     Retrying,
     /// Before its first result, or overdue.
     Waiting,
     Suspended,
     /// No operator has looked at it yet.
-    NotSeen,
+    Unobserved,
 }
 
-impl Standing {
-    pub(super) const ALL: [Standing; 6] = [
-        Standing::Ready,
-        Standing::NeedsPerson,
-        Standing::Retrying,
-        Standing::Waiting,
-        Standing::Suspended,
-        Standing::NotSeen,
+impl ConnectionHealth {
+    pub(super) const ALL: [ConnectionHealth; 6] = [
+        ConnectionHealth::Ready,
+        ConnectionHealth::NeedsAction,
+        ConnectionHealth::Retrying,
+        ConnectionHealth::Waiting,
+        ConnectionHealth::Suspended,
+        ConnectionHealth::Unobserved,
     ];
 
     /// As a summary counts it.
-    pub(super) fn counted(self, n: usize) -> String {
+    pub(super) fn format_count(self, n: usize) -> String {
         match self {
-            Standing::Ready => format!("{n} ready"),
-            Standing::NeedsPerson if n == 1 => "1 needs a person".to_owned(),
-            Standing::NeedsPerson => format!("{n} need a person"),
-            Standing::Retrying => format!("{n} retrying"),
-            Standing::Waiting => format!("{n} waiting for a sync"),
-            Standing::Suspended => format!("{n} suspended"),
-            Standing::NotSeen => format!("{n} not looked at yet"),
+            ConnectionHealth::Ready => format!("{n} ready"),
+            ConnectionHealth::NeedsAction if n == 1 => "1 needs a person".to_owned(),
+            ConnectionHealth::NeedsAction => format!("{n} need a person"),
+            ConnectionHealth::Retrying => format!("{n} retrying"),
+            ConnectionHealth::Waiting => format!("{n} waiting for a sync"),
+            ConnectionHealth::Suspended => format!("{n} suspended"),
+            ConnectionHealth::Unobserved => format!("{n} not looked at yet"),
         }
     }
 
-    pub(super) const fn words(self) -> &'static str {
+    pub(super) const fn label(self) -> &'static str {
         match self {
-            Standing::Ready => "ready",
-            Standing::NeedsPerson => "needs a person",
-            Standing::Retrying => "retrying",
-            Standing::Waiting => "waiting for a sync",
-            Standing::Suspended => "suspended",
-            Standing::NotSeen => "not looked at yet",
+            ConnectionHealth::Ready => "ready",
+            ConnectionHealth::NeedsAction => "needs a person",
+            ConnectionHealth::Retrying => "retrying",
+            ConnectionHealth::Waiting => "waiting for a sync",
+            ConnectionHealth::Suspended => "suspended",
+            ConnectionHealth::Unobserved => "not looked at yet",
         }
     }
 }
@@ -57,11 +57,11 @@ impl Standing {
 /// What there is to say of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Report {
+pub(super) struct ConnectionReport {
     pub(super) namespace: String,
     pub(super) name: String,
     pub(super) enterprise_id: String,
-    pub(super) standing: Standing,
+    pub(super) health: ConnectionHealth,
     pub(super) reason: String,
     pub(super) since: Option<Timestamp>,
     /// That of the condition that holds the cause.
@@ -78,17 +78,17 @@ pub(super) struct Report {
     pub(super) paused: Option<Timestamp>,
 }
 
-impl Report {
-    pub(super) fn of(connection: &BoxConnection) -> Self {
-        let nothing = BoxConnectionStatus::default();
-        let status = connection.status.as_ref().unwrap_or(&nothing);
-        let standing = standing(connection.spec.suspend, status);
-        let (reason, since, message) = cause(status, standing);
+impl ConnectionReport {
+    pub(super) fn from_connection(connection: &BoxConnection) -> Self {
+        let default_status = BoxConnectionStatus::default();
+        let status = connection.status.as_ref().unwrap_or(&default_status);
+        let health = connection_health(connection.spec.suspend, status);
+        let (reason, since, message) = health_cause(status, health);
         Self {
             namespace: connection.namespace().unwrap_or_default(),
             name: connection.name_any(),
             enterprise_id: connection.spec.enterprise_id.clone(),
-            standing,
+            health,
             reason,
             since,
             message,
@@ -98,44 +98,52 @@ impl Report {
             next_sync_time: status.next_sync_time.as_ref().map(|t| t.0),
             revision: status.roster_ref.as_ref().map(|r| r.revision),
             held: status.held.as_ref().map(|h| h.removals),
-            paused: status.conditions.of("Paused").map(|c| c.last_transition_time.0),
+            paused: status.conditions.find_condition("Paused").map(|c| c.last_transition_time.0),
         }
     }
 }
 
-fn standing(suspend: bool, status: &BoxConnectionStatus) -> Standing {
+fn connection_health(suspend: bool, status: &BoxConnectionStatus) -> ConnectionHealth {
     if status.conditions.is_empty() || status.conditions.reason("Ready") == Some(Reason::WaitingForOperator) {
-        Standing::NotSeen
+        ConnectionHealth::Unobserved
     } else if suspend {
         // What is broken meanwhile is nobody's task until somebody wants it back.
-        Standing::Suspended
-    } else if status.conditions.is("Stalled", State::True) || status.held.is_some() {
-        Standing::NeedsPerson
+        ConnectionHealth::Suspended
+    } else if status.conditions.has_status("Stalled", ConditionStatus::True) || status.held.is_some() {
+        ConnectionHealth::NeedsAction
     } else if status.failures.is_some() {
-        Standing::Retrying
-    } else if status.conditions.is("Ready", State::True) {
-        Standing::Ready
+        ConnectionHealth::Retrying
+    } else if status.conditions.has_status("Ready", ConditionStatus::True) {
+        ConnectionHealth::Ready
     } else {
-        Standing::Waiting
+        ConnectionHealth::Waiting
     }
 }
 
 /// Reason, beginning and message of what made it so. The condition that holds a cause tells it whole, the others only
 /// point there.
-fn cause(status: &BoxConnectionStatus, standing: Standing) -> (String, Option<Timestamp>, String) {
-    let broken = ["Connected", "Synced"].into_iter().find(|kind| status.conditions.is(kind, State::False));
-    let kind = match standing {
+fn health_cause(status: &BoxConnectionStatus, health: ConnectionHealth) -> (String, Option<Timestamp>, String) {
+    let broken =
+        ["Connected", "Synced"].into_iter().find(|kind| status.conditions.has_status(kind, ConditionStatus::False));
+    let kind = match health {
         // A schedule that cannot be kept breaks neither of them.
-        Standing::NeedsPerson if broken.is_none() && status.conditions.is("Stalled", State::True) => "Stalled",
-        Standing::NeedsPerson | Standing::Retrying => broken.unwrap_or("Ready"),
-        Standing::Ready | Standing::Waiting | Standing::Suspended | Standing::NotSeen => "Ready",
+        ConnectionHealth::NeedsAction
+            if broken.is_none() && status.conditions.has_status("Stalled", ConditionStatus::True) =>
+        {
+            "Stalled"
+        }
+        ConnectionHealth::NeedsAction | ConnectionHealth::Retrying => broken.unwrap_or("Ready"),
+        ConnectionHealth::Ready
+        | ConnectionHealth::Waiting
+        | ConnectionHealth::Suspended
+        | ConnectionHealth::Unobserved => "Ready",
     };
-    let found = status.conditions.of(kind);
+    let found = status.conditions.find_condition(kind);
     let (reason, message) = found.map(|c| (c.reason.clone(), c.message.clone())).unwrap_or_default();
-    let since = match (standing, &status.held, broken) {
+    let since = match (health, &status.held, broken) {
         // What the CRD's default says has no beginning.
-        (Standing::NotSeen, _, _) => None,
-        (Standing::NeedsPerson, Some(held), None) => Some(held.time.0),
+        (ConnectionHealth::Unobserved, _, _) => None,
+        (ConnectionHealth::NeedsAction, Some(held), None) => Some(held.time.0),
         _ => found.map(|c| c.last_transition_time.0),
     };
     (reason, since, message)
@@ -147,7 +155,7 @@ mod tests {
 
     use super::*;
 
-    fn connection(suspend: bool, status: &Value) -> BoxConnection {
+    fn connection_with_status(suspend: bool, status: &Value) -> BoxConnection {
         serde_json::from_value(json!({
             "apiVersion": "boxsync.dev/v1alpha1", "kind": "BoxConnection",
             "metadata": { "name": "acme", "namespace": "backup" },
@@ -156,13 +164,13 @@ mod tests {
         .expect("a connection")
     }
 
-    fn conditions(told: &[(&str, &str, &str)]) -> Value {
+    fn conditions(conditions: &[(&str, &str, &str)]) -> Value {
         let one = |(kind, status, reason): &(&str, &str, &str)| json!({ "type": kind, "status": status, "reason": reason, "message": kind, "lastTransitionTime": "2026-11-22T10:00:00Z" });
-        told.iter().map(one).collect()
+        conditions.iter().map(one).collect()
     }
 
     #[test]
-    fn a_connection_stands_as_its_status_says() {
+    fn health_follows_from_the_status() {
         let failures = json!({ "reason": "RateLimited", "count": 1, "lastTime": "2026-11-22T10:00:00Z" });
         let held = json!({ "time": "2026-11-22T09:00:00Z", "removals": 250, "total": 1200, "digest": "d" });
         let good = conditions(&[
@@ -189,20 +197,20 @@ mod tests {
         let default = conditions(&[("Ready", "Unknown", "WaitingForOperator")]);
         let first = conditions(&[("Ready", "Unknown", "Syncing")]);
         for (suspend, status, expected, cause) in [
-            (false, json!({ "conditions": good }), Standing::Ready, "Ready"),
-            (true, json!({ "conditions": good }), Standing::Suspended, "Ready"),
-            (false, json!({ "conditions": lost }), Standing::NeedsPerson, "Connected"),
-            (true, json!({ "conditions": lost }), Standing::Suspended, "Ready"),
-            (false, json!({ "conditions": limited, "failures": failures }), Standing::Retrying, "Synced"),
-            (false, json!({ "conditions": holding, "held": held }), Standing::NeedsPerson, "Ready"),
-            (false, json!({ "conditions": unscheduled }), Standing::NeedsPerson, "Stalled"),
-            (false, json!({ "conditions": default }), Standing::NotSeen, "Ready"),
-            (true, json!({ "conditions": default }), Standing::NotSeen, "Ready"),
-            (false, json!({}), Standing::NotSeen, ""),
-            (false, json!({ "conditions": first }), Standing::Waiting, "Ready"),
+            (false, json!({ "conditions": good }), ConnectionHealth::Ready, "Ready"),
+            (true, json!({ "conditions": good }), ConnectionHealth::Suspended, "Ready"),
+            (false, json!({ "conditions": lost }), ConnectionHealth::NeedsAction, "Connected"),
+            (true, json!({ "conditions": lost }), ConnectionHealth::Suspended, "Ready"),
+            (false, json!({ "conditions": limited, "failures": failures }), ConnectionHealth::Retrying, "Synced"),
+            (false, json!({ "conditions": holding, "held": held }), ConnectionHealth::NeedsAction, "Ready"),
+            (false, json!({ "conditions": unscheduled }), ConnectionHealth::NeedsAction, "Stalled"),
+            (false, json!({ "conditions": default }), ConnectionHealth::Unobserved, "Ready"),
+            (true, json!({ "conditions": default }), ConnectionHealth::Unobserved, "Ready"),
+            (false, json!({}), ConnectionHealth::Unobserved, ""),
+            (false, json!({ "conditions": first }), ConnectionHealth::Waiting, "Ready"),
         ] {
-            let report = Report::of(&connection(suspend, &status));
-            assert_eq!((report.standing, report.message.as_str()), (expected, cause), "{status}");
+            let report = ConnectionReport::from_connection(&connection_with_status(suspend, &status));
+            assert_eq!((report.health, report.message.as_str()), (expected, cause), "{status}");
         }
     }
 }

@@ -1,53 +1,59 @@
 //! `status`: who looks after the connections, and how they are.
 
 use super::{
-    desk::Desk,
-    exit::{Exit, Stop},
-    flags::{StatusFlags, StatusOutput},
-    leader::{self, Leader},
-    overview::{Detail, Overview, detail},
-    site::{Reach, Site},
-    standing::Report,
+    desk::Io,
+    exit::{CliError, ExitStatus},
+    flags::{StatusArgs, StatusOutput},
+    leader::{self, LeaderStatus},
+    overview::{DetailLevel, StatusReport, render_connection},
+    site::{KubeContext, NamespaceScope},
+    standing::ConnectionReport,
     watching,
 };
 
-pub(super) async fn run(flags: &StatusFlags, site: &Site, desk: &mut Desk<'_>) -> Result<Exit, Stop> {
-    if flags.watch {
-        return watching::run(flags, site, desk).await;
+pub(super) async fn run(args: &StatusArgs, kube: &KubeContext, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
+    if args.watch {
+        return watching::run(args, kube, io).await;
     }
-    let (text, overview) = told(flags, site, desk).await?;
-    desk.out.write_all(text.as_bytes())?;
+    let (text, status_report) = fetch_report(args, kube, io).await?;
+    io.out.write_all(text.as_bytes())?;
     // Whoever says where the operator is relies on knowing whether it works.
-    let unanswered = flags.operator_namespace.is_some() && matches!(overview.operator, Leader::Unknown { .. });
-    Ok(if unanswered { Exit::Trouble } else { overview.exit() })
+    let leader_unknown =
+        args.operator_namespace.is_some() && matches!(status_report.operator, LeaderStatus::Unknown { .. });
+    Ok(if leader_unknown { ExitStatus::Error } else { status_report.exit_status() })
 }
 
 /// What is to be printed, and what it was made of.
-pub(super) async fn told(flags: &StatusFlags, site: &Site, desk: &Desk<'_>) -> Result<(String, Overview), Stop> {
-    let reach = if flags.all_namespaces { Reach::Everywhere } else { Reach::Namespace };
-    let connections = match &flags.name {
-        Some(name) => vec![site.connection(name).await?],
-        None => site.connections(reach, flags.selector.as_deref()).await?,
+pub(super) async fn fetch_report(
+    args: &StatusArgs,
+    kube: &KubeContext,
+    io: &Io<'_>,
+) -> Result<(String, StatusReport), CliError> {
+    let scope = if args.all_namespaces { NamespaceScope::All } else { NamespaceScope::One };
+    let connections = match &args.name {
+        Some(name) => vec![kube.get_connection(name).await?],
+        None => kube.list_connections(scope, args.selector.as_deref()).await?,
     };
-    let now = desk.clock.now();
-    let leader = leader::leader(site, flags.operator_namespace.as_deref(), now).await?;
-    let overview = Overview::new(leader, connections.iter().map(Report::of).collect(), reach);
-    let level = match (flags.output, flags.all) {
+    let now = io.clock.now();
+    let leader = leader::read_leader_status(kube, args.operator_namespace.as_deref(), now).await?;
+    let status_report =
+        StatusReport::new(leader, connections.iter().map(ConnectionReport::from_connection).collect(), scope);
+    let level = match (args.output, args.all) {
         (Some(StatusOutput::Json), _) => {
-            let json = serde_json::to_string_pretty(&overview).map_err(|e| Stop::trouble(e.to_string()))?;
-            return Ok((format!("{json}\n"), overview));
+            let json = serde_json::to_string_pretty(&status_report).map_err(|e| CliError::error(e.to_string()))?;
+            return Ok((format!("{json}\n"), status_report));
         }
-        (Some(StatusOutput::Wide), _) => Detail::Wide,
-        (None, true) => Detail::All,
-        (None, false) => Detail::Needy,
+        (Some(StatusOutput::Wide), _) => DetailLevel::Wide,
+        (None, true) => DetailLevel::All,
+        (None, false) => DetailLevel::OnlyActionable,
     };
-    let text = match (&flags.name, overview.connections.as_slice(), connections.as_slice()) {
-        (Some(_), [report], [connection]) if level != Detail::Wide => format!(
+    let text = match (&args.name, status_report.connections.as_slice(), connections.as_slice()) {
+        (Some(_), [report], [connection]) if level != DetailLevel::Wide => format!(
             "{}\n{}",
-            overview.operator.line(desk.ink, now),
-            detail(report, connection.status.as_ref(), desk.ink, now)
+            status_report.operator.status_line(io.color, now),
+            render_connection(report, connection.status.as_ref(), io.color, now)
         ),
-        _ => overview.text(level, desk.ink, now),
+        _ => status_report.render_report(level, io.color, now),
     };
-    Ok((text, overview))
+    Ok((text, status_report))
 }

@@ -5,113 +5,124 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use super::{
-    desk::Desk,
-    exit::{Exit, Stop},
-    filter::Filter,
-    flags::{UsersFlags, UsersOutput},
-    listing::{self, Left, Listed, Row},
-    record::parsed,
-    site::Site,
+    desk::Io,
+    exit::{CliError, ExitStatus},
+    filter::UserFilter,
+    flags::{UsersArgs, UsersOutput},
+    listing::{self, OutputRow, RemovedRow, UserRow},
+    record::parse_record,
+    site::KubeContext,
     trouble,
-    words::{age, length},
+    words::{format_age, format_duration},
 };
 use crate::{
     api::SliceState,
-    roster::{self, Gone, LIST, Snapshot, User},
+    roster::{self, LIST_STATES, PublishedUser, RemovedUser, RosterSnapshot},
 };
 
-pub(super) async fn run(flags: &UsersFlags, site: &Site, desk: &mut Desk<'_>) -> Result<Exit, Stop> {
-    if let Some(limit) = flags.max_age {
-        fresh(&flags.name, limit, site, desk).await?;
+pub(super) async fn run(args: &UsersArgs, kube: &KubeContext, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
+    if let Some(limit) = args.max_age {
+        check_max_age(&args.name, limit, kube, io).await?;
     }
-    let states = match (flags.removed, flags.held) {
+    let states = match (args.removed, args.held) {
         (true, _) => &[SliceState::Removed][..],
         (false, true) => &[SliceState::Held],
-        (false, false) => LIST,
+        (false, false) => LIST_STATES,
     };
-    let snapshot = read(site, &flags.name, states).await?;
-    let filter = Filter::of(flags);
-    if flags.removed {
-        let rows: Vec<Left<'_>> = left(&snapshot, &filter)?;
-        return print(&rows, flags.output, desk);
+    let snapshot = read_list(kube, &args.name, states).await?;
+    let filter = UserFilter::from_args(args);
+    if args.removed {
+        let rows: Vec<RemovedRow<'_>> = matching_removed_users(&snapshot, &filter)?;
+        return print_rows(&rows, args.output, io);
     }
-    let rows = listed(&snapshot, states, &filter)?;
-    print(&rows, flags.output, desk)
+    let rows = matching_users(&snapshot, states, &filter)?;
+    print_rows(&rows, args.output, io)
 }
 
 /// Reads the list; where there is none, says whether there is a connection at all.
-pub(super) async fn read(site: &Site, name: &str, states: &[SliceState]) -> Result<Snapshot, Stop> {
-    match roster::read(&site.store(name), states, None).await {
+pub(super) async fn read_list(
+    kube: &KubeContext,
+    name: &str,
+    states: &[SliceState],
+) -> Result<RosterSnapshot, CliError> {
+    match roster::read_snapshot(&kube.roster_store(name), states, None).await {
         Ok(snapshot) => Ok(snapshot),
-        Err(error) => Err(unread(&error, site, name).await),
+        Err(error) => Err(explain_read_error(&error, kube, name).await),
     }
 }
 
 /// Why a list could not be read. Who may read lists need not be allowed to read connections.
-pub(super) async fn unread(error: &roster::ReadError, site: &Site, name: &str) -> Stop {
+pub(super) async fn explain_read_error(error: &roster::ReadError, kube: &KubeContext, name: &str) -> CliError {
     let missing = match error {
-        roster::ReadError::NoRoster => site.has(name).await.err(),
-        roster::ReadError::Broken { .. } | roster::ReadError::NewerFormat { .. } | roster::ReadError::Trouble(_) => {
+        roster::ReadError::NoRoster => kube.check_connection_exists(name).await.err(),
+        roster::ReadError::Incomplete { .. } | roster::ReadError::NewerFormat { .. } | roster::ReadError::Kube(_) => {
             None
         }
     };
-    missing.unwrap_or_else(|| trouble::unread(error, name, &site.namespace))
+    missing.unwrap_or_else(|| trouble::list_read_error(error, name, &kube.namespace))
 }
 
-fn listed<'a>(snapshot: &'a Snapshot, states: &[SliceState], filter: &Filter) -> Result<Vec<Listed<'a>>, Stop> {
+fn matching_users<'a>(
+    snapshot: &'a RosterSnapshot,
+    states: &[SliceState],
+    filter: &UserFilter,
+) -> Result<Vec<UserRow<'a>>, CliError> {
     let mut rows = Vec::new();
     for state in states {
-        for line in snapshot.lines(*state) {
-            let user: User<'_> = parsed(line)?;
-            if filter.takes(&user) {
-                rows.push(Listed { line, user, state: *state });
+        for json in snapshot.record_lines(*state) {
+            let user: PublishedUser<'_> = parse_record(json)?;
+            if filter.matches(&user) {
+                rows.push(UserRow { json, user, state: *state });
             }
         }
     }
     Ok(rows)
 }
 
-fn left<'a>(snapshot: &'a Snapshot, filter: &Filter) -> Result<Vec<Left<'a>>, Stop> {
+fn matching_removed_users<'a>(
+    snapshot: &'a RosterSnapshot,
+    filter: &UserFilter,
+) -> Result<Vec<RemovedRow<'a>>, CliError> {
     let mut rows = Vec::new();
-    for line in snapshot.lines(SliceState::Removed) {
-        let gone: Gone = parsed(line)?;
-        if filter.takes_gone(&gone) {
-            rows.push(Left { line, gone });
+    for json in snapshot.record_lines(SliceState::Removed) {
+        let user: RemovedUser = parse_record(json)?;
+        if filter.matches_removed(&user) {
+            rows.push(RemovedRow { json, user });
         }
     }
     Ok(rows)
 }
 
-fn print<R: Row>(rows: &[R], output: UsersOutput, desk: &mut Desk<'_>) -> Result<Exit, Stop> {
+fn print_rows<R: OutputRow>(rows: &[R], output: UsersOutput, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
     match output {
         UsersOutput::Table | UsersOutput::Wide if rows.is_empty() => {
-            writeln!(desk.err, "No users found. Look for near matches with kubectl boxsync why.")?;
+            writeln!(io.err, "No users found. Look for near matches with kubectl boxsync why.")?;
         }
         UsersOutput::Table
         | UsersOutput::Wide
         | UsersOutput::Json
         | UsersOutput::Jsonl
         | UsersOutput::Csv
-        | UsersOutput::Name => listing::write(desk.out, rows, output)?,
+        | UsersOutput::Name => listing::write_rows(io.out, rows, output)?,
     }
-    Ok(Exit::Fine)
+    Ok(ExitStatus::Success)
 }
 
 /// How fresh a list is stands in the connection: a sync that finds nothing new writes no list.
-async fn fresh(name: &str, limit: Duration, site: &Site, desk: &Desk<'_>) -> Result<(), Stop> {
-    let connection = site.connection(name).await?;
+async fn check_max_age(name: &str, limit: Duration, kube: &KubeContext, io: &Io<'_>) -> Result<(), CliError> {
+    let connection = kube.get_connection(name).await?;
     let Some(last) = connection.status.and_then(|s| s.last_sync) else {
-        return Err(trouble::unread(&roster::ReadError::NoRoster, name, &site.namespace));
+        return Err(trouble::list_read_error(&roster::ReadError::NoRoster, name, &kube.namespace));
     };
-    let (time, now) = (last.completion_time.0, desk.clock.now());
+    let (time, now) = (last.completion_time.0, io.clock.now());
     let limit = SignedDuration::try_from(limit).unwrap_or(SignedDuration::MAX);
     if time.duration_until(now) <= limit {
         return Ok(());
     }
-    let (age, limit) = (age(time, now), length(limit));
-    let namespace = &site.namespace;
-    Err(Stop::Told(
-        Exit::TooOld,
+    let (age, limit) = (format_age(time, now), format_duration(limit));
+    let namespace = &kube.namespace;
+    Err(CliError::Message(
+        ExitStatus::ListTooOld,
         format!(
             "the list of {name} is of {time}, {age} old, and may be {limit}. Fetch a new one with kubectl boxsync sync {name} -n {namespace} --wait."
         ),

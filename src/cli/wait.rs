@@ -7,206 +7,216 @@ use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 
 use super::{
-    desk::{Desk, Seat},
-    exit::{Exit, Stop},
-    progress::{self, Pace},
-    site::Site,
-    trouble::{self, Right},
-    words::length,
+    desk::{Io, Tty},
+    exit::{CliError, ExitStatus},
+    progress::{self, Throughput},
+    site::KubeContext,
+    trouble::{self, Permission},
+    words::format_duration,
 };
 use crate::{
-    api::{BoxConnection, Phase, UserSyncRequest},
-    cluster::Trouble,
+    api::{BoxConnection, RequestPhase, UserSyncRequest},
+    cluster::KubeError,
 };
 
-const PAUSE: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// An operator that runs answers within seconds.
-const UNSEEN: SignedDuration = SignedDuration::from_secs(10);
+const PICKUP_TIMEOUT: SignedDuration = SignedDuration::from_secs(10);
 
 const NO_WRAP: &str = "\x1b[?7l";
 const WRAP: &str = "\x1b[?7h";
 
 /// A request whose end is waited for.
-pub(super) struct Awaited {
+pub(super) struct PendingRequest {
     connection: String,
     request: UserSyncRequest,
     /// Users of the last list: about so many there will be.
-    about: Option<i64>,
-    end: Option<End>,
-    pace: Option<Pace>,
+    expected_users: Option<i64>,
+    outcome: Option<RequestOutcome>,
+    throughput: Option<Throughput>,
     /// What was printed last.
-    told: String,
+    last_printed: String,
 }
 
 /// How a request ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum End {
+enum RequestOutcome {
     /// With what is to be said of it.
     Succeeded(String),
     Failed(String),
     /// Somebody deleted it.
-    Gone,
+    Deleted,
 }
 
-impl Awaited {
+impl PendingRequest {
     pub(super) fn new(connection: &BoxConnection, request: UserSyncRequest) -> Self {
         Self {
             connection: connection.name_any(),
             request,
-            about: connection.status.as_ref().and_then(|s| s.users).map(|u| u.total),
-            end: None,
-            pace: None,
-            told: String::new(),
+            expected_users: connection.status.as_ref().and_then(|s| s.users).map(|u| u.total),
+            outcome: None,
+            throughput: None,
+            last_printed: String::new(),
         }
     }
 
     /// Looks at the request. Trouble that passes is waited out.
-    async fn look(&mut self, site: &Site, now: Timestamp) -> Result<(), Stop> {
-        if self.end.is_some() {
+    async fn refresh(&mut self, kube: &KubeContext, now: Timestamp) -> Result<(), CliError> {
+        if self.outcome.is_some() {
             return Ok(());
         }
-        let api = site.cluster.api::<UserSyncRequest>(&site.namespace);
-        match site.cluster.call(api.get(&self.request.name_any())).await {
+        let api = kube.client.api::<UserSyncRequest>(&kube.namespace);
+        match kube.client.call(api.get(&self.request.name_any())).await {
             Ok(request) if request.uid() == self.request.uid() => self.request = request,
-            Ok(_) | Err(Trouble::NotFound) => self.end = Some(End::Gone),
+            Ok(_) | Err(KubeError::NotFound) => self.outcome = Some(RequestOutcome::Deleted),
             Err(
-                Trouble::Conflict
-                | Trouble::NotServed
-                | Trouble::Unreachable(_)
-                | Trouble::Refused { code: 429 | 500.., .. },
+                KubeError::Conflict
+                | KubeError::UnknownKind
+                | KubeError::Unreachable(_)
+                | KubeError::Rejected { code: 429 | 500.., .. },
             ) => {}
-            Err(other @ (Trouble::Forbidden(_) | Trouble::Refused { .. })) => {
-                return Err(trouble::told(&other, &Right::to("get", "usersyncrequests", &site.namespace)));
+            Err(other @ (KubeError::Forbidden(_) | KubeError::Rejected { .. })) => {
+                return Err(trouble::kube_cli_error(
+                    &other,
+                    &Permission::in_namespace("get", "usersyncrequests", &kube.namespace),
+                ));
             }
         }
         let Some(status) = &self.request.status else { return Ok(()) };
         if let Some(progress) = status.progress {
-            self.pace.get_or_insert(Pace { start: now, users: progress.users });
+            self.throughput.get_or_insert(Throughput { start: now, users: progress.users });
         }
         match status.phase {
-            Phase::Pending | Phase::Running => {}
-            Phase::Succeeded => {
-                let next = next_sync(site, &self.connection).await;
-                self.end = Some(End::Succeeded(progress::succeeded(status, next, now)));
+            RequestPhase::Pending | RequestPhase::Running => {}
+            RequestPhase::Succeeded => {
+                let next = read_next_sync_time(kube, &self.connection).await;
+                self.outcome = Some(RequestOutcome::Succeeded(progress::success_message(status, next, now)));
             }
-            Phase::Failed => self.end = Some(End::Failed(progress::failed(status))),
+            RequestPhase::Failed => self.outcome = Some(RequestOutcome::Failed(progress::failure_message(status))),
         }
         Ok(())
     }
 
-    fn unseen(&self) -> bool {
+    fn is_unobserved(&self) -> bool {
         self.request.status.as_ref().and_then(|s| s.observed_generation).unwrap_or(-1) < 0
     }
 
     /// What there is to say at this moment.
-    fn state(&self, desk: &Desk<'_>, start: Timestamp) -> String {
-        let now = desk.clock.now();
+    fn state_line(&self, io: &Io<'_>, start: Timestamp) -> String {
+        let now = io.clock.now();
         let elapsed = start.duration_until(now);
-        let told = match &self.end {
-            Some(End::Succeeded(told)) => desk.ink.green(told),
-            Some(End::Failed(told)) => desk.ink.red(told),
-            Some(End::Gone) => {
-                desk.ink.red("the request is gone: somebody deleted it. Create another with kubectl boxsync sync")
+        let text = match &self.outcome {
+            Some(RequestOutcome::Succeeded(text)) => io.color.green(text),
+            Some(RequestOutcome::Failed(text)) => io.color.red(text),
+            Some(RequestOutcome::Deleted) => {
+                io.color.red("the request is gone: somebody deleted it. Create another with kubectl boxsync sync")
             }
-            None if self.unseen() && elapsed >= UNSEEN => desk.ink.yellow(&format!(
+            None if self.is_unobserved() && elapsed >= PICKUP_TIMEOUT => io.color.yellow(&format!(
                 "no operator has picked it up within {} s: see kubectl boxsync status",
-                UNSEEN.as_secs()
+                PICKUP_TIMEOUT.as_secs()
             )),
-            None => match desk.reader {
-                Seat::Person => progress::live(&self.request, self.about, self.pace.as_ref(), now, elapsed),
-                Seat::Program => progress::state(&self.request),
+            None => match io.stdout_tty {
+                Tty::Interactive => {
+                    progress::progress_line(&self.request, self.expected_users, self.throughput.as_ref(), now, elapsed)
+                }
+                Tty::Piped => progress::request_state(&self.request),
             },
         };
-        format!("{}: {told}", self.connection)
+        format!("{}: {text}", self.connection)
     }
 }
 
 /// Waits until all have ended or the time is over, and tells how they go.
-pub(super) async fn all(
-    mut awaited: Vec<Awaited>,
+pub(super) async fn wait_for_all(
+    mut pending: Vec<PendingRequest>,
     timeout: Duration,
-    site: &Site,
-    desk: &mut Desk<'_>,
-) -> Result<Exit, Stop> {
-    let start = desk.clock.now();
+    kube: &KubeContext,
+    io: &mut Io<'_>,
+) -> Result<ExitStatus, CliError> {
+    let start = io.clock.now();
     let limit = SignedDuration::try_from(timeout).unwrap_or(SignedDuration::MAX);
-    let mut drawn = 0;
+    let mut drawn_lines = 0;
     loop {
-        let now = desk.clock.now();
-        let looks = awaited.iter_mut().map(|one| one.look(site, now));
-        join_all(looks).await.into_iter().collect::<Result<Vec<()>, Stop>>()?;
-        drawn = tell(&mut awaited, desk, start, drawn)?;
-        let open: Vec<&Awaited> = awaited.iter().filter(|one| one.end.is_none()).collect();
-        if open.is_empty() {
-            return Ok(exit(&awaited));
+        let now = io.clock.now();
+        let refreshes = pending.iter_mut().map(|one| one.refresh(kube, now));
+        join_all(refreshes).await.into_iter().collect::<Result<Vec<()>, CliError>>()?;
+        drawn_lines = print_progress(&mut pending, io, start, drawn_lines)?;
+        let unfinished: Vec<&PendingRequest> = pending.iter().filter(|one| one.outcome.is_none()).collect();
+        if unfinished.is_empty() {
+            return Ok(exit_status(&pending));
         }
         if start.duration_until(now) >= limit {
-            return Err(over(&open, &site.namespace, limit));
+            return Err(timeout_error(&unfinished, &kube.namespace, limit));
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
 /// Prints what is new, and says how many lines can be drawn over.
-fn tell(awaited: &mut [Awaited], desk: &mut Desk<'_>, start: Timestamp, drawn: usize) -> Result<usize, Stop> {
+fn print_progress(
+    pending: &mut [PendingRequest],
+    io: &mut Io<'_>,
+    start: Timestamp,
+    drawn_lines: usize,
+) -> Result<usize, CliError> {
     let mut live = String::new();
     let mut lines = 0;
-    if desk.reader == Seat::Person && drawn > 0 {
-        write!(desk.out, "\x1b[{drawn}A\r\x1b[J")?;
+    if io.stdout_tty == Tty::Interactive && drawn_lines > 0 {
+        write!(io.out, "\x1b[{drawn_lines}A\r\x1b[J")?;
     }
-    for one in awaited {
-        let state = one.state(desk, start);
-        match (desk.reader, &one.end) {
-            (Seat::Person, None) => {
+    for request in pending {
+        let state = request.state_line(io, start);
+        match (io.stdout_tty, &request.outcome) {
+            (Tty::Interactive, None) => {
                 live.push_str(&format!("{state}\n"));
                 lines += 1;
             }
-            (Seat::Person, Some(_)) | (Seat::Program, _) => {
-                if one.told != state {
-                    writeln!(desk.out, "{state}")?;
-                    one.told = state;
+            (Tty::Interactive, Some(_)) | (Tty::Piped, _) => {
+                if request.last_printed != state {
+                    writeln!(io.out, "{state}")?;
+                    request.last_printed = state;
                 }
             }
         }
     }
     if lines > 0 {
         // A line that wrapped could not be drawn over.
-        write!(desk.out, "{NO_WRAP}{live}{WRAP}")?;
+        write!(io.out, "{NO_WRAP}{live}{WRAP}")?;
     }
-    desk.out.flush()?;
+    io.out.flush()?;
     Ok(lines)
 }
 
-fn exit(awaited: &[Awaited]) -> Exit {
-    let succeeded = awaited.iter().all(|one| matches!(one.end, Some(End::Succeeded(_))));
-    if succeeded { Exit::Fine } else { Exit::NotSo }
+fn exit_status(pending: &[PendingRequest]) -> ExitStatus {
+    let succeeded = pending.iter().all(|one| matches!(one.outcome, Some(RequestOutcome::Succeeded(_))));
+    if succeeded { ExitStatus::Success } else { ExitStatus::Failure }
 }
 
 /// The time is over before these requests are.
-fn over(open: &[&Awaited], namespace: &str, limit: SignedDuration) -> Stop {
-    let names: Vec<String> = open.iter().map(|one| one.request.name_any()).collect();
+fn timeout_error(unfinished: &[&PendingRequest], namespace: &str, limit: SignedDuration) -> CliError {
+    let names: Vec<String> = unfinished.iter().map(|one| one.request.name_any()).collect();
     let names = names.join(" ");
-    if open.iter().all(|one| one.unseen()) {
-        return Stop::Told(
-            Exit::NoOperator,
+    if unfinished.iter().all(|one| one.is_unobserved()) {
+        return CliError::Message(
+            ExitStatus::NoOperator,
             format!(
                 "no operator picked up {names} within {}. Check that one runs and watches namespace {namespace}: kubectl boxsync status.",
-                length(limit)
+                format_duration(limit)
             ),
         );
     }
-    Stop::Told(
-        Exit::TimedOut,
+    CliError::Message(
+        ExitStatus::TimedOut,
         format!(
             "{names} did not end within {}, and goes on. See kubectl get usersyncrequests -n {namespace} {names}.",
-            length(limit)
+            format_duration(limit)
         ),
     )
 }
 
 /// When the connection is synced without being asked; nobody has to know.
-async fn next_sync(site: &Site, connection: &str) -> Option<Timestamp> {
-    let api = site.cluster.api::<BoxConnection>(&site.namespace);
-    let read = site.cluster.call(api.get(connection)).await.ok()?;
+async fn read_next_sync_time(kube: &KubeContext, connection: &str) -> Option<Timestamp> {
+    let api = kube.client.api::<BoxConnection>(&kube.namespace);
+    let read = kube.client.call(api.get(connection)).await.ok()?;
     Some(read.status?.next_sync_time?.0)
 }

@@ -3,58 +3,58 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    desk::{Desk, Seat},
-    exit::{Exit, Stop},
-    flags::{StatusFlags, StatusOutput},
-    overview::Overview,
-    site::Site,
+    desk::{Io, Tty},
+    exit::{CliError, ExitStatus},
+    flags::{StatusArgs, StatusOutput},
+    overview::StatusReport,
+    site::KubeContext,
     status,
 };
 
-const PAUSE: Duration = Duration::from_secs(2);
+const REFRESH_INTERVAL: Duration = Duration::from_secs(2);
 /// To the upper left corner, and everything below away.
-const FROM_THE_TOP: &str = "\x1b[H\x1b[J";
+const CLEAR_SCREEN: &str = "\x1b[H\x1b[J";
 
-pub(super) async fn run(flags: &StatusFlags, site: &Site, desk: &mut Desk<'_>) -> Result<Exit, Stop> {
-    if flags.output == Some(StatusOutput::Json) {
-        return Err(Stop::usage("--watch prints lines, not JSON: leave out one of --watch and -o json."));
+pub(super) async fn run(args: &StatusArgs, kube: &KubeContext, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
+    if args.output == Some(StatusOutput::Json) {
+        return Err(CliError::usage("--watch prints lines, not JSON: leave out one of --watch and -o json."));
     }
-    let mut before: Option<BTreeMap<String, String>> = None;
+    let mut previous: Option<BTreeMap<String, String>> = None;
     loop {
-        match status::told(flags, site, desk).await {
-            Ok((text, overview)) => match desk.reader {
-                Seat::Person => {
-                    write!(desk.out, "{FROM_THE_TOP}{text}")?;
-                    before = Some(lines(&overview));
+        match status::fetch_report(args, kube, io).await {
+            Ok((text, status_report)) => match io.stdout_tty {
+                Tty::Interactive => {
+                    write!(io.out, "{CLEAR_SCREEN}{text}")?;
+                    previous = Some(connection_lines(&status_report));
                 }
-                Seat::Program => {
-                    let (lines, old) = (lines(&overview), before.unwrap_or_default());
-                    let now = desk.clock.now();
-                    for (name, line) in lines.iter().filter(|(name, line)| old.get(*name) != Some(line)) {
-                        writeln!(desk.out, "{now} {name} {line}")?;
+                Tty::Piped => {
+                    let (lines, previous_lines) = (connection_lines(&status_report), previous.unwrap_or_default());
+                    let now = io.clock.now();
+                    for (name, line) in lines.iter().filter(|(name, line)| previous_lines.get(*name) != Some(line)) {
+                        writeln!(io.out, "{now} {name} {line}")?;
                     }
-                    for name in old.keys().filter(|name| !lines.contains_key(*name)) {
-                        writeln!(desk.out, "{now} {name} gone")?;
+                    for name in previous_lines.keys().filter(|name| !lines.contains_key(*name)) {
+                        writeln!(io.out, "{now} {name} gone")?;
                     }
-                    before = Some(lines);
+                    previous = Some(lines);
                 }
             },
             // What has been watched for hours is worth another look.
-            Err(Stop::Told(Exit::Trouble, sentence)) if before.is_some() => {
-                writeln!(desk.err, "{sentence}")?;
+            Err(CliError::Message(ExitStatus::Error, sentence)) if previous.is_some() => {
+                writeln!(io.err, "{sentence}")?;
             }
-            Err(stop) => return Err(stop),
+            Err(error) => return Err(error),
         }
-        desk.out.flush()?;
-        tokio::time::sleep(PAUSE).await;
+        io.out.flush()?;
+        tokio::time::sleep(REFRESH_INTERVAL).await;
     }
 }
 
 /// What is told of each connection, by its name. Ages are left out: they change all the time.
-fn lines(overview: &Overview) -> BTreeMap<String, String> {
-    let told = overview.connections.iter().map(|report| {
+fn connection_lines(status_report: &StatusReport) -> BTreeMap<String, String> {
+    let lines = status_report.connections.iter().map(|report| {
         let revision = report.revision.map(|r| format!(" revision {r}")).unwrap_or_default();
-        (overview.name(report), format!("{}: {}{revision}", report.standing.words(), report.reason))
+        (status_report.display_name(report), format!("{}: {}{revision}", report.health.label(), report.reason))
     });
-    told.collect()
+    lines.collect()
 }

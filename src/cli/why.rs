@@ -3,67 +3,69 @@
 use std::collections::HashSet;
 
 use super::{
-    changes::differences,
-    desk::Desk,
-    exit::{Exit, Stop},
-    flags::WhyFlags,
-    record::{Line, Revision, parsed, revisions, same},
-    site::Site,
-    table::shown,
+    changes::format_field_changes,
+    desk::Io,
+    exit::{CliError, ExitStatus},
+    flags::WhyArgs,
+    record::{ChangeLine, RevisionChanges, collect_revisions, parse_record, same_login},
+    site::KubeContext,
+    table::replace_control_chars,
     users,
-    words::{asked, many, minute},
+    words::{format_requested_by, format_time, pluralize},
 };
 use crate::{
     api::{BoxConnection, RosterContent, SliceState},
-    roster::{Gone, Op, Snapshot, User},
+    roster::{ChangeOp, PublishedUser, RemovedUser, RosterSnapshot},
 };
 
-const EVERYTHING: &[SliceState] = &[SliceState::Live, SliceState::Held, SliceState::Removed, SliceState::Changes];
-const MOST_NEAR: usize = 3;
+const ALL_STATES: &[SliceState] = &[SliceState::Live, SliceState::Held, SliceState::Removed, SliceState::Changes];
+const MAX_SUGGESTIONS: usize = 3;
 
 /// What is known.
-struct Evidence<'a> {
+struct UserLookup<'a> {
     connection: &'a str,
     namespace: &'a str,
     roster: &'a RosterContent,
     /// When the list was last found to be so, where that may be known.
     list_time: Option<jiff::Timestamp>,
-    live: Vec<User<'a>>,
-    held: Vec<User<'a>>,
-    gone: Vec<Gone>,
-    record: Vec<Revision<'a>>,
+    live: Vec<PublishedUser<'a>>,
+    held: Vec<PublishedUser<'a>>,
+    removed: Vec<RemovedUser>,
+    revisions: Vec<RevisionChanges<'a>>,
 }
 
 /// What is to be said, the best first, and whether the list has the user.
 #[derive(Debug, PartialEq, Eq)]
-enum Answer {
+enum Explanation {
     Listed(Vec<String>),
     NotListed(Vec<String>),
 }
 
-pub(super) async fn run(flags: &WhyFlags, site: &Site, desk: &mut Desk<'_>) -> Result<Exit, Stop> {
-    let snapshot = users::read(site, &flags.name, EVERYTHING).await?;
+pub(super) async fn run(args: &WhyArgs, kube: &KubeContext, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
+    let snapshot = users::read_list(kube, &args.name, ALL_STATES).await?;
     // Who may read lists need not be allowed to read connections; then it is said without this time.
-    let connection = site.connection(&flags.name).await.ok();
-    let evidence = Evidence::of(&snapshot, connection.as_ref(), &flags.name, &site.namespace)?;
-    let (lines, exit) = match evidence.answer(flags.who.trim()) {
-        Answer::Listed(lines) => (lines, Exit::Fine),
-        Answer::NotListed(lines) => (lines, Exit::NotSo),
+    let connection = kube.get_connection(&args.name).await.ok();
+    let lookup = UserLookup::from_snapshot(&snapshot, connection.as_ref(), &args.name, &kube.namespace)?;
+    let (lines, exit) = match lookup.explain(args.login_or_id.trim()) {
+        Explanation::Listed(lines) => (lines, ExitStatus::Success),
+        Explanation::NotListed(lines) => (lines, ExitStatus::Failure),
     };
     for line in lines {
-        writeln!(desk.out, "{}", shown(line.into()))?;
+        writeln!(io.out, "{}", replace_control_chars(line.into()))?;
     }
     Ok(exit)
 }
 
-impl<'a> Evidence<'a> {
-    fn of(
-        snapshot: &'a Snapshot,
+impl<'a> UserLookup<'a> {
+    fn from_snapshot(
+        snapshot: &'a RosterSnapshot,
         connection: Option<&BoxConnection>,
         name: &'a str,
         namespace: &'a str,
-    ) -> Result<Self, Stop> {
-        let users = |state| snapshot.lines(state).map(parsed).collect::<Result<Vec<User<'a>>, Stop>>();
+    ) -> Result<Self, CliError> {
+        let users = |state| {
+            snapshot.record_lines(state).map(parse_record).collect::<Result<Vec<PublishedUser<'a>>, CliError>>()
+        };
         let last = connection.and_then(|c| c.status.as_ref()?.last_sync.as_ref());
         Ok(Self {
             connection: name,
@@ -72,156 +74,171 @@ impl<'a> Evidence<'a> {
             list_time: last.map(|last| last.completion_time.0),
             live: users(SliceState::Live)?,
             held: users(SliceState::Held)?,
-            gone: snapshot.lines(SliceState::Removed).map(parsed).collect::<Result<_, Stop>>()?,
-            record: revisions(snapshot, None)?,
+            removed: snapshot.record_lines(SliceState::Removed).map(parse_record).collect::<Result<_, CliError>>()?,
+            revisions: collect_revisions(snapshot, None)?,
         })
     }
 
-    fn answer(&self, who: &str) -> Answer {
-        let is = |user: &&User<'_>| user.id == who || same(&user.login, who);
-        let mut lines: Vec<String> = self.live.iter().filter(is).map(|user| self.listed(user)).collect();
-        lines.extend(self.held.iter().filter(is).map(|user| self.is_held(user)));
+    fn explain(&self, login_or_id: &str) -> Explanation {
+        let is = |user: &&PublishedUser<'_>| user.id == login_or_id || same_login(&user.login, login_or_id);
+        let mut lines: Vec<String> = self.live.iter().filter(is).map(|user| self.listed_message(user)).collect();
+        lines.extend(self.held.iter().filter(is).map(|user| self.held_message(user)));
         let listed = !lines.is_empty();
-        lines.extend(self.renamed(who));
+        lines.extend(self.renamed_messages(login_or_id));
         // By the login of before, too.
-        let told: HashSet<&str> = self.told_of(who).map(|(_, line)| line.changed.id.as_str()).collect();
-        let was = |gone: &&Gone| gone.id == who || same(&gone.login, who) || told.contains(gone.id.as_str());
-        let mut gone: Vec<&Gone> = self.gone.iter().filter(was).collect();
-        gone.sort_by_key(|gone| std::cmp::Reverse(gone.removed_at));
-        lines.extend(gone.into_iter().map(|gone| self.removed(gone)));
+        let changed_ids: HashSet<&str> =
+            self.changes_of(login_or_id).map(|(_, line)| line.change.id.as_str()).collect();
+        let was_user = |gone: &&RemovedUser| {
+            gone.id == login_or_id || same_login(&gone.login, login_or_id) || changed_ids.contains(gone.id.as_str())
+        };
+        let mut removed: Vec<&RemovedUser> = self.removed.iter().filter(was_user).collect();
+        removed.sort_by_key(|gone| std::cmp::Reverse(gone.removed_at));
+        lines.extend(removed.into_iter().map(|gone| self.removed_message(gone)));
         if listed {
-            return Answer::Listed(lines);
+            return Explanation::Listed(lines);
         }
         if lines.is_empty() {
-            lines.extend(self.forgotten(who));
+            lines.extend(self.last_change_message(login_or_id));
         }
         if lines.is_empty() {
-            lines = self.never(who);
+            lines = self.not_found_messages(login_or_id);
         }
-        Answer::NotListed(lines)
+        Explanation::NotListed(lines)
     }
 
-    fn listed(&self, user: &User<'_>) -> String {
+    fn listed_message(&self, user: &PublishedUser<'_>) -> String {
         let changed = self
-            .newest(&user.id, Op::Updated)
-            .map(|(revision, what)| format!(" Last changed in {}: {what}.", named(revision)));
+            .newest_change(&user.id, ChangeOp::Updated)
+            .map(|(revision, what)| format!(" Last changed in {}: {what}.", format_revision(revision)));
         format!(
             "{} is in the list of {} {}.{}",
-            person(user),
+            format_user(user),
             self.connection,
-            self.since(&user.id),
+            self.listed_since(&user.id),
             changed.unwrap_or_default()
         )
     }
 
     /// Since when somebody is in the list, as far as the record tells.
-    fn since(&self, id: &str) -> String {
-        let came = self.record.iter().find(|revision| {
-            revision.lines.iter().flatten().any(|line| {
-                let was_removed = || line.changed.fields.get("state").is_some_and(|[from, _]| from == "removed");
-                line.changed.id == id
-                    && match line.changed.op {
-                        Op::Added => true,
-                        Op::Returned => was_removed(),
-                        Op::Updated | Op::Removed | Op::Held => false,
+    fn listed_since(&self, id: &str) -> String {
+        let added_in = self.revisions.iter().find(|revision| {
+            revision.changes.iter().flatten().any(|line| {
+                let was_removed = || line.change.fields.get("state").is_some_and(|[from, _]| from == "removed");
+                line.change.id == id
+                    && match line.change.op {
+                        ChangeOp::Added => true,
+                        ChangeOp::Returned => was_removed(),
+                        ChangeOp::Updated | ChangeOp::Removed | ChangeOp::Held => false,
                     }
             })
         });
-        let untold: Vec<&Revision<'_>> =
-            self.record.iter().filter(|r| r.lines.is_none() && r.entry.added > 0).collect();
-        match (came, untold.as_slice(), self.record.last()) {
-            (Some(revision), _, _) => format!("since {}", named(revision)),
+        let revisions_without_changes: Vec<&RevisionChanges<'_>> =
+            self.revisions.iter().filter(|r| r.changes.is_none() && r.entry.added > 0).collect();
+        match (added_in, revisions_without_changes.as_slice(), self.revisions.last()) {
+            (Some(revision), _, _) => format!("since {}", format_revision(revision)),
             (None, [only], Some(first)) if only.entry.revision == 1 && first.entry.revision == 1 => {
-                format!("since {}, the first", named(only))
+                format!("since {}, the first", format_revision(only))
             }
             (None, [newest, ..], _) => {
-                format!("since {} or before: that one added more users than are told one by one", named(newest))
+                format!(
+                    "since {} or before: that one added more users than are told one by one",
+                    format_revision(newest)
+                )
             }
             (None, [], Some(first)) => format!("since before revision {} of the record", first.entry.revision),
             (None, [], None) => format!("since revision {} or before", self.roster.revision),
         }
     }
 
-    fn is_held(&self, user: &User<'_>) -> String {
+    fn held_message(&self, user: &PublishedUser<'_>) -> String {
         let Self { connection, namespace, .. } = self;
-        let since = match self.newest(&user.id, Op::Held) {
-            Some((revision, _)) => format!("since {}", named(revision)),
+        let since = match self.newest_change(&user.id, ChangeOp::Held) {
+            Some((revision, _)) => format!("since {}", format_revision(revision)),
             None => self
                 .roster
                 .held
                 .as_ref()
-                .map_or_else(String::new, |held| format!("since {} or before", minute(held.time.0))),
+                .map_or_else(String::new, |held| format!("since {} or before", format_time(held.time.0))),
         };
         format!(
             "{} is in the list of {connection}, but Box has not listed this user {since}: the removal is held with many others. Who looked at them lets them go with kubectl boxsync approve {connection} -n {namespace}.",
-            person(user)
+            format_user(user)
         )
     }
 
     /// A login that now is another one.
-    fn renamed(&self, who: &str) -> Vec<String> {
-        let changed = self.told_of(who).filter(|(_, line)| {
-            let from = line.changed.fields.get("login").and_then(|[from, _]| from.as_str());
+    fn renamed_messages(&self, login_or_id: &str) -> Vec<String> {
+        let changed = self.changes_of(login_or_id).filter(|(_, line)| {
+            let from = line.change.fields.get("login").and_then(|[from, _]| from.as_str());
             // A removal tells all that was known, to nothing.
-            line.changed.op != Op::Removed && from.is_some_and(|from| same(from, who))
+            line.change.op != ChangeOp::Removed && from.is_some_and(|from| same_login(from, login_or_id))
         });
-        let now = |id: &str| {
-            self.live.iter().chain(&self.held).find(|user| user.id == id).filter(|user| !same(&user.login, who))
+        let current_user = |id: &str| {
+            self.live
+                .iter()
+                .chain(&self.held)
+                .find(|user| user.id == id)
+                .filter(|user| !same_login(&user.login, login_or_id))
         };
-        let named_now = changed.filter_map(|(revision, line)| now(&line.changed.id).map(|user| (revision, user)));
-        let line = |(revision, user): (&Revision<'_>, &User<'_>)| {
+        let named_now =
+            changed.filter_map(|(revision, line)| current_user(&line.change.id).map(|user| (revision, user)));
+        let line = |(revision, user): (&RevisionChanges<'_>, &PublishedUser<'_>)| {
             format!(
-                "{who} was the login of {} until {}: the user is in the list under another login.",
-                person(user),
-                named(revision)
+                "{login_or_id} was the login of {} until {}: the user is in the list under another login.",
+                format_user(user),
+                format_revision(revision)
             )
         };
         named_now.take(1).map(line).collect()
     }
 
-    fn removed(&self, gone: &Gone) -> String {
+    fn removed_message(&self, user: &RemovedUser) -> String {
         format!(
             "{} (id {}, {}, last {}) was removed from the list of {} on {}: Box no longer lists this user. If that is wrong, a Box admin finds out in the Admin Console.",
-            gone.login,
-            gone.id,
-            gone.name,
-            gone.last_status,
+            user.login,
+            user.id,
+            user.name,
+            user.last_status,
             self.connection,
-            minute(gone.removed_at)
+            format_time(user.removed_at)
         )
     }
 
     /// Somebody whom only the record still knows.
-    fn forgotten(&self, who: &str) -> Option<String> {
-        let (revision, line) = self.told_of(who).next()?;
-        let what = line.changed.op.as_str();
-        Some(format!("{who} is not in the list of {}: last told of in {} ({what}).", self.connection, named(revision)))
+    fn last_change_message(&self, login_or_id: &str) -> Option<String> {
+        let (revision, line) = self.changes_of(login_or_id).next()?;
+        let what = line.change.op.as_str();
+        Some(format!(
+            "{login_or_id} is not in the list of {}: last told of in {} ({what}).",
+            self.connection,
+            format_revision(revision)
+        ))
     }
 
     /// The lines of the record that tell of somebody, newest first.
-    fn told_of(&self, who: &str) -> impl Iterator<Item = (&Revision<'a>, &Line<'a>)> {
-        let lines = self.record.iter().flat_map(|r| r.lines.iter().flatten().map(move |line| (r, line)));
-        lines.filter(move |(_, line)| line.is_of(who))
+    fn changes_of(&self, login_or_id: &str) -> impl Iterator<Item = (&RevisionChanges<'a>, &ChangeLine<'a>)> {
+        let lines = self.revisions.iter().flat_map(|r| r.changes.iter().flatten().map(move |line| (r, line)));
+        lines.filter(move |(_, line)| line.concerns_user(login_or_id))
     }
 
-    fn never(&self, who: &str) -> Vec<String> {
+    fn not_found_messages(&self, login_or_id: &str) -> Vec<String> {
         let Self { connection, namespace, roster, .. } = self;
         let list = match self.list_time {
-            Some(time) => format!("list of {}", minute(time)),
+            Some(time) => format!("list of {}", format_time(time)),
             None => "list".to_owned(),
         };
-        let record = match self.record.last() {
-            Some(first) => format!(" nor in its record since {}", minute(first.entry.time.0)),
+        let record = match self.revisions.last() {
+            Some(first) => format!(" nor in its record since {}", format_time(first.entry.time.0)),
             None => String::new(),
         };
         let mut lines = vec![format!(
-            "{who} was never seen in the {list} of {connection} (revision {}, {}){record}.",
+            "{login_or_id} was never seen in the {list} of {connection} (revision {}, {}){record}.",
             roster.revision,
-            many(roster.users.total, "user")
+            pluralize(roster.users.total, "user")
         )];
-        let near = self.near(who);
-        if !near.is_empty() {
-            lines.push(format!("Near: {}.", near.join(", ")));
+        let similar = self.similar_logins(login_or_id);
+        if !similar.is_empty() {
+            lines.push(format!("Near: {}.", similar.join(", ")));
         }
         lines.push(
             "Box cannot list external users (collaborators of other enterprises) and pending invitations.".to_owned(),
@@ -233,40 +250,45 @@ impl<'a> Evidence<'a> {
     }
 
     /// Logins that look much like it.
-    fn near(&self, who: &str) -> Vec<&str> {
-        let who = who.to_lowercase();
-        let most = (who.chars().count() / 6).max(2);
-        let part = who.split('@').next().filter(|part| part.len() > 2);
+    fn similar_logins(&self, wanted: &str) -> Vec<&str> {
+        let wanted = wanted.to_lowercase();
+        let max_distance = (wanted.chars().count() / 6).max(2);
+        let local_part = wanted.split('@').next().filter(|part| part.len() > 2);
         let distance = |login: &str| {
             let login = login.to_lowercase();
             // Another domain of the same company.
-            if part.is_some() && login.split('@').next() == part {
+            if local_part.is_some() && login.split('@').next() == local_part {
                 return Some(1);
             }
-            let close = login.len().abs_diff(who.len()) <= most;
-            close.then(|| strsim::osa_distance(&login, &who)).filter(|distance| *distance <= most)
+            let close = login.len().abs_diff(wanted.len()) <= max_distance;
+            close.then(|| strsim::osa_distance(&login, &wanted)).filter(|distance| *distance <= max_distance)
         };
         let all = self.live.iter().chain(&self.held).map(|user| &*user.login);
-        let mut near: Vec<(usize, &str)> = all.filter_map(|login| Some((distance(login)?, login))).collect();
-        near.sort_unstable();
-        near.into_iter().take(MOST_NEAR).map(|(_, login)| login).collect()
+        let mut candidates: Vec<(usize, &str)> = all.filter_map(|login| Some((distance(login)?, login))).collect();
+        candidates.sort_unstable();
+        candidates.into_iter().take(MAX_SUGGESTIONS).map(|(_, login)| login).collect()
     }
 
     /// The newest line of this kind that tells of the user.
-    fn newest(&self, id: &str, op: Op) -> Option<(&Revision<'a>, String)> {
-        self.record.iter().find_map(|revision| {
-            let mut lines = revision.lines.iter().flatten();
-            let line = lines.find(|line| line.changed.id == id && line.changed.op == op)?;
-            Some((revision, differences(&line.changed)))
+    fn newest_change(&self, id: &str, op: ChangeOp) -> Option<(&RevisionChanges<'a>, String)> {
+        self.revisions.iter().find_map(|revision| {
+            let mut lines = revision.changes.iter().flatten();
+            let line = lines.find(|line| line.change.id == id && line.change.op == op)?;
+            Some((revision, format_field_changes(&line.change)))
         })
     }
 }
 
-fn named(revision: &Revision<'_>) -> String {
+fn format_revision(revision: &RevisionChanges<'_>) -> String {
     let entry = revision.entry;
-    format!("revision {} ({}{})", entry.revision, minute(entry.time.0), asked(", ", &entry.requested_by))
+    format!(
+        "revision {} ({}{})",
+        entry.revision,
+        format_time(entry.time.0),
+        format_requested_by(", ", &entry.requested_by)
+    )
 }
 
-fn person(user: &User<'_>) -> String {
+fn format_user(user: &PublishedUser<'_>) -> String {
     format!("{} (id {}, {}, {}, {})", user.login, user.id, user.name, user.status, user.role)
 }

@@ -4,22 +4,22 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::api::Interval;
+use crate::api::GoDuration;
 
 /// A number with its thousands apart: 12,000.
-pub(super) fn number(n: i64) -> String {
+pub(super) fn format_number(n: i64) -> String {
     let digits = n.unsigned_abs().to_string();
     let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|g| std::str::from_utf8(g).ok()).collect();
     format!("{}{}", if n < 0 { "-" } else { "" }, groups.join(","))
 }
 
 /// So many of these: `1 user`, `1,212 users`.
-pub(super) fn many(n: i64, thing: &str) -> String {
-    if n == 1 { format!("1 {thing}") } else { format!("{} {thing}s", number(n)) }
+pub(super) fn pluralize(n: i64, thing: &str) -> String {
+    if n == 1 { format!("1 {thing}") } else { format!("{} {thing}s", format_number(n)) }
 }
 
 /// A length of time in its largest unit that still tells something, as kubectl has it: 90s, 45m, 30h, 12d.
-pub(super) fn length(length: SignedDuration) -> String {
+pub(super) fn format_duration(length: SignedDuration) -> String {
     match length.as_secs().max(0) {
         s @ ..120 => format!("{s}s"),
         s @ ..7_200 => format!("{}m", s / 60),
@@ -29,47 +29,51 @@ pub(super) fn length(length: SignedDuration) -> String {
 }
 
 /// How long ago it was; a clock that is a little ahead makes it no older than now.
-pub(super) fn age(time: Timestamp, now: Timestamp) -> String {
-    length(time.duration_until(now))
+pub(super) fn format_age(time: Timestamp, now: Timestamp) -> String {
+    format_duration(time.duration_until(now))
 }
 
 /// A time that lies ahead or behind: `in 7h`, `2h ago`.
-pub(super) fn away(time: Timestamp, now: Timestamp) -> String {
-    if time > now { format!("in {}", length(now.duration_until(time))) } else { format!("{} ago", age(time, now)) }
+pub(super) fn format_relative_time(time: Timestamp, now: Timestamp) -> String {
+    if time > now {
+        format!("in {}", format_duration(now.duration_until(time)))
+    } else {
+        format!("{} ago", format_age(time, now))
+    }
 }
 
 /// A time to the minute.
-pub(super) fn minute(time: Timestamp) -> String {
+pub(super) fn format_time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%MZ").to_string()
 }
 
 /// What stands before the numbers of a change.
-pub(super) fn changed(added: i64, updated: i64, removed: i64) -> String {
-    format!("{} added · {} updated · {} removed", number(added), number(updated), number(removed))
+pub(super) fn format_change_counts(added: i64, updated: i64, removed: i64) -> String {
+    format!("{} added · {} updated · {} removed", format_number(added), format_number(updated), format_number(removed))
 }
 
 /// Who asked for it, to stand behind a separator; nothing where nobody is told.
-pub(super) fn asked(separator: &str, names: &[String]) -> String {
+pub(super) fn format_requested_by(separator: &str, names: &[String]) -> String {
     if names.is_empty() { String::new() } else { format!("{separator}asked for by {}", names.join(", ")) }
 }
 
 /// A length of time as a flag has it: those of the spec, and days.
-pub(super) fn span(text: &str) -> Result<Duration, String> {
-    let wrong =
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let error =
         || format!("{text:?} is no length of time: write days, hours, minutes and seconds, such as 7d, 24h or 90m");
     let (days, rest) = match text.split_once('d') {
-        Some((days, rest)) => (days.parse::<u32>().map_err(|_| wrong())?, rest),
+        Some((days, rest)) => (days.parse::<u32>().map_err(|_| error())?, rest),
         None => (0, text),
     };
     let rest = match rest {
         "" if days > 0 => Duration::ZERO,
-        rest => rest.parse::<Interval>().map_err(|_| wrong())?.length(),
+        rest => rest.parse::<GoDuration>().map_err(|_| error())?.as_duration(),
     };
     Ok(Duration::from_secs(u64::from(days) * 86_400) + rest)
 }
 
 /// Lines of at most so many characters, broken between words.
-pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub(super) fn wrap_text(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         match lines.last_mut() {
@@ -85,7 +89,7 @@ pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
 }
 
 /// The id of an enterprise, as a flag takes it.
-pub(super) fn digits(text: &str) -> Result<String, String> {
+pub(super) fn parse_enterprise_id(text: &str) -> Result<String, String> {
     match (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()) {
         true => Ok(text.to_owned()),
         false => {
@@ -100,28 +104,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thousands_stand_apart() {
-        assert_eq!([0, 7, 999, 1000, 1_284_551].map(number), ["0", "7", "999", "1,000", "1,284,551"]);
+    fn thousands_are_separated_by_commas() {
+        assert_eq!([0, 7, 999, 1000, 1_284_551].map(format_number), ["0", "7", "999", "1,000", "1,284,551"]);
     }
 
     #[test]
-    fn lengths_of_time_are_told_in_the_unit_that_tells_something() {
-        let told = [0, 119, 120, 7_199, 7_200, 172_799, 172_800].map(|s| length(SignedDuration::from_secs(s)));
-        assert_eq!(told, ["0s", "119s", "2m", "119m", "2h", "47h", "2d"]);
+    fn durations_use_the_largest_useful_unit() {
+        let formatted =
+            [0, 119, 120, 7_199, 7_200, 172_799, 172_800].map(|s| format_duration(SignedDuration::from_secs(s)));
+        assert_eq!(formatted, ["0s", "119s", "2m", "119m", "2h", "47h", "2d"]);
     }
 
     #[test]
-    fn a_span_may_have_days() {
+    fn a_duration_may_have_days() {
         for (text, seconds) in [("7d", 604_800), ("24h", 86_400), ("90m", 5_400), ("1d12h", 129_600)] {
-            assert_eq!(span(text), Ok(Duration::from_secs(seconds)), "{text}");
+            assert_eq!(parse_duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
         for text in ["", "d", "0d", "7", "-7d", "soon", "7d7"] {
-            assert!(span(text).is_err(), "{text:?}");
+            assert!(parse_duration(text).is_err(), "{text:?}");
         }
     }
 
     #[test]
     fn lines_break_between_words() {
-        assert_eq!(wrapped("one two  three", 7), ["one two", "three"]);
+        assert_eq!(wrap_text("one two  three", 7), ["one two", "three"]);
     }
 }

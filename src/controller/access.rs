@@ -8,253 +8,267 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    cluster::Trouble,
+    cluster::KubeError,
     context::Context,
-    failure::{Failure, Names},
-    memory::{Held, Version},
+    failure::{Failure, FailureContext},
+    memory::{CachedSession, CredentialsVersion},
     observe::status_of,
-    report::Access,
+    report::SignedIn,
 };
 use crate::{
-    api::{Account, App, AuthType, BoxConnection, Conditions, Consequence, Enterprise, State},
-    boxapi::Visit,
-    roster::digest_of,
-    signin::credentials,
+    api::{AuthType, BoxAccount, BoxApp, BoxConnection, BoxEnterprise, ConditionStatus, ConditionsExt, FailureClass},
+    boxapi::Client,
+    roster::sha256_hex,
+    signin::credentials_from_secret,
 };
 
 /// An API server that has just started denies what it will allow once it has read its rules; it is asked twice.
-const RIGHTS_LOADED: Duration = Duration::from_secs(1);
+const RBAC_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// How much is to be proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Proof {
+pub(super) enum SignInCheck {
     /// A token that still lives is proof enough: the listing will tell.
-    Token,
+    CachedToken,
     /// The credentials themselves: a new token is asked for.
-    Credentials,
+    NewToken,
 }
 
 /// Box let us in.
-pub(super) struct Admitted {
-    pub(super) visit: Visit,
-    pub(super) access: Access,
-    pub(super) names: Names,
+pub(super) struct SignInSuccess {
+    pub(super) client: Client,
+    pub(super) signed_in: SignedIn,
+    pub(super) failure_context: FailureContext,
     /// Why the Secret's new content was not taken, where the older content went on.
-    pub(super) passed_over: Option<Failure>,
+    pub(super) fallback_cause: Option<Failure>,
     /// Calls made to Box before the visit.
-    pub(super) calls_before: u32,
+    pub(super) prior_calls: u32,
 }
 
 /// Why we did not get in.
 #[derive(Debug)]
-pub(super) enum Barred {
+pub(super) enum SignInError {
     /// It says something of the connection.
-    Failed(Refused),
+    Failed(SignInFailure),
     /// The API server could not be asked: nobody knows.
-    Trouble(Trouble),
+    Kube(KubeError),
     /// The visit was told to stop.
-    Stopped,
+    Cancelled,
 }
 
 /// Nobody let us in, and why.
 #[derive(Debug)]
-pub(super) struct Refused {
+pub(super) struct SignInFailure {
     pub(super) failure: Failure,
     /// The app that the credentials name, as far as they could be read.
-    pub(super) app: Option<App>,
+    pub(super) app: Option<BoxApp>,
     pub(super) calls: u32,
 }
 
 /// Reads which version of the Secret there is.
-pub(super) async fn look(context: &Context, connection: &BoxConnection) -> Result<(), Trouble> {
+pub(super) async fn check_secret(context: &Context, connection: &BoxConnection) -> Result<(), KubeError> {
     // Whatever comes of it, the next look is a minute away.
-    context.recall(connection, |memory| memory.looked_at = Some(Instant::now()));
-    let Some((method, secret_name)) = connection.spec.auth.chosen() else { return Ok(()) };
+    context.with_state(connection, |state| state.secret_checked_at = Some(Instant::now()));
+    let Some((method, secret_name)) = connection.spec.auth.selected_method() else { return Ok(()) };
     let namespace = connection.namespace().unwrap_or_default();
-    let secret = match context.cluster.secret(&namespace, secret_name).await {
+    let secret = match context.cluster.get_secret(&namespace, secret_name).await {
         Ok(secret) => Some(secret),
-        Err(Trouble::NotFound) => None,
-        Err(trouble) => return Err(trouble),
+        Err(KubeError::NotFound) => None,
+        Err(error) => return Err(error),
     };
-    let version = version(method, secret_name, secret.as_ref());
-    context.recall(connection, |memory| memory.look(&version));
+    let version = credentials_version(method, secret_name, secret.as_ref());
+    context.with_state(connection, |state| state.record_secret_version(&version));
     Ok(())
 }
 
 /// Gets into Box with what the Secret holds now. New content that is no good leaves older credentials in use as long
 /// as their token lives.
-pub(super) async fn enter(
+pub(super) async fn sign_in(
     context: &Context,
     connection: &BoxConnection,
-    proof: Proof,
+    check: SignInCheck,
     stop: &CancellationToken,
-) -> Result<Admitted, Barred> {
-    let names = Names::of(connection);
-    let Some((method, secret_name)) = connection.spec.auth.chosen() else {
-        return Err(barred(Failure::no_method(&names)));
+) -> Result<SignInSuccess, SignInError> {
+    let failure_context = FailureContext::for_connection(connection);
+    let Some((method, secret_name)) = connection.spec.auth.selected_method() else {
+        return Err(failed_before_sign_in(Failure::invalid_auth_method(&failure_context)));
     };
-    if method == AuthType::Oauth2 && !context.rules.oauth {
-        return Err(barred(Failure::oauth_disabled(&names)));
+    if method == AuthType::Oauth2 && !context.options.oauth {
+        return Err(failed_before_sign_in(Failure::oauth_disabled(&failure_context)));
     }
-    let secret = read(context, connection, &names, secret_name).await?;
-    let version = version(method, secret_name, secret.as_ref());
-    context.recall(connection, |memory| {
-        memory.look(&version);
-        memory.try_with(&version);
+    let secret = read_credentials_secret(context, connection, &failure_context, secret_name).await?;
+    let version = credentials_version(method, secret_name, secret.as_ref());
+    context.with_state(connection, |state| {
+        state.record_secret_version(&version);
+        state.record_sign_in(&version);
     });
     let Some(secret) = secret else {
-        context.recall(connection, |memory| memory.session = None);
-        return Err(barred(Failure::no_secret(&names)));
+        context.with_state(connection, |state| state.cached_session = None);
+        return Err(failed_before_sign_in(Failure::missing_secret(&failure_context)));
     };
-    let held = context.recall(connection, |memory| memory.session.clone());
-    if let Some(held) = held.as_ref().filter(|held| held.version == version) {
-        return admit(context, connection, held, proof, stop).await;
+    let cached = context.with_state(connection, |state| state.cached_session.clone());
+    if let Some(held) = cached.as_ref().filter(|held| held.version == version) {
+        return verify_sign_in(context, connection, held, check, stop).await;
     }
     let resource_version = secret.resource_version().unwrap_or_default();
-    let known = accepted(connection, &version, &resource_version);
-    let new = match credentials(&names, method, secret) {
-        Ok(credentials) => Held {
+    let known = was_accepted(connection, &version, &resource_version);
+    let new = match credentials_from_secret(&failure_context, method, secret) {
+        Ok(credentials) => CachedSession {
             version: version.clone(),
             resource_version,
             client_id: credentials.client_id().to_owned(),
-            session: context.session(connection, credentials),
+            session: context.token_source(connection, credentials),
         },
         Err(failure) => {
-            let refused = Refused { failure, app: None, calls: 0 };
-            return older(context, connection, held, &version, refused, stop).await;
+            let sign_in_failure = SignInFailure { failure, app: None, calls: 0 };
+            return sign_in_with_previous(context, connection, cached, &version, sign_in_failure, stop).await;
         }
     };
-    let proof = if known { proof } else { Proof::Credentials };
-    match admit(context, connection, &new, proof, stop).await {
-        Ok(admitted) => {
-            context.recall(connection, |memory| memory.session = Some(new));
-            Ok(admitted)
+    let check = if known { check } else { SignInCheck::NewToken };
+    match verify_sign_in(context, connection, &new, check, stop).await {
+        Ok(success) => {
+            context.with_state(connection, |state| state.cached_session = Some(new));
+            Ok(success)
         }
-        Err(Barred::Failed(refused)) if refused.failure.reason.consequence() == Consequence::Disconnected => {
-            older(context, connection, held, &version, refused, stop).await
+        Err(SignInError::Failed(sign_in_failure))
+            if sign_in_failure.failure.reason.failure_class() == FailureClass::Disconnected =>
+        {
+            sign_in_with_previous(context, connection, cached, &version, sign_in_failure, stop).await
         }
-        Err(barred) => Err(barred),
+        Err(error) => Err(error),
     }
 }
 
 /// The credentials that were in use before, where the Secret's new content was refused.
-async fn older(
+async fn sign_in_with_previous(
     context: &Context,
     connection: &BoxConnection,
-    held: Option<Held>,
-    new: &Version,
-    refused: Refused,
+    cached: Option<CachedSession>,
+    new: &CredentialsVersion,
+    sign_in_failure: SignInFailure,
     stop: &CancellationToken,
-) -> Result<Admitted, Barred> {
-    let connected = status_of(connection).conditions.is("Connected", State::True);
-    let usable = held.filter(|held| {
+) -> Result<SignInSuccess, SignInError> {
+    let connected = status_of(connection).conditions.has_status("Connected", ConditionStatus::True);
+    let usable = cached.filter(|held| {
         let same = held.version.method == new.method && held.version.secret_name == new.secret_name;
-        connected && same && held.session.holds_token()
+        connected && same && held.session.has_valid_token()
     });
-    let Some(held) = usable else { return Err(Barred::Failed(refused)) };
-    match admit(context, connection, &held, Proof::Token, stop).await {
-        Ok(admitted) => Ok(Admitted { passed_over: Some(refused.failure), calls_before: refused.calls, ..admitted }),
-        Err(Barred::Failed(again)) => {
+    let Some(cached) = usable else { return Err(SignInError::Failed(sign_in_failure)) };
+    match verify_sign_in(context, connection, &cached, SignInCheck::CachedToken, stop).await {
+        Ok(success) => Ok(SignInSuccess {
+            fallback_cause: Some(sign_in_failure.failure),
+            prior_calls: sign_in_failure.calls,
+            ..success
+        }),
+        Err(SignInError::Failed(previous_failure)) => {
             // Trouble that passes does not say that the older credentials are lost as well.
-            let calls = refused.calls + again.calls;
-            let lost = again.failure.reason.consequence() == Consequence::Disconnected;
-            Err(Barred::Failed(Refused { calls, ..if lost { refused } else { again } }))
+            let calls = sign_in_failure.calls + previous_failure.calls;
+            let lost = previous_failure.failure.reason.failure_class() == FailureClass::Disconnected;
+            Err(SignInError::Failed(SignInFailure { calls, ..if lost { sign_in_failure } else { previous_failure } }))
         }
-        Err(barred) => Err(barred),
+        Err(error) => Err(error),
     }
 }
 
-async fn read(
+async fn read_credentials_secret(
     context: &Context,
     connection: &BoxConnection,
-    names: &Names,
+    failure_context: &FailureContext,
     secret: &str,
-) -> Result<Option<Secret>, Barred> {
+) -> Result<Option<Secret>, SignInError> {
     let namespace = connection.namespace().unwrap_or_default();
-    let mut answer = context.cluster.secret(&namespace, secret).await;
-    if matches!(answer, Err(Trouble::Forbidden(_))) {
-        tokio::time::sleep(RIGHTS_LOADED).await;
-        answer = context.cluster.secret(&namespace, secret).await;
+    let mut response = context.cluster.get_secret(&namespace, secret).await;
+    if matches!(response, Err(KubeError::Forbidden(_))) {
+        tokio::time::sleep(RBAC_RETRY_DELAY).await;
+        response = context.cluster.get_secret(&namespace, secret).await;
     }
-    match answer {
+    match response {
         Ok(secret) => Ok(Some(secret)),
-        Err(Trouble::NotFound) => Ok(None),
-        Err(Trouble::Forbidden(_)) => Err(barred(Failure::secret_forbidden(names))),
-        Err(Trouble::Refused { code, .. }) => Err(barred(Failure::secret_unreadable(names, code))),
-        Err(trouble @ (Trouble::Conflict | Trouble::NotServed | Trouble::Unreachable(_))) => {
-            Err(Barred::Trouble(trouble))
+        Err(KubeError::NotFound) => Ok(None),
+        Err(KubeError::Forbidden(_)) => Err(failed_before_sign_in(Failure::secret_forbidden(failure_context))),
+        Err(KubeError::Rejected { code, .. }) => {
+            Err(failed_before_sign_in(Failure::secret_unreadable(failure_context, code)))
+        }
+        Err(error @ (KubeError::Conflict | KubeError::UnknownKind | KubeError::Unreachable(_))) => {
+            Err(SignInError::Kube(error))
         }
     }
 }
 
 /// Kept out before Box was asked.
-fn barred(failure: Failure) -> Barred {
-    Barred::Failed(Refused { failure, app: None, calls: 0 })
+fn failed_before_sign_in(failure: Failure) -> SignInError {
+    SignInError::Failed(SignInFailure { failure, app: None, calls: 0 })
 }
 
-fn version(method: AuthType, secret_name: &str, secret: Option<&Secret>) -> Version {
+fn credentials_version(method: AuthType, secret_name: &str, secret: Option<&Secret>) -> CredentialsVersion {
     let data = secret.map(|s| s.data.iter().flatten());
     // A digest over digests: where one value ends and the next begins is part of it.
     let content =
-        data.map(|data| data.map(|(key, value)| format!("{key}={}\n", digest_of(&value.0))).collect::<String>());
-    Version { method, secret_name: secret_name.to_owned(), content: content.map(|c| digest_of(c.as_bytes())) }
+        data.map(|data| data.map(|(key, value)| format!("{key}={}\n", sha256_hex(&value.0))).collect::<String>());
+    CredentialsVersion {
+        method,
+        secret_name: secret_name.to_owned(),
+        content: content.map(|c| sha256_hex(c.as_bytes())),
+    }
 }
 
 /// Whether Box has accepted this very Secret before, maybe from another process.
-fn accepted(connection: &BoxConnection, version: &Version, resource_version: &str) -> bool {
+fn was_accepted(connection: &BoxConnection, version: &CredentialsVersion, resource_version: &str) -> bool {
     status_of(connection).credentials.as_ref().is_some_and(|c| {
         c.method == version.method && c.secret_name == version.secret_name && c.resource_version == resource_version
     })
 }
 
 /// Tries a session and checks who answers.
-async fn admit(
+async fn verify_sign_in(
     context: &Context,
     connection: &BoxConnection,
-    held: &Held,
-    proof: Proof,
+    cached: &CachedSession,
+    check: SignInCheck,
     stop: &CancellationToken,
-) -> Result<Admitted, Barred> {
-    let names = Names { client_id: Some(held.client_id.clone()), ..Names::of(connection) };
-    let app = App { client_id: held.client_id.clone(), auth_type: held.version.method };
-    let visit = held.session.visit(stop.clone()).heard_by(context.listener(connection));
-    let answer = async {
-        match proof {
-            Proof::Token => {}
-            Proof::Credentials => visit.sign_in().await?,
+) -> Result<SignInSuccess, SignInError> {
+    let failure_context =
+        FailureContext { client_id: Some(cached.client_id.clone()), ..FailureContext::for_connection(connection) };
+    let app = BoxApp { client_id: cached.client_id.clone(), auth_type: cached.version.method };
+    let client = cached.session.new_client(stop.clone()).with_observer(context.call_observer(connection));
+    let signed_in_account = async {
+        match check {
+            SignInCheck::CachedToken => {}
+            SignInCheck::NewToken => client.sign_in().await?,
         }
-        visit.account().await
+        client.get_account().await
     };
-    let account = match answer.await {
+    let account = match signed_in_account.await {
         Ok(account) => account,
         Err(error) => {
-            let failure = Failure::of_box(&names, &error).ok_or(Barred::Stopped)?;
+            let failure = Failure::from_box_error(&failure_context, &error).ok_or(SignInError::Cancelled)?;
             let wait = failure.retry_after.map(|wait| Instant::now() + wait);
-            context.recall(connection, |memory| memory.allowed_at = wait);
-            return Err(Barred::Failed(Refused { failure, app: Some(app), calls: visit.calls() }));
+            context.with_state(connection, |state| state.retry_allowed_at = wait);
+            return Err(SignInError::Failed(SignInFailure { failure, app: Some(app), calls: client.call_count() }));
         }
     };
-    context.recall(connection, |memory| memory.allowed_at = None);
+    context.with_state(connection, |state| state.retry_allowed_at = None);
     let found = match account.enterprise {
-        Some(found) if found.id == names.enterprise => found,
+        Some(found) if found.id == failure_context.enterprise => found,
         other => {
             let found = other.as_ref().map(|e| (e.id.as_str(), e.name.as_str()));
-            let failure = Failure::mismatch(&names, found);
-            return Err(Barred::Failed(Refused { failure, app: Some(app), calls: visit.calls() }));
+            let failure = Failure::enterprise_mismatch(&failure_context, found);
+            return Err(SignInError::Failed(SignInFailure { failure, app: Some(app), calls: client.call_count() }));
         }
     };
-    let passed_over = held.session.passed_over().and_then(|error| Failure::of_box(&names, &error));
+    let fallback_cause =
+        cached.session.take_fallback_cause().and_then(|error| Failure::from_box_error(&failure_context, &error));
     // What was passed over was not accepted.
-    let before = status_of(connection).credentials.as_ref().filter(|_| passed_over.is_some());
-    let resource_version = before.map_or(&held.resource_version, |c| &c.resource_version).clone();
-    let access = Access {
-        enterprise: Enterprise { id: found.id, name: found.name },
-        account: Account { id: account.id, login: account.login, name: account.name },
+    let before = status_of(connection).credentials.as_ref().filter(|_| fallback_cause.is_some());
+    let resource_version = before.map_or(&cached.resource_version, |c| &c.resource_version).clone();
+    let signed_in = SignedIn {
+        enterprise: BoxEnterprise { id: found.id, name: found.name },
+        account: BoxAccount { id: account.id, login: account.login, name: account.name },
         app,
-        method: held.version.method,
-        secret_name: held.version.secret_name.clone(),
+        method: cached.version.method,
+        secret_name: cached.version.secret_name.clone(),
         resource_version,
-        authorization_ends: held.session.authorization_ends(),
+        authorization_expiration: cached.session.refresh_expires_at(),
     };
-    Ok(Admitted { visit, access, names, passed_over, calls_before: 0 })
+    Ok(SignInSuccess { client, signed_in, failure_context, fallback_cause, prior_calls: 0 })
 }

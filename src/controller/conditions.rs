@@ -4,129 +4,140 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::{failure::Failure, message, observe::List, rhythm::Rhythm};
-use crate::api::{BoxConnection, BoxConnectionStatus, Conditions, Consequence, Reason, State, condition};
+use super::{failure::Failure, message, observe::RosterPresence, rhythm::ResolvedSchedule};
+use crate::api::{
+    BoxConnection, BoxConnectionStatus, ConditionStatus, ConditionsExt, FailureClass, Reason, new_condition,
+};
 
 /// The two conditions that hold causes; the others follow from them.
-pub(super) struct Causes {
-    pub(super) connected: Cause,
-    pub(super) synced: Cause,
+pub(super) struct RootConditions {
+    pub(super) connected: ConditionCause,
+    pub(super) synced: ConditionCause,
 }
 
-pub(super) struct Cause {
-    pub(super) state: State,
+pub(super) struct ConditionCause {
+    pub(super) state: ConditionStatus,
     pub(super) reason: Reason,
     pub(super) message: String,
 }
 
-impl Causes {
-    pub(super) fn of(status: &BoxConnectionStatus) -> Self {
-        Self { connected: Cause::of(status, "Connected"), synced: Cause::of(status, "Synced") }
+impl RootConditions {
+    pub(super) fn from_status(status: &BoxConnectionStatus) -> Self {
+        Self {
+            connected: ConditionCause::from_status(status, "Connected"),
+            synced: ConditionCause::from_status(status, "Synced"),
+        }
     }
 }
 
-impl Cause {
-    pub(super) fn new(state: State, reason: Reason, message: String) -> Self {
+impl ConditionCause {
+    pub(super) fn new(state: ConditionStatus, reason: Reason, message: String) -> Self {
         Self { state, reason, message }
     }
 
-    pub(super) fn failed(
+    pub(super) fn from_failure(
         failure: &Failure,
         connection: &BoxConnection,
         status: &BoxConnectionStatus,
         now: Timestamp,
     ) -> Self {
         let name = connection.metadata.name.as_deref().unwrap_or_default();
-        Self::new(State::False, failure.reason, message::cause(failure, name, status, now))
+        Self::new(ConditionStatus::False, failure.reason, message::failure_message(failure, name, status, now))
     }
 
-    pub(super) fn of(status: &BoxConnectionStatus, kind: &str) -> Self {
-        let known = status.conditions.of(kind).and_then(|c| {
-            let state = [State::True, State::False].into_iter().find(|s| s.as_str() == c.status)?;
+    pub(super) fn from_status(status: &BoxConnectionStatus, kind: &str) -> Self {
+        let known = status.conditions.find_condition(kind).and_then(|c| {
+            let state = [ConditionStatus::True, ConditionStatus::False].into_iter().find(|s| s.as_str() == c.status)?;
             Some(Self::new(state, Reason::parse(&c.reason)?, c.message.clone()))
         });
-        known.unwrap_or_else(|| Self::new(State::Unknown, Reason::NotChecked, String::new()))
+        known.unwrap_or_else(|| Self::new(ConditionStatus::Unknown, Reason::NotChecked, String::new()))
     }
 
-    fn condition(self, kind: &str, generation: i64, now: Timestamp) -> Condition {
-        condition(kind, self.state, self.reason, self.message, generation, now)
+    fn into_condition(self, kind: &str, generation: i64, now: Timestamp) -> Condition {
+        new_condition(kind, self.state, self.reason, self.message, generation, now)
     }
 }
 
 /// What the conditions follow from beside the status and the spec.
-pub(super) struct Circumstances<'a> {
-    pub(super) list: List,
-    pub(super) rhythm: &'a Rhythm,
+pub(super) struct ConditionInputs<'a> {
+    pub(super) roster_presence: RosterPresence,
+    pub(super) schedule: &'a ResolvedSchedule,
     /// The operator is told to ask Box nothing.
     pub(super) paused: bool,
 }
 
 /// What keeps Box from being asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Halt {
+pub(super) enum PauseCause {
     /// The connection is told so.
     Suspended,
     /// The operator is.
     Paused,
 }
 
-impl Circumstances<'_> {
-    pub(super) fn halt(&self, connection: &BoxConnection) -> Option<Halt> {
-        if connection.spec.suspend { Some(Halt::Suspended) } else { self.paused.then_some(Halt::Paused) }
+impl ConditionInputs<'_> {
+    pub(super) fn pause_cause(&self, connection: &BoxConnection) -> Option<PauseCause> {
+        if connection.spec.suspend { Some(PauseCause::Suspended) } else { self.paused.then_some(PauseCause::Paused) }
     }
 }
 
 /// All conditions as they should stand there now, in their order, each as if it began now.
-pub(super) fn conditions(
+pub(super) fn build_conditions(
     connection: &BoxConnection,
-    circumstances: &Circumstances<'_>,
+    inputs: &ConditionInputs<'_>,
     status: &BoxConnectionStatus,
-    causes: Causes,
+    root_conditions: RootConditions,
     now: Timestamp,
 ) -> Vec<Condition> {
-    let halt = circumstances.halt(connection);
+    let pause_cause = inputs.pause_cause(connection);
     let generation = status.observed_generation.unwrap_or(-1);
-    let first = status.last_sync.is_none() && status.failures.is_none() && causes.connected.state != State::False;
-    let ready = ready(connection, circumstances, status, &causes, now);
-    let trouble = status.failures.as_ref().and_then(|f| Reason::parse(&f.reason));
+    let first = status.last_sync.is_none()
+        && status.failures.is_none()
+        && root_conditions.connected.state != ConditionStatus::False;
+    let ready_condition = ready_cause(connection, inputs, status, &root_conditions, now);
+    let last_failure = status.failures.as_ref().and_then(|f| Reason::parse(&f.reason));
     let retrying = status.failures.as_ref().is_some_and(|f| f.retry_time.is_some());
 
     let unobserved = status.observed_generation != connection.metadata.generation;
-    let reconciling = if halt.is_some() {
+    let reconciling = if pause_cause.is_some() {
         None
     } else if first {
-        Some((Reason::Syncing, format!("{}.", Reason::Syncing.headline())))
+        Some((Reason::Syncing, format!("{}.", Reason::Syncing.summary())))
     } else if unobserved {
         Some((Reason::Syncing, "The changed spec is about to be tried.".to_owned()))
-    } else if retrying && ready.state != State::True {
-        trouble.map(|reason| (reason, message::see(reason, "Synced")))
+    } else if retrying && ready_condition.state != ConditionStatus::True {
+        last_failure.map(|reason| (reason, message::see_condition(reason, "Synced")))
     } else {
         None
     };
-    let stuck = trouble.filter(|reason| reason.consequence() == Consequence::Stalled);
-    let stalled = if causes.connected.state == State::False {
-        Some((causes.connected.reason, message::see(causes.connected.reason, "Connected")))
+    let stalling_failure = last_failure.filter(|reason| reason.failure_class() == FailureClass::Stalled);
+    let stalled = if root_conditions.connected.state == ConditionStatus::False {
+        Some((root_conditions.connected.reason, message::see_condition(root_conditions.connected.reason, "Connected")))
     } else {
-        stuck
-            .map(|reason| (reason, message::see(reason, "Synced")))
-            .or_else(|| Some((Reason::ScheduleInvalid, unscheduled(connection, circumstances, status, now)?)))
+        stalling_failure
+            .map(|reason| (reason, message::see_condition(reason, "Synced")))
+            .or_else(|| Some((Reason::ScheduleInvalid, invalid_schedule_message(connection, inputs, status, now)?)))
     };
-    let paused = circumstances.paused.then(|| (Reason::Paused, message::PAUSED.to_owned()));
-    let connected = match causes.connected.state {
-        State::Unknown => Cause::new(State::Unknown, Reason::NotChecked, format!("{}.", Reason::NotChecked.headline())),
-        State::True | State::False => causes.connected,
+    let paused = inputs.paused.then(|| (Reason::Paused, message::PAUSED.to_owned()));
+    let connected = match root_conditions.connected.state {
+        ConditionStatus::Unknown => ConditionCause::new(
+            ConditionStatus::Unknown,
+            Reason::NotChecked,
+            format!("{}.", Reason::NotChecked.summary()),
+        ),
+        ConditionStatus::True | ConditionStatus::False => root_conditions.connected,
     };
-    let synced = match causes.synced.state {
-        State::Unknown => not_yet(halt),
-        State::True | State::False => causes.synced,
+    let synced = match root_conditions.synced.state {
+        ConditionStatus::Unknown => not_synced_yet(pause_cause),
+        ConditionStatus::True | ConditionStatus::False => root_conditions.synced,
     };
     let present = |kind, cause: Option<(Reason, String)>| {
-        cause.map(|(reason, message)| condition(kind, State::True, reason, message, generation, now))
+        cause.map(|(reason, message)| new_condition(kind, ConditionStatus::True, reason, message, generation, now))
     };
     [
-        Some(ready.condition("Ready", generation, now)),
-        Some(connected.condition("Connected", generation, now)),
-        Some(synced.condition("Synced", generation, now)),
+        Some(ready_condition.into_condition("Ready", generation, now)),
+        Some(connected.into_condition("Connected", generation, now)),
+        Some(synced.into_condition("Synced", generation, now)),
         present("Reconciling", reconciling),
         present("Stalled", stalled),
         present("Paused", paused),
@@ -136,115 +147,134 @@ pub(super) fn conditions(
     .collect()
 }
 
-fn unscheduled(
+fn invalid_schedule_message(
     connection: &BoxConnection,
-    circumstances: &Circumstances<'_>,
+    inputs: &ConditionInputs<'_>,
     status: &BoxConnectionStatus,
     now: Timestamp,
 ) -> Option<String> {
     let name = connection.metadata.name.as_deref().unwrap_or_default();
-    match circumstances.rhythm {
-        Rhythm::Never(unusable) => Some(message::unscheduled(unusable, name, status, now)),
-        Rhythm::Every { .. } | Rhythm::Before { .. } => None,
+    match inputs.schedule {
+        ResolvedSchedule::Invalid(error) => Some(message::invalid_schedule(error, name, status, now)),
+        ResolvedSchedule::Interval { .. } | ResolvedSchedule::Cron { .. } => None,
     }
 }
 
 /// May others rely on the list? One failed night does not make it unreliable; age does, whatever the cause.
-fn ready(
+fn ready_cause(
     connection: &BoxConnection,
-    circumstances: &Circumstances<'_>,
+    inputs: &ConditionInputs<'_>,
     status: &BoxConnectionStatus,
-    causes: &Causes,
+    root_conditions: &RootConditions,
     now: Timestamp,
-) -> Cause {
-    let halt = circumstances.halt(connection);
-    let trouble = status.failures.as_ref().and_then(|f| Reason::parse(&f.reason));
-    if causes.connected.state == State::False {
-        let reason = causes.connected.reason;
-        let message = message::sentences([&message::see(reason, "Connected"), &message::kept(status, now)]);
-        return Cause::new(State::False, reason, message);
+) -> ConditionCause {
+    let pause_cause = inputs.pause_cause(connection);
+    let last_failure = status.failures.as_ref().and_then(|f| Reason::parse(&f.reason));
+    if root_conditions.connected.state == ConditionStatus::False {
+        let reason = root_conditions.connected.reason;
+        let message = message::join_sentences([
+            &message::see_condition(reason, "Connected"),
+            &message::remaining_list(status, now),
+        ]);
+        return ConditionCause::new(ConditionStatus::False, reason, message);
     }
     let (Some(last), Some(users), Some(stale)) = (&status.last_sync, &status.users, &status.stale_time) else {
-        return match trouble {
-            Some(reason) => Cause::new(State::False, reason, message::see(reason, "Synced")),
-            None => not_yet(halt),
+        return match last_failure {
+            Some(reason) => {
+                ConditionCause::new(ConditionStatus::False, reason, message::see_condition(reason, "Synced"))
+            }
+            None => not_synced_yet(pause_cause),
         };
     };
-    match circumstances.list {
+    match inputs.roster_presence {
         // Without the list nobody knows who vanished: it is not published again before somebody has looked.
-        List::Gone if trouble == Some(Reason::RemovalsHeld) => {
-            let message = message::sentences([GONE, &message::see(Reason::RemovalsHeld, "Synced")]);
-            return Cause::new(State::False, Reason::RemovalsHeld, message);
+        RosterPresence::Missing if last_failure == Some(Reason::RemovalsHeld) => {
+            let message =
+                message::join_sentences([ROSTER_DELETED, &message::see_condition(Reason::RemovalsHeld, "Synced")]);
+            return ConditionCause::new(ConditionStatus::False, Reason::RemovalsHeld, message);
         }
-        List::Gone => {
-            let why = match (halt, trouble) {
-                (Some(Halt::Suspended), _) => {
+        RosterPresence::Missing => {
+            let why = match (pause_cause, last_failure) {
+                (Some(PauseCause::Suspended), _) => {
                     "The connection is suspended: set spec.suspend to false to have it published again.".to_owned()
                 }
-                (Some(Halt::Paused), _) => see_paused(),
-                (None, Some(reason)) => last_attempt(reason),
+                (Some(PauseCause::Paused), _) => see_paused_condition(),
+                (None, Some(reason)) => last_attempt_failed(reason),
                 (None, None) => "It is being fetched and published again.".to_owned(),
             };
-            return Cause::new(State::False, Reason::Syncing, message::sentences([GONE, &why]));
+            return ConditionCause::new(
+                ConditionStatus::False,
+                Reason::Syncing,
+                message::join_sentences([ROSTER_DELETED, &why]),
+            );
         }
-        List::Kept => {}
+        RosterPresence::Present => {}
     }
-    let list = message::holds(last.completion_time.0, users);
+    let list = message::list_summary(last.completion_time.0, users);
     let stale = stale.0;
     if now >= stale {
-        let why = match (halt, trouble, circumstances.rhythm) {
-            (Some(Halt::Suspended), _, _) => {
+        let why = match (pause_cause, last_failure, inputs.schedule) {
+            (Some(PauseCause::Suspended), _, _) => {
                 "The connection is suspended: set spec.suspend to false for a new one.".to_owned()
             }
-            (Some(Halt::Paused), _, _) => see_paused(),
-            (None, Some(reason), _) => last_attempt(reason),
-            (None, None, Rhythm::Never(_)) => message::see(Reason::ScheduleInvalid, "Stalled"),
-            (None, None, Rhythm::Every { .. } | Rhythm::Before { .. }) => "A sync is overdue.".to_owned(),
+            (Some(PauseCause::Paused), _, _) => see_paused_condition(),
+            (None, Some(reason), _) => last_attempt_failed(reason),
+            (None, None, ResolvedSchedule::Invalid(_)) => message::see_condition(Reason::ScheduleInvalid, "Stalled"),
+            (None, None, ResolvedSchedule::Interval { .. } | ResolvedSchedule::Cron { .. }) => {
+                "A sync is overdue.".to_owned()
+            }
         };
         let message = format!("{list} It counted as fresh until {stale}. {why}");
-        return Cause::new(State::False, Reason::Stale, message);
+        return ConditionCause::new(ConditionStatus::False, Reason::Stale, message);
     }
-    let held =
-        status.held.as_ref().map(|held| message::held(held, connection.metadata.name.as_deref().unwrap_or_default()));
-    match trouble {
+    let held = status
+        .held
+        .as_ref()
+        .map(|held| message::removals_held(held, connection.metadata.name.as_deref().unwrap_or_default()));
+    match last_failure {
         Some(Reason::RemovalsHeld) => {
-            let message = message::sentences([&list, &message::see(Reason::RemovalsHeld, "Synced")]);
-            Cause::new(State::False, Reason::RemovalsHeld, message)
+            let message = message::join_sentences([&list, &message::see_condition(Reason::RemovalsHeld, "Synced")]);
+            ConditionCause::new(ConditionStatus::False, Reason::RemovalsHeld, message)
         }
         Some(reason) if held.is_some() => {
-            let message = message::sentences([&list, held.as_deref().unwrap_or_default(), &last_attempt(reason)]);
-            Cause::new(State::True, Reason::RemovalsHeld, message)
+            let message =
+                message::join_sentences([&list, held.as_deref().unwrap_or_default(), &last_attempt_failed(reason)]);
+            ConditionCause::new(ConditionStatus::True, Reason::RemovalsHeld, message)
         }
         Some(reason) => {
-            let message = format!("{list} It counts as fresh until {stale}. {}", last_attempt(reason));
-            Cause::new(State::True, Reason::LastAttemptFailed, message)
+            let message = format!("{list} It counts as fresh until {stale}. {}", last_attempt_failed(reason));
+            ConditionCause::new(ConditionStatus::True, Reason::LastAttemptFailed, message)
         }
         None => match held {
-            Some(held) => Cause::new(State::True, Reason::RemovalsHeld, message::sentences([&list, &held])),
-            None => Cause::new(State::True, Reason::Synced, list),
+            Some(held) => ConditionCause::new(
+                ConditionStatus::True,
+                Reason::RemovalsHeld,
+                message::join_sentences([&list, &held]),
+            ),
+            None => ConditionCause::new(ConditionStatus::True, Reason::Synced, list),
         },
     }
 }
 
-const GONE: &str = "The published list is gone: its UserRoster was deleted.";
+const ROSTER_DELETED: &str = "The published list is gone: its UserRoster was deleted.";
 
-fn last_attempt(reason: Reason) -> String {
-    format!("The last attempt failed. {}", message::see(reason, "Synced"))
+fn last_attempt_failed(reason: Reason) -> String {
+    format!("The last attempt failed. {}", message::see_condition(reason, "Synced"))
 }
 
-fn see_paused() -> String {
-    message::see(Reason::Paused, "Paused")
+fn see_paused_condition() -> String {
+    message::see_condition(Reason::Paused, "Paused")
 }
 
-fn not_yet(halt: Option<Halt>) -> Cause {
-    let (reason, message) = match halt {
-        Some(Halt::Suspended) => (
+fn not_synced_yet(pause_cause: Option<PauseCause>) -> ConditionCause {
+    let (reason, message) = match pause_cause {
+        Some(PauseCause::Suspended) => (
             Reason::Suspended,
             "The connection is suspended and no list was fetched before: set spec.suspend to false to begin."
                 .to_owned(),
         ),
-        Some(Halt::Paused) => (Reason::Paused, see_paused()),
-        None => (Reason::Syncing, format!("{}.", Reason::Syncing.headline())),
+        Some(PauseCause::Paused) => (Reason::Paused, see_paused_condition()),
+        None => (Reason::Syncing, format!("{}.", Reason::Syncing.summary())),
     };
-    Cause::new(State::Unknown, reason, message)
+    ConditionCause::new(ConditionStatus::Unknown, reason, message)
 }

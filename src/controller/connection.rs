@@ -7,313 +7,336 @@ use futures::FutureExt;
 use kube::{ResourceExt, runtime::controller::Action};
 
 use super::{
-    access::{self, Barred, Proof},
+    access::{self, SignInCheck, SignInError},
     answer,
-    cluster::Trouble,
+    cluster::KubeError,
     context::Context,
-    events::{Action as Doing, Note, reference},
+    events::{EventAction as Doing, PendingEvent, object_reference},
     failure::Failure,
-    happening::{Kind, ReconcileFailed, ReconcilePanicked, timed},
-    memory::{Key, named},
-    observe::{Observed, status_of},
-    places::Urgency,
-    plan::{Plan, Step, plan, wait_until},
-    progress::Objects,
-    report::{Attempted, News, report},
-    run::{Ended, Job, Stopped, run},
+    happening::{ReconcileFailed, ReconcilePanicked, ResourceKind, measure_reconcile},
+    memory::{ConnectionKey, log_name},
+    observe::{PlanInput, status_of},
+    places::Priority,
+    plan::{Plan, Step, duration_until, plan},
+    progress::RunObjects,
+    report::{StatusUpdate, SyncOutcome, build_status},
+    run::{RunEnd, StopReason, SyncJob, run},
     tell,
 };
 use crate::{
     api::{AuthType, BoxConnection, Reason, Trigger, UserSyncRequest},
-    roster::{self, Swept},
+    roster::{self, GcResult},
 };
 
 /// A look without any reason, in case something was missed.
-const SAFETY_LOOK: Duration = Duration::from_secs(3600);
+const RESYNC_PERIOD: Duration = Duration::from_secs(3600);
 /// A look while waiting for a place, which wakes by itself: the list may become stale meanwhile.
-const IN_LINE: Duration = Duration::from_secs(60);
+const PERMIT_RECHECK: Duration = Duration::from_secs(60);
 /// The watch will have caught up with what was confirmed.
-const AFTER_LAG: Duration = Duration::from_secs(1);
-const AFTER_TROUBLE: Duration = Duration::from_secs(5);
+const CACHE_LAG_RETRY: Duration = Duration::from_secs(1);
+const ERROR_RETRY: Duration = Duration::from_secs(5);
 
-pub(super) async fn reconcile(connection: Arc<BoxConnection>, context: Arc<Context>) -> Result<Action, Trouble> {
+pub(super) async fn reconcile(connection: Arc<BoxConnection>, context: Arc<Context>) -> Result<Action, KubeError> {
     if connection.metadata.deletion_timestamp.is_some() {
-        context.places.leave(&Key::from(connection.as_ref()));
+        context.permits.cancel_wait(&ConnectionKey::from(connection.as_ref()));
         return Ok(Action::await_change());
     }
-    let turn = AssertUnwindSafe(Box::pin(turn(&context, &connection))).catch_unwind();
-    match timed(&context.metrics, Kind::Connections, turn).await {
-        Ok(again) => again,
-        Err(_) => Ok(panicked(&context, &connection).await),
+    let reconciled = AssertUnwindSafe(Box::pin(reconcile_inner(&context, &connection))).catch_unwind();
+    match measure_reconcile(&context.metrics, ResourceKind::Connections, reconciled).await {
+        Ok(action) => action,
+        Err(_) => Ok(report_panic(&context, &connection).await),
     }
 }
 
-pub(super) fn after_trouble(connection: &BoxConnection, trouble: &Trouble, context: &Context) -> Action {
-    let (kind, object) = (Kind::Connections, named(connection));
-    ReconcileFailed { kind, object, trouble, again: AFTER_TROUBLE }.tell(&context.metrics);
-    Action::requeue(AFTER_TROUBLE)
+pub(super) fn error_policy(connection: &BoxConnection, error: &KubeError, context: &Context) -> Action {
+    let (kind, object) = (ResourceKind::Connections, log_name(connection));
+    ReconcileFailed { kind, object, error, requeue_after: ERROR_RETRY }.emit(&context.metrics);
+    Action::requeue(ERROR_RETRY)
 }
 
-async fn turn(context: &Context, connection: &Arc<BoxConnection>) -> Result<Action, Trouble> {
-    let key = Key::from(connection.as_ref());
-    let observed = context.observe(connection.clone());
-    let mut first = decide(context, &observed);
-    if first.step == Step::Look {
-        if let Err(trouble) = access::look(context, connection).await {
-            tracing::warn!(connection = named(connection.as_ref()), %trouble, "the Secret was not read");
+async fn reconcile_inner(context: &Context, connection: &Arc<BoxConnection>) -> Result<Action, KubeError> {
+    let key = ConnectionKey::from(connection.as_ref());
+    let input = context.cached_plan_input(connection.clone());
+    let mut first = decide_plan(context, &input);
+    if first.step == Step::CheckSecret {
+        if let Err(error) = access::check_secret(context, connection).await {
+            tracing::warn!(connection = log_name(connection.as_ref()), %error, "the Secret was not read");
         }
-        first = decide(context, &context.observe(connection.clone()));
+        first = decide_plan(context, &context.cached_plan_input(connection.clone()));
     }
-    if first.step == Step::Sweep {
-        sweep(context, connection).await?;
-        first = decide(context, &context.observe(connection.clone()));
+    if first.step == Step::CollectGarbage {
+        collect_garbage(context, connection).await?;
+        first = decide_plan(context, &context.cached_plan_input(connection.clone()));
     }
-    let place = match &first.step {
+    let permit = match &first.step {
         Step::Report => None,
-        Step::Wait(_) | Step::Look | Step::Sweep => {
-            context.places.leave(&key);
-            if first.refuse.is_empty() {
-                settle(context, connection).await?;
-                return Ok(again(context, &first.step));
+        Step::Wait(_) | Step::CheckSecret | Step::CollectGarbage => {
+            context.permits.cancel_wait(&key);
+            if first.refused_requests.is_empty() {
+                update_status(context, connection).await?;
+                return Ok(requeue_for(context, &first.step));
             }
             None
         }
         Step::Probe | Step::Sync { .. } => {
-            let urgency = if first.step.asked_for() { Urgency::Asked } else { Urgency::Scheduled };
-            let place = context.places.take(&key, urgency);
-            if place.is_none() && first.refuse.is_empty() {
-                settle(context, connection).await?;
-                return Ok(Action::requeue(IN_LINE));
+            let priority = if first.step.is_requested() { Priority::Requested } else { Priority::Scheduled };
+            let permit = context.permits.try_acquire(&key, priority);
+            if permit.is_none() && first.refused_requests.is_empty() {
+                update_status(context, connection).await?;
+                return Ok(Action::requeue(PERMIT_RECHECK));
             }
-            place
+            permit
         }
     };
-    let Some(confirmed) = confirm(context, connection).await? else { return Ok(Action::await_change()) };
-    let second = decide(context, &confirmed);
-    refuse(context, &confirmed, &second.refuse).await;
+    let Some(confirmed) = confirm_input(context, connection).await? else { return Ok(Action::await_change()) };
+    let second = decide_plan(context, &confirmed);
+    refuse_requests(context, &confirmed, &second.refused_requests).await;
     match second.step {
         Step::Report => {
-            drop(place);
-            tell_untold(context, &confirmed).await;
+            drop(permit);
+            report_unreported_publish(context, &confirmed).await;
             Ok(Action::requeue(Duration::ZERO))
         }
-        Step::Wait(_) | Step::Look | Step::Sweep => {
-            drop(place);
-            context.places.leave(&key);
-            settle(context, &confirmed.connection).await?;
-            Ok(again(context, &second.step))
+        Step::Wait(_) | Step::CheckSecret | Step::CollectGarbage => {
+            drop(permit);
+            context.permits.cancel_wait(&key);
+            update_status(context, &confirmed.connection).await?;
+            Ok(requeue_for(context, &second.step))
         }
         // Turned away, and woken when a place is free; or not asked for one, since only the second plan wants it.
-        Step::Probe | Step::Sync { .. } if place.is_none() => match first.step {
-            Step::Wait(_) | Step::Look | Step::Report | Step::Sweep => Ok(Action::requeue(AFTER_LAG)),
-            Step::Probe | Step::Sync { .. } => Ok(Action::requeue(IN_LINE)),
+        Step::Probe | Step::Sync { .. } if permit.is_none() => match first.step {
+            Step::Wait(_) | Step::CheckSecret | Step::Report | Step::CollectGarbage => {
+                Ok(Action::requeue(CACHE_LAG_RETRY))
+            }
+            Step::Probe | Step::Sync { .. } => Ok(Action::requeue(PERMIT_RECHECK)),
         },
         Step::Probe => {
-            let probed = probe(context, &confirmed).await;
-            drop(place);
+            let probed = probe_connection(context, &confirmed).await;
+            drop(permit);
             probed
         }
-        Step::Sync { trigger, answers, annotation } => {
-            let job = Job { observed: confirmed, trigger, answers, annotation };
-            let (ended, objects) = Box::pin(run(context, job)).await;
-            drop(place);
-            finish(context, &objects, ended).await
+        Step::Sync { trigger, request_names, annotation } => {
+            let job = SyncJob { input: confirmed, trigger, request_names, annotation };
+            let (run_end, objects) = Box::pin(run(context, job)).await;
+            drop(permit);
+            finish_run(context, &objects, run_end).await
         }
     }
 }
 
-fn decide(context: &Context, observed: &Observed) -> Plan {
-    plan(observed, &context.rules, context.now())
+fn decide_plan(context: &Context, input: &PlanInput) -> Plan {
+    plan(input, &context.options, context.current_time())
 }
 
-fn again(context: &Context, step: &Step) -> Action {
+fn requeue_for(context: &Context, step: &Step) -> Action {
     let wait = match step {
-        Step::Wait(Some(until)) => wait_until(*until, context.now()).min(SAFETY_LOOK),
-        Step::Wait(None) => SAFETY_LOOK,
-        Step::Look | Step::Report | Step::Sweep | Step::Probe | Step::Sync { .. } => Duration::ZERO,
+        Step::Wait(Some(until)) => duration_until(*until, context.current_time()).min(RESYNC_PERIOD),
+        Step::Wait(None) => RESYNC_PERIOD,
+        Step::CheckSecret | Step::Report | Step::CollectGarbage | Step::Probe | Step::Sync { .. } => Duration::ZERO,
     };
     Action::requeue(wait)
 }
 
 /// The connection, its roster and its unfinished requests as they are, not as the watches last heard of them.
-async fn confirm(context: &Context, connection: &BoxConnection) -> Result<Option<Observed>, Trouble> {
+async fn confirm_input(context: &Context, connection: &BoxConnection) -> Result<Option<PlanInput>, KubeError> {
     let (namespace, name) = (connection.namespace().unwrap_or_default(), connection.name_any());
-    let fresh = match context.cluster.read::<BoxConnection>(&namespace, &name).await {
+    let fresh = match context.cluster.get_object::<BoxConnection>(&namespace, &name).await {
         Ok(fresh) if fresh.metadata.deletion_timestamp.is_none() => Arc::new(fresh),
-        Ok(_) | Err(Trouble::NotFound) => return Ok(None),
-        Err(trouble) => return Err(trouble),
+        Ok(_) | Err(KubeError::NotFound) => return Ok(None),
+        Err(error) => return Err(error),
     };
-    let requests = context.cluster.unfinished(&namespace, &name).await?;
-    let roster = context.store(&fresh).roster().await?;
-    context.recall(&fresh, |memory| memory.published = roster.is_some());
-    Ok(Some(context.observed(fresh, roster.map(Arc::new), requests.into_iter().map(Arc::new).collect())))
+    let requests = context.cluster.list_unfinished_requests(&namespace, &name).await?;
+    let roster = context.roster_store(&fresh).get_roster().await?;
+    context.with_state(&fresh, |state| state.published = roster.is_some());
+    Ok(Some(context.plan_input(fresh, roster.map(Arc::new), requests.into_iter().map(Arc::new).collect())))
 }
 
 /// Tells what a sync published whose process was ended before it could.
-async fn tell_untold(context: &Context, confirmed: &Observed) {
-    let Some(roster) = confirmed.untold() else { return };
-    let attempted = Attempted::untold(&confirmed.connection, &roster.spec);
+async fn report_unreported_publish(context: &Context, confirmed: &PlanInput) {
+    let Some(roster) = confirmed.unreported_publish() else { return };
+    let outcome = SyncOutcome::from_unreported(&confirmed.connection, &roster.spec);
     tracing::info!(
-        connection = named(confirmed.connection.as_ref()),
+        connection = log_name(confirmed.connection.as_ref()),
         revision = roster.spec.revision,
         "a revision is told whose publisher could not"
     );
-    let news = News::Attempted(&attempted);
-    let known =
+    let update = StatusUpdate::SyncFinished(&outcome);
+    let already_recorded =
         status_of(&confirmed.connection).roster_ref.as_ref().is_some_and(|r| r.revision >= roster.spec.revision);
-    let written = if known {
+    let written = if already_recorded {
         Some(confirmed.connection.as_ref().clone())
     } else {
-        tell::connection(context, &confirmed.connection, &news).await
+        tell::write_connection_status(context, &confirmed.connection, &update).await
     };
     let Some(written) = written else { return };
-    let named =
+    let is_answered =
         |r: &&Arc<UserSyncRequest>| roster.spec.change.requests.iter().any(|a| r.uid().as_ref() == Some(&a.uid));
-    let requests: Vec<UserSyncRequest> = confirmed.requests.iter().filter(named).map(|r| r.as_ref().clone()).collect();
-    tell::answers(context, &requests, &attempted, &written).await;
+    let requests: Vec<UserSyncRequest> =
+        confirmed.requests.iter().filter(is_answered).map(|r| r.as_ref().clone()).collect();
+    tell::write_request_results(context, &requests, &outcome, &written).await;
 }
 
 /// Deletes the slices that nobody has named for a while.
-async fn sweep(context: &Context, connection: &BoxConnection) -> Result<(), Trouble> {
-    let due = context.recall(connection, |memory| memory.due_to_be_swept());
+async fn collect_garbage(context: &Context, connection: &BoxConnection) -> Result<(), KubeError> {
+    let expired = context.with_state(connection, |state| state.expired_slices());
     let (uid, enterprise) = (connection.uid().unwrap_or_default(), &connection.spec.enterprise_id);
-    let swept = roster::sweep(&context.store(connection), &uid, enterprise, |s| due.contains(s), context.now()).await;
-    match swept {
-        Ok(Swept { deleted, unnamed }) => {
+    let collected = roster::collect_garbage(
+        &context.roster_store(connection),
+        &uid,
+        enterprise,
+        |s| expired.contains(s),
+        context.current_time(),
+    )
+    .await;
+    match collected {
+        Ok(GcResult { deleted, unreferenced: unnamed }) => {
             if deleted > 0 {
-                tracing::info!(connection = named(connection), deleted, "slices that nobody names were deleted");
+                tracing::info!(connection = log_name(connection), deleted, "slices that nobody names were deleted");
             }
-            context.recall(connection, |memory| memory.unnamed(unnamed));
+            context.with_state(connection, |state| state.set_unreferenced(unnamed));
             Ok(())
         }
         // The list moved on: what nobody names now is seen anew.
-        Err(Trouble::Conflict) => {
-            context.recall(connection, |memory| memory.unnamed([]));
+        Err(KubeError::Conflict) => {
+            context.with_state(connection, |state| state.set_unreferenced([]));
             Ok(())
         }
-        Err(trouble) => Err(trouble),
+        Err(error) => Err(error),
     }
 }
 
 /// Brings the status up to date with the time and the spec. Where the object has changed meanwhile, the watch brings it
 /// again.
-async fn settle(context: &Context, connection: &BoxConnection) -> Result<(), Trouble> {
-    let status = report(connection, context.list(connection), &News::Nothing, &context.rules, context.now());
+async fn update_status(context: &Context, connection: &BoxConnection) -> Result<(), KubeError> {
+    let status = build_status(
+        connection,
+        context.roster_presence(connection),
+        &StatusUpdate::Refresh,
+        &context.options,
+        context.current_time(),
+    );
     if connection.status.as_ref() == Some(&status) {
         return Ok(());
     }
-    let notes = super::events::of_connection(status_of(connection), &status, &News::Nothing);
-    match context.cluster.write(connection, status).await {
+    let events = super::events::connection_events(status_of(connection), &status, &StatusUpdate::Refresh);
+    match context.cluster.replace_status(connection, status).await {
         Ok(written) => {
-            for note in notes {
-                context.events.publish(&reference(&written), &note).await;
+            for event in events {
+                context.events.publish_event(&object_reference(&written), &event).await;
             }
             Ok(())
         }
-        Err(Trouble::Conflict | Trouble::NotFound) => Ok(()),
-        Err(trouble) => Err(trouble),
+        Err(KubeError::Conflict | KubeError::NotFound) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
-async fn refuse(context: &Context, observed: &Observed, refusals: &[(String, Reason)]) {
+async fn refuse_requests(context: &Context, input: &PlanInput, refusals: &[(String, Reason)]) {
     for (name, reason) in refusals {
-        let Some(request) = observed.requests.iter().find(|r| r.name_any() == *name) else { continue };
-        tracing::info!(connection = named(observed.connection.as_ref()), request = name, %reason, "a request is refused");
-        tell::request(context, request, |r| answer::refused(r, *reason, Some(&observed.connection), context.now()))
-            .await;
+        let Some(request) = input.requests.iter().find(|r| r.name_any() == *name) else { continue };
+        tracing::info!(connection = log_name(input.connection.as_ref()), request = name, %reason, "a request is refused");
+        tell::write_request_status(context, request, |r| {
+            answer::refused_status(r, *reason, Some(&input.connection), context.current_time())
+        })
+        .await;
     }
 }
 
-async fn probe(context: &Context, observed: &Observed) -> Result<Action, Trouble> {
-    let connection = &observed.connection;
+async fn probe_connection(context: &Context, input: &PlanInput) -> Result<Action, KubeError> {
+    let connection = &input.connection;
     let stop = context.stop.child_token();
     // The tokens of a user are renewed by their use; to renew them more often proves no more.
-    let proof = match connection.spec.auth.chosen() {
-        Some((AuthType::Oauth2, _)) if !connection.spec.suspend => Proof::Token,
-        Some((AuthType::Oauth2 | AuthType::ClientCredentials | AuthType::Jwt, _)) | None => Proof::Credentials,
+    let sign_in_check = match connection.spec.auth.selected_method() {
+        Some((AuthType::Oauth2, _)) if !connection.spec.suspend => SignInCheck::CachedToken,
+        Some((AuthType::Oauth2 | AuthType::ClientCredentials | AuthType::Jwt, _)) | None => SignInCheck::NewToken,
     };
-    let entered = access::enter(context, connection, proof, &stop).await;
-    context.recall(connection, |memory| memory.probed(context.rules.probe_interval));
-    let (result, passed_over) = match entered {
-        Ok(admitted) => (Ok(admitted.access), admitted.passed_over),
-        Err(Barred::Failed(refused)) => (Err(refused.failure), None),
-        Err(Barred::Trouble(trouble)) => return Err(trouble),
-        Err(Barred::Stopped) => return Ok(Action::requeue(AFTER_TROUBLE)),
+    let sign_in = access::sign_in(context, connection, sign_in_check, &stop).await;
+    context.with_state(connection, |state| state.schedule_next_probe(context.options.probe_interval));
+    let (result, fallback_cause) = match sign_in {
+        Ok(admitted) => (Ok(admitted.signed_in), admitted.fallback_cause),
+        Err(SignInError::Failed(refused)) => (Err(refused.failure), None),
+        Err(SignInError::Kube(error)) => return Err(error),
+        Err(SignInError::Cancelled) => return Ok(Action::requeue(ERROR_RETRY)),
     };
     if let Err(failure) = &result {
-        tracing::warn!(connection = named(connection.as_ref()), reason = %failure.reason, "{}", failure.what);
+        tracing::warn!(connection = log_name(connection.as_ref()), reason = %failure.reason, "{}", failure.summary);
     }
-    let Some(written) = tell::connection(context, connection, &News::Probed(&result)).await else {
+    let Some(written) = tell::write_connection_status(context, connection, &StatusUpdate::Probed(&result)).await else {
         return Ok(Action::await_change());
     };
-    tell_passed_over(context, &written, passed_over).await;
-    Ok(next_look(context, written))
+    report_fallback(context, &written, fallback_cause).await;
+    Ok(requeue_after_write(context, written))
 }
 
 /// When to look again at a connection as it was just written. Requests bring a look of their own.
-fn next_look(context: &Context, written: BoxConnection) -> Action {
-    let observed = Observed { requests: Vec::new(), ..context.observe(Arc::new(written)) };
-    again(context, &decide(context, &observed).step)
+fn requeue_after_write(context: &Context, written: BoxConnection) -> Action {
+    let input = PlanInput { requests: Vec::new(), ..context.cached_plan_input(Arc::new(written)) };
+    requeue_for(context, &decide_plan(context, &input).step)
 }
 
-async fn finish(context: &Context, objects: &Objects, ended: Ended) -> Result<Action, Trouble> {
-    match ended {
-        Ended::Attempted { attempted, passed_over } => {
-            let news = News::Attempted(&attempted);
-            let Some(written) = tell::connection(context, &objects.connection, &news).await else {
+async fn finish_run(context: &Context, objects: &RunObjects, run_end: RunEnd) -> Result<Action, KubeError> {
+    match run_end {
+        RunEnd::Finished { outcome: attempted, fallback_cause: passed_over } => {
+            let update = StatusUpdate::SyncFinished(&attempted);
+            let Some(written) = tell::write_connection_status(context, &objects.connection, &update).await else {
                 return Ok(Action::await_change());
             };
-            tell::answers(context, &objects.requests, &attempted, &written).await;
-            tell_passed_over(context, &written, passed_over).await;
-            Ok(next_look(context, written))
+            tell::write_request_results(context, &objects.requests, &attempted, &written).await;
+            report_fallback(context, &written, passed_over).await;
+            Ok(requeue_after_write(context, written))
         }
-        Ended::Stopped(why) => {
-            tracing::info!(connection = named(&objects.connection), ?why, "a sync was stopped");
+        RunEnd::Stopped(why) => {
+            tracing::info!(connection = log_name(&objects.connection), ?why, "a sync was stopped");
             match why {
-                Stopped::Deleted | Stopped::Replaced | Stopped::ShuttingDown => Ok(Action::requeue(AFTER_TROUBLE)),
-                Stopped::Suspended | Stopped::AuthChanged => {
-                    tell::connection(context, &objects.connection, &News::Stopped).await;
+                StopReason::Deleted | StopReason::Replaced | StopReason::ShuttingDown => {
+                    Ok(Action::requeue(ERROR_RETRY))
+                }
+                StopReason::Suspended | StopReason::AuthChanged => {
+                    tell::write_connection_status(context, &objects.connection, &StatusUpdate::Stopped).await;
                     Ok(Action::requeue(Duration::ZERO))
                 }
             }
         }
-        Ended::Trouble(trouble) => Err(trouble),
+        RunEnd::Kube(error) => Err(error),
     }
 }
 
 /// One event for each version of the Secret that is no good while an older one still works.
-async fn tell_passed_over(context: &Context, connection: &BoxConnection, passed_over: Option<Failure>) {
-    let Some(failure) = passed_over else { return };
-    let new = context.recall(connection, |memory| {
-        let new = memory.refused != memory.tried;
-        memory.refused.clone_from(&memory.tried);
+async fn report_fallback(context: &Context, connection: &BoxConnection, fallback_cause: Option<Failure>) {
+    let Some(failure) = fallback_cause else { return };
+    let new = context.with_state(connection, |state| {
+        let new = state.rejected_version != state.tried_version;
+        state.rejected_version.clone_from(&state.tried_version);
         new
     });
     if new {
         let text = format!(
             "{} The credentials from before stay in use as long as their token lives. {}",
-            failure.what, failure.remedy
+            failure.summary, failure.remediation
         );
-        tracing::warn!(connection = named(connection), reason = %failure.reason, "{text}");
+        tracing::warn!(connection = log_name(connection), reason = %failure.reason, "{text}");
         context
             .events
-            .publish(&reference(connection), &Note { reason: failure.reason, text, action: Doing::Connect })
+            .publish_event(
+                &object_reference(connection),
+                &PendingEvent { reason: failure.reason, message: text, action: Doing::Connect },
+            )
             .await;
     }
 }
 
 /// A panic is this connection's failure and nobody else's. While its retry is pending nothing is written again.
-async fn panicked(context: &Context, connection: &BoxConnection) -> Action {
-    ReconcilePanicked(connection).tell(&context.metrics);
-    context.recall(connection, |memory| memory.running = None);
-    let now = context.now();
+async fn report_panic(context: &Context, connection: &BoxConnection) -> Action {
+    ReconcilePanicked(connection).emit(&context.metrics);
+    context.with_state(connection, |state| state.running_requests = None);
+    let now = context.current_time();
     let failures = status_of(connection).failures.as_ref();
     let pending = failures.filter(|f| f.reason == Reason::Internal.as_str()).and_then(|f| f.retry_time.as_ref());
     if let Some(retry) = pending.filter(|t| t.0 > now) {
-        return Action::requeue(wait_until(retry.0, now));
+        return Action::requeue(duration_until(retry.0, now));
     }
     let first = status_of(connection).last_sync.is_none();
-    let attempted = Attempted {
+    let outcome = SyncOutcome {
         trigger: if first { Trigger::Created } else { Trigger::Retry },
         start: now,
         end: now,
@@ -323,9 +346,9 @@ async fn panicked(context: &Context, connection: &BoxConnection) -> Action {
         requested_by: Vec::new(),
         generation: connection.metadata.generation,
         app: None,
-        access: None,
+        signed_in: None,
         result: Err(Failure::panicked()),
     };
-    tell::connection(context, connection, &News::Attempted(&attempted)).await;
-    Action::requeue(AFTER_TROUBLE)
+    tell::write_connection_status(context, connection, &StatusUpdate::SyncFinished(&outcome)).await;
+    Action::requeue(ERROR_RETRY)
 }

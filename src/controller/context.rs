@@ -10,25 +10,25 @@ use kube::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    cluster::Cluster,
+    cluster::KubeClient,
     events::Events,
-    happening::BoxCalled,
-    memory::{Key, Memories, Memory, named},
-    observe::{List, Observed},
-    places::Places,
-    vault::Vault,
+    happening::BoxCallEnded,
+    memory::{ConnectionKey, ConnectionState, ConnectionStates, log_name},
+    observe::{PlanInput, RosterPresence},
+    places::PermitPool,
+    vault::SecretTokenStore,
 };
 use crate::{
     api::{BoxConnection, UserRoster, UserSyncRequest},
-    boxapi::{BaseUrl, Caps, Credentials, Listener, Session, Transport},
+    boxapi::{BaseUrl, CallObserver, Credentials, Limits, TokenSource, Transport},
     metrics::Metrics,
     roster,
-    runtime::{Clock, Shelter},
+    runtime::{BackgroundTasks, Clock},
 };
 
 /// What an operator's flags say of the controllers.
 #[derive(Clone, Debug)]
-pub struct Rules {
+pub struct ControllerOptions {
     /// How many connections may work with Box at once; scheduled work takes all places but one.
     pub max_concurrent_syncs: usize,
     /// Between the end of one listing of a connection and the start of the next.
@@ -45,104 +45,105 @@ pub struct Rules {
 
 /// Box, as far as it is the same for all connections.
 #[derive(Clone)]
-pub struct BoxSide {
+pub struct BoxClientConfig {
     pub transport: Transport,
-    pub base: BaseUrl,
-    pub caps: Caps,
+    pub base_url: BaseUrl,
+    pub limits: Limits,
 }
 
 pub(super) struct Context {
-    pub(super) cluster: Cluster,
+    pub(super) cluster: KubeClient,
     pub(super) events: Events,
-    pub(super) box_side: BoxSide,
+    pub(super) box_client_config: BoxClientConfig,
     pub(super) clock: Clock,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) rules: Rules,
+    pub(super) options: ControllerOptions,
     pub(super) connections: Store<BoxConnection>,
     pub(super) requests: Store<UserSyncRequest>,
     pub(super) rosters: Store<UserRoster>,
-    pub(super) memories: Memories,
-    pub(super) places: Arc<Places<Key>>,
+    pub(super) connection_states: ConnectionStates,
+    pub(super) permits: Arc<PermitPool<ConnectionKey>>,
     pub(super) stop: CancellationToken,
-    pub(super) shelter: Arc<Shelter>,
+    pub(super) background: Arc<BackgroundTasks>,
 }
 
 impl Context {
-    pub(super) fn now(&self) -> Timestamp {
+    pub(super) fn current_time(&self) -> Timestamp {
         self.clock.now()
     }
 
-    pub(super) fn recall<T>(&self, connection: &BoxConnection, look: impl FnOnce(&mut Memory) -> T) -> T {
-        self.memories.of(connection, self.rules.probe_interval, look)
+    pub(super) fn with_state<T>(&self, connection: &BoxConnection, f: impl FnOnce(&mut ConnectionState) -> T) -> T {
+        self.connection_states.with_state(connection, self.options.probe_interval, f)
     }
 
     /// The connection as given, and beside it what the watches know and what is remembered.
-    pub(super) fn observe(&self, connection: Arc<BoxConnection>) -> Observed {
-        let (roster, requests) = (self.known_roster(&connection), self.known_requests(&connection));
-        self.observed(connection, roster, requests)
+    pub(super) fn cached_plan_input(&self, connection: Arc<BoxConnection>) -> PlanInput {
+        let (roster, requests) = (self.cached_roster(&connection), self.cached_requests(&connection));
+        self.plan_input(connection, roster, requests)
     }
 
     /// All of it as given, with what is remembered.
-    pub(super) fn observed(
+    pub(super) fn plan_input(
         &self,
         connection: Arc<BoxConnection>,
         roster: Option<Arc<UserRoster>>,
         requests: Vec<Arc<UserSyncRequest>>,
-    ) -> Observed {
-        let recall = self.recall(&connection, |memory| memory.recall(&connection));
-        Observed::new(connection, roster, requests, recall)
+    ) -> PlanInput {
+        let view = self.with_state(&connection, |state| state.view(&connection));
+        PlanInput::new(connection, roster, requests, view)
     }
 
     /// Whether the published list is there, as far as this process knows.
-    pub(super) fn list(&self, connection: &BoxConnection) -> List {
-        let there = self.known_roster(connection).is_some() || self.recall(connection, |memory| memory.published);
-        if there { List::Kept } else { List::without_roster(connection) }
+    pub(super) fn roster_presence(&self, connection: &BoxConnection) -> RosterPresence {
+        let present = self.cached_roster(connection).is_some() || self.with_state(connection, |state| state.published);
+        if present { RosterPresence::Present } else { RosterPresence::without_roster(connection) }
     }
 
     /// The roster of the connection's name, as the watch knows it: without digests and journal.
-    fn known_roster(&self, connection: &BoxConnection) -> Option<Arc<UserRoster>> {
+    fn cached_roster(&self, connection: &BoxConnection) -> Option<Arc<UserRoster>> {
         let key = ObjectRef::new(&connection.name_any()).within(&connection.namespace().unwrap_or_default());
-        let known = self.rosters.get(&key);
-        if known.is_some() {
-            self.recall(connection, |memory| memory.published = false);
+        let cached = self.rosters.get(&key);
+        if cached.is_some() {
+            self.with_state(connection, |state| state.published = false);
         }
-        known
+        cached
     }
 
-    pub(super) fn store(&self, connection: &BoxConnection) -> roster::Store {
+    pub(super) fn roster_store(&self, connection: &BoxConnection) -> roster::Store {
         let namespace = connection.namespace().unwrap_or_default();
         roster::Store::new(self.cluster.clone(), &namespace, &connection.name_any())
     }
 
     /// The requests of a connection, as the watch knows them at this moment.
-    fn known_requests(&self, connection: &BoxConnection) -> Vec<Arc<UserSyncRequest>> {
+    fn cached_requests(&self, connection: &BoxConnection) -> Vec<Arc<UserSyncRequest>> {
         let (namespace, name) = (connection.namespace(), connection.name_any());
         self.requests.state_filter(|r| r.namespace() == namespace && r.spec.connection_ref.name == name)
     }
 
-    pub(super) fn known_connection(&self, key: &Key) -> Option<Arc<BoxConnection>> {
+    pub(super) fn cached_connection(&self, key: &ConnectionKey) -> Option<Arc<BoxConnection>> {
         self.connections.get(key)
     }
 
     /// Who counts a connection's calls to Box.
-    pub(super) fn listener(&self, connection: &BoxConnection) -> Listener {
-        let (metrics, connection) = (self.metrics.clone(), named(connection));
-        Arc::new(move |call| BoxCalled { connection: &connection, call }.tell(&metrics))
+    pub(super) fn call_observer(&self, connection: &BoxConnection) -> CallObserver {
+        let (metrics, connection) = (self.metrics.clone(), log_name(connection));
+        Arc::new(move |call| BoxCallEnded { connection: &connection, call }.emit(&metrics))
     }
 
-    pub(super) fn session(&self, connection: &BoxConnection, credentials: Credentials) -> Session {
+    pub(super) fn token_source(&self, connection: &BoxConnection, credentials: Credentials) -> TokenSource {
         let clock = self.clock.clone();
-        let credentials = match credentials.seed().cloned() {
+        let credentials = match credentials.initial_refresh_token().cloned() {
             Some(seed) => {
-                let dead = self.recall(connection, |memory| memory.dead.clone());
-                let vault = Vault::new(self.cluster.clone(), connection, seed, dead, &self.shelter);
-                credentials.kept_by(Arc::new(vault))
+                let rejected_token = self.with_state(connection, |state| state.rejected_token.clone());
+                let token_store =
+                    SecretTokenStore::new(self.cluster.clone(), connection, seed, rejected_token, &self.background);
+                credentials.with_token_store(Arc::new(token_store))
             }
             None => credentials,
         };
-        Session::new(
-            self.box_side.transport.clone(),
-            self.box_side.base.clone(),
+        TokenSource::new(
+            self.box_client_config.transport.clone(),
+            self.box_client_config.base_url.clone(),
             credentials,
             connection.spec.enterprise_id.clone(),
             Arc::new(move || clock.now()),
@@ -151,6 +152,6 @@ impl Context {
 }
 
 /// The connection that a request speaks of.
-pub(super) fn connection_of(request: &UserSyncRequest) -> Key {
+pub(super) fn connection_key(request: &UserSyncRequest) -> ConnectionKey {
     ObjectRef::new(&request.spec.connection_ref.name).within(&request.namespace().unwrap_or_default())
 }

@@ -10,28 +10,28 @@ use kube::{
 
 use super::{
     message,
-    report::{Attempted, News},
+    report::{StatusUpdate, SyncOutcome},
 };
-use crate::api::{BoxConnectionStatus, Conditions, Consequence, Reason, State, UserSyncRequestStatus};
+use crate::api::{BoxConnectionStatus, ConditionStatus, ConditionsExt, FailureClass, Reason, UserSyncRequestStatus};
 
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// The API server takes 1,024 bytes.
-const LONGEST_NOTE: usize = 1000;
+const MAX_NOTE_BYTES: usize = 1000;
 
 /// Writes events.
 pub(super) struct Events(Client);
 
 /// One happening worth an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Note {
+pub(super) struct PendingEvent {
     pub(super) reason: Reason,
-    pub(super) text: String,
-    pub(super) action: Action,
+    pub(super) message: String,
+    pub(super) action: EventAction,
 }
 
 /// What the operator was doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Action {
+pub(super) enum EventAction {
     Connect,
     Sync,
 }
@@ -41,97 +41,103 @@ impl Events {
         Self(client)
     }
 
-    pub(super) async fn publish(&self, about: &ObjectReference, note: &Note) {
+    pub(super) async fn publish_event(&self, regarding: &ObjectReference, pending: &PendingEvent) {
         let event = Event {
-            type_: match note.reason.consequence() {
-                Consequence::Neutral if !matches!(note.reason, Reason::Stale | Reason::AuthorizationEndsSoon) => {
+            type_: match pending.reason.failure_class() {
+                FailureClass::Neutral if !matches!(pending.reason, Reason::Stale | Reason::AuthorizationEndsSoon) => {
                     EventType::Normal
                 }
                 _ => EventType::Warning,
             },
-            reason: note.reason.as_str().to_owned(),
-            note: Some(shortened(&note.text)),
-            action: match note.action {
-                Action::Connect => "Connect",
-                Action::Sync => "Sync",
+            reason: pending.reason.as_str().to_owned(),
+            note: Some(truncate_message(&pending.message)),
+            action: match pending.action {
+                EventAction::Connect => "Connect",
+                EventAction::Sync => "Sync",
             }
             .to_owned(),
             secondary: None,
         };
         // One that is kept would remember every event for minutes, which adds up where there are many connections.
         let recorder = Recorder::new(self.0.clone(), Reporter::from("boxsync-operator"));
-        let problem = match tokio::time::timeout(TIME_LIMIT, recorder.publish(&event, about)).await {
+        let problem = match tokio::time::timeout(TIME_LIMIT, recorder.publish(&event, regarding)).await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer within {} s", TIME_LIMIT.as_secs()),
         };
-        tracing::debug!(object = about.name, reason = %note.reason, problem, "an event was not written");
+        tracing::debug!(object = regarding.name, reason = %pending.reason, problem, "an event was not written");
     }
 }
 
 /// The reference by which events find their object.
-pub(super) fn reference<K: Resource<DynamicType = ()>>(object: &K) -> ObjectReference {
+pub(super) fn object_reference<K: Resource<DynamicType = ()>>(object: &K) -> ObjectReference {
     object.object_ref(&())
 }
 
 /// What of a connection's new status is worth an event.
-pub(super) fn of_connection(before: &BoxConnectionStatus, after: &BoxConnectionStatus, news: &News<'_>) -> Vec<Note> {
-    let mut notes = Vec::new();
+pub(super) fn connection_events(
+    previous: &BoxConnectionStatus,
+    current: &BoxConnectionStatus,
+    update: &StatusUpdate<'_>,
+) -> Vec<PendingEvent> {
+    let mut events = Vec::new();
     let changed = |kind: &str| {
-        let old = before.conditions.of(kind).map(|c| (&c.status, &c.reason));
-        after.conditions.of(kind).filter(|new| old != Some((&new.status, &new.reason)))
+        let old = previous.conditions.find_condition(kind).map(|c| (&c.status, &c.reason));
+        current.conditions.find_condition(kind).filter(|new| old != Some((&new.status, &new.reason)))
     };
-    let mut tell = |kind: &str, action| {
-        let reason = after.conditions.reason(kind);
-        if let (Some(reason), Some(c)) = (reason, after.conditions.of(kind)) {
-            notes.push(Note { reason, text: text(reason, &c.message), action });
+    let mut push_event = |kind: &str, action| {
+        let reason = current.conditions.reason(kind);
+        if let (Some(reason), Some(c)) = (reason, current.conditions.find_condition(kind)) {
+            events.push(PendingEvent { reason, message: event_message(reason, &c.message), action });
         }
     };
-    if changed("Connected").is_some_and(|c| c.status != State::Unknown.as_str()) {
-        tell("Connected", Action::Connect);
+    if changed("Connected").is_some_and(|c| c.status != ConditionStatus::Unknown.as_str()) {
+        push_event("Connected", EventAction::Connect);
     }
-    let requested = |a: &Attempted| !a.requests.is_empty() || a.annotation.is_some();
-    let told = match news {
-        News::Attempted(attempted) => changed("Synced").is_some() || requested(attempted),
-        News::Nothing | News::Running(..) | News::Stopped | News::Probed(_) => false,
+    let requested = |a: &SyncOutcome| !a.requests.is_empty() || a.annotation.is_some();
+    let sync_reported = match update {
+        StatusUpdate::SyncFinished(attempted) => changed("Synced").is_some() || requested(attempted),
+        StatusUpdate::Refresh | StatusUpdate::Progress(..) | StatusUpdate::Stopped | StatusUpdate::Probed(_) => false,
     };
     // What disconnects was told as such.
-    if told && after.conditions.reason("Synced").is_some_and(|r| r.consequence() != Consequence::Disconnected) {
-        tell("Synced", Action::Sync);
+    if sync_reported
+        && current.conditions.reason("Synced").is_some_and(|r| r.failure_class() != FailureClass::Disconnected)
+    {
+        push_event("Synced", EventAction::Sync);
     }
     if changed("Stalled").is_some_and(|c| c.reason == Reason::ScheduleInvalid.as_str()) {
-        tell("Stalled", Action::Sync);
+        push_event("Stalled", EventAction::Sync);
     }
-    let looked_for = [Reason::Stale, Reason::RemovalsHeld].map(Reason::as_str);
-    if changed("Ready").is_some_and(|c| looked_for.contains(&c.reason.as_str())) {
-        tell("Ready", Action::Sync);
+    let reported_reasons = [Reason::Stale, Reason::RemovalsHeld].map(Reason::as_str);
+    if changed("Ready").is_some_and(|c| reported_reasons.contains(&c.reason.as_str())) {
+        push_event("Ready", EventAction::Sync);
     }
     let warned = |s: &BoxConnectionStatus| s.authorization.as_ref().is_some_and(|a| a.warned_time.is_some());
-    if let Some(authorization) = after.authorization.as_ref().filter(|_| warned(after) && !warned(before)) {
-        notes.push(Note {
+    if let Some(authorization) = current.authorization.as_ref().filter(|_| warned(current) && !warned(previous)) {
+        events.push(PendingEvent {
             reason: Reason::AuthorizationEndsSoon,
-            text: message::ends_soon(authorization),
-            action: Action::Connect,
+            message: message::authorization_expiring(authorization),
+            action: EventAction::Connect,
         });
     }
-    notes
+    events
 }
 
 /// What of a request's new status is worth an event: its end.
-pub(super) fn of_request(after: &UserSyncRequestStatus) -> Option<Note> {
-    let ended = ["Complete", "Failed"].into_iter().find_map(|kind| after.conditions.of(kind))?;
+pub(super) fn request_event(status: &UserSyncRequestStatus) -> Option<PendingEvent> {
+    let ended = ["Complete", "Failed"].into_iter().find_map(|kind| status.conditions.find_condition(kind))?;
     let reason = Reason::parse(&ended.reason)?;
-    Some(Note { reason, text: text(reason, &ended.message), action: Action::Sync })
+    Some(PendingEvent { reason, message: event_message(reason, &ended.message), action: EventAction::Sync })
 }
 
 /// The numbers of a success stay in the status: an event of the same reason within minutes repeats the first one's text.
-fn text(reason: Reason, message: &str) -> String {
+fn event_message(reason: Reason, message: &str) -> String {
     if reason == Reason::Synced { "The whole user list was fetched.".to_owned() } else { message.to_owned() }
 }
 
-fn shortened(text: &str) -> String {
-    if text.len() <= LONGEST_NOTE {
+fn truncate_message(text: &str) -> String {
+    if text.len() <= MAX_NOTE_BYTES {
         return text.to_owned();
     }
-    format!("{}…", &text[..text.floor_char_boundary(LONGEST_NOTE - 3)])
+    format!("{}…", &text[..text.floor_char_boundary(MAX_NOTE_BYTES - 3)])
 }

@@ -1,29 +1,29 @@
 //! Why the cluster kept an attempt from its end, in words for a person. Pure; what Box and the credentials had to do
 //! with it is told by `signin`.
 
-pub(super) use crate::signin::{Failure, Names};
+pub(super) use crate::signin::{Failure, FailureContext};
 use crate::{
     api::Reason,
-    cluster::Trouble,
-    roster::{self, Conflict},
+    cluster::KubeError,
+    roster::{self, OwnershipConflict},
 };
 
 impl Failure {
-    pub(super) fn secret_forbidden(names: &Names) -> Self {
+    pub(super) fn secret_forbidden(failure_context: &FailureContext) -> Self {
         Self::new(
             Reason::Internal,
-            format!("The API server does not let the operator read Secret {}.", names.secret),
+            format!("The API server does not let the operator read Secret {}.", failure_context.secret),
             format!(
                 "A cluster admin gives the operator's ServiceAccount the right to get Secrets in namespace {} (a RoleBinding to the operator's ClusterRole, as its chart makes it).",
-                names.namespace
+                failure_context.namespace
             ),
         )
     }
 
-    pub(super) fn secret_unreadable(names: &Names, code: u16) -> Self {
+    pub(super) fn secret_unreadable(failure_context: &FailureContext, code: u16) -> Self {
         Self::new(
             Reason::Internal,
-            format!("The API server answered {code} when the operator read Secret {}.", names.secret),
+            format!("The API server answered {code} when the operator read Secret {}.", failure_context.secret),
             "If it lasts, a cluster admin looks at the API server's log.",
         )
     }
@@ -37,15 +37,15 @@ impl Failure {
     }
 
     /// What it means that a list could not be published.
-    pub(super) fn of_roster(names: &Names, error: &roster::Error) -> Self {
+    pub(super) fn from_roster_error(failure_context: &FailureContext, error: &roster::Error) -> Self {
         match error {
-            roster::Error::Conflict(conflict) => Self::conflict(names, conflict),
-            roster::Error::TooLarge { .. } | roster::Error::LineTooLong => Self::new(
+            roster::Error::NotOwned(conflict) => Self::roster_conflict(failure_context, conflict),
+            roster::Error::TooLarge { .. } | roster::Error::RecordTooLarge => Self::new(
                 Reason::ListTooLarge,
                 format!("The list cannot be published: {error}."),
                 "Please report the size of the enterprise to the makers of the operator.",
             ),
-            roster::Error::Unknown(held) => Self {
+            roster::Error::BaselineLost(held) => Self {
                 held: Some(Box::new(held.clone())),
                 ..Self::new(
                     Reason::RemovalsHeld,
@@ -55,25 +55,27 @@ impl Failure {
                     ),
                     format!(
                         "Restore the UserRoster {} and its UserSlices from a backup, or, if so many users are really gone, create a UserSyncRequest with approveRemovals: \"{}\".",
-                        names.connection, held.digest
+                        failure_context.connection, held.digest
                     ),
                 )
             },
-            roster::Error::Trouble(trouble) => Self::of_trouble(names, trouble),
+            roster::Error::Kube(trouble) => Self::from_kube_error(failure_context, trouble),
         }
     }
 
     /// Another roster of the connection's name is in the way.
-    pub(super) fn conflict(names: &Names, conflict: &Conflict) -> Self {
-        let (name, namespace) = (&names.connection, &names.namespace);
+    pub(super) fn roster_conflict(failure_context: &FailureContext, conflict: &OwnershipConflict) -> Self {
+        let (name, namespace) = (&failure_context.connection, &failure_context.namespace);
         let remedy = match conflict {
-            Conflict::OtherOwner => format!(
+            OwnershipConflict::OtherOwner => format!(
                 "If it belongs to a BoxConnection {name} that was deleted, Kubernetes removes it by itself within a minute or two; otherwise find its owner (kubectl get userroster {name} -o yaml) and delete the roster."
             ),
-            Conflict::OtherEnterprise(_) => format!(
+            OwnershipConflict::OtherEnterprise(_) => format!(
                 "Nobody owns it: if it is no longer needed, delete it (kubectl delete userroster {name} -n {namespace}); otherwise give this BoxConnection another name."
             ),
-            Conflict::NewerFormat(_) => "Run the newer version of the operator again, or delete the roster.".to_owned(),
+            OwnershipConflict::NewerFormat(_) => {
+                "Run the newer version of the operator again, or delete the roster.".to_owned()
+            }
         };
         Self::new(
             Reason::RosterConflict,
@@ -82,32 +84,32 @@ impl Failure {
         )
     }
 
-    fn of_trouble(names: &Names, trouble: &Trouble) -> Self {
-        let namespace = &names.namespace;
-        match trouble {
-            Trouble::Forbidden(_) => Self::new(
+    fn from_kube_error(failure_context: &FailureContext, error: &KubeError) -> Self {
+        let namespace = &failure_context.namespace;
+        match error {
+            KubeError::Forbidden(_) => Self::new(
                 Reason::Internal,
                 "The API server does not let the operator write the list.",
                 format!(
                     "A cluster admin gives the operator's ServiceAccount the rights to UserRosters and UserSlices in namespace {namespace} (a RoleBinding to the operator's ClusterRole, as its chart makes it)."
                 ),
             ),
-            Trouble::Refused { code, .. } => Self::new(
+            KubeError::Rejected { code, .. } => Self::new(
                 Reason::Internal,
                 format!("The API server answered {code} when the list was written."),
                 "If it lasts, a cluster admin looks at the API server's log: is a quota or an admission webhook in the way, is etcd full?",
             ),
-            Trouble::NotFound | Trouble::NotServed => Self::new(
+            KubeError::NotFound | KubeError::UnknownKind => Self::new(
                 Reason::Internal,
                 "The API server does not know UserRosters and UserSlices.",
                 "A cluster admin installs the CustomResourceDefinitions of this version of the operator.",
             ),
-            Trouble::Conflict => Self::new(
+            KubeError::Conflict => Self::new(
                 Reason::Internal,
                 "Others wrote the list again and again while it was to be published.",
                 "Check that no second operator works on this namespace.",
             ),
-            Trouble::Unreachable(_) => {
+            KubeError::Unreachable(_) => {
                 Self::new(Reason::Internal, "The API server could not be reached when the list was to be written.", "")
             }
         }

@@ -9,12 +9,12 @@ use kube::ResourceExt;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
-    api::{CONNECTION_LABEL, CONNECTION_UID},
-    boxapi::{Grant, Unkept},
+    api::{CONNECTION_LABEL, CONNECTION_UID_ANNOTATION},
+    boxapi::{OAuthTokens, TokenStoreError},
 };
 
 /// Whose turn it is to renew: an id of this renewal, which its process knows again.
-const RENEWING: &str = "boxsync.dev/renewing";
+const LOCK_ANNOTATION: &str = "boxsync.dev/renewing";
 const REFRESH: &str = "refreshToken";
 const ACCESS: &str = "accessToken";
 const ACCESS_EXPIRY: &str = "accessTokenExpiry";
@@ -26,78 +26,86 @@ const REFUSED: &str = "refusedSeedDigest";
 
 /// The content of the Secret.
 #[derive(Clone, Default)]
-pub(super) struct Kept {
+pub(super) struct TokenSecret {
     /// The UID of the connection that the tokens belong to; `None`: this is no Secret of ours.
     pub(super) owner: Option<String>,
-    pub(super) seed: Option<String>,
-    pub(super) refused: Option<String>,
-    pub(super) renewing: Option<String>,
-    pub(super) grant: Option<Grant>,
+    pub(super) seed_digest: Option<String>,
+    pub(super) rejected_seed_digest: Option<String>,
+    pub(super) lock_id: Option<String>,
+    pub(super) tokens: Option<OAuthTokens>,
 }
 
 /// Which refresh token there is to spend.
-pub(super) enum Spends {
-    Kept(Grant),
+pub(super) enum RefreshSource {
+    Stored(OAuthTokens),
     /// That of the user's Secret.
     Seed,
 }
 
-impl Kept {
-    pub(super) fn of(secret: &Secret) -> Self {
+impl TokenSecret {
+    pub(super) fn from_secret(secret: &Secret) -> Self {
         let data = secret.data.as_ref();
         let text = |key: &str| {
             let bytes = data.and_then(|d| d.get(key))?;
             String::from_utf8(bytes.0.clone()).ok().filter(|text| !text.is_empty())
         };
         let time = |key: &str| text(key).and_then(|t| t.parse::<Timestamp>().ok());
-        let grant = text(REFRESH).map(|refresh| Grant {
-            refresh: refresh.into(),
-            access: text(ACCESS).unwrap_or_default().into(),
-            access_until: time(ACCESS_EXPIRY).unwrap_or(Timestamp::MIN),
-            granted: time(GRANTED).unwrap_or(Timestamp::UNIX_EPOCH),
+        let tokens = text(REFRESH).map(|refresh| OAuthTokens {
+            refresh_token: refresh.into(),
+            access_token: text(ACCESS).unwrap_or_default().into(),
+            access_expires_at: time(ACCESS_EXPIRY).unwrap_or(Timestamp::MIN),
+            issued_at: time(GRANTED).unwrap_or(Timestamp::UNIX_EPOCH),
         });
         let annotation = |key: &str| secret.annotations().get(key).cloned();
         Self {
-            owner: annotation(CONNECTION_UID),
-            seed: text(SEED),
-            refused: text(REFUSED),
-            renewing: annotation(RENEWING),
-            grant,
+            owner: annotation(CONNECTION_UID_ANNOTATION),
+            seed_digest: text(SEED),
+            rejected_seed_digest: text(REFUSED),
+            lock_id: annotation(LOCK_ANNOTATION),
+            tokens,
         }
     }
 
     /// What is to be used by the connection of this UID whose own Secret has this seed. A new seed wins: somebody has
     /// authorized the app again.
-    pub(super) fn choose(&self, uid: &str, seed: &str) -> Result<Spends, Unkept> {
-        let known = [&self.seed, &self.refused].into_iter().any(|digest| digest.as_deref() == Some(seed));
-        match (self.owner.as_deref(), &self.grant) {
-            (None, _) => Err(Unkept::InTheWay),
-            (Some(owner), _) if owner != uid && known => Err(Unkept::Elsewhere),
-            (Some(owner), Some(grant)) if owner == uid && known => Ok(Spends::Kept(grant.clone())),
-            (Some(_), Some(_) | None) => Ok(Spends::Seed),
+    pub(super) fn refresh_source(&self, uid: &str, seed_digest: &str) -> Result<RefreshSource, TokenStoreError> {
+        let known = [&self.seed_digest, &self.rejected_seed_digest]
+            .into_iter()
+            .any(|digest| digest.as_deref() == Some(seed_digest));
+        match (self.owner.as_deref(), &self.tokens) {
+            (None, _) => Err(TokenStoreError::ForeignSecret),
+            (Some(owner), _) if owner != uid && known => Err(TokenStoreError::OwnedByOther),
+            (Some(owner), Some(grant)) if owner == uid && known => Ok(RefreshSource::Stored(grant.clone())),
+            (Some(_), Some(_) | None) => Ok(RefreshSource::Seed),
         }
     }
 
     /// The Secret with this content; labels and annotations of others stay.
-    pub(super) fn write(self, mut secret: Secret, connection: &str, owner: &OwnerReference) -> Secret {
-        let Self { owner: uid, seed, refused, renewing, grant } = self;
+    pub(super) fn apply_to(self, mut secret: Secret, connection: &str, owner: &OwnerReference) -> Secret {
+        let Self { owner: uid, seed_digest, rejected_seed_digest, lock_id, tokens } = self;
         let mut data = BTreeMap::new();
         let mut put = |key: &str, text: Option<String>| {
             data.extend(text.map(|text| (key.to_owned(), ByteString(text.into_bytes()))));
         };
-        put(SEED, seed);
-        put(REFUSED, refused);
-        if let Some(Grant { refresh, access, access_until, granted }) = grant {
-            let shown = |secret: &SecretString| Some(secret.expose_secret().to_owned());
-            put(REFRESH, shown(&refresh));
-            put(ACCESS, shown(&access));
+        put(SEED, seed_digest);
+        put(REFUSED, rejected_seed_digest);
+        if let Some(OAuthTokens {
+            refresh_token: refresh,
+            access_token: access,
+            access_expires_at: access_until,
+            issued_at: granted,
+        }) = tokens
+        {
+            let expose = |secret: &SecretString| Some(secret.expose_secret().to_owned());
+            put(REFRESH, expose(&refresh));
+            put(ACCESS, expose(&access));
             put(ACCESS_EXPIRY, Some(access_until.to_string()));
             put(GRANTED, Some(granted.to_string()));
         }
         secret.data = Some(data);
         secret.metadata.owner_references = Some(vec![owner.clone()]);
         let annotations = secret.annotations_mut();
-        for (key, text) in [(CONNECTION_UID, uid), (RENEWING, renewing)] {
+        for (key, text) in [(CONNECTION_UID_ANNOTATION, uid), (LOCK_ANNOTATION, lock_id)] {
             match text {
                 Some(text) => annotations.insert(key.to_owned(), text),
                 None => annotations.remove(key),
@@ -114,62 +122,72 @@ impl Kept {
 mod tests {
     use super::*;
 
-    fn grant() -> Grant {
-        Grant {
-            refresh: "refresh-1".into(),
-            access: "access-1".into(),
-            access_until: "2026-11-22T13:00:00Z".parse().expect("a time"),
-            granted: "2026-11-22T12:00:00Z".parse().expect("a time"),
+    fn sample_tokens() -> OAuthTokens {
+        OAuthTokens {
+            refresh_token: "refresh-1".into(),
+            access_token: "access-1".into(),
+            access_expires_at: "2026-11-22T13:00:00Z".parse().expect("a time"),
+            issued_at: "2026-11-22T12:00:00Z".parse().expect("a time"),
         }
     }
 
-    fn kept() -> Kept {
-        Kept { owner: Some("u1".to_owned()), seed: Some("s1".to_owned()), grant: Some(grant()), ..Kept::default() }
+    fn stored_tokens() -> TokenSecret {
+        TokenSecret {
+            owner: Some("u1".to_owned()),
+            seed_digest: Some("s1".to_owned()),
+            tokens: Some(sample_tokens()),
+            ..TokenSecret::default()
+        }
     }
 
-    fn chosen(kept: &Kept, uid: &str, seed: &str) -> String {
-        match kept.choose(uid, seed) {
-            Ok(Spends::Kept(grant)) => grant.refresh.expose_secret().to_owned(),
-            Ok(Spends::Seed) => "the seed".to_owned(),
+    fn chosen_token(stored: &TokenSecret, uid: &str, seed: &str) -> String {
+        match stored.refresh_source(uid, seed) {
+            Ok(RefreshSource::Stored(grant)) => grant.refresh_token.expose_secret().to_owned(),
+            Ok(RefreshSource::Seed) => "the seed".to_owned(),
             Err(why) => format!("{why:?}"),
         }
     }
 
     #[test]
-    fn which_token_is_spent() {
-        let refused = Kept { refused: Some("s0".to_owned()), ..kept() };
-        let begun = Kept { grant: None, ..kept() };
-        for (what, kept, uid, seed, expected) in [
-            ("tokens of the same seed are used", kept(), "u1", "s1", "refresh-1"),
-            ("a new seed wins", kept(), "u1", "s2", "the seed"),
+    fn the_right_refresh_token_is_used() {
+        let refused = TokenSecret { rejected_seed_digest: Some("s0".to_owned()), ..stored_tokens() };
+        let begun = TokenSecret { tokens: None, ..stored_tokens() };
+        for (what, stored, uid, seed, expected) in [
+            ("tokens of the same seed are used", stored_tokens(), "u1", "s1", "refresh-1"),
+            ("a new seed wins", stored_tokens(), "u1", "s2", "the seed"),
             ("a seed that Box refused does not win again", refused.clone(), "u1", "s0", "refresh-1"),
-            ("tokens of another connection are left alone", kept(), "u2", "s1", "Elsewhere"),
+            ("tokens of another connection are left alone", stored_tokens(), "u2", "s1", "Elsewhere"),
             ("a refused seed does not bring them here either", refused, "u2", "s0", "Elsewhere"),
-            ("a new seed takes the place over", kept(), "u2", "s2", "the seed"),
+            ("a new seed takes the place over", stored_tokens(), "u2", "s2", "the seed"),
             ("a renewal that never ended begins with the seed", begun.clone(), "u1", "s1", "the seed"),
             ("also where nothing was kept, the place may be another's", begun, "u2", "s1", "Elsewhere"),
-            ("a Secret that is not ours is not touched", Kept::default(), "u1", "s1", "InTheWay"),
+            ("a Secret that is not ours is not touched", TokenSecret::default(), "u1", "s1", "InTheWay"),
         ] {
-            assert_eq!(chosen(&kept, uid, seed), expected, "{what}");
+            assert_eq!(chosen_token(&stored, uid, seed), expected, "{what}");
         }
     }
 
     #[test]
-    fn what_is_written_reads_back_and_leaves_what_others_wrote() {
+    fn a_written_secret_reads_back_and_keeps_foreign_metadata() {
         let mut before = Secret::default();
         before.annotations_mut().insert("team".to_owned(), "backup".to_owned());
         let owner = OwnerReference { uid: "u1".to_owned(), ..OwnerReference::default() };
-        let content = Kept { renewing: Some("r1".to_owned()), refused: Some("s0".to_owned()), ..kept() };
-        let written = content.write(before, "acme", &owner);
-        let read = Kept::of(&written);
-        assert_eq!((read.owner.as_deref(), read.renewing.as_deref()), (Some("u1"), Some("r1")));
-        assert_eq!((read.seed.as_deref(), read.refused.as_deref()), (Some("s1"), Some("s0")));
-        let (read, grant) = (read.grant.expect("kept"), grant());
-        assert_eq!(read.refresh.expose_secret(), grant.refresh.expose_secret());
-        assert_eq!(read.access.expose_secret(), grant.access.expose_secret());
-        assert_eq!((read.access_until, read.granted), (grant.access_until, grant.granted));
+        let content = TokenSecret {
+            lock_id: Some("r1".to_owned()),
+            rejected_seed_digest: Some("s0".to_owned()),
+            ..stored_tokens()
+        };
+        let written = content.apply_to(before, "acme", &owner);
+        let read = TokenSecret::from_secret(&written);
+        assert_eq!((read.owner.as_deref(), read.lock_id.as_deref()), (Some("u1"), Some("r1")));
+        assert_eq!((read.seed_digest.as_deref(), read.rejected_seed_digest.as_deref()), (Some("s1"), Some("s0")));
+        let (read, grant) = (read.tokens.expect("kept"), sample_tokens());
+        assert_eq!(read.refresh_token.expose_secret(), grant.refresh_token.expose_secret());
+        assert_eq!(read.access_token.expose_secret(), grant.access_token.expose_secret());
+        assert_eq!((read.access_expires_at, read.issued_at), (grant.access_expires_at, grant.issued_at));
         assert_eq!(written.annotations()["team"], "backup");
-        let ended = Kept { renewing: None, ..Kept::of(&written) }.write(written, "acme", &owner);
-        assert_eq!(Kept::of(&ended).renewing, None);
+        let ended =
+            TokenSecret { lock_id: None, ..TokenSecret::from_secret(&written) }.apply_to(written, "acme", &owner);
+        assert_eq!(TokenSecret::from_secret(&ended).lock_id, None);
     }
 }

@@ -8,44 +8,52 @@ use tokio::{sync::mpsc::UnboundedSender, time::Instant};
 
 use super::{
     context::Context,
-    memory::{Key, named},
+    memory::{ConnectionKey, log_name},
 };
-use crate::roster::{self, Present};
+use crate::roster::{self, SliceMeta};
 
-const EVERY: Duration = Duration::from_secs(3600);
-const AFTER_TROUBLE: Duration = Duration::from_secs(60);
+const CHECK_INTERVAL: Duration = Duration::from_secs(3600);
+const ERROR_RETRY: Duration = Duration::from_secs(60);
 
 /// Looks for ever, and wakes each connection for which there is something to sweep.
-pub(super) async fn look(context: &Context, namespaces: &[String], wake: &UnboundedSender<Key>) {
+pub(super) async fn find_orphan_slices(
+    context: &Context,
+    namespaces: &[String],
+    wake: &UnboundedSender<ConnectionKey>,
+) {
     loop {
-        let wait = match roster::all_slices(&context.cluster, namespaces).await {
+        let wait = match roster::list_all_slices(&context.cluster, namespaces).await {
             Ok(slices) => {
-                note(context, slices, wake);
-                EVERY
+                record_orphan_slices(context, slices, wake);
+                CHECK_INTERVAL
             }
-            Err(trouble) => {
-                tracing::warn!(%trouble, "slices were not looked for");
-                AFTER_TROUBLE
+            Err(error) => {
+                tracing::warn!(%error, "slices were not looked for");
+                ERROR_RETRY
             }
         };
         tokio::time::sleep_until(Instant::now() + wait).await;
     }
 }
 
-fn note(context: &Context, slices: HashMap<(String, String), Vec<Present>>, wake: &UnboundedSender<Key>) {
+fn record_orphan_slices(
+    context: &Context,
+    slices: HashMap<(String, String), Vec<SliceMeta>>,
+    wake: &UnboundedSender<ConnectionKey>,
+) {
     for ((namespace, connection), present) in slices {
-        let key: Key = ObjectRef::new(&connection).within(&namespace);
-        let Some(connection) = context.known_connection(&key) else { continue };
-        let Some(roster) = context.observe(connection.clone()).roster else { continue };
+        let key: ConnectionKey = ObjectRef::new(&connection).within(&namespace);
+        let Some(connection) = context.cached_connection(&key) else { continue };
+        let Some(roster) = context.cached_plan_input(connection.clone()).roster else { continue };
         let uid = connection.metadata.uid.clone().unwrap_or_default();
-        let unnamed = roster::unnamed(&roster.spec, &uid, &present);
-        if !unnamed.is_empty() {
+        let unreferenced = roster::unreferenced_slices(&roster.spec, &uid, &present);
+        if !unreferenced.is_empty() {
             tracing::debug!(
-                connection = named(connection.as_ref()),
-                slices = unnamed.len(),
+                connection = log_name(connection.as_ref()),
+                slices = unreferenced.len(),
                 "slices that nobody names"
             );
-            context.recall(&connection, |memory| memory.unnamed(unnamed));
+            context.with_state(&connection, |memory| memory.set_unreferenced(unreferenced));
             // The receiver lives as long as the controller that would do the work.
             let _ = wake.send(key);
         }

@@ -12,62 +12,63 @@ use kube::{
 };
 
 /// What the namespaces have listed, as long as the store does not show it.
-pub(super) struct Merged<K>
+pub(super) struct WatchMerger<K>
 where
     K: Resource<DynamicType: Eq + Hash + Clone> + Clone + 'static,
 {
-    lists: Vec<Listed<K>>,
+    lists: Vec<NamespaceList<K>>,
     /// The first lists of all are told; until then nothing is, since what is not in the store would look as if it were gone.
-    whole: bool,
+    complete: bool,
     store: Store<K>,
 }
 
-struct Listed<K> {
+struct NamespaceList<K> {
     namespace: String,
     objects: Vec<K>,
     done: bool,
 }
 
-impl<K> Merged<K>
+impl<K> WatchMerger<K>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + 'static,
 {
     pub(super) fn new(namespaces: &[String], store: Store<K>) -> Self {
-        let list = |namespace: &String| Listed { namespace: namespace.clone(), objects: Vec::new(), done: false };
-        Self { lists: namespaces.iter().map(list).collect(), whole: false, store }
+        let list =
+            |namespace: &String| NamespaceList { namespace: namespace.clone(), objects: Vec::new(), done: false };
+        Self { lists: namespaces.iter().map(list).collect(), complete: false, store }
     }
 
     /// What follows for the store from an event of the namespace at this place of the list. One watch has nothing to merge.
-    pub(super) fn tell(&mut self, place: usize, event: Event<K>) -> Vec<Event<K>> {
+    pub(super) fn merge(&mut self, index: usize, event: Event<K>) -> Vec<Event<K>> {
         if self.lists.len() < 2 {
             return vec![event];
         }
-        let list = &mut self.lists[place];
+        let list = &mut self.lists[index];
         match event {
             Event::Init => {
                 list.objects.clear();
                 list.done = false;
             }
             Event::InitApply(object) => list.objects.push(object),
-            Event::InitDone if self.whole => return list.again(&self.store),
+            Event::InitDone if self.complete => return list.relist_events(&self.store),
             Event::InitDone => {
                 list.done = true;
-                return self.first();
+                return self.first_list();
             }
-            Event::Apply(_) | Event::Delete(_) if self.whole => return vec![event],
+            Event::Apply(_) | Event::Delete(_) if self.complete => return vec![event],
             Event::Apply(object) => {
-                list.drop(&object);
+                list.remove_object(&object);
                 list.objects.push(object);
             }
-            Event::Delete(object) => list.drop(&object),
+            Event::Delete(object) => list.remove_object(&object),
         }
         Vec::new()
     }
 
     /// The first list of all namespaces, once the last of them is complete.
-    fn first(&mut self) -> Vec<Event<K>> {
-        self.whole = self.lists.iter().all(|list| list.done);
-        if !self.whole {
+    fn first_list(&mut self) -> Vec<Event<K>> {
+        self.complete = self.lists.iter().all(|list| list.done);
+        if !self.complete {
             return Vec::new();
         }
         let all = self.lists.iter_mut().flat_map(|list| mem::take(&mut list.objects)).map(Event::InitApply);
@@ -75,16 +76,16 @@ where
     }
 }
 
-impl<K> Listed<K>
+impl<K> NamespaceList<K>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + 'static,
 {
-    fn drop(&mut self, gone: &K) {
-        self.objects.retain(|object| object.meta().name != gone.meta().name);
+    fn remove_object(&mut self, deleted: &K) {
+        self.objects.retain(|object| object.meta().name != deleted.meta().name);
     }
 
     /// A list that was begun anew: what is in it, and the end of what is not.
-    fn again(&mut self, store: &Store<K>) -> Vec<Event<K>> {
+    fn relist_events(&mut self, store: &Store<K>) -> Vec<Event<K>> {
         let objects = mem::take(&mut self.objects);
         let names: HashSet<_> = objects.iter().map(ObjectRef::from_obj).collect();
         let known = store.state_filter(|object| object.meta().namespace.as_ref() == Some(&self.namespace));
@@ -102,7 +103,7 @@ mod tests {
     use super::*;
     use crate::api::UserSyncRequest;
 
-    fn request(namespace: &str, name: &str) -> UserSyncRequest {
+    fn sample_request(namespace: &str, name: &str) -> UserSyncRequest {
         let metadata = json!({ "namespace": namespace, "name": name });
         serde_json::from_value(json!({ "metadata": metadata, "spec": { "connectionRef": { "name": "acme" } } }))
             .expect("a request")
@@ -110,15 +111,15 @@ mod tests {
 
     /// Runs the words of a story, `NAMESPACE WORD NAME`, and hands back what the store holds after each; `-` before its
     /// first list.
-    fn shown(namespaces: &[&str], story: &[&str]) -> Vec<String> {
+    fn store_after_each(namespaces: &[&str], story: &[&str]) -> Vec<String> {
         let namespaces: Vec<String> = namespaces.iter().map(|&n| n.to_owned()).collect();
         let (store, mut writer) = reflector::store::<UserSyncRequest>();
-        let mut merged = Merged::new(&namespaces, store.clone());
+        let mut merger = WatchMerger::new(&namespaces, store.clone());
         let mut ready = false;
-        let mut after = |told: &&str| {
-            let words: Vec<&str> = told.split(' ').collect();
-            let place = namespaces.iter().position(|n| n == words[0]).expect("a namespace");
-            let object = || request(words[0], words[2]);
+        let mut after = |step: &&str| {
+            let words: Vec<&str> = step.split(' ').collect();
+            let index = namespaces.iter().position(|n| n == words[0]).expect("a namespace");
+            let object = || sample_request(words[0], words[2]);
             let event = match words[1] {
                 "begins" => Event::Init,
                 "lists" => Event::InitApply(object()),
@@ -127,7 +128,7 @@ mod tests {
                 "loses" => Event::Delete(object()),
                 word => unreachable!("{word}"),
             };
-            for event in merged.tell(place, event) {
+            for event in merger.merge(index, event) {
                 writer.apply_watcher_event(&event);
                 ready |= matches!(event, Event::InitDone);
             }
@@ -141,19 +142,19 @@ mod tests {
     #[test]
     fn the_first_list_is_complete_when_that_of_every_namespace_is() {
         let story = ["a begins", "a lists x", "a ends", "b begins", "b lists y", "b ends", "b has z", "a loses x"];
-        assert_eq!(shown(&["a", "b"], &story), ["-", "-", "-", "-", "-", "x y", "x y z", "y z"]);
+        assert_eq!(store_after_each(&["a", "b"], &story), ["-", "-", "-", "-", "-", "x y", "x y z", "y z"]);
     }
 
     #[test]
     fn what_happens_while_another_namespace_is_awaited_is_in_the_first_list() {
         let story = ["a begins", "a lists x", "a lists y", "a ends", "a loses x", "a has z", "b begins", "b ends"];
-        assert_eq!(shown(&["a", "b"], &story).last().expect("the end"), "y z");
+        assert_eq!(store_after_each(&["a", "b"], &story).last().expect("the end"), "y z");
     }
 
     #[test]
     fn a_first_list_that_broke_off_leaves_nothing_behind() {
         let story = ["a begins", "a lists x", "a begins", "a lists y", "b begins", "b ends", "a ends"];
-        assert_eq!(shown(&["a", "b"], &story).last().expect("the end"), "y");
+        assert_eq!(store_after_each(&["a", "b"], &story).last().expect("the end"), "y");
     }
 
     #[test]
@@ -171,12 +172,12 @@ mod tests {
             "a lists z",
             "a ends",
         ];
-        assert_eq!(shown(&["a", "b"], &story)[6..], ["v x y", "v x y", "v x y", "v x y", "v y z"]);
+        assert_eq!(store_after_each(&["a", "b"], &story)[6..], ["v x y", "v x y", "v x y", "v x y", "v y z"]);
     }
 
     #[test]
     fn a_single_watch_is_passed_on_as_it_is() {
         let story = ["a begins", "a lists x", "a ends", "a begins", "a ends"];
-        assert_eq!(shown(&["a"], &story), ["-", "-", "x", "x", ""]);
+        assert_eq!(store_after_each(&["a"], &story), ["-", "-", "x", "x", ""]);
     }
 }

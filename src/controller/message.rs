@@ -3,27 +3,32 @@
 
 use jiff::Timestamp;
 
-use super::{failure::Failure, timetable::Unusable};
+use super::{failure::Failure, timetable::CronError};
 use crate::api::{
-    Authorization, BoxConnectionStatus, Change, Conditions, Consequence, Failures, Held, Reason, State, Trigger,
-    UserCounts,
+    Authorization, BoxConnectionStatus, ConditionStatus, ConditionsExt, FailureClass, Reason, RemovalHold,
+    RosterChange, SyncFailures, Trigger, UserCounts,
 };
 
 /// What the condition that holds a failure's cause says.
-pub(super) fn cause(failure: &Failure, connection: &str, status: &BoxConnectionStatus, now: Timestamp) -> String {
-    let check = match failure.reason.consequence() {
-        Consequence::Disconnected => format!(
+pub(super) fn failure_message(
+    failure: &Failure,
+    connection: &str,
+    status: &BoxConnectionStatus,
+    now: Timestamp,
+) -> String {
+    let check = match failure.reason.failure_class() {
+        FailureClass::Disconnected => format!(
             "The operator looks at the Secret every minute, and asks Box again every minute at first, every 15 minutes later; to check at once, create a UserSyncRequest for {connection}."
         ),
-        Consequence::Stalled => format!("To check at once, create a UserSyncRequest for {connection}."),
-        Consequence::Retried | Consequence::Doubted => retry(status.failures.as_ref()),
-        Consequence::Neutral | Consequence::Refused => String::new(),
+        FailureClass::Stalled => format!("To check at once, create a UserSyncRequest for {connection}."),
+        FailureClass::Transient | FailureClass::Suspect => next_retry(status.failures.as_ref()),
+        FailureClass::Neutral | FailureClass::RequestRejected => String::new(),
     };
-    let kept = if failure.held.is_some() { String::new() } else { kept(status, now) };
-    sentences([&failure.what, &kept, &failure.remedy, &check])
+    let remaining = if failure.held.is_some() { String::new() } else { remaining_list(status, now) };
+    join_sentences([&failure.summary, &remaining, &failure.remediation, &check])
 }
 
-fn retry(failures: Option<&Failures>) -> String {
+fn next_retry(failures: Option<&SyncFailures>) -> String {
     match failures.and_then(|f| Some((f.retry_time.as_ref()?, f.retry_after))) {
         Some((time, true)) => format!("It is tried again at {}, the time that Box named.", time.0),
         Some((time, false)) => format!("It is tried again at {}.", time.0),
@@ -32,15 +37,17 @@ fn retry(failures: Option<&Failures>) -> String {
 }
 
 /// What a failure leaves behind.
-pub(super) fn kept(status: &BoxConnectionStatus, now: Timestamp) -> String {
+pub(super) fn remaining_list(status: &BoxConnectionStatus, now: Timestamp) -> String {
     let (Some(last), Some(users)) = (&status.last_sync, &status.users) else {
         return "No list has been fetched yet.".to_owned();
     };
     // As the condition Ready says it.
-    if status.conditions.is("Ready", State::False) && status.conditions.reason("Ready") == Some(Reason::Syncing) {
+    if status.conditions.has_status("Ready", ConditionStatus::False)
+        && status.conditions.reason("Ready") == Some(Reason::Syncing)
+    {
         return "The published list is gone until a sync succeeds.".to_owned();
     }
-    let list = format!("The list of {} ({}) stays", last.completion_time.0, people(users.total));
+    let list = format!("The list of {} ({}) stays", last.completion_time.0, format_user_count(users.total));
     match status.stale_time.as_ref().map(|t| t.0) {
         Some(stale) if now < stale => format!("{list} and counts as fresh until {stale}."),
         Some(stale) => format!("{list} and is stale since {stale}."),
@@ -49,29 +56,33 @@ pub(super) fn kept(status: &BoxConnectionStatus, now: Timestamp) -> String {
 }
 
 /// Why nothing is synced by the clock.
-pub(super) fn unscheduled(
-    unusable: &Unusable,
+pub(super) fn invalid_schedule(
+    error: &CronError,
     connection: &str,
     status: &BoxConnectionStatus,
     now: Timestamp,
 ) -> String {
-    let what = format!("{}: {unusable}.", Reason::ScheduleInvalid.headline());
+    let what = format!("{}: {error}.", Reason::ScheduleInvalid.summary());
     let remedy = format!(
         "Until spec.schedule is corrected (minute, hour, day of the month, month and weekday; the IANA name of a time zone), nothing is synced by the clock; for a sync create a UserSyncRequest for {connection}."
     );
-    sentences([&what, &kept(status, now), &remedy])
+    join_sentences([&what, &remaining_list(status, now), &remedy])
 }
 
 /// What it means for a connection that the operator is paused.
 pub(super) const PAUSED: &str = "The operator runs with --paused: it asks Box nothing, published lists stay, and requests wait. Whoever runs the operator ends the pause by starting it without that flag.";
-pub(super) const WAITS_PAUSED: &str = "The operator runs with --paused and asks Box nothing. This request waits and is answered when whoever runs the operator starts it without that flag.";
+pub(super) const REQUEST_PAUSED: &str = "The operator runs with --paused and asks Box nothing. This request waits and is answered when whoever runs the operator starts it without that flag.";
 
-pub(super) fn holds(at: Timestamp, users: &UserCounts) -> String {
-    format!("The list of {at} holds {}, {} of them active.", people(users.total), number(users.active))
+pub(super) fn list_summary(at: Timestamp, users: &UserCounts) -> String {
+    format!(
+        "The list of {at} holds {}, {} of them active.",
+        format_user_count(users.total),
+        format_thousands(users.active)
+    )
 }
 
 /// That the authorization of a user was not renewed for long.
-pub(super) fn ends_soon(authorization: &Authorization) -> String {
+pub(super) fn authorization_expiring(authorization: &Authorization) -> String {
     format!(
         "The authorization in Box ends at {} unless it is renewed before. The operator renews it while it runs, is not paused and reaches Box; after that time somebody has to authorize the app again (kubectl boxsync connect).",
         authorization.expiration_time.0
@@ -79,30 +90,30 @@ pub(super) fn ends_soon(authorization: &Authorization) -> String {
 }
 
 /// Whose removal is held, and how it is approved.
-pub(super) fn held(held: &Held, connection: &str) -> String {
+pub(super) fn removals_held(held: &RemovalHold, connection: &str) -> String {
     format!(
         "{} of {} vanished from Box at once; their removal is held, and they stay in the list until somebody approves it or Box lists them again. Look who they are (kubectl boxsync users {connection} --held, or the UserSlices of state Held); to let them go, create a UserSyncRequest with approveRemovals: \"{}\" (kubectl boxsync approve {connection}).",
-        number(held.removals),
-        people(held.total),
+        format_thousands(held.removals),
+        format_user_count(held.total),
         held.digest
     )
 }
 
 /// The list that answers a request.
-pub(super) fn answers(at: Timestamp, users: &UserCounts, revision: i64) -> String {
-    format!("The list of {at} (revision {revision}, {}) answers this request.", people(users.total))
+pub(super) fn request_answered(at: Timestamp, users: &UserCounts, revision: i64) -> String {
+    format!("The list of {at} (revision {revision}, {}) answers this request.", format_user_count(users.total))
 }
 
 /// What a sync changed.
-pub(super) fn changed(added: i64, updated: i64, removed: i64) -> String {
+pub(super) fn change_counts(added: i64, updated: i64, removed: i64) -> String {
     let parts = [(added, "added"), (updated, "updated"), (removed, "removed")];
-    let told: Vec<String> =
-        parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", number(*n))).collect();
-    if told.is_empty() { "nothing changed".to_owned() } else { told.join(", ") }
+    let changes: Vec<String> =
+        parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", format_thousands(*n))).collect();
+    if changes.is_empty() { "nothing changed".to_owned() } else { changes.join(", ") }
 }
 
 /// By which earlier sync the list was published that a sync found unchanged.
-pub(super) fn earlier(published: Timestamp, change: &Change, revision: i64, now: Timestamp) -> String {
+pub(super) fn published_earlier(published: Timestamp, change: &RosterChange, revision: i64, now: Timestamp) -> String {
     let by = match change.trigger {
         Trigger::Created => "the first sync",
         Trigger::Reconnected => "the sync after reconnecting",
@@ -110,12 +121,12 @@ pub(super) fn earlier(published: Timestamp, change: &Change, revision: i64, now:
         Trigger::Retry => "a retried sync",
         Trigger::Scheduled => "the scheduled sync",
     };
-    let what = changed(change.added, change.updated, change.removed);
-    format!("Revision {revision} was published {} earlier by {by}: {what}.", ago(published, now))
+    let what = change_counts(change.added, change.updated, change.removed);
+    format!("Revision {revision} was published {} earlier by {by}: {what}.", format_age(published, now))
 }
 
 /// A span of time in its largest unit.
-fn ago(from: Timestamp, to: Timestamp) -> String {
+fn format_age(from: Timestamp, to: Timestamp) -> String {
     match from.duration_until(to).as_secs().max(0) {
         s @ ..120 => format!("{s} s"),
         s @ 120..7200 => format!("{} min", s / 60),
@@ -125,22 +136,22 @@ fn ago(from: Timestamp, to: Timestamp) -> String {
 }
 
 /// For the conditions that only point to the one that holds the cause.
-pub(super) fn see(reason: Reason, condition: &str) -> String {
-    format!("{}: see the condition {condition}.", reason.headline())
+pub(super) fn see_condition(reason: Reason, condition: &str) -> String {
+    format!("{}: see the condition {condition}.", reason.summary())
 }
 
-pub(super) fn people(users: i64) -> String {
-    if users == 1 { "1 user".to_owned() } else { format!("{} users", number(users)) }
+pub(super) fn format_user_count(users: i64) -> String {
+    if users == 1 { "1 user".to_owned() } else { format!("{} users", format_thousands(users)) }
 }
 
 /// A number with its thousands apart: 12,000.
-fn number(n: i64) -> String {
+fn format_thousands(n: i64) -> String {
     let digits = n.unsigned_abs().to_string();
     let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|g| std::str::from_utf8(g).ok()).collect();
     format!("{}{}", if n < 0 { "-" } else { "" }, groups.join(","))
 }
 
-pub(super) fn sentences<const N: usize>(parts: [&str; N]) -> String {
+pub(super) fn join_sentences<const N: usize>(parts: [&str; N]) -> String {
     parts.into_iter().filter(|p| !p.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
@@ -149,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thousands_stand_apart() {
-        assert_eq!([0, 7, 999, 1000, 1_284_551].map(number), ["0", "7", "999", "1,000", "1,284,551"]);
+    fn numbers_have_thousands_separators() {
+        assert_eq!([0, 7, 999, 1000, 1_284_551].map(format_thousands), ["0", "7", "999", "1,000", "1,284,551"]);
     }
 }

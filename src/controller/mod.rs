@@ -39,7 +39,7 @@ mod timetable;
 mod vault;
 mod watch;
 
-pub use context::{BoxSide, Rules};
-pub use happening::Kind;
-pub use served::{Served, look as look_what_is_served, served};
-pub use watch::{Deps, run};
+pub use context::{BoxClientConfig, ControllerOptions};
+pub use happening::ResourceKind;
+pub use served::{CrdAvailability, wait_until_available, watch_crd_availability as look_what_is_served};
+pub use watch::{Dependencies, run};

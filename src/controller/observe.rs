@@ -6,30 +6,30 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use crate::{
-    api::{BoxConnection, BoxConnectionStatus, Conditions, State, UserRoster, UserSyncRequest},
-    roster::standing,
+    api::{BoxConnection, BoxConnectionStatus, ConditionStatus, ConditionsExt, UserRoster, UserSyncRequest},
+    roster::check_ownership,
 };
 
 /// A connection, its published list, its unfinished requests and what this process remembers. Nothing in it can do IO.
 #[derive(Clone, Debug)]
-pub(super) struct Observed {
+pub(super) struct PlanInput {
     pub(super) connection: Arc<BoxConnection>,
     /// The roster of the connection's name, whoever owns it.
     pub(super) roster: Option<Arc<UserRoster>>,
     /// Unfinished requests of this connection, oldest first.
     pub(super) requests: Vec<Arc<UserSyncRequest>>,
-    pub(super) recall: Recall,
+    pub(super) state: StateView,
 }
 
 /// What this process remembers of a connection, as spans measured on a clock that never jumps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Recall {
+pub(super) struct StateView {
     /// Since the Secret's version was last read.
-    pub(super) since_look: Option<Duration>,
+    pub(super) since_secret_check: Option<Duration>,
     /// Whether the Secret as last seen is another than the one last tried.
     pub(super) secret_changed: bool,
     /// Since Box was last asked to let us in.
-    pub(super) since_try: Option<Duration>,
+    pub(super) since_sign_in: Option<Duration>,
     /// Since the last listing ended.
     pub(super) since_listing: Option<Duration>,
     /// Since `status.failures`, as it stands, was first seen by this process.
@@ -37,39 +37,39 @@ pub(super) struct Recall {
     /// Until the next probe.
     pub(super) until_probe: Duration,
     /// Until Box, which named the time, may be asked again; beside what the status says, which knows only of attempts.
-    pub(super) until_allowed: Duration,
+    pub(super) until_retry_allowed: Duration,
     /// Whether this process knows that the roster is there, although the watch has not shown it yet.
     pub(super) published: bool,
     /// Until slices that nobody names are due to be swept; `None`: no such slices were seen.
-    pub(super) until_sweep: Option<Duration>,
+    pub(super) until_garbage_collection: Option<Duration>,
 }
 
 /// Whether the published list is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum List {
+pub(super) enum RosterPresence {
     /// It is, or none was published yet.
-    Kept,
+    Present,
     /// It was published, and is gone.
-    Gone,
+    Missing,
 }
 
-impl List {
+impl RosterPresence {
     /// What it means that there is no roster.
     pub(super) fn without_roster(connection: &BoxConnection) -> Self {
-        if status_of(connection).roster_ref.is_some() { List::Gone } else { List::Kept }
+        if status_of(connection).roster_ref.is_some() { RosterPresence::Missing } else { RosterPresence::Present }
     }
 }
 
-impl Observed {
+impl PlanInput {
     pub(super) fn new(
         connection: Arc<BoxConnection>,
         roster: Option<Arc<UserRoster>>,
         mut requests: Vec<Arc<UserSyncRequest>>,
-        recall: Recall,
+        state: StateView,
     ) -> Self {
-        requests.retain(|r| !r.finished() && r.metadata.deletion_timestamp.is_none());
+        requests.retain(|r| !r.is_finished() && r.metadata.deletion_timestamp.is_none());
         requests.sort_by_cached_key(|r| (r.creation_timestamp().map(|t| t.0), r.name_any()));
-        Self { connection, roster, requests, recall }
+        Self { connection, roster, requests, state }
     }
 
     pub(super) fn uid(&self) -> &str {
@@ -80,35 +80,35 @@ impl Observed {
         status_of(&self.connection)
     }
 
-    pub(super) fn disconnected(&self) -> bool {
-        self.status().conditions.is("Connected", State::False)
+    pub(super) fn is_disconnected(&self) -> bool {
+        self.status().conditions.has_status("Connected", ConditionStatus::False)
     }
 
-    pub(super) fn connected(&self) -> bool {
-        self.status().conditions.is("Connected", State::True)
+    pub(super) fn is_connected(&self) -> bool {
+        self.status().conditions.has_status("Connected", ConditionStatus::True)
     }
 
     /// When the connection was lost; meaningful only while it is.
-    pub(super) fn lost_at(&self) -> Option<Timestamp> {
-        self.status().conditions.of("Connected").map(|c| c.last_transition_time.0)
+    pub(super) fn disconnected_since(&self) -> Option<Timestamp> {
+        self.status().conditions.find_condition("Connected").map(|c| c.last_transition_time.0)
     }
 
-    pub(super) fn list(&self) -> List {
-        let there = self.roster.is_some() || self.recall.published;
-        if there { List::Kept } else { List::without_roster(&self.connection) }
+    pub(super) fn roster_presence(&self) -> RosterPresence {
+        let present = self.roster.is_some() || self.state.published;
+        if present { RosterPresence::Present } else { RosterPresence::without_roster(&self.connection) }
     }
 
     /// Whether another list of this name is in the way.
-    pub(super) fn conflicts(&self) -> bool {
+    pub(super) fn has_roster_conflict(&self) -> bool {
         let enterprise = &self.connection.spec.enterprise_id;
-        self.roster.as_ref().is_some_and(|roster| standing(roster, self.uid(), enterprise).is_err())
+        self.roster.as_ref().is_some_and(|roster| check_ownership(roster, self.uid(), enterprise).is_err())
     }
 
     /// The roster, where it tells of a sync that the connection's status or a request does not know of: the process
     /// that wrote it was ended before it could tell.
-    pub(super) fn untold(&self) -> Option<&UserRoster> {
+    pub(super) fn unreported_publish(&self) -> Option<&UserRoster> {
         let roster = self.roster.as_deref()?;
-        let ours = standing(roster, self.uid(), &self.connection.spec.enterprise_id) == Ok(true);
+        let ours = check_ownership(roster, self.uid(), &self.connection.spec.enterprise_id) == Ok(true);
         let known = self.status().roster_ref.as_ref().map_or(0, |r| r.revision);
         let unanswered = || {
             let asked = |r: &Arc<UserSyncRequest>| {
@@ -120,8 +120,8 @@ impl Observed {
     }
 
     /// The value of the annotation that asks for a sync, unless it was acted on.
-    pub(super) fn annotation(&self) -> Option<&str> {
-        let value = self.connection.annotations().get(crate::api::REQUESTED_AT)?;
+    pub(super) fn pending_annotation(&self) -> Option<&str> {
+        let value = self.connection.annotations().get(crate::api::REQUESTED_AT_ANNOTATION)?;
         (self.status().last_handled_request.as_ref() != Some(value)).then_some(value)
     }
 
@@ -161,5 +161,5 @@ pub(super) fn generation_unobserved(connection: &BoxConnection) -> bool {
 
 pub(super) fn auth_differs(connection: &BoxConnection) -> bool {
     let accepted = status_of(connection).credentials.as_ref().map(|c| (c.method, c.secret_name.as_str()));
-    accepted.is_none() || accepted != connection.spec.auth.chosen()
+    accepted.is_none() || accepted != connection.spec.auth.selected_method()
 }

@@ -10,105 +10,106 @@ use tokio::sync::mpsc::UnboundedSender;
 
 /// How urgent the work is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Urgency {
+pub(super) enum Priority {
     /// Somebody waits for it.
-    Asked,
+    Requested,
     /// The schedule, a probe or a retry: takes all places but one.
     Scheduled,
 }
 
 /// The places, and who was turned away.
-pub(super) struct Places<K> {
-    line: Mutex<Line<K>>,
+pub(super) struct PermitPool<K> {
+    state: Mutex<PermitState<K>>,
     wake: UnboundedSender<K>,
 }
 
-struct Line<K> {
+struct PermitState<K> {
     total: usize,
-    asked: usize,
+    requested: usize,
     scheduled: usize,
-    turned_away: VecDeque<(K, Urgency)>,
-    known: HashSet<K>,
+    waiting: VecDeque<(K, Priority)>,
+    waiting_keys: HashSet<K>,
 }
 
 /// A place; dropping it frees it and wakes the next.
-pub(super) struct Place<K: Clone + Eq + std::hash::Hash> {
-    places: Arc<Places<K>>,
-    urgency: Urgency,
+pub(super) struct Permit<K: Clone + Eq + std::hash::Hash> {
+    pool: Arc<PermitPool<K>>,
+    priority: Priority,
 }
 
-impl<K: Clone + Eq + std::hash::Hash> Places<K> {
+impl<K: Clone + Eq + std::hash::Hash> PermitPool<K> {
     /// `wake` is told whom to reconcile.
     pub(super) fn new(total: usize, wake: UnboundedSender<K>) -> Arc<Self> {
-        let line = Line { total, asked: 0, scheduled: 0, turned_away: VecDeque::new(), known: HashSet::new() };
-        Arc::new(Self { line: Mutex::new(line), wake })
+        let state =
+            PermitState { total, requested: 0, scheduled: 0, waiting: VecDeque::new(), waiting_keys: HashSet::new() };
+        Arc::new(Self { state: Mutex::new(state), wake })
     }
 
     /// A place, or a place in the line.
-    pub(super) fn take(self: &Arc<Self>, who: &K, urgency: Urgency) -> Option<Place<K>> {
-        let mut line = self.line();
-        line.forget(who);
-        if line.has_room(urgency) {
-            *line.taken(urgency) += 1;
-            return Some(Place { places: self.clone(), urgency });
+    pub(super) fn try_acquire(self: &Arc<Self>, key: &K, priority: Priority) -> Option<Permit<K>> {
+        let mut state = self.lock_state();
+        state.remove_waiting(key);
+        if state.has_capacity(priority) {
+            *state.in_use_mut(priority) += 1;
+            return Some(Permit { pool: self.clone(), priority });
         }
-        line.known.insert(who.clone());
-        line.turned_away.push_back((who.clone(), urgency));
+        state.waiting_keys.insert(key.clone());
+        state.waiting.push_back((key.clone(), priority));
         None
     }
 
     /// `who` needs no place any more: the one that it may have been woken for goes to the next.
-    pub(super) fn leave(&self, who: &K) {
-        let mut line = self.line();
-        line.forget(who);
-        self.wake_next(&mut line);
+    pub(super) fn cancel_wait(&self, key: &K) {
+        let mut state = self.lock_state();
+        state.remove_waiting(key);
+        self.wake_next(&mut state);
     }
 
-    fn wake_next(&self, line: &mut Line<K>) {
-        let next = [Urgency::Asked, Urgency::Scheduled]
+    fn wake_next(&self, state: &mut PermitState<K>) {
+        let next = [Priority::Requested, Priority::Scheduled]
             .into_iter()
-            .filter(|urgency| line.has_room(*urgency))
-            .find_map(|urgency| line.turned_away.iter().position(|(_, u)| *u == urgency));
-        if let Some((who, _)) = next.and_then(|at| line.turned_away.remove(at)) {
-            line.known.remove(&who);
+            .filter(|urgency| state.has_capacity(*urgency))
+            .find_map(|urgency| state.waiting.iter().position(|(_, u)| *u == urgency));
+        if let Some((key, _)) = next.and_then(|at| state.waiting.remove(at)) {
+            state.waiting_keys.remove(&key);
             // The receiver lives as long as the controller does; afterwards nobody needs waking.
-            let _ = self.wake.send(who);
+            let _ = self.wake.send(key);
         }
     }
 
-    fn line(&self) -> MutexGuard<'_, Line<K>> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_state(&self) -> MutexGuard<'_, PermitState<K>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<K: Eq + std::hash::Hash> Line<K> {
-    fn has_room(&self, urgency: Urgency) -> bool {
-        let free = self.asked + self.scheduled < self.total;
-        match urgency {
-            Urgency::Asked => free,
-            Urgency::Scheduled => free && (self.total == 1 || self.scheduled < self.total - 1),
+impl<K: Eq + std::hash::Hash> PermitState<K> {
+    fn has_capacity(&self, priority: Priority) -> bool {
+        let free = self.requested + self.scheduled < self.total;
+        match priority {
+            Priority::Requested => free,
+            Priority::Scheduled => free && (self.total == 1 || self.scheduled < self.total - 1),
         }
     }
 
-    fn taken(&mut self, urgency: Urgency) -> &mut usize {
-        match urgency {
-            Urgency::Asked => &mut self.asked,
-            Urgency::Scheduled => &mut self.scheduled,
+    fn in_use_mut(&mut self, priority: Priority) -> &mut usize {
+        match priority {
+            Priority::Requested => &mut self.requested,
+            Priority::Scheduled => &mut self.scheduled,
         }
     }
 
-    fn forget(&mut self, who: &K) {
-        if self.known.remove(who) {
-            self.turned_away.retain(|(k, _)| k != who);
+    fn remove_waiting(&mut self, key: &K) {
+        if self.waiting_keys.remove(key) {
+            self.waiting.retain(|(k, _)| k != key);
         }
     }
 }
 
-impl<K: Clone + Eq + std::hash::Hash> Drop for Place<K> {
+impl<K: Clone + Eq + std::hash::Hash> Drop for Permit<K> {
     fn drop(&mut self) {
-        let mut line = self.places.line();
-        *line.taken(self.urgency) -= 1;
-        self.places.wake_next(&mut line);
+        let mut state = self.pool.lock_state();
+        *state.in_use_mut(self.priority) -= 1;
+        self.pool.wake_next(&mut state);
     }
 }
 
@@ -118,58 +119,58 @@ mod tests {
 
     use super::*;
 
-    fn places(total: usize) -> (Arc<Places<&'static str>>, UnboundedReceiver<&'static str>) {
+    fn permit_pool(total: usize) -> (Arc<PermitPool<&'static str>>, UnboundedReceiver<&'static str>) {
         let (wake, woken) = unbounded_channel();
-        (Places::new(total, wake), woken)
+        (PermitPool::new(total, wake), woken)
     }
 
     #[test]
-    fn scheduled_work_leaves_one_place_to_those_who_ask() {
-        let (places, _woken) = places(2);
-        let _first = places.take(&"a", Urgency::Scheduled).expect("room");
-        assert!(places.take(&"b", Urgency::Scheduled).is_none());
-        assert!(places.take(&"c", Urgency::Asked).is_some());
+    fn scheduled_work_leaves_one_permit_for_requests() {
+        let (pool, _woken) = permit_pool(2);
+        let _first = pool.try_acquire(&"a", Priority::Scheduled).expect("room");
+        assert!(pool.try_acquire(&"b", Priority::Scheduled).is_none());
+        assert!(pool.try_acquire(&"c", Priority::Requested).is_some());
     }
 
     #[test]
-    fn a_single_place_is_for_everybody() {
-        let (places, _woken) = places(1);
-        assert!(places.take(&"a", Urgency::Scheduled).is_some());
-        assert!(places.take(&"b", Urgency::Asked).is_some());
+    fn a_single_permit_serves_both_priorities() {
+        let (pool, _woken) = permit_pool(1);
+        assert!(pool.try_acquire(&"a", Priority::Scheduled).is_some());
+        assert!(pool.try_acquire(&"b", Priority::Requested).is_some());
     }
 
     #[test]
-    fn a_freed_place_wakes_one_and_requests_first() {
-        let (places, mut woken) = places(1);
-        let place = places.take(&"a", Urgency::Scheduled);
-        assert!(places.take(&"b", Urgency::Scheduled).is_none());
-        assert!(places.take(&"c", Urgency::Asked).is_none());
-        drop(place);
+    fn a_released_permit_wakes_one_waiter_requests_first() {
+        let (pool, mut woken) = permit_pool(1);
+        let permit = pool.try_acquire(&"a", Priority::Scheduled);
+        assert!(pool.try_acquire(&"b", Priority::Scheduled).is_none());
+        assert!(pool.try_acquire(&"c", Priority::Requested).is_none());
+        drop(permit);
         assert_eq!(woken.try_recv(), Ok("c"));
         assert!(woken.try_recv().is_err());
     }
 
     #[test]
-    fn one_who_was_woken_and_leaves_wakes_the_next() {
-        let (places, mut woken) = places(1);
-        let place = places.take(&"a", Urgency::Asked);
-        assert!(places.take(&"b", Urgency::Asked).is_none());
-        assert!(places.take(&"c", Urgency::Scheduled).is_none());
-        drop(place);
+    fn a_woken_waiter_that_cancels_wakes_the_next() {
+        let (pool, mut woken) = permit_pool(1);
+        let permit = pool.try_acquire(&"a", Priority::Requested);
+        assert!(pool.try_acquire(&"b", Priority::Requested).is_none());
+        assert!(pool.try_acquire(&"c", Priority::Scheduled).is_none());
+        drop(permit);
         assert_eq!(woken.try_recv(), Ok("b"));
-        places.leave(&"b");
+        pool.cancel_wait(&"b");
         assert_eq!(woken.try_recv(), Ok("c"));
     }
 
     #[test]
-    fn one_who_is_turned_away_twice_stands_in_line_once() {
-        let (places, mut woken) = places(1);
-        let place = places.take(&"a", Urgency::Asked);
-        assert!(places.take(&"b", Urgency::Asked).is_none());
-        assert!(places.take(&"b", Urgency::Asked).is_none());
-        drop(place);
+    fn a_waiter_refused_twice_is_queued_once() {
+        let (pool, mut woken) = permit_pool(1);
+        let permit = pool.try_acquire(&"a", Priority::Requested);
+        assert!(pool.try_acquire(&"b", Priority::Requested).is_none());
+        assert!(pool.try_acquire(&"b", Priority::Requested).is_none());
+        drop(permit);
         assert_eq!(woken.try_recv(), Ok("b"));
-        places.leave(&"b");
+        pool.cancel_wait(&"b");
         assert!(woken.try_recv().is_err());
     }
 }

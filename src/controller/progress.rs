@@ -4,56 +4,63 @@ use kube::core::object::HasStatus;
 
 use super::{
     answer,
-    cluster::{Told, Trouble},
+    cluster::{KubeError, StatusObject},
     context::Context,
-    events::{self, reference},
-    memory::named,
+    events::{self, object_reference},
+    memory::log_name,
     observe::status_of,
-    report::{Access, News, report},
-    run::Job,
+    report::{SignedIn, StatusUpdate, build_status},
+    run::SyncJob,
 };
-use crate::api::{BoxConnection, CurrentSync, Progress, UserSyncRequest};
+use crate::api::{BoxConnection, CurrentSync, SyncProgress, UserSyncRequest};
 
 /// The objects that a run speaks of, as they were last written or read.
-pub(super) struct Objects {
+pub(super) struct RunObjects {
     pub(super) connection: BoxConnection,
     /// The requests that it answers.
     pub(super) requests: Vec<UserSyncRequest>,
 }
 
-impl Objects {
-    pub(super) fn of(job: &Job) -> Self {
-        Self { connection: job.observed.connection.as_ref().clone(), requests: job.requests().cloned().collect() }
+impl RunObjects {
+    pub(super) fn for_job(job: &SyncJob) -> Self {
+        Self { connection: job.input.connection.as_ref().clone(), requests: job.answered_requests().cloned().collect() }
     }
 
     /// Tells how far the run is that Box has let in.
-    pub(super) async fn tell(&mut self, context: &Context, current: &CurrentSync, access: &Access) {
-        let now = context.now();
-        let progress = Progress { pages: current.pages, users: current.users };
+    pub(super) async fn report_progress(&mut self, context: &Context, current: &CurrentSync, signed_in: &SignedIn) {
+        let now = context.current_time();
+        let progress = SyncProgress { pages: current.pages, users: current.users };
         let start = current.start_time.0;
-        let news = News::Running(current.clone(), access);
-        let before = status_of(&self.connection).clone();
-        renew(context, &mut self.connection, |c| report(c, context.list(c), &news, &context.rules, now)).await;
-        for note in events::of_connection(&before, status_of(&self.connection), &news) {
-            context.events.publish(&reference(&self.connection), &note).await;
+        let update = StatusUpdate::Progress(current.clone(), signed_in);
+        let previous = status_of(&self.connection).clone();
+        write_progress_status(context, &mut self.connection, |c| {
+            build_status(c, context.roster_presence(c), &update, &context.options, now)
+        })
+        .await;
+        for event in events::connection_events(&previous, status_of(&self.connection), &update) {
+            context.events.publish_event(&object_reference(&self.connection), &event).await;
         }
         for request in &mut self.requests {
-            renew(context, request, |r| answer::running(r, Some(progress), start, now)).await;
+            write_progress_status(context, request, |r| answer::running_status(r, Some(progress), start, now)).await;
         }
     }
 }
 
 /// Writes a status, once more where somebody else wrote first. What is not written now is told the next time.
-async fn renew<K: Told>(context: &Context, object: &mut K, status: impl Fn(&K) -> <K as HasStatus>::Status) {
-    let mut written = context.cluster.write(object, status(object)).await;
-    if matches!(written, Err(Trouble::Conflict)) {
-        written = match context.cluster.reread(object).await {
-            Ok(fresh) => context.cluster.write(&fresh, status(&fresh)).await,
+async fn write_progress_status<K: StatusObject>(
+    context: &Context,
+    object: &mut K,
+    status: impl Fn(&K) -> <K as HasStatus>::Status,
+) {
+    let mut written = context.cluster.replace_status(object, status(object)).await;
+    if matches!(written, Err(KubeError::Conflict)) {
+        written = match context.cluster.get_same_object(object).await {
+            Ok(fresh) => context.cluster.replace_status(&fresh, status(&fresh)).await,
             gone => gone,
         };
     }
     match written {
         Ok(fresh) => *object = fresh,
-        Err(trouble) => tracing::warn!(object = named(object), %trouble, "progress was not written"),
+        Err(error) => tracing::warn!(object = log_name(object), %error, "progress was not written"),
     }
 }

@@ -5,41 +5,42 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
     authorization,
-    conditions::{Cause, Causes, Circumstances, conditions},
-    context::Rules,
+    conditions::{ConditionCause, ConditionInputs, RootConditions, build_conditions},
+    context::ControllerOptions,
     failure::Failure,
     message,
-    observe::{List, auth_differs, generation_unobserved, status_of},
+    observe::{RosterPresence, auth_differs, generation_unobserved, status_of},
     requester,
-    rhythm::{Rhythm, fresh_until},
-    schedule::{after, backoff},
+    rhythm::{ResolvedSchedule, stale_time},
+    schedule::{add_duration, backoff},
 };
 use crate::api::{
-    Account, App, Attempt, AuthType, BoxConnection, BoxConnectionStatus, Change, Conditions, Consequence, Credentials,
-    CurrentSync, Enterprise, Failures, Held, LastSync, Reason, RosterContent, RosterRef, State, Trigger, UserCounts,
+    AcceptedCredentials, AuthType, BoxAccount, BoxApp, BoxConnection, BoxConnectionStatus, BoxEnterprise,
+    ConditionStatus, ConditionsExt, CurrentSync, FailureClass, LastSync, Reason, RemovalHold, RosterChange,
+    RosterContent, RosterRef, SyncAttempt, SyncFailures, Trigger, UserCounts,
 };
 
-const LONGEST_HISTORY: usize = 5;
-const MOST_NAMES: usize = 10;
+const MAX_HISTORY: usize = 5;
+const MAX_NAMES: usize = 10;
 
 /// What there is to report.
 #[derive(Clone, Debug)]
-pub(super) enum News<'a> {
+pub(super) enum StatusUpdate<'a> {
     /// Nothing but that time has passed or the spec has changed.
-    Nothing,
+    Refresh,
     /// A run that takes long goes on; Box let it in.
-    Running(CurrentSync, &'a Access),
+    Progress(CurrentSync, &'a SignedIn),
     /// A run was told to stop, and nothing came of it.
     Stopped,
     /// A probe ended.
-    Probed(&'a Result<Access, Failure>),
+    Probed(&'a Result<SignedIn, Failure>),
     /// A run ended.
-    Attempted(&'a Attempted),
+    SyncFinished(&'a SyncOutcome),
 }
 
 /// A run that ended.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Attempted {
+pub(super) struct SyncOutcome {
     pub(super) trigger: Trigger,
     pub(super) start: Timestamp,
     pub(super) end: Timestamp,
@@ -53,30 +54,30 @@ pub(super) struct Attempted {
     /// The generation whose spec it followed.
     pub(super) generation: Option<i64>,
     /// The app that was kept out, where it is known.
-    pub(super) app: Option<App>,
+    pub(super) app: Option<BoxApp>,
     /// Who let us in; `None` where nobody did.
-    pub(super) access: Option<Access>,
-    pub(super) result: Result<Synced, Failure>,
+    pub(super) signed_in: Option<SignedIn>,
+    pub(super) result: Result<SyncResult, Failure>,
 }
 
 /// A list that is published.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Synced {
+pub(super) struct SyncResult {
     pub(super) users: UserCounts,
     pub(super) added: i64,
     pub(super) updated: i64,
     pub(super) removed: i64,
     pub(super) revision: i64,
-    pub(super) held: Option<Held>,
+    pub(super) held: Option<RemovalHold>,
     /// The digest whose removals were approved and took place.
     pub(super) approved: Option<String>,
     /// When and by what sync the list was published, where it was an earlier one.
-    pub(super) earlier: Option<(Timestamp, Change)>,
+    pub(super) earlier_publish: Option<(Timestamp, RosterChange)>,
 }
 
-impl Synced {
+impl SyncResult {
     /// A sync that published this roster.
-    pub(super) fn published(roster: &RosterContent) -> Self {
+    pub(super) fn from_published(roster: &RosterContent) -> Self {
         let change = &roster.change;
         Self {
             users: roster.users,
@@ -86,20 +87,20 @@ impl Synced {
             revision: roster.revision,
             held: roster.held.clone(),
             approved: change.approved.clone(),
-            earlier: None,
+            earlier_publish: None,
         }
     }
 
     /// A sync that found the list as it was published before.
-    pub(super) fn unchanged(roster: &RosterContent) -> Self {
-        let earlier = Some((roster.revision_time.0, roster.change.clone()));
-        Self { added: 0, updated: 0, removed: 0, approved: None, earlier, ..Self::published(roster) }
+    pub(super) fn from_unchanged(roster: &RosterContent) -> Self {
+        let earlier_publish = Some((roster.revision_time.0, roster.change.clone()));
+        Self { added: 0, updated: 0, removed: 0, approved: None, earlier_publish, ..Self::from_published(roster) }
     }
 }
 
-impl Attempted {
+impl SyncOutcome {
     /// A sync that published this roster and was ended before it could tell.
-    pub(super) fn untold(connection: &BoxConnection, roster: &RosterContent) -> Self {
+    pub(super) fn from_unreported(connection: &BoxConnection, roster: &RosterContent) -> Self {
         let change = &roster.change;
         Self {
             trigger: change.trigger,
@@ -111,195 +112,212 @@ impl Attempted {
             requested_by: change.requested_by.clone(),
             generation: status_of(connection).observed_generation,
             app: None,
-            access: None,
-            result: Ok(Synced::published(roster)),
+            signed_in: None,
+            result: Ok(SyncResult::from_published(roster)),
         }
     }
 }
 
 /// Box let us in: who answered, and to which credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Access {
-    pub(super) enterprise: Enterprise,
-    pub(super) account: Account,
-    pub(super) app: App,
+pub(super) struct SignedIn {
+    pub(super) enterprise: BoxEnterprise,
+    pub(super) account: BoxAccount,
+    pub(super) app: BoxApp,
     pub(super) method: AuthType,
     pub(super) secret_name: String,
     pub(super) resource_version: String,
     /// Until when the authorization of a user can be renewed.
-    pub(super) authorization_ends: Option<Timestamp>,
+    pub(super) authorization_expiration: Option<Timestamp>,
 }
 
 /// The status that should stand there now, given the one that does.
-pub(super) fn report(
+pub(super) fn build_status(
     connection: &BoxConnection,
-    list: List,
-    news: &News<'_>,
-    rules: &Rules,
+    roster_presence: RosterPresence,
+    update: &StatusUpdate<'_>,
+    options: &ControllerOptions,
     now: Timestamp,
 ) -> BoxConnectionStatus {
-    let rhythm = Rhythm::of(connection, rules.schedule_spread);
-    let mut causes = Causes::of(status_of(connection));
+    let schedule = ResolvedSchedule::for_connection(connection, options.schedule_spread);
+    let mut root_conditions = RootConditions::from_status(status_of(connection));
     let mut status = status_of(connection).clone();
     // What a failure leaves behind is told by the spec of now.
-    status.stale_time = fresh_until(connection, &rhythm, status.last_sync.as_ref()).map(Time);
-    match news {
-        News::Nothing => {}
-        News::Running(current, access) => {
+    status.stale_time = stale_time(connection, &schedule, status.last_sync.as_ref()).map(Time);
+    match update {
+        StatusUpdate::Refresh => {}
+        StatusUpdate::Progress(current, signed_in) => {
             status.current_sync = Some(current.clone());
-            let_in(&mut status, &mut causes, access, now);
+            apply_sign_in(&mut status, &mut root_conditions, signed_in, now);
         }
-        News::Stopped => status.current_sync = None,
-        News::Probed(Ok(access)) => let_in(&mut status, &mut causes, access, now),
-        News::Probed(Err(failure)) => {
-            if failure.reason.consequence() == Consequence::Disconnected {
-                causes.connected = Cause::failed(failure, connection, &status, now);
+        StatusUpdate::Stopped => status.current_sync = None,
+        StatusUpdate::Probed(Ok(signed_in)) => apply_sign_in(&mut status, &mut root_conditions, signed_in, now),
+        StatusUpdate::Probed(Err(failure)) => {
+            if failure.reason.failure_class() == FailureClass::Disconnected {
+                root_conditions.connected = ConditionCause::from_failure(failure, connection, &status, now);
             }
         }
-        News::Attempted(attempted) => {
-            if !repeats(connection, attempted) {
-                attempt(connection, &mut status, &mut causes, attempted);
+        StatusUpdate::SyncFinished(outcome) => {
+            if !is_repeat(connection, outcome) {
+                apply_sync_outcome(connection, &mut status, &mut root_conditions, outcome);
             }
         }
     }
-    let circumstances = Circumstances { list, rhythm: &rhythm, paused: rules.paused };
-    settle(connection, &circumstances, &mut status, causes, now);
+    let inputs = ConditionInputs { roster_presence, schedule: &schedule, paused: options.paused };
+    refresh_derived_fields(connection, &inputs, &mut status, root_conditions, now);
     status
 }
 
 /// Whether a try found a lost connection just as lost as before, with nobody asking: that is no attempt, and no news.
-fn repeats(connection: &BoxConnection, attempted: &Attempted) -> bool {
+fn is_repeat(connection: &BoxConnection, outcome: &SyncOutcome) -> bool {
     let status = status_of(connection);
-    let nobody_asked = attempted.requests.is_empty() && attempted.annotation.is_none();
-    let lost = status.conditions.is("Connected", State::False);
-    let known = attempted.generation == status.observed_generation;
-    let as_before = attempted.result.as_ref().is_err_and(|f| match f.reason.consequence() {
-        Consequence::Disconnected => status.conditions.reason("Connected") == Some(f.reason),
-        Consequence::Retried | Consequence::Doubted => attempted.access.is_none(),
-        Consequence::Stalled | Consequence::Refused | Consequence::Neutral => false,
+    let unrequested = outcome.requests.is_empty() && outcome.annotation.is_none();
+    let lost = status.conditions.has_status("Connected", ConditionStatus::False);
+    let known = outcome.generation == status.observed_generation;
+    let as_before = outcome.result.as_ref().is_err_and(|f| match f.reason.failure_class() {
+        FailureClass::Disconnected => status.conditions.reason("Connected") == Some(f.reason),
+        FailureClass::Transient | FailureClass::Suspect => outcome.signed_in.is_none(),
+        FailureClass::Stalled | FailureClass::RequestRejected | FailureClass::Neutral => false,
     });
-    lost && nobody_asked && known && as_before && status.current_sync.is_none()
+    lost && unrequested && known && as_before && status.current_sync.is_none()
 }
 
-fn attempt(connection: &BoxConnection, status: &mut BoxConnectionStatus, causes: &mut Causes, attempted: &Attempted) {
+fn apply_sync_outcome(
+    connection: &BoxConnection,
+    status: &mut BoxConnectionStatus,
+    root_conditions: &mut RootConditions,
+    outcome: &SyncOutcome,
+) {
     status.current_sync = None;
-    status.observed_generation = attempted.generation;
-    if attempted.annotation.is_some() {
-        status.last_handled_request.clone_from(&attempted.annotation);
+    status.observed_generation = outcome.generation;
+    if outcome.annotation.is_some() {
+        status.last_handled_request.clone_from(&outcome.annotation);
     }
-    if attempted.app.is_some() {
-        status.app.clone_from(&attempted.app);
+    if outcome.app.is_some() {
+        status.app.clone_from(&outcome.app);
     }
-    if let Some(access) = &attempted.access {
-        let_in(status, causes, access, attempted.end);
+    if let Some(signed_in) = &outcome.signed_in {
+        apply_sign_in(status, root_conditions, signed_in, outcome.end);
     }
-    match &attempted.result {
+    match &outcome.result {
         Ok(synced) => {
-            let &Synced { users, added, updated, removed, revision, ref held, approved: _, earlier: _ } = synced;
+            let &SyncResult { users, added, updated, removed, revision, ref held, approved: _, earlier_publish: _ } =
+                synced;
             status.users = Some(users);
             status.failures = None;
             status.held.clone_from(held);
             status.roster_ref = connection.metadata.name.clone().map(|name| RosterRef { name, revision });
             status.last_sync = Some(LastSync {
-                trigger: attempted.trigger,
-                start_time: Time(attempted.start),
-                completion_time: Time(attempted.end),
+                trigger: outcome.trigger,
+                start_time: Time(outcome.start),
+                completion_time: Time(outcome.end),
                 added,
                 updated,
                 removed,
                 revision,
             });
-            causes.synced = Cause::new(State::True, Reason::Synced, message::holds(attempted.end, &users));
+            root_conditions.synced =
+                ConditionCause::new(ConditionStatus::True, Reason::Synced, message::list_summary(outcome.end, &users));
         }
         Err(failure) => {
             if let Some(held) = &failure.held {
                 status.held = Some(held.as_ref().clone());
             }
-            failed(connection, status, causes, failure, attempted.end);
+            apply_failure(connection, status, root_conditions, failure, outcome.end);
         }
     }
-    remember(&mut status.history, attempted);
+    push_history(&mut status.history, outcome);
 }
 
-fn failed(
+fn apply_failure(
     connection: &BoxConnection,
     status: &mut BoxConnectionStatus,
-    causes: &mut Causes,
+    root_conditions: &mut RootConditions,
     failure: &Failure,
     end: Timestamp,
 ) {
-    let consequence = failure.reason.consequence();
-    let passes = matches!(consequence, Consequence::Retried | Consequence::Doubted);
-    if passes && causes.connected.state == State::False {
+    let consequence = failure.reason.failure_class();
+    let is_retried = matches!(consequence, FailureClass::Transient | FailureClass::Suspect);
+    if is_retried && root_conditions.connected.state == ConditionStatus::False {
         return;
     }
-    let before = status.failures.take().filter(|f| f.retry_time.is_some() == passes);
+    let before = status.failures.take().filter(|f| f.retry_time.is_some() == is_retried);
     let count = before.map_or(0, |f| f.count) + 1;
     let uid = connection.metadata.uid.as_deref().unwrap_or_default();
     let wait = failure.retry_after.unwrap_or_else(|| backoff(uid, count));
-    status.failures = Some(Failures {
+    status.failures = Some(SyncFailures {
         reason: failure.reason.as_str().to_owned(),
         count,
         last_time: Time(end),
-        retry_time: passes.then(|| Time(after(end, wait))),
-        retry_after: passes && failure.retry_after.is_some(),
+        retry_time: is_retried.then(|| Time(add_duration(end, wait))),
+        retry_after: is_retried && failure.retry_after.is_some(),
     });
-    if consequence == Consequence::Disconnected {
-        causes.connected = Cause::failed(failure, connection, status, end);
-        causes.synced = Cause::new(State::False, failure.reason, message::see(failure.reason, "Connected"));
+    if consequence == FailureClass::Disconnected {
+        root_conditions.connected = ConditionCause::from_failure(failure, connection, status, end);
+        root_conditions.synced = ConditionCause::new(
+            ConditionStatus::False,
+            failure.reason,
+            message::see_condition(failure.reason, "Connected"),
+        );
     } else {
-        causes.synced = Cause::failed(failure, connection, status, end);
+        root_conditions.synced = ConditionCause::from_failure(failure, connection, status, end);
     }
 }
 
-fn let_in(status: &mut BoxConnectionStatus, causes: &mut Causes, access: &Access, now: Timestamp) {
-    status.authorization = authorization::told(status.authorization.take(), access.authorization_ends);
+fn apply_sign_in(
+    status: &mut BoxConnectionStatus,
+    root_conditions: &mut RootConditions,
+    signed_in: &SignedIn,
+    now: Timestamp,
+) {
+    status.authorization =
+        authorization::updated_authorization(status.authorization.take(), signed_in.authorization_expiration);
     let same = status.credentials.as_ref().is_some_and(|c| {
-        c.method == access.method
-            && c.secret_name == access.secret_name
-            && c.resource_version == access.resource_version
+        c.method == signed_in.method
+            && c.secret_name == signed_in.secret_name
+            && c.resource_version == signed_in.resource_version
     });
-    if same && causes.connected.state == State::True {
+    if same && root_conditions.connected.state == ConditionStatus::True {
         return;
     }
     if !same {
-        status.credentials = Some(Credentials {
-            method: access.method,
-            secret_name: access.secret_name.clone(),
-            resource_version: access.resource_version.clone(),
+        status.credentials = Some(AcceptedCredentials {
+            method: signed_in.method,
+            secret_name: signed_in.secret_name.clone(),
+            resource_version: signed_in.resource_version.clone(),
             accepted_time: Time(now),
         });
     }
-    status.enterprise = Some(access.enterprise.clone());
-    status.account = Some(access.account.clone());
-    status.app = Some(access.app.clone());
+    status.enterprise = Some(signed_in.enterprise.clone());
+    status.account = Some(signed_in.account.clone());
+    status.app = Some(signed_in.app.clone());
     let message = format!(
         "Box accepts the credentials of Secret {} for enterprise {} ({}) as {}.",
-        access.secret_name, access.enterprise.id, access.enterprise.name, access.account.login
+        signed_in.secret_name, signed_in.enterprise.id, signed_in.enterprise.name, signed_in.account.login
     );
-    causes.connected = Cause::new(State::True, Reason::Connected, message);
+    root_conditions.connected = ConditionCause::new(ConditionStatus::True, Reason::Connected, message);
 }
 
-fn remember(history: &mut Vec<Attempt>, attempted: &Attempted) {
-    let (reason, synced) = match &attempted.result {
+fn push_history(history: &mut Vec<SyncAttempt>, outcome: &SyncOutcome) {
+    let (reason, synced) = match &outcome.result {
         Ok(synced) => (Reason::Synced, Some(synced)),
         Err(failure) => (failure.reason, None),
     };
-    let calls = i64::from(attempted.calls);
+    let calls = i64::from(outcome.calls);
     match history.first_mut() {
         Some(last) if synced.is_none() && last.reason == reason.as_str() => {
-            last.completion_time = Time(attempted.end);
+            last.completion_time = Time(outcome.end);
             last.attempts += 1;
             last.calls += calls;
-            add(&mut last.requests, &attempted.requests, MOST_NAMES);
-            add(&mut last.requested_by, &attempted.requested_by, requester::MOST);
+            add_names(&mut last.requests, &outcome.requests, MAX_NAMES);
+            add_names(&mut last.requested_by, &outcome.requested_by, requester::MAX_REQUESTERS);
         }
         Some(_) | None => history.insert(
             0,
-            Attempt {
-                trigger: attempted.trigger,
-                start_time: Time(attempted.start),
-                completion_time: Time(attempted.end),
+            SyncAttempt {
+                trigger: outcome.trigger,
+                start_time: Time(outcome.start),
+                completion_time: Time(outcome.end),
                 reason: reason.as_str().to_owned(),
                 attempts: 1,
                 calls,
@@ -308,16 +326,16 @@ fn remember(history: &mut Vec<Attempt>, attempted: &Attempted) {
                 updated: synced.map(|s| s.updated),
                 removed: synced.map(|s| s.removed),
                 revision: synced.map(|s| s.revision),
-                requests: attempted.requests.iter().take(MOST_NAMES).cloned().collect(),
-                requested_by: attempted.requested_by.clone(),
+                requests: outcome.requests.iter().take(MAX_NAMES).cloned().collect(),
+                requested_by: outcome.requested_by.clone(),
             },
         ),
     }
-    history.truncate(LONGEST_HISTORY);
+    history.truncate(MAX_HISTORY);
 }
 
 /// Adds the names that are not there yet, as far as there is room.
-fn add(names: &mut Vec<String>, more: &[String], most: usize) {
+fn add_names(names: &mut Vec<String>, more: &[String], most: usize) {
     for name in more {
         if names.len() < most && !names.contains(name) {
             names.push(name.clone());
@@ -326,46 +344,46 @@ fn add(names: &mut Vec<String>, more: &[String], most: usize) {
 }
 
 /// Brings all that follows from the rest up to date: observedGeneration, the times, and the conditions.
-fn settle(
+fn refresh_derived_fields(
     connection: &BoxConnection,
-    circumstances: &Circumstances<'_>,
+    inputs: &ConditionInputs<'_>,
     status: &mut BoxConnectionStatus,
-    causes: Causes,
+    root_conditions: RootConditions,
     now: Timestamp,
 ) {
     let spec = &connection.spec;
-    let attempted = status.observed_generation != status_of(connection).observed_generation;
-    if !attempted && (spec.suspend || !(generation_unobserved(connection) && auth_differs(connection))) {
+    let sync_applied = status.observed_generation != status_of(connection).observed_generation;
+    if !sync_applied && (spec.suspend || !(generation_unobserved(connection) && auth_differs(connection))) {
         status.observed_generation = connection.metadata.generation;
     }
-    if causes.connected.reason == Reason::AuthorizationExpired {
+    if root_conditions.connected.reason == Reason::AuthorizationExpired {
         status.authorization = None;
     }
     if let Some(authorization) = &mut status.authorization {
-        authorization::warn(authorization, now);
+        authorization::mark_warned(authorization, now);
     }
-    let rhythm = circumstances.rhythm;
-    let next = next_sync(connection, circumstances, status, &causes);
-    status.next_sync = next.map(|t| rhythm.shown(t));
+    let schedule = inputs.schedule;
+    let next = next_sync_time(connection, inputs, status, &root_conditions);
+    status.next_sync = next.map(|t| schedule.format_time(t));
     status.next_sync_time = next.map(Time);
-    status.stale_time = fresh_until(connection, rhythm, status.last_sync.as_ref()).map(Time);
-    let new = conditions(connection, circumstances, status, causes, now);
-    status.conditions = status_of(connection).conditions.since(new);
+    status.stale_time = stale_time(connection, schedule, status.last_sync.as_ref()).map(Time);
+    let new = build_conditions(connection, inputs, status, root_conditions, now);
+    status.conditions = status_of(connection).conditions.keeping_transition_times(new);
 }
 
-fn next_sync(
+fn next_sync_time(
     connection: &BoxConnection,
-    circumstances: &Circumstances<'_>,
+    inputs: &ConditionInputs<'_>,
     status: &BoxConnectionStatus,
-    causes: &Causes,
+    root_conditions: &RootConditions,
 ) -> Option<Timestamp> {
-    if circumstances.halt(connection).is_some() || causes.connected.state == State::False {
+    if inputs.pause_cause(connection).is_some() || root_conditions.connected.state == ConditionStatus::False {
         return None;
     }
     match (&status.failures, &status.last_sync) {
-        (Some(Failures { retry_time: Some(retry), .. }), _) => Some(retry.0),
-        (Some(failures), _) => circumstances.rhythm.next(failures.last_time.0),
-        (None, Some(last)) => circumstances.rhythm.next(last.start_time.0),
+        (Some(SyncFailures { retry_time: Some(retry), .. }), _) => Some(retry.0),
+        (Some(failures), _) => inputs.schedule.next_start(failures.last_time.0),
+        (None, Some(last)) => inputs.schedule.next_start(last.start_time.0),
         (None, None) => None,
     }
 }

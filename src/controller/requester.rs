@@ -2,28 +2,28 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::api::REQUESTED_BY;
+use crate::api::REQUESTED_BY_ANNOTATION;
 
 /// So many are told, each at such length: what anybody may write must not fill a status or a roster.
-pub(super) const MOST: usize = 5;
-const LONGEST: usize = 256;
+pub(super) const MAX_REQUESTERS: usize = 5;
+const MAX_NAME_CHARS: usize = 256;
 
 /// Those who asked by these objects, each once, in their order.
 pub(super) fn requesters<'a>(objects: impl Iterator<Item = &'a ObjectMeta>) -> Vec<String> {
-    let mut told = Vec::new();
-    let claims = objects.filter_map(|object| object.annotations.as_ref()?.get(REQUESTED_BY));
-    for name in claims.map(|claim| cleaned(claim)).filter(|name| !name.is_empty()) {
-        if told.len() < MOST && !told.contains(&name) {
-            told.push(name);
+    let mut requesters = Vec::new();
+    let claims = objects.filter_map(|object| object.annotations.as_ref()?.get(REQUESTED_BY_ANNOTATION));
+    for name in claims.map(|claim| sanitize_name(claim)).filter(|name| !name.is_empty()) {
+        if requesters.len() < MAX_REQUESTERS && !requesters.contains(&name) {
+            requesters.push(name);
         }
     }
-    told
+    requesters
 }
 
-fn cleaned(claim: &str) -> String {
-    let mut left = claim.chars().filter(|c| !c.is_control());
-    let mut name: String = left.by_ref().take(LONGEST).collect();
-    if left.next().is_some() {
+fn sanitize_name(claim: &str) -> String {
+    let mut remaining = claim.chars().filter(|c| !c.is_control());
+    let mut name: String = remaining.by_ref().take(MAX_NAME_CHARS).collect();
+    if remaining.next().is_some() {
         name.push('…');
     }
     name.trim().to_owned()
@@ -33,9 +33,9 @@ fn cleaned(claim: &str) -> String {
 mod tests {
     use super::*;
 
-    fn told(claims: &[&str]) -> Vec<String> {
+    fn requesters_of(claims: &[&str]) -> Vec<String> {
         let object = |claim: &&str| ObjectMeta {
-            annotations: Some([(REQUESTED_BY.to_owned(), (*claim).to_owned())].into()),
+            annotations: Some([(REQUESTED_BY_ANNOTATION.to_owned(), (*claim).to_owned())].into()),
             ..ObjectMeta::default()
         };
         let objects: Vec<ObjectMeta> = claims.iter().map(object).chain([ObjectMeta::default()]).collect();
@@ -43,18 +43,18 @@ mod tests {
     }
 
     #[test]
-    fn everybody_who_asked_is_told_once() {
+    fn each_requester_is_listed_once() {
         let account = "system:serviceaccount:flux-system:kustomize-controller";
-        assert_eq!(told(&["jane@acme.example", account, "jane@acme.example"]), ["jane@acme.example", account]);
-        assert!(told(&[]).is_empty() && told(&["", " \n"]).is_empty());
+        assert_eq!(requesters_of(&["jane@acme.example", account, "jane@acme.example"]), ["jane@acme.example", account]);
+        assert!(requesters_of(&[]).is_empty() && requesters_of(&["", " \n"]).is_empty());
     }
 
     #[test]
-    fn a_claim_can_neither_steer_a_terminal_nor_fill_the_status() {
-        assert_eq!(told(&["\u{1b}[2Jjane\r\nrevision 9\u{7f}"]), ["[2Jjanerevision 9"]);
-        let long = told(&[&"ü".repeat(100_000)]);
-        assert_eq!(long, [format!("{}…", "ü".repeat(LONGEST))]);
-        assert_eq!(told(&[&"j".repeat(LONGEST)]), ["j".repeat(LONGEST)]);
-        assert_eq!(told(&["a", "b", "c", "d", "e", "f"]), ["a", "b", "c", "d", "e"]);
+    fn a_requester_name_is_stripped_of_control_characters_and_bounded() {
+        assert_eq!(requesters_of(&["\u{1b}[2Jjane\r\nrevision 9\u{7f}"]), ["[2Jjanerevision 9"]);
+        let long = requesters_of(&[&"ü".repeat(100_000)]);
+        assert_eq!(long, [format!("{}…", "ü".repeat(MAX_NAME_CHARS))]);
+        assert_eq!(requesters_of(&[&"j".repeat(MAX_NAME_CHARS)]), ["j".repeat(MAX_NAME_CHARS)]);
+        assert_eq!(requesters_of(&["a", "b", "c", "d", "e", "f"]), ["a", "b", "c", "d", "e"]);
     }
 }

@@ -5,77 +5,83 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    schedule::{after, next_on_grid, phase},
-    timetable::{Timetable, Unusable},
+    schedule::{add_duration, next_on_grid, phase},
+    timetable::{CronError, CronSchedule},
 };
-use crate::api::{self, BoxConnection, Interval, LastSync};
+use crate::api::{self, BoxConnection, GoDuration, LastSync};
 
 /// A list without a rhythm to measure it by is fresh for so long, as with the usual interval.
-const UNMEASURED: Duration = Duration::from_secs(48 * 3600);
+const DEFAULT_STALE_AFTER: Duration = Duration::from_secs(48 * 3600);
 
-pub(super) enum Rhythm {
+pub(super) enum ResolvedSchedule {
     /// A grid of the connection's own.
-    Every { uid: String, interval: Duration },
+    Interval { uid: String, interval: Duration },
     /// So long before each of these times.
-    Before { table: Box<Timetable>, phase: Duration },
+    Cron { cron: Box<CronSchedule>, phase: Duration },
     /// Its schedule cannot be kept: nothing comes by itself.
-    Never(Unusable),
+    Invalid(CronError),
 }
 
-impl Rhythm {
+impl ResolvedSchedule {
     /// The connection's, with `spread` as the longest time by which a schedule's syncs go ahead.
-    pub(super) fn of(connection: &BoxConnection, spread: Duration) -> Self {
+    pub(super) fn for_connection(connection: &BoxConnection, spread: Duration) -> Self {
         let uid = connection.metadata.uid.as_deref().unwrap_or_default();
-        match connection.spec.rhythm() {
-            api::Rhythm::Every(interval) => Self::Every { uid: uid.to_owned(), interval },
-            api::Rhythm::At(schedule) => match Timetable::read(schedule) {
-                Ok(table) => Self::Before { table: Box::new(table), phase: phase(uid, spread) },
-                Err(unusable) => Self::Never(unusable),
+        match connection.spec.sync_schedule() {
+            api::SyncSchedule::Interval(interval) => Self::Interval { uid: uid.to_owned(), interval },
+            api::SyncSchedule::Cron(schedule) => match CronSchedule::parse(schedule) {
+                Ok(cron) => Self::Cron { cron: Box::new(cron), phase: phase(uid, spread) },
+                Err(error) => Self::Invalid(error),
             },
         }
     }
 
     /// The first start after `last`; `None`: there is none.
-    pub(super) fn next(&self, last: Timestamp) -> Option<Timestamp> {
+    pub(super) fn next_start(&self, last: Timestamp) -> Option<Timestamp> {
         match self {
-            Self::Every { uid, interval } => Some(next_on_grid(uid, *interval, last)),
-            Self::Before { table, phase } => {
-                let named = table.next(after(last, *phase))?;
-                named.checked_sub(*phase).ok()
+            Self::Interval { uid, interval } => Some(next_on_grid(uid, *interval, last)),
+            Self::Cron { cron, phase } => {
+                let scheduled = cron.next_after(add_duration(last, *phase))?;
+                scheduled.checked_sub(*phase).ok()
             }
-            Self::Never(_) => None,
+            Self::Invalid(_) => None,
         }
     }
 
     /// A moment as the one who set the rhythm reads it.
-    pub(super) fn shown(&self, moment: Timestamp) -> String {
+    pub(super) fn format_time(&self, moment: Timestamp) -> String {
         match self {
-            Self::Every { .. } | Self::Never(_) => moment.to_string(),
-            Self::Before { table, .. } => table.shown(moment).to_string(),
+            Self::Interval { .. } | Self::Invalid(_) => moment.to_string(),
+            Self::Cron { cron, .. } => cron.in_time_zone(moment).to_string(),
         }
     }
 
     /// Until when the list of `last` counts as fresh, where the spec does not say: two syncs were due and did not come.
-    fn usually_fresh_until(&self, last: &LastSync) -> Timestamp {
-        let second = |table: &Timetable, phase| {
-            let first = table.next(after(last.start_time.0, phase))?;
-            table.next(first)
+    fn default_stale_time(&self, last: &LastSync) -> Timestamp {
+        let second = |table: &CronSchedule, phase| {
+            let first = table.next_after(add_duration(last.start_time.0, phase))?;
+            table.next_after(first)
         };
         let completed = last.completion_time.0;
         match self {
-            Self::Every { interval, .. } => after(completed, *interval * 2),
-            Self::Before { table, phase } => second(table, *phase).unwrap_or_else(|| after(completed, UNMEASURED)),
-            Self::Never(_) => after(completed, UNMEASURED),
+            Self::Interval { interval, .. } => add_duration(completed, *interval * 2),
+            Self::Cron { cron, phase } => {
+                second(cron, *phase).unwrap_or_else(|| add_duration(completed, DEFAULT_STALE_AFTER))
+            }
+            Self::Invalid(_) => add_duration(completed, DEFAULT_STALE_AFTER),
         }
     }
 }
 
 /// Until when the connection's list counts as fresh; `None`: it has none.
-pub(super) fn fresh_until(connection: &BoxConnection, rhythm: &Rhythm, last: Option<&LastSync>) -> Option<Timestamp> {
+pub(super) fn stale_time(
+    connection: &BoxConnection,
+    schedule: &ResolvedSchedule,
+    last: Option<&LastSync>,
+) -> Option<Timestamp> {
     let last = last?;
-    Some(match connection.spec.stale_after.as_ref().map(Interval::length) {
-        Some(age) => after(last.completion_time.0, age),
-        None => rhythm.usually_fresh_until(last),
+    Some(match connection.spec.stale_after.as_ref().map(GoDuration::as_duration) {
+        Some(age) => add_duration(last.completion_time.0, age),
+        None => schedule.default_stale_time(last),
     })
 }
 
@@ -84,26 +90,26 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{api::Schedule, controller::fixture::conn};
+    use crate::{api::Schedule, controller::fixture::new_connection};
 
     proptest! {
         #[test]
-        fn a_sync_by_the_clock_begins_within_the_spread_before_a_named_time(
+        fn a_cron_sync_starts_at_most_the_spread_before_a_scheduled_time(
             uid in "[0-9a-f]{8}", spread in 0_u64..7200, at in 1_700_000_000_i64..1_900_000_000,
             zone in prop::sample::select(&["Europe/Berlin", "America/New_York", "Asia/Tokyo"][..]),
             cron in prop::sample::select(&["0 20 * * *", "30 2 * * *", "15 */6 * * 1-5", "0 0 1 * *"][..]),
         ) {
-            let mut connection = conn().at(cron, zone).connection;
+            let mut connection = new_connection().on_cron(cron, zone).connection;
             connection.metadata.uid = Some(uid.clone());
             let spread = Duration::from_secs(spread);
             let time = |second| Timestamp::from_second(second).expect("in range");
-            let next = Rhythm::of(&connection, spread).next(time(at)).expect("there is one");
-            let ahead = phase(&uid, spread);
-            prop_assert!(next > time(at) && (ahead < spread || spread.is_zero()));
+            let next = ResolvedSchedule::for_connection(&connection, spread).next_start(time(at)).expect("there is one");
+            let offset = phase(&uid, spread);
+            prop_assert!(next > time(at) && (offset < spread || spread.is_zero()));
             let schedule = Schedule { cron: cron.to_owned(), time_zone: zone.to_owned() };
-            let named = after(next, ahead);
-            let table = Timetable::read(&schedule).expect("a schedule");
-            prop_assert_eq!(table.next(time(named.as_second() - 1)), Some(named));
+            let scheduled = add_duration(next, offset);
+            let table = CronSchedule::parse(&schedule).expect("a schedule");
+            prop_assert_eq!(table.next_after(time(scheduled.as_second() - 1)), Some(scheduled));
         }
     }
 }

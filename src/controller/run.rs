@@ -11,68 +11,68 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    access::{self, Admitted, Barred, Proof, Refused},
-    cluster::Trouble,
+    access::{self, SignInCheck, SignInError, SignInFailure, SignInSuccess},
+    cluster::KubeError,
     context::Context,
     failure::Failure,
     happening::SyncEnded,
-    memory::{Key, named},
-    observe::Observed,
-    progress::Objects,
-    report::{Access, Attempted, Synced},
+    memory::{ConnectionKey, log_name},
+    observe::PlanInput,
+    progress::RunObjects,
+    report::{SignedIn, SyncOutcome, SyncResult},
     requester::requesters,
 };
 use crate::{
-    api::{App, Change, CurrentSync, Progress, RequestRef, Trigger, UserSyncRequest},
-    roster::{Order, standing},
+    api::{BoxApp, CurrentSync, RequestRef, RosterChange, SyncProgress, Trigger, UserSyncRequest},
+    roster::{PublishRequest, check_ownership},
     sync,
 };
 
 /// A run that is shorter writes its status once, at its end.
-const FIRST_PROGRESS: Duration = Duration::from_secs(5);
-const NEXT_PROGRESS: Duration = Duration::from_secs(10);
+const FIRST_PROGRESS_DELAY: Duration = Duration::from_secs(5);
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
 /// How often a run asks whether it is still wanted.
-const REVIEW: Duration = Duration::from_secs(1);
+const STOP_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a page in flight may take once the run is to stop.
-const GRACE: Duration = Duration::from_secs(2);
+const STOP_GRACE_PERIOD: Duration = Duration::from_secs(2);
 
 /// What is to be run, as the plan on the confirmed objects has it.
-pub(super) struct Job {
-    pub(super) observed: Observed,
+pub(super) struct SyncJob {
+    pub(super) input: PlanInput,
     pub(super) trigger: Trigger,
     /// Names of the requests that it answers.
-    pub(super) answers: Vec<String>,
+    pub(super) request_names: Vec<String>,
     pub(super) annotation: Option<String>,
 }
 
-impl Job {
+impl SyncJob {
     /// The requests that it answers.
-    pub(super) fn requests(&self) -> impl Iterator<Item = &UserSyncRequest> {
-        self.observed.requests.iter().map(AsRef::as_ref).filter(|r| self.answers.contains(&r.name_any()))
+    pub(super) fn answered_requests(&self) -> impl Iterator<Item = &UserSyncRequest> {
+        self.input.requests.iter().map(AsRef::as_ref).filter(|r| self.request_names.contains(&r.name_any()))
     }
 
     /// Who asked for it.
     fn requested_by(&self) -> Vec<String> {
-        let connection = self.annotation.is_some().then_some(&self.observed.connection.metadata);
-        requesters(self.requests().map(|r| &r.metadata).chain(connection))
+        let connection = self.annotation.is_some().then_some(&self.input.connection.metadata);
+        requesters(self.answered_requests().map(|r| &r.metadata).chain(connection))
     }
 }
 
 /// How a run ended.
-pub(super) enum Ended {
-    Attempted {
-        attempted: Box<Attempted>,
-        passed_over: Option<Failure>,
+pub(super) enum RunEnd {
+    Finished {
+        outcome: Box<SyncOutcome>,
+        fallback_cause: Option<Failure>,
     },
     /// It was told to stop; nothing came of it.
-    Stopped(Stopped),
+    Stopped(StopReason),
     /// The API server could not be asked for the Secret; nothing is known, and it is nobody's failure.
-    Trouble(Trouble),
+    Kube(KubeError),
 }
 
 /// Why a run is no longer wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stopped {
+pub(super) enum StopReason {
     Deleted,
     Replaced,
     Suspended,
@@ -81,139 +81,155 @@ pub(super) enum Stopped {
 }
 
 /// What the work itself brings.
-struct Work {
-    app: Option<App>,
-    access: Option<Access>,
+struct RunOutput {
+    app: Option<BoxApp>,
+    signed_in: Option<SignedIn>,
     calls: u32,
-    passed_over: Option<Failure>,
-    result: Result<Synced, Failure>,
+    fallback_cause: Option<Failure>,
+    result: Result<SyncResult, Failure>,
 }
 
 /// Runs a sync. Returns how it ended, and the objects that it speaks of as they were last known.
-pub(super) async fn run(context: &Context, job: Job) -> (Ended, Objects) {
-    let mut objects = Objects::of(&job);
-    let ended = supervised(context, job, &mut objects).await;
+pub(super) async fn run(context: &Context, job: SyncJob) -> (RunEnd, RunObjects) {
+    let mut objects = RunObjects::for_job(&job);
+    let ended = run_supervised(context, job, &mut objects).await;
     (ended, objects)
 }
 
-async fn supervised(context: &Context, job: Job, objects: &mut Objects) -> Ended {
-    let (start, begun) = (context.now(), Instant::now());
+async fn run_supervised(context: &Context, job: SyncJob, objects: &mut RunObjects) -> RunEnd {
+    let (start, started) = (context.current_time(), Instant::now());
     let stop = context.stop.child_token();
-    let (progress, seen) = watch::channel(Progress::default());
-    let admitted = OnceLock::new();
-    let connection = job.observed.connection.clone();
-    context.recall(&connection, |memory| memory.running = Some(job.answers.clone()));
-    let worked = {
-        let work = AssertUnwindSafe(Box::pin(work(context, &job, start, &stop, &admitted, &progress))).catch_unwind();
-        let supervision = supervise(context, &job, start, &stop, &admitted, seen, objects);
+    let (progress, progress_receiver) = watch::channel(SyncProgress::default());
+    let signed_in_cell = OnceLock::new();
+    let connection = job.input.connection.clone();
+    context.with_state(&connection, |state| state.running_requests = Some(job.request_names.clone()));
+    let output = {
+        let work =
+            AssertUnwindSafe(Box::pin(fetch_and_publish(context, &job, start, &stop, &signed_in_cell, &progress)))
+                .catch_unwind();
+        let supervision = supervise(context, &job, start, &stop, &signed_in_cell, progress_receiver, objects);
         tokio::select! {
             worked = work => match worked {
                 Ok(worked) => worked,
-                Err(_) => Ok(Work { app: None, access: None, calls: 0, passed_over: None, result: Err(Failure::panicked()) }),
+                Err(_) => Ok(RunOutput { app: None, signed_in: None, calls: 0, fallback_cause: None, result: Err(Failure::panicked()) }),
             },
-            why = supervision => Err(Interrupted::Stopped(why)),
+            why = supervision => Err(RunInterruption::Stopped(why)),
         }
     };
-    context.recall(&connection, |memory| memory.running = None);
-    let Work { app, access, calls, passed_over, result } = match worked {
+    context.with_state(&connection, |state| state.running_requests = None);
+    let RunOutput { app, signed_in, calls, fallback_cause, result } = match output {
         Ok(work) => work,
-        Err(Interrupted::Stopped(why)) => return Ended::Stopped(why),
-        Err(Interrupted::Waiting) => return Ended::Stopped(unwanted(context, &job).unwrap_or(Stopped::ShuttingDown)),
-        Err(Interrupted::Trouble(trouble)) => return Ended::Trouble(trouble),
+        Err(RunInterruption::Stopped(why)) => return RunEnd::Stopped(why),
+        Err(RunInterruption::Cancelled) => {
+            return RunEnd::Stopped(stop_reason(context, &job).unwrap_or(StopReason::ShuttingDown));
+        }
+        Err(RunInterruption::Kube(trouble)) => return RunEnd::Kube(trouble),
     };
-    let attempted = Attempted {
+    let outcome = SyncOutcome {
         trigger: job.trigger,
         start,
-        end: context.now(),
+        end: context.current_time(),
         calls,
         requested_by: job.requested_by(),
-        requests: job.answers,
+        requests: job.request_names,
         annotation: job.annotation,
         generation: connection.metadata.generation,
         app,
-        access,
+        signed_in,
         result,
     };
-    SyncEnded { connection: &connection, attempted: &attempted, took: begun.elapsed() }.tell(&context.metrics);
-    Ended::Attempted { attempted: Box::new(attempted), passed_over }
+    SyncEnded { connection: &connection, outcome: &outcome, duration: started.elapsed() }.emit(&context.metrics);
+    RunEnd::Finished { outcome: Box::new(outcome), fallback_cause }
 }
 
-enum Interrupted {
-    Stopped(Stopped),
+enum RunInterruption {
+    Stopped(StopReason),
     /// A wait ended because the run is to stop.
-    Waiting,
-    Trouble(Trouble),
+    Cancelled,
+    Kube(KubeError),
 }
 
-async fn work(
+async fn fetch_and_publish(
     context: &Context,
-    job: &Job,
+    job: &SyncJob,
     start: Timestamp,
     stop: &CancellationToken,
-    admitted: &OnceLock<Access>,
-    progress: &watch::Sender<Progress>,
-) -> Result<Work, Interrupted> {
-    let connection = &job.observed.connection;
-    let proof = if job.observed.disconnected() { Proof::Credentials } else { Proof::Token };
-    let Admitted { visit, access, names, passed_over, calls_before } =
-        match access::enter(context, connection, proof, stop).await {
-            Ok(admitted) => admitted,
-            Err(Barred::Failed(Refused { failure, app, calls })) => {
-                return Ok(Work { app, access: None, calls, passed_over: None, result: Err(failure) });
+    signed_in_cell: &OnceLock<SignedIn>,
+    progress: &watch::Sender<SyncProgress>,
+) -> Result<RunOutput, RunInterruption> {
+    let connection = &job.input.connection;
+    let check = if job.input.is_disconnected() { SignInCheck::NewToken } else { SignInCheck::CachedToken };
+    let SignInSuccess { client, signed_in, failure_context, fallback_cause, prior_calls } =
+        match access::sign_in(context, connection, check, stop).await {
+            Ok(success) => success,
+            Err(SignInError::Failed(SignInFailure { failure, app, calls })) => {
+                return Ok(RunOutput { app, signed_in: None, calls, fallback_cause: None, result: Err(failure) });
             }
-            Err(Barred::Trouble(trouble)) => return Err(Interrupted::Trouble(trouble)),
-            Err(Barred::Stopped) => return Err(Interrupted::Waiting),
+            Err(SignInError::Kube(trouble)) => return Err(RunInterruption::Kube(trouble)),
+            Err(SignInError::Cancelled) => return Err(RunInterruption::Cancelled),
         };
-    let access = admitted.get_or_init(|| access).clone();
-    let done = |calls, result| Work { app: None, access: Some(access), calls, passed_over, result };
+    let signed_in = signed_in_cell.get_or_init(|| signed_in).clone();
+    let done = |calls, result| RunOutput { app: None, signed_in: Some(signed_in), calls, fallback_cause, result };
     let uid = connection.uid().unwrap_or_default();
-    if let Some(Err(conflict)) = job.observed.roster.as_ref().map(|r| standing(r, &uid, &connection.spec.enterprise_id))
+    if let Some(Err(conflict)) =
+        job.input.roster.as_ref().map(|r| check_ownership(r, &uid, &connection.spec.enterprise_id))
     {
-        return Ok(done(calls_before + visit.calls(), Err(Failure::conflict(&names, &conflict))));
+        return Ok(done(prior_calls + client.call_count(), Err(Failure::roster_conflict(&failure_context, &conflict))));
     }
-    let calls = || calls_before + visit.calls();
-    let order = || {
+    let calls = || prior_calls + client.call_count();
+    let build_request = || {
         // The listing has ended; what follows is the cluster's time.
-        context.recall(connection, |memory| memory.listed_at = Some(Instant::now()));
-        order(job, &uid, start, calls())
+        context.with_state(connection, |state| state.listed_at = Some(Instant::now()));
+        publish_request(job, &uid, start, calls())
     };
-    let now = || context.now();
-    let synced = sync::run(&visit, context.box_side.caps, progress, &context.store(connection), order, now).await;
-    context.recall(connection, |memory| {
-        memory.listed_at = Some(Instant::now());
-        memory.probed(context.rules.probe_interval);
+    let now = || context.current_time();
+    let synced = sync::run(
+        &client,
+        context.box_client_config.limits,
+        progress,
+        &context.roster_store(connection),
+        build_request,
+        now,
+    )
+    .await;
+    context.with_state(connection, |state| {
+        state.listed_at = Some(Instant::now());
+        state.schedule_next_probe(context.options.probe_interval);
     });
     let result = match synced {
         Ok(published) => {
-            context.recall(connection, |memory| {
-                memory.published = true;
-                memory.unnamed(published.unnamed);
+            context.with_state(connection, |state| {
+                state.published = true;
+                state.set_unreferenced(published.unreferenced);
             });
             let roster = &published.roster;
-            let synced = if published.revised { Synced::published(roster) } else { Synced::unchanged(roster) };
-            Ok(Synced { approved: published.approved, ..synced })
+            let synced =
+                if published.written { SyncResult::from_published(roster) } else { SyncResult::from_unchanged(roster) };
+            Ok(SyncResult { approved: published.approved, ..synced })
         }
-        Err(sync::Error::Box(error)) => Err(Failure::of_box(&names, &error).ok_or(Interrupted::Waiting)?),
+        Err(sync::Error::Box(error)) => {
+            Err(Failure::from_box_error(&failure_context, &error).ok_or(RunInterruption::Cancelled)?)
+        }
         Err(sync::Error::Roster(error)) => {
-            tracing::warn!(connection = named(connection.as_ref()), %error, "the list was not published");
-            Err(Failure::of_roster(&names, &error))
+            tracing::warn!(connection = log_name(connection.as_ref()), %error, "the list was not published");
+            Err(Failure::from_roster_error(&failure_context, &error))
         }
     };
     Ok(done(calls(), result))
 }
 
 /// What this run wants published, and why.
-fn order<'a>(job: &'a Job, uid: &'a str, start: Timestamp, calls: u32) -> Order<'a> {
-    let connection = &job.observed.connection;
-    let status = job.observed.status();
-    Order {
-        owner: uid,
+fn publish_request<'a>(job: &'a SyncJob, uid: &'a str, start: Timestamp, calls: u32) -> PublishRequest<'a> {
+    let connection = &job.input.connection;
+    let status = job.input.status();
+    PublishRequest {
+        owner_uid: uid,
         enterprise_id: &connection.spec.enterprise_id,
-        retention: connection.spec.history_retention.length(),
+        retention: connection.spec.history_retention.as_duration(),
         max_removal_percent: connection.spec.max_removal_percent,
-        approve: job.requests().find_map(|r| r.spec.approve_removals.as_deref()),
-        known: status.roster_ref.as_ref().map(|r| (r.revision, status.users.map_or(0, |u| u.total))),
-        change: Change {
+        approved_digest: job.answered_requests().find_map(|r| r.spec.approve_removals.as_deref()),
+        last_published: status.roster_ref.as_ref().map(|r| (r.revision, status.users.map_or(0, |u| u.total))),
+        change: RosterChange {
             trigger: job.trigger,
             start_time: Time(start),
             added: 0,
@@ -221,7 +237,7 @@ fn order<'a>(job: &'a Job, uid: &'a str, start: Timestamp, calls: u32) -> Order<
             removed: 0,
             calls: calls.into(),
             requests: job
-                .requests()
+                .answered_requests()
                 .map(|r| RequestRef { name: r.name_any(), uid: r.uid().unwrap_or_default() })
                 .collect(),
             requested_at: job.annotation.clone(),
@@ -234,53 +250,55 @@ fn order<'a>(job: &'a Job, uid: &'a str, start: Timestamp, calls: u32) -> Order<
 /// Returns when the run has to end, after the grace for a page in flight.
 async fn supervise(
     context: &Context,
-    job: &Job,
+    job: &SyncJob,
     start: Timestamp,
     stop: &CancellationToken,
-    admitted: &OnceLock<Access>,
-    progress: watch::Receiver<Progress>,
-    objects: &mut Objects,
-) -> Stopped {
-    let mut due = Instant::now() + FIRST_PROGRESS;
-    let mut review = tokio::time::interval(REVIEW);
+    signed_in_cell: &OnceLock<SignedIn>,
+    progress: watch::Receiver<SyncProgress>,
+    objects: &mut RunObjects,
+) -> StopReason {
+    let mut due = Instant::now() + FIRST_PROGRESS_DELAY;
+    let mut stop_check = tokio::time::interval(STOP_CHECK_INTERVAL);
     loop {
         tokio::select! {
-            _ = review.tick() => {}
+            _ = stop_check.tick() => {}
             () = stop.cancelled() => {}
         }
-        if let Some(why) = unwanted(context, job) {
+        if let Some(why) = stop_reason(context, job) {
             stop.cancel();
-            tokio::time::sleep(GRACE).await;
+            tokio::time::sleep(STOP_GRACE_PERIOD).await;
             return why;
         }
         // Until Box has let us in there is no sync to tell of.
-        if let Some(access) = admitted.get().filter(|_| Instant::now() >= due) {
-            let Progress { pages, users } = *progress.borrow();
+        if let Some(signed_in) = signed_in_cell.get().filter(|_| Instant::now() >= due) {
+            let SyncProgress { pages, users } = *progress.borrow();
             let current = CurrentSync { trigger: job.trigger, start_time: Time(start), pages, users };
-            objects.tell(context, &current, access).await;
-            due = Instant::now() + NEXT_PROGRESS;
+            objects.report_progress(context, &current, signed_in).await;
+            due = Instant::now() + PROGRESS_INTERVAL;
         }
     }
 }
 
 /// Why the run is no longer wanted, as the watch knows it. A watch that lags behind the confirmed object says nothing.
-fn unwanted(context: &Context, job: &Job) -> Option<Stopped> {
+fn stop_reason(context: &Context, job: &SyncJob) -> Option<StopReason> {
     if context.stop.is_cancelled() {
-        return Some(Stopped::ShuttingDown);
+        return Some(StopReason::ShuttingDown);
     }
-    let confirmed = &job.observed.connection;
-    let Some(known) = context.known_connection(&Key::from(confirmed.as_ref())) else { return Some(Stopped::Deleted) };
-    if known.uid() != confirmed.uid() {
-        return (known.creation_timestamp() >= confirmed.creation_timestamp()).then_some(Stopped::Replaced);
+    let confirmed = &job.input.connection;
+    let Some(cached) = context.cached_connection(&ConnectionKey::from(confirmed.as_ref())) else {
+        return Some(StopReason::Deleted);
+    };
+    if cached.uid() != confirmed.uid() {
+        return (cached.creation_timestamp() >= confirmed.creation_timestamp()).then_some(StopReason::Replaced);
     }
-    if known.metadata.deletion_timestamp.is_some() {
-        return Some(Stopped::Deleted);
+    if cached.metadata.deletion_timestamp.is_some() {
+        return Some(StopReason::Deleted);
     }
-    if known.metadata.generation <= confirmed.metadata.generation {
+    if cached.metadata.generation <= confirmed.metadata.generation {
         return None;
     }
-    if known.spec.suspend {
-        return Some(Stopped::Suspended);
+    if cached.spec.suspend {
+        return Some(StopReason::Suspended);
     }
-    (known.spec.auth != confirmed.spec.auth).then_some(Stopped::AuthChanged)
+    (cached.spec.auth != confirmed.spec.auth).then_some(StopReason::AuthChanged)
 }

@@ -5,18 +5,21 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use super::{
-    failure::{Failure, Names},
-    fixture::held,
+    failure::{Failure, FailureContext},
+    fixture::held_removals,
 };
 use crate::{
     api::AuthType,
-    boxapi::{Cap, Error, Nonsense, Refusal, Rejected, Said, Unkept, Unusable},
-    cluster::Trouble,
-    roster::{self, Conflict},
+    boxapi::{
+        CredentialRejection, Denial, Error, ErrorBody, InvalidResponse, LimitExceeded, MalformedCredentials,
+        TokenStoreError,
+    },
+    cluster::KubeError,
+    roster::{self, OwnershipConflict},
 };
 
-pub(super) fn failures() -> Vec<Failure> {
-    let names = Names {
+pub(super) fn sample_failures() -> Vec<Failure> {
+    let failure_context = FailureContext {
         connection: "acme".to_owned(),
         namespace: "backup".to_owned(),
         secret: "acme-box".to_owned(),
@@ -26,90 +29,103 @@ pub(super) fn failures() -> Vec<Failure> {
         client_id: Some("client-acme".to_owned()),
     };
     let mut all = vec![
-        Failure::no_secret(&names),
-        Failure::no_key(&names, "clientSecret"),
-        Failure::mismatch(&names, Some(("2002", "Globex"))),
-        Failure::mismatch(&names, None),
-        Failure::secret_forbidden(&names),
-        Failure::secret_unreadable(&names, 500),
-        Failure::no_method(&names),
+        Failure::missing_secret(&failure_context),
+        Failure::missing_key(&failure_context, "clientSecret"),
+        Failure::enterprise_mismatch(&failure_context, Some(("2002", "Globex"))),
+        Failure::enterprise_mismatch(&failure_context, None),
+        Failure::secret_forbidden(&failure_context),
+        Failure::secret_unreadable(&failure_context, 500),
+        Failure::invalid_auth_method(&failure_context),
         Failure::panicked(),
-        Failure::oauth_disabled(&names),
+        Failure::oauth_disabled(&failure_context),
     ];
-    let unusable = [
-        Unusable::Empty("client id"),
-        Unusable::NotJson { line: 3, column: 7 },
-        Unusable::Missing("boxAppSettings.clientID"),
-        Unusable::WrongPassphrase,
-        Unusable::TraditionalPem,
-        Unusable::KeyUnreadable,
+    let malformed = [
+        MalformedCredentials::Empty("client id"),
+        MalformedCredentials::NotJson { line: 3, column: 7 },
+        MalformedCredentials::MissingField("boxAppSettings.clientID"),
+        MalformedCredentials::WrongPassphrase,
+        MalformedCredentials::LegacyEncryptedPem,
+        MalformedCredentials::MalformedKey,
     ];
-    all.extend(unusable.iter().map(|why| Failure::unusable(&names, why)));
-    all.extend(errors().iter().filter_map(|error| Failure::of_box(&names, error)));
-    let by_user = Names { method: Some(AuthType::Oauth2), ..names.clone() };
-    all.extend(user_errors().iter().filter_map(|error| Failure::of_box(&by_user, error)));
-    all.extend(roster_errors().iter().map(|error| Failure::of_roster(&names, error)));
+    all.extend(malformed.iter().map(|why| Failure::malformed_credentials(&failure_context, why)));
+    all.extend(box_errors().iter().filter_map(|error| Failure::from_box_error(&failure_context, error)));
+    let oauth_context = FailureContext { method: Some(AuthType::Oauth2), ..failure_context.clone() };
+    all.extend(oauth_errors().iter().filter_map(|error| Failure::from_box_error(&oauth_context, error)));
+    all.extend(publish_errors().iter().map(|error| Failure::from_roster_error(&failure_context, error)));
     all
 }
 
 /// What only the authorization of a user meets.
-fn user_errors() -> Vec<Error> {
-    let said = Said::sample("invalid_grant", "Refresh token has expired");
-    let mut all = vec![Error::Refused { refusal: Refusal::AuthorizationExpired, said }];
-    let unkept = [Unkept::Elsewhere, Unkept::InTheWay, Unkept::Denied, Unkept::Unreachable, Unkept::Lost];
-    all.extend(unkept.map(Error::from));
+fn oauth_errors() -> Vec<Error> {
+    let error_body = ErrorBody::for_test("invalid_grant", "Refresh token has expired");
+    let mut all = vec![Error::Denied { denial: Denial::AuthorizationExpired, body: error_body }];
+    let store_errors = [
+        TokenStoreError::OwnedByOther,
+        TokenStoreError::ForeignSecret,
+        TokenStoreError::Forbidden,
+        TokenStoreError::Unreachable,
+        TokenStoreError::NotPersisted,
+    ];
+    all.extend(store_errors.map(Error::from));
     all
 }
 
-fn roster_errors() -> Vec<roster::Error> {
+fn publish_errors() -> Vec<roster::Error> {
     vec![
-        Conflict::OtherOwner.into(),
-        Conflict::OtherEnterprise("2002".to_owned()).into(),
-        Conflict::NewerFormat(2).into(),
+        OwnershipConflict::OtherOwner.into(),
+        OwnershipConflict::OtherEnterprise("2002".to_owned()).into(),
+        OwnershipConflict::NewerFormat(2).into(),
         roster::Error::TooLarge { users: 2_100_000, slices: 4_200 },
-        roster::Error::Unknown(held()),
-        Trouble::Forbidden(String::new()).into(),
-        Trouble::Refused { code: 500, message: String::new() }.into(),
-        Trouble::Unreachable(String::new()).into(),
+        roster::Error::BaselineLost(held_removals()),
+        KubeError::Forbidden(String::new()).into(),
+        KubeError::Rejected { code: 500, message: String::new() }.into(),
+        KubeError::Unreachable(String::new()).into(),
     ]
 }
 
-fn errors() -> Vec<Error> {
-    let refused = |refusal, code, text| Error::Refused { refusal, said: Said::sample(code, text) };
-    let rejected = |why, code, text| refused(Refusal::CredentialsRejected(why), code, text);
-    let nobody = || Said::default();
+fn box_errors() -> Vec<Error> {
+    let refused = |refusal, code, text| Error::Denied { denial: refusal, body: ErrorBody::for_test(code, text) };
+    let rejected = |why, code, text| refused(Denial::CredentialsRejected(why), code, text);
+    let no_body = || ErrorBody::default();
     vec![
-        refused(Refusal::AppNotAuthorized, "unauthorized_client", "This app is not authorized by the enterprise"),
-        refused(Refusal::AuthorizationExpired, "unauthorized", "Unauthorized"),
+        refused(Denial::AppNotAuthorized, "unauthorized_client", "This app is not authorized by the enterprise"),
+        refused(Denial::AuthorizationExpired, "unauthorized", "Unauthorized"),
         refused(
-            Refusal::AccessBlocked,
+            Denial::AccessBlocked,
             "access_from_location_blocked",
             "You're attempting to log in to Box from a location that has not been approved",
         ),
         refused(
-            Refusal::PermissionDenied,
+            Denial::PermissionDenied,
             "insufficient_scope",
             "The request requires higher privileges than provided by the access token.",
         ),
-        rejected(Rejected::ClientInvalid, "invalid_client", "The client credentials are invalid"),
-        rejected(Rejected::GrantInvalid, "invalid_grant", "Grant credentials are invalid"),
-        rejected(Rejected::KeyReplaced, "invalid_grant", "The 'kid' is invalid"),
-        rejected(Rejected::SubjectWrong, "invalid_grant", "Please check the 'sub' claim"),
-        rejected(Rejected::GrantTypeNotAllowed, "invalid_request", "The grant type is unauthorized for this client_id"),
-        rejected(Rejected::Unknown, "invalid_grant", "Something new"),
-        Error::Limited {
-            wait: Some(Duration::from_secs(3600)),
-            said: Said::sample("rate_limit_exceeded", "Request rate limit exceeded, please try again later"),
+        rejected(CredentialRejection::InvalidClient, "invalid_client", "The client credentials are invalid"),
+        rejected(CredentialRejection::GrantCredentialsInvalid, "invalid_grant", "Grant credentials are invalid"),
+        rejected(CredentialRejection::UnknownKeyId, "invalid_grant", "The 'kid' is invalid"),
+        rejected(CredentialRejection::InvalidSubject, "invalid_grant", "Please check the 'sub' claim"),
+        rejected(
+            CredentialRejection::GrantTypeNotAllowed,
+            "invalid_request",
+            "The grant type is unauthorized for this client_id",
+        ),
+        rejected(CredentialRejection::Unknown, "invalid_grant", "Something new"),
+        Error::RateLimited {
+            retry_after: Some(Duration::from_secs(3600)),
+            body: ErrorBody::for_test("rate_limit_exceeded", "Request rate limit exceeded, please try again later"),
         },
-        Error::Unavailable { wait: None, what: "Box answered 503 (request id abc123)".to_owned() },
-        Error::Unavailable { wait: None, what: "could not connect to api.box.com: connection refused".to_owned() },
-        Error::Invalid { what: Nonsense::NotJson, said: nobody() },
-        Error::Invalid { what: Nonsense::NoUsers, said: nobody() },
-        Error::Invalid { what: Nonsense::OffsetReply, said: nobody() },
+        Error::Unavailable { retry_after: None, detail: "Box answered 503 (request id abc123)".to_owned() },
+        Error::Unavailable {
+            retry_after: None,
+            detail: "could not connect to api.box.com: connection refused".to_owned(),
+        },
+        Error::InvalidResponse { problem: InvalidResponse::NotJson, body: no_body() },
+        Error::InvalidResponse { problem: InvalidResponse::EmptyUserList, body: no_body() },
+        Error::InvalidResponse { problem: InvalidResponse::OffsetPagination, body: no_body() },
         Error::ClockSkew {
-            said: Said::sample("invalid_grant", "Please check the 'exp' claim"),
+            body: ErrorBody::for_test("invalid_grant", "Please check the 'exp' claim"),
             skew: Some(SignedDuration::from_secs(754)),
         },
-        Error::TooLarge(Cap::Users(2_000_000)),
+        Error::LimitExceeded(LimitExceeded::Users(2_000_000)),
     ]
 }

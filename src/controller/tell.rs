@@ -7,91 +7,104 @@ use kube::core::object::HasStatus;
 
 use super::{
     answer,
-    cluster::{Told, Trouble},
+    cluster::{KubeError, StatusObject},
     context::Context,
-    events::{self, Note, reference},
+    events::{self, PendingEvent, object_reference},
     happening::RequestEnded,
-    memory::named,
+    memory::log_name,
     observe::status_of,
-    report::{Attempted, News, report},
+    report::{StatusUpdate, SyncOutcome, build_status},
 };
 use crate::api::{BoxConnection, UserSyncRequest, UserSyncRequestStatus};
 
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const INITIAL_BACKOFF: Duration = Duration::from_millis(200);
+const MAX_BACKOFF: Duration = Duration::from_secs(10);
 
 /// Writes the connection's status and its events. Returns the object as it then is; `None`: it is gone, or the process
 /// is to end.
-pub(super) async fn connection(context: &Context, read: &BoxConnection, news: &News<'_>) -> Option<BoxConnection> {
-    let status = |c: &BoxConnection| report(c, context.list(c), news, &context.rules, context.now());
-    tell(context, read, status, |before, after| events::of_connection(status_of(before), after, news)).await
+pub(super) async fn write_connection_status(
+    context: &Context,
+    read: &BoxConnection,
+    update: &StatusUpdate<'_>,
+) -> Option<BoxConnection> {
+    let status = |c: &BoxConnection| {
+        build_status(c, context.roster_presence(c), update, &context.options, context.current_time())
+    };
+    write_status(context, read, status, |before, after| events::connection_events(status_of(before), after, update))
+        .await
 }
 
 /// Writes a request's status, made by `status` from the version that there is.
-pub(super) async fn request(
+pub(super) async fn write_request_status(
     context: &Context,
     read: &UserSyncRequest,
     status: impl Fn(&UserSyncRequest) -> UserSyncRequestStatus,
 ) -> Option<UserSyncRequest> {
-    let written = tell(context, read, status, |_, after| events::of_request(after).into_iter().collect()).await;
-    if let Some(ended) = written.as_ref().filter(|_| !read.finished()) {
-        RequestEnded(ended).tell(&context.metrics);
+    let written =
+        write_status(context, read, status, |_, after| events::request_event(after).into_iter().collect()).await;
+    if let Some(ended) = written.as_ref().filter(|_| !read.is_finished()) {
+        RequestEnded(ended).emit(&context.metrics);
     }
     written
 }
 
 /// Writes what came of a run for each request that it answers.
-pub(super) async fn answers(
+pub(super) async fn write_request_results(
     context: &Context,
     requests: &[UserSyncRequest],
-    attempted: &Attempted,
+    outcome: &SyncOutcome,
     connection: &BoxConnection,
 ) {
-    for asked in requests {
-        let tries = asked.status.as_ref().map_or(0, |s| s.attempts) + 1;
-        request(context, asked, |r| answer::answered(r, tries, attempted, connection, context.now())).await;
+    for waiting_request in requests {
+        let attempts = waiting_request.status.as_ref().map_or(0, |s| s.attempts) + 1;
+        write_request_status(context, waiting_request, |r| {
+            answer::status_after_sync(r, attempts, outcome, connection, context.current_time())
+        })
+        .await;
     }
 }
 
-async fn tell<K: Told>(
+async fn write_status<K: StatusObject>(
     context: &Context,
     read: &K,
     status: impl Fn(&K) -> <K as HasStatus>::Status,
-    notes: impl Fn(&K, &<K as HasStatus>::Status) -> Vec<Note>,
+    pending_events: impl Fn(&K, &<K as HasStatus>::Status) -> Vec<PendingEvent>,
 ) -> Option<K> {
     let mut current = read.clone();
-    let mut pause = FIRST_PAUSE;
+    let mut backoff = INITIAL_BACKOFF;
     loop {
         let new = status(&current);
         if current.status() == Some(&new) {
             return Some(current);
         }
-        let notes = notes(&current, &new);
-        let trouble = match context.cluster.write(&current, new.clone()).await {
-            Ok(written) => return Some(published(context, written, notes).await),
-            Err(Trouble::NotFound) => return None,
-            Err(trouble) => trouble,
+        let pending_events = pending_events(&current, &new);
+        let error = match context.cluster.replace_status(&current, new.clone()).await {
+            Ok(written) => return Some(publish_events(context, written, pending_events).await),
+            Err(KubeError::NotFound) => return None,
+            Err(error) => error,
         };
-        match context.cluster.reread(&current).await {
+        match context.cluster.get_same_object(&current).await {
             // The answer got lost, not the write.
-            Ok(fresh) if fresh.status() == Some(&new) => return Some(published(context, fresh, notes).await),
+            Ok(fresh) if fresh.status() == Some(&new) => {
+                return Some(publish_events(context, fresh, pending_events).await);
+            }
             Ok(fresh) => current = fresh,
-            Err(Trouble::NotFound) => return None,
+            Err(KubeError::NotFound) => return None,
             Err(_) => {}
         }
-        if trouble != Trouble::Conflict {
-            tracing::warn!(object = named(&current), %trouble, "a status is not written yet");
+        if error != KubeError::Conflict {
+            tracing::warn!(object = log_name(&current), %error, "a status is not written yet");
             tokio::select! {
-                () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+                () = tokio::time::sleep(backoff) => backoff = (backoff * 2).min(MAX_BACKOFF),
                 () = context.stop.cancelled() => return None,
             }
         }
     }
 }
 
-async fn published<K: Told>(context: &Context, object: K, notes: Vec<Note>) -> K {
-    for note in notes {
-        context.events.publish(&reference(&object), &note).await;
+async fn publish_events<K: StatusObject>(context: &Context, object: K, pending_events: Vec<PendingEvent>) -> K {
+    for event in pending_events {
+        context.events.publish_event(&object_reference(&object), &event).await;
     }
     object
 }

@@ -13,66 +13,68 @@ use jiff::{
 use crate::api::Schedule;
 
 /// As with a syncInterval.
-const SHORTEST_GAP: SignedDuration = SignedDuration::from_mins(15);
+const MIN_INTERVAL: SignedDuration = SignedDuration::from_mins(15);
 /// Where the look at a schedule's times begins; the year that follows has a 29 February.
-const SAMPLE: DateTime = civil::date(2023, 12, 31).at(23, 59, 0, 0);
+const VALIDATION_START: DateTime = civil::date(2023, 12, 31).at(23, 59, 0, 0);
 
 #[derive(Clone, Debug)]
-pub(super) struct Timetable {
+pub(super) struct CronSchedule {
     /// Read in UTC, which has no gaps: what it finds are civil times.
     crontab: Crontab,
-    zone: TimeZone,
+    time_zone: TimeZone,
 }
 
 /// Why a schedule, which the API server let through, cannot be kept.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unusable {
+pub(super) enum CronError {
     #[error("{0:?} is no cron expression, or holds a number that its field does not have")]
-    Cron(String),
+    InvalidExpression(String),
     #[error("this operator knows no time zone {0:?}")]
-    Zone(String),
+    UnknownTimeZone(String),
     #[error("{0:?} names no time that comes within four years")]
-    Never(String),
+    NeverOccurs(String),
     #[error("{0:?} names times that are less than 15 minutes apart")]
-    TooOften(String),
+    TooFrequent(String),
 }
 
-impl Timetable {
-    pub(super) fn read(schedule: &Schedule) -> Result<Self, Unusable> {
+impl CronSchedule {
+    pub(super) fn parse(schedule: &Schedule) -> Result<Self, CronError> {
         let Schedule { cron, time_zone } = schedule;
-        let zone = TimeZoneDatabase::bundled().get(time_zone).map_err(|_| Unusable::Zone(time_zone.clone()))?;
+        let zone =
+            TimeZoneDatabase::bundled().get(time_zone).map_err(|_| CronError::UnknownTimeZone(time_zone.clone()))?;
         // It would take a zone of its own, as a sixth field.
         let crontab = Some(cron).filter(|cron| cron.split_ascii_whitespace().count() == 5);
         let crontab = crontab.and_then(|cron| cronexpr::parse_crontab(&format!("{cron} UTC")).ok());
-        let table = Self { crontab: crontab.ok_or_else(|| Unusable::Cron(cron.clone()))?, zone };
-        let first = table.next_civil(SAMPLE).ok_or_else(|| Unusable::Never(cron.clone()))?;
+        let parsed =
+            Self { crontab: crontab.ok_or_else(|| CronError::InvalidExpression(cron.clone()))?, time_zone: zone };
+        let first = parsed.next_civil(VALIDATION_START).ok_or_else(|| CronError::NeverOccurs(cron.clone()))?;
         let mut time = first;
         // All days that have times have the same.
         while time.date() == first.date() {
-            let Some(next) = table.next_civil(time) else { break };
-            if time.duration_until(next) < SHORTEST_GAP {
-                return Err(Unusable::TooOften(cron.clone()));
+            let Some(next) = parsed.next_civil(time) else { break };
+            if time.duration_until(next) < MIN_INTERVAL {
+                return Err(CronError::TooFrequent(cron.clone()));
             }
             time = next;
         }
-        Ok(table)
+        Ok(parsed)
     }
 
     /// The first of its times after `after`; `None` where none comes within four years.
-    pub(super) fn next(&self, after: Timestamp) -> Option<Timestamp> {
-        let mut civil = self.zone.to_datetime(after);
+    pub(super) fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
+        let mut civil = self.time_zone.to_datetime(after);
         loop {
             civil = self.next_civil(civil)?;
             // Where the clock was set back, civil times come again whose moment has passed.
-            if let Some(moment) = self.moment(civil).filter(|moment| *moment > after) {
+            if let Some(moment) = self.resolve_civil(civil).filter(|moment| *moment > after) {
                 return Some(moment);
             }
         }
     }
 
     /// A moment as the clock of the zone shows it.
-    pub(super) fn shown(&self, moment: Timestamp) -> Zoned {
-        moment.to_zoned(self.zone.clone())
+    pub(super) fn in_time_zone(&self, moment: Timestamp) -> Zoned {
+        moment.to_zoned(self.time_zone.clone())
     }
 
     fn next_civil(&self, after: DateTime) -> Option<DateTime> {
@@ -80,14 +82,14 @@ impl Timetable {
         Some(self.crontab.find_next(after).ok()?.datetime())
     }
 
-    fn moment(&self, civil: DateTime) -> Option<Timestamp> {
-        let ambiguous = self.zone.to_ambiguous_timestamp(civil);
+    fn resolve_civil(&self, civil: DateTime) -> Option<Timestamp> {
+        let ambiguous = self.time_zone.to_ambiguous_timestamp(civil);
         match ambiguous.offset() {
             AmbiguousOffset::Unambiguous { offset } => offset.to_timestamp(civil).ok(),
             AmbiguousOffset::Fold { before, .. } => before.to_timestamp(civil).ok(),
             AmbiguousOffset::Gap { before, .. } => {
                 let beyond = before.to_timestamp(civil).ok()?.checked_add(SignedDuration::from_secs(1)).ok()?;
-                self.zone.preceding(beyond).next().map(|change| change.timestamp())
+                self.time_zone.preceding(beyond).next().map(|change| change.timestamp())
             }
         }
     }

@@ -4,24 +4,24 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn table(cron: &str, zone: &str) -> Result<Timetable, Unusable> {
-    Timetable::read(&Schedule { cron: cron.to_owned(), time_zone: zone.to_owned() })
+fn parse_schedule(cron: &str, zone: &str) -> Result<CronSchedule, CronError> {
+    CronSchedule::parse(&Schedule { cron: cron.to_owned(), time_zone: zone.to_owned() })
 }
 
-fn time(text: &str) -> Timestamp {
+fn parse_time(text: &str) -> Timestamp {
     text.parse().expect("a time")
 }
 
 /// The first times after `after`, as the clock of the zone shows them.
-fn times(cron: &str, zone: &str, after: &str, count: usize) -> Vec<String> {
-    let table = table(cron, zone).expect("a schedule");
-    let next = |last: &Timestamp| table.next(*last);
-    let all = std::iter::successors(table.next(time(after)), next).take(count);
-    all.map(|t| table.shown(t).strftime("%m-%d %H:%M %z").to_string()).collect()
+fn next_times(cron: &str, zone: &str, after: &str, count: usize) -> Vec<String> {
+    let table = parse_schedule(cron, zone).expect("a schedule");
+    let next = |last: &Timestamp| table.next_after(*last);
+    let all = std::iter::successors(table.next_after(parse_time(after)), next).take(count);
+    all.map(|t| table.in_time_zone(t).strftime("%m-%d %H:%M %z").to_string()).collect()
 }
 
 #[test]
-fn a_schedule_follows_the_clock_of_its_zone() {
+fn cron_times_follow_daylight_saving_of_their_zone() {
     for (sentence, cron, zone, after, expected) in [
         (
             "summer time ends, and 20:00 stays 20:00",
@@ -123,13 +123,13 @@ fn a_schedule_follows_the_clock_of_its_zone() {
         ),
         ("a leap day", "0 0 29 2 *", "UTC", "2026-01-01T00:00:00Z", &["02-29 00:00 +0000", "02-29 00:00 +0000"]),
     ] {
-        assert_eq!(times(cron, zone, after, expected.len()), expected, "{sentence}");
+        assert_eq!(next_times(cron, zone, after, expected.len()), expected, "{sentence}");
     }
 }
 
 #[test]
-fn a_schedule_that_cannot_be_kept_says_why() {
-    let cron = |text: &str| Unusable::Cron(text.to_owned());
+fn an_invalid_schedule_returns_its_error() {
+    let cron = |text: &str| CronError::InvalidExpression(text.to_owned());
     for (text, zone, expected) in [
         ("61 20 * * *", "UTC", cron("61 20 * * *")),
         ("0 24 * * *", "UTC", cron("0 24 * * *")),
@@ -139,40 +139,40 @@ fn a_schedule_that_cannot_be_kept_says_why() {
         ("@daily", "UTC", cron("@daily")),
         ("", "UTC", cron("")),
         ("0 20 * * 5-1", "UTC", cron("0 20 * * 5-1")),
-        ("0 20 * * *", "Europe/Berln", Unusable::Zone("Europe/Berln".to_owned())),
-        ("0 20 * * *", "", Unusable::Zone(String::new())),
-        ("0 20 * * *", "Local", Unusable::Zone("Local".to_owned())),
-        ("0 20 30 2 *", "UTC", Unusable::Never("0 20 30 2 *".to_owned())),
-        ("* * * * *", "UTC", Unusable::TooOften("* * * * *".to_owned())),
-        ("0,10 3 1 * *", "UTC", Unusable::TooOften("0,10 3 1 * *".to_owned())),
-        ("0,50 0,23 * * *", "UTC", Unusable::TooOften("0,50 0,23 * * *".to_owned())),
+        ("0 20 * * *", "Europe/Berln", CronError::UnknownTimeZone("Europe/Berln".to_owned())),
+        ("0 20 * * *", "", CronError::UnknownTimeZone(String::new())),
+        ("0 20 * * *", "Local", CronError::UnknownTimeZone("Local".to_owned())),
+        ("0 20 30 2 *", "UTC", CronError::NeverOccurs("0 20 30 2 *".to_owned())),
+        ("* * * * *", "UTC", CronError::TooFrequent("* * * * *".to_owned())),
+        ("0,10 3 1 * *", "UTC", CronError::TooFrequent("0,10 3 1 * *".to_owned())),
+        ("0,50 0,23 * * *", "UTC", CronError::TooFrequent("0,50 0,23 * * *".to_owned())),
     ] {
-        assert_eq!(table(text, zone).err(), Some(expected), "{text} {zone}");
+        assert_eq!(parse_schedule(text, zone).err(), Some(expected), "{text} {zone}");
     }
     for text in ["*/15 * * * *", "0,45 3,5 * * *", "5 0 * * *", "0 20 * * 0", "0 20 * * 7", "0 20 1-7 JAN,jul *"] {
-        assert!(table(text, "europe/berlin").is_ok(), "{text}");
+        assert!(parse_schedule(text, "europe/berlin").is_ok(), "{text}");
     }
 }
 
 proptest! {
     #[test]
-    fn the_next_time_lies_ahead_is_named_and_none_is_passed_over(
+    fn next_after_returns_the_first_scheduled_time(
         minute in 0_u8..60, hour in 0_u8..24, weekday in 0_u8..8, later in 1_i64..700_000,
         zone in prop::sample::select(&["Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "UTC"][..]),
         at in 1_600_000_000_i64..2_000_000_000,
     ) {
-        let table = table(&format!("{minute} {hour} * * {weekday}"), zone).expect("a schedule");
+        let table = parse_schedule(&format!("{minute} {hour} * * {weekday}"), zone).expect("a schedule");
         let after = Timestamp::from_second(at).expect("in range");
-        let next = table.next(after).expect("every week has one");
+        let next = table.next_after(after).expect("every week has one");
         prop_assert!(next > after && after.duration_until(next) <= SignedDuration::from_hours(8 * 24));
-        let shown = table.shown(next);
-        let named = (shown.minute(), shown.hour()) == (minute.cast_signed(), hour.cast_signed());
+        let shown = table.in_time_zone(next);
+        let at_scheduled_time = (shown.minute(), shown.hour()) == (minute.cast_signed(), hour.cast_signed());
         // Otherwise it is the moment at which the clock changed.
-        let changed = table.zone.preceding(next + SignedDuration::from_secs(1)).next().map(|c| c.timestamp());
-        prop_assert!(named || changed == Some(next), "{}", shown);
+        let changed = table.time_zone.preceding(next + SignedDuration::from_secs(1)).next().map(|c| c.timestamp());
+        prop_assert!(at_scheduled_time || changed == Some(next), "{}", shown);
         let between = Timestamp::from_second(at + later).expect("in range");
         if between < next {
-            prop_assert_eq!(table.next(between), Some(next));
+            prop_assert_eq!(table.next_after(between), Some(next));
         }
     }
 }

@@ -17,285 +17,307 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, sleep};
 
 use super::{
-    cluster::{Cluster, Trouble},
-    kept::{Kept, Spends},
+    cluster::{KubeClient, KubeError},
+    kept::{RefreshSource, TokenSecret},
 };
 use crate::{
     api::BoxConnection,
-    boxapi::{Grant, Keeper, Refused, Turn, Unkept},
-    roster::digest_of,
-    runtime::Shelter,
-    signin::Names,
+    boxapi::{AfterRejection, OAuthTokens, RefreshLock, TokenStore, TokenStoreError},
+    roster::sha256_hex,
+    runtime::BackgroundTasks,
+    signin::FailureContext,
 };
 
 /// A call to Box ends after a minute; whoever has not ended a turn after this was ended itself.
-const ABANDONED: Duration = Duration::from_secs(90);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(90);
 /// How often is looked whether another one's turn is over.
-const LOOK: Duration = Duration::from_secs(2);
+const LOCK_POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// How long is tried to write tokens down that Box has handed out.
-const PATIENCE: Duration = Duration::from_secs(600);
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const SAVE_TIMEOUT: Duration = Duration::from_secs(600);
+const INITIAL_BACKOFF: Duration = Duration::from_millis(200);
+const MAX_BACKOFF: Duration = Duration::from_secs(10);
 
 /// The last refresh token that Box refused, by its digest: trying it again harms nothing and needs no turn, so that
 /// nothing is written while a connection stays lost.
-pub(super) type Dead = Arc<Mutex<Option<String>>>;
+pub(super) type RejectedToken = Arc<Mutex<Option<String>>>;
 
-pub(super) struct Vault {
-    cluster: Cluster,
+pub(super) struct SecretTokenStore {
+    cluster: KubeClient,
     namespace: String,
     connection: String,
     uid: String,
     /// The name of the Secret.
-    name: String,
+    secret_name: String,
     owner: OwnerReference,
     seed: SecretString,
-    dead: Dead,
-    shelter: Weak<Shelter>,
+    rejected_token: RejectedToken,
+    background: Weak<BackgroundTasks>,
 }
 
-impl Vault {
+impl SecretTokenStore {
     pub(super) fn new(
-        cluster: Cluster,
+        cluster: KubeClient,
         connection: &BoxConnection,
         seed: SecretString,
-        dead: Dead,
-        shelter: &Arc<Shelter>,
+        rejected_token: RejectedToken,
+        background: &Arc<BackgroundTasks>,
     ) -> Self {
         Self {
             cluster,
             namespace: connection.namespace().unwrap_or_default(),
             connection: connection.name_any(),
             uid: connection.uid().unwrap_or_default(),
-            name: Names::of(connection).tokens(),
+            secret_name: FailureContext::for_connection(connection).token_secret_name(),
             owner: connection.controller_owner_ref(&()).unwrap_or_default(),
             seed,
-            dead,
-            shelter: Arc::downgrade(shelter),
+            rejected_token,
+            background: Arc::downgrade(background),
         }
     }
 
-    async fn read(&self) -> Result<Option<Secret>, Trouble> {
-        match self.cluster.secret(&self.namespace, &self.name).await {
+    async fn read_secret(&self) -> Result<Option<Secret>, KubeError> {
+        match self.cluster.get_secret(&self.namespace, &self.secret_name).await {
             Ok(secret) => Ok(Some(secret)),
-            Err(Trouble::NotFound) => Ok(None),
-            Err(trouble) => Err(trouble),
+            Err(KubeError::NotFound) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
-    async fn write(&self, before: Option<Secret>, content: Kept) -> Result<(), Trouble> {
-        let new = before.is_none();
-        let secret = before.unwrap_or_else(|| Secret {
+    async fn write_secret(&self, current: Option<Secret>, content: TokenSecret) -> Result<(), KubeError> {
+        let new = current.is_none();
+        let secret = current.unwrap_or_else(|| Secret {
             metadata: ObjectMeta {
-                name: Some(self.name.clone()),
+                name: Some(self.secret_name.clone()),
                 namespace: Some(self.namespace.clone()),
                 ..ObjectMeta::default()
             },
             ..Secret::default()
         });
-        let secret = content.write(secret, &self.connection, &self.owner);
+        let secret = content.apply_to(secret, &self.connection, &self.owner);
         match new {
             true => self.cluster.create_secret(&secret).await,
             false => self.cluster.replace_secret(&secret).await,
         }
     }
 
-    fn spends(&self, kept: Option<&Kept>) -> Result<Spends, Unkept> {
-        kept.map_or(Ok(Spends::Seed), |kept| kept.choose(&self.uid, &hash(&self.seed)))
+    fn refresh_source(&self, stored: Option<&TokenSecret>) -> Result<RefreshSource, TokenStoreError> {
+        stored.map_or(Ok(RefreshSource::Seed), |stored| stored.refresh_source(&self.uid, &token_digest(&self.seed)))
     }
 
-    async fn take_turn(&self) -> Result<Turn, Unkept> {
-        let mut seen: Option<(Option<String>, Instant)> = None;
+    async fn acquire_lock(&self) -> Result<RefreshLock, TokenStoreError> {
+        let mut last_version: Option<(Option<String>, Instant)> = None;
         loop {
-            let secret = self.read().await.map_err(|trouble| unkept(&trouble))?;
-            let kept = secret.as_ref().map(Kept::of);
-            let spends = self.spends(kept.as_ref())?;
+            let secret = self.read_secret().await.map_err(|error| token_store_error(&error))?;
+            let stored = secret.as_ref().map(TokenSecret::from_secret);
+            let source = self.refresh_source(stored.as_ref())?;
             let version = secret.as_ref().and_then(ResourceExt::resource_version);
-            let since = match seen {
+            let since = match last_version {
                 Some((ref known, since)) if *known == version => since,
                 Some(_) | None => Instant::now(),
             };
-            seen = Some((version, since));
-            let refresh = match &spends {
-                Spends::Kept(grant) => grant.refresh.clone(),
-                Spends::Seed => self.seed.clone(),
+            last_version = Some((version, since));
+            let refresh = match &source {
+                RefreshSource::Stored(grant) => grant.refresh_token.clone(),
+                RefreshSource::Seed => self.seed.clone(),
             };
-            let turn = Turn { id: random(), refresh };
-            if self.is_dead(&turn.refresh) {
-                return Ok(turn);
+            let lock = RefreshLock { id: random_lock_id(), refresh_token: refresh };
+            if self.is_rejected(&lock.refresh_token) {
+                return Ok(lock);
             }
-            if kept.as_ref().is_some_and(|k| k.renewing.is_some()) && since.elapsed() < ABANDONED {
-                sleep(LOOK).await;
+            if stored.as_ref().is_some_and(|k| k.lock_id.is_some()) && since.elapsed() < LOCK_TIMEOUT {
+                sleep(LOCK_POLL_INTERVAL).await;
                 continue;
             }
-            let content = Kept {
+            let content = TokenSecret {
                 // What is kept stays another's until something better is.
-                owner: kept.as_ref().map_or_else(|| Some(self.uid.clone()), |k| k.owner.clone()),
-                renewing: Some(turn.id.clone()),
-                ..kept.unwrap_or_default()
+                owner: stored.as_ref().map_or_else(|| Some(self.uid.clone()), |k| k.owner.clone()),
+                lock_id: Some(lock.id.clone()),
+                ..stored.unwrap_or_default()
             };
-            match self.write(secret, content).await {
-                Ok(()) => return Ok(turn),
-                Err(Trouble::Conflict) => {}
-                Err(trouble) => return Err(unkept(&trouble)),
+            match self.write_secret(secret, content).await {
+                Ok(()) => return Ok(lock),
+                Err(KubeError::Conflict) => {}
+                Err(error) => return Err(token_store_error(&error)),
             }
         }
     }
 
     /// What the Secret should hold once this grant came of the turn; `None`: somebody else has gone further.
-    fn renewed(&self, kept: Option<Kept>, turn: &Turn, grant: &Grant) -> Option<Kept> {
-        let kept = kept.unwrap_or_default();
-        let ours = kept.renewing.as_ref() == Some(&turn.id);
-        let spent = kept.grant.as_ref().is_none_or(|g| same(&g.refresh, &turn.refresh));
+    fn secret_after_refresh(
+        &self,
+        stored: Option<TokenSecret>,
+        lock: &RefreshLock,
+        tokens: &OAuthTokens,
+    ) -> Option<TokenSecret> {
+        let stored = stored.unwrap_or_default();
+        let ours = stored.lock_id.as_ref() == Some(&lock.id);
+        let spent = stored.tokens.as_ref().is_none_or(|g| is_same_token(&g.refresh_token, &lock.refresh_token));
         // Tokens that go on although a newer seed was refused descend from the older one still.
-        let seed = Some(hash(&self.seed)).filter(|seed| kept.refused.as_ref() != Some(seed)).or(kept.seed);
-        (ours || spent).then_some(Kept {
+        let seed = Some(token_digest(&self.seed))
+            .filter(|seed| stored.rejected_seed_digest.as_ref() != Some(seed))
+            .or(stored.seed_digest);
+        (ours || spent).then_some(TokenSecret {
             owner: Some(self.uid.clone()),
-            seed,
-            refused: kept.refused,
-            renewing: None,
-            grant: Some(grant.clone()),
+            seed_digest: seed,
+            rejected_seed_digest: stored.rejected_seed_digest,
+            lock_id: None,
+            tokens: Some(tokens.clone()),
         })
     }
 
-    async fn keep_once(&self, turn: &Turn, grant: &Grant) -> Result<(), Trouble> {
-        let secret = self.read().await?;
-        let kept = secret.as_ref().map(Kept::of);
-        if kept.as_ref().and_then(|k| k.grant.as_ref()).is_some_and(|g| same(&g.refresh, &grant.refresh)) {
+    async fn try_save(&self, lock: &RefreshLock, tokens: &OAuthTokens) -> Result<(), KubeError> {
+        let secret = self.read_secret().await?;
+        let stored = secret.as_ref().map(TokenSecret::from_secret);
+        if stored
+            .as_ref()
+            .and_then(|k| k.tokens.as_ref())
+            .is_some_and(|g| is_same_token(&g.refresh_token, &tokens.refresh_token))
+        {
             return Ok(());
         }
-        match self.renewed(kept, turn, grant) {
-            Some(content) => self.write(secret, content).await,
+        match self.secret_after_refresh(stored, lock, tokens) {
+            Some(content) => self.write_secret(secret, content).await,
             None => Ok(()),
         }
     }
 
-    async fn end_turn(&self, turn: &Turn, refused: Option<&SecretString>) -> Result<(), Trouble> {
+    async fn release_lock(&self, lock: &RefreshLock, rejected: Option<&SecretString>) -> Result<(), KubeError> {
         loop {
-            let Some(secret) = self.read().await? else { return Ok(()) };
-            let kept = Kept::of(&secret);
-            let ours = kept.renewing.as_ref() == Some(&turn.id);
-            if !ours && refused.is_none() {
+            let Some(secret) = self.read_secret().await? else { return Ok(()) };
+            let stored = TokenSecret::from_secret(&secret);
+            let is_ours = stored.lock_id.as_ref() == Some(&lock.id);
+            if !is_ours && rejected.is_none() {
                 return Ok(());
             }
-            let content = Kept {
-                renewing: if ours { None } else { kept.renewing.clone() },
-                refused: refused.map(hash).or(kept.refused.clone()),
-                ..kept
+            let content = TokenSecret {
+                lock_id: if is_ours { None } else { stored.lock_id.clone() },
+                rejected_seed_digest: rejected.map(token_digest).or(stored.rejected_seed_digest.clone()),
+                ..stored
             };
-            match self.write(Some(secret), content).await {
-                Err(Trouble::Conflict) => {}
+            match self.write_secret(Some(secret), content).await {
+                Err(KubeError::Conflict) => {}
                 ended => return ended,
             }
         }
     }
 
-    async fn after_refusal(&self, turn: &Turn) -> Result<Refused, Unkept> {
-        let kept = self.read().await.map_err(|trouble| unkept(&trouble))?.as_ref().map(Kept::of);
-        let ours = kept.filter(|k| k.owner.as_ref() == Some(&self.uid));
-        let other = ours.and_then(|k| k.grant).is_some_and(|g| !same(&g.refresh, &turn.refresh));
-        let seed = same(&turn.refresh, &self.seed);
+    async fn handle_rejection(&self, lock: &RefreshLock) -> Result<AfterRejection, TokenStoreError> {
+        let stored =
+            self.read_secret().await.map_err(|error| token_store_error(&error))?.as_ref().map(TokenSecret::from_secret);
+        let ours = stored.filter(|k| k.owner.as_ref() == Some(&self.uid));
+        let other = ours.and_then(|k| k.tokens).is_some_and(|g| !is_same_token(&g.refresh_token, &lock.refresh_token));
+        let seed = is_same_token(&lock.refresh_token, &self.seed);
         let (next, refused) = match (other, seed) {
-            (true, true) => (Refused::Older, Some(&self.seed)),
-            (true, false) => (Refused::Renewed, None),
-            (false, _) => (Refused::Nothing, None),
+            (true, true) => (AfterRejection::RetryPrevious, Some(&self.seed)),
+            (true, false) => (AfterRejection::RetryNewer, None),
+            (false, _) => (AfterRejection::GiveUp, None),
         };
-        if next == Refused::Nothing {
-            *self.dead.lock().unwrap_or_else(PoisonError::into_inner) = Some(hash(&turn.refresh));
+        if next == AfterRejection::GiveUp {
+            *self.rejected_token.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(token_digest(&lock.refresh_token));
         }
-        self.end_turn(turn, refused).await.map_err(|trouble| unkept(&trouble))?;
+        self.release_lock(lock, refused).await.map_err(|error| token_store_error(&error))?;
         Ok(next)
     }
 
-    fn is_dead(&self, refresh: &SecretString) -> bool {
-        self.dead.lock().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(&hash(refresh))
+    fn is_rejected(&self, refresh: &SecretString) -> bool {
+        self.rejected_token.lock().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(&token_digest(refresh))
     }
 }
 
-impl Keeper for Vault {
-    fn kept(&self) -> BoxFuture<'_, Result<Option<Grant>, Unkept>> {
+impl TokenStore for SecretTokenStore {
+    fn load(&self) -> BoxFuture<'_, Result<Option<OAuthTokens>, TokenStoreError>> {
         async {
-            let kept = self.read().await.map_err(|trouble| unkept(&trouble))?.as_ref().map(Kept::of);
-            Ok(match self.spends(kept.as_ref())? {
-                Spends::Kept(grant) => Some(grant),
-                Spends::Seed => None,
+            let stored = self
+                .read_secret()
+                .await
+                .map_err(|error| token_store_error(&error))?
+                .as_ref()
+                .map(TokenSecret::from_secret);
+            Ok(match self.refresh_source(stored.as_ref())? {
+                RefreshSource::Stored(grant) => Some(grant),
+                RefreshSource::Seed => None,
             })
         }
         .boxed()
     }
 
-    fn turn(&self) -> BoxFuture<'_, Result<Turn, Unkept>> {
-        self.take_turn().boxed()
+    fn lock(&self) -> BoxFuture<'_, Result<RefreshLock, TokenStoreError>> {
+        self.acquire_lock().boxed()
     }
 
-    fn keep<'a>(&'a self, turn: &'a Turn, grant: &'a Grant) -> BoxFuture<'a, Result<(), Unkept>> {
+    fn save<'a>(
+        &'a self,
+        lock: &'a RefreshLock,
+        tokens: &'a OAuthTokens,
+    ) -> BoxFuture<'a, Result<(), TokenStoreError>> {
         async {
-            let (begun, mut pause) = (Instant::now(), FIRST_PAUSE);
-            while let Err(trouble) = self.keep_once(turn, grant).await {
-                if trouble == Trouble::Conflict {
+            let (started, mut pause) = (Instant::now(), INITIAL_BACKOFF);
+            while let Err(error) = self.try_save(lock, tokens).await {
+                if error == KubeError::Conflict {
                     continue;
                 }
-                tracing::error!(connection = self.named(), %trouble, "renewed tokens are not kept yet");
-                if begun.elapsed() >= PATIENCE {
-                    return Err(Unkept::Lost);
+                tracing::error!(connection = self.log_name(), %error, "renewed tokens are not kept yet");
+                if started.elapsed() >= SAVE_TIMEOUT {
+                    return Err(TokenStoreError::NotPersisted);
                 }
                 sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                pause = (pause * 2).min(MAX_BACKOFF);
             }
             Ok(())
         }
         .boxed()
     }
 
-    fn refused<'a>(&'a self, turn: &'a Turn) -> BoxFuture<'a, Result<Refused, Unkept>> {
-        self.after_refusal(turn).boxed()
+    fn on_rejected<'a>(&'a self, lock: &'a RefreshLock) -> BoxFuture<'a, Result<AfterRejection, TokenStoreError>> {
+        self.handle_rejection(lock).boxed()
     }
 
-    fn give_back<'a>(&'a self, turn: &'a Turn) -> BoxFuture<'a, ()> {
+    fn unlock<'a>(&'a self, lock: &'a RefreshLock) -> BoxFuture<'a, ()> {
         async {
-            if let Err(trouble) = self.end_turn(turn, None).await {
-                tracing::warn!(connection = self.named(), %trouble, "the turn to renew tokens was not given back");
+            if let Err(error) = self.release_lock(lock, None).await {
+                tracing::warn!(connection = self.log_name(), %error, "the turn to renew tokens was not given back");
             }
         }
         .boxed()
     }
 
-    fn shelter(&self, renewal: BoxFuture<'static, ()>) {
+    fn run_to_completion(&self, renewal: BoxFuture<'static, ()>) {
         // Without an owner the process is about to end; whoever waits hears that nothing came of it.
-        if let Some(shelter) = self.shelter.upgrade() {
-            shelter.take_in(renewal);
+        if let Some(background) = self.background.upgrade() {
+            background.spawn_task(renewal);
         }
     }
 }
 
-impl Vault {
-    fn named(&self) -> String {
+impl SecretTokenStore {
+    fn log_name(&self) -> String {
         format!("{}/{}", self.namespace, self.connection)
     }
 }
 
-fn unkept(trouble: &Trouble) -> Unkept {
-    match trouble {
-        Trouble::Forbidden(_) => Unkept::Denied,
-        Trouble::NotFound
-        | Trouble::NotServed
-        | Trouble::Conflict
-        | Trouble::Refused { .. }
-        | Trouble::Unreachable(_) => Unkept::Unreachable,
+fn token_store_error(error: &KubeError) -> TokenStoreError {
+    match error {
+        KubeError::Forbidden(_) => TokenStoreError::Forbidden,
+        KubeError::NotFound
+        | KubeError::UnknownKind
+        | KubeError::Conflict
+        | KubeError::Rejected { .. }
+        | KubeError::Unreachable(_) => TokenStoreError::Unreachable,
     }
 }
 
-fn same(one: &SecretString, other: &SecretString) -> bool {
+fn is_same_token(one: &SecretString, other: &SecretString) -> bool {
     one.expose_secret() == other.expose_secret()
 }
 
-fn hash(secret: &SecretString) -> String {
-    digest_of(secret.expose_secret().as_bytes())
+fn token_digest(secret: &SecretString) -> String {
+    sha256_hex(secret.expose_secret().as_bytes())
 }
 
-fn random() -> String {
+fn random_lock_id() -> String {
     let mut bytes = [0_u8; 8];
     // A system without randomness could not talk TLS either.
     SystemRandom::new().fill(&mut bytes).expect("the system's randomness");
-    digest_of(&bytes)[..16].to_owned()
+    sha256_hex(&bytes)[..16].to_owned()
 }

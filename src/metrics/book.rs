@@ -16,11 +16,11 @@ use super::{connections, label::Label};
 
 const PREFIX: &str = "boxsync";
 
-type Pair = (&'static str, &'static str);
+type LabelPair = (&'static str, &'static str);
 
 /// What the documentation says of a metric.
 #[derive(Clone, Debug)]
-pub struct Row {
+pub struct MetricDoc {
     /// As queries name it.
     pub name: String,
     pub kind: &'static str,
@@ -32,52 +32,52 @@ pub struct Row {
 }
 
 /// Counters by the words of N labels.
-pub struct Counts<const N: usize> {
+pub struct CounterFamily<const N: usize> {
     labels: [Label; N],
-    family: Family<[Pair; N], Counter>,
+    family: Family<[LabelPair; N], Counter>,
 }
 
 /// Histograms of times by the words of N labels.
-pub struct Times<const N: usize> {
+pub struct HistogramFamily<const N: usize> {
     labels: [Label; N],
-    family: Family<[Pair; N], Histogram, Buckets>,
+    family: Family<[LabelPair; N], Histogram, Buckets>,
 }
 
 #[derive(Clone, Copy)]
 struct Buckets(&'static [f64]);
 
-pub(super) enum Kind {
+pub(super) enum MetricKind {
     Info(&'static [&'static str]),
     Gauge,
 }
 
-pub(super) struct Book {
-    pub(super) registry: Registry,
-    pub(super) rows: Vec<Row>,
+pub(super) struct MetricRegistry {
+    pub(super) inner: Registry,
+    pub(super) docs: Vec<MetricDoc>,
 }
 
-impl<const N: usize> Counts<N> {
-    pub fn add(&self, words: [&'static str; N]) {
-        self.family.get_or_create(&pairs(&self.labels, words)).inc();
+impl<const N: usize> CounterFamily<N> {
+    pub fn inc(&self, values: [&'static str; N]) {
+        self.family.get_or_create(&label_pairs(&self.labels, values)).inc();
     }
 }
 
-impl<const N: usize> Times<N> {
-    pub fn observe(&self, words: [&'static str; N], time: Duration) {
-        self.family.get_or_create(&pairs(&self.labels, words)).observe(time.as_secs_f64());
+impl<const N: usize> HistogramFamily<N> {
+    pub fn observe(&self, values: [&'static str; N], duration: Duration) {
+        self.family.get_or_create(&label_pairs(&self.labels, values)).observe(duration.as_secs_f64());
     }
 }
 
 /// Words that are known when the program is built are no names, and no texts of errors.
-fn pairs<const N: usize>(labels: &[Label; N], words: [&'static str; N]) -> [Pair; N] {
+fn label_pairs<const N: usize>(labels: &[Label; N], values: [&'static str; N]) -> [LabelPair; N] {
     std::array::from_fn(|i| {
         debug_assert!(
-            (labels[i].words)().contains(&words[i]),
+            (labels[i].values)().contains(&values[i]),
             "{} is none of the words of {}",
-            words[i],
+            values[i],
             labels[i].name
         );
-        (labels[i].name, words[i])
+        (labels[i].name, values[i])
     })
 }
 
@@ -87,59 +87,64 @@ impl MetricConstructor<Histogram> for Buckets {
     }
 }
 
-impl Default for Book {
+impl Default for MetricRegistry {
     fn default() -> Self {
-        Self { registry: Registry::with_prefix(PREFIX), rows: Vec::new() }
+        Self { inner: Registry::with_prefix(PREFIX), docs: Vec::new() }
     }
 }
 
-impl Book {
-    pub(super) fn write(&mut self, name: &str, kind: Kind, help: &'static str, metric: impl Metric) {
+impl MetricRegistry {
+    pub(super) fn register_metric(&mut self, name: &str, kind: MetricKind, help: &'static str, metric: impl Metric) {
         let (suffix, kind, labels) = match kind {
-            Kind::Info(labels) => ("_info", "info", labels),
-            Kind::Gauge => ("", "gauge", &[][..]),
+            MetricKind::Info(labels) => ("_info", "info", labels),
+            MetricKind::Gauge => ("", "gauge", &[][..]),
         };
         let labels = labels.iter().map(|name| (*name, "the operator's".to_owned())).collect();
-        self.row(format!("{PREFIX}_{name}{suffix}"), kind, labels, "1".to_owned(), help);
-        self.registry.register(name, help, metric);
+        self.add_doc(format!("{PREFIX}_{name}{suffix}"), kind, labels, "1".to_owned(), help);
+        self.inner.register(name, help, metric);
     }
 
-    pub(super) fn counts<const N: usize>(&mut self, name: &str, help: &'static str, labels: [Label; N]) -> Counts<N> {
+    pub(super) fn counter_family<const N: usize>(
+        &mut self,
+        name: &str,
+        help: &'static str,
+        labels: [Label; N],
+    ) -> CounterFamily<N> {
         let family = Family::default();
-        let series = combinations(&labels).to_string();
-        self.row(format!("{PREFIX}_{name}_total"), "counter", described(&labels), series, help);
-        self.registry.register(name, help, family.clone());
-        Counts { labels, family }
+        let series = label_combinations(&labels).to_string();
+        self.add_doc(format!("{PREFIX}_{name}_total"), "counter", describe_labels(&labels), series, help);
+        self.inner.register(name, help, family.clone());
+        CounterFamily { labels, family }
     }
 
-    pub(super) fn times<const N: usize>(
+    pub(super) fn histogram_family<const N: usize>(
         &mut self,
         name: &str,
         help: &'static str,
         labels: [Label; N],
         buckets: &'static [f64],
-    ) -> Times<N> {
+    ) -> HistogramFamily<N> {
         let family = Family::new_with_constructor(Buckets(buckets));
         // The buckets, one without a bound, the sum and the count.
-        let series = combinations(&labels) * (buckets.len() + 3);
-        let full = format!("{PREFIX}_{name}_seconds");
-        self.row(full, "histogram", described(&labels), series.to_string(), help);
-        self.registry.register_with_unit(name, help, Unit::Seconds, family.clone());
-        Times { labels, family }
+        let series = label_combinations(&labels) * (buckets.len() + 3);
+        let full_name = format!("{PREFIX}_{name}_seconds");
+        self.add_doc(full_name, "histogram", describe_labels(&labels), series.to_string(), help);
+        self.inner.register_with_unit(name, help, Unit::Seconds, family.clone());
+        HistogramFamily { labels, family }
     }
 
     /// The gauges that are read when the page is asked for.
-    pub(super) fn collect(&mut self, gauges: &[connections::Gauge], collector: impl Collector) {
+    pub(super) fn register_gauges(&mut self, gauges: &[connections::ConnectionGauge], collector: impl Collector) {
         for gauge in gauges {
             let own = ["namespace", "name"].map(|name| (name, "of the BoxConnection".to_owned()));
-            let label = gauge.label.map(|label| (label, gauge.label_means.to_owned()));
+            let label = gauge.label.map(|label| (label, gauge.label_meaning.to_owned()));
             let series = format!("{} per connection", gauge.series);
-            self.row(gauge.full_name(PREFIX), "gauge", own.into_iter().chain(label).collect(), series, gauge.help);
+            self.add_doc(gauge.full_name(PREFIX), "gauge", own.into_iter().chain(label).collect(), series, gauge.help);
         }
-        self.registry.register_collector(Box::new(collector));
+        self.inner.register_collector(Box::new(collector));
     }
 
-    fn row(
+    fn add_doc(
         &mut self,
         name: String,
         kind: &'static str,
@@ -147,14 +152,14 @@ impl Book {
         series: String,
         help: &'static str,
     ) {
-        self.rows.push(Row { name, kind, labels, series, help });
+        self.docs.push(MetricDoc { name, kind, labels, series, help });
     }
 }
 
-fn combinations(labels: &[Label]) -> usize {
-    labels.iter().map(|label| (label.words)().len()).product()
+fn label_combinations(labels: &[Label]) -> usize {
+    labels.iter().map(|label| (label.values)().len()).product()
 }
 
-fn described(labels: &[Label]) -> Vec<(&'static str, String)> {
-    labels.iter().map(|l| (l.name, format!("{}: `{}`", l.meaning, (l.words)().join("` `")))).collect()
+fn describe_labels(labels: &[Label]) -> Vec<(&'static str, String)> {
+    labels.iter().map(|l| (l.name, format!("{}: `{}`", l.meaning, (l.values)().join("` `")))).collect()
 }

@@ -13,193 +13,202 @@ use prometheus_client::{
     registry::Unit,
 };
 
-use crate::api::{BoxConnection, BoxConnectionStatus, Conditions, Reason, State};
+use crate::api::{BoxConnection, BoxConnectionStatus, ConditionStatus, ConditionsExt, Reason};
 
 /// The connections that there are.
-pub type All = Vec<Arc<BoxConnection>>;
+pub type ConnectionList = Vec<Arc<BoxConnection>>;
 
-type Source = Arc<dyn Fn() -> All + Send + Sync>;
+type ConnectionLister = Arc<dyn Fn() -> ConnectionList + Send + Sync>;
 
 /// Where the connections are read; nowhere while this process does not work.
 #[derive(Clone, Default)]
-pub(super) struct Known(Arc<RwLock<Option<Source>>>);
+pub(super) struct ConnectionSource(Arc<RwLock<Option<ConnectionLister>>>);
 
-impl Known {
-    pub(super) fn set(&self, source: Option<Source>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = source;
+impl ConnectionSource {
+    pub(super) fn set_lister(&self, lister: Option<ConnectionLister>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = lister;
     }
 
-    fn all(&self) -> All {
-        let source = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
-        source.map(|all| all()).unwrap_or_default()
+    fn list_connections(&self) -> ConnectionList {
+        let lister = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        lister.map(|all| all()).unwrap_or_default()
     }
 }
 
 /// A gauge that each connection has.
-pub(super) struct Gauge {
+pub(super) struct ConnectionGauge {
     name: &'static str,
     unit: Option<Unit>,
     pub(super) help: &'static str,
     /// Its label beside the connection's namespace and name.
     pub(super) label: Option<&'static str>,
-    pub(super) label_means: &'static str,
+    pub(super) label_meaning: &'static str,
     pub(super) series: usize,
-    values: fn(&BoxConnection, &BoxConnectionStatus) -> Vec<Value>,
+    samples: fn(&BoxConnection, &BoxConnectionStatus) -> Vec<GaugeSample>,
 }
 
 /// The label's word, if there is a label, and the value.
-type Value = (&'static str, f64);
+type GaugeSample = (&'static str, f64);
 
-impl Gauge {
+impl ConnectionGauge {
     pub(super) fn full_name(&self, prefix: &str) -> String {
         let unit = self.unit.as_ref().map(|unit| format!("_{}", unit.as_str())).unwrap_or_default();
         format!("{prefix}_{}{unit}", self.name)
     }
 }
 
-pub(super) const GAUGES: &[Gauge] = &[
-    Gauge {
+pub(super) const GAUGES: &[ConnectionGauge] = &[
+    ConnectionGauge {
         name: "connection_ready",
         unit: None,
         help: "1 where the condition Ready is True: others may rely on the list",
         label: Some("reason"),
-        label_means: "the reason of the condition",
+        label_meaning: "the reason of the condition",
         series: 1,
-        values: |_, status| holds(status, "Ready"),
+        samples: |_, status| condition_sample(status, "Ready"),
     },
-    Gauge {
+    ConnectionGauge {
         name: "connection_connected",
         unit: None,
         help: "1 where the condition Connected is True: Box accepts the credentials",
         label: Some("reason"),
-        label_means: "the reason of the condition",
+        label_meaning: "the reason of the condition",
         series: 1,
-        values: |_, status| holds(status, "Connected"),
+        samples: |_, status| condition_sample(status, "Connected"),
     },
-    Gauge {
+    ConnectionGauge {
         name: "connection_suspended",
         unit: None,
         help: "1 where spec.suspend is true: its list may grow old",
         label: None,
-        label_means: "",
+        label_meaning: "",
         series: 1,
-        values: |connection, _| single(Some(truth(connection.spec.suspend))),
+        samples: |connection, _| unlabelled_sample(Some(bool_value(connection.spec.suspend))),
     },
-    Gauge {
+    ConnectionGauge {
         name: "connection_users",
         unit: None,
         help: "Users in the last complete list; their sum is the whole list",
         label: Some("status"),
-        label_means: "their status in Box: `active` `inactive` `restricted` `other`",
+        label_meaning: "their status in Box: `active` `inactive` `restricted` `other`",
         series: 4,
-        values: |_, status| {
+        samples: |_, status| {
             let Some(users) = &status.users else { return Vec::new() };
             vec![
-                ("active", number(users.active)),
-                ("inactive", number(users.inactive)),
-                ("restricted", number(users.restricted)),
-                ("other", number(users.other)),
+                ("active", count_value(users.active)),
+                ("inactive", count_value(users.inactive)),
+                ("restricted", count_value(users.restricted)),
+                ("other", count_value(users.other)),
             ]
         },
     },
-    Gauge {
+    ConnectionGauge {
         name: "connection_last_success_timestamp",
         unit: Some(Unit::Seconds),
         help: "When the last complete list was fetched, in Unix time; none before the first",
         label: None,
-        label_means: "",
+        label_meaning: "",
         series: 1,
-        values: |_, status| single(status.last_sync.as_ref().map(|sync| time(&sync.completion_time))),
+        samples: |_, status| {
+            unlabelled_sample(status.last_sync.as_ref().map(|sync| timestamp_value(&sync.completion_time)))
+        },
     },
-    Gauge {
+    ConnectionGauge {
         name: "connection_stale_timestamp",
         unit: Some(Unit::Seconds),
         help: "When the last complete list stops counting as fresh, in Unix time; none before the first",
         label: None,
-        label_means: "",
+        label_meaning: "",
         series: 1,
-        values: |_, status| single(status.stale_time.as_ref().map(time)),
+        samples: |_, status| unlabelled_sample(status.stale_time.as_ref().map(timestamp_value)),
     },
-    Gauge {
+    ConnectionGauge {
         name: "connection_failing_since_timestamp",
         unit: Some(Unit::Seconds),
         help: "Since when the condition Synced is False, in Unix time; none where the last attempt succeeded",
         label: Some("reason"),
-        label_means: "the reason of the condition",
+        label_meaning: "the reason of the condition",
         series: 1,
-        values: |_, status| {
-            let synced = status.conditions.of("Synced").filter(|c| c.status == State::False.as_str());
-            let since = synced.map(|c| (reason(status, "Synced"), time(&c.last_transition_time)));
+        samples: |_, status| {
+            let synced =
+                status.conditions.find_condition("Synced").filter(|c| c.status == ConditionStatus::False.as_str());
+            let since = synced.map(|c| (condition_reason(status, "Synced"), timestamp_value(&c.last_transition_time)));
             since.into_iter().collect()
         },
     },
-    Gauge {
+    ConnectionGauge {
         name: "connection_next_sync_timestamp",
         unit: Some(Unit::Seconds),
         help: "When the next automatic sync or retry is due, in Unix time; none while suspended or disconnected",
         label: None,
-        label_means: "",
+        label_meaning: "",
         series: 1,
-        values: |_, status| single(status.next_sync_time.as_ref().map(time)),
+        samples: |_, status| unlabelled_sample(status.next_sync_time.as_ref().map(timestamp_value)),
     },
-    Gauge {
+    ConnectionGauge {
         name: "connection_removals_held",
         unit: None,
         help: "Users who vanished from Box and whose removal waits for approval",
         label: None,
-        label_means: "",
+        label_meaning: "",
         series: 1,
-        values: |_, status| single(Some(status.held.as_ref().map_or(0.0, |held| number(held.removals)))),
+        samples: |_, status| {
+            unlabelled_sample(Some(status.held.as_ref().map_or(0.0, |held| count_value(held.removals))))
+        },
     },
 ];
 
 /// Whether a condition is True, and why it is as it is.
-fn holds(status: &BoxConnectionStatus, kind: &str) -> Vec<Value> {
-    vec![(reason(status, kind), truth(status.conditions.is(kind, State::True)))]
+fn condition_sample(status: &BoxConnectionStatus, kind: &str) -> Vec<GaugeSample> {
+    vec![(condition_reason(status, kind), bool_value(status.conditions.has_status(kind, ConditionStatus::True)))]
 }
 
-fn reason(status: &BoxConnectionStatus, kind: &str) -> &'static str {
+fn condition_reason(status: &BoxConnectionStatus, kind: &str) -> &'static str {
     status.conditions.reason(kind).unwrap_or(Reason::NotChecked).as_str()
 }
 
-fn single(value: Option<f64>) -> Vec<Value> {
+fn unlabelled_sample(value: Option<f64>) -> Vec<GaugeSample> {
     value.map(|value| ("", value)).into_iter().collect()
 }
 
-fn truth(holds: bool) -> f64 {
-    if holds { 1.0 } else { 0.0 }
+fn bool_value(condition: bool) -> f64 {
+    if condition { 1.0 } else { 0.0 }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "no list has so many users")]
-fn number(count: i64) -> f64 {
+fn count_value(count: i64) -> f64 {
     count as f64
 }
 
-fn time(time: &Time) -> f64 {
-    number(time.0.as_second())
+fn timestamp_value(time: &Time) -> f64 {
+    count_value(time.0.as_second())
 }
 
-pub(super) struct Connections(pub(super) Known);
+pub(super) struct ConnectionCollector(pub(super) ConnectionSource);
 
-impl Collector for Connections {
+impl Collector for ConnectionCollector {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
-        let connections = self.0.all();
-        let nothing = BoxConnectionStatus::default();
+        let connections = self.0.list_connections();
+        let empty_status = BoxConnectionStatus::default();
         for gauge in GAUGES {
             let mut samples = connections
                 .iter()
-                .flat_map(|c| (gauge.values)(c, c.status.as_ref().unwrap_or(&nothing)).into_iter().map(move |v| (c, v)))
+                .flat_map(|c| {
+                    (gauge.samples)(c, c.status.as_ref().unwrap_or(&empty_status)).into_iter().map(move |v| (c, v))
+                })
                 .peekable();
             if samples.peek().is_none() {
                 continue;
             }
             let mut family =
                 encoder.encode_descriptor(gauge.name, gauge.help, gauge.unit.as_ref(), MetricType::Gauge)?;
-            for (connection, (word, value)) in samples {
-                let of = |part: &Option<String>| part.clone().unwrap_or_default();
-                let mut labels =
-                    vec![("namespace", of(&connection.metadata.namespace)), ("name", of(&connection.metadata.name))];
-                labels.extend(gauge.label.map(|label| (label, word.to_owned())));
+            for (connection, (label_value, value)) in samples {
+                let or_empty = |text: &Option<String>| text.clone().unwrap_or_default();
+                let mut labels = vec![
+                    ("namespace", or_empty(&connection.metadata.namespace)),
+                    ("name", or_empty(&connection.metadata.name)),
+                ];
+                labels.extend(gauge.label.map(|label| (label, label_value.to_owned())));
                 ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
             }
         }
@@ -207,7 +216,7 @@ impl Collector for Connections {
     }
 }
 
-impl fmt::Debug for Connections {
+impl fmt::Debug for ConnectionCollector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Connections")
     }

@@ -6,102 +6,105 @@
 use std::iter::Peekable;
 use std::ops::Range;
 
-use super::cut::Cut;
-use super::line::{Changed, User};
-use super::{Builder, List, by_id};
+use super::cut::Chunk;
+use super::line::{ChangeRecord, PublishedUser};
+use super::{UserList, UserListBuilder, compare_ids};
 
 /// Beyond so many a revision's changes are counted, not told one by one.
-const MOST_LINES: usize = 10_000;
+const MAX_CHANGE_RECORDS: usize = 10_000;
 
 /// The changes of a revision, one by one as long as they are few.
 #[derive(Debug, Default)]
-pub(super) struct Record {
-    lines: Vec<Changed>,
-    overflown: bool,
+pub(super) struct ChangeLog {
+    records: Vec<ChangeRecord>,
+    overflowed: bool,
 }
 
-impl Record {
+impl ChangeLog {
     /// A record that only counts.
-    pub(super) fn none() -> Self {
-        Self { lines: Vec::new(), overflown: true }
+    pub(super) fn disabled() -> Self {
+        Self { records: Vec::new(), overflowed: true }
     }
 
-    pub(super) fn note(&mut self, line: impl FnOnce() -> Changed) {
-        if self.overflown {
+    pub(super) fn push_with(&mut self, record: impl FnOnce() -> ChangeRecord) {
+        if self.overflowed {
             return;
         }
-        if self.lines.len() == MOST_LINES {
-            *self = Self::none();
+        if self.records.len() == MAX_CHANGE_RECORDS {
+            *self = Self::disabled();
             return;
         }
-        self.lines.push(line());
+        self.records.push(record());
     }
 
     /// The lines sorted by id; none where there were too many.
-    pub(super) fn finish(mut self) -> Vec<Changed> {
-        self.lines.sort_by(|a, b| by_id(&a.id, &b.id).then(a.op.cmp(&b.op)));
-        self.lines
+    pub(super) fn into_sorted(mut self) -> Vec<ChangeRecord> {
+        self.records.sort_by(|a, b| compare_ids(&a.id, &b.id).then(a.op.cmp(&b.op)));
+        self.records
     }
 }
 
 /// A comparison under way: fed with the published slices that the new list does not have, in their order.
-pub(super) struct Comparison<'a, I: Iterator<Item = usize>> {
-    list: &'a List,
-    fresh: Peekable<I>,
-    found: Compared,
-    vanished: Builder,
+pub(super) struct Differ<'a, I: Iterator<Item = usize>> {
+    list: &'a UserList,
+    unpublished: Peekable<I>,
+    diff: Diff,
+    vanished: UserListBuilder,
 }
 
 /// What a comparison found.
-pub(super) struct Compared {
+pub(super) struct Diff {
     /// Places in the new list of users whom no slice had.
     pub(super) added: Vec<u32>,
     pub(super) updated: i64,
     /// Users of the slices who are not in the new list.
-    pub(super) vanished: List,
-    pub(super) record: Record,
+    pub(super) vanished: UserList,
+    pub(super) change_log: ChangeLog,
 }
 
 /// Places of the new list that are in none of the published slices.
-pub(super) fn fresh<'a>(cuts: &'a [Cut], published: impl Fn(&str) -> bool + 'a) -> impl Iterator<Item = usize> + 'a {
-    let ranges = cuts.iter().filter(move |cut| !published(&cut.digest)).map(|cut| cut.range.clone());
+pub(super) fn unpublished_indices<'a>(
+    chunks: &'a [Chunk],
+    published: impl Fn(&str) -> bool + 'a,
+) -> impl Iterator<Item = usize> + 'a {
+    let ranges = chunks.iter().filter(move |cut| !published(&cut.digest)).map(|cut| cut.range.clone());
     ranges.flat_map(|range: Range<usize>| range)
 }
 
-impl<'a, I: Iterator<Item = usize>> Comparison<'a, I> {
-    pub(super) fn new(list: &'a List, fresh: I, record: Record) -> Self {
-        let found = Compared { added: Vec::new(), updated: 0, vanished: Builder::default().finish(), record };
-        Self { list, fresh: fresh.peekable(), found, vanished: Builder::default() }
+impl<'a, I: Iterator<Item = usize>> Differ<'a, I> {
+    pub(super) fn new(list: &'a UserList, unpublished: I, change_log: ChangeLog) -> Self {
+        let diff = Diff { added: Vec::new(), updated: 0, vanished: UserListBuilder::default().build(), change_log };
+        Self { list, unpublished: unpublished.peekable(), diff, vanished: UserListBuilder::default() }
     }
 
     /// The users of the next published slice.
-    pub(super) fn published(&mut self, users: &[User<'_>]) {
+    pub(super) fn compare_slice(&mut self, users: &[PublishedUser<'_>]) {
         let mut vanished = Vec::new();
         for old in users {
-            while let Some(at) = self.fresh.next_if(|at| by_id(self.list.id_at(*at), &old.id).is_lt()) {
-                self.found.added.push(place(at));
+            while let Some(at) = self.unpublished.next_if(|at| compare_ids(self.list.id_at(*at), &old.id).is_lt()) {
+                self.diff.added.push(to_u32_index(at));
             }
-            match self.fresh.next_if(|at| self.list.id_at(*at) == old.id) {
+            match self.unpublished.next_if(|at| self.list.id_at(*at) == old.id) {
                 Some(at) => {
-                    let (from, to) = (old.entry(), self.list.get(at));
+                    let (from, to) = (old.as_record(), self.list.user_at(at));
                     if from != to {
-                        self.found.updated += 1;
-                        self.found.record.note(|| Changed::updated(from, to));
+                        self.diff.updated += 1;
+                        self.diff.change_log.push_with(|| ChangeRecord::user_updated(from, to));
                     }
                 }
-                None => vanished.push(old.entry()),
+                None => vanished.push(old.as_record()),
             }
         }
         self.vanished.push_page(vanished);
     }
 
-    pub(super) fn finish(mut self) -> Compared {
-        self.found.added.extend(self.fresh.map(place));
-        Compared { vanished: self.vanished.finish(), ..self.found }
+    pub(super) fn into_diff(mut self) -> Diff {
+        self.diff.added.extend(self.unpublished.map(to_u32_index));
+        Diff { vanished: self.vanished.build(), ..self.diff }
     }
 }
 
 /// A place takes four bytes: of a first list everybody is added.
-fn place(at: usize) -> u32 {
+fn to_u32_index(at: usize) -> u32 {
     u32::try_from(at).expect("a list that is published has fewer users")
 }

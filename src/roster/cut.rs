@@ -5,109 +5,112 @@ use std::ops::Range;
 
 use ring::digest::{Context, SHA256, digest};
 
-use super::List;
-use super::line::{Changed, Gone, User};
+use super::UserList;
+use super::line::{ChangeRecord, PublishedUser, RemovedUser};
 
-const FEWEST: usize = 250;
-const MOST: usize = 1_000;
+const MIN_SLICE_RECORDS: usize = 250;
+const MAX_SLICE_RECORDS: usize = 1_000;
 /// Above the minimum, one user in so many ends a slice.
-const ONE_IN: u32 = 250;
+const BOUNDARY_MODULUS: u32 = 250;
 /// Of one slice's data: with its quotes escaped in JSON it stays well below what etcd takes.
-pub const MOST_BYTES: usize = 512 * 1024;
+pub const MAX_SLICE_BYTES: usize = 512 * 1024;
 
 /// What slices are cut from: lines sorted by id.
-pub(super) trait Lines {
+pub(super) trait RecordSource {
     fn len(&self) -> usize;
-    fn id(&self, at: usize) -> &str;
+    fn record_id(&self, at: usize) -> &str;
     /// Appends the line, its end included.
-    fn write(&self, at: usize, to: &mut Vec<u8>);
+    fn write_record(&self, at: usize, to: &mut Vec<u8>);
 }
 
 /// Lines that make a slice.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Cut {
+pub(super) struct Chunk {
     pub(super) range: Range<usize>,
     pub(super) digest: String,
 }
 
-impl Cut {
-    pub(super) fn count(&self) -> i64 {
+impl Chunk {
+    pub(super) fn record_count(&self) -> i64 {
         i64::try_from(self.range.len()).unwrap_or(i64::MAX)
     }
 }
 
 /// One line alone is larger than a slice may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct LineTooLong;
+pub(super) struct RecordTooLarge;
 
-pub(super) fn cut(lines: &(impl Lines + ?Sized)) -> Result<Vec<Cut>, LineTooLong> {
-    let mut cuts = Vec::new();
+pub(super) fn split_into_chunks(records: &(impl RecordSource + ?Sized)) -> Result<Vec<Chunk>, RecordTooLarge> {
+    let mut chunks = Vec::new();
     let mut buffer = Vec::new();
-    let mut begin = 0;
-    for at in 0..lines.len() {
-        let count = at + 1 - begin;
-        if count >= MOST || (count >= FEWEST && ends_slice(lines.id(at))) || at + 1 == lines.len() {
-            halve(lines, begin..at + 1, &mut buffer, &mut cuts)?;
-            begin = at + 1;
+    let mut start = 0;
+    for at in 0..records.len() {
+        let count = at + 1 - start;
+        if count >= MAX_SLICE_RECORDS
+            || (count >= MIN_SLICE_RECORDS && is_slice_boundary(records.record_id(at)))
+            || at + 1 == records.len()
+        {
+            split_oversized(records, start..at + 1, &mut buffer, &mut chunks)?;
+            start = at + 1;
         }
     }
-    Ok(cuts)
+    Ok(chunks)
 }
 
-fn halve(
-    lines: &(impl Lines + ?Sized),
+fn split_oversized(
+    records: &(impl RecordSource + ?Sized),
     range: Range<usize>,
     buffer: &mut Vec<u8>,
-    cuts: &mut Vec<Cut>,
-) -> Result<(), LineTooLong> {
+    chunks: &mut Vec<Chunk>,
+) -> Result<(), RecordTooLarge> {
     buffer.clear();
     for at in range.clone() {
-        lines.write(at, buffer);
+        records.write_record(at, buffer);
     }
-    if buffer.len() <= MOST_BYTES {
-        cuts.push(Cut { range, digest: hex(digest(&SHA256, buffer).as_ref()) });
+    if buffer.len() <= MAX_SLICE_BYTES {
+        chunks.push(Chunk { range, digest: to_hex(digest(&SHA256, buffer).as_ref()) });
         return Ok(());
     }
     if range.len() == 1 {
-        return Err(LineTooLong);
+        return Err(RecordTooLarge);
     }
     let middle = range.start + range.len() / 2;
-    halve(lines, range.start..middle, buffer, cuts)?;
-    halve(lines, middle..range.end, buffer, cuts)
+    split_oversized(records, range.start..middle, buffer, chunks)?;
+    split_oversized(records, middle..range.end, buffer, chunks)
 }
 
 /// The data of a slice.
-pub(super) fn data(lines: &(impl Lines + ?Sized), range: Range<usize>) -> String {
+pub(super) fn render_records(records: &(impl RecordSource + ?Sized), range: Range<usize>) -> String {
     let mut data = Vec::new();
     for at in range {
-        lines.write(at, &mut data);
+        records.write_record(at, &mut data);
     }
     String::from_utf8(data).expect("JSON is UTF-8")
 }
 
-fn ends_slice(id: &str) -> bool {
+fn is_slice_boundary(id: &str) -> bool {
     let digest = digest(&SHA256, id.as_bytes());
     let [a, b, c, d, ..] = *digest.as_ref() else { return false };
-    u32::from_be_bytes([a, b, c, d]).is_multiple_of(ONE_IN)
+    u32::from_be_bytes([a, b, c, d]).is_multiple_of(BOUNDARY_MODULUS)
 }
 
 /// The name of a slice: one that a connection created anew never shares with its predecessor of the same name. `salt`
 /// is empty unless that name is taken by a slice that nobody names.
-pub(super) fn name(connection: &str, uid: &str, state: &str, digest: &str, salt: &str) -> String {
+pub(super) fn slice_name(connection: &str, uid: &str, state: &str, digest: &str, salt: &str) -> String {
     let mut context = Context::new(&SHA256);
     for part in [uid, state, digest, salt] {
         context.update(part.as_bytes());
         context.update(b"\n");
     }
-    format!("{connection}-{}", &hex(context.finish().as_ref())[..16])
+    format!("{connection}-{}", &to_hex(context.finish().as_ref())[..16])
 }
 
 /// SHA-256 as all digests are written: lower-case hex.
-pub fn digest_of(data: &[u8]) -> String {
-    hex(digest(&SHA256, data).as_ref())
+pub fn sha256_hex(data: &[u8]) -> String {
+    to_hex(digest(&SHA256, data).as_ref())
 }
 
-fn hex(bytes: &[u8]) -> String {
+fn to_hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
@@ -115,49 +118,49 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn line(value: &impl serde::Serialize, to: &mut Vec<u8>) {
+fn write_json_line(value: &impl serde::Serialize, to: &mut Vec<u8>) {
     serde_json::to_writer(&mut *to, value).expect("texts and numbers always serialize");
     to.push(b'\n');
 }
 
-impl Lines for List {
+impl RecordSource for UserList {
     fn len(&self) -> usize {
-        List::len(self)
+        UserList::len(self)
     }
 
-    fn id(&self, at: usize) -> &str {
-        List::id_at(self, at)
+    fn record_id(&self, at: usize) -> &str {
+        UserList::id_at(self, at)
     }
 
-    fn write(&self, at: usize, to: &mut Vec<u8>) {
-        line(&User::of(self.get(at)), to);
+    fn write_record(&self, at: usize, to: &mut Vec<u8>) {
+        write_json_line(&PublishedUser::from_record(self.user_at(at)), to);
     }
 }
 
-impl Lines for [Gone] {
+impl RecordSource for [RemovedUser] {
     fn len(&self) -> usize {
-        <[Gone]>::len(self)
+        <[RemovedUser]>::len(self)
     }
 
-    fn id(&self, at: usize) -> &str {
+    fn record_id(&self, at: usize) -> &str {
         &self[at].id
     }
 
-    fn write(&self, at: usize, to: &mut Vec<u8>) {
-        line(&self[at], to);
+    fn write_record(&self, at: usize, to: &mut Vec<u8>) {
+        write_json_line(&self[at], to);
     }
 }
 
-impl Lines for [Changed] {
+impl RecordSource for [ChangeRecord] {
     fn len(&self) -> usize {
-        <[Changed]>::len(self)
+        <[ChangeRecord]>::len(self)
     }
 
-    fn id(&self, at: usize) -> &str {
+    fn record_id(&self, at: usize) -> &str {
         &self[at].id
     }
 
-    fn write(&self, at: usize, to: &mut Vec<u8>) {
-        line(&self[at], to);
+    fn write_record(&self, at: usize, to: &mut Vec<u8>) {
+        write_json_line(&self[at], to);
     }
 }

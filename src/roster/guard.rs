@@ -1,29 +1,29 @@
 //! When removals are held, and what names those who are. Pure.
 
-use super::List;
-use super::cut::digest_of;
+use super::UserList;
+use super::cut::sha256_hex;
 
 /// So many users may always go: in a small list they would soon be a large share.
-const FLOOR: i64 = 10;
+const ALWAYS_ALLOWED_REMOVALS: i64 = 10;
 
 /// Whether it takes a person to believe that so many of `total` users are gone.
-pub(super) fn holds(vanished: i64, total: i64, max_percent: i32) -> bool {
-    vanished > FLOOR && vanished.saturating_mul(100) > total.saturating_mul(max_percent.into())
+pub(super) fn must_hold_removals(vanished: i64, total: i64, max_percent: i32) -> bool {
+    vanished > ALWAYS_ALLOWED_REMOVALS && vanished.saturating_mul(100) > total.saturating_mul(max_percent.into())
 }
 
 /// Names exactly these users.
-pub(super) fn digest_of_users(held: &List) -> String {
+pub(super) fn digest_held_users(held: &UserList) -> String {
     let mut ids = String::new();
     for at in 0..held.len() {
         ids.push_str(held.id_at(at));
         ids.push('\n');
     }
-    digest_of(ids.as_bytes())
+    sha256_hex(ids.as_bytes())
 }
 
 /// Names removals of which only the number is known, since the published list is lost.
-pub(super) fn digest_of_numbers(before: i64, now: i64) -> String {
-    digest_of(format!("{before} users before, {now} now\n").as_bytes())
+pub(super) fn digest_removal_counts(before: i64, now: i64) -> String {
+    sha256_hex(format!("{before} users before, {now} now\n").as_bytes())
 }
 
 #[cfg(test)]
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn more_than_ten_users_and_more_than_the_share_are_held() {
+    fn removals_above_ten_users_and_above_the_percentage_are_held() {
         for (vanished, total, percent, held) in [
             (10, 20, 20, false),
             (11, 20, 20, true),
@@ -41,7 +41,7 @@ mod tests {
             (10, 1_000_000, 0, false),
             (1000, 1000, 100, false),
         ] {
-            assert_eq!(holds(vanished, total, percent), held, "{vanished} of {total} at {percent} %");
+            assert_eq!(must_hold_removals(vanished, total, percent), held, "{vanished} of {total} at {percent} %");
         }
     }
 }

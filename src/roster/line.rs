@@ -7,12 +7,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Entry, Role, Status};
+use super::{UserRecord, UserRole, UserStatus};
 
 /// A user of a `Live` or `Held` slice. Every key is always there, in this order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct User<'a> {
+pub struct PublishedUser<'a> {
     /// Box's id of the user: digits, as a text. It stays when login and name change.
     #[serde(borrow)]
     pub id: Cow<'a, str>,
@@ -46,10 +46,10 @@ pub struct User<'a> {
     pub space_amount: i64,
 }
 
-impl<'a> User<'a> {
-    pub(super) fn of(entry: Entry<'a>) -> Self {
-        let Entry { id, login, name, job_title, language, timezone, status, role, app, created_at, space_amount } =
-            entry;
+impl<'a> PublishedUser<'a> {
+    pub(super) fn from_record(record: UserRecord<'a>) -> Self {
+        let UserRecord { id, login, name, job_title, language, timezone, status, role, app, created_at, space_amount } =
+            record;
         Self {
             id: id.into(),
             login: login.into(),
@@ -65,16 +65,16 @@ impl<'a> User<'a> {
         }
     }
 
-    pub(super) fn entry(&self) -> Entry<'_> {
-        Entry {
+    pub(super) fn as_record(&self) -> UserRecord<'_> {
+        UserRecord {
             id: &self.id,
             login: &self.login,
             name: &self.name,
             job_title: &self.job_title,
             language: &self.language,
             timezone: &self.timezone,
-            status: Status::named(&self.status),
-            role: Role::named(&self.role),
+            status: UserStatus::from_name(&self.status),
+            role: UserRole::from_name(&self.role),
             app: self.app,
             created_at: self.created_at.map(Timestamp::as_second),
             space_amount: self.space_amount,
@@ -82,7 +82,7 @@ impl<'a> User<'a> {
     }
 
     /// What is known of the user beside the id and the login, as values by their keys.
-    fn fields(&self) -> BTreeMap<String, Value> {
+    fn field_values(&self) -> BTreeMap<String, Value> {
         let Ok(Value::Object(fields)) = serde_json::to_value(self) else { return BTreeMap::new() };
         fields.into_iter().filter(|(key, _)| key != "id").collect()
     }
@@ -91,7 +91,7 @@ impl<'a> User<'a> {
 /// A user of a `Removed` slice. Every key is always there, in this order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Gone {
+pub struct RemovedUser {
     /// Box's id of the user: digits, as a text.
     pub id: String,
     /// The login that Box told last.
@@ -105,8 +105,8 @@ pub struct Gone {
     pub removed_at: Timestamp,
 }
 
-impl Gone {
-    pub(super) fn of(user: &Entry<'_>, removed_at: Timestamp) -> Self {
+impl RemovedUser {
+    pub(super) fn from_user(user: &UserRecord<'_>, removed_at: Timestamp) -> Self {
         Self {
             id: user.id.to_owned(),
             login: user.login.to_owned(),
@@ -119,9 +119,9 @@ impl Gone {
 
 /// A line of a `Changes` slice: what happened to one user in one revision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Changed {
+pub struct ChangeRecord {
     /// What happened.
-    pub op: Op,
+    pub op: ChangeOp,
     /// Box's id of the user: digits, as a text.
     pub id: String,
     /// The login after the change; of a user who was removed, the last one.
@@ -135,7 +135,7 @@ pub struct Changed {
 /// What happened to a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub enum Op {
+pub enum ChangeOp {
     /// Box lists a user whom the list did not know.
     Added,
     /// Something about the user changed.
@@ -148,60 +148,64 @@ pub enum Op {
     Held,
 }
 
-impl Op {
+impl ChangeOp {
     pub const fn as_str(self) -> &'static str {
         match self {
-            Op::Added => "added",
-            Op::Updated => "updated",
-            Op::Removed => "removed",
-            Op::Returned => "returned",
-            Op::Held => "held",
+            ChangeOp::Added => "added",
+            ChangeOp::Updated => "updated",
+            ChangeOp::Removed => "removed",
+            ChangeOp::Returned => "returned",
+            ChangeOp::Held => "held",
         }
     }
 }
 
-impl Changed {
-    pub(super) fn added(user: &Entry<'_>) -> Self {
-        Self::new(Op::Added, user, BTreeMap::new())
+impl ChangeRecord {
+    pub(super) fn user_added(user: &UserRecord<'_>) -> Self {
+        Self::new(ChangeOp::Added, user, BTreeMap::new())
     }
 
-    pub(super) fn updated(from: Entry<'_>, to: Entry<'_>) -> Self {
-        Self::new(Op::Updated, &to, differences(from, to))
+    pub(super) fn user_updated(from: UserRecord<'_>, to: UserRecord<'_>) -> Self {
+        Self::new(ChangeOp::Updated, &to, diff_fields(from, to))
     }
 
-    pub(super) fn removed(user: Entry<'_>) -> Self {
-        let fields = User::of(user).fields().into_iter().map(|(key, was)| (key, [was, Value::Null])).collect();
-        Self::new(Op::Removed, &user, fields)
+    pub(super) fn user_removed(user: UserRecord<'_>) -> Self {
+        let fields = PublishedUser::from_record(user)
+            .field_values()
+            .into_iter()
+            .map(|(key, was)| (key, [was, Value::Null]))
+            .collect();
+        Self::new(ChangeOp::Removed, &user, fields)
     }
 
-    pub(super) fn held(user: &Entry<'_>) -> Self {
-        Self::new(Op::Held, user, state("live", "held"))
+    pub(super) fn removal_held(user: &UserRecord<'_>) -> Self {
+        Self::new(ChangeOp::Held, user, state_transition("live", "held"))
     }
 
     /// Back from among those who were removed.
-    pub(super) fn back(user: &Entry<'_>) -> Self {
-        Self::new(Op::Returned, user, state("removed", "live"))
+    pub(super) fn removed_user_returned(user: &UserRecord<'_>) -> Self {
+        Self::new(ChangeOp::Returned, user, state_transition("removed", "live"))
     }
 
     /// Back from among those who were held.
-    pub(super) fn released(from: Entry<'_>, to: Entry<'_>) -> Self {
-        let mut fields = state("held", "live");
-        fields.extend(differences(from, to));
-        Self::new(Op::Returned, &to, fields)
+    pub(super) fn held_user_returned(from: UserRecord<'_>, to: UserRecord<'_>) -> Self {
+        let mut fields = state_transition("held", "live");
+        fields.extend(diff_fields(from, to));
+        Self::new(ChangeOp::Returned, &to, fields)
     }
 
-    fn new(op: Op, user: &Entry<'_>, fields: BTreeMap<String, [Value; 2]>) -> Self {
+    fn new(op: ChangeOp, user: &UserRecord<'_>, fields: BTreeMap<String, [Value; 2]>) -> Self {
         Self { op, id: user.id.to_owned(), login: user.login.to_owned(), fields }
     }
 }
 
-fn state(from: &str, to: &str) -> BTreeMap<String, [Value; 2]> {
+fn state_transition(from: &str, to: &str) -> BTreeMap<String, [Value; 2]> {
     BTreeMap::from([("state".to_owned(), [from.into(), to.into()])])
 }
 
-fn differences(from: Entry<'_>, to: Entry<'_>) -> BTreeMap<String, [Value; 2]> {
-    let to = User::of(to).fields();
-    let pairs = User::of(from).fields().into_iter().map(|(key, was)| {
+fn diff_fields(from: UserRecord<'_>, to: UserRecord<'_>) -> BTreeMap<String, [Value; 2]> {
+    let to = PublishedUser::from_record(to).field_values();
+    let pairs = PublishedUser::from_record(from).field_values().into_iter().map(|(key, was)| {
         let is = to.get(&key).cloned().unwrap_or_default();
         (key, [was, is])
     });
@@ -214,15 +218,15 @@ mod tests {
 
     use super::*;
 
-    fn schema<T: JsonSchema>() -> String {
+    fn schema_json<T: JsonSchema>() -> String {
         let schema = SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>();
         format!("{}\n", serde_json::to_string_pretty(&schema).expect("JSON"))
     }
 
     #[test]
-    fn the_schemas_are_those_of_the_lines() {
-        crate::testing::assert_generated("docs/schemas/user.json", &schema::<User<'_>>());
-        crate::testing::assert_generated("docs/schemas/removed.json", &schema::<Gone>());
-        crate::testing::assert_generated("docs/schemas/change.json", &schema::<Changed>());
+    fn record_schemas_are_up_to_date() {
+        crate::testing::assert_generated("docs/schemas/user.json", &schema_json::<PublishedUser<'_>>());
+        crate::testing::assert_generated("docs/schemas/removed.json", &schema_json::<RemovedUser>());
+        crate::testing::assert_generated("docs/schemas/change.json", &schema_json::<ChangeRecord>());
     }
 }

@@ -9,7 +9,7 @@ use crate::api::UserCounts;
 
 /// A user of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry<'a> {
+pub struct UserRecord<'a> {
     // Stays first: the id alone is read for sorting.
     pub id: &'a str,
     pub login: &'a str,
@@ -18,9 +18,9 @@ pub struct Entry<'a> {
     pub language: &'a str,
     pub timezone: &'a str,
     #[serde(borrow)]
-    pub status: Status<'a>,
+    pub status: UserStatus<'a>,
     #[serde(borrow)]
-    pub role: Role<'a>,
+    pub role: UserRole<'a>,
     /// Whether this is an app user.
     pub app: bool,
     /// Seconds since 1970.
@@ -31,7 +31,7 @@ pub struct Entry<'a> {
 
 /// What a user may do. `Other` is a status that this version does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Status<'a> {
+pub enum UserStatus<'a> {
     Active,
     Inactive,
     CannotDeleteEdit,
@@ -39,8 +39,8 @@ pub enum Status<'a> {
     Other(&'a str),
 }
 
-impl<'a> Status<'a> {
-    pub fn named(name: &'a str) -> Self {
+impl<'a> UserStatus<'a> {
+    pub fn from_name(name: &'a str) -> Self {
         match name {
             "active" => Self::Active,
             "inactive" => Self::Inactive,
@@ -63,15 +63,15 @@ impl<'a> Status<'a> {
 
 /// What a user is in the enterprise. `Other` is a role that this version does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Role<'a> {
+pub enum UserRole<'a> {
     Admin,
     Coadmin,
     User,
     Other(&'a str),
 }
 
-impl<'a> Role<'a> {
-    pub fn named(name: &'a str) -> Self {
+impl<'a> UserRole<'a> {
+    pub fn from_name(name: &'a str) -> Self {
         match name {
             "admin" => Self::Admin,
             "coadmin" => Self::Coadmin,
@@ -91,22 +91,22 @@ impl<'a> Role<'a> {
 }
 
 /// The order of every list: shorter ids first, then by their bytes. For ids that are numbers this is the order of the numbers.
-pub fn by_id(a: &str, b: &str) -> Ordering {
+pub fn compare_ids(a: &str, b: &str) -> Ordering {
     a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
 
 /// A list in the making: pages in any order of arrival.
 #[derive(Default)]
-pub struct Builder {
-    pages: Vec<Packed>,
+pub struct UserListBuilder {
+    pages: Vec<PackedPage>,
     len: usize,
     /// Kept from page to page, so that each page is one allocation of the right size.
-    scratch: Vec<u8>,
+    buffer: Vec<u8>,
     starts: Vec<u32>,
 }
 
 /// The users of one page, one behind the other, and where each begins.
-struct Packed {
+struct PackedPage {
     bytes: Box<[u8]>,
     starts: Box<[u32]>,
 }
@@ -114,27 +114,27 @@ struct Packed {
 /// No page grows beyond this, however much is pushed at once: positions in it are 32 bits wide.
 const PAGE_BYTES: usize = 1 << 20;
 
-impl Builder {
+impl UserListBuilder {
     /// Adds users. Of two with the same id the later one counts, whichever page it came on.
-    pub fn push_page<'a>(&mut self, users: impl IntoIterator<Item = Entry<'a>>) {
+    pub fn push_page<'a>(&mut self, users: impl IntoIterator<Item = UserRecord<'a>>) {
         for user in users {
-            if self.scratch.len() >= PAGE_BYTES {
-                self.pack();
+            if self.buffer.len() >= PAGE_BYTES {
+                self.flush_page();
             }
-            self.starts.push(u32::try_from(self.scratch.len()).expect("below PAGE_BYTES"));
-            let scratch = std::mem::take(&mut self.scratch);
-            self.scratch = postcard::to_extend(&user, scratch).expect("texts and numbers always serialize");
+            self.starts.push(u32::try_from(self.buffer.len()).expect("below PAGE_BYTES"));
+            let buffer = std::mem::take(&mut self.buffer);
+            self.buffer = postcard::to_extend(&user, buffer).expect("texts and numbers always serialize");
         }
-        self.pack();
+        self.flush_page();
     }
 
-    fn pack(&mut self) {
+    fn flush_page(&mut self) {
         if self.starts.is_empty() {
             return;
         }
         self.len += self.starts.len();
-        self.pages.push(Packed { bytes: self.scratch.as_slice().into(), starts: self.starts.as_slice().into() });
-        self.scratch.clear();
+        self.pages.push(PackedPage { bytes: self.buffer.as_slice().into(), starts: self.starts.as_slice().into() });
+        self.buffer.clear();
         self.starts.clear();
     }
 
@@ -148,20 +148,20 @@ impl Builder {
     }
 
     /// Sorts, and leaves the last of each id.
-    pub fn finish(self) -> List {
+    pub fn build(self) -> UserList {
         // The index is made once, now that its length is known: one that grew would for a moment take three times its space.
         let mut index = Vec::with_capacity(self.len);
         let mut pages = Vec::with_capacity(self.pages.len());
-        for (number, Packed { bytes, starts }) in self.pages.into_iter().enumerate() {
+        for (number, PackedPage { bytes, starts }) in self.pages.into_iter().enumerate() {
             let page = u32::try_from(number).expect("fewer pages than users, and those fit");
-            index.extend(starts.iter().map(|&byte| At { page, byte }));
+            index.extend(starts.iter().map(|&byte| UserOffset { page, byte }));
             pages.push(bytes);
         }
-        let mut list = List { pages, index: Vec::new() };
-        let id = |at: &At| list.id(*at);
+        let mut list = UserList { pages, index: Vec::new() };
+        let id = |at: &UserOffset| list.unpack_id(*at);
         // The later one first, so that it is the one that stays. Without scratch space, and linear if Box kept its order.
-        index.sort_unstable_by(|a, b| by_id(id(a), id(b)).then_with(|| b.cmp(a)));
-        index.dedup_by(|later, kept| id(later) == id(kept));
+        index.sort_unstable_by(|a, b| compare_ids(id(a), id(b)).then_with(|| b.cmp(a)));
+        index.dedup_by(|later, retained| id(later) == id(retained));
         index.shrink_to_fit();
         list.index = index;
         list
@@ -170,19 +170,19 @@ impl Builder {
 
 /// Where a user begins. Later pages and later places are greater.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct At {
+struct UserOffset {
     page: u32,
     byte: u32,
 }
 
 /// A complete list, sorted [by id](by_id), every id once. It never changes.
 #[derive(Default)]
-pub struct List {
+pub struct UserList {
     pages: Vec<Box<[u8]>>,
-    index: Vec<At>,
+    index: Vec<UserOffset>,
 }
 
-impl List {
+impl UserList {
     pub fn len(&self) -> usize {
         self.index.len()
     }
@@ -192,16 +192,16 @@ impl List {
     }
 
     /// The users in the order of their ids, unpacked one by one.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = Entry<'_>> {
-        self.index.iter().map(|at| self.read(*at))
+    pub fn iter_users(&self) -> impl ExactSizeIterator<Item = UserRecord<'_>> {
+        self.index.iter().map(|at| self.unpack(*at))
     }
 
     /// The user at this place.
     ///
     /// # Panics
     /// If there are not so many.
-    pub fn get(&self, at: usize) -> Entry<'_> {
-        self.read(self.index[at])
+    pub fn user_at(&self, at: usize) -> UserRecord<'_> {
+        self.unpack(self.index[at])
     }
 
     /// The id of the user at this place.
@@ -209,35 +209,35 @@ impl List {
     /// # Panics
     /// If there are not so many.
     pub fn id_at(&self, at: usize) -> &str {
-        self.id(self.index[at])
+        self.unpack_id(self.index[at])
     }
 
     /// Whether there is a user of this id.
     pub fn contains(&self, id: &str) -> bool {
-        self.place(id).is_some()
+        self.index_of(id).is_some()
     }
 
     /// The user of this id.
-    pub fn find(&self, id: &str) -> Option<Entry<'_>> {
-        self.place(id).map(|at| self.get(at))
+    pub fn find_user(&self, id: &str) -> Option<UserRecord<'_>> {
+        self.index_of(id).map(|at| self.user_at(at))
     }
 
-    fn place(&self, id: &str) -> Option<usize> {
-        self.index.binary_search_by(|at| by_id(self.id(*at), id)).ok()
+    fn index_of(&self, id: &str) -> Option<usize> {
+        self.index.binary_search_by(|at| compare_ids(self.unpack_id(*at), id)).ok()
     }
 
     /// How many there are of each kind. Looks at every user.
-    pub fn counts(&self) -> UserCounts {
+    pub fn count_users(&self) -> UserCounts {
         let mut counts = UserCounts::default();
-        for user in self.iter() {
+        for user in self.iter_users() {
             counts.total += 1;
             *match user.status {
-                Status::Active => &mut counts.active,
-                Status::Inactive => &mut counts.inactive,
-                Status::CannotDeleteEdit | Status::CannotDeleteEditUpload => &mut counts.restricted,
+                UserStatus::Active => &mut counts.active,
+                UserStatus::Inactive => &mut counts.inactive,
+                UserStatus::CannotDeleteEdit | UserStatus::CannotDeleteEditUpload => &mut counts.restricted,
                 // Box's family of restrictions may grow.
-                Status::Other(name) if name.starts_with("cannot_delete_edit") => &mut counts.restricted,
-                Status::Other(_) => &mut counts.other,
+                UserStatus::Other(name) if name.starts_with("cannot_delete_edit") => &mut counts.restricted,
+                UserStatus::Other(_) => &mut counts.other,
             } += 1;
             counts.app += i64::from(user.app);
         }
@@ -245,25 +245,25 @@ impl List {
     }
 
     /// Bytes that the list takes in memory, the index included.
-    pub fn payload(&self) -> usize {
-        self.pages.iter().map(|page| page.len()).sum::<usize>() + self.index.len() * size_of::<At>()
+    pub fn memory_bytes(&self) -> usize {
+        self.pages.iter().map(|page| page.len()).sum::<usize>() + self.index.len() * size_of::<UserOffset>()
     }
 
-    fn id(&self, at: At) -> &str {
-        self.read(at)
+    fn unpack_id(&self, at: UserOffset) -> &str {
+        self.unpack(at)
     }
 
     /// A whole user, or what stands first in one: its id.
-    fn read<'a, T: Deserialize<'a>>(&'a self, at: At) -> T {
+    fn unpack<'a, T: Deserialize<'a>>(&'a self, at: UserOffset) -> T {
         let bytes = &self.pages[at.page as usize][at.byte as usize..];
         postcard::take_from_bytes(bytes).expect("our own bytes").0
     }
 }
 
 /// Counts, never names: a list holds people.
-impl fmt::Debug for List {
+impl fmt::Debug for UserList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("List").field("users", &self.len()).field("bytes", &self.payload()).finish_non_exhaustive()
+        f.debug_struct("List").field("users", &self.len()).field("bytes", &self.memory_bytes()).finish_non_exhaustive()
     }
 }
 

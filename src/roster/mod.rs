@@ -30,10 +30,10 @@ mod revision;
 mod store;
 mod sweep;
 
-pub use cut::{MOST_BYTES, digest_of};
-pub use line::{Changed, Gone, Op, User};
-pub use list::{Builder, Entry, List, Role, Status, by_id};
-pub use publish::{Conflict, Error, Order, Published, publish, standing};
-pub use read::{LIST, ReadError, Snapshot, read};
-pub use store::{Present, Store, all_slices};
-pub use sweep::{Swept, sweep, unnamed};
+pub use cut::{MAX_SLICE_BYTES, sha256_hex};
+pub use line::{ChangeOp, ChangeRecord, PublishedUser, RemovedUser};
+pub use list::{UserList, UserListBuilder, UserRecord, UserRole, UserStatus, compare_ids};
+pub use publish::{Error, OwnershipConflict, PublishRequest, PublishResult, check_ownership, publish_list};
+pub use read::{LIST_STATES, ReadError, RosterSnapshot, read_snapshot};
+pub use store::{SliceMeta, Store, list_all_slices};
+pub use sweep::{GcResult, collect_garbage, unreferenced_slices};

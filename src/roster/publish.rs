@@ -8,74 +8,76 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
-use super::baseline::{compared, current};
-use super::cut::{Cut, cut, data, name};
-use super::revision::{MOST_SLICES, Next, Piece, Source, Whose, next, told};
-use super::store::{Present, Store};
-use super::{List, sweep};
+use super::baseline::{diff_published, published_state};
+use super::cut::{Chunk, render_records, slice_name, split_into_chunks};
+use super::revision::{MAX_SLICES, NextRevision, PlannedSlice, RosterOwner, SliceSource, plan_revision, with_counts};
+use super::store::{SliceMeta, Store};
+use super::{UserList, sweep};
 use crate::{
-    api::{Change, FORMAT, Held, RosterContent, SliceContent, SliceRef, SliceState, UserRoster},
-    cluster::Trouble,
+    api::{
+        ROSTER_FORMAT_VERSION, RemovalHold, RosterChange, RosterContent, SliceContent, SliceRef, SliceState, UserRoster,
+    },
+    cluster::KubeError,
 };
 
-const AT_ONCE: usize = 4;
+const MAX_CONCURRENT_WRITES: usize = 4;
 /// So often others may be quicker before this sync gives up.
-const MOST_STARTS: u32 = 8;
+const MAX_CONFLICTS: u32 = 8;
 /// How long a finished list waits for an API server that is away, and for one that has just started and denies what it
 /// will soon allow.
-const PATIENCE: Duration = Duration::from_secs(300);
-const DENIED: Duration = Duration::from_secs(20);
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const UNAVAILABLE_TIMEOUT: Duration = Duration::from_secs(300);
+const DENIED_TIMEOUT: Duration = Duration::from_secs(20);
+const INITIAL_BACKOFF: Duration = Duration::from_millis(200);
+const MAX_BACKOFF: Duration = Duration::from_secs(10);
 
 /// What is to be published, for whom and why.
 #[derive(Clone, Debug)]
-pub struct Order<'a> {
+pub struct PublishRequest<'a> {
     /// The UID of the connection.
-    pub owner: &'a str,
+    pub owner_uid: &'a str,
     pub enterprise_id: &'a str,
     pub retention: Duration,
     pub max_removal_percent: i32,
     /// The digest of the held removals that somebody approved.
-    pub approve: Option<&'a str>,
+    pub approved_digest: Option<&'a str>,
     /// Revision and number of users of the list that was published last, as the connection's status knows them; `None`:
     /// none ever was.
-    pub known: Option<(i64, i64)>,
+    pub last_published: Option<(i64, i64)>,
     /// What started the sync and whom it answers; its numbers are filled in.
-    pub change: Change,
+    pub change: RosterChange,
 }
 
 /// The list is published, or was already.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Published {
+pub struct PublishResult {
     pub roster: RosterContent,
     /// Whether this sync wrote it.
-    pub revised: bool,
+    pub written: bool,
     /// The digest that was approved, if the approval took effect.
     pub approved: Option<String>,
     /// Slices that no revision names (any more).
-    pub unnamed: Vec<Present>,
+    pub unreferenced: Vec<SliceMeta>,
 }
 
 /// Why nothing was published. The list of before stays.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Error {
     #[error("{0}")]
-    Conflict(#[from] Conflict),
+    NotOwned(#[from] OwnershipConflict),
     #[error("{users} users take {slices} slices, more than a roster can name")]
     TooLarge { users: usize, slices: usize },
     #[error("what is known of one user is larger than a slice")]
-    LineTooLong,
+    RecordTooLarge,
     /// The published list is lost, and so many users are missing that nobody may believe it unasked.
     #[error("{} of {} users are missing", _0.removals, _0.total)]
-    Unknown(Held),
+    BaselineLost(RemovalHold),
     #[error(transparent)]
-    Trouble(#[from] Trouble),
+    Kube(#[from] KubeError),
 }
 
 /// A roster of this name is there that is not ours to replace.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Conflict {
+pub enum OwnershipConflict {
     #[error("it belongs to another owner")]
     OtherOwner,
     #[error("it holds the users of enterprise {0}")]
@@ -88,36 +90,36 @@ pub enum Conflict {
 ///
 /// # Errors
 /// Where it is somebody else's.
-pub fn standing(roster: &UserRoster, owner: &str, enterprise_id: &str) -> Result<bool, Conflict> {
-    if roster.spec.format > FORMAT {
-        return Err(Conflict::NewerFormat(roster.spec.format));
+pub fn check_ownership(roster: &UserRoster, owner_uid: &str, enterprise_id: &str) -> Result<bool, OwnershipConflict> {
+    if roster.spec.format > ROSTER_FORMAT_VERSION {
+        return Err(OwnershipConflict::NewerFormat(roster.spec.format));
     }
     let owners = roster.owner_references();
-    if owners.iter().any(|o| o.uid == owner) {
+    if owners.iter().any(|o| o.uid == owner_uid) {
         return Ok(true);
     }
     if !owners.is_empty() {
-        return Err(Conflict::OtherOwner);
+        return Err(OwnershipConflict::OtherOwner);
     }
     if roster.spec.enterprise_id != enterprise_id {
-        return Err(Conflict::OtherEnterprise(roster.spec.enterprise_id.clone()));
+        return Err(OwnershipConflict::OtherEnterprise(roster.spec.enterprise_id.clone()));
     }
     Ok(false)
 }
 
 /// Why an attempt came to nothing.
-pub(super) enum Setback {
+pub(super) enum PublishAttemptError {
     /// Somebody else was quicker.
-    Overtaken,
-    Refused(Error),
-    Trouble(Trouble),
+    Conflict,
+    Fatal(Error),
+    Kube(KubeError),
 }
 
-impl From<Trouble> for Setback {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::Conflict => Setback::Overtaken,
-            other => Setback::Trouble(other),
+impl From<KubeError> for PublishAttemptError {
+    fn from(error: KubeError) -> Self {
+        match error {
+            KubeError::Conflict => PublishAttemptError::Conflict,
+            other => PublishAttemptError::Kube(other),
         }
     }
 }
@@ -126,119 +128,128 @@ impl From<Trouble> for Setback {
 ///
 /// # Errors
 /// Where it must not or could not be published; nothing has changed for readers then.
-pub async fn publish(
+pub async fn publish_list(
     store: &Store,
-    order: &Order<'_>,
-    list: &List,
+    request: &PublishRequest<'_>,
+    list: &UserList,
     now: impl Fn() -> Timestamp,
-) -> Result<Published, Error> {
-    let cuts = cut(list).map_err(|_| Error::LineTooLong)?;
-    if cuts.len() > MOST_SLICES {
-        return Err(Error::TooLarge { users: list.len(), slices: cuts.len() });
+) -> Result<PublishResult, Error> {
+    let chunks = split_into_chunks(list).map_err(|_| Error::RecordTooLarge)?;
+    if chunks.len() > MAX_SLICES {
+        return Err(Error::TooLarge { users: list.len(), slices: chunks.len() });
     }
-    let begun = Instant::now();
-    let mut pause = FIRST_PAUSE;
-    let mut overtaken = 0;
+    let started = Instant::now();
+    let mut backoff = INITIAL_BACKOFF;
+    let mut conflicts = 0;
     // Since when the API server, which can be reached, denies what it may soon allow.
-    let mut denied = None;
+    let mut denied_since = None;
     // A commit whose answer was lost.
-    let mut sent = None;
+    let mut unconfirmed = None;
     loop {
-        let trouble = match attempt(store, order, list, &cuts, now(), overtaken, &mut sent).await {
+        let error = match try_publish(store, request, list, &chunks, now(), conflicts, &mut unconfirmed).await {
             Ok(published) => return Ok(published),
-            Err(Setback::Refused(error)) => return Err(error),
-            Err(Setback::Overtaken) if overtaken == MOST_STARTS => return Err(Error::Trouble(Trouble::Conflict)),
-            Err(Setback::Overtaken) => {
-                overtaken += 1;
+            Err(PublishAttemptError::Fatal(error)) => return Err(error),
+            Err(PublishAttemptError::Conflict) if conflicts == MAX_CONFLICTS => {
+                return Err(Error::Kube(KubeError::Conflict));
+            }
+            Err(PublishAttemptError::Conflict) => {
+                conflicts += 1;
                 continue;
             }
-            Err(Setback::Trouble(trouble)) => trouble,
+            Err(PublishAttemptError::Kube(trouble)) => trouble,
         };
-        let left = match &trouble {
-            Trouble::Unreachable(_) | Trouble::Refused { code: 429 | 500.., .. } => {
-                denied = None;
-                PATIENCE.saturating_sub(begun.elapsed())
+        let remaining = match &error {
+            KubeError::Unreachable(_) | KubeError::Rejected { code: 429 | 500.., .. } => {
+                denied_since = None;
+                UNAVAILABLE_TIMEOUT.saturating_sub(started.elapsed())
             }
-            Trouble::Forbidden(_) | Trouble::NotServed => {
-                DENIED.saturating_sub(denied.get_or_insert_with(Instant::now).elapsed())
+            KubeError::Forbidden(_) | KubeError::UnknownKind => {
+                DENIED_TIMEOUT.saturating_sub(denied_since.get_or_insert_with(Instant::now).elapsed())
             }
-            Trouble::NotFound | Trouble::Conflict | Trouble::Refused { .. } => Duration::ZERO,
+            KubeError::NotFound | KubeError::Conflict | KubeError::Rejected { .. } => Duration::ZERO,
         };
-        if left.is_zero() {
-            return Err(Error::Trouble(trouble));
+        if remaining.is_zero() {
+            return Err(Error::Kube(error));
         }
-        tracing::warn!(connection = store.connection(), %trouble, "the list is not published yet");
-        tokio::time::sleep(pause.min(left)).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        tracing::warn!(connection = store.connection_name(), %error, "the list is not published yet");
+        tokio::time::sleep(backoff.min(remaining)).await;
+        backoff = (backoff * 2).min(MAX_BACKOFF);
     }
 }
 
-async fn attempt(
+async fn try_publish(
     store: &Store,
-    order: &Order<'_>,
-    list: &List,
-    cuts: &[Cut],
+    request: &PublishRequest<'_>,
+    list: &UserList,
+    chunks: &[Chunk],
     now: Timestamp,
-    overtaken: u32,
-    sent: &mut Option<RosterContent>,
-) -> Result<Published, Setback> {
-    let roster = store.roster().await?;
-    if let Some((roster, sent)) = roster.as_ref().zip(sent.take()).filter(|(r, sent)| is(&r.spec, sent)) {
-        let present = store.present().await?;
-        return Ok(published(roster, order.owner, &present, true, sent.change.approved));
+    conflicts: u32,
+    unconfirmed: &mut Option<RosterContent>,
+) -> Result<PublishResult, PublishAttemptError> {
+    let roster = store.get_roster().await?;
+    if let Some((roster, sent)) =
+        roster.as_ref().zip(unconfirmed.take()).filter(|(r, sent)| is_same_revision(&r.spec, sent))
+    {
+        let present = store.list_slices().await?;
+        return Ok(publish_result(roster, request.owner_uid, &present, true, sent.change.approved));
     }
-    let ours = match &roster {
-        Some(roster) => standing(roster, order.owner, order.enterprise_id).map_err(|c| Setback::Refused(c.into()))?,
+    let owned = match &roster {
+        Some(roster) => check_ownership(roster, request.owner_uid, request.enterprise_id)
+            .map_err(|c| PublishAttemptError::Fatal(c.into()))?,
         None => false,
     };
-    let present = store.present().await?;
-    let current = roster.as_ref().map(|roster| current(roster, ours, order.owner, &present));
-    let (parts, resolved) = match compared(store, order, list, cuts, current.as_ref(), now).await? {
+    let existing = store.list_slices().await?;
+    let published = roster.as_ref().map(|roster| published_state(roster, owned, request.owner_uid, &existing));
+    let (parts, decision) = match diff_published(store, request, list, chunks, published.as_ref(), now).await? {
         Ok(found) => found,
         Err(held) => {
             // Before anybody is alarmed: was the list lost, or did it move on while it was read?
-            let again = store.roster().await?;
+            let reread = store.get_roster().await?;
             let same =
-                again.and_then(|r| r.resource_version()) == roster.as_ref().and_then(ResourceExt::resource_version);
-            return Err(if same { Setback::Refused(Error::Unknown(held)) } else { Setback::Overtaken });
+                reread.and_then(|r| r.resource_version()) == roster.as_ref().and_then(ResourceExt::resource_version);
+            return Err(if same {
+                PublishAttemptError::Fatal(Error::BaselineLost(held))
+            } else {
+                PublishAttemptError::Conflict
+            });
         }
     };
-    let whose = Whose {
-        connection: store.connection(),
-        owner: order.owner,
-        enterprise_id: order.enterprise_id,
-        retention: order.retention,
-        known_revision: order.known.map_or(0, |(revision, _)| revision),
+    let roster_owner = RosterOwner {
+        connection: store.connection_name(),
+        owner_uid: request.owner_uid,
+        enterprise_id: request.enterprise_id,
+        retention: request.retention,
+        known_revision: request.last_published.map_or(0, |(revision, _)| revision),
     };
-    let change = told(&order.change, &resolved);
-    let mut next = next(&whose, current.as_ref(), cuts, parts, change, resolved.newly_held, now)
-        .map_err(|slices| Setback::Refused(Error::TooLarge { users: list.len(), slices }))?;
-    let salt = format!("{}/{overtaken}", order.change.start_time.0);
-    let wrote = write(store, order.owner, list, &mut next, &salt).await?;
-    let Some(roster) = roster.as_ref().filter(|_| !next.revises(current.as_ref())) else {
-        let there = if wrote { store.present().await? } else { present.clone() };
-        complete(&there, order.owner, &next)?;
-        let content = next.content();
-        *sent = Some(content.clone());
-        let committed = store.commit(order.owner, roster.as_ref(), content).await?;
-        return Ok(published(&committed, order.owner, &there, true, resolved.approved));
+    let change = with_counts(&request.change, &decision);
+    let mut next = plan_revision(&roster_owner, published.as_ref(), chunks, parts, change, decision.newly_held, now)
+        .map_err(|slices| PublishAttemptError::Fatal(Error::TooLarge { users: list.len(), slices }))?;
+    let salt = format!("{}/{conflicts}", request.change.start_time.0);
+    let any_written = write_missing_slices(store, request.owner_uid, list, &mut next, &salt).await?;
+    let Some(roster) = roster.as_ref().filter(|_| !next.differs_from(published.as_ref())) else {
+        let existing_after = if any_written { store.list_slices().await? } else { existing.clone() };
+        check_slices_exist(&existing_after, request.owner_uid, &next)?;
+        let content = next.roster_content();
+        *unconfirmed = Some(content.clone());
+        let committed = store.commit_roster(request.owner_uid, roster.as_ref(), content).await?;
+        return Ok(publish_result(&committed, request.owner_uid, &existing_after, true, decision.approved));
     };
-    Ok(published(roster, order.owner, &present, false, resolved.approved))
+    Ok(publish_result(roster, request.owner_uid, &existing, false, decision.approved))
 }
 
-fn published(
+fn publish_result(
     roster: &UserRoster,
-    owner: &str,
-    present: &[Present],
-    revised: bool,
+    owner_uid: &str,
+    existing: &[SliceMeta],
+    written: bool,
     approved: Option<String>,
-) -> Published {
-    let unnamed = sweep::unnamed(&roster.spec, owner, present);
-    Published { roster: roster.spec.clone(), revised, approved, unnamed }
+) -> PublishResult {
+    let unnamed = sweep::unreferenced_slices(&roster.spec, owner_uid, existing);
+    PublishResult { roster: roster.spec.clone(), written, approved, unreferenced: unnamed }
 }
 
 /// Whether a roster is the one that was sent; only a sweep may have touched it since.
-fn is(roster: &RosterContent, sent: &RosterContent) -> bool {
+fn is_same_revision(roster: &RosterContent, sent: &RosterContent) -> bool {
     let RosterContent { revision, revision_time, change, slices, .. } = sent;
     roster.revision == *revision
         && roster.revision_time == *revision_time
@@ -248,54 +259,65 @@ fn is(roster: &RosterContent, sent: &RosterContent) -> bool {
 
 /// Writes the slices that are not there yet. A slice that nobody names is never taken for ours, since somebody may be
 /// about to delete it: where one has the name already, ours gets another. Returns whether there was one to write.
-async fn write(store: &Store, owner: &str, list: &List, next: &mut Next, salt: &str) -> Result<bool, Setback> {
-    let missing = next.pieces.iter().enumerate().filter(|(_, piece)| piece.source != Source::Kept);
+async fn write_missing_slices(
+    store: &Store,
+    owner_uid: &str,
+    list: &UserList,
+    next: &mut NextRevision,
+    salt: &str,
+) -> Result<bool, PublishAttemptError> {
+    let missing = next.slices.iter().enumerate().filter(|(_, piece)| piece.source != SliceSource::Existing);
     let missing: Vec<usize> = missing.map(|(at, _)| at).collect();
-    let seen = &*next;
+    let plan = &*next;
     // One after the other made: a thousand writes that wait would take as much memory as the list.
     let writes = stream::iter(missing).map(async |at| {
-        let Piece { slice, source } = &seen.pieces[at];
-        match store.create(owner, &slice.name, content(store, list, seen, slice, source).await?).await {
+        let PlannedSlice { slice, source } = &plan.slices[at];
+        match store.create_slice(owner_uid, &slice.name, slice_content(store, list, plan, slice, source).await?).await {
             Ok(()) => Ok((at, None)),
-            Err(Trouble::Conflict) => {
-                let other = name(store.connection(), owner, slice.state.as_str(), &slice.digest, salt);
-                store.create(owner, &other, content(store, list, seen, slice, source).await?).await?;
+            Err(KubeError::Conflict) => {
+                let other = slice_name(store.connection_name(), owner_uid, slice.state.as_str(), &slice.digest, salt);
+                store.create_slice(owner_uid, &other, slice_content(store, list, plan, slice, source).await?).await?;
                 Ok((at, Some(other)))
             }
-            Err(trouble) => Err(Setback::from(trouble)),
+            Err(trouble) => Err(PublishAttemptError::from(trouble)),
         }
     });
-    let written: Vec<(usize, Option<String>)> = writes.buffer_unordered(AT_ONCE).try_collect().await?;
-    let wrote = !written.is_empty();
+    let written: Vec<(usize, Option<String>)> = writes.buffer_unordered(MAX_CONCURRENT_WRITES).try_collect().await?;
+    let any_written = !written.is_empty();
     for (at, renamed) in written {
         if let Some(other) = renamed {
-            next.rename(at, other);
+            next.rename_slice(at, other);
         }
     }
-    Ok(wrote)
+    Ok(any_written)
 }
 
-async fn content(
+async fn slice_content(
     store: &Store,
-    list: &List,
-    next: &Next,
+    list: &UserList,
+    next: &NextRevision,
     slice: &SliceRef,
-    source: &Source,
-) -> Result<SliceContent, Setback> {
+    source: &SliceSource,
+) -> Result<SliceContent, PublishAttemptError> {
     let data = match (source, slice.state) {
-        (Source::Copy(from), _) => {
+        (SliceSource::Copy(from), _) => {
             let old = SliceRef { name: from.clone(), ..slice.clone() };
-            store.data(&old).await?.ok_or(Setback::Overtaken)?
+            store.get_slice_data(&old).await?.ok_or(PublishAttemptError::Conflict)?
         }
-        (Source::Kept, _) => String::new(),
-        (Source::Lines(range), SliceState::Live) => data(list, range.clone()),
-        (Source::Lines(range), SliceState::Held) => {
-            next.parts.held.as_ref().map(|(held, _)| data(held, range.clone())).unwrap_or_default()
+        (SliceSource::Existing, _) => String::new(),
+        (SliceSource::New(range), SliceState::Live) => render_records(list, range.clone()),
+        (SliceSource::New(range), SliceState::Held) => {
+            next.parts.held.as_ref().map(|(held, _)| render_records(held, range.clone())).unwrap_or_default()
         }
-        (Source::Lines(range), SliceState::Removed) => {
-            next.parts.removed.as_ref().map(|(gone, _)| data(gone.as_slice(), range.clone())).unwrap_or_default()
+        (SliceSource::New(range), SliceState::Removed) => next
+            .parts
+            .removed
+            .as_ref()
+            .map(|(gone, _)| render_records(gone.as_slice(), range.clone()))
+            .unwrap_or_default(),
+        (SliceSource::New(range), SliceState::Changes) => {
+            render_records(next.parts.changes.0.as_slice(), range.clone())
         }
-        (Source::Lines(range), SliceState::Changes) => data(next.parts.changes.0.as_slice(), range.clone()),
     };
     #[derive(serde::Deserialize)]
     struct Id {
@@ -304,7 +326,7 @@ async fn content(
     let id =
         |line: Option<&str>| line.and_then(|l| serde_json::from_str::<Id>(l).ok()).map(|l| l.id).unwrap_or_default();
     Ok(SliceContent {
-        format: FORMAT,
+        format: ROSTER_FORMAT_VERSION,
         state: slice.state,
         count: slice.count,
         first_id: id(data.lines().next()),
@@ -315,9 +337,9 @@ async fn content(
 }
 
 /// Whether every slice that the next roster names is there, and ours.
-fn complete(present: &[Present], owner: &str, next: &Next) -> Result<(), Setback> {
-    let there: HashSet<&str> =
-        present.iter().filter(|p| p.owner.as_deref() == Some(owner)).map(|p| p.name.as_str()).collect();
-    let all = next.pieces.iter().all(|piece| there.contains(piece.slice.name.as_str()));
-    if all { Ok(()) } else { Err(Setback::Overtaken) }
+fn check_slices_exist(existing: &[SliceMeta], owner_uid: &str, next: &NextRevision) -> Result<(), PublishAttemptError> {
+    let owned: HashSet<&str> =
+        existing.iter().filter(|p| p.owner_uid.as_deref() == Some(owner_uid)).map(|p| p.name.as_str()).collect();
+    let all = next.slices.iter().all(|piece| owned.contains(piece.slice.name.as_str()));
+    if all { Ok(()) } else { Err(PublishAttemptError::Conflict) }
 }

@@ -6,22 +6,22 @@ use kube::ResourceExt;
 
 use super::store::Store;
 use crate::{
-    api::{FORMAT, RosterContent, SliceState, UserRoster},
-    cluster::Trouble,
+    api::{ROSTER_FORMAT_VERSION, RosterContent, SliceState, UserRoster},
+    cluster::KubeError,
 };
 
-const AT_ONCE: usize = 8;
+const MAX_CONCURRENT_READS: usize = 8;
 /// A list that moves on so often while it is read is not moving on, it is broken.
-const MOST_STARTS: usize = 5;
+const MAX_READ_ATTEMPTS: usize = 5;
 /// Between two starts where nothing has changed: somebody deleted a slice, or the list is being restored.
-const PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
+const RETRY_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// The states of the slices that are the list: those who are held belong to it until they are approved to go.
-pub const LIST: &[SliceState] = &[SliceState::Live, SliceState::Held];
+pub const LIST_STATES: &[SliceState] = &[SliceState::Live, SliceState::Held];
 
 /// One revision of a list, whole.
 #[derive(Clone, Debug)]
-pub struct Snapshot {
+pub struct RosterSnapshot {
     pub roster: UserRoster,
     /// The data of the slices that were asked for, in the roster's order.
     pub slices: Vec<(SliceState, String)>,
@@ -35,17 +35,17 @@ pub enum ReadError {
     NoRoster,
     /// Slices that the roster names are missing or damaged.
     #[error("a slice that revision {revision} names is missing or damaged")]
-    Broken { revision: i64 },
+    Incomplete { revision: i64 },
     /// A newer version of the operator wrote it.
     #[error("the list is in format {format}, which this version cannot read")]
     NewerFormat { format: i64 },
     #[error(transparent)]
-    Trouble(#[from] Trouble),
+    Kube(#[from] KubeError),
 }
 
-impl Snapshot {
+impl RosterSnapshot {
     /// The lines of the slices of these states, each a JSON object.
-    pub fn lines(&self, state: SliceState) -> impl Iterator<Item = &str> {
+    pub fn record_lines(&self, state: SliceState) -> impl Iterator<Item = &str> {
         self.slices.iter().filter(move |(s, _)| *s == state).flat_map(|(_, data)| data.lines())
     }
 }
@@ -54,36 +54,40 @@ impl Snapshot {
 ///
 /// # Errors
 /// Where there is no list, or it cannot be read whole.
-pub async fn read(store: &Store, states: &[SliceState], only: Option<&[String]>) -> Result<Snapshot, ReadError> {
+pub async fn read_snapshot(
+    store: &Store,
+    states: &[SliceState],
+    only: Option<&[String]>,
+) -> Result<RosterSnapshot, ReadError> {
     let mut revision = 0;
     let mut version = None;
-    for start in 0..MOST_STARTS {
-        let roster = store.roster().await?.ok_or(ReadError::NoRoster)?;
-        if roster.spec.format > FORMAT {
+    for attempt in 0..MAX_READ_ATTEMPTS {
+        let roster = store.get_roster().await?.ok_or(ReadError::NoRoster)?;
+        if roster.spec.format > ROSTER_FORMAT_VERSION {
             return Err(ReadError::NewerFormat { format: roster.spec.format });
         }
-        if start > 0 && version == roster.resource_version() {
-            tokio::time::sleep(PAUSE).await;
+        if attempt > 0 && version == roster.resource_version() {
+            tokio::time::sleep(RETRY_INTERVAL).await;
         }
         revision = roster.spec.revision;
         version = roster.resource_version();
-        if let Some(slices) = slices(store, &roster.spec, states, only).await? {
-            return Ok(Snapshot { roster, slices });
+        if let Some(slices) = read_slices(store, &roster.spec, states, only).await? {
+            return Ok(RosterSnapshot { roster, slices });
         }
     }
-    Err(ReadError::Broken { revision })
+    Err(ReadError::Incomplete { revision })
 }
 
 /// The slices; `None` where one of them is missing or has another digest.
-async fn slices(
+async fn read_slices(
     store: &Store,
     roster: &RosterContent,
     states: &[SliceState],
     only: Option<&[String]>,
-) -> Result<Option<Vec<(SliceState, String)>>, Trouble> {
-    let named = roster.slices.iter().filter(|slice| states.contains(&slice.state));
-    let wanted: Vec<_> = named.filter(|slice| only.is_none_or(|only| only.contains(&slice.name))).collect();
-    let reads = stream::iter(0..wanted.len()).map(async |at| store.data(wanted[at]).await);
-    let read: Vec<Option<String>> = reads.buffered(AT_ONCE).try_collect().await?;
+) -> Result<Option<Vec<(SliceState, String)>>, KubeError> {
+    let matching = roster.slices.iter().filter(|slice| states.contains(&slice.state));
+    let wanted: Vec<_> = matching.filter(|slice| only.is_none_or(|only| only.contains(&slice.name))).collect();
+    let reads = stream::iter(0..wanted.len()).map(async |at| store.get_slice_data(wanted[at]).await);
+    let read: Vec<Option<String>> = reads.buffered(MAX_CONCURRENT_READS).try_collect().await?;
     Ok(wanted.iter().zip(read).map(|(slice, data)| data.map(|data| (slice.state, data))).collect())
 }

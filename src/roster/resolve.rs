@@ -3,125 +3,131 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::compare::{Compared, Record};
-use super::line::{Changed, Gone};
-use super::{Builder, List, guard};
-use crate::api::Held;
+use super::compare::{ChangeLog, Diff};
+use super::line::{ChangeRecord, RemovedUser};
+use super::{UserList, UserListBuilder, guard};
+use crate::api::RemovalHold;
 
 /// What the published list says, as far as it could be read, and what the rules are.
-pub(super) struct Before<'a> {
+pub(super) struct PreviousList<'a> {
     /// Users in the published list.
     pub(super) total: i64,
     /// Users whose removal is held.
-    pub(super) held: List,
+    pub(super) held: UserList,
     /// The same as the roster tells it.
-    pub(super) held_told: Option<Held>,
+    pub(super) held_summary: Option<RemovalHold>,
     /// Users of slices that are lost: nobody knows who they were.
-    pub(super) lost: i64,
+    pub(super) lost_users: i64,
     pub(super) max_removal_percent: i32,
     /// The digest of the removals that somebody approved.
-    pub(super) approve: Option<&'a str>,
+    pub(super) approved_digest: Option<&'a str>,
 }
 
 /// What becomes of everybody.
-pub(super) struct Resolved {
+pub(super) struct RemovalDecision {
     /// Places in the new list of users who were not in the published one, as far as these are known.
     pub(super) added: Vec<u32>,
     pub(super) added_count: i64,
     pub(super) updated: i64,
     /// Users who go from the list now.
-    pub(super) removed: Vec<Gone>,
+    pub(super) removed: Vec<RemovedUser>,
     pub(super) removed_count: i64,
     /// Everybody whose removal is held from now on.
-    pub(super) held: List,
-    pub(super) held_told: Option<Held>,
+    pub(super) held: UserList,
+    pub(super) held_summary: Option<RemovalHold>,
     /// How many of them vanished just now.
     pub(super) newly_held: i64,
     /// The digest that was approved, if it took effect.
     pub(super) approved: Option<String>,
-    pub(super) record: Record,
+    pub(super) change_log: ChangeLog,
 }
 
 /// # Errors
 /// The removals that would be held, where nobody knows who vanished.
-pub(super) fn resolve(list: &List, found: Compared, before: Before<'_>, now: Timestamp) -> Result<Resolved, Held> {
-    let Compared { added, mut updated, vanished, mut record } = found;
-    let Before { total, held, held_told, lost, max_removal_percent, approve } = before;
+pub(super) fn decide_removals(
+    list: &UserList,
+    diff: Diff,
+    previous: PreviousList<'_>,
+    now: Timestamp,
+) -> Result<RemovalDecision, RemovalHold> {
+    let Diff { added, mut updated, vanished, mut change_log } = diff;
+    let PreviousList { total, held, held_summary, lost_users, max_removal_percent, approved_digest } = previous;
 
-    let (back, added) = match held.is_empty() {
+    let (returned, added) = match held.is_empty() {
         true => (Vec::new(), added),
         false => added.into_iter().partition(|at| held.contains(list.id_at(*at as usize))),
     };
-    for at in back {
-        let to = list.get(at as usize);
-        if let Some(from) = held.find(to.id) {
+    for at in returned {
+        let to = list.user_at(at as usize);
+        if let Some(from) = held.find_user(to.id) {
             updated += i64::from(from != to);
-            record.note(|| Changed::released(from, to));
+            change_log.push_with(|| ChangeRecord::held_user_returned(from, to));
         }
     }
     let mut removed = Vec::new();
-    let mut removed_users = |users: &mut dyn Iterator<Item = super::Entry<'_>>, record: &mut Record| {
+    let mut remove_users = |users: &mut dyn Iterator<Item = super::UserRecord<'_>>, change_log: &mut ChangeLog| {
         for user in users {
-            removed.push(Gone::of(&user, now));
-            record.note(|| Changed::removed(user));
+            removed.push(RemovedUser::from_user(&user, now));
+            change_log.push_with(|| ChangeRecord::user_removed(user));
         }
     };
-    let approves_held = approve.is_some() && held_told.as_ref().map(|h| h.digest.as_str()) == approve;
-    let mut still_held = Builder::default();
+    let approves_held =
+        approved_digest.is_some() && held_summary.as_ref().map(|h| h.digest.as_str()) == approved_digest;
+    let mut still_held = UserListBuilder::default();
     {
-        let mut missing = held.iter().filter(|user| !list.contains(user.id));
+        let mut missing = held.iter_users().filter(|user| !list.contains(user.id));
         if approves_held {
-            removed_users(&mut missing, &mut record);
+            remove_users(&mut missing, &mut change_log);
         } else {
             still_held.push_page(missing);
         }
     }
 
-    let known = count(vanished.len());
-    let unknown = (lost - count(added.len())).max(0);
-    let mut approved = approve.filter(|_| approves_held);
+    let known = to_i64(vanished.len());
+    let unknown = (lost_users - to_i64(added.len())).max(0);
+    let mut approved = approved_digest.filter(|_| approves_held);
     let mut newly_held = 0;
-    if guard::holds(known + unknown, total, max_removal_percent) {
-        if lost > 0 {
-            let digest = guard::digest_of_numbers(total, count(list.len()));
-            if approve != Some(digest.as_str()) {
-                return Err(Held { time: Time(now), removals: known + unknown, total, digest });
+    if guard::must_hold_removals(known + unknown, total, max_removal_percent) {
+        if lost_users > 0 {
+            let digest = guard::digest_removal_counts(total, to_i64(list.len()));
+            if approved_digest != Some(digest.as_str()) {
+                return Err(RemovalHold { time: Time(now), removals: known + unknown, total, digest });
             }
-            approved = approve;
-            removed_users(&mut vanished.iter(), &mut record);
+            approved = approved_digest;
+            remove_users(&mut vanished.iter_users(), &mut change_log);
         } else {
             newly_held = known;
-            vanished.iter().for_each(|user| record.note(|| Changed::held(&user)));
-            still_held.push_page(vanished.iter());
+            vanished.iter_users().for_each(|user| change_log.push_with(|| ChangeRecord::removal_held(&user)));
+            still_held.push_page(vanished.iter_users());
         }
     } else {
-        removed_users(&mut vanished.iter(), &mut record);
+        remove_users(&mut vanished.iter_users(), &mut change_log);
     }
-    removed.sort_by(|a, b| super::by_id(&a.id, &b.id));
+    removed.sort_by(|a, b| super::compare_ids(&a.id, &b.id));
 
-    let held = still_held.finish();
-    let added_count = (count(added.len()) - lost).max(0);
-    let removed_count = count(removed.len()) + unknown;
-    let held_told = (!held.is_empty()).then(|| Held {
-        time: held_told.filter(|_| newly_held == 0).map_or(Time(now), |h| h.time),
-        removals: count(held.len()),
-        total: count(list.len()) + count(held.len()),
-        digest: guard::digest_of_users(&held),
+    let held = still_held.build();
+    let added_count = (to_i64(added.len()) - lost_users).max(0);
+    let removed_count = to_i64(removed.len()) + unknown;
+    let held_summary = (!held.is_empty()).then(|| RemovalHold {
+        time: held_summary.filter(|_| newly_held == 0).map_or(Time(now), |h| h.time),
+        removals: to_i64(held.len()),
+        total: to_i64(list.len()) + to_i64(held.len()),
+        digest: guard::digest_held_users(&held),
     });
-    Ok(Resolved {
+    Ok(RemovalDecision {
         added,
         added_count,
         updated,
         removed,
         removed_count,
         held,
-        held_told,
+        held_summary,
         newly_held,
         approved: approved.map(str::to_owned),
-        record,
+        change_log,
     })
 }
 
-pub(super) fn count(n: usize) -> i64 {
+pub(super) fn to_i64(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }

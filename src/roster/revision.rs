@@ -5,39 +5,42 @@ use std::{collections::HashSet, ops::Range, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::List;
-use super::cut::{Cut, name};
-use super::line::{Changed, Gone};
-use super::resolve::{Resolved, count};
-use crate::api::{Change, FORMAT, Held, JournalEntry, Previous, RosterContent, SliceRef, SliceState, UserCounts};
+use super::UserList;
+use super::cut::{Chunk, slice_name};
+use super::line::{ChangeRecord, RemovedUser};
+use super::resolve::{RemovalDecision, to_i64};
+use crate::api::{
+    PreviousRevision, ROSTER_FORMAT_VERSION, RemovalHold, RevisionRecord, RosterChange, RosterContent, SliceRef,
+    SliceState, UserCounts,
+};
 
 /// More than etcd takes, together with all that else stands in a roster.
-pub(super) const MOST_SLICES: usize = 4_000;
-const MOST_BYTES: usize = 1_280 * 1024;
+pub(super) const MAX_SLICES: usize = 4_000;
+const MAX_ROSTER_BYTES: usize = 1_280 * 1024;
 
 /// Where the lines of a slice come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum SliceSource {
     /// It is there already.
-    Kept,
+    Existing,
     /// These lines of the new list, of those who are held or gone, or of the changes, as the slice's state says.
-    Lines(Range<usize>),
+    New(Range<usize>),
     /// The slice of this name, which another owner had.
     Copy(String),
 }
 
 /// A slice of the next roster.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Piece {
+pub(super) struct PlannedSlice {
     pub(super) slice: SliceRef,
-    pub(super) source: Source,
+    pub(super) source: SliceSource,
 }
 
 /// The published list that the next one follows.
-pub(super) struct Current<'a> {
+pub(super) struct PublishedState<'a> {
     pub(super) content: &'a RosterContent,
     /// Whether it is ours, and not one to be adopted.
-    pub(super) ours: bool,
+    pub(super) owned: bool,
     /// Slices that it names and that are there under our connection.
     pub(super) reusable: HashSet<&'a str>,
     /// Slices that are there at all.
@@ -47,9 +50,9 @@ pub(super) struct Current<'a> {
 }
 
 /// Whose list it is.
-pub(super) struct Whose<'a> {
+pub(super) struct RosterOwner<'a> {
     pub(super) connection: &'a str,
-    pub(super) owner: &'a str,
+    pub(super) owner_uid: &'a str,
     pub(super) enterprise_id: &'a str,
     pub(super) retention: Duration,
     /// The last revision that the connection's status knows of.
@@ -57,46 +60,48 @@ pub(super) struct Whose<'a> {
 }
 
 /// The lines of the next list beside the live ones. `None`: as they are published.
-pub(super) struct Parts {
-    pub(super) held: Option<(List, Vec<Cut>)>,
-    pub(super) held_told: Option<Held>,
-    pub(super) removed: Option<(Vec<Gone>, Vec<Cut>)>,
-    pub(super) changes: (Vec<Changed>, Vec<Cut>),
+pub(super) struct ListParts {
+    pub(super) held: Option<(UserList, Vec<Chunk>)>,
+    pub(super) held_summary: Option<RemovalHold>,
+    pub(super) removed: Option<(Vec<RemovedUser>, Vec<Chunk>)>,
+    pub(super) changes: (Vec<ChangeRecord>, Vec<Chunk>),
     pub(super) users: UserCounts,
 }
 
 /// The next roster, whose slices are named as far as their names are free.
-pub(super) struct Next {
-    pub(super) pieces: Vec<Piece>,
-    pub(super) parts: Parts,
+pub(super) struct NextRevision {
+    pub(super) slices: Vec<PlannedSlice>,
+    pub(super) parts: ListParts,
     content: RosterContent,
 }
 
 /// Whether a time has outlived the retention.
-pub(super) fn outlived(time: Timestamp, retention: Duration, now: Timestamp) -> bool {
+pub(super) fn is_expired(time: Timestamp, retention: Duration, now: Timestamp) -> bool {
     let age = SignedDuration::try_from(retention).unwrap_or(SignedDuration::MAX);
     time.duration_until(now) >= age
 }
 
 /// # Errors
 /// How many slices it would take, where these are more than a roster can name.
-pub(super) fn next(
-    whose: &Whose<'_>,
-    current: Option<&Current<'_>>,
-    live: &[Cut],
-    parts: Parts,
-    change: Change,
+pub(super) fn plan_revision(
+    roster_owner: &RosterOwner<'_>,
+    published: Option<&PublishedState<'_>>,
+    live: &[Chunk],
+    parts: ListParts,
+    change: RosterChange,
     newly_held: i64,
     now: Timestamp,
-) -> Result<Next, usize> {
-    let written = |state, cuts: &[Cut]| cuts.iter().map(|cut| written(whose, current, state, cut)).collect::<Vec<_>>();
-    let kept = |state| current.map(|c| kept(whose, c, state)).unwrap_or_default();
-    let changes = written(SliceState::Changes, &parts.changes.1);
-    let revision = current.map_or(0, |c| c.content.revision).max(whose.known_revision) + 1;
-    let told = change.added + change.updated + change.removed + newly_held > 0 || !changes.is_empty();
-    let mut journal = current.map(|c| journal(whose, c, now)).unwrap_or_default();
-    if told {
-        let entry = JournalEntry {
+) -> Result<NextRevision, usize> {
+    let plan_chunks = |state, cuts: &[Chunk]| {
+        cuts.iter().map(|cut| plan_chunk(roster_owner, published, state, cut)).collect::<Vec<_>>()
+    };
+    let plan_existing = |state| published.map(|c| plan_existing_slices(roster_owner, c, state)).unwrap_or_default();
+    let changes = plan_chunks(SliceState::Changes, &parts.changes.1);
+    let revision = published.map_or(0, |c| c.content.revision).max(roster_owner.known_revision) + 1;
+    let has_changes = change.added + change.updated + change.removed + newly_held > 0 || !changes.is_empty();
+    let mut journal = published.map(|c| carry_over_journal(roster_owner, c, now)).unwrap_or_default();
+    if has_changes {
+        let entry = RevisionRecord {
             revision,
             time: Time(now),
             added: change.added,
@@ -108,68 +113,73 @@ pub(super) fn next(
         };
         journal.insert(0, entry);
     }
-    let mut pieces = written(SliceState::Live, live);
-    pieces.extend(parts.held.as_ref().map_or_else(|| kept(SliceState::Held), |h| written(SliceState::Held, &h.1)));
-    pieces.extend(
-        parts.removed.as_ref().map_or_else(|| kept(SliceState::Removed), |r| written(SliceState::Removed, &r.1)),
+    let mut slices = plan_chunks(SliceState::Live, live);
+    slices.extend(
+        parts.held.as_ref().map_or_else(|| plan_existing(SliceState::Held), |h| plan_chunks(SliceState::Held, &h.1)),
     );
-    let old_changes = kept(SliceState::Changes);
-    pieces.extend(
+    slices.extend(
+        parts
+            .removed
+            .as_ref()
+            .map_or_else(|| plan_existing(SliceState::Removed), |r| plan_chunks(SliceState::Removed, &r.1)),
+    );
+    let old_changes = plan_existing(SliceState::Changes);
+    slices.extend(
         changes.into_iter().chain(old_changes).filter(|p| journal.iter().any(|e| e.slices.contains(&p.slice.name))),
     );
 
-    let gone = |c: &Current<'_>| {
+    let previous_revision = |c: &PublishedState<'_>| {
         let dropped = c.content.slices.iter().map(|s| s.name.clone()).chain(c.ownerless.iter().cloned());
-        let named: HashSet<&str> = pieces.iter().map(|p| p.slice.name.as_str()).collect();
+        let named: HashSet<&str> = slices.iter().map(|p| p.slice.name.as_str()).collect();
         let mut dropped: Vec<String> = dropped.filter(|name| !named.contains(name.as_str())).collect();
         dropped.sort_unstable();
         dropped.dedup();
-        Previous { revision: c.content.revision, slices: dropped }
+        PreviousRevision { revision: c.content.revision, slices: dropped }
     };
     let oldest = match &parts.removed {
         Some((removed, _)) => removed.iter().map(|gone| gone.removed_at).min().map(Time),
-        None => current.and_then(|c| c.content.oldest_removed_at.clone()),
+        None => published.and_then(|c| c.content.oldest_removed_at.clone()),
     };
-    let removed = pieces.iter().filter(|p| p.slice.state == SliceState::Removed).map(|p| p.slice.count).sum();
+    let removed = slices.iter().filter(|p| p.slice.state == SliceState::Removed).map(|p| p.slice.count).sum();
     let content = RosterContent {
-        format: FORMAT,
-        enterprise_id: whose.enterprise_id.to_owned(),
+        format: ROSTER_FORMAT_VERSION,
+        enterprise_id: roster_owner.enterprise_id.to_owned(),
         revision,
         revision_time: Time(now),
         users: UserCounts { removed, ..parts.users },
         slice_count: 0,
         slices: Vec::new(),
         oldest_removed_at: oldest.filter(|_| removed > 0),
-        held: parts.held_told.clone(),
-        previous: current.map(gone),
+        held: parts.held_summary.clone(),
+        previous: published.map(previous_revision),
         change,
         journal,
-        swept_at: current.and_then(|c| c.content.swept_at.clone()),
+        swept_at: published.and_then(|c| c.content.swept_at.clone()),
     };
-    fitted(Next { pieces, parts, content })
+    trim_journal(NextRevision { slices, parts, content })
 }
 
-impl Next {
+impl NextRevision {
     /// Whether it differs from what is published.
-    pub(super) fn revises(&self, current: Option<&Current<'_>>) -> bool {
-        current.is_none_or(|c| {
-            let slices = self.pieces.iter().map(|p| &p.slice);
-            !c.ours
-                || c.content.format != FORMAT
+    pub(super) fn differs_from(&self, published: Option<&PublishedState<'_>>) -> bool {
+        published.is_none_or(|c| {
+            let slices = self.slices.iter().map(|p| &p.slice);
+            !c.owned
+                || c.content.format != ROSTER_FORMAT_VERSION
                 || c.content.held != self.content.held
                 || !slices.eq(&c.content.slices)
         })
     }
 
     /// The roster, with the slices as they were named in the end.
-    pub(super) fn content(&self) -> RosterContent {
-        let slices: Vec<SliceRef> = self.pieces.iter().map(|p| p.slice.clone()).collect();
-        RosterContent { slice_count: count(slices.len()), slices, ..self.content.clone() }
+    pub(super) fn roster_content(&self) -> RosterContent {
+        let slices: Vec<SliceRef> = self.slices.iter().map(|p| p.slice.clone()).collect();
+        RosterContent { slice_count: to_i64(slices.len()), slices, ..self.content.clone() }
     }
 
     /// Gives a slice another name, since the one it had is taken.
-    pub(super) fn rename(&mut self, at: usize, name: String) {
-        let slice = &mut self.pieces[at].slice;
+    pub(super) fn rename_slice(&mut self, at: usize, name: String) {
+        let slice = &mut self.slices[at].slice;
         let entries = self.content.journal.iter_mut().flat_map(|entry| entry.slices.iter_mut());
         entries.filter(|named| **named == slice.name).for_each(|named| named.clone_from(&name));
         slice.name = name;
@@ -177,63 +187,77 @@ impl Next {
 }
 
 /// The oldest entries of the journal give way until the roster is small enough.
-fn fitted(mut next: Next) -> Result<Next, usize> {
+fn trim_journal(mut next: NextRevision) -> Result<NextRevision, usize> {
     loop {
-        let small = serde_json::to_vec(&next.content()).is_ok_and(|json| json.len() <= MOST_BYTES);
-        if small && next.pieces.len() <= MOST_SLICES {
+        let fits = serde_json::to_vec(&next.roster_content()).is_ok_and(|json| json.len() <= MAX_ROSTER_BYTES);
+        if fits && next.slices.len() <= MAX_SLICES {
             return Ok(next);
         }
-        let Some(oldest) = next.content.journal.pop() else { return Err(next.pieces.len()) };
-        next.pieces.retain(|piece| !oldest.slices.contains(&piece.slice.name));
+        let Some(oldest) = next.content.journal.pop() else { return Err(next.slices.len()) };
+        next.slices.retain(|piece| !oldest.slices.contains(&piece.slice.name));
     }
 }
 
 /// A slice of these lines: the published one that holds the same, or a new one.
-fn written(whose: &Whose<'_>, current: Option<&Current<'_>>, state: SliceState, cut: &Cut) -> Piece {
-    let same = current.and_then(|c| {
-        let published = c.content.slices.iter().find(|s| s.state == state && s.digest == cut.digest);
-        published.filter(|s| c.ours && c.reusable.contains(s.name.as_str())).map(|s| s.name.clone())
+fn plan_chunk(
+    roster_owner: &RosterOwner<'_>,
+    published: Option<&PublishedState<'_>>,
+    state: SliceState,
+    chunk: &Chunk,
+) -> PlannedSlice {
+    let existing = published.and_then(|c| {
+        let same_digest = c.content.slices.iter().find(|s| s.state == state && s.digest == chunk.digest);
+        same_digest.filter(|s| c.owned && c.reusable.contains(s.name.as_str())).map(|s| s.name.clone())
     });
-    let (name, source) = match same {
-        Some(name) => (name, Source::Kept),
+    let (name, source) = match existing {
+        Some(name) => (name, SliceSource::Existing),
         None => {
-            let name = name(whose.connection, whose.owner, state.as_str(), &cut.digest, "");
-            (name, Source::Lines(cut.range.clone()))
+            let name = slice_name(roster_owner.connection, roster_owner.owner_uid, state.as_str(), &chunk.digest, "");
+            (name, SliceSource::New(chunk.range.clone()))
         }
     };
-    Piece { slice: SliceRef { name, count: cut.count(), digest: cut.digest.clone(), state }, source }
+    PlannedSlice { slice: SliceRef { name, count: chunk.record_count(), digest: chunk.digest.clone(), state }, source }
 }
 
 /// The published slices of a state, as they are; those that are lost are left out.
-fn kept(whose: &Whose<'_>, current: &Current<'_>, state: SliceState) -> Vec<Piece> {
-    let slices = current.content.slices.iter().filter(|s| s.state == state);
-    let pieces = slices.filter_map(|slice| {
-        if current.ours && current.reusable.contains(slice.name.as_str()) {
-            return Some(Piece { slice: slice.clone(), source: Source::Kept });
+fn plan_existing_slices(
+    roster_owner: &RosterOwner<'_>,
+    published: &PublishedState<'_>,
+    state: SliceState,
+) -> Vec<PlannedSlice> {
+    let slices = published.content.slices.iter().filter(|s| s.state == state);
+    let planned = slices.filter_map(|slice| {
+        if published.owned && published.reusable.contains(slice.name.as_str()) {
+            return Some(PlannedSlice { slice: slice.clone(), source: SliceSource::Existing });
         }
-        current.readable.contains(slice.name.as_str()).then(|| Piece {
-            slice: SliceRef { name: copied(whose, slice), ..slice.clone() },
-            source: Source::Copy(slice.name.clone()),
+        published.readable.contains(slice.name.as_str()).then(|| PlannedSlice {
+            slice: SliceRef { name: copied_slice_name(roster_owner, slice), ..slice.clone() },
+            source: SliceSource::Copy(slice.name.clone()),
         })
     });
-    pieces.collect()
+    planned.collect()
 }
 
-fn copied(whose: &Whose<'_>, slice: &SliceRef) -> String {
-    name(whose.connection, whose.owner, slice.state.as_str(), &slice.digest, "")
+fn copied_slice_name(roster_owner: &RosterOwner<'_>, slice: &SliceRef) -> String {
+    slice_name(roster_owner.connection, roster_owner.owner_uid, slice.state.as_str(), &slice.digest, "")
 }
 
 /// What is still remembered of earlier revisions, with the slices that are still there, under the names they get.
-fn journal(whose: &Whose<'_>, current: &Current<'_>, now: Timestamp) -> Vec<JournalEntry> {
-    let kept = kept(whose, current, SliceState::Changes);
+fn carry_over_journal(
+    roster_owner: &RosterOwner<'_>,
+    published: &PublishedState<'_>,
+    now: Timestamp,
+) -> Vec<RevisionRecord> {
+    let existing = plan_existing_slices(roster_owner, published, SliceState::Changes);
     let renamed = |old: &String| {
-        kept.iter().find_map(|piece| match &piece.source {
-            Source::Copy(from) => (from == old).then(|| piece.slice.name.clone()),
-            Source::Kept | Source::Lines(_) => (piece.slice.name == *old).then(|| old.clone()),
+        existing.iter().find_map(|piece| match &piece.source {
+            SliceSource::Copy(from) => (from == old).then(|| piece.slice.name.clone()),
+            SliceSource::Existing | SliceSource::New(_) => (piece.slice.name == *old).then(|| old.clone()),
         })
     };
-    let entries = current.content.journal.iter().filter(|entry| !outlived(entry.time.0, whose.retention, now));
-    let entries = entries.map(|entry| JournalEntry {
+    let entries =
+        published.content.journal.iter().filter(|entry| !is_expired(entry.time.0, roster_owner.retention, now));
+    let entries = entries.map(|entry| RevisionRecord {
         // Told whole or not at all.
         slices: entry.slices.iter().map(renamed).collect::<Option<_>>().unwrap_or_default(),
         ..entry.clone()
@@ -242,12 +266,12 @@ fn journal(whose: &Whose<'_>, current: &Current<'_>, now: Timestamp) -> Vec<Jour
 }
 
 /// The change as the roster tells it.
-pub(super) fn told(change: &Change, resolved: &Resolved) -> Change {
-    Change {
-        added: resolved.added_count,
-        updated: resolved.updated,
-        removed: resolved.removed_count,
-        approved: resolved.approved.clone(),
+pub(super) fn with_counts(change: &RosterChange, decision: &RemovalDecision) -> RosterChange {
+    RosterChange {
+        added: decision.added_count,
+        updated: decision.updated,
+        removed: decision.removed_count,
+        approved: decision.approved.clone(),
         ..change.clone()
     }
 }

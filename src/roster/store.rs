@@ -8,41 +8,41 @@ use kube::{
     api::{DeleteParams, ListParams, ObjectMeta, PartialObjectMeta, PostParams, Preconditions},
 };
 
-use super::cut::digest_of;
+use super::cut::sha256_hex;
 use crate::{
     api::{BoxConnection, CONNECTION_LABEL, RosterContent, SliceContent, SliceRef, UserRoster, UserSlice},
-    cluster::{Cluster, Trouble},
+    cluster::{KubeClient, KubeError},
 };
 
 /// Who owns the fields, as `kubectl get --show-managed-fields` tells it.
 const FIELD_MANAGER: &str = "boxsync-operator";
 /// Slices of one page of a metadata list.
-const PAGE: u32 = 500;
+const LIST_PAGE_SIZE: u32 = 500;
 const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
 /// The list of one connection.
 #[derive(Clone)]
 pub struct Store {
-    cluster: Cluster,
+    client: KubeClient,
     namespace: String,
     connection: String,
 }
 
 /// A slice that is there, whoever owns it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Present {
+pub struct SliceMeta {
     pub name: String,
     pub uid: String,
     /// The UID of its owner, if it has one.
-    pub owner: Option<String>,
+    pub owner_uid: Option<String>,
 }
 
 impl Store {
-    pub fn new(cluster: Cluster, namespace: &str, connection: &str) -> Self {
-        Self { cluster, namespace: namespace.to_owned(), connection: connection.to_owned() }
+    pub fn new(client: KubeClient, namespace: &str, connection: &str) -> Self {
+        Self { client, namespace: namespace.to_owned(), connection: connection.to_owned() }
     }
 
-    pub fn connection(&self) -> &str {
+    pub fn connection_name(&self) -> &str {
         &self.connection
     }
 
@@ -50,92 +50,97 @@ impl Store {
     ///
     /// # Errors
     /// The API server's trouble.
-    pub async fn roster(&self) -> Result<Option<UserRoster>, Trouble> {
-        let api = self.cluster.api::<UserRoster>(&self.namespace);
-        found(self.cluster.call(api.get(&self.connection)).await)
+    pub async fn get_roster(&self) -> Result<Option<UserRoster>, KubeError> {
+        let api = self.client.api::<UserRoster>(&self.namespace);
+        not_found_as_none(self.client.call(api.get(&self.connection)).await)
     }
 
     /// The data of a slice, if it is there and is what the roster says.
     ///
     /// # Errors
     /// The API server's trouble.
-    pub async fn data(&self, slice: &SliceRef) -> Result<Option<String>, Trouble> {
-        let api = self.cluster.api::<UserSlice>(&self.namespace);
-        let read = found(self.cluster.call(api.get(&slice.name)).await)?.map(|s| s.spec.data);
-        Ok(read.filter(|data| digest_of(data.as_bytes()) == slice.digest))
+    pub async fn get_slice_data(&self, slice: &SliceRef) -> Result<Option<String>, KubeError> {
+        let api = self.client.api::<UserSlice>(&self.namespace);
+        let read = not_found_as_none(self.client.call(api.get(&slice.name)).await)?.map(|s| s.spec.data);
+        Ok(read.filter(|data| sha256_hex(data.as_bytes()) == slice.digest))
     }
 
     /// All slices that carry the connection's label, by their metadata alone.
-    pub(super) async fn present(&self) -> Result<Vec<Present>, Trouble> {
-        let api = self.cluster.api::<UserSlice>(&self.namespace);
+    pub(super) async fn list_slices(&self) -> Result<Vec<SliceMeta>, KubeError> {
+        let api = self.client.api::<UserSlice>(&self.namespace);
         let selector = format!("{CONNECTION_LABEL}={}", self.connection);
         let mut slices = Vec::new();
-        list(&self.cluster, &api, &selector, |slice| slices.push(present(slice))).await?;
+        for_each_slice(&self.client, &api, &selector, |slice| slices.push(slice_meta(slice))).await?;
         Ok(slices)
     }
 
     /// Creates a slice; [`Trouble::Conflict`] where the name is taken.
-    pub(super) async fn create(&self, owner: &str, name: &str, content: SliceContent) -> Result<(), Trouble> {
-        let slice = UserSlice { metadata: self.metadata(owner, name), spec: content };
-        let body = serde_json::to_vec(&slice).map_err(|e| Trouble::Unreachable(e.to_string()))?;
+    pub(super) async fn create_slice(
+        &self,
+        owner_uid: &str,
+        name: &str,
+        content: SliceContent,
+    ) -> Result<(), KubeError> {
+        let slice = UserSlice { metadata: self.object_meta(owner_uid, name), spec: content };
+        let body = serde_json::to_vec(&slice).map_err(|e| KubeError::Unreachable(e.to_string()))?;
         drop(slice);
         let path = UserSlice::url_path(&(), Some(&self.namespace));
         let request = http::Request::post(format!("{path}?fieldManager={FIELD_MANAGER}"))
             .header(http::header::CONTENT_TYPE, "application/json")
             .header(http::header::ACCEPT, METADATA_ONLY)
             .body(body)
-            .map_err(|e| Trouble::Unreachable(e.to_string()))?;
+            .map_err(|e| KubeError::Unreachable(e.to_string()))?;
         // The answer would bring all the data back.
-        let client = self.cluster.client();
-        self.cluster.call(client.request::<PartialObjectMeta<UserSlice>>(request)).await.map(|_| ())
+        let raw_client = self.client.raw_client();
+        self.client.call(raw_client.request::<PartialObjectMeta<UserSlice>>(request)).await.map(|_| ())
     }
 
     /// Publishes: writes the roster where it still is the one that was read, or where there still is none.
-    pub(super) async fn commit(
+    pub(super) async fn commit_roster(
         &self,
-        owner: &str,
-        read: Option<&UserRoster>,
+        owner_uid: &str,
+        base: Option<&UserRoster>,
         content: RosterContent,
-    ) -> Result<UserRoster, Trouble> {
-        let api = self.cluster.api::<UserRoster>(&self.namespace);
+    ) -> Result<UserRoster, KubeError> {
+        let api = self.client.api::<UserRoster>(&self.namespace);
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        let mut metadata = self.metadata(owner, &self.connection);
-        let Some(read) = read else {
+        let mut metadata = self.object_meta(owner_uid, &self.connection);
+        let Some(base) = base else {
             let roster = UserRoster { metadata, spec: content };
-            return self.cluster.call(api.create(&params, &roster)).await;
+            return self.client.call(api.create(&params, &roster)).await;
         };
         // What others wrote beside our own stays.
-        let mut labels = read.labels().clone();
+        let mut labels = base.labels().clone();
         labels.append(metadata.labels.get_or_insert_default());
         metadata.labels = Some(labels);
-        metadata.annotations.clone_from(&read.metadata.annotations);
-        metadata.resource_version.clone_from(&read.metadata.resource_version);
-        metadata.uid.clone_from(&read.metadata.uid);
+        metadata.annotations.clone_from(&base.metadata.annotations);
+        metadata.resource_version.clone_from(&base.metadata.resource_version);
+        metadata.uid.clone_from(&base.metadata.uid);
         let roster = UserRoster { metadata, spec: content };
-        match self.cluster.call(api.replace(&self.connection, &params, &roster)).await {
+        match self.client.call(api.replace(&self.connection, &params, &roster)).await {
             // Deleted since it was read.
-            Err(Trouble::NotFound) => Err(Trouble::Conflict),
+            Err(KubeError::NotFound) => Err(KubeError::Conflict),
             answer => answer,
         }
     }
 
     /// Deletes this very slice, not one that has taken its name.
-    pub(super) async fn delete(&self, slice: &Present) -> Result<(), Trouble> {
-        let api = self.cluster.api::<UserSlice>(&self.namespace);
+    pub(super) async fn delete_slice(&self, slice: &SliceMeta) -> Result<(), KubeError> {
+        let api = self.client.api::<UserSlice>(&self.namespace);
         let preconditions = Preconditions { uid: Some(slice.uid.clone()), resource_version: None };
         let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-        match self.cluster.call(api.delete(&slice.name, &params)).await {
-            Ok(_) | Err(Trouble::NotFound | Trouble::Conflict) => Ok(()),
-            Err(trouble) => Err(trouble),
+        match self.client.call(api.delete(&slice.name, &params)).await {
+            Ok(_) | Err(KubeError::NotFound | KubeError::Conflict) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
-    fn metadata(&self, owner: &str, name: &str) -> ObjectMeta {
+    fn object_meta(&self, owner_uid: &str, name: &str) -> ObjectMeta {
         let owner = OwnerReference {
             api_version: BoxConnection::api_version(&()).into_owned(),
             kind: BoxConnection::kind(&()).into_owned(),
             name: self.connection.clone(),
-            uid: owner.to_owned(),
+            uid: owner_uid.to_owned(),
             controller: Some(true),
             block_owner_deletion: None,
         };
@@ -153,15 +158,15 @@ impl Store {
 ///
 /// # Errors
 /// The API server's trouble.
-pub async fn all_slices(
-    cluster: &Cluster,
+pub async fn list_all_slices(
+    client: &KubeClient,
     namespaces: &[String],
-) -> Result<HashMap<(String, String), Vec<Present>>, Trouble> {
-    let mut slices: HashMap<(String, String), Vec<Present>> = HashMap::new();
-    for api in cluster.apis(namespaces) {
-        list(cluster, &api, CONNECTION_LABEL, |slice| {
+) -> Result<HashMap<(String, String), Vec<SliceMeta>>, KubeError> {
+    let mut slices: HashMap<(String, String), Vec<SliceMeta>> = HashMap::new();
+    for api in client.apis_in(namespaces) {
+        for_each_slice(client, &api, CONNECTION_LABEL, |slice| {
             let connection = slice.labels().get(CONNECTION_LABEL).cloned().unwrap_or_default();
-            slices.entry((slice.namespace().unwrap_or_default(), connection)).or_default().push(present(slice));
+            slices.entry((slice.namespace().unwrap_or_default(), connection)).or_default().push(slice_meta(slice));
         })
         .await?;
     }
@@ -169,15 +174,15 @@ pub async fn all_slices(
 }
 
 /// The metadata of slices, page by page.
-async fn list(
-    cluster: &Cluster,
+async fn for_each_slice(
+    client: &KubeClient,
     api: &Api<UserSlice>,
     selector: &str,
     mut each: impl FnMut(&PartialObjectMeta<UserSlice>),
-) -> Result<(), Trouble> {
-    let mut params = ListParams::default().labels(selector).limit(PAGE);
+) -> Result<(), KubeError> {
+    let mut params = ListParams::default().labels(selector).limit(LIST_PAGE_SIZE);
     loop {
-        let page = cluster.call(api.list_metadata(&params)).await?;
+        let page = client.call(api.list_metadata(&params)).await?;
         page.items.iter().for_each(&mut each);
         match page.metadata.continue_.filter(|token| !token.is_empty()) {
             Some(token) => params.continue_token = Some(token),
@@ -186,18 +191,18 @@ async fn list(
     }
 }
 
-fn present(slice: &PartialObjectMeta<UserSlice>) -> Present {
-    Present {
+fn slice_meta(slice: &PartialObjectMeta<UserSlice>) -> SliceMeta {
+    SliceMeta {
         name: slice.name_any(),
         uid: slice.uid().unwrap_or_default(),
-        owner: slice.owner_references().first().map(|o| o.uid.clone()),
+        owner_uid: slice.owner_references().first().map(|o| o.uid.clone()),
     }
 }
 
-fn found<T>(answer: Result<T, Trouble>) -> Result<Option<T>, Trouble> {
-    match answer {
+fn not_found_as_none<T>(result: Result<T, KubeError>) -> Result<Option<T>, KubeError> {
+    match result {
         Ok(object) => Ok(Some(object)),
-        Err(Trouble::NotFound) => Ok(None),
-        Err(trouble) => Err(trouble),
+        Err(KubeError::NotFound) => Ok(None),
+        Err(error) => Err(error),
     }
 }

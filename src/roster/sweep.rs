@@ -5,66 +5,71 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::publish::standing;
-use super::store::{Present, Store};
+use super::publish::check_ownership;
+use super::store::{SliceMeta, Store};
 use crate::{
     api::{RosterContent, UserRoster},
-    cluster::Trouble,
+    cluster::KubeError,
 };
 
 /// Slices of this owner that neither the roster nor the revision before it names, and those without an owner that an
 /// adopted roster named.
-pub fn unnamed(roster: &RosterContent, owner: &str, present: &[Present]) -> Vec<Present> {
-    let now: HashSet<&str> = roster.slices.iter().map(|s| s.name.as_str()).collect();
-    let before: HashSet<&str> = roster.previous.iter().flat_map(|p| p.slices.iter()).map(String::as_str).collect();
-    let nobodys = |slice: &&Present| {
+pub fn unreferenced_slices(roster: &RosterContent, owner_uid: &str, existing: &[SliceMeta]) -> Vec<SliceMeta> {
+    let current: HashSet<&str> = roster.slices.iter().map(|s| s.name.as_str()).collect();
+    let previous: HashSet<&str> = roster.previous.iter().flat_map(|p| p.slices.iter()).map(String::as_str).collect();
+    let is_unreferenced = |slice: &&SliceMeta| {
         let name = slice.name.as_str();
-        match slice.owner.as_deref() {
-            Some(uid) => uid == owner && !now.contains(name) && !before.contains(name),
-            None => before.contains(name) && !now.contains(name),
+        match slice.owner_uid.as_deref() {
+            Some(uid) => uid == owner_uid && !current.contains(name) && !previous.contains(name),
+            None => previous.contains(name) && !current.contains(name),
         }
     };
-    present.iter().filter(nobodys).cloned().collect()
+    existing.iter().filter(is_unreferenced).cloned().collect()
 }
 
 /// What a look for unnamed slices found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Swept {
+pub struct GcResult {
     /// How many were deleted.
     pub deleted: usize,
     /// Those that are there still.
-    pub unnamed: Vec<Present>,
+    pub unreferenced: Vec<SliceMeta>,
 }
 
 /// Looks which slices nobody names, and deletes those of them that are `due`. Without a roster of ours nothing is.
 ///
 /// # Errors
 /// The API server's trouble; [`Trouble::Conflict`] where the list moved on meanwhile.
-pub async fn sweep(
+pub async fn collect_garbage(
     store: &Store,
-    owner: &str,
+    owner_uid: &str,
     enterprise_id: &str,
-    due: impl Fn(&Present) -> bool,
+    due: impl Fn(&SliceMeta) -> bool,
     now: Timestamp,
-) -> Result<Swept, Trouble> {
-    let Some(roster) = store.roster().await? else { return Ok(Swept::default()) };
-    if standing(&roster, owner, enterprise_id) != Ok(true) {
-        return Ok(Swept::default());
+) -> Result<GcResult, KubeError> {
+    let Some(roster) = store.get_roster().await? else { return Ok(GcResult::default()) };
+    if check_ownership(&roster, owner_uid, enterprise_id) != Ok(true) {
+        return Ok(GcResult::default());
     }
-    let unnamed = unnamed(&roster.spec, owner, &store.present().await?);
-    let (due, rest): (Vec<Present>, Vec<Present>) = unnamed.into_iter().partition(due);
+    let unreferenced = unreferenced_slices(&roster.spec, owner_uid, &store.list_slices().await?);
+    let (due, remaining): (Vec<SliceMeta>, Vec<SliceMeta>) = unreferenced.into_iter().partition(due);
     if due.is_empty() {
-        return Ok(Swept { deleted: 0, unnamed: rest });
+        return Ok(GcResult { deleted: 0, unreferenced: remaining });
     }
     // Whoever is about to publish one of them has read an older version of the roster, and is refused from now on.
-    fence(store, owner, &roster, now).await?;
+    bump_resource_version(store, owner_uid, &roster, now).await?;
     for slice in &due {
-        store.delete(slice).await?;
+        store.delete_slice(slice).await?;
     }
-    Ok(Swept { deleted: due.len(), unnamed: rest })
+    Ok(GcResult { deleted: due.len(), unreferenced: remaining })
 }
 
-async fn fence(store: &Store, owner: &str, roster: &UserRoster, now: Timestamp) -> Result<(), Trouble> {
+async fn bump_resource_version(
+    store: &Store,
+    owner_uid: &str,
+    roster: &UserRoster,
+    now: Timestamp,
+) -> Result<(), KubeError> {
     let content = RosterContent { swept_at: Some(Time(now)), ..roster.spec.clone() };
-    store.commit(owner, Some(roster), content).await.map(|_| ())
+    store.commit_roster(owner_uid, Some(roster), content).await.map(|_| ())
 }

@@ -11,10 +11,10 @@ pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
 impl Clock {
     pub fn system() -> Self {
-        Self::telling(Timestamp::now)
+        Self::from_fn(Timestamp::now)
     }
 
-    pub fn telling(time: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+    pub fn from_fn(time: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self(Arc::new(time))
     }
 

@@ -10,6 +10,6 @@ mod shutdown;
 mod telemetry;
 
 pub use clock::Clock;
-pub use shelter::Shelter;
-pub use shutdown::on_signal;
-pub use telemetry::{LogFormat, log_to_stderr};
+pub use shelter::BackgroundTasks;
+pub use shutdown::cancel_on_signal;
+pub use telemetry::{LogFormat, init_logging};

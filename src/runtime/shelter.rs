@@ -9,25 +9,25 @@ use tokio::{task::JoinSet, time::timeout};
 
 /// Owns such work: dropping it aborts what has not ended.
 #[derive(Default)]
-pub struct Shelter(Mutex<JoinSet<()>>);
+pub struct BackgroundTasks(Mutex<JoinSet<()>>);
 
-impl Shelter {
-    pub fn take_in(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let mut works = self.works();
-        while works.try_join_next().is_some() {}
-        works.spawn(work);
+impl BackgroundTasks {
+    pub fn spawn_task(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.lock_tasks();
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
     }
 
     /// Waits for all of it, at most for so long.
-    pub async fn finish(&self, limit: Duration) {
-        let mut works = std::mem::take(&mut *self.works());
-        let all = async { while works.join_next().await.is_some() {} };
+    pub async fn wait_for_all(&self, limit: Duration) {
+        let mut tasks = std::mem::take(&mut *self.lock_tasks());
+        let all = async { while tasks.join_next().await.is_some() {} };
         if timeout(limit, all).await.is_err() {
             tracing::warn!(seconds = limit.as_secs(), "work that should have been brought to its end was aborted");
         }
     }
 
-    fn works(&self) -> MutexGuard<'_, JoinSet<()>> {
+    fn lock_tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -45,31 +45,31 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(5);
 
-    fn work() -> (Arc<AtomicBool>, impl Future<Output = ()>) {
+    fn slow_task() -> (Arc<AtomicBool>, impl Future<Output = ()>) {
         let done = Arc::new(AtomicBool::new(false));
-        let tell = done.clone();
+        let done_flag = done.clone();
         (done, async move {
             sleep(LONG).await;
-            tell.store(true, Ordering::Relaxed);
+            done_flag.store(true, Ordering::Relaxed);
         })
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_taken_in_is_brought_to_its_end() {
-        let (done, work) = work();
-        let shelter = Shelter::default();
-        shelter.take_in(work);
-        shelter.finish(LONG * 2).await;
+    async fn a_spawned_task_runs_to_completion() {
+        let (done, task) = slow_task();
+        let background = BackgroundTasks::default();
+        background.spawn_task(task);
+        background.wait_for_all(LONG * 2).await;
         assert!(done.load(Ordering::Relaxed));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_not_waited_for_without_end_and_ends_with_its_owner() {
-        let (done, work) = work();
-        let shelter = Shelter::default();
-        shelter.take_in(work);
-        shelter.finish(LONG / 2).await;
-        drop(shelter);
+    async fn waiting_has_a_limit_and_dropping_the_owner_aborts_the_tasks() {
+        let (done, task) = slow_task();
+        let background = BackgroundTasks::default();
+        background.spawn_task(task);
+        background.wait_for_all(LONG / 2).await;
+        drop(background);
         sleep(LONG * 2).await;
         assert!(!done.load(Ordering::Relaxed));
     }

@@ -7,7 +7,7 @@ use tokio::signal::windows::{ctrl_c, ctrl_shutdown};
 use tokio_util::sync::CancellationToken;
 
 /// Cancels `stop` on SIGTERM or SIGINT; a second signal ends the process at once.
-pub fn on_signal(stop: &CancellationToken) -> std::io::Result<impl Future<Output = ()> + use<>> {
+pub fn cancel_on_signal(stop: &CancellationToken) -> std::io::Result<impl Future<Output = ()> + use<>> {
     #[cfg(unix)]
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     // Nobody runs the operator on Windows; the plugin, of the same library, is built for it.

@@ -13,7 +13,7 @@ pub enum LogFormat {
 }
 
 /// Starts logging with a filter such as `info` or `info,boxsync=debug`.
-pub fn log_to_stderr(format: LogFormat, filter: EnvFilter) {
+pub fn init_logging(format: LogFormat, filter: EnvFilter) {
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     match format {

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 /// How often Box is asked whether a lost connection is mended, by how long ago it was lost: somebody who is at work on
 /// it sees the effect soon, and one that nobody mends costs four calls an hour.
-pub fn recovery_cadence(lost_for: SignedDuration) -> Duration {
+pub fn reconnect_interval(lost_for: SignedDuration) -> Duration {
     match lost_for.as_secs() {
         ..900 => Duration::from_secs(60),
         900..4500 => Duration::from_secs(300),

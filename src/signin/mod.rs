@@ -7,7 +7,7 @@ mod failure;
 mod names;
 mod secret;
 
-pub use cadence::recovery_cadence;
+pub use cadence::reconnect_interval;
 pub use failure::Failure;
-pub use names::Names;
-pub use secret::{credentials, stored_token};
+pub use names::FailureContext;
+pub use secret::{access_token_from_secret, credentials_from_secret};

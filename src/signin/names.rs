@@ -4,7 +4,7 @@ use crate::api::{AuthType, BoxConnection};
 
 /// The names that a remedy speaks of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Names {
+pub struct FailureContext {
     pub connection: String,
     pub namespace: String,
     pub secret: String,
@@ -16,9 +16,9 @@ pub struct Names {
     pub client_id: Option<String>,
 }
 
-impl Names {
-    pub fn of(connection: &BoxConnection) -> Self {
-        let chosen = connection.spec.auth.chosen();
+impl FailureContext {
+    pub fn for_connection(connection: &BoxConnection) -> Self {
+        let chosen = connection.spec.auth.selected_method();
         Self {
             connection: connection.metadata.name.clone().unwrap_or_default(),
             namespace: connection.metadata.namespace.clone().unwrap_or_default(),
@@ -31,18 +31,18 @@ impl Names {
     }
 
     /// The Secret in which the operator keeps the tokens of a user's authorization.
-    pub fn tokens(&self) -> String {
+    pub fn token_secret_name(&self) -> String {
         format!("{}-oauth2", self.connection)
     }
 
-    pub(super) fn app(&self) -> String {
+    pub(super) fn app_label(&self) -> String {
         self.client_id
             .as_ref()
             .map_or_else(|| "the Box app".to_owned(), |id| format!("the Box app with client id {id}"))
     }
 
     /// The Secret's keys for this method, as a remedy names them.
-    pub(super) fn keys(&self) -> &'static str {
+    pub(super) fn secret_keys(&self) -> &'static str {
         match self.method {
             Some(AuthType::ClientCredentials) => "clientId and clientSecret",
             Some(AuthType::Jwt) => "config.json",

@@ -35,14 +35,14 @@ use clap::{Parser, ValueEnum};
 use futures::FutureExt as _;
 
 use crate::ground::Bench;
-use crate::table::{Row, Table};
+use crate::table::{BenchRow, BenchTable};
 
-type Problem = Box<dyn std::error::Error + Send + Sync>;
-type Result<T> = std::result::Result<T, Problem>;
+type Error = Box<dyn std::error::Error + Send + Sync>;
+type Result<T> = std::result::Result<T, Error>;
 
 /// Measures the figures that the operator is to reach, and prints them as one table.
 #[derive(Parser)]
-struct Flags {
+struct BenchArgs {
     /// What to measure; nothing named: everything.
     #[arg(value_enum)]
     groups: Vec<Group>,
@@ -63,63 +63,63 @@ enum Group {
     /// Printing 100,000 users with kubectl boxsync
     Users,
     /// A reader that looks for half a list while list after list is published
-    Torn,
+    TornReads,
     /// From the start of the process to its first call to Box
     Start,
     /// From a request to Complete
     Request,
     /// From a mended Secret to connected
-    Mended,
+    ReconnectLatency,
     /// Memory at rest, a restart, and a minute in which nothing happens
     Idle,
     /// The most memory that fetching and publishing 100,000 and 1,000,000 users takes
     Memory,
     /// 300 new connections at once
-    Many,
+    MassCreate,
     /// The size of the image's binaries, built anew
     Image,
 }
 
 impl Group {
-    fn word(self) -> String {
+    fn value_name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 
-    async fn rows(self, bench: &Bench) -> Result<Vec<Row>> {
+    async fn run(self, bench: &Bench) -> Result<Vec<BenchRow>> {
         match self {
-            Self::Listing => listing::rows(bench).await,
-            Self::Publish => publish::rows(bench).await,
-            Self::Users => users::rows(bench).await,
-            Self::Torn => torn::rows(bench).await,
-            Self::Start => start::rows(bench).await,
-            Self::Request => request::rows(bench).await,
-            Self::Mended => mended::rows(bench).await,
-            Self::Idle => idle::rows(bench).await,
-            Self::Memory => memory::rows(bench).await,
-            Self::Many => many::rows(bench).await,
-            Self::Image => image::rows(),
+            Self::Listing => listing::run(bench).await,
+            Self::Publish => publish::run(bench).await,
+            Self::Users => users::run(bench).await,
+            Self::TornReads => torn::run(bench).await,
+            Self::Start => start::run(bench).await,
+            Self::Request => request::run(bench).await,
+            Self::ReconnectLatency => mended::run(bench).await,
+            Self::Idle => idle::run(bench).await,
+            Self::Memory => memory::run(bench).await,
+            Self::MassCreate => many::run(bench).await,
+            Self::Image => image::run(),
         }
     }
 }
 
 fn main() -> ExitCode {
-    harness::install_crypto();
+    harness::install_crypto_provider();
     let Ok(runtime) = tokio::runtime::Runtime::new() else { return ExitCode::FAILURE };
-    if std::env::args().nth(1).as_deref() == Some(simulator::WORD) {
-        return runtime.block_on(simulator::serve());
+    if std::env::args().nth(1).as_deref() == Some(simulator::SUBCOMMAND) {
+        return runtime.block_on(simulator::serve_box());
     }
-    let Flags { groups, operator, bench } = Flags::parse();
+    let BenchArgs { groups, operator, bench } = BenchArgs::parse();
     if !bench {
         eprintln!("nothing is measured: run it by `cargo bench --bench bench`");
         return ExitCode::SUCCESS;
     }
     let groups = if groups.is_empty() { Group::value_variants().to_vec() } else { groups };
-    runtime.block_on(run(groups, operator))
+    runtime.block_on(run_groups(groups, operator))
 }
 
-async fn run(groups: Vec<Group>, operator: PathBuf) -> ExitCode {
+async fn run_groups(groups: Vec<Group>, operator: PathBuf) -> ExitCode {
     let begin = Instant::now();
-    let mut table = Table::new(&operator);
+    let mut table = BenchTable::new(&operator);
     let bench = match Bench::new(operator) {
         Ok(bench) => bench,
         Err(problem) => {
@@ -128,23 +128,23 @@ async fn run(groups: Vec<Group>, operator: PathBuf) -> ExitCode {
         }
     };
     for group in groups {
-        say(&format!("{} …", group.word()));
+        log_progress(&format!("{} …", group.value_name()));
         let since = Instant::now();
         // The harness panics where it awaits in vain; that ends this group only.
-        match AssertUnwindSafe(group.rows(&bench)).catch_unwind().await {
-            Ok(Ok(rows)) => table.add(rows),
-            Ok(Err(problem)) => table.lost(&group.word(), &problem.to_string()),
-            Err(_) => table.lost(&group.word(), "it panicked"),
+        match AssertUnwindSafe(group.run(&bench)).catch_unwind().await {
+            Ok(Ok(rows)) => table.add_rows(rows),
+            Ok(Err(problem)) => table.add_unmeasured(&group.value_name(), &problem.to_string()),
+            Err(_) => table.add_unmeasured(&group.value_name(), "it panicked"),
         }
-        say(&format!("{} took {} s", group.word(), since.elapsed().as_secs()));
+        log_progress(&format!("{} took {} s", group.value_name(), since.elapsed().as_secs()));
     }
-    if !table.is_whole() {
+    if !table.all_measured() {
         bench.keep_logs();
     }
-    print!("{}", table.finish(begin.elapsed()));
-    if table.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    print!("{}", table.render(begin.elapsed()));
+    if table.all_measured() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn say(line: &str) {
+fn log_progress(line: &str) {
     eprintln!("bench: {line}");
 }

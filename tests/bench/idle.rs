@@ -6,89 +6,90 @@ use std::time::{Duration, Instant};
 use boxsync::api::BoxConnection;
 use harness::Operator;
 
-use crate::ground::{Bench, Ground, LIMIT, anonymous, awaiting, mb, ready};
-use crate::sample::Sample;
-use crate::table::Row;
-use crate::{Result, say};
+use crate::ground::{Bench, BenchEnv, TIMEOUT, anonymous_mb, is_ready, kib_to_mb, start_watch};
+use crate::sample::Samples;
+use crate::table::BenchRow;
+use crate::{Result, log_progress};
 
 const USERS: usize = 10;
 const CONNECTIONS: usize = 1_000;
 const RUNS: usize = 3;
 const MINUTE: Duration = Duration::from_secs(60);
 
-pub(crate) async fn rows(bench: &Bench) -> Result<Vec<Row>> {
-    let mut rows = one(bench).await?;
-    rows.extend(thousand(bench).await?);
+pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
+    let mut rows = measure_one_connection(bench).await?;
+    rows.extend(measure_thousand_connections(bench).await?);
     Ok(rows)
 }
 
-async fn one(bench: &Bench) -> Result<Vec<Row>> {
-    let (mut rss, mut parts) = (Vec::new(), Vec::new());
+async fn measure_one_connection(bench: &Bench) -> Result<Vec<BenchRow>> {
+    let (mut rss, mut anonymous) = (Vec::new(), Vec::new());
     for _ in 0..RUNS {
-        let ground = bench.ground("idle one").await?;
-        let operator = synced(&ground, 1).await?;
-        rss.push(mb(operator.process().rss_kib())?);
-        parts.push(anonymous(&operator)?);
+        let env = bench.new_env("idle one").await?;
+        let operator = start_synced_operator(&env, 1).await?;
+        rss.push(kib_to_mb(operator.process().rss_kib())?);
+        anonymous.push(anonymous_mb(&operator)?);
     }
-    let (rss, parts) = (Sample::of(rss), Sample::of(parts));
-    Ok(vec![Row::new(
+    let (rss, anonymous) = (Samples::from_values(rss), Samples::from_values(anonymous));
+    Ok(vec![BenchRow::new(
         "memory at rest, 1 connection of 10 users",
-        format!("{:.1} MB ({}), {:.1} of them no file", rss.median(), rss.spread(1), parts.median()),
+        format!("{:.1} MB ({}), {:.1} of them no file", rss.median(), rss.format_range(1), anonymous.median()),
         "≤ 15 MB",
         rss.median() <= 15.0,
     )])
 }
 
-async fn thousand(bench: &Bench) -> Result<Vec<Row>> {
-    let ground = bench.ground("idle thousand").await?;
-    say("syncing 1,000 connections");
-    let mut operator = synced(&ground, CONNECTIONS).await?;
-    let (synced, part) = (mb(operator.process().rss_kib())?, anonymous(&operator)?);
+async fn measure_thousand_connections(bench: &Bench) -> Result<Vec<BenchRow>> {
+    let env = bench.new_env("idle thousand").await?;
+    log_progress("syncing 1,000 connections");
+    let mut operator = start_synced_operator(&env, CONNECTIONS).await?;
+    let (synced, anonymous) = (kib_to_mb(operator.process().rss_kib())?, anonymous_mb(&operator)?);
 
-    say("nothing happens for a minute");
-    let (mark, cpu) = (ground.audit().mark(), operator.process().cpu().unwrap_or_default());
+    log_progress("nothing happens for a minute");
+    let (mark, cpu) = (env.audit().end_offset(), operator.process().cpu_time().unwrap_or_default());
     tokio::time::sleep(MINUTE).await;
-    let writes = ground.audit().since(mark).by(&ground.user).writes().besides("leases");
-    let cpu = operator.process().cpu().unwrap_or_default().saturating_sub(cpu);
+    let writes = env.audit().entries_since(mark).by_user(&env.operator_user).only_writes().without_resource("leases");
+    let cpu = operator.process().cpu_time().unwrap_or_default().saturating_sub(cpu);
     if !writes.is_empty() {
-        say(&format!("written meanwhile:\n{writes}"));
+        log_progress(&format!("written meanwhile:\n{writes}"));
     }
 
-    let (mut calls, mut asks, mut wrote, mut rss) = (0, 0, 0, Vec::new());
+    let (mut calls, mut api_requests, mut writes_after_restart, mut rss) = (0, 0, 0, Vec::new());
     for _ in 0..RUNS {
         operator.terminate(Duration::from_secs(10)).await?;
-        let before = ground.sim.calls().await?;
-        let mark = ground.audit().mark();
-        operator.start_again()?;
-        watching(&ground, mark).await?;
-        ground.rest().await?;
-        let entries = ground.audit().since(mark).by(&ground.user);
-        let others = entries.clone().besides("leases").filter(|entry| !matches!(entry.verb.as_str(), "list" | "watch"));
+        let before = env.sim.count_calls().await?;
+        let mark = env.audit().end_offset();
+        operator.restart()?;
+        wait_for_watches(&env, mark).await?;
+        env.wait_until_idle().await?;
+        let entries = env.audit().entries_since(mark).by_user(&env.operator_user);
+        let others =
+            entries.clone().without_resource("leases").filter(|entry| !matches!(entry.verb.as_str(), "list" | "watch"));
         if !others.is_empty() {
-            say(&format!("after the restart:\n{others}"));
+            log_progress(&format!("after the restart:\n{others}"));
         }
         // The worst of them.
-        calls = calls.max(ground.sim.calls().await? - before);
-        asks = asks.max(others.len());
-        wrote = wrote.max(entries.writes().besides("leases").len());
-        rss.push(mb(operator.process().rss_kib())?);
+        calls = calls.max(env.sim.count_calls().await? - before);
+        api_requests = api_requests.max(others.len());
+        writes_after_restart = writes_after_restart.max(entries.only_writes().without_resource("leases").len());
+        rss.push(kib_to_mb(operator.process().rss_kib())?);
     }
-    let rss = Sample::of(rss);
+    let rss = Samples::from_values(rss);
     Ok(vec![
-        Row::new(
+        BenchRow::new(
             "memory at rest, 1,000 connections of 10 users, all synced",
-            format!("{synced:.1} MB (n=1), {part:.1} of them no file"),
+            format!("{synced:.1} MB (n=1), {anonymous:.1} of them no file"),
             "≤ 25 MB",
             synced <= 25.0,
         ),
-        Row::beside("the same after a restart", format!("{:.1} MB ({})", rss.median(), rss.spread(1))),
-        Row::new(
+        BenchRow::detail("the same after a restart", format!("{:.1} MB ({})", rss.median(), rss.format_range(1))),
+        BenchRow::new(
             "restart with 1,000 fresh connections: the most of 3",
-            format!("{calls} Box calls, {wrote} writes, {asks} other API requests"),
+            format!("{calls} Box calls, {writes_after_restart} writes, {api_requests} other API requests"),
             "0, 0, ≤ 10",
-            calls == 0 && wrote == 0 && asks <= 10,
+            calls == 0 && writes_after_restart == 0 && api_requests <= 10,
         ),
-        Row::new(
+        BenchRow::new(
             "writes in an idle minute, 1,000 connections",
             format!("{} (operator's CPU: {} ms)", writes.len(), cpu.as_millis()),
             "0",
@@ -98,21 +99,21 @@ async fn thousand(bench: &Bench) -> Result<Vec<Row>> {
 }
 
 /// An operator that has synced so many connections and then came to rest.
-async fn synced(ground: &Ground<'_>, count: usize) -> Result<Operator> {
-    let ids = ground.enterprises(count, USERS).await?;
-    let operator = ground.operator()?;
-    let all_ready = awaiting(ground.api::<BoxConnection>(), None, count, ready).await?;
-    ground.connect_all(&ids).await?;
-    all_ready.seen().await?;
-    ground.rest().await?;
+async fn start_synced_operator(env: &BenchEnv<'_>, count: usize) -> Result<Operator> {
+    let ids = env.create_enterprises(count, USERS).await?;
+    let operator = env.start_operator()?;
+    let all_ready = start_watch(env.api::<BoxConnection>(), None, count, is_ready).await?;
+    env.connect_enterprises(&ids).await?;
+    all_ready.reached_at().await?;
+    env.wait_until_idle().await?;
     Ok(operator)
 }
 
 /// Waits until all watches have begun: connections, requests, rosters.
-async fn watching(ground: &Ground<'_>, mark: harness::Mark) -> Result<()> {
-    let deadline = Instant::now() + LIMIT;
+async fn wait_for_watches(env: &BenchEnv<'_>, mark: harness::LogOffset) -> Result<()> {
+    let deadline = Instant::now() + TIMEOUT;
     loop {
-        let watches = ground.audit().since(mark).by(&ground.user).filter(|entry| entry.verb == "watch");
+        let watches = env.audit().entries_since(mark).by_user(&env.operator_user).filter(|entry| entry.verb == "watch");
         if watches.len() >= 3 {
             return Ok(());
         }

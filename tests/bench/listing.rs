@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use boxsync::api::Progress;
-use boxsync::boxapi::{Caps, Credentials, Session, Transport, https};
+use boxsync::api::SyncProgress;
+use boxsync::boxapi::{Credentials, Limits, TokenSource, Transport, https_transport};
 use boxsync::sync;
 use bytes::Bytes;
 use http::{Method, Request};
@@ -16,10 +16,10 @@ use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 
 use crate::ground::Bench;
-use crate::sample::Sample;
-use crate::simulator::{CLIENT_ID, CLIENT_SECRET, Simulator, client};
-use crate::table::Row;
-use crate::{Result, say};
+use crate::sample::Samples;
+use crate::simulator::{CLIENT_ID, CLIENT_SECRET, Simulator, http_client};
+use crate::table::BenchRow;
+use crate::{Result, log_progress};
 
 const USERS: usize = 100_000;
 const ENTERPRISE: &str = "1";
@@ -28,87 +28,98 @@ const RUNS: usize = 15;
 const LATENCY: Duration = Duration::from_millis(10);
 const SLOW_RUNS: usize = 7;
 
-pub(crate) async fn rows(bench: &Bench) -> Result<Vec<Row>> {
-    let sim = Simulator::start(bench.folder(), "listing").await?;
-    sim.enterprise(ENTERPRISE, USERS).await?;
-    say("walking once, so that the simulator has every page ready");
-    let recorder = Recorder::default();
-    walk(&session(&sim, recorder.over(https(env!("CARGO_PKG_VERSION"))?))?).await?;
-    let download = Arc::new(recorder.download()?);
-    let session = session(&sim, https(env!("CARGO_PKG_VERSION"))?)?;
-    let (_, _) = (walk(&session).await?, download.run().await?);
+pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
+    let sim = Simulator::start_process(bench.log_dir(), "listing").await?;
+    sim.create_enterprise(ENTERPRISE, USERS).await?;
+    log_progress("walking once, so that the simulator has every page ready");
+    let recorder = RequestRecorder::default();
+    time_listing(&new_token_source(&sim, recorder.wrap(https_transport(env!("CARGO_PKG_VERSION"))?))?).await?;
+    let download = Arc::new(recorder.to_download()?);
+    let session = new_token_source(&sim, https_transport(env!("CARGO_PKG_VERSION"))?)?;
+    let (_, _) = (time_listing(&session).await?, download.run().await?);
 
-    let fast = compare(&session, &download, RUNS).await?;
-    sim.latency(ENTERPRISE, LATENCY).await?;
-    let slow = compare(&session, &download, SLOW_RUNS).await?;
-    let Compared { walks, bares, ratio, ratios } = &fast;
+    let fast = compare_listing(&session, &download, RUNS).await?;
+    sim.set_latency(ENTERPRISE, LATENCY).await?;
+    let slow = compare_listing(&session, &download, SLOW_RUNS).await?;
+    let ListingComparison { listing_times, download_times, median_ratio, pair_ratios } = &fast;
     Ok(vec![
-        Row::new(
+        BenchRow::new(
             "listing 100,000 users, against a bare download",
-            format!("{ratio:.2} × ({walks} to {bares}; {})", ratios.spread(2)),
+            format!("{median_ratio:.2} × ({listing_times} to {download_times}; {})", pair_ratios.format_range(2)),
             "≤ 1.2 ×",
-            *ratio <= 1.2,
+            *median_ratio <= 1.2,
         ),
-        Row::beside(
+        BenchRow::detail(
             &format!("the same where an answer takes {} ms", LATENCY.as_millis()),
-            format!("{:.2} × ({} to {}; {})", slow.ratio, slow.walks, slow.bares, slow.ratios.spread(2)),
+            format!(
+                "{:.2} × ({} to {}; {})",
+                slow.median_ratio,
+                slow.listing_times,
+                slow.download_times,
+                slow.pair_ratios.format_range(2)
+            ),
         ),
-        Row::beside(
+        BenchRow::detail(
             "bytes downloaded, and how fast the walk took them in",
             format!(
                 "{:.1} MB in {} pages, {:.0} MB/s",
                 download.bytes as f64 / 1e6,
                 download.pages.len(),
-                download.bytes as f64 / 1e3 / walks.median()
+                download.bytes as f64 / 1e3 / listing_times.median()
             ),
         ),
     ])
 }
 
-struct Compared {
-    walks: Sample,
-    bares: Sample,
+struct ListingComparison {
+    listing_times: Samples,
+    download_times: Samples,
     /// Of the medians.
-    ratio: f64,
+    median_ratio: f64,
     /// Of each pair.
-    ratios: Sample,
+    pair_ratios: Samples,
 }
 
 /// In turns, so that whatever else the machine does meets both.
-async fn compare(session: &Session, download: &Arc<Download>, runs: usize) -> Result<Compared> {
+async fn compare_listing(session: &TokenSource, download: &Arc<Download>, runs: usize) -> Result<ListingComparison> {
     let mut pairs = Vec::with_capacity(runs);
     for run in 0..runs {
         let pair = if run % 2 == 0 {
-            let walked = walk(session).await?;
+            let walked = time_listing(session).await?;
             (walked, download.run().await?)
         } else {
             let downloaded = download.run().await?;
-            (walk(session).await?, downloaded)
+            (time_listing(session).await?, downloaded)
         };
         pairs.push(pair);
     }
-    let walks = Sample::of_times(pairs.iter().map(|(walk, _)| *walk));
-    let bares = Sample::of_times(pairs.iter().map(|(_, bare)| *bare));
-    let ratios = Sample::of(pairs.iter().map(|(walk, bare)| walk.as_secs_f64() / bare.as_secs_f64()));
-    Ok(Compared { ratio: walks.median() / bares.median(), walks, bares, ratios })
+    let listing_times = Samples::from_durations(pairs.iter().map(|(walk, _)| *walk));
+    let download_times = Samples::from_durations(pairs.iter().map(|(_, bare)| *bare));
+    let pair_ratios = Samples::from_values(pairs.iter().map(|(walk, bare)| walk.as_secs_f64() / bare.as_secs_f64()));
+    Ok(ListingComparison {
+        median_ratio: listing_times.median() / download_times.median(),
+        listing_times,
+        download_times,
+        pair_ratios,
+    })
 }
 
-fn session(sim: &Simulator, transport: Transport) -> Result<Session> {
+fn new_token_source(sim: &Simulator, transport: Transport) -> Result<TokenSource> {
     let secret = |text: &str| SecretSlice::from(text.as_bytes().to_vec());
     let credentials = Credentials::client_credentials(secret(CLIENT_ID), secret(CLIENT_SECRET))?;
-    let base = sim.url().parse()?;
-    Ok(Session::new(transport, base, credentials, ENTERPRISE.to_owned(), Arc::new(Timestamp::now)))
+    let base = sim.base_url().parse()?;
+    Ok(TokenSource::new(transport, base, credentials, ENTERPRISE.to_owned(), Arc::new(Timestamp::now)))
 }
 
 /// What a sync does between signing in and comparing: pages, and the packed list.
-async fn walk(session: &Session) -> Result<Duration> {
+async fn time_listing(session: &TokenSource) -> Result<Duration> {
     let session = session.clone();
     // As a task, like the reconcile that it belongs to.
     let task = tokio::spawn(async move {
-        let visit = session.visit(CancellationToken::new());
-        let (progress, _seen) = watch::channel(Progress::default());
+        let visit = session.new_client(CancellationToken::new());
+        let (progress, _receiver) = watch::channel(SyncProgress::default());
         let begin = Instant::now();
-        let list = sync::walk(&visit, Caps::default(), &progress).await?;
+        let list = sync::fetch_list(&visit, Limits::default(), &progress).await?;
         let took = begin.elapsed();
         match list.len() {
             USERS => Ok(took),
@@ -120,31 +131,31 @@ async fn walk(session: &Session) -> Result<Duration> {
 
 /// What the walk asked for, page by page, and how many bytes came back.
 #[derive(Clone, Default)]
-struct Recorder(Arc<Mutex<Vec<Asked>>>);
+struct RequestRecorder(Arc<Mutex<Vec<RecordedPage>>>);
 
-type Asked = (Request<()>, usize);
+type RecordedPage = (Request<()>, usize);
 
-impl Recorder {
-    fn over(&self, transport: Transport) -> Transport {
+impl RequestRecorder {
+    fn wrap(&self, transport: Transport) -> Transport {
         let pages = Arc::clone(&self.0);
         BoxCloneSyncService::new(tower::service_fn(move |request: Request<Bytes>| {
             let (transport, pages) = (transport.clone(), Arc::clone(&pages));
             let head = request.clone().map(drop);
             async move {
-                let answer = transport.oneshot(request).await?;
+                let response = transport.oneshot(request).await?;
                 if head.method() == Method::GET {
-                    let length = answer.body().len();
+                    let length = response.body().len();
                     pages.lock().unwrap_or_else(PoisonError::into_inner).push((head, length));
                 }
-                Ok(answer)
+                Ok(response)
             }
         }))
     }
 
-    fn download(&self) -> Result<Download> {
+    fn to_download(&self) -> Result<Download> {
         let pages = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let bytes = pages.iter().map(|(_, length)| length).sum();
-        Ok(Download { client: client()?, pages: pages.into_iter().map(|(head, _)| head).collect(), bytes })
+        Ok(Download { client: http_client()?, pages: pages.into_iter().map(|(head, _)| head).collect(), bytes })
     }
 }
 

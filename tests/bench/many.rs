@@ -4,43 +4,46 @@ use std::time::{Duration, Instant};
 
 use boxsync::api::BoxConnection;
 
-use crate::ground::{Bench, awaiting, mb, ready};
-use crate::table::Row;
-use crate::{Result, say};
+use crate::ground::{Bench, is_ready, kib_to_mb, start_watch};
+use crate::table::BenchRow;
+use crate::{Result, log_progress};
 
 const CONNECTIONS: usize = 300;
 
-pub(crate) async fn rows(bench: &Bench) -> Result<Vec<Row>> {
-    let ground = bench.ground("many").await?;
-    let ids = ground.enterprises(CONNECTIONS, 1_000).await?;
-    let operator = ground.operator()?;
+pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
+    let env = bench.new_env("many").await?;
+    let ids = env.create_enterprises(CONNECTIONS, 1_000).await?;
+    let operator = env.start_operator()?;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let all_ready = awaiting(ground.api::<BoxConnection>(), None, CONNECTIONS, ready).await?;
-    let cpu = || [ground.plane.api_server().cpu(), ground.plane.etcd().cpu(), operator.process().cpu()];
-    let (before, mark, begin) = (cpu(), ground.audit().mark(), Instant::now());
-    say("creating 300 connections");
-    ground.connect_all(&ids).await?;
+    let all_ready = start_watch(env.api::<BoxConnection>(), None, CONNECTIONS, is_ready).await?;
+    let cpu = || [env.plane.api_server().cpu_time(), env.plane.etcd().cpu_time(), operator.process().cpu_time()];
+    let (before, mark, begin) = (cpu(), env.audit().end_offset(), Instant::now());
+    log_progress("creating 300 connections");
+    env.connect_enterprises(&ids).await?;
     let created = begin.elapsed();
-    let took = all_ready.seen().await? - begin;
-    ground.audit().quiet(&ground.user, Duration::from_secs(1), Duration::from_secs(60)).await?;
-    let entries = ground.audit().since(mark).by(&ground.user);
+    let took = all_ready.reached_at().await? - begin;
+    env.audit().wait_until_idle(&env.operator_user, Duration::from_secs(1), Duration::from_secs(60)).await?;
+    let entries = env.audit().entries_since(mark).by_user(&env.operator_user);
     let mut used = before.into_iter().zip(cpu()).map(|(before, after)| Some((after? - before?).as_secs_f64()));
     let [api_server, etcd, own] = [(); 3].map(|()| used.next().flatten().unwrap_or(f64::NAN));
-    let events = entries.clone().of("events").len();
+    let events = entries.clone().with_resource("events").len();
     Ok(vec![
-        Row::new(
+        BenchRow::new(
             "300 new connections of 1,000 users: until all are Ready",
             format!("{:.1} s (n=1; creating them took {:.1} s)", took.as_secs_f64(), created.as_secs_f64()),
             "≤ 60 s",
             took <= Duration::from_secs(60),
         ),
-        Row::beside("CPU meanwhile", format!("API server {api_server:.1} s, etcd {etcd:.1} s, operator {own:.1} s")),
-        Row::beside(
+        BenchRow::detail(
+            "CPU meanwhile",
+            format!("API server {api_server:.1} s, etcd {etcd:.1} s, operator {own:.1} s"),
+        ),
+        BenchRow::detail(
             "requests of the operator meanwhile",
             format!(
                 "{} ({events} for events); peak memory {:.1} MB",
                 entries.len(),
-                mb(operator.process().peak_rss_kib())?
+                kib_to_mb(operator.process().peak_rss_kib())?
             ),
         ),
     ])

@@ -3,40 +3,43 @@
 
 use boxsync::api::BoxConnection;
 
-use crate::ground::{Bench, SECRET, awaiting, connection, mb, ready};
-use crate::sample::Sample;
-use crate::table::Row;
-use crate::{Result, say};
+use crate::ground::{Bench, SECRET_NAME, connection_name, is_ready, kib_to_mb, start_watch};
+use crate::sample::Samples;
+use crate::table::BenchRow;
+use crate::{Result, log_progress};
 
-pub(crate) async fn rows(bench: &Bench) -> Result<Vec<Row>> {
-    let mut rows = peak(bench, "100,000", 100_000, 3, 40.0).await?;
-    rows.extend(peak(bench, "1,000,000", 1_000_000, 3, 160.0).await?);
+pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
+    let mut rows = measure_peak(bench, "100,000", 100_000, 3, 40.0).await?;
+    rows.extend(measure_peak(bench, "1,000,000", 1_000_000, 3, 160.0).await?);
     Ok(rows)
 }
 
-async fn peak(bench: &Bench, words: &str, users: usize, runs: usize, goal: f64) -> Result<Vec<Row>> {
-    let (mut peaks, mut rests) = (Vec::new(), Vec::new());
-    let ground = bench.ground(&format!("memory {users}")).await?;
-    let ids = ground.enterprises(runs, users).await?;
+async fn measure_peak(bench: &Bench, label: &str, users: usize, runs: usize, max_mb: f64) -> Result<Vec<BenchRow>> {
+    let (mut peaks, mut idle_values) = (Vec::new(), Vec::new());
+    let env = bench.new_env(&format!("memory {users}")).await?;
+    let ids = env.create_enterprises(runs, users).await?;
     for id in &ids {
-        say(&format!("syncing {words} users"));
+        log_progress(&format!("syncing {label} users"));
         // A process of its own: the peak is one list's.
-        let operator = ground.operator()?;
-        let synced = awaiting(ground.api::<BoxConnection>(), Some(&connection(id)), 1, ready).await?;
-        ground.connect(id, SECRET).await?;
-        synced.seen().await?;
-        ground.rest().await?;
-        peaks.push(mb(operator.process().peak_rss_kib())?);
-        rests.push(mb(operator.process().rss_kib())?);
+        let operator = env.start_operator()?;
+        let synced = start_watch(env.api::<BoxConnection>(), Some(&connection_name(id)), 1, is_ready).await?;
+        env.connect_enterprise(id, SECRET_NAME).await?;
+        synced.reached_at().await?;
+        env.wait_until_idle().await?;
+        peaks.push(kib_to_mb(operator.process().peak_rss_kib())?);
+        idle_values.push(kib_to_mb(operator.process().rss_kib())?);
     }
-    let (peaks, rests) = (Sample::of(peaks), Sample::of(rests));
+    let (peaks, idle_values) = (Samples::from_values(peaks), Samples::from_values(idle_values));
     Ok(vec![
-        Row::new(
-            &format!("peak memory, {words} users fetched and published"),
-            format!("{:.1} MB ({})", peaks.median(), peaks.spread(1)),
-            &format!("≤ {goal:.0} MB"),
-            peaks.median() <= goal,
+        BenchRow::new(
+            &format!("peak memory, {label} users fetched and published"),
+            format!("{:.1} MB ({})", peaks.median(), peaks.format_range(1)),
+            &format!("≤ {max_mb:.0} MB"),
+            peaks.median() <= max_mb,
         ),
-        Row::beside("memory at rest after it", format!("{:.1} MB ({})", rests.median(), rests.spread(1))),
+        BenchRow::detail(
+            "memory at rest after it",
+            format!("{:.1} MB ({})", idle_values.median(), idle_values.format_range(1)),
+        ),
     ])
 }

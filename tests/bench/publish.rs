@@ -7,102 +7,108 @@ use std::time::Duration;
 
 use boxsync::api::{BoxConnection, SliceState, UserRoster, UserSyncRequest};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use harness::{Entries, Entry};
+use harness::{AuditEntries, AuditEntry};
 use jiff::Timestamp;
 
-use crate::ground::{AT_ONCE, Awaited, Bench, Ground, LIMIT, SECRET, awaiting, complete, connection, ready};
-use crate::sample::Sample;
-use crate::table::Row;
-use crate::{Result, say};
+use crate::ground::{
+    Bench, BenchEnv, CONCURRENCY, ConditionWatch, SECRET_NAME, TIMEOUT, connection_name, is_complete, is_ready,
+    start_watch,
+};
+use crate::sample::Samples;
+use crate::table::BenchRow;
+use crate::{Result, log_progress};
 
 const USERS: usize = 100_000;
-const FIRST: usize = 5;
-const UNCHANGED: usize = 5;
+const FIRST_RUNS: usize = 5;
+const UNCHANGED_RUNS: usize = 5;
 /// Of each kind. Where a user is the last of a slice, two slices change: so often, to see the average.
-const ONE: usize = 12;
-const CHURN: usize = 3;
+const SINGLE_EDIT_RUNS: usize = 12;
+const CHURN_RUNS: usize = 3;
 const CHANGED: usize = 500;
 const ADDED: usize = 250;
 const REMOVED: usize = 250;
 
-pub(crate) async fn rows(bench: &Bench) -> Result<Vec<Row>> {
-    let ground = bench.ground("publish").await?;
-    let ids = ground.enterprises(FIRST, USERS).await?;
-    let _operator = ground.operator_with("--min-sync-gap", "0s")?;
-    ground.audit().quiet(&ground.user, Duration::from_secs(1), LIMIT).await?;
-    let mut rows = first(&ground, &ids).await?;
+pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
+    let env = bench.new_env("publish").await?;
+    let ids = env.create_enterprises(FIRST_RUNS, USERS).await?;
+    let _operator = env.start_operator_with_flag("--min-sync-gap", "0s")?;
+    env.audit().wait_until_idle(&env.operator_user, Duration::from_secs(1), TIMEOUT).await?;
+    let mut rows = measure_first_publish(&env, &ids).await?;
     let id = ids.first().ok_or("no enterprise")?;
-    rows.extend(unchanged(&ground, id).await?);
-    rows.extend(one(&ground, id).await?);
-    rows.extend(churn(&ground, id).await?);
+    rows.extend(measure_unchanged(&env, id).await?);
+    rows.extend(measure_single_edits(&env, id).await?);
+    rows.extend(measure_churn(&env, id).await?);
     Ok(rows)
 }
 
-async fn first(ground: &Ground<'_>, ids: &[String]) -> Result<Vec<Row>> {
+async fn measure_first_publish(env: &BenchEnv<'_>, ids: &[String]) -> Result<Vec<BenchRow>> {
     let mut syncs = Vec::new();
     for id in ids {
-        say("publishing 100,000 users for the first time");
-        let awaited = awaiting(ground.api::<BoxConnection>(), Some(&connection(id)), 1, ready).await?;
-        let before = Before::look(ground, id).await?;
-        ground.connect(id, SECRET).await?;
-        syncs.push(before.until(awaited).await?);
+        log_progress("publishing 100,000 users for the first time");
+        let awaited = start_watch(env.api::<BoxConnection>(), Some(&connection_name(id)), 1, is_ready).await?;
+        let before = SyncBaseline::capture(env, id).await?;
+        env.connect_enterprise(id, SECRET_NAME).await?;
+        syncs.push(before.measure(awaited).await?);
     }
-    let beyond = Sample::of_times(syncs.iter().map(|sync| sync.beyond));
-    let listing = Sample::of_times(syncs.iter().map(|sync| sync.listing));
-    let cpu = Sample::of(syncs.iter().map(|sync| sync.api_server));
-    let etcd = Sample::of(syncs.iter().map(|sync| sync.etcd));
-    let own = Sample::of(syncs.iter().map(|sync| sync.operator_asks() as f64));
-    let slices = Sample::of(syncs.iter().map(|sync| sync.written(SliceState::Live) as f64));
+    let publish_times = Samples::from_durations(syncs.iter().map(|sync| sync.publish_time));
+    let listing_times = Samples::from_durations(syncs.iter().map(|sync| sync.listing_time));
+    let cpu = Samples::from_values(syncs.iter().map(|sync| sync.api_server_cpu));
+    let etcd = Samples::from_values(syncs.iter().map(|sync| sync.etcd_cpu));
+    let operator_requests = Samples::from_values(syncs.iter().map(|sync| sync.operator_requests() as f64));
+    let slices = Samples::from_values(syncs.iter().map(|sync| sync.slices_written(SliceState::Live) as f64));
     Ok(vec![
-        Row::new(
+        BenchRow::new(
             "first publish of 100,000 users: from Box's last page to Ready",
-            format!("{beyond} ({})", beyond.spread(0)),
+            format!("{publish_times} ({})", publish_times.format_range(0)),
             "≤ 3 s",
-            beyond.median() <= 3e3,
+            publish_times.median() <= 3e3,
         ),
-        Row::new(
+        BenchRow::new(
             "CPU of the API server for it, the listing's time included",
-            format!("{:.1} s ({})", cpu.median(), cpu.spread(1)),
+            format!("{:.1} s ({})", cpu.median(), cpu.format_range(1)),
             "≤ 3 s",
             cpu.median() <= 3.0,
         ),
-        Row::beside("the listing before it", format!("{listing} ({})", listing.spread(0))),
-        Row::beside(
+        BenchRow::detail("the listing before it", format!("{listing_times} ({})", listing_times.format_range(0))),
+        BenchRow::detail(
             "what it took",
             format!(
                 "{:.0} slices, {:.0} requests of the operator in all; etcd {:.1} s",
                 slices.median(),
-                own.median(),
+                operator_requests.median(),
                 etcd.median()
             ),
         ),
     ])
 }
 
-async fn unchanged(ground: &Ground<'_>, id: &str) -> Result<Vec<Row>> {
+async fn measure_unchanged(env: &BenchEnv<'_>, id: &str) -> Result<Vec<BenchRow>> {
     let mut syncs = Vec::new();
-    for run in 0..UNCHANGED {
-        syncs.push(asked(ground, id, &format!("unchanged-{run}")).await?);
+    for run in 0..UNCHANGED_RUNS {
+        syncs.push(sync_by_request(env, id, &format!("unchanged-{run}")).await?);
     }
-    let most = |count: fn(&Sync) -> usize| syncs.iter().map(count).max().unwrap_or(usize::MAX);
-    let reads = most(|sync| sync.slices("get").count());
+    let most = |count: fn(&SyncCost) -> usize| syncs.iter().map(count).max().unwrap_or(usize::MAX);
+    let reads = most(|sync| sync.slice_entries("get").count());
     let writes = most(|sync| sync.slice_writes() + sync.roster_writes());
-    let statuses = most(|sync| sync.statuses("boxconnections"));
-    let requests = most(|sync| sync.statuses("usersyncrequests"));
-    let others = most(Sync::operator_asks);
-    let beyond = Sample::of_times(syncs.iter().map(|sync| sync.beyond));
+    let statuses = most(|sync| sync.status_writes("boxconnections"));
+    let requests = most(|sync| sync.status_writes("usersyncrequests"));
+    let others = most(SyncCost::operator_requests);
+    let publish_times = Samples::from_durations(syncs.iter().map(|sync| sync.publish_time));
     Ok(vec![
-        Row::new(
-            &format!("unchanged resync of 100,000 users: the most of {UNCHANGED}"),
+        BenchRow::new(
+            &format!("unchanged resync of 100,000 users: the most of {UNCHANGED_RUNS}"),
             format!("{reads} slice reads, {writes} slice or roster writes, {statuses} status writes"),
             "0, 0, 1",
             reads == 0 && writes == 0 && statuses == 1,
         ),
-        Row::beside(
+        BenchRow::detail(
             "writes of the request's own status, and all requests of the operator",
             format!("{requests}, {others}"),
         ),
-        Row::beside("from Box's last page to Complete", format!("{beyond} ({})", beyond.spread(0))),
+        BenchRow::detail(
+            "from Box's last page to Complete",
+            format!("{publish_times} ({})", publish_times.format_range(0)),
+        ),
     ])
 }
 
@@ -117,7 +123,7 @@ enum Edit {
 impl Edit {
     const ALL: [Self; 3] = [Self::Changed, Self::Added, Self::Removed];
 
-    const fn word(self) -> &'static str {
+    const fn as_str(self) -> &'static str {
         match self {
             Self::Changed => "changed",
             Self::Added => "added",
@@ -126,60 +132,60 @@ impl Edit {
     }
 
     /// Does it to the user there, or to one beside.
-    async fn done(self, ground: &Ground<'_>, id: &str, users: &[u64], at: usize, word: &str) -> Result<()> {
+    async fn apply_edit(self, env: &BenchEnv<'_>, id: &str, users: &[u64], at: usize, word: &str) -> Result<()> {
         let user = *users.get(at).ok_or("no such user")?;
         match self {
-            Self::Changed => ground.sim.title(id, user, word).await,
-            Self::Removed => ground.sim.remove(id, user).await,
+            Self::Changed => env.sim.set_job_title(id, user, word).await,
+            Self::Removed => env.sim.remove_user(id, user).await,
             Self::Added => {
                 let next = *users.get(at + 1).ok_or("nobody behind the last user")?;
-                ground.sim.add(id, u64::midpoint(user, next), word).await
+                env.sim.add_user(id, u64::midpoint(user, next), word).await
             }
         }
     }
 }
 
-async fn one(ground: &Ground<'_>, id: &str) -> Result<Vec<Row>> {
-    let users = ground.sim.users(id).await?;
+async fn measure_single_edits(env: &BenchEnv<'_>, id: &str) -> Result<Vec<BenchRow>> {
+    let users = env.sim.user_ids(id).await?;
     let (mut all, mut rows) = (Vec::new(), Vec::new());
     for (kind, edit) in Edit::ALL.into_iter().enumerate() {
-        say(&format!("one user {}, {ONE} times", edit.word()));
+        log_progress(&format!("one user {}, {SINGLE_EDIT_RUNS} times", edit.as_str()));
         let mut syncs = Vec::new();
-        for run in 0..ONE {
+        for run in 0..SINGLE_EDIT_RUNS {
             // All over the list, and nobody twice.
-            let at = users.len() * (run * Edit::ALL.len() + kind) / (ONE * Edit::ALL.len());
-            let word = format!("{}-{run}", edit.word());
-            edit.done(ground, id, &users, at, &word).await?;
-            syncs.push(asked(ground, id, &word).await?);
+            let at = users.len() * (run * Edit::ALL.len() + kind) / (SINGLE_EDIT_RUNS * Edit::ALL.len());
+            let word = format!("{}-{run}", edit.as_str());
+            edit.apply_edit(env, id, &users, at, &word).await?;
+            syncs.push(sync_by_request(env, id, &word).await?);
         }
-        let mean = |count: &dyn Fn(&Sync) -> usize| average(&syncs, count);
-        let beyond = Sample::of_times(syncs.iter().map(|sync| sync.beyond));
-        rows.push(Row::beside(
-            &format!("one {}, on average", edit.word()),
+        let mean = |count: &dyn Fn(&SyncCost) -> usize| average(&syncs, count);
+        let publish_times = Samples::from_durations(syncs.iter().map(|sync| sync.publish_time));
+        rows.push(BenchRow::detail(
+            &format!("one {}, on average", edit.as_str()),
             format!(
-                "{:.2} live read, {:.2} written; {:.2} of changes, {:.2} of removed; {beyond} to Complete",
-                mean(&|sync| sync.read(SliceState::Live)),
-                mean(&|sync| sync.written(SliceState::Live)),
-                mean(&|sync| sync.written(SliceState::Changes)),
-                mean(&|sync| sync.written(SliceState::Removed)),
+                "{:.2} live read, {:.2} written; {:.2} of changes, {:.2} of removed; {publish_times} to Complete",
+                mean(&|sync| sync.slices_read(SliceState::Live)),
+                mean(&|sync| sync.slices_written(SliceState::Live)),
+                mean(&|sync| sync.slices_written(SliceState::Changes)),
+                mean(&|sync| sync.slices_written(SliceState::Removed)),
             ),
         ));
         all.extend(syncs);
     }
-    let most = |count: &dyn Fn(&Sync) -> usize| all.iter().map(count).max().unwrap_or(usize::MAX);
-    let least = |count: &dyn Fn(&Sync) -> usize| all.iter().map(count).min().unwrap_or_default();
-    let read = average(&all, &|sync| sync.read(SliceState::Live));
-    let written = average(&all, &|sync| sync.written(SliceState::Live));
-    let changes = |sync: &Sync| sync.written(SliceState::Changes);
-    let removed = most(&|sync| sync.written(SliceState::Removed));
-    let rosters = most(&Sync::roster_writes);
+    let most = |count: &dyn Fn(&SyncCost) -> usize| all.iter().map(count).max().unwrap_or(usize::MAX);
+    let least = |count: &dyn Fn(&SyncCost) -> usize| all.iter().map(count).min().unwrap_or_default();
+    let read = average(&all, &|sync| sync.slices_read(SliceState::Live));
+    let written = average(&all, &|sync| sync.slices_written(SliceState::Live));
+    let changes = |sync: &SyncCost| sync.slices_written(SliceState::Changes);
+    let removed = most(&|sync| sync.slices_written(SliceState::Removed));
+    let rosters = most(&SyncCost::roster_writes);
     let met = read <= 1.2
         && written <= 1.2
         && (least(&changes), most(&changes)) == (1, 1)
         && removed <= 1
-        && (least(&Sync::roster_writes), rosters) == (1, 1)
-        && most(&Sync::unnamed) == 0;
-    let total = Row::new(
+        && (least(&SyncCost::roster_writes), rosters) == (1, 1)
+        && most(&SyncCost::unreferenced_slices) == 0;
+    let total = BenchRow::new(
         "1 user changed, added or removed: live slices on average",
         format!(
             "{read:.2} read, {written:.2} written; at most {} of changes, {removed} of removed, {rosters} roster (n={})",
@@ -193,11 +199,11 @@ async fn one(ground: &Ground<'_>, id: &str) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-async fn churn(ground: &Ground<'_>, id: &str) -> Result<Vec<Row>> {
+async fn measure_churn(env: &BenchEnv<'_>, id: &str) -> Result<Vec<BenchRow>> {
     let mut syncs = Vec::new();
-    for run in 0..CHURN {
-        say("1 % of the users are changed, added or removed");
-        let users = ground.sim.users(id).await?;
+    for run in 0..CHURN_RUNS {
+        log_progress("1 % of the users are changed, added or removed");
+        let users = env.sim.user_ids(id).await?;
         let count = CHANGED + ADDED + REMOVED;
         let edits = (0..count).map(|nth| {
             let edit = match nth % 4 {
@@ -208,129 +214,129 @@ async fn churn(ground: &Ground<'_>, id: &str) -> Result<Vec<Row>> {
             let users = &users;
             async move {
                 let word = format!("churn-{run}-{nth}");
-                edit.done(ground, id, users, users.len() * nth / count, &word).await
+                edit.apply_edit(env, id, users, users.len() * nth / count, &word).await
             }
         });
-        stream::iter(edits).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
-        syncs.push(asked(ground, id, &format!("churn-{run}")).await?);
+        stream::iter(edits).buffer_unordered(CONCURRENCY).try_collect::<()>().await?;
+        syncs.push(sync_by_request(env, id, &format!("churn-{run}")).await?);
     }
-    let beyond = Sample::of_times(syncs.iter().map(|sync| sync.beyond));
-    let cpu = Sample::of(syncs.iter().map(|sync| sync.api_server));
-    let mean = |count: &dyn Fn(&Sync) -> usize| average(&syncs, count);
+    let publish_times = Samples::from_durations(syncs.iter().map(|sync| sync.publish_time));
+    let cpu = Samples::from_values(syncs.iter().map(|sync| sync.api_server_cpu));
+    let mean = |count: &dyn Fn(&SyncCost) -> usize| average(&syncs, count);
     Ok(vec![
-        Row::seen(
+        BenchRow::without_target(
             "1 % churn (500 changed, 250 added, 250 removed): to Complete",
-            format!("{beyond} ({}); CPU of the API server {:.1} s", beyond.spread(0), cpu.median()),
+            format!("{publish_times} ({}); CPU of the API server {:.1} s", publish_times.format_range(0), cpu.median()),
         ),
-        Row::beside(
+        BenchRow::detail(
             "slices of it, on average",
             format!(
                 "{:.0} live read, {:.0} written, of {:.0}; {:.1} of changes, {:.1} of removed; {:.0} roster",
-                mean(&|sync| sync.read(SliceState::Live)),
-                mean(&|sync| sync.written(SliceState::Live)),
+                mean(&|sync| sync.slices_read(SliceState::Live)),
+                mean(&|sync| sync.slices_written(SliceState::Live)),
                 mean(&|sync| sync.after.values().filter(|state| **state == SliceState::Live).count()),
-                mean(&|sync| sync.written(SliceState::Changes)),
-                mean(&|sync| sync.written(SliceState::Removed)),
-                mean(&Sync::roster_writes),
+                mean(&|sync| sync.slices_written(SliceState::Changes)),
+                mean(&|sync| sync.slices_written(SliceState::Removed)),
+                mean(&SyncCost::roster_writes),
             ),
         ),
     ])
 }
 
 /// Syncs by a request, and looks what that took.
-async fn asked(ground: &Ground<'_>, id: &str, request: &str) -> Result<Sync> {
-    let awaited = awaiting(ground.api::<UserSyncRequest>(), Some(request), 1, complete).await?;
-    let before = Before::look(ground, id).await?;
-    ground.request(request, id).await?;
-    before.until(awaited).await
+async fn sync_by_request(env: &BenchEnv<'_>, id: &str, request: &str) -> Result<SyncCost> {
+    let awaited = start_watch(env.api::<UserSyncRequest>(), Some(request), 1, is_complete).await?;
+    let before = SyncBaseline::capture(env, id).await?;
+    env.create_sync_request(request, id).await?;
+    before.measure(awaited).await
 }
 
-fn average(syncs: &[Sync], count: &dyn Fn(&Sync) -> usize) -> f64 {
+fn average(syncs: &[SyncCost], count: &dyn Fn(&SyncCost) -> usize) -> f64 {
     syncs.iter().map(count).sum::<usize>() as f64 / syncs.len() as f64
 }
 
 /// What is known before a sync.
-struct Before<'a> {
-    ground: &'a Ground<'a>,
+struct SyncBaseline<'a> {
+    env: &'a BenchEnv<'a>,
     id: &'a str,
     slices: HashMap<String, SliceState>,
-    mark: harness::Mark,
+    mark: harness::LogOffset,
     cpu: [Option<Duration>; 2],
     calls: usize,
 }
 
-impl<'a> Before<'a> {
-    async fn look(ground: &'a Ground<'a>, id: &'a str) -> Result<Self> {
-        let slices = slices(ground, id).await?;
-        let calls = ground.sim.pages(id).await?.len();
-        let cpu = cpu(ground);
-        Ok(Self { ground, id, slices, mark: ground.audit().mark(), cpu, calls })
+impl<'a> SyncBaseline<'a> {
+    async fn capture(env: &'a BenchEnv<'a>, id: &'a str) -> Result<Self> {
+        let slices = roster_slices(env, id).await?;
+        let calls = env.sim.page_request_times(id).await?.len();
+        let cpu = cpu_times(env);
+        Ok(Self { env, id, slices, mark: env.audit().end_offset(), cpu, calls })
     }
 
     /// Until it is as awaited, and the operator has come to rest.
-    async fn until(self, awaited: Awaited) -> Result<Sync> {
-        let Self { ground, id, slices: before, mark, cpu: cpu_before, calls } = self;
-        awaited.seen().await?;
+    async fn measure(self, awaited: ConditionWatch) -> Result<SyncCost> {
+        let Self { env, id, slices: before, mark, cpu: cpu_before, calls } = self;
+        awaited.reached_at().await?;
         let end = Timestamp::now();
-        ground.audit().quiet(&ground.user, Duration::from_secs(1), LIMIT).await?;
-        let mut used = cpu_before.into_iter().zip(cpu(ground));
+        env.audit().wait_until_idle(&env.operator_user, Duration::from_secs(1), TIMEOUT).await?;
+        let mut used = cpu_before.into_iter().zip(cpu_times(env));
         let mut used = || used.next().and_then(|(from, to)| Some((to? - from?).as_secs_f64())).unwrap_or(f64::NAN);
-        let (api_server, etcd) = (used(), used());
-        let pages = ground.sim.pages(id).await?;
+        let (api_server_cpu, etcd_cpu) = (used(), used());
+        let pages = env.sim.page_request_times(id).await?;
         let (Some(first), Some(last)) = (pages.get(calls), pages.last()) else {
             return Err("Box was not asked for a page".into());
         };
-        Ok(Sync {
-            listing: Duration::try_from(last.duration_since(*first))?,
-            beyond: Duration::try_from(end.duration_since(*last))?,
-            api_server,
-            etcd,
-            entries: ground.audit().since(mark).by(&ground.user).besides("leases"),
+        Ok(SyncCost {
+            listing_time: Duration::try_from(last.duration_since(*first))?,
+            publish_time: Duration::try_from(end.duration_since(*last))?,
+            api_server_cpu,
+            etcd_cpu,
+            entries: env.audit().entries_since(mark).by_user(&env.operator_user).without_resource("leases"),
             before,
-            after: slices(ground, id).await?,
+            after: roster_slices(env, id).await?,
         })
     }
 }
 
-fn cpu(ground: &Ground<'_>) -> [Option<Duration>; 2] {
-    [ground.plane.api_server().cpu(), ground.plane.etcd().cpu()]
+fn cpu_times(env: &BenchEnv<'_>) -> [Option<Duration>; 2] {
+    [env.plane.api_server().cpu_time(), env.plane.etcd().cpu_time()]
 }
 
 /// The slices that the roster names, and what they hold.
-async fn slices(ground: &Ground<'_>, id: &str) -> Result<HashMap<String, SliceState>> {
-    let roster = ground.api::<UserRoster>().get_opt(&connection(id)).await?;
+async fn roster_slices(env: &BenchEnv<'_>, id: &str) -> Result<HashMap<String, SliceState>> {
+    let roster = env.api::<UserRoster>().get_opt(&connection_name(id)).await?;
     let slices = roster.into_iter().flat_map(|roster| roster.spec.slices);
     Ok(slices.map(|slice| (slice.name, slice.state)).collect())
 }
 
 /// What one sync took.
-struct Sync {
-    listing: Duration,
-    beyond: Duration,
-    api_server: f64,
-    etcd: f64,
-    entries: Entries,
+struct SyncCost {
+    listing_time: Duration,
+    publish_time: Duration,
+    api_server_cpu: f64,
+    etcd_cpu: f64,
+    entries: AuditEntries,
     before: HashMap<String, SliceState>,
     after: HashMap<String, SliceState>,
 }
 
-impl Sync {
-    fn slices<'a>(&'a self, verb: &'a str) -> impl Iterator<Item = &'a Entry> {
+impl SyncCost {
+    fn slice_entries<'a>(&'a self, verb: &'a str) -> impl Iterator<Item = &'a AuditEntry> {
         self.entries.iter().filter(move |entry| entry.resource == "userslices" && entry.verb == verb)
     }
 
-    fn read(&self, state: SliceState) -> usize {
-        self.slices("get").filter(|entry| self.before.get(&entry.name) == Some(&state)).count()
+    fn slices_read(&self, state: SliceState) -> usize {
+        self.slice_entries("get").filter(|entry| self.before.get(&entry.name) == Some(&state)).count()
     }
 
-    fn written(&self, state: SliceState) -> usize {
-        self.slices("create").filter(|entry| self.after.get(&entry.name) == Some(&state)).count()
+    fn slices_written(&self, state: SliceState) -> usize {
+        self.slice_entries("create").filter(|entry| self.after.get(&entry.name) == Some(&state)).count()
     }
 
     /// Slices that were written or read and that neither roster names.
-    fn unnamed(&self) -> usize {
-        let unknown = |named: &HashMap<String, SliceState>, verb| {
-            self.slices(verb).filter(|entry| !named.contains_key(&entry.name)).count()
+    fn unreferenced_slices(&self) -> usize {
+        let unknown = |slices: &HashMap<String, SliceState>, verb| {
+            self.slice_entries(verb).filter(|entry| !slices.contains_key(&entry.name)).count()
         };
         unknown(&self.before, "get") + unknown(&self.after, "create")
     }
@@ -343,12 +349,13 @@ impl Sync {
         self.entries.iter().filter(|entry| entry.resource == "userrosters" && entry.is_write()).count()
     }
 
-    fn statuses(&self, resource: &str) -> usize {
-        let of = |entry: &&Entry| entry.resource == resource && entry.subresource == "status" && entry.is_write();
-        self.entries.iter().filter(of).count()
+    fn status_writes(&self, resource: &str) -> usize {
+        let matches =
+            |entry: &&AuditEntry| entry.resource == resource && entry.subresource == "status" && entry.is_write();
+        self.entries.iter().filter(matches).count()
     }
 
-    fn operator_asks(&self) -> usize {
+    fn operator_requests(&self) -> usize {
         self.entries.len()
     }
 }

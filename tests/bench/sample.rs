@@ -4,15 +4,15 @@ use std::fmt;
 use std::time::Duration;
 
 /// Sorted.
-pub(crate) struct Sample(Vec<f64>);
+pub(crate) struct Samples(Vec<f64>);
 
-impl Sample {
+impl Samples {
     /// In milliseconds.
-    pub(crate) fn of_times(times: impl IntoIterator<Item = Duration>) -> Self {
-        Self::of(times.into_iter().map(|time| time.as_secs_f64() * 1e3))
+    pub(crate) fn from_durations(times: impl IntoIterator<Item = Duration>) -> Self {
+        Self::from_values(times.into_iter().map(|time| time.as_secs_f64() * 1e3))
     }
 
-    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Self {
+    pub(crate) fn from_values(values: impl IntoIterator<Item = f64>) -> Self {
         let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);
         Self(values)
@@ -28,23 +28,23 @@ impl Sample {
         }
     }
 
-    pub(crate) fn least(&self) -> f64 {
+    pub(crate) fn min(&self) -> f64 {
         self.0.first().copied().unwrap_or(f64::NAN)
     }
 
-    pub(crate) fn most(&self) -> f64 {
+    pub(crate) fn max(&self) -> f64 {
         self.0.last().copied().unwrap_or(f64::NAN)
     }
 
     /// `n=7, 1.10–1.31`: how many there were, and between what they lay.
-    pub(crate) fn spread(&self, digits: usize) -> String {
+    pub(crate) fn format_range(&self, digits: usize) -> String {
         let Self(values) = self;
-        format!("n={}, {:.digits$}–{:.digits$}", values.len(), self.least(), self.most())
+        format!("n={}, {:.digits$}–{:.digits$}", values.len(), self.min(), self.max())
     }
 }
 
 /// The median of times, in milliseconds.
-impl fmt::Display for Sample {
+impl fmt::Display for Samples {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.0} ms", self.median())
     }

@@ -15,18 +15,18 @@ use serde_json::{Value, json};
 
 use crate::Result;
 
-pub(crate) const WORD: &str = "serve-box";
+pub(crate) const SUBCOMMAND: &str = "serve-box";
 pub(crate) const CLIENT_ID: &str = "benchClientId0000000000000000000";
 pub(crate) const CLIENT_SECRET: &str = "benchClientSecret000000000000000";
 
-const SAYS: &str = "listening on ";
-const START: Duration = Duration::from_secs(20);
+const LISTENING_PREFIX: &str = "listening on ";
+const START_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The other side: serves until it is ended.
-pub(crate) async fn serve() -> ExitCode {
-    match BoxSim::new(clock::system()).serve().await {
+pub(crate) async fn serve_box() -> ExitCode {
+    match BoxSim::new(clock::system_clock()).serve().await {
         Ok(server) => {
-            println!("{SAYS}{}", server.url());
+            println!("{LISTENING_PREFIX}{}", server.url());
             std::future::pending().await
         }
         Err(problem) => {
@@ -44,17 +44,17 @@ pub(crate) struct Simulator {
 }
 
 impl Simulator {
-    pub(crate) async fn start(folder: &Path, name: &str) -> Result<Self> {
+    pub(crate) async fn start_process(folder: &Path, name: &str) -> Result<Self> {
         // Each has a log of its own: logs are appended to.
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg(WORD);
+        command.arg(SUBCOMMAND);
         let log = folder.join(format!("box-{name}-{}.log", COUNT.fetch_add(1, Ordering::Relaxed)));
         let process = harness::Process::spawn("the simulator", &command, &log)?;
-        let deadline = Instant::now() + START;
+        let deadline = Instant::now() + START_TIMEOUT;
         loop {
-            if let Some(url) = process.log().lines().find_map(|line| line.strip_prefix(SAYS)) {
-                return Ok(Self { url: url.to_owned(), _process: process, client: client()? });
+            if let Some(url) = process.log().lines().find_map(|line| line.strip_prefix(LISTENING_PREFIX)) {
+                return Ok(Self { url: url.to_owned(), _process: process, client: http_client()? });
             }
             if Instant::now() >= deadline || !process.is_running() {
                 return Err(format!("the simulator does not start:\n{}", process.log()).into());
@@ -63,82 +63,82 @@ impl Simulator {
         }
     }
 
-    pub(crate) fn url(&self) -> &str {
+    pub(crate) fn base_url(&self) -> &str {
         &self.url
     }
 
     /// A new enterprise, without a limit of calls. All have the same app.
-    pub(crate) async fn enterprise(&self, id: &str, users: usize) -> Result<()> {
+    pub(crate) async fn create_enterprise(&self, id: &str, users: usize) -> Result<()> {
         let spec = json!({"id": id, "users": users, "clientId": CLIENT_ID, "clientSecret": CLIENT_SECRET});
-        self.ask(Method::POST, "enterprises", &spec).await?;
-        self.settings(id, &json!({"rateLimit": 0})).await
+        self.request_json(Method::POST, "enterprises", &spec).await?;
+        self.patch_settings(id, &json!({"rateLimit": 0})).await
     }
 
     /// How long each answer takes beyond what it has to.
-    pub(crate) async fn latency(&self, id: &str, latency: Duration) -> Result<()> {
-        self.settings(id, &json!({"latencyMillis": latency.as_millis()})).await
+    pub(crate) async fn set_latency(&self, id: &str, latency: Duration) -> Result<()> {
+        self.patch_settings(id, &json!({"latencyMillis": latency.as_millis()})).await
     }
 
-    async fn settings(&self, id: &str, settings: &Value) -> Result<()> {
-        self.ask(Method::PATCH, &format!("enterprises/{id}/settings"), settings).await.map(drop)
+    async fn patch_settings(&self, id: &str, settings: &Value) -> Result<()> {
+        self.request_json(Method::PATCH, &format!("enterprises/{id}/settings"), settings).await.map(drop)
     }
 
     /// Calls to all enterprises so far.
-    pub(crate) async fn calls(&self) -> Result<u64> {
-        let told = self.ask(Method::GET, "enterprises", &Value::Null).await?;
-        let enterprises = told.as_array().into_iter().flatten();
+    pub(crate) async fn count_calls(&self) -> Result<u64> {
+        let response = self.request_json(Method::GET, "enterprises", &Value::Null).await?;
+        let enterprises = response.as_array().into_iter().flatten();
         let calls = enterprises.flat_map(|enterprise| enterprise["calls"].as_array().into_iter().flatten());
         Ok(calls.filter_map(|call| call["count"].as_u64()).sum())
     }
 
     /// When each page of this enterprise's list was asked for.
-    pub(crate) async fn pages(&self, id: &str) -> Result<Vec<Timestamp>> {
-        let told = self.ask(Method::GET, &format!("enterprises/{id}/calls"), &Value::Null).await?;
-        let pages = told.as_array().into_iter().flatten().filter(|call| call["endpoint"] == "users");
+    pub(crate) async fn page_request_times(&self, id: &str) -> Result<Vec<Timestamp>> {
+        let calls = self.request_json(Method::GET, &format!("enterprises/{id}/calls"), &Value::Null).await?;
+        let pages = calls.as_array().into_iter().flatten().filter(|call| call["endpoint"] == "users");
         pages.map(|call| Ok(call["at"].as_str().unwrap_or_default().parse()?)).collect()
     }
 
     /// The ids of all users, sorted.
-    pub(crate) async fn users(&self, id: &str) -> Result<Vec<u64>> {
+    pub(crate) async fn user_ids(&self, id: &str) -> Result<Vec<u64>> {
         #[derive(Deserialize)]
-        struct User {
+        struct UserId {
             id: u64,
         }
-        let told = self.answer(Method::GET, &format!("enterprises/{id}/users"), &Value::Null).await?;
-        Ok(serde_json::from_slice::<Vec<User>>(&told)?.into_iter().map(|user| user.id).collect())
+        let body = self.request_bytes(Method::GET, &format!("enterprises/{id}/users"), &Value::Null).await?;
+        Ok(serde_json::from_slice::<Vec<UserId>>(&body)?.into_iter().map(|user| user.id).collect())
     }
 
     /// Gives a user another job title.
-    pub(crate) async fn title(&self, id: &str, user: u64, title: &str) -> Result<()> {
+    pub(crate) async fn set_job_title(&self, id: &str, user: u64, title: &str) -> Result<()> {
         let path = format!("enterprises/{id}/users/{user}");
-        self.ask(Method::PATCH, &path, &json!({"job_title": title})).await.map(drop)
+        self.request_json(Method::PATCH, &path, &json!({"job_title": title})).await.map(drop)
     }
 
-    pub(crate) async fn add(&self, id: &str, user: u64, name: &str) -> Result<()> {
+    pub(crate) async fn add_user(&self, id: &str, user: u64, name: &str) -> Result<()> {
         let new = json!({"id": user, "name": name, "login": format!("{name}@box.example")});
-        self.ask(Method::POST, &format!("enterprises/{id}/users"), &new).await.map(drop)
+        self.request_json(Method::POST, &format!("enterprises/{id}/users"), &new).await.map(drop)
     }
 
-    pub(crate) async fn remove(&self, id: &str, user: u64) -> Result<()> {
-        self.ask(Method::DELETE, &format!("enterprises/{id}/users/{user}"), &Value::Null).await.map(drop)
+    pub(crate) async fn remove_user(&self, id: &str, user: u64) -> Result<()> {
+        self.request_json(Method::DELETE, &format!("enterprises/{id}/users/{user}"), &Value::Null).await.map(drop)
     }
 
     /// When the first call to this enterprise was answered.
-    pub(crate) async fn first_call(&self, id: &str) -> Result<Option<Timestamp>> {
-        let told = self.ask(Method::GET, &format!("enterprises/{id}/calls"), &Value::Null).await?;
-        told[0]["at"].as_str().map(|at| Ok(at.parse()?)).transpose()
+    pub(crate) async fn first_call_time(&self, id: &str) -> Result<Option<Timestamp>> {
+        let calls = self.request_json(Method::GET, &format!("enterprises/{id}/calls"), &Value::Null).await?;
+        calls[0]["at"].as_str().map(|at| Ok(at.parse()?)).transpose()
     }
 
-    async fn ask(&self, method: Method, path: &str, body: &Value) -> Result<Value> {
-        let body = self.answer(method, path, body).await?;
+    async fn request_json(&self, method: Method, path: &str, body: &Value) -> Result<Value> {
+        let body = self.request_bytes(method, path, body).await?;
         if body.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_slice(&body)?) }
     }
 
-    async fn answer(&self, method: Method, path: &str, body: &Value) -> Result<Bytes> {
+    async fn request_bytes(&self, method: Method, path: &str, body: &Value) -> Result<Bytes> {
         let url = format!("{}/admin/{path}", self.url);
         let request = self.client.request(method, &url).header(http::header::CONTENT_TYPE, "application/json");
-        let answer = request.body(body.to_string()).send().await?;
-        let (status, body): (_, Bytes) = (answer.status(), answer.bytes().await?);
+        let response = request.body(body.to_string()).send().await?;
+        let (status, body): (_, Bytes) = (response.status(), response.bytes().await?);
         if !status.is_success() {
             return Err(format!("{url}: {status}: {}", String::from_utf8_lossy(&body)).into());
         }
@@ -147,7 +147,7 @@ impl Simulator {
 }
 
 /// As the operator's own towards loopback.
-pub(crate) fn client() -> Result<reqwest::Client> {
+pub(crate) fn http_client() -> Result<reqwest::Client> {
     let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
     Ok(builder.retry(reqwest::retry::never()).tls_certs_only([]).build()?)
 }

@@ -4,47 +4,50 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::ground::{Bench, LIMIT, SECRET};
-use crate::sample::Sample;
-use crate::table::Row;
-use crate::{Result, say};
+use crate::ground::{Bench, SECRET_NAME, TIMEOUT};
+use crate::sample::Samples;
+use crate::table::BenchRow;
+use crate::{Result, log_progress};
 
 const RUNS: usize = 10;
 
-pub(crate) async fn rows(bench: &Bench) -> Result<Vec<Row>> {
-    let ground = bench.ground("start").await?;
-    let ids = ground.enterprises(RUNS, 10).await?;
-    let (mut calls, mut asks) = (Vec::new(), Vec::new());
+pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
+    let env = bench.new_env("start").await?;
+    let ids = env.create_enterprises(RUNS, 10).await?;
+    let (mut calls, mut first_requests) = (Vec::new(), Vec::new());
     for id in &ids {
         // New, and therefore due; those of the runs before are fresh.
-        ground.connect(id, SECRET).await?;
-        let mark = ground.audit().mark();
+        env.connect_enterprise(id, SECRET_NAME).await?;
+        let mark = env.audit().end_offset();
         let begin = Timestamp::now();
-        let mut operator = ground.operator()?;
-        let deadline = Instant::now() + LIMIT;
-        let called = loop {
-            match ground.sim.first_call(id).await? {
+        let mut operator = env.start_operator()?;
+        let deadline = Instant::now() + TIMEOUT;
+        let first_call = loop {
+            match env.sim.first_call_time(id).await? {
                 Some(at) => break at,
                 None if Instant::now() < deadline => tokio::time::sleep(Duration::from_millis(20)).await,
                 None => return Err(format!("no call to Box:\n{}", operator.last_lines(5)?).into()),
             }
         };
-        ground.rest().await?;
+        env.wait_until_idle().await?;
         operator.terminate(Duration::from_secs(10)).await?;
-        let entries = ground.audit().since(mark).by(&ground.user);
+        let entries = env.audit().entries_since(mark).by_user(&env.operator_user);
         let first = entries.iter().map(|entry| entry.time).min().ok_or("the audit log shows no request")?;
-        calls.push(Duration::try_from(called.duration_since(begin))?);
-        asks.push(Duration::try_from(first.duration_since(begin))?);
-        say(&format!("first call to Box after {:.0?}", calls.last().copied().unwrap_or_default()));
+        calls.push(Duration::try_from(first_call.duration_since(begin))?);
+        first_requests.push(Duration::try_from(first.duration_since(begin))?);
+        log_progress(&format!("first call to Box after {:.0?}", calls.last().copied().unwrap_or_default()));
     }
-    let (calls, asks) = (Sample::of_times(calls), Sample::of_times(asks));
+    let (calls, first_requests) = (Samples::from_durations(calls), Samples::from_durations(first_requests));
     Ok(vec![
-        Row::new(
+        BenchRow::new(
             "start to first reconcile (its first call to Box)",
-            format!("{calls} ({})", calls.spread(0)),
+            format!("{calls} ({})", calls.format_range(0)),
             "≤ 500 ms",
             calls.median() <= 500.0,
         ),
-        Row::beside("start to first request to the API server", format!("{asks} ({})", asks.spread(0))),
+        BenchRow::detail(
+            "start to first request to the API server",
+            format!("{first_requests} ({})", first_requests.format_range(0)),
+        ),
     ])
 }

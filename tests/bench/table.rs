@@ -7,97 +7,102 @@ use std::time::Duration;
 use std::{fs, thread};
 
 /// One figure.
-pub(crate) struct Row {
-    work: String,
+pub(crate) struct BenchRow {
+    name: String,
     measured: String,
-    to_reach: String,
-    met: Met,
+    target: String,
+    goal: GoalStatus,
 }
 
-enum Met {
-    Yes,
-    No,
+enum GoalStatus {
+    Met,
+    Missed,
     /// There is nothing to reach.
-    Untold,
+    NoTarget,
     /// It could not be measured.
-    Lost,
+    NotMeasured,
 }
 
-impl Row {
+impl BenchRow {
     pub(crate) fn new(work: &str, measured: String, to_reach: &str, met: bool) -> Self {
-        let met = if met { Met::Yes } else { Met::No };
-        Self { work: work.to_owned(), measured, to_reach: to_reach.to_owned(), met }
+        let met = if met { GoalStatus::Met } else { GoalStatus::Missed };
+        Self { name: work.to_owned(), measured, target: to_reach.to_owned(), goal: met }
     }
 
     /// A figure without a goal.
-    pub(crate) fn seen(work: &str, measured: String) -> Self {
-        Self { work: work.to_owned(), measured, to_reach: String::new(), met: Met::Untold }
+    pub(crate) fn without_target(work: &str, measured: String) -> Self {
+        Self { name: work.to_owned(), measured, target: String::new(), goal: GoalStatus::NoTarget }
     }
 
     /// One that explains the one before it.
-    pub(crate) fn beside(work: &str, measured: String) -> Self {
-        Self { work: format!("  {work}"), measured, to_reach: String::new(), met: Met::Untold }
+    pub(crate) fn detail(work: &str, measured: String) -> Self {
+        Self { name: format!("  {work}"), measured, target: String::new(), goal: GoalStatus::NoTarget }
     }
 
     fn cells(&self) -> [&str; 4] {
-        let Self { work, measured, to_reach, met } = self;
+        let Self { name: work, measured, target: to_reach, goal: met } = self;
         let met = match met {
-            Met::Yes => "yes",
-            Met::No => "NO",
-            Met::Untold => "",
-            Met::Lost => "?",
+            GoalStatus::Met => "yes",
+            GoalStatus::Missed => "NO",
+            GoalStatus::NoTarget => "",
+            GoalStatus::NotMeasured => "?",
         };
         [work, measured, to_reach, met]
     }
 }
 
-pub(crate) struct Table {
-    rows: Vec<Row>,
-    head: String,
+pub(crate) struct BenchTable {
+    rows: Vec<BenchRow>,
+    heading: String,
 }
 
-impl Table {
+impl BenchTable {
     pub(crate) fn new(operator: &Path) -> Self {
         let cores = thread::available_parallelism().map_or(0, usize::from);
-        let cpu = field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown CPU".to_owned());
-        let kib: u64 = field("/proc/meminfo", "MemTotal")
+        let cpu = read_field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown CPU".to_owned());
+        let kib: u64 = read_field("/proc/meminfo", "MemTotal")
             .and_then(|text| text.split_whitespace().next()?.parse().ok())
             .unwrap_or_default();
         let binary = fs::metadata(operator).map_or(0, |metadata| metadata.len());
-        let head = format!(
+        let heading = format!(
             "{cores} cores ({cpu}), {} GB, {} {}, {}; operator {:.1} MB\nload average at the start {}",
             kib / 1_000_000,
             std::env::consts::OS,
-            line("/proc/sys/kernel/osrelease"),
-            rustc(),
+            read_trimmed("/proc/sys/kernel/osrelease"),
+            rustc_version(),
             binary as f64 / 1e6,
-            load(),
+            load_average(),
         );
-        Self { rows: Vec::new(), head }
+        Self { rows: Vec::new(), heading }
     }
 
-    pub(crate) fn add(&mut self, rows: Vec<Row>) {
+    pub(crate) fn add_rows(&mut self, rows: Vec<BenchRow>) {
         self.rows.extend(rows);
     }
 
     /// The rows of this group could not be measured.
-    pub(crate) fn lost(&mut self, group: &str, why: &str) {
-        crate::say(&format!("{group} could not be measured: {why}"));
+    pub(crate) fn add_unmeasured(&mut self, group: &str, why: &str) {
+        crate::log_progress(&format!("{group} could not be measured: {why}"));
         let measured = "could not be measured, see above".to_owned();
-        self.rows.push(Row { work: group.to_owned(), measured, to_reach: String::new(), met: Met::Lost });
+        self.rows.push(BenchRow {
+            name: group.to_owned(),
+            measured,
+            target: String::new(),
+            goal: GoalStatus::NotMeasured,
+        });
     }
 
-    pub(crate) fn is_whole(&self) -> bool {
-        !self.rows.iter().any(|row| matches!(row.met, Met::Lost))
+    pub(crate) fn all_measured(&self) -> bool {
+        !self.rows.iter().any(|row| matches!(row.goal, GoalStatus::NotMeasured))
     }
 
-    pub(crate) fn finish(&self, took: Duration) -> String {
+    pub(crate) fn render(&self, took: Duration) -> String {
         let heading = ["work", "measured", "to reach", "met?"];
-        let lines = || std::iter::once(heading).chain(self.rows.iter().map(Row::cells));
+        let lines = || std::iter::once(heading).chain(self.rows.iter().map(BenchRow::cells));
         let width = |column: usize| lines().map(|cells| cells[column].chars().count()).max().unwrap_or_default();
         let widths = [0, 1, 2, 3].map(width);
         let rule = widths.map(|width| "─".repeat(width)).join("─┼─");
-        let mut text = format!("\n{}, at the end {}; took {} s\n\n", self.head, load(), took.as_secs());
+        let mut text = format!("\n{}, at the end {}; took {} s\n\n", self.heading, load_average(), took.as_secs());
         for (number, cells) in lines().enumerate() {
             let mut padded = String::new();
             for (cell, width) in cells.iter().zip(widths) {
@@ -114,24 +119,25 @@ impl Table {
     }
 }
 
-fn line(path: &str) -> String {
+fn read_trimmed(path: &str) -> String {
     fs::read_to_string(path).map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
 }
 
-fn field(path: &str, name: &str) -> Option<String> {
+fn read_field(path: &str, name: &str) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     let value = text.lines().find_map(|line| line.strip_prefix(name))?;
     Some(value.trim_start_matches([' ', '\t', ':']).trim().to_owned())
 }
 
 /// Over one, five and fifteen minutes: who else works on the machine blurs every figure.
-fn load() -> String {
-    line("/proc/loadavg").split_whitespace().take(3).collect::<Vec<_>>().join(" ")
+fn load_average() -> String {
+    read_trimmed("/proc/loadavg").split_whitespace().take(3).collect::<Vec<_>>().join(" ")
 }
 
-fn rustc() -> String {
+fn rustc_version() -> String {
     let program = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let told = Command::new(program).arg("--version").output().ok();
-    told.and_then(|output| String::from_utf8(output.stdout).ok())
+    let version = Command::new(program).arg("--version").output().ok();
+    version
+        .and_then(|output| String::from_utf8(output.stdout).ok())
         .map_or_else(|| "unknown rustc".to_owned(), |text| text.trim().to_owned())
 }

@@ -7,77 +7,80 @@ use std::time::{Duration, Instant};
 
 use boxsync::api::BoxConnection;
 
-use crate::ground::{Bench, Ground, SECRET, awaiting, connection, ready};
-use crate::sample::Sample;
-use crate::table::Row;
-use crate::{Result, say};
+use crate::ground::{Bench, BenchEnv, SECRET_NAME, connection_name, is_ready, start_watch};
+use crate::sample::Samples;
+use crate::table::BenchRow;
+use crate::{Result, log_progress};
 
 const USERS: usize = 100_000;
 const RUNS: usize = 7;
 const PLUGIN: &str = env!("CARGO_BIN_EXE_kubectl-boxsync");
 
-pub(crate) async fn rows(bench: &Bench) -> Result<Vec<Row>> {
-    let ground = bench.ground("users").await?;
-    let ids = ground.enterprises(1, USERS).await?;
+pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
+    let env = bench.new_env("users").await?;
+    let ids = env.create_enterprises(1, USERS).await?;
     let id = ids.first().ok_or("no enterprise")?;
-    let operator = ground.operator()?;
-    let published = awaiting(ground.api::<BoxConnection>(), Some(&connection(id)), 1, ready).await?;
-    ground.connect(id, SECRET).await?;
-    published.seen().await?;
-    ground.rest().await?;
+    let operator = env.start_operator()?;
+    let published = start_watch(env.api::<BoxConnection>(), Some(&connection_name(id)), 1, is_ready).await?;
+    env.connect_enterprise(id, SECRET_NAME).await?;
+    published.reached_at().await?;
+    env.wait_until_idle().await?;
     drop(operator);
-    let api_server = || ground.plane.api_server().cpu().unwrap_or_default();
-    let before = (own_programs(), api_server());
-    let table = printed(bench, &ground, id, "table", USERS + 1).await?;
+    let api_server = || env.plane.api_server().cpu_time().unwrap_or_default();
+    let before = (children_cpu_time(), api_server());
+    let table = time_printing(bench, &env, id, "table", USERS + 1).await?;
     let cpu = |from: Duration, to: Duration| to.saturating_sub(from).as_secs_f64() * 1e3 / RUNS as f64;
-    let (own, theirs) = (cpu(before.0, own_programs()), cpu(before.1, api_server()));
+    let (plugin_ms, api_server_ms) = (cpu(before.0, children_cpu_time()), cpu(before.1, api_server()));
     let mut others = Vec::new();
     for (format, lines) in [("name", USERS), ("jsonl", USERS), ("csv", USERS + 1), ("json", 0)] {
-        let times = printed(bench, &ground, id, format, lines).await?;
+        let times = time_printing(bench, &env, id, format, lines).await?;
         others.push(format!("{format} {times}"));
     }
     Ok(vec![
-        Row::new(
+        BenchRow::new(
             "kubectl boxsync users, 100,000 users as a table",
-            format!("{table} ({})", table.spread(0)),
+            format!("{table} ({})", table.format_range(0)),
             "≤ 1 s",
             table.median() <= 1e3,
         ),
-        Row::beside("CPU of it, on average", format!("{own:.0} ms, and {theirs:.0} ms of the API server")),
-        Row::beside("the same with -o", others.join(", ")),
+        BenchRow::detail(
+            "CPU of it, on average",
+            format!("{plugin_ms:.0} ms, and {api_server_ms:.0} ms of the API server"),
+        ),
+        BenchRow::detail("the same with -o", others.join(", ")),
     ])
 }
 
 /// The times of some runs that print into a file; with `lines`, so many are expected there.
-async fn printed(bench: &Bench, ground: &Ground<'_>, id: &str, format: &str, lines: usize) -> Result<Sample> {
-    say(&format!("printing 100,000 users as {format}"));
-    let path = bench.folder().join(format!("users.{format}"));
+async fn time_printing(bench: &Bench, env: &BenchEnv<'_>, id: &str, format: &str, lines: usize) -> Result<Samples> {
+    log_progress(&format!("printing 100,000 users as {format}"));
+    let path = bench.log_dir().join(format!("users.{format}"));
     let mut times = Vec::new();
     for _ in 0..RUNS {
         let mut command = Command::new(PLUGIN);
         command
-            .args(["users", &connection(id), "--namespace", &ground.namespace, "--output", format])
-            .env("KUBECONFIG", ground.plane.admin_kubeconfig())
+            .args(["users", &connection_name(id), "--namespace", &env.namespace, "--output", format])
+            .env("KUBECONFIG", env.plane.admin_kubeconfig())
             .stdin(Stdio::null())
             .stdout(File::create(&path)?);
-        times.push(tokio::task::spawn_blocking(move || timed(&mut command)).await??);
+        times.push(tokio::task::spawn_blocking(move || time_command(&mut command)).await??);
     }
-    let seen = BufReader::new(File::open(&path)?).lines().count();
-    if lines > 0 && seen != lines {
-        return Err(format!("as {format} it printed {seen} lines instead of {lines}").into());
+    let line_count = BufReader::new(File::open(&path)?).lines().count();
+    if lines > 0 && line_count != lines {
+        return Err(format!("as {format} it printed {line_count} lines instead of {lines}").into());
     }
-    Ok(Sample::of_times(times))
+    Ok(Samples::from_durations(times))
 }
 
 /// CPU time of the programs that this one has started and that have ended.
-fn own_programs() -> Duration {
+fn children_cpu_time() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = stat.rsplit_once(") ").map(|(_, fields)| fields.split_whitespace().skip(13).take(2));
     let ticks: u64 = fields.into_iter().flatten().filter_map(|field| field.parse::<u64>().ok()).sum();
     Duration::from_millis(ticks * 10)
 }
 
-fn timed(command: &mut Command) -> Result<Duration> {
+fn time_command(command: &mut Command) -> Result<Duration> {
     let begin = Instant::now();
     let output = command.stderr(Stdio::piped()).spawn()?.wait_with_output()?;
     let took = begin.elapsed();

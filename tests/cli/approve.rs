@@ -2,36 +2,36 @@
 
 use boxsync::{
     api::{UserRoster, UserSyncRequest},
-    roster::Entry,
+    roster::UserRecord,
 };
 use serde_json::json;
 
-use crate::town::{At, NAMESPACE, TERMINAL, Town, ready, user};
+use crate::town::{CliEnv, NAMESPACE, TERMINAL, TestIo, ready_status, user_record};
 
 /// Twenty-five of sixty vanished.
-async fn held() -> Town {
-    let town = Town::new();
-    town.ready("acme", 60);
+async fn env_with_held_users() -> CliEnv {
+    let env = CliEnv::new();
+    env.create_ready_connection("acme", 60);
     let names: Vec<(String, String)> = (0..60).map(|n| ((2000 + n).to_string(), format!("user{n}@acme.com"))).collect();
-    let all: Vec<Entry<'_>> = names.iter().map(|(id, login)| user(id, login, "User")).collect();
-    town.publish("acme", &all).await;
-    town.publish("acme", all.get(25..).expect("sixty")).await;
-    town
+    let all: Vec<UserRecord<'_>> = names.iter().map(|(id, login)| user_record(id, login, "User")).collect();
+    env.publish_users("acme", &all).await;
+    env.publish_users("acme", all.get(25..).expect("sixty")).await;
+    env
 }
 
-fn digest(town: &Town) -> String {
-    town.kube.object::<UserRoster>(NAMESPACE, "acme").and_then(|r| r.spec.held).expect("held").digest
+fn held_digest(env: &CliEnv) -> String {
+    env.kube.object::<UserRoster>(NAMESPACE, "acme").and_then(|r| r.spec.held).expect("held").digest
 }
 
-fn requests(town: &Town) -> Vec<UserSyncRequest> {
-    town.kube.objects()
+fn sync_requests(env: &CliEnv) -> Vec<UserSyncRequest> {
+    env.kube.objects()
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_shows_who_is_held_and_approves_exactly_those() {
-    let town = held().await;
-    let said = town.ask_at(At { types: "y\n", ..TERMINAL }, "approve acme --timeout 5s").await;
-    let lines = said.lines();
+async fn it_lists_the_held_users_and_approves_exactly_those() {
+    let env = env_with_held_users().await;
+    let output = env.run_with_io(TestIo { input: "y\n", ..TERMINAL }, "approve acme --timeout 5s").await;
+    let lines = output.stdout_lines();
     assert_eq!(
         lines[0],
         "25 of 60 users of acme vanished from Box, since 2026-11-22 12:00Z (0s ago). Their removal is held."
@@ -39,51 +39,55 @@ async fn it_shows_who_is_held_and_approves_exactly_those() {
     assert_eq!(lines[1], "  user0@acme.com (User, active)");
     assert_eq!(lines[21], "  and 5 more: kubectl boxsync users acme -n backup --held");
     assert!(lines[22].starts_with("Let 25 users go? [y/N] "), "{}", lines[22]);
-    let approved: Vec<_> = requests(&town).into_iter().filter_map(|r| r.spec.approve_removals).collect();
-    assert_eq!(approved, [digest(&town)]);
+    let approved: Vec<_> = sync_requests(&env).into_iter().filter_map(|r| r.spec.approve_removals).collect();
+    assert_eq!(approved, [held_digest(&env)]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_approved_without_a_yes() {
-    let town = held().await;
-    for types in ["\n", "n\n", "", "yessir\n"] {
-        let said = town.ask_at(At { types, ..TERMINAL }, "approve acme").await;
-        assert_eq!(said.code, 1, "{types:?}");
-        assert!(said.out.ends_with("Nothing was approved.\n"), "{}", said.out);
+async fn nothing_is_approved_without_confirmation() {
+    let env = env_with_held_users().await;
+    for input in ["\n", "n\n", "", "yessir\n"] {
+        let output = env.run_with_io(TestIo { input, ..TERMINAL }, "approve acme").await;
+        assert_eq!(output.code, 1, "{input:?}");
+        assert!(output.out.ends_with("Nothing was approved.\n"), "{}", output.out);
     }
-    let script = town.ask("approve acme").await;
+    let script = env.run("approve acme").await;
     assert_eq!(
         (script.code, script.err.as_str()),
         (1, "error: nobody is here to be asked. Look at them, then pass --yes.\n")
     );
-    assert!(requests(&town).is_empty());
+    assert!(sync_requests(&env).is_empty());
 }
 
 #[tokio::test(start_paused = true)]
-async fn scripts_say_yes_by_a_flag() {
-    let town = held().await;
-    town.ask("approve acme --yes --timeout 2s").await;
-    assert_eq!(requests(&town).len(), 1);
+async fn scripts_confirm_with_a_flag() {
+    let env = env_with_held_users().await;
+    env.run("approve acme --yes --timeout 2s").await;
+    assert_eq!(sync_requests(&env).len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_nothing_is_held_there_is_nothing_to_do() {
-    let town = Town::new();
-    town.ready("acme", 1);
-    town.publish("acme", &[user("1", "ann@acme.com", "Ann")]).await;
-    let said = town.ask("approve acme --yes").await;
-    assert_eq!((said.out.as_str(), said.code), ("No removals are held for acme.\n", 0));
-    assert!(requests(&town).is_empty());
+async fn without_held_users_there_is_nothing_to_do() {
+    let env = CliEnv::new();
+    env.create_ready_connection("acme", 1);
+    env.publish_users("acme", &[user_record("1", "ann@acme.com", "Ann")]).await;
+    let output = env.run("approve acme --yes").await;
+    assert_eq!((output.out.as_str(), output.code), ("No removals are held for acme.\n", 0));
+    assert!(sync_requests(&env).is_empty());
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_the_list_is_lost_only_the_numbers_are_known() {
-    let town = Town::new();
-    town.connection("acme");
-    let mut status = ready(1200);
+async fn without_a_roster_only_the_counts_are_shown() {
+    let env = CliEnv::new();
+    env.create_connection("acme");
+    let mut status = ready_status(1200);
     status["held"] = json!({ "time": "2026-11-22T11:00:00Z", "removals": 700, "total": 1200, "digest": "abc" });
-    town.tell("acme", status);
-    let said = town.ask("approve acme --yes --timeout 2s").await;
-    assert!(said.out.contains("700 of 1,200 users") && said.out.contains("nobody knows who they are"), "{}", said.out);
-    assert_eq!(requests(&town)[0].spec.approve_removals.as_deref(), Some("abc"));
+    env.set_status("acme", status);
+    let output = env.run("approve acme --yes --timeout 2s").await;
+    assert!(
+        output.out.contains("700 of 1,200 users") && output.out.contains("nobody knows who they are"),
+        "{}",
+        output.out
+    );
+    assert_eq!(sync_requests(&env)[0].spec.approve_removals.as_deref(), Some("abc"));
 }

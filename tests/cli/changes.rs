@@ -2,33 +2,33 @@
 
 use std::time::Duration;
 
-use boxsync::roster::{Entry, Status};
+use boxsync::roster::{UserRecord, UserStatus};
 
 use serde_json::{Value, json};
 
-use crate::town::{NAMESPACE, Town, three, user};
+use crate::town::{CliEnv, NAMESPACE, three_users, user_record};
 
 /// Revision 1: three users. 2, an hour later: one is added, one edited. 3, another hour later: one removed. 4: back.
-pub(crate) async fn eventful() -> Town {
-    let town = Town::new();
-    town.ready("acme", 3);
-    let [ann, bob, robot] = three();
-    let new = user("2004", "cleo@acme.com", "Cleo Clark");
-    let bob_back = Entry { status: Status::Active, ..bob };
+pub(crate) async fn env_with_four_revisions() -> CliEnv {
+    let env = CliEnv::new();
+    env.create_ready_connection("acme", 3);
+    let [ann, bob, robot] = three_users();
+    let new = user_record("2004", "cleo@acme.com", "Cleo Clark");
+    let bob_back = UserRecord { status: UserStatus::Active, ..bob };
     for list in
         [vec![ann, bob, robot], vec![ann, bob_back, robot, new], vec![ann, robot, new], vec![ann, bob, robot, new]]
     {
-        town.publish("acme", &list).await;
+        env.publish_users("acme", &list).await;
         tokio::time::sleep(Duration::from_secs(3600)).await;
     }
-    town
+    env
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_revision_tells_its_numbers_and_then_who() {
-    let said = eventful().await.ask("changes acme").await;
+async fn each_revision_shows_its_counts_and_then_its_users() {
+    let output = env_with_four_revisions().await.run("changes acme").await;
     assert_eq!(
-        said.out,
+        output.out,
         "\
 revision 4 · 2026-11-22 15:00Z · 1 added · 0 updated · 0 removed · 0 held
   ↩ bob@acme.com (back)
@@ -41,29 +41,29 @@ revision 1 · 2026-11-22 12:00Z · 3 added · 0 updated · 0 removed · 0 held
   (the first list)
 "
     );
-    assert_eq!(said.code, 0);
+    assert_eq!(output.code, 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_revision_that_somebody_asked_for_names_them() {
-    let town = eventful().await;
+async fn a_requested_revision_names_its_requesters() {
+    let env = env_with_four_revisions().await;
     let names = json!(["jane@acme.example", "system:serviceaccount:flux-system:kustomize-controller"]);
-    town.kube.edit("UserRoster", NAMESPACE, "acme", |r| r["journal"][2]["requestedBy"] = names.clone());
-    let said = town.ask("changes acme --revision 2").await;
-    let title = said.out.lines().next().unwrap_or_default();
+    env.kube.edit("UserRoster", NAMESPACE, "acme", |r| r["journal"][2]["requestedBy"] = names.clone());
+    let output = env.run("changes acme --revision 2").await;
+    let title = output.out.lines().next().unwrap_or_default();
     assert_eq!(
         title,
         "revision 2 · 2026-11-22 13:00Z · 1 added · 1 updated · 0 removed · 0 held · asked for by jane@acme.example, system:serviceaccount:flux-system:kustomize-controller"
     );
-    let told: Value = serde_json::from_str(&town.ask("changes acme -o json").await.out).expect("JSON");
-    assert_eq!((&told[1]["requestedBy"], &told[2]["requestedBy"]), (&json!([]), &names));
-    let why = town.ask("why acme 2004").await.out;
+    let json: Value = serde_json::from_str(&env.run("changes acme -o json").await.out).expect("JSON");
+    assert_eq!((&json[1]["requestedBy"], &json[2]["requestedBy"]), (&json!([]), &names));
+    let why = env.run("why acme 2004").await.out;
     assert!(why.contains("since revision 2 (2026-11-22 13:00Z, asked for by jane@acme.example, system:"), "{why}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_part_of_the_record_is_chosen_by_time_revision_or_user() {
-    let town = eventful().await;
+async fn changes_are_filtered_by_time_revision_or_user() {
+    let env = env_with_four_revisions().await;
     for (flags, revisions) in [
         ("--since 90m", vec![4]),
         ("--since 1d", vec![4, 3, 2, 1]),
@@ -73,34 +73,34 @@ async fn a_part_of_the_record_is_chosen_by_time_revision_or_user() {
         ("--user cleo@ACME.com --revision 2..", vec![2]),
         ("--user 2002 --revision 2..", vec![4, 3, 2]),
     ] {
-        let said = town.ask(&format!("changes acme -o json {flags}")).await;
-        let told: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
-        let found: Vec<i64> = told.as_array().expect("a list").iter().filter_map(|e| e["revision"].as_i64()).collect();
+        let output = env.run(&format!("changes acme -o json {flags}")).await;
+        let json: serde_json::Value = serde_json::from_str(&output.out).expect("JSON");
+        let found: Vec<i64> = json.as_array().expect("a list").iter().filter_map(|e| e["revision"].as_i64()).collect();
         assert_eq!(found, revisions, "{flags}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn only_the_slices_that_are_needed_are_read() {
-    let town = eventful().await;
-    town.kube.clear_log();
-    town.ask("changes acme --revision 3").await;
-    let reads = town.kube.requests().into_iter().filter(|r| r.resource == "userslices").count();
+    let env = env_with_four_revisions().await;
+    env.kube.clear_log();
+    env.run("changes acme --revision 3").await;
+    let reads = env.kube.requests().into_iter().filter(|r| r.resource == "userslices").count();
     assert_eq!(reads, 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn json_lines_carry_revision_and_time() {
-    let said = eventful().await.ask("changes acme --revision 2 --user bob@acme.com -o jsonl").await;
+async fn json_lines_contain_revision_and_time() {
+    let output = env_with_four_revisions().await.run("changes acme --revision 2 --user bob@acme.com -o jsonl").await;
     assert_eq!(
-        said.out,
+        output.out,
         "{\"revision\":2,\"time\":\"2026-11-22T13:00:00Z\",\"op\":\"updated\",\"id\":\"2002\",\"login\":\"bob@acme.com\",\"fields\":{\"status\":[\"inactive\",\"active\"]}}\n"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_nothing_changed_it_says_where_the_record_begins() {
-    let said = eventful().await.ask("changes acme --revision 99").await;
-    assert_eq!((said.out.as_str(), said.code), ("", 0));
-    assert_eq!(said.err, "No changes found. The record of acme begins with revision 1 of 2026-11-22 12:00Z.\n");
+async fn without_changes_it_says_where_the_change_log_begins() {
+    let output = env_with_four_revisions().await.run("changes acme --revision 99").await;
+    assert_eq!((output.out.as_str(), output.code), ("", 0));
+    assert_eq!(output.err, "No changes found. The record of acme begins with revision 1 of 2026-11-22 12:00Z.\n");
 }

@@ -2,130 +2,130 @@
 
 use std::{sync::Arc, time::Duration};
 
-use box_sim::{Auth, Behaviour, BoxSim, Enterprise, EnterpriseSpec, KeyFormat, PASSPHRASE, Server};
+use box_sim::{AuthMethod, Behaviour, BoxSim, Enterprise, EnterpriseConfig, KeyFormat, PASSPHRASE, Server};
 use boxsync::api;
 use kube_sim::{KubeSim, Resource, SimClock, Verb};
 use serde_json::{Value, json};
 
-use crate::town::{At, NAMESPACE, PIPE, Said, TERMINAL, Town, condition, ready};
+use crate::town::{CliEnv, CliOutput, NAMESPACE, PIPE, TERMINAL, TestIo, condition_json, ready_status};
 
 /// The town, and the way from there to Box.
-struct Street {
-    town: Town,
+struct CheckEnv {
+    cli: CliEnv,
     sim: BoxSim,
     acme: Enterprise,
     server: Option<Server>,
 }
 
-impl Street {
-    async fn new(auth: Auth) -> Self {
+impl CheckEnv {
+    async fn new(auth: AuthMethod) -> Self {
         // As the program itself does.
         rustls::crypto::ring::default_provider().install_default().ok();
-        let town = Town::new();
-        let clock = SimClock::new(town.clock.now());
+        let cli = CliEnv::new();
+        let clock = SimClock::new(cli.clock.now());
         let sim = BoxSim::new(Arc::new(move || clock.now()));
-        let acme = sim.enterprise(EnterpriseSpec { auth, ..EnterpriseSpec::new("1001").named("Acme").users(3) });
+        let acme = sim.add_enterprise(EnterpriseConfig { auth, ..EnterpriseConfig::new("1001").name("Acme").users(3) });
         let server = Some(sim.serve().await.expect("a free port"));
-        town.lease(4);
-        town.ready("acme", 3);
+        cli.apply_lease(4);
+        cli.create_ready_connection("acme", 3);
         let method = match auth {
-            Auth::ClientCredentials => "clientCredentials",
-            Auth::Jwt => "jwt",
-            Auth::Oauth2 => "oauth2",
+            AuthMethod::ClientCredentials => "clientCredentials",
+            AuthMethod::Jwt => "jwt",
+            AuthMethod::Oauth2 => "oauth2",
         };
-        town.kube.edit("BoxConnection", NAMESPACE, "acme", |c| {
+        cli.kube.edit("BoxConnection", NAMESPACE, "acme", |c| {
             c["spec"]["auth"] = json!({ method: { "secretRef": { "name": "box" } } });
         });
-        let street = Self { town, sim, acme, server };
+        let env = Self { cli, sim, acme, server };
         match auth {
-            Auth::ClientCredentials => street.secret(
+            AuthMethod::ClientCredentials => env.apply_secret(
                 "box",
-                json!({ "clientId": street.acme.client_id(), "clientSecret": street.acme.client_secret() }),
+                json!({ "clientId": env.acme.client_id(), "clientSecret": env.acme.client_secret() }),
             ),
-            Auth::Jwt => street.secret("box", json!({ "config.json": street.file() })),
-            Auth::Oauth2 => street.secret(
+            AuthMethod::Jwt => env.apply_secret("box", json!({ "config.json": env.config_file() })),
+            AuthMethod::Oauth2 => env.apply_secret(
                 "box",
-                json!({ "clientId": street.acme.client_id(), "clientSecret": street.acme.client_secret(),
-                    "refreshToken": street.acme.refresh_token() }),
+                json!({ "clientId": env.acme.client_id(), "clientSecret": env.acme.client_secret(),
+                    "refreshToken": env.acme.refresh_token() }),
             ),
         }
-        street
+        env
     }
 
-    fn secret(&self, name: &str, data: Value) {
-        self.town.kube.apply(json!({
+    fn apply_secret(&self, name: &str, data: Value) {
+        self.cli.kube.apply(json!({
             "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name, "namespace": NAMESPACE }, "stringData": data,
         }));
     }
 
-    fn file(&self) -> String {
+    fn config_file(&self) -> String {
         self.acme.config_json(KeyFormat::Pkcs8TripleDes).expect("an app with a key pair")
     }
 
-    fn url(&self) -> String {
+    fn box_url(&self) -> String {
         // Nobody listens on the first port.
         self.server.as_ref().map_or_else(|| "http://127.0.0.1:1".to_owned(), Server::url)
     }
 
-    async fn check(&self, line: &str) -> Said {
-        self.check_at(PIPE, line).await
+    async fn run_check(&self, line: &str) -> CliOutput {
+        self.run_check_with_io(PIPE, line).await
     }
 
     /// Whatever is asked, no secret is ever told.
-    async fn check_at(&self, at: At<'_>, line: &str) -> Said {
-        let said = self.town.ask_at(at, &format!("check {line} --box-api-url {}", self.url())).await;
+    async fn run_check_with_io(&self, io: TestIo<'_>, line: &str) -> CliOutput {
+        let output = self.cli.run_with_io(io, &format!("check {line} --box-api-url {}", self.box_url())).await;
         let secrets = [Some(self.acme.client_secret()), self.acme.refresh_token(), Some(PASSPHRASE.to_owned())];
         for secret in secrets.into_iter().flatten().chain(["PRIVATE KEY".to_owned(), "planted".to_owned()]) {
-            assert!(!said.out.contains(&secret) && !said.err.contains(&secret), "{said:?}");
+            assert!(!output.out.contains(&secret) && !output.err.contains(&secret), "{output:?}");
         }
         for user in self.acme.users() {
-            assert!(!said.out.contains(&user.login) && !said.out.contains(&user.name), "{said:?}");
+            assert!(!output.out.contains(&user.login) && !output.out.contains(&user.name), "{output:?}");
         }
-        said
+        output
     }
 }
 
 /// The marks from top to bottom: operator, CRDs, Secret, credentials, Box, clock, token, enterprise, user list.
-fn marks(said: &Said) -> String {
-    said.lines().iter().filter_map(|line| line.chars().next()).filter(|mark| "✓✗–".contains(*mark)).collect()
+fn check_marks(output: &CliOutput) -> String {
+    output.stdout_lines().iter().filter_map(|line| line.chars().next()).filter(|mark| "✓✗–".contains(*mark)).collect()
 }
 
 /// What is said at the end, in one line.
-fn to_do(said: &Said) -> String {
-    let end = said.out.split_once("What to do").map_or("", |(_, rest)| rest);
+fn remediations(output: &CliOutput) -> String {
+    let end = output.out.split_once("What to do").map_or("", |(_, rest)| rest);
     end.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[tokio::test]
-async fn where_all_is_fine_there_is_nothing_to_do() {
-    for auth in [Auth::ClientCredentials, Auth::Jwt] {
-        let said = Street::new(auth).await.check("acme").await;
-        assert_eq!((marks(&said).as_str(), said.code), ("✓✓✓✓✓✓✓✓✓", 0), "{}", said.out);
+async fn if_all_checks_pass_there_is_nothing_to_do() {
+    for auth in [AuthMethod::ClientCredentials, AuthMethod::Jwt] {
+        let output = CheckEnv::new(auth).await.run_check("acme").await;
+        assert_eq!((check_marks(&output).as_str(), output.code), ("✓✓✓✓✓✓✓✓✓", 0), "{}", output.out);
         assert!(
-            said.out.ends_with(
+            output.out.ends_with(
                 "\nNothing to do.\nThe operator syncs again at 2026-11-23 08:59Z (in 20h); in between it checks the connection about every hour.\n"
             ),
             "{}",
-            said.out
+            output.out
         );
     }
 }
 
 #[tokio::test]
-async fn what_the_operator_last_saw_stands_first() {
-    let street = Street::new(Auth::ClientCredentials).await;
-    let mut status = ready(3);
+async fn the_last_status_of_the_operator_is_shown_first() {
+    let env = CheckEnv::new(AuthMethod::ClientCredentials).await;
+    let mut status = ready_status(3);
     status["conditions"] = json!([
-        condition("Ready", "False", "AppNotAuthorized", "See the condition Connected."),
-        condition("Connected", "False", "AppNotAuthorized", "Box says no."),
-        condition("Synced", "False", "AppNotAuthorized", "See the condition Connected."),
-        condition("Stalled", "True", "AppNotAuthorized", "See the condition Connected."),
+        condition_json("Ready", "False", "AppNotAuthorized", "See the condition Connected."),
+        condition_json("Connected", "False", "AppNotAuthorized", "Box says no."),
+        condition_json("Synced", "False", "AppNotAuthorized", "See the condition Connected."),
+        condition_json("Stalled", "True", "AppNotAuthorized", "See the condition Connected."),
     ]);
     status["failures"] = json!({ "reason": "AppNotAuthorized", "count": 3, "lastTime": "2026-11-22T11:00:00Z" });
     status["nextSyncTime"] = Value::Null;
-    street.town.tell("acme", status);
-    let said = street.check("acme").await;
-    let seen = "\
+    env.cli.set_status("acme", status);
+    let output = env.run_check("acme").await;
+    let expected_status = "\
 acme: needs a person for 2h (AppNotAuthorized) · list of 2026-11-22 09:00Z (3 users), fresh until 2026-11-24 09:00Z (in 45h)
     Box says no.
   users      3 · 3 active · 0 inactive · 0 restricted · 0 app · 0 held · 0 removed
@@ -140,158 +140,178 @@ Checked from this terminal
 ✓ CRDs        The API server serves the kinds of boxsync.
 ✓ Secret      Secret box is there.
 ";
-    let (leader, rest) = said.out.split_once("\nacme").expect("both");
+    let (leader, rest) = output.out.split_once("\nacme").expect("both");
     assert!(leader.starts_with("What the operator last saw\nOperator: pod-a leads (Lease "), "{leader}");
-    assert!(format!("acme{rest}").starts_with(seen), "{}", said.out);
+    assert!(format!("acme{rest}").starts_with(expected_status), "{}", output.out);
     // It works from here, and the operator has not found out yet.
-    assert!(to_do(&said).contains("kubectl boxsync sync acme -n backup --wait"), "{}", said.out);
-    assert!(to_do(&said).contains("it asks Box every 15 minutes, and"), "{}", said.out);
+    assert!(remediations(&output).contains("kubectl boxsync sync acme -n backup --wait"), "{}", output.out);
+    assert!(remediations(&output).contains("it asks Box every 15 minutes, and"), "{}", output.out);
 }
 
 #[tokio::test]
-async fn a_connection_that_no_operator_has_looked_at_has_not_been_waiting_since_1970() {
-    let street = Street::new(Auth::ClientCredentials).await;
-    let mut waiting = condition("Ready", "Unknown", "WaitingForOperator", "No operator has looked at it.");
+async fn an_unobserved_connection_is_shown_without_a_duration() {
+    let env = CheckEnv::new(AuthMethod::ClientCredentials).await;
+    let mut waiting = condition_json("Ready", "Unknown", "WaitingForOperator", "No operator has looked at it.");
     waiting["lastTransitionTime"] = "1970-01-01T00:00:00Z".into();
-    street.town.tell("acme", json!({ "observedGeneration": -1, "conditions": [waiting] }));
-    let said = street.check("acme").await;
-    assert!(said.out.contains("  Ready      Unknown · WaitingForOperator\n"), "{}", said.out);
+    env.cli.set_status("acme", json!({ "observedGeneration": -1, "conditions": [waiting] }));
+    let output = env.run_check("acme").await;
+    assert!(output.out.contains("  Ready      Unknown · WaitingForOperator\n"), "{}", output.out);
 }
 
 #[tokio::test]
-async fn what_is_wrong_in_the_cluster_is_found_there() {
-    let street = Street::new(Auth::ClientCredentials).await;
-    street.town.kube.delete("Lease", "boxsync", "boxsync-operator");
-    let said = street.check("acme").await;
-    assert_eq!((marks(&said).as_str(), said.code), ("✗✓✓✓✓✓✓✓✓", 1), "{}", said.out);
-    assert!(to_do(&said).contains("A cluster admin looks why it does not run"), "{}", said.out);
-    assert!(said.out.contains("No operator leads: it is looked at again once one does."), "{}", said.out);
+async fn problems_in_the_cluster_are_reported() {
+    let env = CheckEnv::new(AuthMethod::ClientCredentials).await;
+    env.cli.kube.delete("Lease", "boxsync", "boxsync-operator");
+    let output = env.run_check("acme").await;
+    assert_eq!((check_marks(&output).as_str(), output.code), ("✗✓✓✓✓✓✓✓✓", 1), "{}", output.out);
+    assert!(remediations(&output).contains("A cluster admin looks why it does not run"), "{}", output.out);
+    assert!(output.out.contains("No operator leads: it is looked at again once one does."), "{}", output.out);
 
-    let street = Street::new(Auth::ClientCredentials).await;
-    street.town.kube.delete("Secret", NAMESPACE, "box");
-    let said = street.check("acme").await;
-    assert_eq!((marks(&said).as_str(), said.code), ("✓✓✗–✓✓–––", 1), "{}", said.out);
-    assert!(to_do(&said).starts_with(": Create it with the keys clientId and clientSecret."), "{}", said.out);
+    let env = CheckEnv::new(AuthMethod::ClientCredentials).await;
+    env.cli.kube.delete("Secret", NAMESPACE, "box");
+    let output = env.run_check("acme").await;
+    assert_eq!((check_marks(&output).as_str(), output.code), ("✓✓✗–✓✓–––", 1), "{}", output.out);
+    assert!(
+        remediations(&output).starts_with(": Create it with the keys clientId and clientSecret."),
+        "{}",
+        output.out
+    );
 
-    let street = Street::new(Auth::ClientCredentials).await;
-    street.secret("box", json!({ "clientSecret": "planted", "clientId": "" }));
-    let said = street.check("acme").await;
-    assert_eq!((marks(&said).as_str(), said.code), ("✓✓✓✗✓✓–––", 1), "{}", said.out);
-    assert!(to_do(&said).starts_with(": Put the keys clientId and clientSecret into it."), "{}", said.out);
+    let env = CheckEnv::new(AuthMethod::ClientCredentials).await;
+    env.apply_secret("box", json!({ "clientSecret": "planted", "clientId": "" }));
+    let output = env.run_check("acme").await;
+    assert_eq!((check_marks(&output).as_str(), output.code), ("✓✓✓✗✓✓–––", 1), "{}", output.out);
+    assert!(remediations(&output).starts_with(": Put the keys clientId and clientSecret into it."), "{}", output.out);
 }
 
 #[tokio::test]
-async fn a_secret_that_one_may_not_read_is_no_fault() {
-    let street = Street::new(Auth::ClientCredentials).await;
-    street.town.kube.forbid(|call| call.verb == Verb::Get && call.resource == "secrets" && call.user == "somebody");
-    let said = street.check("acme").await;
-    assert_eq!((marks(&said).as_str(), said.code), ("✓✓––✓✓–––", 0), "{}", said.out);
-    assert!(said.out.contains("you lack the right to get secrets in namespace backup"), "{}", said.out);
+async fn an_unreadable_secret_is_skipped_not_failed() {
+    let env = CheckEnv::new(AuthMethod::ClientCredentials).await;
+    env.cli.kube.forbid(|call| call.verb == Verb::Get && call.resource == "secrets" && call.user == "somebody");
+    let output = env.run_check("acme").await;
+    assert_eq!((check_marks(&output).as_str(), output.code), ("✓✓––✓✓–––", 0), "{}", output.out);
+    assert!(output.out.contains("you lack the right to get secrets in namespace backup"), "{}", output.out);
 }
 
 #[tokio::test]
-async fn kinds_that_are_not_served_are_named() {
-    let street = Street::new(Auth::ClientCredentials).await;
-    for (missing, kind, marked) in
+async fn missing_crds_are_named() {
+    let env = CheckEnv::new(AuthMethod::ClientCredentials).await;
+    for (missing, kind, expected_marks) in
         [("userslices", "UserSlices", "✓✗✓✓✓✓✓✓✓"), ("boxconnections", "BoxConnections", "✗✗–––––––")]
     {
-        let clock = SimClock::new(street.town.clock.now());
+        let clock = SimClock::new(env.cli.clock.now());
         let crds = api::crds().into_iter().filter(|crd| crd.spec.names.plural != missing);
-        let kinds: Vec<Resource> = crds.map(|crd| Resource::of_crd(&crd)).collect();
-        let town = Town { kube: KubeSim::new(clock.reader(), kinds), clock };
+        let kinds: Vec<Resource> = crds.map(|crd| Resource::from_crd(&crd)).collect();
+        let cli = CliEnv { kube: KubeSim::new(clock.clock_fn(), kinds), clock };
         if missing == "userslices" {
-            town.lease(4);
-            town.ready("acme", 3);
-            let data = json!({ "clientId": street.acme.client_id(), "clientSecret": street.acme.client_secret() });
-            town.kube.apply(json!({ "apiVersion": "v1", "kind": "Secret",
+            cli.apply_lease(4);
+            cli.create_ready_connection("acme", 3);
+            let data = json!({ "clientId": env.acme.client_id(), "clientSecret": env.acme.client_secret() });
+            cli.kube.apply(json!({ "apiVersion": "v1", "kind": "Secret",
                 "metadata": { "name": "box", "namespace": NAMESPACE }, "stringData": data }));
         }
-        let said = town.ask(&format!("check acme --box-api-url {}", street.url())).await;
-        assert_eq!((marks(&said).as_str(), said.code), (marked, 1), "{}", said.out);
-        assert!(said.out.contains(&format!("The API server serves no {kind}.")), "{}", said.out);
+        let output = cli.run(&format!("check acme --box-api-url {}", env.box_url())).await;
+        assert_eq!((check_marks(&output).as_str(), output.code), (expected_marks, 1), "{}", output.out);
+        assert!(output.out.contains(&format!("The API server serves no {kind}.")), "{}", output.out);
     }
 }
 
 #[tokio::test]
-async fn what_box_refuses_is_told_in_the_operators_words() {
-    type Harm = fn(&Enterprise);
-    let troubles: [(Harm, &str, &str); 6] = [
-        (|acme| acme.withdraw(), "✓✓✓✓✓✓✗––", "A Box admin of enterprise 1001 authorizes the Box app with client id"),
+async fn box_errors_are_reported_as_by_the_operator() {
+    type BreakBox = fn(&Enterprise);
+    let failures: [(BreakBox, &str, &str); 6] = [
+        (
+            |acme| acme.deauthorize_app(),
+            "✓✓✓✓✓✓✗––",
+            "A Box admin of enterprise 1001 authorizes the Box app with client id",
+        ),
         (|acme| drop(acme.rotate_secret()), "✓✓✓✓✓✓✗––", "Secret box"),
-        (|acme| acme.behave(Behaviour::OtherEnterprise), "✓✓✓✓✓✓✓✗–", "Put the credentials of enterprise 1001 into"),
-        (|acme| acme.behave(Behaviour::InsufficientScope), "✓✓✓✓✓✓✓✓✗", "the app needs the scope \"Manage users\""),
-        (|acme| acme.behave(Behaviour::EmptyList), "✓✓✓✓✓✓✓✓✗", "the app needs the scope \"Manage users\""),
-        (|acme| acme.behave(Behaviour::LocationBlocked), "✓✓✓✓✓✓✓✗–", "Admin Console > Enterprise Settings > Security"),
+        (
+            |acme| acme.enable_behaviour(Behaviour::OtherEnterprise),
+            "✓✓✓✓✓✓✓✗–",
+            "Put the credentials of enterprise 1001 into",
+        ),
+        (
+            |acme| acme.enable_behaviour(Behaviour::InsufficientScope),
+            "✓✓✓✓✓✓✓✓✗",
+            "the app needs the scope \"Manage users\"",
+        ),
+        (|acme| acme.enable_behaviour(Behaviour::EmptyList), "✓✓✓✓✓✓✓✓✗", "the app needs the scope \"Manage users\""),
+        (
+            |acme| acme.enable_behaviour(Behaviour::LocationBlocked),
+            "✓✓✓✓✓✓✓✗–",
+            "Admin Console > Enterprise Settings > Security",
+        ),
     ];
-    for (harm, marked, remedy) in troubles {
-        let street = Street::new(Auth::ClientCredentials).await;
-        harm(&street.acme);
-        let said = street.check("acme").await;
-        assert_eq!((marks(&said).as_str(), said.code), (marked, 1), "{}", said.out);
-        assert!(to_do(&said).contains(remedy), "{remedy}: {}", said.out);
+    for (break_box, expected_marks, remediation) in failures {
+        let env = CheckEnv::new(AuthMethod::ClientCredentials).await;
+        break_box(&env.acme);
+        let output = env.run_check("acme").await;
+        assert_eq!((check_marks(&output).as_str(), output.code), (expected_marks, 1), "{}", output.out);
+        assert!(remediations(&output).contains(remediation), "{remediation}: {}", output.out);
     }
 }
 
 #[tokio::test]
-async fn a_key_under_another_passphrase_and_a_file_of_another_enterprise_are_told_apart() {
-    let street = Street::new(Auth::Jwt).await;
-    street.secret("box", json!({ "config.json": street.file().replace(PASSPHRASE, "planted") }));
-    let said = street.check("acme").await;
-    assert_eq!((marks(&said).as_str(), said.code), ("✓✓✓✗✓✓–––", 1), "{}", said.out);
-    assert!(to_do(&said).contains("The private key cannot be decrypted"), "{}", said.out);
+async fn a_wrong_passphrase_and_a_wrong_enterprise_are_distinguished() {
+    let env = CheckEnv::new(AuthMethod::Jwt).await;
+    env.apply_secret("box", json!({ "config.json": env.config_file().replace(PASSPHRASE, "planted") }));
+    let output = env.run_check("acme").await;
+    assert_eq!((check_marks(&output).as_str(), output.code), ("✓✓✓✗✓✓–––", 1), "{}", output.out);
+    assert!(remediations(&output).contains("The private key cannot be decrypted"), "{}", output.out);
 
-    let other = street.file().replace("\"enterpriseID\": \"1001\"", "\"enterpriseID\": \"2002\"");
-    street.secret("box", json!({ "config.json": other }));
-    let said = street.check("acme").await;
-    assert_eq!((marks(&said).as_str(), said.code), ("✓✓✓✓✓✓–✗–", 1), "{}", said.out);
-    assert!(said.out.contains("belong to enterprise 2002"), "{}", said.out);
+    let other = env.config_file().replace("\"enterpriseID\": \"1001\"", "\"enterpriseID\": \"2002\"");
+    env.apply_secret("box", json!({ "config.json": other }));
+    let output = env.run_check("acme").await;
+    assert_eq!((check_marks(&output).as_str(), output.code), ("✓✓✓✓✓✓–✗–", 1), "{}", output.out);
+    assert!(output.out.contains("belong to enterprise 2002"), "{}", output.out);
 }
 
 #[tokio::test]
-async fn a_clock_that_is_off_is_wrong_although_box_is_entered() {
-    let street = Street::new(Auth::Jwt).await;
-    street.town.clock.advance(Duration::from_secs(120));
-    let said = street.check("acme").await;
-    assert_eq!((marks(&said).chars().nth(5), said.code), (Some('✗'), 1), "{}", said.out);
-    assert!(marks(&said).ends_with("✗✓✓✓"), "{}", said.out);
-    assert!(said.out.contains("seconds ahead of Box's"), "{}", said.out);
+async fn a_wrong_clock_fails_although_sign_in_succeeds() {
+    let env = CheckEnv::new(AuthMethod::Jwt).await;
+    env.cli.clock.advance(Duration::from_secs(120));
+    let output = env.run_check("acme").await;
+    assert_eq!((check_marks(&output).chars().nth(5), output.code), (Some('✗'), 1), "{}", output.out);
+    assert!(check_marks(&output).ends_with("✗✓✓✓"), "{}", output.out);
+    assert!(output.out.contains("seconds ahead of Box's"), "{}", output.out);
 }
 
 #[tokio::test]
-async fn a_box_that_is_down_is_asked_nothing_more() {
-    let mut street = Street::new(Auth::ClientCredentials).await;
-    street.server = None;
-    let said = street.check("acme").await;
-    assert_eq!((marks(&said).as_str(), said.code), ("✓✓✓✓✗––––", 1), "{}", said.out);
-    assert!(said.out.contains("127.0.0.1 cannot be reached: "), "{}", said.out);
+async fn if_box_is_unreachable_the_remaining_checks_are_skipped() {
+    let mut env = CheckEnv::new(AuthMethod::ClientCredentials).await;
+    env.server = None;
+    let output = env.run_check("acme").await;
+    assert_eq!((check_marks(&output).as_str(), output.code), ("✓✓✓✓✗––––", 1), "{}", output.out);
+    assert!(output.out.contains("127.0.0.1 cannot be reached: "), "{}", output.out);
 }
 
 #[tokio::test]
-async fn the_tokens_of_a_user_are_looked_at_and_never_renewed() {
-    let street = Street::new(Auth::Oauth2).await;
-    let said = street.check("acme").await;
-    assert_eq!((marks(&said).as_str(), said.code), ("✓✓✓✓✓✓–––", 0), "{}", said.out);
-    assert!(said.out.contains("the operator has stored no tokens yet (Secret acme-oauth2)"), "{}", said.out);
+async fn oauth2_tokens_are_checked_and_never_refreshed() {
+    let env = CheckEnv::new(AuthMethod::Oauth2).await;
+    let output = env.run_check("acme").await;
+    assert_eq!((check_marks(&output).as_str(), output.code), ("✓✓✓✓✓✓–––", 0), "{}", output.out);
+    assert!(output.out.contains("the operator has stored no tokens yet (Secret acme-oauth2)"), "{}", output.out);
 
     // As the operator does, and stores it.
-    let token = street.access_token().await;
-    street.secret("acme-oauth2", json!({ "accessToken": token }));
-    let seed = street.acme.refresh_token();
-    let said = street.check("acme").await;
-    assert_eq!((marks(&said).as_str(), said.code), ("✓✓✓✓✓✓✓✓✓", 0), "{}", said.out);
-    assert!(!said.out.contains(&token), "{}", said.out);
+    let token = env.refresh_access_token().await;
+    env.apply_secret("acme-oauth2", json!({ "accessToken": token }));
+    let seed = env.acme.refresh_token();
+    let output = env.run_check("acme").await;
+    assert_eq!((check_marks(&output).as_str(), output.code), ("✓✓✓✓✓✓✓✓✓", 0), "{}", output.out);
+    assert!(!output.out.contains(&token), "{}", output.out);
 
     // A token lives an hour: that it has run out is no fault, and nothing is renewed.
-    street.acme.revoke_tokens();
-    let said = street.check("acme").await;
-    assert_eq!((marks(&said).as_str(), said.code), ("✓✓✓✓✓✓–––", 0), "{}", said.out);
-    assert!(said.out.contains("has run out"), "{}", said.out);
-    assert_eq!(street.acme.refresh_token(), seed);
+    env.acme.revoke_tokens();
+    let output = env.run_check("acme").await;
+    assert_eq!((check_marks(&output).as_str(), output.code), ("✓✓✓✓✓✓–––", 0), "{}", output.out);
+    assert!(output.out.contains("has run out"), "{}", output.out);
+    assert_eq!(env.acme.refresh_token(), seed);
 }
 
-impl Street {
+impl CheckEnv {
     /// What the refresh token is worth.
-    async fn access_token(&self) -> String {
+    async fn refresh_access_token(&self) -> String {
         use tower::ServiceExt;
         let form = format!(
             "grant_type=refresh_token&client_id={}&client_secret={}&refresh_token={}",
@@ -312,48 +332,48 @@ impl Street {
 
 #[tokio::test]
 async fn a_file_is_checked_without_any_cluster() {
-    let street = Street::new(Auth::Jwt).await;
+    let env = CheckEnv::new(AuthMethod::Jwt).await;
     let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("check-config.json");
-    std::fs::write(&path, street.file()).expect("writable");
-    let mark = street.town.kube.mark();
-    let said = street.check(&format!("--file {}", path.display())).await;
-    assert_eq!((marks(&said).as_str(), said.code), ("✓✓✓✓✓✓", 0), "{}", said.out);
-    assert!(said.out.ends_with("\nNothing to do.\n"), "{}", said.out);
-    assert!(street.town.kube.requests_since(mark).is_empty(), "the cluster was asked");
+    std::fs::write(&path, env.config_file()).expect("writable");
+    let mark = env.cli.kube.log_position();
+    let output = env.run_check(&format!("--file {}", path.display())).await;
+    assert_eq!((check_marks(&output).as_str(), output.code), ("✓✓✓✓✓✓", 0), "{}", output.out);
+    assert!(output.out.ends_with("\nNothing to do.\n"), "{}", output.out);
+    assert!(env.cli.kube.requests_since(mark).is_empty(), "the cluster was asked");
 
-    let typed = |text: &'static str| At { types: text, ..PIPE };
-    let said = street.check_at(typed("{\"planted\":"), "--file -").await;
-    assert_eq!((marks(&said).as_str(), said.code), ("✗✓✓–––", 1), "{}", said.out);
-    assert!(to_do(&said).contains("is not JSON (line 1, column"), "{}", said.out);
+    let with_input = |text: &'static str| TestIo { input: text, ..PIPE };
+    let output = env.run_check_with_io(with_input("{\"planted\":"), "--file -").await;
+    assert_eq!((check_marks(&output).as_str(), output.code), ("✗✓✓–––", 1), "{}", output.out);
+    assert!(remediations(&output).contains("is not JSON (line 1, column"), "{}", output.out);
 
-    let said = street.check(&format!("--file {} --enterprise-id 2002", path.display())).await;
-    assert_eq!((marks(&said).as_str(), said.code), ("✓✓✓–✗–", 1), "{}", said.out);
+    let output = env.run_check(&format!("--file {} --enterprise-id 2002", path.display())).await;
+    assert_eq!((check_marks(&output).as_str(), output.code), ("✓✓✓–✗–", 1), "{}", output.out);
 
-    street.acme.replace_key_pair();
-    let said = street.check(&format!("--file {}", path.display())).await;
-    assert_eq!((marks(&said).as_str(), said.code), ("✓✓✓✗––", 1), "{}", said.out);
-    assert!(said.out.contains("download a new config.json"), "{}", said.out);
+    env.acme.replace_key_pair();
+    let output = env.run_check(&format!("--file {}", path.display())).await;
+    assert_eq!((check_marks(&output).as_str(), output.code), ("✓✓✓✗––", 1), "{}", output.out);
+    assert!(output.out.contains("download a new config.json"), "{}", output.out);
 
-    let said = street.check("--file /nowhere/config.json").await;
-    assert_eq!(said.code, 64, "{}", said.err);
+    let output = env.run_check("--file /nowhere/config.json").await;
+    assert_eq!(output.code, 64, "{}", output.err);
 }
 
 #[tokio::test]
-async fn programs_read_json_and_terminals_show_colours() {
-    let street = Street::new(Auth::ClientCredentials).await;
-    street.acme.withdraw();
-    let said = street.check("acme -o json").await;
-    let whole: Value = serde_json::from_str(&said.out).expect("JSON");
+async fn json_output_is_complete_and_terminals_show_colours() {
+    let env = CheckEnv::new(AuthMethod::ClientCredentials).await;
+    env.acme.deauthorize_app();
+    let output = env.run_check("acme -o json").await;
+    let whole: Value = serde_json::from_str(&output.out).expect("JSON");
     assert_eq!(whole["checks"].as_array().map(Vec::len), Some(9), "{whole:#}");
     assert_eq!(whole["checks"][6]["check"], "token");
     assert_eq!(whole["checks"][6]["mark"], "wrong");
     assert_eq!(whole["toDo"][0], whole["checks"][6]["fix"]);
-    assert_eq!((&whole["seen"]["operator"]["state"], said.code), (&json!("leads"), 1));
-    assert!(street.check_at(TERMINAL, "acme").await.out.contains("\x1b[31m✗\x1b[0m token"));
+    assert_eq!((&whole["seen"]["operator"]["state"], output.code), (&json!("leads"), 1));
+    assert!(env.run_check_with_io(TERMINAL, "acme").await.out.contains("\x1b[31m✗\x1b[0m token"));
 }
 
 #[test]
-fn the_proxy_on_the_way_is_named_without_its_password() {
+fn the_proxy_is_named_without_its_password() {
     let output = std::process::Command::new(env!("CARGO_BIN_EXE_kubectl-boxsync"))
         .args(["check", "--file", "/dev/null", "--box-api-url", "https://box.invalid"])
         .env_clear()

@@ -2,117 +2,124 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use box_sim::{Auth, Behaviour, Endpoint, KeyFormat};
+use box_sim::{AuthMethod, Behaviour, Endpoint, KeyFormat};
 use boxsync::api::{BoxConnection, UserSyncRequest};
 use kube::ResourceExt;
-use kube_sim::{Fault, Trouble, Verb};
+use kube_sim::{Fault, FaultAction, Verb};
 use serde_json::json;
 
 use crate::{
-    grant::{City, decide, http, press},
-    town::{At, NAMESPACE, Said, TERMINAL, condition, counts},
+    grant::{ConnectEnv, follow_decision, send_http, submit_decision},
+    town::{CliOutput, NAMESPACE, TERMINAL, TestIo, condition_json, user_counts},
 };
 
 /// Nothing that was said gives away any of this.
 #[track_caller]
-fn hides<'a>(said: &Said, secrets: impl IntoIterator<Item = &'a String>) {
+fn assert_hides_secrets<'a>(output: &CliOutput, secrets: impl IntoIterator<Item = &'a String>) {
     for secret in secrets {
-        assert!(!said.out.contains(secret) && !said.err.contains(secret), "{secret} in {} {}", said.out, said.err);
+        assert!(
+            !output.out.contains(secret) && !output.err.contains(secret),
+            "{secret} in {} {}",
+            output.out,
+            output.err
+        );
     }
 }
 
-fn strings<const N: usize>(pairs: [(&str, String); N]) -> HashMap<String, String> {
+fn string_map<const N: usize>(pairs: [(&str, String); N]) -> HashMap<String, String> {
     pairs.map(|(key, value)| (key.to_owned(), value)).into()
 }
 
 /// An OAuth app whose Secret is there, and a connection by it.
-async fn connected_before() -> City {
-    let city = City::new(Auth::Oauth2).await;
-    city.connection("oauth2");
-    city.kept(
-        json!({ "clientId": city.it.client_id(), "clientSecret": city.it.client_secret(), "refreshToken": "spent",
+async fn env_with_used_token() -> ConnectEnv {
+    let env = ConnectEnv::new(AuthMethod::Oauth2).await;
+    env.create_connection_with_auth("oauth2");
+    env.create_secret(
+        json!({ "clientId": env.enterprise.client_id(), "clientSecret": env.enterprise.client_secret(), "refreshToken": "spent",
         "note": "kept" }),
     );
-    city
+    env
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_first_grant_ends_in_the_secret() {
-    let city = City::new(Auth::Oauth2).await;
-    city.connection("oauth2");
-    let line = format!("connect acme --client-id {} --no-sync", city.it.client_id());
-    let (said, seen) = city.ask_with(&city.it.client_secret(), &line, |page| decide(page, "grant")).await;
-    assert_eq!((said.code, said.err.as_str()), (0, ""), "{}", said.out);
-    assert!(seen.status == 200 && seen.text.contains("Access was granted"), "{seen:?}");
-    let expected = strings([
-        ("clientId", city.it.client_id()),
-        ("clientSecret", city.it.client_secret()),
-        ("refreshToken", city.it.refresh_token().expect("a grant")),
+async fn the_first_authorization_is_written_to_the_secret() {
+    let env = ConnectEnv::new(AuthMethod::Oauth2).await;
+    env.create_connection_with_auth("oauth2");
+    let line = format!("connect acme --client-id {} --no-sync", env.enterprise.client_id());
+    let (output, response) =
+        env.run_with_browser(&env.enterprise.client_secret(), &line, |page| follow_decision(page, "grant")).await;
+    assert_eq!((output.code, output.err.as_str()), (0, ""), "{}", output.out);
+    assert!(response.status == 200 && response.text.contains("Access was granted"), "{response:?}");
+    let expected = string_map([
+        ("clientId", env.enterprise.client_id()),
+        ("clientSecret", env.enterprise.client_secret()),
+        ("refreshToken", env.enterprise.refresh_token().expect("a grant")),
     ]);
-    assert_eq!(city.secret(), expected);
+    assert_eq!(env.secret_data(), expected);
     assert!(
-        said.out.contains("Box: admin@1001.example of enterprise 1001 (Acme)\nsecret/acme-box created\n"),
+        output.out.contains("Box: admin@1001.example of enterprise 1001 (Acme)\nsecret/acme-box created\n"),
         "{}",
-        said.out
+        output.out
     );
-    assert!(said.out.contains("redirect URI http://127.0.0.1/callback "), "{}", said.out);
-    hides(&said, [&expected["clientSecret"], &expected["refreshToken"]]);
-    let token = city.it.seen().into_iter().find(|call| call.endpoint == Endpoint::Token).expect("a call");
+    assert!(output.out.contains("redirect URI http://127.0.0.1/callback "), "{}", output.out);
+    assert_hides_secrets(&output, [&expected["clientSecret"], &expected["refreshToken"]]);
+    let token =
+        env.enterprise.recent_calls().into_iter().find(|call| call.endpoint == Endpoint::Token).expect("a call");
     let form = ["grant_type", "code", "client_id", "client_secret", "redirect_uri", "code_verifier"];
     assert_eq!(token.form, form);
-    assert!(city.town.kube.list("UserSyncRequest").is_empty());
+    assert!(env.cli.kube.list("UserSyncRequest").is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reconnect_takes_the_app_from_the_secret_and_shows_the_sync_that_follows() {
-    let city = connected_before().await;
+async fn a_reconnect_reads_the_app_from_the_secret_and_shows_the_following_sync() {
+    let env = env_with_used_token().await;
     let operator = async {
         loop {
             tokio::time::sleep(Duration::from_millis(20)).await;
-            for request in city.town.kube.objects::<UserSyncRequest>().iter().filter(|request| !request.finished()) {
-                let done = json!({ "observedGeneration": 1, "phase": "Succeeded", "users": counts(3), "added": 3, "updated": 0,
-                    "removed": 0, "revision": 1, "conditions": [condition("Complete", "True", "Synced", "Done.")] });
-                city.town.kube.edit("UserSyncRequest", NAMESPACE, &request.name_any(), |r| r["status"] = done);
+            for request in env.cli.kube.objects::<UserSyncRequest>().iter().filter(|request| !request.is_finished()) {
+                let done = json!({ "observedGeneration": 1, "phase": "Succeeded", "users": user_counts(3), "added": 3, "updated": 0,
+                    "removed": 0, "revision": 1, "conditions": [condition_json("Complete", "True", "Synced", "Done.")] });
+                env.cli.kube.edit("UserSyncRequest", NAMESPACE, &request.name_any(), |r| r["status"] = done);
             }
         }
     };
-    let (said, _) = tokio::select! {
-        said = city.ask_with("", "connect acme", |page| decide(page, "grant")) => said,
+    let (output, _) = tokio::select! {
+        output = env.run_with_browser("", "connect acme", |page| follow_decision(page, "grant")) => output,
         () = operator => unreachable!("an operator never ends"),
     };
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert!(said.out.contains("secret/acme-box updated\n"), "{}", said.out);
-    assert!(said.out.ends_with("acme: 3 added · 0 updated · 0 removed · 3 users · revision 1\n"), "{}", said.out);
-    let secret = city.secret();
-    assert_eq!(Some(&secret["refreshToken"]), city.it.refresh_token().as_ref());
+    assert_eq!(output.code, 0, "{}", output.err);
+    assert!(output.out.contains("secret/acme-box updated\n"), "{}", output.out);
+    assert!(output.out.ends_with("acme: 3 added · 0 updated · 0 removed · 3 users · revision 1\n"), "{}", output.out);
+    let secret = env.secret_data();
+    assert_eq!(Some(&secret["refreshToken"]), env.enterprise.refresh_token().as_ref());
     assert_eq!(secret["note"], "kept");
-    let kept = city.town.kube.get("Secret", NAMESPACE, "acme-box").expect("a Secret");
-    assert_eq!(kept["metadata"]["labels"], json!({ "team": "backup" }));
+    let secret_object = env.cli.kube.get("Secret", NAMESPACE, "acme-box").expect("a Secret");
+    assert_eq!(secret_object["metadata"]["labels"], json!({ "team": "backup" }));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_user_who_denies_access_changes_nothing() {
-    let city = connected_before().await;
-    let (said, seen) = city.ask_with("", "connect acme", |page| decide(page, "deny")).await;
-    assert_eq!(said.code, 1);
+    let env = env_with_used_token().await;
+    let (output, response) = env.run_with_browser("", "connect acme", |page| follow_decision(page, "deny")).await;
+    assert_eq!(output.code, 1);
     assert_eq!(
-        said.err,
+        output.err,
         "error: access was not granted (\"The user denied access to your application\"). Nothing was written.\n"
     );
-    assert!(seen.text.contains("Access was not granted"), "{seen:?}");
-    assert_eq!(city.secret()["refreshToken"], "spent");
+    assert!(response.text.contains("Access was not granted"), "{response:?}");
+    assert_eq!(env.secret_data()["refreshToken"], "spent");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn only_the_answer_to_this_question_is_taken_and_all_else_waited_past() {
-    let city = connected_before().await;
-    let (said, turned_away) = city
-        .ask_with("", "connect acme --no-sync", |page| {
-            let right = press(page, "grant");
+async fn only_the_response_with_the_right_state_is_accepted() {
+    let env = env_with_used_token().await;
+    let (output, statuses) = env
+        .run_with_browser("", "connect acme --no-sync", |page| {
+            let right = submit_decision(page, "grant");
             let (base, query) = right.split_once('?').expect("a query");
             let wrong = query.replace("state=", "state=x");
             let root = base.trim_end_matches("callback");
-            let asked = [
+            let requests = [
                 ("GET", format!("{root}favicon.ico")),
                 ("GET", base.to_owned()),
                 ("GET", format!("{base}?{wrong}")),
@@ -122,193 +129,209 @@ async fn only_the_answer_to_this_question_is_taken_and_all_else_waited_past() {
             // A browser opens connections that it does not use.
             let host = root.trim_start_matches("http://").trim_end_matches('/').to_owned();
             let _unused = std::net::TcpStream::connect(host).expect("it listens");
-            let seen = asked.map(|(method, url)| http(method, &url, "").status);
-            http("GET", &right, "");
-            seen
+            let statuses = requests.map(|(method, url)| send_http(method, &url, "").status);
+            send_http("GET", &right, "");
+            statuses
         })
         .await;
-    assert_eq!(turned_away, [404, 400, 400, 400, 404]);
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert_eq!(Some(&city.secret()["refreshToken"]), city.it.refresh_token().as_ref());
+    assert_eq!(statuses, [404, 400, 400, 400, 404]);
+    assert_eq!(output.code, 0, "{}", output.err);
+    assert_eq!(Some(&env.secret_data()["refreshToken"]), env.enterprise.refresh_token().as_ref());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_code_that_came_too_late_is_told_with_the_way_to_another() {
-    let city = connected_before().await;
-    let clock = city.box_clock.clone();
-    let (said, _) = city
-        .ask_with("", "connect acme", move |page| {
-            let back = press(page, "grant");
+async fn an_expired_code_is_reported_with_how_to_retry() {
+    let env = env_with_used_token().await;
+    let clock = env.box_clock.clone();
+    let (output, _) = env
+        .run_with_browser("", "connect acme", move |page| {
+            let back = submit_decision(page, "grant");
             clock.advance(Duration::from_secs(31));
-            http("GET", &back, "")
+            send_http("GET", &back, "")
         })
         .await;
-    assert_eq!(said.code, 1);
-    assert!(said.err.contains("\"The authorization code has expired\""), "{}", said.err);
+    assert_eq!(output.code, 1);
+    assert!(output.err.contains("\"The authorization code has expired\""), "{}", output.err);
     assert!(
-        said.err.contains("run kubectl boxsync connect acme -n backup again. Nothing was written."),
+        output.err.contains("run kubectl boxsync connect acme -n backup again. Nothing was written."),
         "{}",
-        said.err
+        output.err
     );
-    assert_eq!(city.secret()["refreshToken"], "spent");
+    assert_eq!(env.secret_data()["refreshToken"], "spent");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_user_of_another_enterprise_is_refused_and_nothing_is_written() {
-    let city = connected_before().await;
-    city.it.behave(Behaviour::OtherEnterprise);
-    let (said, _) = city.ask_with("", "connect acme", |page| decide(page, "grant")).await;
-    assert_eq!(said.code, 1);
+    let env = env_with_used_token().await;
+    env.enterprise.enable_behaviour(Behaviour::OtherEnterprise);
+    let (output, _) = env.run_with_browser("", "connect acme", |page| follow_decision(page, "grant")).await;
+    assert_eq!(output.code, 1);
     assert!(
-        said.err.starts_with(
+        output.err.starts_with(
             "error: Box answers for admin@1001.example, of enterprise 999999 (Somebody Else), and acme is for enterprise 1001. Nothing was written."
         ),
         "{}",
-        said.err
+        output.err
     );
-    assert_eq!(city.secret()["refreshToken"], "spent");
-    assert!(city.town.kube.list("UserSyncRequest").is_empty());
+    assert_eq!(env.secret_data()["refreshToken"], "spent");
+    assert!(env.cli.kube.list("UserSyncRequest").is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_grant_that_nobody_gives_ends_with_the_time() {
-    let city = connected_before().await;
-    let said = city.ask("", "connect acme --timeout 1s").await;
-    assert_eq!(said.code, 5);
-    assert!(said.err.starts_with("error: nobody has granted access in time. Nothing was written."), "{}", said.err);
+async fn connect_times_out_without_an_authorization() {
+    let env = env_with_used_token().await;
+    let output = env.run_with_input("", "connect acme --timeout 1s").await;
+    assert_eq!(output.code, 5);
+    assert!(output.err.starts_with("error: nobody has granted access in time. Nothing was written."), "{}", output.err);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_browser_the_address_is_pasted() {
-    let city = connected_before().await;
-    let said = city.ask_pasting("connect acme --no-browser --no-sync", |page| press(page, "grant")).await;
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert!(said.out.contains("redirect_uri=http%3A%2F%2F127.0.0.1%2Fcallback&"), "{}", said.out);
-    assert_eq!(Some(&city.secret()["refreshToken"]), city.it.refresh_token().as_ref());
+    let env = env_with_used_token().await;
+    let output = env.run_pasting("connect acme --no-browser --no-sync", |page| submit_decision(page, "grant")).await;
+    assert_eq!(output.code, 0, "{}", output.err);
+    assert!(output.out.contains("redirect_uri=http%3A%2F%2F127.0.0.1%2Fcallback&"), "{}", output.out);
+    assert_eq!(Some(&env.secret_data()["refreshToken"]), env.enterprise.refresh_token().as_ref());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_pasted_has_to_be_the_answer_to_this_question() {
-    let city = connected_before().await;
-    let old = |page: &str| press(page, "grant").replace("state=", "state=x");
-    let bare = |page: &str| press(page, "grant").split_once("code=").expect("a code").1[..32].to_owned();
+async fn a_pasted_response_with_a_wrong_state_is_rejected() {
+    let env = env_with_used_token().await;
+    let old = |page: &str| submit_decision(page, "grant").replace("state=", "state=x");
+    let bare = |page: &str| submit_decision(page, "grant").split_once("code=").expect("a code").1[..32].to_owned();
     let nothing = |_: &str| String::new();
-    for said in [
-        city.ask_pasting("connect acme --no-browser", old).await,
-        city.ask_pasting("connect acme --no-browser", bare).await,
-        city.ask_pasting("connect acme --no-browser", nothing).await,
+    for output in [
+        env.run_pasting("connect acme --no-browser", old).await,
+        env.run_pasting("connect acme --no-browser", bare).await,
+        env.run_pasting("connect acme --no-browser", nothing).await,
     ] {
-        assert_eq!(said.code, 1);
-        assert!(said.err.contains("is no answer to this question"), "{}", said.err);
+        assert_eq!(output.code, 1);
+        assert!(output.err.contains("is no answer to this question"), "{}", output.err);
     }
-    assert_eq!((city.secret()["refreshToken"].as_str(), city.it.calls().of(Endpoint::Token)), ("spent", 0));
+    assert_eq!(
+        (env.secret_data()["refreshToken"].as_str(), env.enterprise.call_counts().for_endpoint(Endpoint::Token)),
+        ("spent", 0)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_secret_that_somebody_else_writes_too_keeps_what_both_wrote() {
-    let city = connected_before().await;
-    let clash = Fault::Before(Trouble::Status(409));
-    city.town.kube.fail_next(2, |call| call.is(Verb::Update, "secrets"), clash);
-    let (said, _) = city.ask_with("", "connect acme --no-sync", |page| decide(page, "grant")).await;
-    assert_eq!(said.code, 0, "{}", said.err);
-    let secret = city.secret();
-    assert_eq!((Some(&secret["refreshToken"]), secret["note"].as_str()), (city.it.refresh_token().as_ref(), "kept"));
+async fn write_conflicts_on_the_secret_are_retried_and_other_keys_kept() {
+    let env = env_with_used_token().await;
+    let clash = Fault::Before(FaultAction::Status(409));
+    env.cli.kube.fail_next(2, |call| call.matches(Verb::Update, "secrets"), clash);
+    let (output, _) = env.run_with_browser("", "connect acme --no-sync", |page| follow_decision(page, "grant")).await;
+    assert_eq!(output.code, 0, "{}", output.err);
+    let secret = env.secret_data();
+    assert_eq!(
+        (Some(&secret["refreshToken"]), secret["note"].as_str()),
+        (env.enterprise.refresh_token().as_ref(), "kept")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_secret_that_others_keep_is_warned_of_and_an_immutable_one_refused_before_anything_is_asked() {
-    let city = connected_before().await;
-    city.town.kube.edit("Secret", NAMESPACE, "acme-box", |s| {
+async fn a_gitops_managed_secret_gets_a_warning_and_an_immutable_one_is_rejected() {
+    let env = env_with_used_token().await;
+    env.cli.kube.edit("Secret", NAMESPACE, "acme-box", |s| {
         s["metadata"]["labels"]["kustomize.toolkit.fluxcd.io/name"] = "apps".into();
     });
-    let (said, _) = city.ask_with("", "connect acme --no-sync", |page| decide(page, "grant")).await;
-    assert_eq!(said.code, 0);
+    let (output, _) = env.run_with_browser("", "connect acme --no-sync", |page| follow_decision(page, "grant")).await;
+    assert_eq!(output.code, 0);
     assert!(
-        said.err.starts_with("warning: Secret acme-box looks kept by Flux (label kustomize.toolkit.fluxcd.io/name): what is written here will be overwritten."),
+        output.err.starts_with("warning: Secret acme-box looks kept by Flux (label kustomize.toolkit.fluxcd.io/name): what is written here will be overwritten."),
         "{}",
-        said.err
+        output.err
     );
-    city.town.kube.edit("Secret", NAMESPACE, "acme-box", |s| s["immutable"] = true.into());
-    let said = city.ask("", "connect acme").await;
-    assert_eq!((said.code, said.out.as_str()), (8, ""));
-    assert!(said.err.contains("Secret acme-box is immutable."), "{}", said.err);
+    env.cli.kube.edit("Secret", NAMESPACE, "acme-box", |s| s["immutable"] = true.into());
+    let output = env.run_with_input("", "connect acme").await;
+    assert_eq!((output.code, output.out.as_str()), (8, ""));
+    assert!(output.err.contains("Secret acme-box is immutable."), "{}", output.err);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_suspended_connection_gets_its_credentials_and_no_sync() {
-    let city = connected_before().await;
-    city.town.kube.edit("BoxConnection", NAMESPACE, "acme", |c| c["spec"]["suspend"] = true.into());
-    let (said, _) = city.ask_with("", "connect acme", |page| decide(page, "grant")).await;
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert!(said.out.contains("\nacme is suspended: no sync was asked for."), "{}", said.out);
-    assert_ne!(city.secret()["refreshToken"], "spent");
-    assert!(city.town.kube.list("UserSyncRequest").is_empty());
+    let env = env_with_used_token().await;
+    env.cli.kube.edit("BoxConnection", NAMESPACE, "acme", |c| c["spec"]["suspend"] = true.into());
+    let (output, _) = env.run_with_browser("", "connect acme", |page| follow_decision(page, "grant")).await;
+    assert_eq!(output.code, 0, "{}", output.err);
+    assert!(output.out.contains("\nacme is suspended: no sync was asked for."), "{}", output.out);
+    assert_ne!(env.secret_data()["refreshToken"], "spent");
+    assert!(env.cli.kube.list("UserSyncRequest").is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn client_credentials_are_tried_and_then_make_a_connection() {
-    let city = City::new(Auth::ClientCredentials).await;
+async fn client_credentials_are_verified_before_the_connection_is_created() {
+    let env = ConnectEnv::new(AuthMethod::ClientCredentials).await;
     let line = format!(
         "connect acme --method client-credentials --enterprise-id 1001 --client-id {} --yes --no-sync",
-        city.it.client_id()
+        env.enterprise.client_id()
     );
-    let wrong = city.ask("a-wrong-secret\n", &line).await;
+    let wrong = env.run_with_input("a-wrong-secret\n", &line).await;
     assert_eq!(wrong.code, 1);
     assert!(
         wrong.err.contains("The client credentials are invalid") && wrong.err.ends_with("Nothing was written.\n"),
         "{}",
         wrong.err
     );
-    assert!(city.secret().is_empty() && city.town.kube.list("BoxConnection").is_empty());
+    assert!(env.secret_data().is_empty() && env.cli.kube.list("BoxConnection").is_empty());
 
-    let said = city.ask(&format!("{}\n", city.it.client_secret()), &line).await;
-    assert_eq!(said.code, 0, "{}", said.err);
-    assert!(said.out.contains("enterpriseId: \"1001\""), "what is created is shown: {}", said.out);
-    assert!(said.out.ends_with("secret/acme-box created\nboxconnection.boxsync.dev/acme created\n"), "{}", said.out);
-    hides(&said, [&city.it.client_secret()]);
-    let expected = strings([("clientId", city.it.client_id()), ("clientSecret", city.it.client_secret())]);
-    assert_eq!(city.secret(), expected);
-    let connection = city.town.kube.get("BoxConnection", NAMESPACE, "acme").expect("a connection");
+    let output = env.run_with_input(&format!("{}\n", env.enterprise.client_secret()), &line).await;
+    assert_eq!(output.code, 0, "{}", output.err);
+    assert!(output.out.contains("enterpriseId: \"1001\""), "what is created is shown: {}", output.out);
+    assert!(
+        output.out.ends_with("secret/acme-box created\nboxconnection.boxsync.dev/acme created\n"),
+        "{}",
+        output.out
+    );
+    assert_hides_secrets(&output, [&env.enterprise.client_secret()]);
+    let expected =
+        string_map([("clientId", env.enterprise.client_id()), ("clientSecret", env.enterprise.client_secret())]);
+    assert_eq!(env.secret_data(), expected);
+    let connection = env.cli.kube.get("BoxConnection", NAMESPACE, "acme").expect("a connection");
     let spec: BoxConnection = serde_json::from_value(connection).expect("a BoxConnection");
-    assert_eq!(spec.spec.auth.chosen().map(|(_, secret)| secret), Some("acme-box"));
+    assert_eq!(spec.spec.auth.selected_method().map(|(_, secret)| secret), Some("acme-box"));
 
-    let rotated = city.it.rotate_secret();
-    let again = city.ask(&rotated, "connect acme --no-sync").await;
-    assert_eq!((again.code, &city.secret()["clientSecret"]), (0, &rotated), "{}", again.err);
-    let other = city.ask("", "connect acme --client-id other --no-sync").await;
+    let new_secret = env.enterprise.rotate_secret();
+    let rotated_output = env.run_with_input(&new_secret, "connect acme --no-sync").await;
+    assert_eq!((rotated_output.code, &env.secret_data()["clientSecret"]), (0, &new_secret), "{}", rotated_output.err);
+    let other = env.run_with_input("", "connect acme --client-id other --no-sync").await;
     assert!(other.code == 64 && other.err.contains("no client secret was given."), "{}", other.err);
-    let same = city.ask("", "connect acme --no-sync").await;
+    let same = env.run_with_input("", "connect acme --no-sync").await;
     assert!(same.code == 0 && same.out.ends_with("secret/acme-box unchanged\n"), "{} {}", same.out, same.err);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_configuration_file_is_tried_and_then_makes_a_connection_that_was_agreed_to() {
-    let city = City::new(Auth::Jwt).await;
-    let file = city.it.config_json(KeyFormat::Pkcs8TripleDes).expect("a file");
+async fn a_config_file_is_verified_and_the_connection_created_after_confirmation() {
+    let env = ConnectEnv::new(AuthMethod::Jwt).await;
+    let file = env.enterprise.config_json(KeyFormat::Pkcs8TripleDes).expect("a file");
     let line = "connect acme --method jwt --enterprise-id 1001 --config - --no-sync";
-    let no = city.ask_at(At { types: &format!("n\n{file}"), ..TERMINAL }, line).await;
+    let declined = env.run_with_io(TestIo { input: &format!("n\n{file}"), ..TERMINAL }, line).await;
     assert!(
-        no.code == 1 && no.out.ends_with("Create BoxConnection acme for enterprise 1001? [y/N] Nothing was created.\n"),
+        declined.code == 1
+            && declined.out.ends_with("Create BoxConnection acme for enterprise 1001? [y/N] Nothing was created.\n"),
         "{}",
-        no.out
+        declined.out
     );
-    let nobody = city.ask(&file, line).await;
-    assert!(nobody.code == 1 && nobody.err.contains("nobody is here to be asked"), "{}", nobody.err);
-    assert!(city.secret().is_empty() && city.town.kube.list("BoxConnection").is_empty());
+    let non_interactive = env.run_with_input(&file, line).await;
+    assert!(
+        non_interactive.code == 1 && non_interactive.err.contains("nobody is here to be asked"),
+        "{}",
+        non_interactive.err
+    );
+    assert!(env.secret_data().is_empty() && env.cli.kube.list("BoxConnection").is_empty());
 
-    let yes = city.ask_at(At { types: &format!("y\n{file}"), ..TERMINAL }, line).await;
-    assert_eq!(yes.code, 0, "{}", yes.err);
-    assert_eq!(city.secret(), strings([("config.json", file)]));
-    assert!(yes.out.contains("Box: AutomationUser_"), "{}", yes.out);
-    assert_eq!(city.town.kube.list("BoxConnection").len(), 1);
+    let confirmed = env.run_with_io(TestIo { input: &format!("y\n{file}"), ..TERMINAL }, line).await;
+    assert_eq!(confirmed.code, 0, "{}", confirmed.err);
+    assert_eq!(env.secret_data(), string_map([("config.json", file)]));
+    assert!(confirmed.out.contains("Box: AutomationUser_"), "{}", confirmed.out);
+    assert_eq!(env.cli.kube.list("BoxConnection").len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_configuration_file_that_cannot_be_right_is_refused_without_a_call() {
-    let city = City::new(Auth::Jwt).await;
-    city.connection("jwt");
-    let file = city.it.config_json(KeyFormat::Pkcs8TripleDes).expect("a file");
-    for (given, words) in [
+async fn an_invalid_config_file_is_rejected_without_a_box_call() {
+    let env = ConnectEnv::new(AuthMethod::Jwt).await;
+    env.create_connection_with_auth("jwt");
+    let file = env.enterprise.config_json(KeyFormat::Pkcs8TripleDes).expect("a file");
+    for (config, words) in [
         (
             file.replace("\"1001\"", "\"2002\""),
             "the configuration file is of enterprise 2002, and acme is for enterprise 1001.",
@@ -316,30 +339,35 @@ async fn a_configuration_file_that_cannot_be_right_is_refused_without_a_call() {
         ("{}".to_owned(), "what was given cannot be used. The configuration file of the app"),
         (String::new(), "is empty"),
     ] {
-        let said = city.ask(&given, "connect acme --config -").await;
+        let output = env.run_with_input(&config, "connect acme --config -").await;
         assert!(
-            said.code == 1 && said.err.contains(words) && said.err.contains("Nothing was written."),
+            output.code == 1 && output.err.contains(words) && output.err.contains("Nothing was written."),
             "{}",
-            said.err
+            output.err
         );
     }
-    assert!(city.secret().is_empty() && city.it.calls().total() == 0);
-    let unchecked = city.ask(&file, "connect acme --config - --no-check --no-sync").await;
-    assert_eq!((unchecked.code, city.it.calls().total(), city.secret().len()), (0, 0, 1), "{}", unchecked.err);
+    assert!(env.secret_data().is_empty() && env.enterprise.call_counts().total() == 0);
+    let unchecked = env.run_with_input(&file, "connect acme --config - --no-check --no-sync").await;
+    assert_eq!(
+        (unchecked.code, env.enterprise.call_counts().total(), env.secret_data().len()),
+        (0, 0, 1),
+        "{}",
+        unchecked.err
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_missing_or_does_not_fit_is_told_before_anything_is_asked() {
-    let city = City::new(Auth::Oauth2).await;
+async fn missing_or_conflicting_flags_are_reported_before_any_prompt() {
+    let env = ConnectEnv::new(AuthMethod::Oauth2).await;
     for (line, words) in [
         ("connect acme", "there is no BoxConnection acme in namespace backup."),
         ("connect acme", "To create it, pass --method and --enterprise-id."),
         ("connect acme --method jwt", "a new one needs both --method and --enterprise-id."),
     ] {
-        let said = city.ask("", line).await;
-        assert!(said.err.contains(words) && said.out.is_empty(), "{line}: {}", said.err);
+        let output = env.run_with_input("", line).await;
+        assert!(output.err.contains(words) && output.out.is_empty(), "{line}: {}", output.err);
     }
-    city.connection("oauth2");
+    env.create_connection_with_auth("oauth2");
     for (line, words) in [
         ("connect acme", "Secret acme-box has no clientId yet. Pass --client-id"),
         ("connect acme --client-id x", "no client secret was given."),
@@ -348,24 +376,24 @@ async fn what_is_missing_or_does_not_fit_is_told_before_anything_is_asked() {
         ("connect acme --config x", "signs in by oauth2, and --config is not for that."),
         ("connect acme --no-check", "signs in by oauth2, and --no-check is not for that."),
     ] {
-        let said = city.ask("", line).await;
-        assert!(said.code == 64 && said.err.contains(words), "{line}: {} {}", said.code, said.err);
+        let output = env.run_with_input("", line).await;
+        assert!(output.code == 64 && output.err.contains(words), "{line}: {} {}", output.code, output.err);
     }
-    assert!(city.secret().is_empty());
+    assert!(env.secret_data().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_missing_right_to_secrets_is_named() {
-    let city = connected_before().await;
+async fn a_missing_permission_on_secrets_is_named() {
+    let env = env_with_used_token().await;
     for (verb, word) in [(Verb::Get, "get"), (Verb::Update, "update")] {
-        city.town.kube.forbid(move |call| call.is(verb, "secrets") && call.user == "somebody");
-        let said = match verb {
-            Verb::Get => city.ask("", "connect acme").await,
-            _ => city.ask_with("", "connect acme", |page| decide(page, "grant")).await.0,
+        env.cli.kube.forbid(move |call| call.matches(verb, "secrets") && call.user == "somebody");
+        let output = match verb {
+            Verb::Get => env.run_with_input("", "connect acme").await,
+            _ => env.run_with_browser("", "connect acme", |page| follow_decision(page, "grant")).await.0,
         };
         let expected =
             format!("error: you lack the right to {word} secrets in namespace backup: ask a cluster admin for it.\n");
-        assert_eq!((said.code, said.err), (8, expected));
-        city.town.kube.clear_faults();
+        assert_eq!((output.code, output.err), (8, expected));
+        env.cli.kube.clear_faults();
     }
 }

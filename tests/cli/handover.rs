@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::town::{NAMESPACE, Town, condition, ready};
+use crate::town::{CliEnv, NAMESPACE, condition_json, ready_status};
 
-fn lost(reason: &str) -> Value {
-    let mut status = ready(1200);
+fn disconnected_status(reason: &str) -> Value {
+    let mut status = ready_status(1200);
     status["conditions"] = json!([
-        condition("Ready", "False", reason, "See the condition Connected."),
-        condition("Connected", "False", reason, "Box says no to AutomationUser_17@boxdevedition.com."),
+        condition_json("Ready", "False", reason, "See the condition Connected."),
+        condition_json("Connected", "False", reason, "Box says no to AutomationUser_17@boxdevedition.com."),
     ]);
     status["enterprise"] = json!({ "id": "1001", "name": "Acme" });
     status["account"] = json!({ "id": "17", "login": "planted@acme.com", "name": "Planted" });
@@ -17,13 +17,13 @@ fn lost(reason: &str) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_box_admin_has_to_do_is_a_letter_that_can_be_sent_as_it_is() {
-    let town = Town::new();
-    town.connection("acme");
-    town.tell("acme", lost("AppNotAuthorized"));
-    let said = town.ask("handover acme").await;
+async fn handover_prints_an_email_for_the_box_admin() {
+    let env = CliEnv::new();
+    env.create_connection("acme");
+    env.set_status("acme", disconnected_status("AppNotAuthorized"));
+    let output = env.run("handover acme").await;
     assert_eq!(
-        said.out,
+        output.out,
         "\
 Subject: Box enterprise 1001: please authorize our app
 
@@ -56,47 +56,47 @@ There is no password and no key in this letter. Please send us none by mail
 either.
 "
     );
-    assert_eq!((said.err.as_str(), said.code), ("", 0));
+    assert_eq!((output.err.as_str(), output.code), ("", 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_letter_names_a_user_or_a_secret() {
-    let town = Town::new();
-    town.connection("acme");
-    town.kube
+async fn no_email_contains_a_user_or_a_secret() {
+    let env = CliEnv::new();
+    env.create_connection("acme");
+    env.kube
         .create(json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "box", "namespace": NAMESPACE },
         "stringData": { "clientId": "app-17", "clientSecret": "planted" } }));
     for reason in ["AppNotAuthorized", "CredentialsRejected", "AccessBlocked", "RateLimited"] {
-        let mut status = lost(reason);
+        let mut status = disconnected_status(reason);
         for app in [status["app"].clone(), Value::Null] {
             status["app"] = app;
-            town.tell("acme", status.clone());
-            let said = town.ask("handover acme").await;
+            env.set_status("acme", status.clone());
+            let output = env.run("handover acme").await;
             assert!(
-                !said.out.to_lowercase().contains("planted") && !said.out.contains("AutomationUser"),
+                !output.out.to_lowercase().contains("planted") && !output.out.contains("AutomationUser"),
                 "{}",
-                said.out
+                output.out
             );
-            assert!(said.out.contains("the app with client id app-17") && said.code == 0, "{}", said.out);
+            assert!(output.out.contains("the app with client id app-17") && output.code == 0, "{}", output.out);
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_nothing_is_wrong_in_box_the_letter_says_what_the_app_does_and_needs() {
-    let town = Town::new();
-    town.connection("newcomer");
-    town.kube.forbid(|call| call.resource == "secrets");
-    let said = town.ask("handover newcomer").await;
-    let letter = said.out.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(letter.contains("please authorize our app") && letter.contains("No list has been read yet"), "{letter}");
-    assert!(letter.contains("the app whose client id we send you separately"), "{letter}");
+async fn without_a_failure_the_email_explains_what_the_app_does_and_needs() {
+    let env = CliEnv::new();
+    env.create_connection("newcomer");
+    env.kube.forbid(|call| call.resource == "secrets");
+    let output = env.run("handover newcomer").await;
+    let email = output.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(email.contains("please authorize our app") && email.contains("No list has been read yet"), "{email}");
+    assert!(email.contains("the app whose client id we send you separately"), "{email}");
     assert_eq!(
-        said.err,
+        output.err,
         "note: nothing is known to be wrong. The letter asks for what the app needs from the beginning.\n"
     );
 
-    town.ready("acme", 3);
-    let said = town.ask("handover acme").await;
-    assert!(said.out.contains("You need not do anything now."), "{said:?}");
+    env.create_ready_connection("acme", 3);
+    let output = env.run("handover acme").await;
+    assert!(output.out.contains("You need not do anything now."), "{output:?}");
 }

@@ -3,35 +3,35 @@
 use std::io;
 
 use boxsync::{
-    cli::{self, Command, Desk, Ink, Seat},
+    cli::{self, Cli, ColorMode, Io, Tty},
     runtime::Clock,
 };
 use clap::{CommandFactory, Parser};
 use kube_sim::{KubeSim, SimClock, Verb};
 
-use crate::town::{At, NAMESPACE, PIPE, TERMINAL, Town, three};
+use crate::town::{CliEnv, NAMESPACE, PIPE, TERMINAL, TestIo, three_users};
 
 const ESCAPE: char = '\x1b';
 
 #[tokio::test(start_paused = true)]
-async fn colours_are_for_terminals_and_for_those_who_did_not_say_no() {
-    let town = Town::new();
-    town.ready("acme", 3);
+async fn colours_are_shown_on_terminals_unless_no_color_is_set() {
+    let env = CliEnv::new();
+    env.create_ready_connection("acme", 3);
     for (at, coloured) in [
         (TERMINAL, true),
-        (At { no_color: Some("1"), ..TERMINAL }, false),
-        (At { no_color: Some(""), ..TERMINAL }, true),
+        (TestIo { no_color: Some("1"), ..TERMINAL }, false),
+        (TestIo { no_color: Some(""), ..TERMINAL }, true),
         (PIPE, false),
     ] {
-        assert_eq!(town.ask_at(at, "status acme").await.out.contains(ESCAPE), coloured);
+        assert_eq!(env.run_with_io(at, "status acme").await.out.contains(ESCAPE), coloured);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_missing_right_is_named_with_whom_to_ask() {
-    let town = Town::new();
-    town.ready("acme", 3);
-    town.publish("acme", &three()).await;
+async fn a_missing_permission_is_named_with_whom_to_ask() {
+    let env = CliEnv::new();
+    env.create_ready_connection("acme", 3);
+    env.publish_users("acme", &three_users()).await;
     for (verb, resource, line, right) in [
         (
             Verb::Get,
@@ -64,65 +64,65 @@ async fn a_missing_right_is_named_with_whom_to_ask() {
             "create usersyncrequests in namespace backup: ask a cluster admin for it.",
         ),
     ] {
-        town.kube.forbid(move |call| call.is(verb, resource) && call.user == "somebody");
-        let said = town.ask(line).await;
-        assert_eq!((said.code, said.err), (8, format!("error: you lack the right to {right}\n")), "{line}");
-        town.kube.clear_faults();
+        env.kube.forbid(move |call| call.matches(verb, resource) && call.user == "somebody");
+        let output = env.run(line).await;
+        assert_eq!((output.code, output.err), (8, format!("error: you lack the right to {right}\n")), "{line}");
+        env.kube.clear_faults();
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_may_read_lists_only_can_do_so() {
-    let town = Town::new();
-    town.ready("acme", 3);
-    town.publish("acme", &three()).await;
-    town.kube.forbid(|call| call.resource == "boxconnections" && call.user == "somebody");
-    assert_eq!(town.ask("users acme -o name").await.lines().len(), 3);
-    assert_eq!(town.ask("why acme ann@acme.com").await.code, 0);
+async fn a_user_with_only_the_roster_reader_role_can_read_lists() {
+    let env = CliEnv::new();
+    env.create_ready_connection("acme", 3);
+    env.publish_users("acme", &three_users()).await;
+    env.kube.forbid(|call| call.resource == "boxconnections" && call.user == "somebody");
+    assert_eq!(env.run("users acme -o name").await.stdout_lines().len(), 3);
+    assert_eq!(env.run("why acme ann@acme.com").await.code, 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_is_not_there_is_told_with_the_one_that_was_meant() {
-    let town = Town::new();
-    town.ready("acme", 3);
+async fn an_unknown_connection_name_gets_a_suggestion() {
+    let env = CliEnv::new();
+    env.create_ready_connection("acme", 3);
     for line in ["status acne", "users acne", "sync acne", "why acne ann@acme.com", "approve acne"] {
-        let said = town.ask(line).await;
+        let output = env.run(line).await;
         assert_eq!(
-            said.err, "error: there is no BoxConnection acne in namespace backup. Did you mean acme?\n",
+            output.err, "error: there is no BoxConnection acne in namespace backup. Did you mean acme?\n",
             "{line}"
         );
-        assert_eq!((said.code, said.out.as_str()), (8, ""), "{line}");
+        assert_eq!((output.code, output.out.as_str()), (8, ""), "{line}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cluster_without_boxsync_is_told_with_how_to_install_it() {
+async fn without_crds_the_error_says_how_to_install_boxsync() {
     let clock = SimClock::new("2026-11-22T12:00:00Z".parse().expect("a time"));
-    let town = Town { kube: KubeSim::new(clock.reader(), []), clock };
+    let env = CliEnv { kube: KubeSim::new(clock.clock_fn(), []), clock };
     for line in ["status", "status acme", "sync acme", "users acme"] {
-        let said = town.ask(line).await;
-        assert!(said.err.contains("boxsync is not installed. Install its CRDs"), "{line}: {}", said.err);
-        assert_eq!(said.code, 8);
+        let output = env.run(line).await;
+        assert!(output.err.contains("boxsync is not installed. Install its CRDs"), "{line}: {}", output.err);
+        assert_eq!(output.code, 8);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_api_server_that_is_away_is_told_in_one_sentence() {
-    let town = Town::new();
-    town.kube.down();
-    let said = town.ask("status").await;
-    assert_eq!(said.code, 8);
+async fn an_unreachable_api_server_is_reported_in_one_sentence() {
+    let env = CliEnv::new();
+    env.kube.start_outage();
+    let output = env.run("status").await;
+    assert_eq!(output.code, 8);
     assert!(
-        said.err.starts_with("error: the API server cannot be reached: ") && said.err.lines().count() == 1,
+        output.err.starts_with("error: the API server cannot be reached: ") && output.err.lines().count() == 1,
         "{}",
-        said.err
+        output.err
     );
 }
 
 /// Stands for `head`, which has left.
-struct Closed;
+struct ClosedPipe;
 
-impl io::Write for Closed {
+impl io::Write for ClosedPipe {
     fn write(&mut self, _: &[u8]) -> io::Result<usize> {
         Err(io::ErrorKind::BrokenPipe.into())
     }
@@ -133,30 +133,30 @@ impl io::Write for Closed {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reader_who_has_left_is_no_error() {
-    let town = Town::new();
-    town.ready("acme", 3);
-    town.publish("acme", &three()).await;
+async fn a_closed_stdout_is_not_an_error() {
+    let env = CliEnv::new();
+    env.create_ready_connection("acme", 3);
+    env.publish_users("acme", &three_users()).await;
     for format in ["table", "csv", "json", "jsonl", "name"] {
-        let (mut out, mut err, mut input) = (Closed, Vec::new(), io::empty());
-        let mut desk = Desk {
+        let (mut out, mut err, mut input) = (ClosedPipe, Vec::new(), io::empty());
+        let mut io = Io {
             out: &mut out,
             err: &mut err,
             input: &mut input,
-            reader: Seat::Program,
-            answerer: Seat::Program,
-            ink: Ink::Plain,
+            stdout_tty: Tty::Piped,
+            stdin_tty: Tty::Piped,
+            color: ColorMode::Plain,
             clock: Clock::system(),
         };
-        let command = Command::try_parse_from(["kubectl-boxsync", "users", "acme", "-o", format]).expect("a command");
-        let exit = cli::run(command, town.kube.client_as("somebody"), NAMESPACE, &mut desk).await;
+        let command = Cli::try_parse_from(["kubectl-boxsync", "users", "acme", "-o", format]).expect("a command");
+        let exit = cli::run(command, env.kube.client_as("somebody"), NAMESPACE, &mut io).await;
         assert_eq!((exit.code(), err.len()), (0, 0), "{format}");
     }
 }
 
 #[test]
-fn every_subcommand_shows_examples_and_the_whole_its_exit_codes() {
-    let mut command = Command::command();
+fn every_subcommand_shows_examples_and_the_main_help_the_exit_codes() {
+    let mut command = Cli::command();
     for task in command.get_subcommands_mut() {
         let help = task.render_long_help().to_string();
         assert!(help.contains("Examples:\n  "), "{help}");
@@ -170,13 +170,13 @@ fn every_subcommand_shows_examples_and_the_whole_its_exit_codes() {
 #[tokio::test(start_paused = true)]
 async fn completion_needs_no_cluster() {
     for shell in ["bash", "zsh", "fish", "powershell"] {
-        let said = Town::new().ask(&format!("completion {shell}")).await;
-        assert!(said.out.contains("approve") && said.code == 0, "{shell}");
+        let output = CliEnv::new().run(&format!("completion {shell}")).await;
+        assert!(output.out.contains("approve") && output.code == 0, "{shell}");
     }
 }
 
 #[test]
-fn what_cannot_be_meant_is_refused() {
+fn invalid_arguments_are_rejected() {
     for line in [
         "sync",
         "sync acme --all",
@@ -198,16 +198,16 @@ fn what_cannot_be_meant_is_refused() {
         "connect acme --box-api-url http://box.example",
         "connect acme --client-secret s",
     ] {
-        let words = ["kubectl-boxsync"].into_iter().chain(line.split_whitespace());
-        assert!(Command::try_parse_from(words).is_err(), "{line}");
+        let args = ["kubectl-boxsync"].into_iter().chain(line.split_whitespace());
+        assert!(Cli::try_parse_from(args).is_err(), "{line}");
     }
 }
 
 /// The script of the release, run with archives that hold nothing.
 #[test]
-fn krew_finds_an_archive_for_every_platform() {
+fn the_krew_manifest_has_an_archive_for_every_platform() {
     const PLATFORMS: [&str; 5] = ["linux-amd64", "linux-arm64", "darwin-amd64", "darwin-arm64", "windows-amd64"];
-    let folder = harness::Scratch::new("krew").expect("a folder");
+    let folder = harness::TempDir::new("krew").expect("a folder");
     let manifest = || {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/.github/release/krew.sh");
         let (version, url) = ("1.2.3", "https://git.example.com/boxsync");
@@ -221,12 +221,12 @@ fn krew_finds_an_archive_for_every_platform() {
     let manifest: serde_json::Value =
         serde_saphyr::from_str(&String::from_utf8(manifest().stdout).expect("UTF-8")).expect("YAML");
     assert_eq!(manifest["spec"]["version"], "v1.2.3");
-    for (platform, told) in PLATFORMS.iter().zip(manifest["spec"]["platforms"].as_array().expect("platforms")) {
-        let labels = &told["selector"]["matchLabels"];
+    for (platform, entry) in PLATFORMS.iter().zip(manifest["spec"]["platforms"].as_array().expect("platforms")) {
+        let labels = &entry["selector"]["matchLabels"];
         assert_eq!([&labels["os"], &labels["arch"]].map(|l| l.as_str().expect("a label")).join("-"), *platform);
         let url = format!("https://git.example.com/boxsync/releases/download/v1.2.3/kubectl-boxsync-{platform}.tar.gz");
-        assert_eq!(told["uri"], url);
+        assert_eq!(entry["uri"], url);
         // Of nothing.
-        assert_eq!(told["sha256"], "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+        assert_eq!(entry["sha256"], "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     }
 }

@@ -5,60 +5,62 @@ use std::time::Duration;
 use kube_sim::Verb;
 use serde_json::{Value, json};
 
-use crate::town::{Log, NAMESPACE, PIPE, Said, TERMINAL, Town, condition, counts, ready};
+use crate::town::{
+    CliEnv, CliOutput, NAMESPACE, OutputBuffer, PIPE, TERMINAL, condition_json, ready_status, user_counts,
+};
 
-const LOST: &str = "Box no longer accepts the authorization. The list of 2026-11-22T09:00:00Z (1,200 users) stays. A Box admin of enterprise 1001 authorizes the Box app again.";
+const EXPIRED_MESSAGE: &str = "Box no longer accepts the authorization. The list of 2026-11-22T09:00:00Z (1,200 users) stays. A Box admin of enterprise 1001 authorizes the Box app again.";
 
-fn lost() -> Value {
-    let mut status = ready(1200);
+fn expired_status() -> Value {
+    let mut status = ready_status(1200);
     status["conditions"] = json!([
-        condition("Ready", "False", "AuthorizationExpired", "See the condition Connected."),
-        condition("Connected", "False", "AuthorizationExpired", LOST),
-        condition("Synced", "False", "AuthorizationExpired", "See the condition Connected."),
-        condition("Stalled", "True", "AuthorizationExpired", "See the condition Connected."),
+        condition_json("Ready", "False", "AuthorizationExpired", "See the condition Connected."),
+        condition_json("Connected", "False", "AuthorizationExpired", EXPIRED_MESSAGE),
+        condition_json("Synced", "False", "AuthorizationExpired", "See the condition Connected."),
+        condition_json("Stalled", "True", "AuthorizationExpired", "See the condition Connected."),
     ]);
     status["failures"] = json!({ "reason": "AuthorizationExpired", "count": 1, "lastTime": "2026-11-22T10:00:00Z" });
     status
 }
 
-fn limited() -> Value {
-    let mut status = ready(50);
-    status["conditions"][0] = condition("Ready", "True", "LastAttemptFailed", "See the condition Synced.");
-    status["conditions"][2] = condition("Synced", "False", "RateLimited", "Box asks to slow down.");
+fn rate_limited_status() -> Value {
+    let mut status = ready_status(50);
+    status["conditions"][0] = condition_json("Ready", "True", "LastAttemptFailed", "See the condition Synced.");
+    status["conditions"][2] = condition_json("Synced", "False", "RateLimited", "Box asks to slow down.");
     status["failures"] = json!({ "reason": "RateLimited", "count": 2, "lastTime": "2026-11-22T11:00:00Z", "retryTime": "2026-11-22T12:30:00Z" });
     status
 }
 
-fn held() -> Value {
-    let mut status = ready(1200);
-    status["conditions"][0] = condition("Ready", "True", "RemovalsHeld", "250 of 1,200 users vanished from Box.");
+fn held_status() -> Value {
+    let mut status = ready_status(1200);
+    status["conditions"][0] = condition_json("Ready", "True", "RemovalsHeld", "250 of 1,200 users vanished from Box.");
     status["held"] = json!({ "time": "2026-11-22T11:30:00Z", "removals": 250, "total": 1200, "digest": "d" });
     status
 }
 
 /// One connection of each kind.
-fn mixed() -> Town {
-    let town = Town::new();
-    town.lease(4);
-    town.ready("acme", 1_284_551);
-    for (name, status) in [("globex", lost()), ("hooli", limited()), ("initech", held())] {
-        town.connection(name);
-        town.tell(name, status);
+fn env_with_mixed_connections() -> CliEnv {
+    let env = CliEnv::new();
+    env.apply_lease(4);
+    env.create_ready_connection("acme", 1_284_551);
+    for (name, status) in [("globex", expired_status()), ("hooli", rate_limited_status()), ("initech", held_status())] {
+        env.create_connection(name);
+        env.set_status(name, status);
     }
-    town.connection("newcomer");
-    town
+    env.create_connection("newcomer");
+    env
 }
 
-fn first_lines(said: &Said) -> (&str, &str) {
-    let mut lines = said.out.lines();
+fn first_lines(output: &CliOutput) -> (&str, &str) {
+    let mut lines = output.out.lines();
     (lines.next().unwrap_or_default(), lines.next().unwrap_or_default())
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_those_who_need_somebody_are_told_with_what_to_do() {
-    let said = mixed().ask("status").await;
+async fn only_connections_that_need_action_are_shown_with_what_to_do() {
+    let output = env_with_mixed_connections().run("status").await;
     assert_eq!(
-        said.out,
+        output.out,
         "\
 Operator: pod-a leads (Lease boxsync/boxsync-operator, renewed 4s ago)
 5 connections · 1 ready · 2 need a person · 1 retrying · 1 not looked at yet · 1,287,001 users
@@ -75,19 +77,19 @@ RemovalsHeld · 1 connection
 
 Those that are not ready and need nobody: --all shows them.
 "
-        .replace("RemovalsHeld · 1 connection\n", &format!("RemovalsHeld · 1 connection{}\n", headline("RemovalsHeld")))
+        .replace("RemovalsHeld · 1 connection\n", &format!("RemovalsHeld · 1 connection{}\n", reason_headline("RemovalsHeld")))
     );
-    assert_eq!(said.code, 1);
+    assert_eq!(output.code, 1);
 }
 
-fn headline(reason: &str) -> String {
-    boxsync::api::Reason::parse(reason).map(|r| format!(" · {}", r.headline())).unwrap_or_default()
+fn reason_headline(reason: &str) -> String {
+    boxsync::api::Reason::parse(reason).map(|r| format!(" · {}", r.summary())).unwrap_or_default()
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_shows_the_rest_as_a_table() {
-    let said = mixed().ask("status --all").await;
-    let table: Vec<&str> = said.out.lines().skip_while(|line| !line.starts_with("CONNECTION")).collect();
+async fn all_shows_the_other_connections_as_a_table() {
+    let output = env_with_mixed_connections().run("status --all").await;
+    let table: Vec<&str> = output.out.lines().skip_while(|line| !line.starts_with("CONNECTION")).collect();
     assert_eq!(
         table,
         [
@@ -100,45 +102,45 @@ async fn all_shows_the_rest_as_a_table() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_exit_code_tells_the_weightiest() {
-    let town = Town::new();
-    town.lease(4);
-    town.ready("acme", 3);
-    assert_eq!(town.ask("status").await.code, 0);
-    town.connection("hooli");
-    town.tell("hooli", limited());
-    assert_eq!(town.ask("status").await.code, 2);
-    town.connection("globex");
-    town.tell("globex", lost());
-    assert_eq!(town.ask("status").await.code, 1);
+async fn the_exit_code_is_that_of_the_most_severe_state() {
+    let env = CliEnv::new();
+    env.apply_lease(4);
+    env.create_ready_connection("acme", 3);
+    assert_eq!(env.run("status").await.code, 0);
+    env.create_connection("hooli");
+    env.set_status("hooli", rate_limited_status());
+    assert_eq!(env.run("status").await.code, 2);
+    env.create_connection("globex");
+    env.set_status("globex", expired_status());
+    assert_eq!(env.run("status").await.code, 1);
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(town.ask("status").await.code, 3);
+    assert_eq!(env.run("status").await.code, 3);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_suspended_connection_is_counted_apart_and_needs_nobody() {
-    let town = Town::new();
-    town.lease(4);
-    town.connection("globex");
-    town.tell("globex", lost());
-    town.kube.edit("BoxConnection", NAMESPACE, "globex", |c| c["spec"]["suspend"] = true.into());
-    let said = town.ask("status").await;
-    assert_eq!((said.code, first_lines(&said).1), (0, "1 connection · 0 ready · 1 suspended · 1,200 users"));
+async fn a_suspended_connection_is_counted_separately_and_needs_no_action() {
+    let env = CliEnv::new();
+    env.apply_lease(4);
+    env.create_connection("globex");
+    env.set_status("globex", expired_status());
+    env.kube.edit("BoxConnection", NAMESPACE, "globex", |c| c["spec"]["suspend"] = true.into());
+    let output = env.run("status").await;
+    assert_eq!((output.code, first_lines(&output).1), (0, "1 connection · 0 ready · 1 suspended · 1,200 users"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_a_leader_the_first_line_is_red_and_says_what_to_do() {
-    let town = Town::new();
-    town.ready("acme", 3);
-    let said = town.ask_at(TERMINAL, "status").await;
-    assert_eq!(said.code, 3);
+    let env = CliEnv::new();
+    env.create_ready_connection("acme", 3);
+    let output = env.run_with_io(TERMINAL, "status").await;
+    assert_eq!(output.code, 3);
     assert!(
-        first_lines(&said)
+        first_lines(&output)
             .0
             .starts_with("\x1b[31mNo operator leads: there is no Lease boxsync-operator in any namespace.")
     );
-    town.lease(3670);
-    let late = town.ask("status").await;
+    env.apply_lease(3670);
+    let late = env.run("status").await;
     assert!(
         first_lines(&late)
             .0
@@ -148,19 +150,19 @@ async fn without_a_leader_the_first_line_is_red_and_says_what_to_do() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operator_that_may_not_be_looked_for_is_unknown_not_gone() {
-    let town = Town::new();
-    town.lease(4);
-    town.ready("acme", 3);
-    town.kube.forbid(|call| call.is(Verb::List, "leases") && call.namespace.is_none());
-    let said = town.ask("status").await;
-    assert_eq!(said.code, 0);
-    assert!(first_lines(&said).0.starts_with("Operator: unknown: you may not list leases"), "{}", said.out);
-    let named = town.ask("status --operator-namespace boxsync").await;
-    assert!(first_lines(&named).0.starts_with("Operator: pod-a leads"), "{}", named.out);
+async fn without_the_right_to_list_leases_the_leader_is_unknown() {
+    let env = CliEnv::new();
+    env.apply_lease(4);
+    env.create_ready_connection("acme", 3);
+    env.kube.forbid(|call| call.matches(Verb::List, "leases") && call.namespace.is_none());
+    let output = env.run("status").await;
+    assert_eq!(output.code, 0);
+    assert!(first_lines(&output).0.starts_with("Operator: unknown: you may not list leases"), "{}", output.out);
+    let in_namespace = env.run("status --operator-namespace boxsync").await;
+    assert!(first_lines(&in_namespace).0.starts_with("Operator: pod-a leads"), "{}", in_namespace.out);
     // Whoever names the namespace relies on the answer.
-    town.kube.forbid(|call| call.is(Verb::Get, "leases"));
-    let denied = town.ask("status --operator-namespace boxsync").await;
+    env.kube.forbid(|call| call.matches(Verb::Get, "leases"));
+    let denied = env.run("status --operator-namespace boxsync").await;
     assert_eq!(denied.code, 8, "{}", denied.out);
     assert!(
         denied.out.starts_with("Operator: unknown: you may not get leases in namespace boxsync."),
@@ -171,13 +173,13 @@ async fn an_operator_that_may_not_be_looked_for_is_unknown_not_gone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_connection_is_told_in_detail() {
-    let town = Town::new();
-    town.lease(4);
-    town.ready("acme", 1212);
-    let said = town.ask("status acme").await;
+async fn one_connection_is_shown_in_detail() {
+    let env = CliEnv::new();
+    env.apply_lease(4);
+    env.create_ready_connection("acme", 1212);
+    let output = env.run("status acme").await;
     assert_eq!(
-        said.out,
+        output.out,
         "\
 Operator: pod-a leads (Lease boxsync/boxsync-operator, renewed 4s ago)
 acme: ready for 2h (Synced) · list of 2026-11-22 09:00Z (1,212 users), fresh until 2026-11-24 09:00Z (in 45h)
@@ -189,11 +191,11 @@ acme: ready for 2h (Synced) · list of 2026-11-22 09:00Z (1,212 users), fresh un
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_asked_for_the_last_sync_stands_beside_it() {
-    let town = Town::new();
-    town.lease(4);
-    town.connection("acme");
-    let mut status = ready(1212);
+async fn the_last_sync_is_shown_with_its_requesters() {
+    let env = CliEnv::new();
+    env.apply_lease(4);
+    env.create_connection("acme");
+    let mut status = ready_status(1212);
     let attempt = |time: &Value, names: &[&str]| {
         json!({
             "trigger": "Requested", "startTime": time, "completionTime": time, "reason": "Synced", "attempts": 1,
@@ -202,85 +204,86 @@ async fn who_asked_for_the_last_sync_stands_beside_it() {
     };
     let last = status["lastSync"]["completionTime"].clone();
     status["history"] = json!([attempt(&json!("2026-11-22T11:00:00Z"), &["joe"]), attempt(&last, &["jane\u{1b}[2J"])]);
-    town.tell("acme", status);
-    let said = town.ask("status acme").await;
-    let line = said.out.lines().find(|line| line.contains("last sync")).unwrap_or_default();
+    env.set_status("acme", status);
+    let output = env.run("status acme").await;
+    let line = output.out.lines().find(|line| line.contains("last sync")).unwrap_or_default();
     assert!(line.ends_with("· revision 42 · asked for by jane\u{fffd}[2J"), "{line}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_is_told_before_all_else_and_of_each_connection() {
-    let town = Town::new();
-    town.lease(4);
+async fn a_pause_is_shown_first_and_for_each_connection() {
+    let env = CliEnv::new();
+    env.apply_lease(4);
     for name in ["acme", "globex"] {
-        let mut paused = ready(50);
-        let told = condition("Paused", "True", "Paused", "The operator runs with --paused.");
-        paused["conditions"].as_array_mut().expect("conditions").push(told);
+        let mut paused = ready_status(50);
+        let condition = condition_json("Paused", "True", "Paused", "The operator runs with --paused.");
+        paused["conditions"].as_array_mut().expect("conditions").push(condition);
         paused.as_object_mut().expect("a status").remove("nextSyncTime");
-        town.connection(name);
-        town.tell(name, paused);
+        env.create_connection(name);
+        env.set_status(name, paused);
     }
-    let said = town.ask("status").await;
+    let output = env.run("status").await;
     assert_eq!(
-        said.out.lines().skip(1).collect::<Vec<_>>(),
+        output.out.lines().skip(1).collect::<Vec<_>>(),
         [
             "2 connections · 2 ready · 100 users",
             "The operator is paused (--paused) for 2h: for 2 connections it asks Box nothing, and requests wait.",
         ]
     );
-    let one = town.ask("status acme").await.out;
+    let one = env.run("status acme").await.out;
     assert!(one.contains("\n  paused     for 2h: the operator runs with --paused and asks Box nothing\n"), "{one}");
-    let told: Value = serde_json::from_str(&town.ask("status -o json").await.out).expect("JSON");
-    assert_eq!((&told["summary"]["paused"], &told["summary"]["ready"]), (&json!(2), &json!(2)));
+    let json: Value = serde_json::from_str(&env.run("status -o json").await.out).expect("JSON");
+    assert_eq!((&json["summary"]["paused"], &json["summary"]["ready"]), (&json!(2), &json!(2)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn json_tells_the_same_facts() {
-    let told: Value = serde_json::from_str(&mixed().ask("status -o json").await.out).expect("JSON");
+async fn json_contains_the_same_facts() {
+    let json: Value =
+        serde_json::from_str(&env_with_mixed_connections().run("status -o json").await.out).expect("JSON");
     assert_eq!(
-        told["operator"],
+        json["operator"],
         json!({ "state": "leads", "name": "pod-a", "lease": "boxsync/boxsync-operator", "renewTime": "2026-11-22T11:59:56Z" })
     );
     assert_eq!(
-        told["summary"],
+        json["summary"],
         json!({ "connections": 5, "ready": 1, "needsPerson": 2, "retrying": 1, "waiting": 0, "suspended": 0, "notSeen": 1, "paused": 0, "users": 1_287_001 })
     );
-    let globex = &told["connections"][1];
+    let globex = &json["connections"][1];
     assert_eq!(
         (&globex["standing"], &globex["reason"], &globex["message"]),
-        (&json!("NeedsPerson"), &json!("AuthorizationExpired"), &json!(LOST))
+        (&json!("NeedsPerson"), &json!("AuthorizationExpired"), &json!(EXPIRED_MESSAGE))
     );
-    assert_eq!(globex["users"], counts(1200));
+    assert_eq!(globex["users"], user_counts(1200));
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_namespaces_and_labels_choose_connections() {
-    let town = mixed();
-    town.connection_of("other", "acme");
-    assert!(first_lines(&town.ask("status -A").await).1.starts_with("6 connections"));
-    assert!(first_lines(&town.ask("status -l team=acme").await).1.starts_with("1 connection "));
-    assert!(first_lines(&town.ask("status -n other").await).1.starts_with("1 connection "));
-    assert!(town.ask("status -n nowhere").await.out.ends_with("in this namespace: -A looks into all of them.\n"));
-    assert!(town.ask("status -A --all").await.out.contains("\nother/acme "));
+async fn connections_are_selected_by_namespace_and_label() {
+    let env = env_with_mixed_connections();
+    env.create_connection_in("other", "acme");
+    assert!(first_lines(&env.run("status -A").await).1.starts_with("6 connections"));
+    assert!(first_lines(&env.run("status -l team=acme").await).1.starts_with("1 connection "));
+    assert!(first_lines(&env.run("status -n other").await).1.starts_with("1 connection "));
+    assert!(env.run("status -n nowhere").await.out.ends_with("in this namespace: -A looks into all of them.\n"));
+    assert!(env.run("status -A --all").await.out.contains("\nother/acme "));
 }
 
 #[tokio::test(start_paused = true)]
 async fn watching_in_a_pipe_prints_a_line_for_each_change() {
-    let town = Town::new();
-    town.lease(0);
-    town.ready("acme", 3);
-    let log = Log::default();
+    let env = CliEnv::new();
+    env.apply_lease(0);
+    env.create_ready_connection("acme", 3);
+    let log = OutputBuffer::default();
     let watch = async {
-        let watched = tokio::time::timeout(Duration::from_secs(9), town.ask_into(&log, PIPE, "status --watch"));
+        let watched = tokio::time::timeout(Duration::from_secs(9), env.run_into_buffer(&log, PIPE, "status --watch"));
         watched.await.expect_err("it goes on");
     };
     let change = async {
         tokio::time::sleep(Duration::from_secs(5)).await;
-        town.tell("acme", lost());
+        env.set_status("acme", expired_status());
     };
     tokio::join!(watch, change);
     assert_eq!(
-        log.text(),
+        log.contents(),
         "\
 2026-11-22T12:00:00Z acme ready: Synced revision 42
 2026-11-22T12:00:06Z acme needs a person: AuthorizationExpired revision 42

@@ -7,10 +7,10 @@ use std::{
 };
 
 use boxsync::{
-    api::{self, BoxConnection, Change, Trigger, UserRoster},
-    cli::{self, Command, Desk, Ink, Seat},
-    cluster::Cluster,
-    roster::{Builder, Entry, Order, Published, Role, Status, Store, publish},
+    api::{self, BoxConnection, RosterChange, Trigger, UserRoster},
+    cli::{self, Cli, ColorMode, Io, Tty},
+    cluster::KubeClient,
+    roster::{PublishRequest, PublishResult, Store, UserListBuilder, UserRecord, UserRole, UserStatus, publish_list},
     runtime::Clock,
 };
 use clap::Parser;
@@ -22,22 +22,22 @@ use serde_json::{Value, json};
 
 pub(crate) const NAMESPACE: &str = "backup";
 
-pub(crate) struct Town {
+pub(crate) struct CliEnv {
     pub(crate) kube: KubeSim,
     pub(crate) clock: SimClock,
 }
 
 /// Shares what is written with whoever waits for it.
 #[derive(Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct OutputBuffer(Arc<Mutex<Vec<u8>>>);
 
-impl Log {
-    pub(crate) fn text(&self) -> String {
+impl OutputBuffer {
+    pub(crate) fn contents(&self) -> String {
         String::from_utf8(self.0.lock().expect("not poisoned").clone()).expect("text")
     }
 }
 
-impl Write for Log {
+impl Write for OutputBuffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().expect("not poisoned").write(bytes)
     }
@@ -49,43 +49,44 @@ impl Write for Log {
 
 /// What was printed, and the exit code.
 #[derive(Debug)]
-pub(crate) struct Said {
+pub(crate) struct CliOutput {
     pub(crate) out: String,
     pub(crate) err: String,
     pub(crate) code: u8,
 }
 
-impl Said {
-    pub(crate) fn lines(&self) -> Vec<&str> {
+impl CliOutput {
+    pub(crate) fn stdout_lines(&self) -> Vec<&str> {
         self.out.lines().collect()
     }
 }
 
 /// Where somebody sits, and what they type.
 #[derive(Clone, Copy)]
-pub(crate) struct At<'a> {
-    pub(crate) reader: Seat,
-    pub(crate) answerer: Seat,
+pub(crate) struct TestIo<'a> {
+    pub(crate) stdout_tty: Tty,
+    pub(crate) stdin_tty: Tty,
     pub(crate) no_color: Option<&'a str>,
-    pub(crate) types: &'a str,
+    pub(crate) input: &'a str,
 }
 
-pub(crate) const PIPE: At<'_> = At { reader: Seat::Program, answerer: Seat::Program, no_color: None, types: "" };
-pub(crate) const TERMINAL: At<'_> = At { reader: Seat::Person, answerer: Seat::Person, no_color: None, types: "" };
+pub(crate) const PIPE: TestIo<'_> = TestIo { stdout_tty: Tty::Piped, stdin_tty: Tty::Piped, no_color: None, input: "" };
+pub(crate) const TERMINAL: TestIo<'_> =
+    TestIo { stdout_tty: Tty::Interactive, stdin_tty: Tty::Interactive, no_color: None, input: "" };
 
-impl Town {
+impl CliEnv {
     pub(crate) fn new() -> Self {
         let clock = SimClock::new("2026-11-22T12:00:00Z".parse().expect("a time"));
-        let kinds: Vec<Resource> = api::crds().iter().map(Resource::of_crd).collect();
-        Self { kube: KubeSim::new(clock.reader(), kinds), clock }
+        let kinds: Vec<Resource> = api::crds().iter().map(Resource::from_crd).collect();
+        Self { kube: KubeSim::new(clock.clock_fn(), kinds), clock }
     }
 
     /// A connection of the usual namespace, as the API server creates it.
-    pub(crate) fn connection(&self, name: &str) {
-        self.connection_of(NAMESPACE, name);
+    pub(crate) fn create_connection(&self, name: &str) {
+        self.create_connection_in(NAMESPACE, name);
     }
 
-    pub(crate) fn connection_of(&self, namespace: &str, name: &str) {
+    pub(crate) fn create_connection_in(&self, namespace: &str, name: &str) {
         self.kube.create(json!({
             "apiVersion": "boxsync.dev/v1alpha1", "kind": "BoxConnection",
             "metadata": { "name": name, "namespace": namespace, "labels": { "team": name } },
@@ -93,18 +94,18 @@ impl Town {
         }));
     }
 
-    pub(crate) fn tell(&self, name: &str, status: Value) {
+    pub(crate) fn set_status(&self, name: &str, status: Value) {
         self.kube.edit("BoxConnection", NAMESPACE, name, |c| c["status"] = status);
     }
 
     /// A connection that works, whose list is three hours old.
-    pub(crate) fn ready(&self, name: &str, users: i64) {
-        self.connection(name);
-        self.tell(name, ready(users));
+    pub(crate) fn create_ready_connection(&self, name: &str, users: i64) {
+        self.create_connection(name);
+        self.set_status(name, ready_status(users));
     }
 
     /// A Lease that was renewed so many seconds ago.
-    pub(crate) fn lease(&self, seconds: u64) {
+    pub(crate) fn apply_lease(&self, seconds: u64) {
         let renewed = self.clock.now() - Duration::from_secs(seconds);
         self.kube.apply(json!({
             "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
@@ -115,15 +116,20 @@ impl Town {
     }
 
     /// Publishes that Box now lists these users: id, login, and whatever else there is to say.
-    pub(crate) async fn publish(&self, name: &str, users: &[Entry<'_>]) -> Published {
-        self.publish_approved(name, users, None).await
+    pub(crate) async fn publish_users(&self, name: &str, users: &[UserRecord<'_>]) -> PublishResult {
+        self.publish_users_approved(name, users, None).await
     }
 
-    pub(crate) async fn publish_approved(&self, name: &str, users: &[Entry<'_>], approve: Option<&str>) -> Published {
+    pub(crate) async fn publish_users_approved(
+        &self,
+        name: &str,
+        users: &[UserRecord<'_>],
+        approve: Option<&str>,
+    ) -> PublishResult {
         let connection: BoxConnection = self.kube.object(NAMESPACE, name).expect("a connection");
-        let change = Change {
+        let change = RosterChange {
             trigger: Trigger::Scheduled,
-            start_time: Time(self.now()),
+            start_time: Time(self.current_time()),
             added: 0,
             updated: 0,
             removed: 0,
@@ -135,26 +141,28 @@ impl Town {
         };
         let owner = connection.uid().expect("a UID");
         let known = self.kube.object::<UserRoster>(NAMESPACE, name).map(|r| (r.spec.revision, r.spec.users.total));
-        let order = Order {
-            owner: &owner,
+        let request = PublishRequest {
+            owner_uid: &owner,
             enterprise_id: "1001",
             retention: Duration::from_secs(720 * 3600),
             max_removal_percent: 20,
-            approve,
-            known,
+            approved_digest: approve,
+            last_published: known,
             change,
         };
-        let mut builder = Builder::default();
+        let mut builder = UserListBuilder::default();
         builder.push_page(users.iter().copied());
-        publish(&self.store(name), &order, &builder.finish(), || self.now()).await.expect("it can be published")
+        publish_list(&self.list_store(name), &request, &builder.build(), || self.current_time())
+            .await
+            .expect("it can be published")
     }
 
-    pub(crate) fn store(&self, name: &str) -> Store {
-        Store::new(Cluster::new(self.kube.client_as("operator")), NAMESPACE, name)
+    pub(crate) fn list_store(&self, name: &str) -> Store {
+        Store::new(KubeClient::new(self.kube.client_as("operator")), NAMESPACE, name)
     }
 
-    fn now(&self) -> Timestamp {
-        Clock::telling({
+    fn current_time(&self) -> Timestamp {
+        Clock::from_fn({
             let clock = self.clock.clone();
             move || clock.now()
         })
@@ -162,50 +170,56 @@ impl Town {
     }
 
     /// Asks as a script does.
-    pub(crate) async fn ask(&self, line: &str) -> Said {
-        self.ask_at(PIPE, line).await
+    pub(crate) async fn run(&self, line: &str) -> CliOutput {
+        self.run_with_io(PIPE, line).await
     }
 
-    pub(crate) async fn ask_at(&self, at: At<'_>, line: &str) -> Said {
-        let out = Log::default();
-        let (code, err) = self.ask_into(&out, at, line).await;
-        Said { out: out.text(), err, code }
+    pub(crate) async fn run_with_io(&self, io: TestIo<'_>, line: &str) -> CliOutput {
+        let out = OutputBuffer::default();
+        let (code, err) = self.run_into_buffer(&out, io, line).await;
+        CliOutput { out: out.contents(), err, code }
     }
 
     /// Asks, and hands what is printed to the log at once.
-    pub(crate) async fn ask_into(&self, log: &Log, at: At<'_>, line: &str) -> (u8, String) {
-        self.ask_reading(log, at, &mut Cursor::new(at.types.as_bytes()), line).await
+    pub(crate) async fn run_into_buffer(&self, stdout: &OutputBuffer, io: TestIo<'_>, line: &str) -> (u8, String) {
+        self.run_with_stdin(stdout, io, &mut Cursor::new(io.input.as_bytes()), line).await
     }
 
     /// Asks, and types what this hands over.
-    pub(crate) async fn ask_reading(&self, log: &Log, at: At<'_>, input: &mut dyn BufRead, line: &str) -> (u8, String) {
-        let words = ["kubectl-boxsync"].into_iter().chain(line.split_whitespace());
-        let command = Command::try_parse_from(words).unwrap_or_else(|e| panic!("{line}: {e}"));
-        let (mut out, mut err) = (log.clone(), Vec::new());
+    pub(crate) async fn run_with_stdin(
+        &self,
+        stdout: &OutputBuffer,
+        io: TestIo<'_>,
+        input: &mut dyn BufRead,
+        line: &str,
+    ) -> (u8, String) {
+        let args = ["kubectl-boxsync"].into_iter().chain(line.split_whitespace());
+        let command = Cli::try_parse_from(args).unwrap_or_else(|e| panic!("{line}: {e}"));
+        let (mut out, mut err) = (stdout.clone(), Vec::new());
         let clock = self.clock.clone();
-        let mut desk = Desk {
+        let mut io = Io {
             out: &mut out,
             err: &mut err,
             input,
-            reader: at.reader,
-            answerer: at.answerer,
-            ink: Ink::of(at.reader, at.no_color),
-            clock: Clock::telling(move || clock.now()),
+            stdout_tty: io.stdout_tty,
+            stdin_tty: io.stdin_tty,
+            color: ColorMode::for_stdout(io.stdout_tty, io.no_color),
+            clock: Clock::from_fn(move || clock.now()),
         };
-        let exit = cli::run(command, self.kube.client_as("somebody"), NAMESPACE, &mut desk).await;
+        let exit = cli::run(command, self.kube.client_as("somebody"), NAMESPACE, &mut io).await;
         (exit.code(), String::from_utf8(err).expect("text"))
     }
 }
 
-pub(crate) fn ready(users: i64) -> Value {
+pub(crate) fn ready_status(users: i64) -> Value {
     json!({
         "observedGeneration": 1,
         "conditions": [
-            condition("Ready", "True", "Synced", "The list holds users."),
-            condition("Connected", "True", "Connected", "Box accepts the credentials."),
-            condition("Synced", "True", "Synced", "The list holds users."),
+            condition_json("Ready", "True", "Synced", "The list holds users."),
+            condition_json("Connected", "True", "Connected", "Box accepts the credentials."),
+            condition_json("Synced", "True", "Synced", "The list holds users."),
         ],
-        "users": counts(users),
+        "users": user_counts(users),
         "lastSync": { "trigger": "Scheduled", "startTime": "2026-11-22T08:59:00Z", "completionTime": "2026-11-22T09:00:00Z",
             "added": 2, "updated": 1, "removed": 0, "revision": 42 },
         "staleTime": "2026-11-24T09:00:00Z",
@@ -214,26 +228,26 @@ pub(crate) fn ready(users: i64) -> Value {
     })
 }
 
-pub(crate) fn counts(users: i64) -> Value {
+pub(crate) fn user_counts(users: i64) -> Value {
     json!({ "total": users, "active": users, "inactive": 0, "restricted": 0, "other": 0, "app": 0, "held": 0, "removed": 0 })
 }
 
-pub(crate) fn condition(kind: &str, status: &str, reason: &str, message: &str) -> Value {
+pub(crate) fn condition_json(kind: &str, status: &str, reason: &str, message: &str) -> Value {
     json!({ "type": kind, "status": status, "reason": reason, "message": message,
         "lastTransitionTime": "2026-11-22T10:00:00Z" })
 }
 
 /// A user; the rest is as with most.
-pub(crate) fn user<'a>(id: &'a str, login: &'a str, name: &'a str) -> Entry<'a> {
-    Entry {
+pub(crate) fn user_record<'a>(id: &'a str, login: &'a str, name: &'a str) -> UserRecord<'a> {
+    UserRecord {
         id,
         login,
         name,
         job_title: "Clerk",
         language: "en",
         timezone: "Europe/Berlin",
-        status: Status::Active,
-        role: Role::User,
+        status: UserStatus::Active,
+        role: UserRole::User,
         app: false,
         created_at: Some(1_700_000_000),
         space_amount: -1,
@@ -241,10 +255,10 @@ pub(crate) fn user<'a>(id: &'a str, login: &'a str, name: &'a str) -> Entry<'a> 
 }
 
 /// Three of whom most tests speak.
-pub(crate) fn three() -> [Entry<'static>; 3] {
+pub(crate) fn three_users() -> [UserRecord<'static>; 3] {
     [
-        Entry { role: Role::Admin, ..user("2001", "ann@acme.com", "Ann Archer") },
-        Entry { status: Status::Inactive, ..user("2002", "bob@acme.com", "Bob Baker") },
-        Entry { app: true, ..user("2003", "robot@boxdevedition.com", "Robot") },
+        UserRecord { role: UserRole::Admin, ..user_record("2001", "ann@acme.com", "Ann Archer") },
+        UserRecord { status: UserStatus::Inactive, ..user_record("2002", "bob@acme.com", "Bob Baker") },
+        UserRecord { app: true, ..user_record("2003", "robot@boxdevedition.com", "Robot") },
     ]
 }

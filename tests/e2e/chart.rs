@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use harness::{Helm, account_user};
+use harness::{Helm, service_account_user};
 use serde_json::{Value, json};
 
-use crate::stage::{ACCOUNT, Stage, chart};
+use crate::stage::{E2eEnv, SERVICE_ACCOUNT, chart_path};
 
 #[tokio::test]
-async fn the_chart_is_clean_and_refuses_values_that_it_does_not_know() {
+async fn the_chart_lints_cleanly_and_rejects_unknown_values() {
     let helm = Helm::new().await.expect("helm");
-    helm.lint(&chart(), &json!({})).await.expect("clean");
+    helm.lint(&chart_path(), &json!({})).await.expect("clean");
     for (values, words) in [
         (json!({"serviceAcount": {}}), "serviceAcount"),
         (json!({"serviceAccount": {"creat": true}}), "creat"),
@@ -46,13 +46,13 @@ async fn the_chart_is_clean_and_refuses_values_that_it_does_not_know() {
         (json!({"admission": {"lists": {"exceptFor": ["velero"]}}}), "/admission/lists/exceptFor"),
         (json!({"admission": {"approvals": {"enabled": "yes"}}}), "/admission/approvals/enabled"),
     ] {
-        let refused = helm.template(&chart(), "any", "any", &values).await.expect_err("refused").to_string();
+        let refused = helm.template(&chart_path(), "any", "any", &values).await.expect_err("refused").to_string();
         assert!(refused.contains(words), "{values}: {refused}");
     }
 }
 
 #[tokio::test]
-async fn values_that_are_taken_back_by_null_render_as_if_they_were_empty() {
+async fn values_reset_by_null_render_like_empty_values() {
     let helm = Helm::new().await.expect("helm");
     let monitor = json!({"enabled": true, "labels": null});
     let values = json!({
@@ -66,53 +66,53 @@ async fn values_that_are_taken_back_by_null_render_as_if_they_were_empty() {
         "networkPolicy": {"enabled": true, "ingressFrom": null},
         "admission": {"lists": {"enabled": true, "exceptFor": {"users": null, "groups": null}}},
     });
-    let rendered = helm.template(&chart(), "any", "any", &values).await.expect("rendered");
+    let rendered = helm.template(&chart_path(), "any", "any", &values).await.expect("rendered");
     // The dashboard is JSON, and has nulls of its own.
     let mut yaml = rendered.lines().filter(|line| !line.trim_start().starts_with('"'));
     assert!(!yaml.any(|line| line.ends_with(": null")), "{rendered}");
 }
 
 #[tokio::test]
-async fn where_requesters_cannot_be_written_down_the_chart_says_so() {
+async fn without_mutating_admission_policies_the_requesters_option_is_rejected() {
     let helm = Helm::new().await.expect("helm");
-    let chart = chart().display().to_string();
-    let asked = json!({"admission": {"requesters": {"enabled": true}}});
-    let told = async |served: &[&str]| {
+    let chart = chart_path().display().to_string();
+    let values = json!({"admission": {"requesters": {"enabled": true}}});
+    let render = async |served: &[&str]| {
         let words = [&["template", "any", &chart, "--values", "-"], served].concat();
-        helm.run(&words, &asked).await
+        helm.run(&words, &values).await
     };
-    let refused = told(&[]).await.expect_err("refused").to_string();
+    let refused = render(&[]).await.expect_err("refused").to_string();
     assert!(refused.contains("needs MutatingAdmissionPolicies") && refused.contains("Kubernetes 1.36"), "{refused}");
     let beta = "admissionregistration.k8s.io/v1beta1";
-    let rendered = told(&["--api-versions", &format!("{beta}/MutatingAdmissionPolicy")]).await.expect("rendered");
+    let rendered = render(&["--api-versions", &format!("{beta}/MutatingAdmissionPolicy")]).await.expect("rendered");
     assert!(rendered.contains(&format!("apiVersion: {beta}\nkind: MutatingAdmissionPolicyBinding\n")), "{rendered}");
 }
 
 #[tokio::test]
-async fn what_exists_already_is_not_made_by_the_chart() {
+async fn the_chart_does_not_create_what_exists_already() {
     let helm = Helm::new().await.expect("helm");
-    let render = async |values: Value| helm.template(&chart(), "any", "any", &values).await.expect("rendered");
+    let render = async |values: Value| helm.template(&chart_path(), "any", "any", &values).await.expect("rendered");
     let bound = render(json!({"serviceAccount": {"create": false, "name": "mine"}})).await;
     assert!(!bound.contains("\nkind: ServiceAccount\n") && bound.contains("serviceAccountName: mine"), "{bound}");
     assert!(bound.contains("kind: ServiceAccount\n    name: mine"), "{bound}");
-    let alone = render(json!({
+    let unbound = render(json!({
         "rbac": {"create": false}, "rosterReader": {"create": false}, "userRoles": {"create": false},
         "crds": {"install": false},
     }))
     .await;
-    assert!(alone.contains("\nkind: ServiceAccount\n") && !alone.contains("Role"), "{alone}");
+    assert!(unbound.contains("\nkind: ServiceAccount\n") && !unbound.contains("Role"), "{unbound}");
 }
 
 /// What a ServiceAccount may do in the stage's namespace, as the API server itself says.
-async fn rights(stage: &Stage, user: &str) -> BTreeSet<String> {
+async fn granted_permissions(env: &E2eEnv, user: &str) -> BTreeSet<String> {
     let review = "{apiVersion: authorization.k8s.io/v1, kind: SelfSubjectRulesReview, spec: {namespace: NAMESPACE}}"
-        .replace("NAMESPACE", &stage.namespace);
+        .replace("NAMESPACE", &env.namespace);
     let mut args = ["create", "--validate=false", "--output=json", "-f", "-"].map(str::to_owned).to_vec();
     args.push(format!("--as={user}"));
     args.push("--as-group=system:authenticated".to_owned());
     args.push("--as-group=system:serviceaccounts".to_owned());
-    args.push(format!("--as-group=system:serviceaccounts:{}", stage.namespace));
-    let answer = stage.kubectl.run_with(&args, &review).await.expect("kubectl").succeeded().expect("reviewed");
+    args.push(format!("--as-group=system:serviceaccounts:{}", env.namespace));
+    let answer = env.kubectl.run_with_stdin(&args, &review).await.expect("kubectl").into_stdout().expect("reviewed");
     let answer: Value = serde_json::from_str(&answer).expect("JSON");
     let texts = |value: &Value| -> BTreeSet<String> {
         value.as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect()
@@ -132,7 +132,7 @@ async fn rights(stage: &Stage, user: &str) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn the_operator_has_exactly_the_rights_that_are_documented() {
-    let stage = Stage::begin("rights").await;
+    let env = E2eEnv::new("rights").await;
     let expected: BTreeSet<String> = [
         "boxsync.dev/boxconnections get list watch",
         "boxsync.dev/boxconnections/status update",
@@ -147,27 +147,27 @@ async fn the_operator_has_exactly_the_rights_that_are_documented() {
     ]
     .map(str::to_owned)
     .into();
-    let everybodys = rights(&stage, &account_user(&stage.namespace, "default")).await;
-    let mut granted = rights(&stage, &stage.user).await;
-    granted.retain(|right| !everybodys.contains(right));
+    let default_permissions = granted_permissions(&env, &service_account_user(&env.namespace, "default")).await;
+    let mut granted = granted_permissions(&env, &env.operator_user).await;
+    granted.retain(|right| !default_permissions.contains(right));
     assert_eq!(granted, expected);
 
-    let with_oauth = Stage::with_oauth("rights with oauth").await;
-    let mut more = rights(&with_oauth, &with_oauth.user).await;
-    more.retain(|right| !everybodys.contains(right) && !expected.contains(right));
+    let with_oauth = E2eEnv::with_oauth("rights with oauth").await;
+    let mut more = granted_permissions(&with_oauth, &with_oauth.operator_user).await;
+    more.retain(|right| !default_permissions.contains(right) && !expected.contains(right));
     assert_eq!(more, ["/secrets create get update".to_owned()].into());
 }
 
 #[tokio::test]
-async fn the_operator_may_neither_look_through_secrets_nor_write_what_users_write() {
-    let stage = Stage::begin("forbidden").await;
-    let user = format!("--as={}", stage.user);
-    let may = async |verb: &str, resource: &str| {
-        let answer = stage.kubectl.run(["auth", "can-i", verb, resource, &user]).await.expect("kubectl");
+async fn the_operator_can_neither_list_secrets_nor_write_user_objects() {
+    let env = E2eEnv::new("forbidden").await;
+    let user = format!("--as={}", env.operator_user);
+    let can_i = async |verb: &str, resource: &str| {
+        let answer = env.kubectl.run(["auth", "can-i", verb, resource, &user]).await.expect("kubectl");
         answer.stdout.trim() == "yes"
     };
-    assert!(stage.user.ends_with(ACCOUNT));
-    assert!(may("get", "secrets/acme").await);
+    assert!(env.operator_user.ends_with(SERVICE_ACCOUNT));
+    assert!(can_i("get", "secrets/acme").await);
     for (verb, resource) in [
         ("list", "secrets"),
         ("watch", "secrets"),
@@ -187,6 +187,6 @@ async fn the_operator_may_neither_look_through_secrets_nor_write_what_users_writ
         ("delete", "leases.coordination.k8s.io/boxsync-operator"),
         ("impersonate", "users"),
     ] {
-        assert!(!may(verb, resource).await, "{verb} {resource}");
+        assert!(!can_i(verb, resource).await, "{verb} {resource}");
     }
 }

@@ -1,14 +1,14 @@
 //! A connection begins, and becomes Ready with the right counts.
 
-use box_sim::{Auth, Enterprise, EnterpriseSpec, KeyFormat};
+use box_sim::{AuthMethod, Enterprise, EnterpriseConfig, KeyFormat};
 use boxsync::api::BoxConnection;
 use serde_json::{Value, json};
 
-use crate::stage::{Stage, acme, condition, conditions};
-use crate::table::Table;
+use crate::stage::{E2eEnv, connection_conditions, create_acme, expect_condition};
+use crate::table::KubectlTable;
 
 /// The counts as the simulator's own list has them.
-fn counts(enterprise: &Enterprise) -> Value {
+fn expected_counts(enterprise: &Enterprise) -> Value {
     let users = enterprise.users();
     let with = |status: &str| users.iter().filter(|user| user.status == status).count();
     let restricted = with("cannot_delete_edit") + with("cannot_delete_edit_upload");
@@ -25,58 +25,58 @@ fn counts(enterprise: &Enterprise) -> Value {
     })
 }
 
-fn counted(connection: &BoxConnection) -> Value {
+fn status_counts(connection: &BoxConnection) -> Value {
     json!(connection.status.as_ref().and_then(|s| s.users))
 }
 
 #[tokio::test]
-async fn a_connection_by_client_credentials_becomes_ready_with_the_right_counts() {
-    let stage = Stage::begin("client credentials").await;
-    let acme = acme(&stage.sim);
+async fn a_client_credentials_connection_becomes_ready_with_the_right_counts() {
+    let env = E2eEnv::new("client credentials").await;
+    let acme = create_acme(&env.sim);
     // Whatever it says at any level is looked through for secrets.
-    let operator = stage.start(&stage.settings().env("BOXSYNC_LOG", "trace"));
-    stage.connect("acme", &acme).await;
-    stage.run(&["wait", "--for=condition=Ready", "boxconnection/acme", "--timeout=60s"]).await;
+    let operator = env.start_operator_with(&env.operator_settings().env("BOXSYNC_LOG", "trace"));
+    env.connect_by_client_credentials("acme", &acme).await;
+    env.run(&["wait", "--for=condition=Ready", "boxconnection/acme", "--timeout=60s"]).await;
 
-    let connection = stage.ready("acme").await;
-    assert_eq!(counted(&connection), counts(&acme));
+    let connection = env.wait_until_ready("acme").await;
+    assert_eq!(status_counts(&connection), expected_counts(&acme));
     let status = connection.status.clone().expect("a status");
     assert_eq!(status.observed_generation, Some(1));
     assert_eq!(status.enterprise.map(|e| (e.id, e.name)), Some(("1001".to_owned(), "Acme".to_owned())));
     assert_eq!(status.app.map(|app| app.client_id), Some(acme.client_id()));
     assert!(status.account.is_some_and(|account| account.login.ends_with("@boxdevedition.com")));
     assert!(status.next_sync_time > status.last_sync.map(|sync| sync.completion_time));
-    assert_eq!(condition(conditions(&connection), "Connected").1, "Connected");
+    assert_eq!(expect_condition(connection_conditions(&connection), "Connected").1, "Connected");
 
-    let table = Table::read(&stage.run(&["get", "boxconnections"]).await);
+    let table = KubectlTable::parse(&env.run(&["get", "boxconnections"]).await);
     let columns = ["NAME", "ENTERPRISE", "CONNECTED", "READY", "STATUS", "USERS", "ACTIVE", "LIST-AGE", "AGE"];
     assert_eq!(table.header, columns);
     let row = table.row("acme");
-    let active = counts(&acme)["active"].to_string();
+    let active = expected_counts(&acme)["active"].to_string();
     assert_eq!(row[..7], ["acme", "1001", "True", "True", "Synced", "1200", &active], "{row:?}");
     assert!(row[7].ends_with('s') && row[8].ends_with('s'), "{row:?}");
 
-    let wide = Table::read(&stage.run(&["get", "boxconn", "acme", "-o", "wide"]).await);
+    let wide = KubectlTable::parse(&env.run(&["get", "boxconn", "acme", "-o", "wide"]).await);
     let row = wide.row("acme");
     assert!(row[9] == "false" && row[10].ends_with('Z') && row[12].starts_with("The list of"), "{row:?}");
 
-    let note = stage.event("BoxConnection", "acme", "Normal", "Connected").await;
+    let note = env.wait_for_event("BoxConnection", "acme", "Normal", "Connected").await;
     assert!(note.contains("enterprise 1001 (Acme)"), "{note}");
-    stage.event("BoxConnection", "acme", "Normal", "Synced").await;
-    stage.end(operator).await;
+    env.wait_for_event("BoxConnection", "acme", "Normal", "Synced").await;
+    env.stop_and_verify(operator).await;
 }
 
 #[tokio::test]
-async fn a_connection_by_jwt_with_boxs_own_key_lists_twelve_thousand_users() {
-    let stage = Stage::begin("jwt").await;
-    let spec = EnterpriseSpec::new("1002").named("Globex").users(12_000).auth(Auth::Jwt);
-    let globex = stage.sim.enterprise(spec);
+async fn a_jwt_connection_with_boxs_own_key_lists_twelve_thousand_users() {
+    let env = E2eEnv::new("jwt").await;
+    let spec = EnterpriseConfig::new("1002").name("Globex").users(12_000).auth(AuthMethod::Jwt);
+    let globex = env.sim.add_enterprise(spec);
     // Whatever it says at any level is looked through for secrets.
-    let operator = stage.start(&stage.settings().env("BOXSYNC_LOG", "trace"));
-    stage.connect_by_jwt("globex", &globex, KeyFormat::Pkcs8TripleDes).await;
-    let connection = stage.ready("globex").await;
-    assert_eq!(counted(&connection), counts(&globex));
-    let message = condition(conditions(&connection), "Ready").2;
+    let operator = env.start_operator_with(&env.operator_settings().env("BOXSYNC_LOG", "trace"));
+    env.connect_by_jwt("globex", &globex, KeyFormat::Pkcs8TripleDes).await;
+    let connection = env.wait_until_ready("globex").await;
+    assert_eq!(status_counts(&connection), expected_counts(&globex));
+    let message = expect_condition(connection_conditions(&connection), "Ready").2;
     assert!(message.contains("12,000 users"), "{message}");
-    stage.end(operator).await;
+    env.stop_and_verify(operator).await;
 }

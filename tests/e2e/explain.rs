@@ -4,13 +4,13 @@ use harness::eventually;
 use http::Request;
 use serde_json::Value;
 
-use crate::stage::{SOON, plane};
+use crate::stage::{SHORT_TIMEOUT, shared_plane};
 
 const KINDS: &[&str] = &["dev.boxsync.v1alpha1.BoxConnection", "dev.boxsync.v1alpha1.UserSyncRequest"];
 
 #[tokio::test]
 async fn every_field_of_every_kind_is_explained() {
-    let client = plane().await.admin_client().await.expect("client");
+    let client = shared_plane().await.admin_client().await.expect("client");
     // What `kubectl explain` reads.
     let read = async || {
         let request =
@@ -19,25 +19,28 @@ async fn every_field_of_every_kind_is_explained() {
         let known = document["components"]["schemas"].as_object().filter(|known| known.contains_key(KINDS[1]));
         known.cloned().ok_or_else(|| "not all kinds".to_owned())
     };
-    let schemas = eventually("both kinds are published", SOON, read).await;
-    let mut seen = 0;
+    let schemas = eventually("both kinds are published", SHORT_TIMEOUT, read).await;
+    let mut field_count = 0;
     for kind in KINDS {
-        seen += walk(kind, &schemas[*kind], true);
+        field_count += check_schema(kind, &schemas[*kind], true);
     }
-    assert!(seen > 80, "only {seen} fields");
+    assert!(field_count > 80, "only {field_count} fields");
 }
 
 /// Looks at a schema and all below it; how many there are.
-fn walk(path: &str, schema: &Value, root: bool) -> usize {
-    let about = schema["description"].as_str().unwrap_or_default();
-    assert!(about.len() > 5 && about.ends_with('.'), "{path}: {about:?}");
-    assert!(!about.contains("Auto-generated") && !about.contains("::") && !about.contains("[`"), "{path}: {about}");
-    let mut seen = 1;
+fn check_schema(path: &str, schema: &Value, root: bool) -> usize {
+    let description = schema["description"].as_str().unwrap_or_default();
+    assert!(description.len() > 5 && description.ends_with('.'), "{path}: {description:?}");
+    assert!(
+        !description.contains("Auto-generated") && !description.contains("::") && !description.contains("[`"),
+        "{path}: {description}"
+    );
+    let mut field_count = 1;
     for (name, field) in schema["properties"].as_object().into_iter().flatten() {
         // The API server's own.
-        let foreign = root && ["apiVersion", "kind", "metadata"].contains(&name.as_str());
+        let is_metadata = root && ["apiVersion", "kind", "metadata"].contains(&name.as_str());
         let listed = path.ends_with(".conditions[]");
-        if foreign || listed {
+        if is_metadata || listed {
             continue;
         }
         let path = format!("{path}.{name}");
@@ -52,11 +55,11 @@ fn walk(path: &str, schema: &Value, root: bool) -> usize {
         if name.ends_with("Time") {
             assert_eq!(format, "date-time", "{path}");
         }
-        seen += walk(&path, field, false);
+        field_count += check_schema(&path, field, false);
         if field["items"]["properties"].is_object() {
             assert!(!field["x-kubernetes-list-type"].is_null(), "{path} has no list type");
-            seen += walk(&format!("{path}[]"), &field["items"], false);
+            field_count += check_schema(&format!("{path}[]"), &field["items"], false);
         }
     }
-    seen
+    field_count
 }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::stage::{Stage, acme, connection, without_warning};
+use crate::stage::{E2eEnv, assert_no_warning, connection_yaml, create_acme};
 
 /// Which managers own fields, and which.
-async fn owners(stage: &Stage, what: &[&str]) -> BTreeMap<String, Vec<(String, String)>> {
-    let mut args = what.to_vec();
+async fn field_owners(env: &E2eEnv, resource: &[&str]) -> BTreeMap<String, Vec<(String, String)>> {
+    let mut args = resource.to_vec();
     args.push("--show-managed-fields");
-    let object = stage.get(&args).await;
+    let object = env.get_json(&args).await;
     let mut owners: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
     for entry in object["metadata"]["managedFields"].as_array().expect("managed fields") {
         let text = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
@@ -20,11 +20,11 @@ async fn owners(stage: &Stage, what: &[&str]) -> BTreeMap<String, Vec<(String, S
     owners
 }
 
-async fn diff(stage: &Stage, args: &[&str], yaml: &str) -> String {
+async fn kubectl_diff(env: &E2eEnv, args: &[&str], yaml: &str) -> String {
     let mut all = vec!["diff", "-f", "-"];
     all.extend(args);
-    let output = stage.kubectl.run_with(all, yaml).await.expect("kubectl");
-    without_warning(&output);
+    let output = env.kubectl.run_with_stdin(all, yaml).await.expect("kubectl");
+    assert_no_warning(&output);
     match output.status.code() {
         Some(0) => String::new(),
         Some(1) => output.stdout,
@@ -33,34 +33,34 @@ async fn diff(stage: &Stage, args: &[&str], yaml: &str) -> String {
 }
 
 #[tokio::test]
-async fn those_who_apply_from_git_and_the_operator_do_not_quarrel() {
-    let stage = Stage::begin("field owners").await;
-    let enterprise = acme(&stage.sim);
-    let operator = stage.operator();
+async fn gitops_and_the_operator_own_separate_fields() {
+    let env = E2eEnv::new("field owners").await;
+    let enterprise = create_acme(&env.sim);
+    let operator = env.start_operator();
     for (name, manager) in [("flux", "kustomize-controller"), ("argo", "argocd-controller")] {
-        stage.put_credentials(name, &enterprise).await;
-        let git = connection(name, "1001", "clientCredentials", "  syncInterval: 24h\n");
-        let apply = async |yaml: &str| {
-            let output = stage.kubectl.apply_server_side(yaml, manager).await.expect("kubectl");
-            without_warning(&output);
-            output.succeeded().expect("applied")
+        env.apply_client_secret(name, &enterprise).await;
+        let git = connection_yaml(name, "1001", "clientCredentials", "  syncInterval: 24h\n");
+        let server_side_apply = async |yaml: &str| {
+            let output = env.kubectl.apply_server_side(yaml, manager).await.expect("kubectl");
+            assert_no_warning(&output);
+            output.into_stdout().expect("applied")
         };
-        apply(&git).await;
-        let ready = stage.ready(name).await;
+        server_side_apply(&git).await;
+        let ready = env.wait_until_ready(name).await;
 
-        assert_eq!(diff(&stage, &["--server-side", &format!("--field-manager={manager}")], &git).await, "");
-        apply(&git).await;
-        let again = stage.connections().get(name).await.expect("read");
-        assert_eq!(again.metadata.resource_version, ready.metadata.resource_version, "nothing was to be applied");
+        assert_eq!(kubectl_diff(&env, &["--server-side", &format!("--field-manager={manager}")], &git).await, "");
+        server_side_apply(&git).await;
+        let reapplied = env.connections_api().get(name).await.expect("read");
+        assert_eq!(reapplied.metadata.resource_version, ready.metadata.resource_version, "nothing was to be applied");
 
         // A change from Git while the operator has written status.
         let changed = git.replace("24h", "12h");
-        apply(&changed).await;
-        assert_eq!(diff(&stage, &["--server-side", &format!("--field-manager={manager}")], &changed).await, "");
-        stage.finished(&stage.ask(name).await).await;
-        assert_eq!(diff(&stage, &["--server-side", &format!("--field-manager={manager}")], &changed).await, "");
+        server_side_apply(&changed).await;
+        assert_eq!(kubectl_diff(&env, &["--server-side", &format!("--field-manager={manager}")], &changed).await, "");
+        env.wait_until_finished(&env.request_sync(name).await).await;
+        assert_eq!(kubectl_diff(&env, &["--server-side", &format!("--field-manager={manager}")], &changed).await, "");
 
-        for (owner, fields) in owners(&stage, &["boxconn", name]).await {
+        for (owner, fields) in field_owners(&env, &["boxconn", name]).await {
             let own = owner == manager;
             for (subresource, field) in fields {
                 let status = field == "f:status" && subresource == "status";
@@ -69,39 +69,38 @@ async fn those_who_apply_from_git_and_the_operator_do_not_quarrel() {
             }
         }
     }
-    stage.end(operator).await;
+    env.stop_and_verify(operator).await;
 }
 
 #[tokio::test]
-async fn kubectl_sees_no_difference_after_the_operator_has_written_its_status() {
-    let stage = Stage::begin("diff").await;
-    let enterprise = acme(&stage.sim);
-    let operator = stage.operator();
-    stage.connect("acme", &enterprise).await;
-    stage.ready("acme").await;
-    let yaml = connection("acme", "1001", "clientCredentials", "");
-    assert_eq!(diff(&stage, &[], &yaml).await, "");
-    let again = stage.kubectl.apply_yaml(&yaml).await.expect("kubectl").succeeded().expect("applied");
-    assert!(again.contains("unchanged"), "{again}");
-    let request = crate::stage::request("acme", "").replace("generateName: acme-", "name: once");
-    stage.apply(&request).await;
-    stage.finished("once").await;
-    assert_eq!(diff(&stage, &[], &request).await, "");
-    let again = stage.kubectl.apply_yaml(&request).await.expect("kubectl").succeeded().expect("applied");
-    assert!(again.contains("unchanged"), "{again}");
-    for (owner, fields) in owners(&stage, &["usersync", "once"]).await {
+async fn kubectl_diff_is_empty_after_the_operator_wrote_status() {
+    let env = E2eEnv::new("diff").await;
+    let enterprise = create_acme(&env.sim);
+    let operator = env.start_operator();
+    env.connect_by_client_credentials("acme", &enterprise).await;
+    env.wait_until_ready("acme").await;
+    let yaml = connection_yaml("acme", "1001", "clientCredentials", "");
+    assert_eq!(kubectl_diff(&env, &[], &yaml).await, "");
+    let reapplied = env.kubectl.apply_yaml(&yaml).await.expect("kubectl").into_stdout().expect("applied");
+    assert!(reapplied.contains("unchanged"), "{reapplied}");
+    let request = crate::stage::request_yaml("acme", "").replace("generateName: acme-", "name: once");
+    env.apply_manifest(&request).await;
+    env.wait_until_finished("once").await;
+    assert_eq!(kubectl_diff(&env, &[], &request).await, "");
+    let reapplied = env.kubectl.apply_yaml(&request).await.expect("kubectl").into_stdout().expect("applied");
+    assert!(reapplied.contains("unchanged"), "{reapplied}");
+    for (owner, fields) in field_owners(&env, &["usersync", "once"]).await {
         let operators = fields.iter().all(|(subresource, field)| subresource == "status" && field == "f:status");
         assert!(operators == (owner == "boxsync-operator"), "{owner}: {fields:?}");
     }
     // Changing something and writing it back, as `kubectl edit` does.
-    let mut object: Value = stage.get(&["boxconn", "acme"]).await;
+    let mut object: Value = env.get_json(&["boxconn", "acme"]).await;
     object["spec"]["staleAfter"] = "72h".into();
-    stage
-        .kubectl
-        .run_with(["replace", "-f", "-"], &object.to_string())
+    env.kubectl
+        .run_with_stdin(["replace", "-f", "-"], &object.to_string())
         .await
         .expect("kubectl")
-        .succeeded()
+        .into_stdout()
         .expect("replaced");
-    stage.end(operator).await;
+    env.stop_and_verify(operator).await;
 }

@@ -7,11 +7,11 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use crate::stage::{SOON, chart, plane, repository};
+use crate::stage::{SHORT_TIMEOUT, chart_path, repo_path, shared_plane};
 use crate::testing::assert_generated;
 
 #[tokio::test]
-async fn the_crds_are_those_of_the_types_and_so_is_what_is_installed() {
+async fn the_crd_files_and_the_install_manifest_match_the_types() {
     let mut stream = String::new();
     for crd in boxsync::api::crds() {
         let yaml = serde_saphyr::to_string(&crd).expect("YAML");
@@ -28,7 +28,7 @@ async fn the_crds_are_those_of_the_types_and_so_is_what_is_installed() {
 
     // Made from those, and so after them: the chart as it is, in a namespace that lets in nothing but restricted pods.
     let helm = Helm::new().await.expect("helm");
-    let rendered = helm.template(&chart(), "boxsync-operator", "boxsync", &json!({})).await.expect("rendered");
+    let rendered = helm.template(&chart_path(), "boxsync-operator", "boxsync", &json!({})).await.expect("rendered");
     for crd in boxsync::api::crds() {
         let documents = rendered.split("\n---\n").filter_map(|d| serde_saphyr::from_str::<Value>(d).ok());
         let found =
@@ -52,12 +52,12 @@ metadata:
 }
 
 #[test]
-fn there_is_no_crd_that_no_type_has() {
+fn every_crd_file_belongs_to_a_type() {
     let mut expected: Vec<String> =
         boxsync::api::crds().iter().map(|crd| format!("{}.yaml", crd.spec.names.plural)).collect();
     expected.sort();
     for folder in ["crds", "charts/boxsync-operator/files/crds"] {
-        let mut files: Vec<String> = std::fs::read_dir(repository(folder))
+        let mut files: Vec<String> = std::fs::read_dir(repo_path(folder))
             .expect("readable")
             .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
             .collect();
@@ -67,7 +67,7 @@ fn there_is_no_crd_that_no_type_has() {
 }
 
 #[tokio::test]
-async fn the_chart_renders_as_it_did() {
+async fn the_chart_renders_as_recorded() {
     let helm = Helm::new().await.expect("helm");
     let some_namespaces = json!({
         "watchNamespaces": ["boxsync", "team-a"],
@@ -133,29 +133,29 @@ async fn the_chart_renders_as_it_did() {
         ("bare", "boxsync-operator", bare),
     ] {
         values["crds"] = json!({"install": false});
-        helm.lint(&chart(), &values).await.expect("clean");
-        let rendered = helm.template(&chart(), release, "boxsync", &values).await.expect("rendered");
+        helm.lint(&chart_path(), &values).await.expect("clean");
+        let rendered = helm.template(&chart_path(), release, "boxsync", &values).await.expect("rendered");
         assert_generated(&format!("tests/e2e/renders/{name}.yaml"), &rendered);
     }
 }
 
 /// What stands between the line `<!-- FILE -->` and the end of the code block below it is the file.
 #[test]
-fn the_page_on_reading_shows_the_examples_as_they_are() {
-    let mut page = std::fs::read_to_string(repository("docs/reading.md")).expect("readable");
+fn the_reading_page_shows_the_examples_unchanged() {
+    let mut page = std::fs::read_to_string(repo_path("docs/reading.md")).expect("readable");
     for (file, language) in [("read.sh", "sh"), ("read.py", "python"), ("read.rs", "rust")] {
-        let begin = format!("<!-- docs/examples/{file} -->\n");
-        let (before, rest) = page.split_once(&begin).unwrap_or_else(|| panic!("no line {begin}"));
+        let marker = format!("<!-- docs/examples/{file} -->\n");
+        let (before, rest) = page.split_once(&marker).unwrap_or_else(|| panic!("no line {marker}"));
         let (_, after) = rest.split_once("\n```\n").expect("a code block with an end");
-        let text = std::fs::read_to_string(repository(&format!("docs/examples/{file}"))).expect("readable");
-        page = format!("{before}{begin}```{language}\n{}\n```\n{after}", text.trim_end());
+        let text = std::fs::read_to_string(repo_path(&format!("docs/examples/{file}"))).expect("readable");
+        page = format!("{before}{marker}```{language}\n{}\n```\n{after}", text.trim_end());
     }
     assert_generated("docs/reading.md", &page);
 }
 
 #[tokio::test]
-async fn kubectl_explains_every_field_as_it_did() {
-    let kubectl = plane().await.kubectl();
+async fn kubectl_explain_prints_every_field_as_recorded() {
+    let kubectl = shared_plane().await.kubectl();
     let mut all = String::new();
     for path in [
         "boxconn",
@@ -171,8 +171,8 @@ async fn kubectl_explains_every_field_as_it_did() {
         "usersync.status",
     ] {
         // What a new CRD means is published a moment after it is served.
-        let explain = async || kubectl.run(["explain", path]).await?.succeeded();
-        let printed = eventually("kubectl explains it", SOON, explain).await;
+        let explain = async || kubectl.run(["explain", path]).await?.into_stdout();
+        let printed = eventually("kubectl explains it", SHORT_TIMEOUT, explain).await;
         let lines: Vec<&str> = printed.trim_end().lines().map(str::trim_end).collect();
         all.push_str(&format!("$ kubectl explain {path}\n{}\n\n", lines.join("\n")));
     }

@@ -6,16 +6,16 @@ use harness::Helm;
 use serde_json::{Value, json};
 
 use crate::{
-    manifests::connection,
-    stage::{chart, plane, repository, without_warning},
+    manifests::connection_yaml,
+    stage::{assert_no_warning, chart_path, repo_path, shared_plane},
 };
 
 /// Kinds of others that the page shows; nobody here serves them.
-const OTHERS: &[&str] = &["Application", "ApplicationSet", "HelmRelease", "Kustomization", "OCIRepository"];
+const FOREIGN_KINDS: &[&str] = &["Application", "ApplicationSet", "HelmRelease", "Kustomization", "OCIRepository"];
 
 /// The documents in the page's blocks of YAML, those in a list too.
-fn shown() -> Vec<Value> {
-    let page = fs::read_to_string(repository("docs/gitops.md")).expect("readable");
+fn page_manifests() -> Vec<Value> {
+    let page = fs::read_to_string(repo_path("docs/gitops.md")).expect("readable");
     let mut documents = Vec::new();
     let mut lines = page.lines();
     while let Some(line) = lines.next() {
@@ -29,24 +29,24 @@ fn shown() -> Vec<Value> {
 
 #[tokio::test]
 async fn every_manifest_of_the_page_is_accepted() {
-    let kubectl = plane().await.kubectl();
+    let kubectl = shared_plane().await.kubectl();
     let mut ours = 0;
-    for object in shown() {
+    for object in page_manifests() {
         let kind = object["kind"].as_str().unwrap_or_default();
         let group = object["apiVersion"].as_str().unwrap_or_default();
         if group == "v1" || group == "boxsync.dev/v1alpha1" {
             let verb = if object["metadata"]["generateName"].is_string() { "create" } else { "apply" };
             // The others are to be in it.
-            let dry = if kind == "Namespace" { "--dry-run=none" } else { "--dry-run=server" };
-            let args = [verb, dry, "--validate=strict", "-f", "-"];
-            let output = kubectl.run_with(args, &object.to_string()).await.expect("kubectl");
-            without_warning(&output);
-            output.succeeded().unwrap_or_else(|e| panic!("{object:#}: {e}"));
+            let dry_run = if kind == "Namespace" { "--dry-run=none" } else { "--dry-run=server" };
+            let args = [verb, dry_run, "--validate=strict", "-f", "-"];
+            let output = kubectl.run_with_stdin(args, &object.to_string()).await.expect("kubectl");
+            assert_no_warning(&output);
+            output.into_stdout().unwrap_or_else(|e| panic!("{object:#}: {e}"));
             ours += 1;
         } else {
             // What stands for itself is a part of a Kustomization, compared with its file elsewhere.
             let part = group.is_empty() && object["spec"]["healthCheckExprs"].is_array();
-            assert!(part || OTHERS.contains(&kind), "{object:#}");
+            assert!(part || FOREIGN_KINDS.contains(&kind), "{object:#}");
         }
     }
     assert_eq!(ours, 5, "a namespace, a Secret, two connections and a request");
@@ -55,22 +55,22 @@ async fn every_manifest_of_the_page_is_accepted() {
 #[tokio::test]
 async fn the_chart_takes_the_values_that_the_page_shows() {
     let helm = Helm::new().await.expect("helm");
-    let of = |kind: &str| shown().into_iter().find(|object| object["kind"] == kind).expect("shown");
+    let of_kind = |kind: &str| page_manifests().into_iter().find(|object| object["kind"] == kind).expect("shown");
     let values = [
-        of("HelmRelease")["spec"]["values"].clone(),
-        of("Application")["spec"]["source"]["helm"]["valuesObject"].clone(),
+        of_kind("HelmRelease")["spec"]["values"].clone(),
+        of_kind("Application")["spec"]["source"]["helm"]["valuesObject"].clone(),
     ];
     for values in values {
-        let rendered = helm.template(&chart(), "boxsync-operator", "boxsync", &values).await.expect("rendered");
+        let rendered = helm.template(&chart_path(), "boxsync-operator", "boxsync", &values).await.expect("rendered");
         assert!(rendered.contains("image: \"REGISTRY/boxsync-operator:"), "{rendered}");
         assert!(rendered.contains("kind: ServiceMonitor"), "{rendered}");
     }
 }
 
 #[tokio::test]
-async fn the_checks_join_what_argo_cd_is_told_already() {
-    let kubectl = plane().await.namespace("argocd").await.expect("namespace").kubectl();
-    let there = "
+async fn the_health_checks_are_merged_into_an_existing_argocd_config() {
+    let kubectl = shared_plane().await.create_namespace("argocd").await.expect("namespace").kubectl();
+    let initial = "
 apiVersion: v1
 kind: ConfigMap
 metadata:
@@ -78,24 +78,24 @@ metadata:
 data:
   url: https://argocd.example.com
 ";
-    kubectl.apply_yaml(there).await.expect("kubectl").succeeded().expect("applied");
+    kubectl.apply_yaml(initial).await.expect("kubectl").into_stdout().expect("applied");
     for file in ["argocd-cm.yaml", "argocd-cm-exclusions.yaml"] {
-        let text = fs::read_to_string(repository(&format!("config/argocd/{file}"))).expect("readable");
+        let text = fs::read_to_string(repo_path(&format!("config/argocd/{file}"))).expect("readable");
         let command = "kubectl patch configmap argocd-cm --namespace argocd --type merge --patch-file ";
         assert!(text.contains(&format!("{command}{file}\n")), "{file} does not say how it is used");
         let patch = text.replace("  namespace: argocd\n", "");
         let args = ["patch", "configmap", "argocd-cm", "--type", "merge", "--patch-file", "/dev/stdin"];
-        let output = kubectl.run_with(args, &patch).await.expect("kubectl");
-        without_warning(&output);
-        output.succeeded().expect("patched");
+        let output = kubectl.run_with_stdin(args, &patch).await.expect("kubectl");
+        assert_no_warning(&output);
+        output.into_stdout().expect("patched");
     }
     // An upgrade of Argo CD applies its own again.
-    kubectl.apply_yaml(there).await.expect("kubectl").succeeded().expect("applied");
+    kubectl.apply_yaml(initial).await.expect("kubectl").into_stdout().expect("applied");
     let data = kubectl.get_json(["configmap", "argocd-cm"]).await.expect("read")["data"].clone();
     assert_eq!(data["url"], "https://argocd.example.com");
     for kind in ["BoxConnection", "UserRoster", "UserSyncRequest"] {
         let check = data[format!("resource.customizations.health.boxsync.dev_{kind}")].as_str().expect("a check");
-        let file = repository(&format!("config/argocd/boxsync.dev/{kind}/health.lua"));
+        let file = repo_path(&format!("config/argocd/boxsync.dev/{kind}/health.lua"));
         assert_eq!(check, fs::read_to_string(file).expect("readable"));
     }
     let exclusions: Value =
@@ -104,20 +104,20 @@ data:
 }
 
 #[tokio::test]
-async fn an_annotation_under_a_manager_of_its_own_is_left_alone_by_git() {
-    let kubectl = plane().await.namespace("on demand").await.expect("namespace").kubectl();
-    let git = connection("acme", "1001", "clientCredentials", "");
+async fn an_annotation_with_its_own_field_manager_survives_gitops_applies() {
+    let kubectl = shared_plane().await.create_namespace("on demand").await.expect("namespace").kubectl();
+    let git = connection_yaml("acme", "1001", "clientCredentials", "");
     for manager in ["kustomize-controller", "argocd-controller"] {
-        let apply = async || {
+        let git_apply = async || {
             let applied = kubectl.apply_server_side(&git, manager).await.expect("kubectl");
-            applied.succeeded().expect("applied")
+            applied.into_stdout().expect("applied")
         };
-        apply().await;
-        let asked = format!("{}={manager}", boxsync::api::REQUESTED_AT);
-        let args = ["annotate", "boxconnection", "acme", "--overwrite", "--field-manager=on-demand", &asked];
-        kubectl.run(args).await.expect("kubectl").succeeded().expect("annotated");
-        apply().await;
+        git_apply().await;
+        let annotation = format!("{}={manager}", boxsync::api::REQUESTED_AT_ANNOTATION);
+        let args = ["annotate", "boxconnection", "acme", "--overwrite", "--field-manager=on-demand", &annotation];
+        kubectl.run(args).await.expect("kubectl").into_stdout().expect("annotated");
+        git_apply().await;
         let object = kubectl.get_json(["boxconnection", "acme"]).await.expect("read");
-        assert_eq!(object["metadata"]["annotations"][boxsync::api::REQUESTED_AT], manager);
+        assert_eq!(object["metadata"]["annotations"][boxsync::api::REQUESTED_AT_ANNOTATION], manager);
     }
 }

@@ -2,66 +2,69 @@
 
 use std::time::Duration;
 
-use harness::{Operator, Options, Scrape, eventually, exclusive};
+use harness::{ControlPlaneOptions, MetricsPage, Operator, eventually, exclusive_control_plane};
 
 use crate::series;
-use crate::stage::{SOON, Stage, acme, install_crds};
+use crate::stage::{E2eEnv, SHORT_TIMEOUT, create_acme, install_crds};
 
-const TEN_SECONDS: Duration = Duration::from_secs(10);
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Awaits an answer of /readyz with this status and these words.
-async fn readiness(operator: &Operator, status: u16, words: &str) -> String {
-    eventually(&format!("/readyz says {status} {words:?}"), SOON, async || {
-        match operator.get("/readyz").await.map_err(|e| e.to_string())? {
-            (told, text) if told == status && text.contains(words) => Ok(text),
+async fn wait_for_readiness(operator: &Operator, status: u16, words: &str) -> String {
+    eventually(&format!("/readyz says {status} {words:?}"), SHORT_TIMEOUT, async || {
+        match operator.http_get("/readyz").await.map_err(|e| e.to_string())? {
+            (code, text) if code == status && text.contains(words) => Ok(text),
             other => Err(format!("{other:?}")),
         }
     })
     .await
 }
 
-async fn scrape(operator: &Operator) -> Scrape {
-    let (status, page) = operator.get("/metrics").await.expect("an answer");
+async fn scrape_metrics(operator: &Operator) -> MetricsPage {
+    let (status, page) = operator.http_get("/metrics").await.expect("an answer");
     assert_eq!(status, 200);
-    Scrape::read(&page).unwrap_or_else(|problem| panic!("{problem}\n{page}"))
+    MetricsPage::parse(&page).unwrap_or_else(|problem| panic!("{problem}\n{page}"))
 }
 
 #[tokio::test]
-async fn an_operator_without_its_kinds_says_so_and_goes_on_once_they_are_installed() {
-    let plane = exclusive(Options { name: "health".to_owned(), ..Options::default() }).await.expect("control plane");
-    let stage = Stage::on(&plane, "health", |manifests| manifests).await;
-    let replica = |identity| stage.start(&stage.settings().flag("--identity", identity));
-    let (mut one, mut early) = (replica("one"), replica("early"));
-    let text = readiness(&one, 503, "does not serve").await;
+async fn an_operator_without_crds_reports_it_and_continues_once_they_are_installed() {
+    let plane =
+        exclusive_control_plane(ControlPlaneOptions { name: "health".to_owned(), ..ControlPlaneOptions::default() })
+            .await
+            .expect("control plane");
+    let env = E2eEnv::on_plane(&plane, "health", |manifests| manifests).await;
+    let start_replica = |identity| env.start_operator_with(&env.operator_settings().flag("--identity", identity));
+    let (mut one, mut early) = (start_replica("one"), start_replica("early"));
+    let text = wait_for_readiness(&one, 503, "does not serve").await;
     for kind in ["boxconnections", "usersyncrequests", "userrosters", "userslices"] {
         assert!(text.contains(&format!("{kind}.boxsync.dev")), "{text}");
     }
     assert!(text.contains("boxsync-operator crds | kubectl apply --server-side -f -"), "{text}");
-    assert_eq!(one.get("/livez").await.expect("an answer").0, 200, "it waits, and lives");
-    assert_eq!(one.get("/nothing").await.expect("an answer").0, 404);
-    assert_eq!(scrape(&one).await.value("boxsync_leader", &[]), Some(0.0));
+    assert_eq!(one.http_get("/livez").await.expect("an answer").0, 200, "it waits, and lives");
+    assert_eq!(one.http_get("/nothing").await.expect("an answer").0, 404);
+    assert_eq!(scrape_metrics(&one).await.value("boxsync_leader", &[]), Some(0.0));
     // Waiting is no reason not to end.
-    assert!(early.terminate(TEN_SECONDS).await.expect("ends by itself").success(), "{}", early.log());
-    assert!(early.get("/livez").await.is_err(), "its port is closed");
+    assert!(early.terminate(STOP_TIMEOUT).await.expect("ends by itself").success(), "{}", early.log());
+    assert!(early.http_get("/livez").await.is_err(), "its port is closed");
 
     let slices = boxsync::api::crds().into_iter().filter(|crd| crd.spec.names.plural != "userslices");
     for crd in slices {
-        stage.apply(&serde_saphyr::to_string(&crd).expect("YAML")).await;
+        env.apply_manifest(&serde_saphyr::to_string(&crd).expect("YAML")).await;
     }
-    readiness(&one, 503, "does not serve userslices.boxsync.dev:").await;
+    wait_for_readiness(&one, 503, "does not serve userslices.boxsync.dev:").await;
     install_crds(&plane).await;
-    readiness(&one, 200, "does the work").await;
+    wait_for_readiness(&one, 200, "does the work").await;
     assert!(one.process().is_running());
     assert!(!one.log().contains("begins again"), "no watch was tried in vain:\n{}", one.log());
 
-    let enterprise = acme(&stage.sim);
-    stage.connect("acme", &enterprise).await;
-    stage.ready("acme").await;
-    stage.finished(&stage.ask("acme").await).await;
-    let own = [("namespace", stage.namespace.as_str()), ("name", "acme")];
+    let enterprise = create_acme(&env.sim);
+    env.connect_by_client_credentials("acme", &enterprise).await;
+    env.wait_until_ready("acme").await;
+    env.wait_until_finished(&env.request_sync("acme").await).await;
+    let own = [("namespace", env.namespace.as_str()), ("name", "acme")];
     // What is counted is counted after it was written.
-    let page = eventually("the page shows what the status says", SOON, async || {
-        let page = scrape(&one).await;
+    let page = eventually("the page shows what the status says", SHORT_TIMEOUT, async || {
+        let page = scrape_metrics(&one).await;
         let ready = page.value("boxsync_connection_ready", &own) == Some(1.0);
         let answered = page.value("boxsync_requests_total", &[("result", "Succeeded")]) == Some(1.0);
         if ready && answered { Ok(page) } else { Err("not there yet") }
@@ -73,19 +76,19 @@ async fn an_operator_without_its_kinds_says_so_and_goes_on_once_they_are_install
     assert_eq!(pages, Some(4.0), "two listings of two pages");
     assert_eq!(page.value("boxsync_build_info", &[("version", env!("CARGO_PKG_VERSION"))]), Some(1.0));
 
-    let known = series::known();
-    for (name, labels) in page.names() {
+    let known = series::known_metrics();
+    for (name, labels) in page.label_names_by_sample() {
         let own = known.get(name).unwrap_or_else(|| panic!("nobody can ask for {name}"));
         assert!(labels.iter().all(|label| own.contains(*label)), "{name}: {labels:?}");
     }
-    series::lint(&one.get("/metrics").await.expect("an answer").1).await;
+    series::lint_metrics(&one.http_get("/metrics").await.expect("an answer").1).await;
 
-    let two = replica("two");
-    readiness(&two, 200, "stands by: one holds the Lease").await;
-    let page = scrape(&two).await;
+    let two = start_replica("two");
+    wait_for_readiness(&two, 200, "stands by: one holds the Lease").await;
+    let page = scrape_metrics(&two).await;
     assert_eq!(page.value("boxsync_leader", &[]), Some(0.0));
     assert_eq!(page.value("boxsync_connection_ready", &[]), None, "the one that works has them");
-    assert!(one.terminate(TEN_SECONDS).await.expect("ends by itself").success(), "{}", one.log());
-    readiness(&two, 200, "does the work").await;
-    stage.end(two).await;
+    assert!(one.terminate(STOP_TIMEOUT).await.expect("ends by itself").success(), "{}", one.log());
+    wait_for_readiness(&two, 200, "does the work").await;
+    env.stop_and_verify(two).await;
 }

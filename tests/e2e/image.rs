@@ -6,23 +6,23 @@ use std::collections::HashMap;
 use harness::Helm;
 use serde_json::json;
 
-use crate::stage::{chart, repository};
+use crate::stage::{chart_path, repo_path};
 
-fn text(path: &str) -> String {
-    std::fs::read_to_string(repository(path)).expect("readable")
+fn read_file(path: &str) -> String {
+    std::fs::read_to_string(repo_path(path)).expect("readable")
 }
 
 /// The instructions of the Dockerfile: each a word and the rest, continued lines put together.
-fn instructions() -> Vec<(String, String)> {
-    let whole = text("Dockerfile").replace("\\\n", " ");
+fn dockerfile_instructions() -> Vec<(String, String)> {
+    let whole = read_file("Dockerfile").replace("\\\n", " ");
     let lines = whole.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     let split = |line: &str| line.split_once(' ').map(|(word, rest)| (word.to_owned(), rest.trim().to_owned()));
     lines.map(|line| split(line).expect("a word and the rest")).collect()
 }
 
 /// What its instructions of this kind set to what.
-fn set(kind: &str) -> HashMap<String, String> {
-    let all = instructions().into_iter().filter(|(word, _)| word == kind).map(|(_, rest)| rest + " ");
+fn assignments(kind: &str) -> HashMap<String, String> {
+    let all = dockerfile_instructions().into_iter().filter(|(word, _)| word == kind).map(|(_, rest)| rest + " ");
     let all: String = all.collect();
     // A value in quotes holds spaces.
     let mut quoted = false;
@@ -35,14 +35,15 @@ fn set(kind: &str) -> HashMap<String, String> {
 }
 
 #[test]
-fn the_image_is_built_by_our_compiler_as_the_release_profile_says() {
-    let arguments = set("ARG");
+fn the_image_is_built_with_our_compiler_and_the_release_profile() {
+    let arguments = assignments("ARG");
     assert!(arguments["RUST"].starts_with(concat!("rust:", env!("CARGO_PKG_RUST_VERSION"), "-")), "{arguments:?}");
-    let runs: String = instructions().into_iter().filter(|(word, _)| word == "RUN").map(|(_, rest)| rest).collect();
+    let runs: String =
+        dockerfile_instructions().into_iter().filter(|(word, _)| word == "RUN").map(|(_, rest)| rest).collect();
     for words in ["cargo build --locked --release --target", "--package boxsync --bins"] {
         assert!(runs.contains(words), "{words}: {runs}");
     }
-    let environment = set("ENV");
+    let environment = assignments("ENV");
     assert!(environment["RUSTFLAGS"].contains("+crt-static"), "the image has no libc");
     let ours = environment.keys().find(|name| name.starts_with("CARGO_PROFILE") || name.starts_with("CARGO_BUILD"));
     assert_eq!(ours, None, "the profile is that of Cargo.toml");
@@ -50,38 +51,41 @@ fn the_image_is_built_by_our_compiler_as_the_release_profile_says() {
 }
 
 #[test]
-fn the_image_runs_as_nobody_in_particular_and_says_what_it_is() {
-    let of = |kind: &str| instructions().into_iter().filter(|(word, _)| word == kind).map(|(_, rest)| rest).next_back();
-    assert_eq!(of("USER").as_deref(), Some("65532:65532"));
-    assert_eq!(of("ENTRYPOINT").as_deref(), Some(r#"["/usr/local/bin/boxsync-operator"]"#));
-    assert_eq!(of("CMD").as_deref(), Some(r#"["run"]"#));
-    let labels = set("LABEL");
+fn the_image_runs_as_nonroot_and_has_its_labels() {
+    let last_value = |kind: &str| {
+        dockerfile_instructions().into_iter().filter(|(word, _)| word == kind).map(|(_, rest)| rest).next_back()
+    };
+    assert_eq!(last_value("USER").as_deref(), Some("65532:65532"));
+    assert_eq!(last_value("ENTRYPOINT").as_deref(), Some(r#"["/usr/local/bin/boxsync-operator"]"#));
+    assert_eq!(last_value("CMD").as_deref(), Some(r#"["run"]"#));
+    let labels = assignments("LABEL");
     let label = |name: &str| labels[&format!("org.opencontainers.image.{name}")].as_str();
     assert_eq!(label("licenses"), env!("CARGO_PKG_LICENSE"));
     assert_eq!((label("version"), label("revision")), ("${VERSION}", "${REVISION}"));
     assert!(!label("title").is_empty() && !label("description").is_empty());
-    assert_eq!(set("ARG")["VERSION"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(assignments("ARG")["VERSION"], env!("CARGO_PKG_VERSION"));
 }
 
 /// A file that is missing in the context would be found by whoever builds the image next.
 #[test]
-fn the_build_sees_every_file_that_the_manifest_names_and_no_more_than_the_sources() {
-    let ignore = text(".dockerignore");
+fn the_build_context_has_every_file_of_the_manifest_and_only_sources() {
+    let ignore = read_file(".dockerignore");
     let mut lines = ignore.lines().filter(|line| !line.starts_with('#'));
     assert_eq!(lines.next(), Some("*"));
-    let seen: Vec<&str> = lines.map(|line| line.strip_prefix('!').expect("a part that is let in")).collect();
-    let manifest = text("Cargo.toml");
-    let named = manifest.lines().filter_map(|line| line.strip_prefix("path = "));
-    for path in named.map(|path| path.trim_matches('"')) {
-        assert!(seen.iter().any(|part| path.starts_with(part)), "{path} is not in the context: {seen:?}");
+    let included: Vec<&str> = lines.map(|line| line.strip_prefix('!').expect("a part that is let in")).collect();
+    let manifest = read_file("Cargo.toml");
+    let paths = manifest.lines().filter_map(|line| line.strip_prefix("path = "));
+    for path in paths.map(|path| path.trim_matches('"')) {
+        assert!(included.iter().any(|part| path.starts_with(part)), "{path} is not in the context: {included:?}");
     }
-    assert!(!seen.contains(&"target") && !seen.contains(&".git"));
+    assert!(!included.contains(&"target") && !included.contains(&".git"));
 }
 
 #[tokio::test]
 async fn the_chart_runs_the_image_of_its_own_version() {
     let image = json!({"image": {"repository": "images.example.com/boxsync-operator"}});
-    let rendered = Helm::new().await.expect("helm").template(&chart(), "any", "any", &image).await.expect("rendered");
+    let rendered =
+        Helm::new().await.expect("helm").template(&chart_path(), "any", "any", &image).await.expect("rendered");
     let expected = concat!("image: \"images.example.com/boxsync-operator:", env!("CARGO_PKG_VERSION"), "\"");
     assert!(rendered.contains(expected), "{rendered}");
 }

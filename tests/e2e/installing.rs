@@ -3,31 +3,37 @@
 
 use std::fs;
 
-use harness::{Helm, Kubectl, Options, account_user, eventually, exclusive};
+use harness::{ControlPlaneOptions, Helm, Kubectl, eventually, exclusive_control_plane, service_account_user};
 use serde_json::json;
 
 use crate::release::{NAMESPACE, Release};
-use crate::stage::{ACCOUNT, SOON, Stage, acme, chart, pages, repository, without_warning};
+use crate::stage::{
+    E2eEnv, SERVICE_ACCOUNT, SHORT_TIMEOUT, assert_no_warning, chart_path, count_listed_pages, create_acme, repo_path,
+};
 
-async fn may(kubectl: &Kubectl, user: &str, verb: &str, resource: &str, namespace: &str) -> bool {
-    let words = ["auth", "can-i", verb, resource, "--as", user, "--namespace", namespace];
-    kubectl.run(words).await.expect("kubectl").stdout.trim() == "yes"
+async fn can_i(kubectl: &Kubectl, user: &str, verb: &str, resource: &str, namespace: &str) -> bool {
+    let args = ["auth", "can-i", verb, resource, "--as", user, "--namespace", namespace];
+    kubectl.run(args).await.expect("kubectl").stdout.trim() == "yes"
 }
 
 #[tokio::test]
-async fn the_chart_serves_the_whole_cluster_or_some_namespaces_and_leaves_the_lists_behind() {
-    let plane =
-        exclusive(Options { name: "installing".to_owned(), ..Options::default() }).await.expect("control plane");
-    let release = Release::on(&plane).await;
+async fn the_chart_works_cluster_wide_or_namespaced_and_uninstall_keeps_the_lists() {
+    let plane = exclusive_control_plane(ControlPlaneOptions {
+        name: "installing".to_owned(),
+        ..ControlPlaneOptions::default()
+    })
+    .await
+    .expect("control plane");
+    let release = Release::on_plane(&plane).await;
     let kubectl = plane.kubectl();
 
     // Without Helm; every object is one that the API server knows, and none makes it warn.
-    let manifests = fs::read_to_string(repository("config/install.yaml")).expect("readable");
-    let applied = kubectl.run_with(["apply", "--server-side", "--validate=strict", "-f", "-"], &manifests).await;
+    let manifests = fs::read_to_string(repo_path("config/install.yaml")).expect("readable");
+    let applied = kubectl.run_with_stdin(["apply", "--server-side", "--validate=strict", "-f", "-"], &manifests).await;
     let applied = applied.expect("kubectl");
-    without_warning(&applied);
-    applied.succeeded().expect("applied");
-    let run = async |words: &[&str]| kubectl.run(words).await.expect("kubectl").succeeded().expect("done");
+    assert_no_warning(&applied);
+    applied.into_stdout().expect("applied");
+    let run = async |words: &[&str]| kubectl.run(words).await.expect("kubectl").into_stdout().expect("done");
     run(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).await;
     for namespace in ["team-a", "team-b", "elsewhere"] {
         run(&["create", "namespace", namespace]).await;
@@ -35,82 +41,86 @@ async fn the_chart_serves_the_whole_cluster_or_some_namespaces_and_leaves_the_li
 
     // Helm takes over what kubectl has made, as docs/installing.md says.
     let options = json!({"networkPolicy": {"enabled": true}});
-    let told = release.helm(&["install", "--take-ownership", "--force-conflicts"], &options).await;
-    assert!(told.contains("It looks after connections in all namespaces."), "{told}");
-    let deployment = release.kubectl.get_json(["deployment", ACCOUNT]).await.expect("read");
+    let notes = release.run_helm(&["install", "--take-ownership", "--force-conflicts"], &options).await;
+    assert!(notes.contains("It looks after connections in all namespaces."), "{notes}");
+    let deployment = release.kubectl.get_json(["deployment", SERVICE_ACCOUNT]).await.expect("read");
     let mut pod = deployment["spec"]["template"].clone();
     pod["apiVersion"] = "v1".into();
     pod["kind"] = "Pod".into();
     pod["metadata"]["name"] = "as-the-deployment-makes-it".into();
-    release.admits(&pod.to_string()).await;
+    release.assert_pod_admitted(&pod.to_string()).await;
 
-    let mut stage = Stage::installed(&plane, NAMESPACE).await;
-    let (acme, user) = (acme(&stage.sim), stage.user.clone());
-    let everywhere = release.operator(&stage).await;
-    release.test(&stage).await;
-    stage.go_to("team-a");
-    stage.connect("acme", &acme).await;
-    stage.ready("acme").await;
-    assert!(may(&kubectl, &user, "get", "secrets/any", "elsewhere").await);
-    stage.end(everywhere).await;
+    let mut env = E2eEnv::for_installed_chart(&plane, NAMESPACE).await;
+    let (acme, user) = (create_acme(&env.sim), env.operator_user.clone());
+    let cluster_wide_operator = release.start_deployed_operator(&env).await;
+    release.run_helm_test(&env).await;
+    env.switch_namespace("team-a");
+    env.connect_by_client_credentials("acme", &acme).await;
+    env.wait_until_ready("acme").await;
+    assert!(can_i(&kubectl, &user, "get", "secrets/any", "elsewhere").await);
+    env.stop_and_verify(cluster_wide_operator).await;
 
     // From now on for two namespaces.
     let two_namespaces = json!({
         "watchNamespaces": ["team-a", "team-b"],
         "admission": {"lists": {"enabled": true}, "approvals": {"enabled": true}, "requesters": {"enabled": true}},
     });
-    let told = release.helm(&["upgrade", "--force-conflicts"], &two_namespaces).await;
-    assert!(told.contains("It looks after connections in team-a, team-b."), "{told}");
-    let cluster_wide =
+    let notes = release.run_helm(&["upgrade", "--force-conflicts"], &two_namespaces).await;
+    assert!(notes.contains("It looks after connections in team-a, team-b."), "{notes}");
+    let cluster_roles =
         release.kubectl.get_json(["clusterroles,clusterrolebindings", "-l", "app.kubernetes.io/instance"]);
-    let kept = cluster_wide.await.expect("read");
+    let cluster_roles = cluster_roles.await.expect("read");
     let names: Vec<_> =
-        kept["items"].as_array().expect("items").iter().map(|i| i["metadata"]["name"].clone()).collect();
+        cluster_roles["items"].as_array().expect("items").iter().map(|i| i["metadata"]["name"].clone()).collect();
     let people = ["boxsync-edit", "boxsync-operator-approver", "boxsync-roster-reader", "boxsync-view"];
     assert_eq!(names, people, "and nothing for the operator");
-    let of_two = release.operator(&stage).await;
-    release.test(&stage).await;
-    let elsewhere = stage.sim.enterprise(box_sim::EnterpriseSpec::new("1003").users(5));
-    stage.go_to("elsewhere");
-    stage.connect("acme", &elsewhere).await;
+    let namespaced_operator = release.start_deployed_operator(&env).await;
+    release.run_helm_test(&env).await;
+    let elsewhere = env.sim.add_enterprise(box_sim::EnterpriseConfig::new("1003").users(5));
+    env.switch_namespace("elsewhere");
+    env.connect_by_client_credentials("acme", &elsewhere).await;
     for namespace in ["team-b", "team-a"] {
-        stage.go_to(namespace);
-        stage.connect("again", &acme).await;
-        stage.ready("again").await;
-        stage.finished(&stage.ask("again").await).await;
-        assert!(may(&kubectl, &user, "get", "secrets/any", namespace).await);
+        env.switch_namespace(namespace);
+        env.connect_by_client_credentials("again", &acme).await;
+        env.wait_until_ready("again").await;
+        env.wait_until_finished(&env.request_sync("again").await).await;
+        assert!(can_i(&kubectl, &user, "get", "secrets/any", namespace).await);
     }
-    assert_eq!(pages(&elsewhere), 0, "that is none of its namespaces");
-    assert!(!may(&kubectl, &user, "get", "secrets/any", "elsewhere").await);
-    assert!(!of_two.log().contains("WARN") && !of_two.log().contains("ERROR"), "{}", of_two.log());
-    stage.end(of_two).await;
+    assert_eq!(count_listed_pages(&elsewhere), 0, "that is none of its namespaces");
+    assert!(!can_i(&kubectl, &user, "get", "secrets/any", "elsewhere").await);
+    assert!(
+        !namespaced_operator.log().contains("WARN") && !namespaced_operator.log().contains("ERROR"),
+        "{}",
+        namespaced_operator.log()
+    );
+    env.stop_and_verify(namespaced_operator).await;
 
     release.uninstall().await;
-    let gone = release.kubectl.run(["get", "deployments,serviceaccounts,roles,services", "-o", "name"]).await;
-    let gone = gone.expect("kubectl").succeeded().expect("read");
-    assert_eq!(gone.trim(), "serviceaccount/default");
+    let remaining = release.kubectl.run(["get", "deployments,serviceaccounts,roles,services", "-o", "name"]).await;
+    let remaining = remaining.expect("kubectl").into_stdout().expect("read");
+    assert_eq!(remaining.trim(), "serviceaccount/default");
     let list = run(&["get", "boxconnections,userrosters", "--namespace", "team-a", "-o", "name"]).await;
     assert_eq!(list.lines().count(), 4, "two connections and their lists stay: {list}");
 }
 
 #[tokio::test]
-async fn whoever_may_edit_a_namespace_may_edit_its_connections_but_not_read_its_lists() {
-    let stage = Stage::begin("user roles").await;
+async fn namespace_editors_can_edit_connections_but_not_read_lists() {
+    let env = E2eEnv::new("user roles").await;
     let roles = json!({
         "replicaCount": 0, "crds": {"install": false}, "rbac": {"create": false}, "serviceAccount": {"create": false},
         "rosterReader": {"create": false},
     });
     let helm = Helm::new().await.expect("helm");
-    stage.apply(&helm.template(&chart(), "roles", &stage.namespace, &roles).await.expect("rendered")).await;
+    env.apply_manifest(&helm.template(&chart_path(), "roles", &env.namespace, &roles).await.expect("rendered")).await;
     for (role, verbs) in [("view", &["get", "list", "watch"][..]), ("edit", &["get", "create", "patch", "delete"])] {
-        stage.run(&["create", "serviceaccount", role]).await;
-        let subject = format!("--serviceaccount={}:{role}", stage.namespace);
-        stage.run(&["create", "rolebinding", role, &format!("--clusterrole={role}"), &subject]).await;
-        let user = account_user(&stage.namespace, role);
+        env.run(&["create", "serviceaccount", role]).await;
+        let subject = format!("--serviceaccount={}:{role}", env.namespace);
+        env.run(&["create", "rolebinding", role, &format!("--clusterrole={role}"), &subject]).await;
+        let user = service_account_user(&env.namespace, role);
         for resource in ["boxconnections.boxsync.dev", "usersyncrequests.boxsync.dev"] {
             for verb in verbs {
-                eventually(&format!("{role} may {verb} {resource}"), SOON, async || {
-                    if may(&stage.kubectl, &user, verb, resource, &stage.namespace).await {
+                eventually(&format!("{role} may {verb} {resource}"), SHORT_TIMEOUT, async || {
+                    if can_i(&env.kubectl, &user, verb, resource, &env.namespace).await {
                         Ok(())
                     } else {
                         Err("not yet")
@@ -120,9 +130,9 @@ async fn whoever_may_edit_a_namespace_may_edit_its_connections_but_not_read_its_
             }
         }
         for (verb, resource) in [("get", "userslices.boxsync.dev"), ("get", "userrosters.boxsync.dev")] {
-            assert!(!may(&stage.kubectl, &user, verb, resource, &stage.namespace).await, "{role}: {verb} {resource}");
+            assert!(!can_i(&env.kubectl, &user, verb, resource, &env.namespace).await, "{role}: {verb} {resource}");
         }
     }
-    let viewer = account_user(&stage.namespace, "view");
-    assert!(!may(&stage.kubectl, &viewer, "create", "boxconnections.boxsync.dev", &stage.namespace).await);
+    let viewer = service_account_user(&env.namespace, "view");
+    assert!(!can_i(&env.kubectl, &viewer, "create", "boxconnections.boxsync.dev", &env.namespace).await);
 }

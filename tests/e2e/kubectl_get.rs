@@ -3,29 +3,29 @@
 use harness::Kubectl;
 use serde_json::{Value, json};
 
-use crate::stage::{connection, plane, request, without_warning};
-use crate::table::Table;
+use crate::stage::{assert_no_warning, connection_yaml, request_yaml, shared_plane};
+use crate::table::KubectlTable;
 
-async fn bare(test: &str) -> Kubectl {
-    plane().await.namespace(test).await.expect("namespace").kubectl()
+async fn kubectl_in_new_namespace(test: &str) -> Kubectl {
+    shared_plane().await.create_namespace(test).await.expect("namespace").kubectl()
 }
 
 async fn run(kubectl: &Kubectl, args: &[&str]) -> String {
     let output = kubectl.run(args).await.expect("kubectl");
-    without_warning(&output);
-    output.succeeded().expect("done")
+    assert_no_warning(&output);
+    output.into_stdout().expect("done")
 }
 
-async fn apply(kubectl: &Kubectl, yaml: &str) {
+async fn apply_manifest(kubectl: &Kubectl, yaml: &str) {
     let output = kubectl.apply_yaml(yaml).await.expect("kubectl");
-    without_warning(&output);
-    output.succeeded().expect("applied");
+    assert_no_warning(&output);
+    output.into_stdout().expect("applied");
 }
 
 #[tokio::test]
-async fn a_new_object_says_that_no_operator_has_looked_at_it_yet() {
-    let kubectl = bare("new objects").await;
-    apply(&kubectl, &connection("acme", "1001", "clientCredentials", "")).await;
+async fn a_new_object_says_that_no_operator_has_observed_it_yet() {
+    let kubectl = kubectl_in_new_namespace("new objects").await;
+    apply_manifest(&kubectl, &connection_yaml("acme", "1001", "clientCredentials", "")).await;
     let acme = kubectl.get_json(["boxconnection", "acme"]).await.expect("read");
     assert_eq!(acme["status"]["observedGeneration"], -1);
     let ready = &acme["status"]["conditions"][0];
@@ -38,8 +38,8 @@ async fn a_new_object_says_that_no_operator_has_looked_at_it_yet() {
     // No interval is filled in: it would stand beside a schedule that is written later.
     assert_eq!((&acme["spec"]["syncInterval"], &acme["spec"]["suspend"]), (&Value::Null, &json!(false)));
 
-    let output = kubectl.create_yaml(&request("acme", "")).await.expect("kubectl");
-    output.succeeded().expect("created");
+    let output = kubectl.create_yaml(&request_yaml("acme", "")).await.expect("kubectl");
+    output.into_stdout().expect("created");
     let requests = kubectl.get_json(["usersyncrequests"]).await.expect("read");
     let status = &requests["items"][0]["status"];
     assert_eq!((&status["observedGeneration"], &status["phase"]), (&json!(-1), &json!("Pending")));
@@ -51,23 +51,23 @@ async fn a_new_object_says_that_no_operator_has_looked_at_it_yet() {
 
 #[tokio::test]
 async fn kubectl_get_has_the_columns_and_names_that_are_documented() {
-    let kubectl = bare("columns").await;
-    apply(&kubectl, &connection("acme", "1001", "clientCredentials", "")).await;
-    kubectl.create_yaml(&request("acme", "")).await.expect("kubectl").succeeded().expect("created");
-    let table = Table::read(&run(&kubectl, &["get", "boxconnections"]).await);
+    let kubectl = kubectl_in_new_namespace("columns").await;
+    apply_manifest(&kubectl, &connection_yaml("acme", "1001", "clientCredentials", "")).await;
+    kubectl.create_yaml(&request_yaml("acme", "")).await.expect("kubectl").into_stdout().expect("created");
+    let table = KubectlTable::parse(&run(&kubectl, &["get", "boxconnections"]).await);
     let columns = ["NAME", "ENTERPRISE", "CONNECTED", "READY", "STATUS", "USERS", "ACTIVE", "LIST-AGE", "AGE"];
     assert_eq!(table.header, columns);
     assert_eq!(table.row("acme")[..8], ["acme", "1001", "", "Unknown", "WaitingForOperator", "", "", ""]);
-    let wide = Table::read(&run(&kubectl, &["get", "boxconn", "-o", "wide"]).await);
+    let wide = KubectlTable::parse(&run(&kubectl, &["get", "boxconn", "-o", "wide"]).await);
     assert_eq!(wide.header[9..], ["SUSPENDED", "NEXT-SYNC", "REMOVED", "MESSAGE"]);
     assert_eq!(wide.row("acme")[9], "false");
     assert!(wide.row("acme")[12].starts_with("No operator has looked"), "{wide:?}");
 
-    let table = Table::read(&run(&kubectl, &["get", "usersyncrequests"]).await);
+    let table = KubectlTable::parse(&run(&kubectl, &["get", "usersyncrequests"]).await);
     let columns = ["NAME", "CONNECTION", "PHASE", "USERS", "ADDED", "UPDATED", "REMOVED", "REASON", "AGE"];
     assert_eq!(table.header, columns);
     assert_eq!(table.rows[0][1..8], ["acme", "Pending", "", "", "", "", ""]);
-    let wide = Table::read(&run(&kubectl, &["get", "usersync", "-o", "wide"]).await);
+    let wide = KubectlTable::parse(&run(&kubectl, &["get", "usersync", "-o", "wide"]).await);
     assert_eq!(wide.header[9..], ["MESSAGE"]);
 
     let all = run(&kubectl, &["get", "boxsync", "-o", "name"]).await;
@@ -79,33 +79,34 @@ async fn kubectl_get_has_the_columns_and_names_that_are_documented() {
 
 /// Who keeps the CRDs in Git sees no difference for ever.
 #[tokio::test]
-async fn the_server_keeps_the_crds_as_they_are_written() {
-    fn missing(path: &str, written: &Value, kept: &Value) -> Option<String> {
-        match (written, kept) {
-            (Value::Object(written), Value::Object(kept)) => written.iter().find_map(|(key, value)| {
-                missing(&format!("{path}.{key}"), value, kept.get(key).unwrap_or(&Value::Null))
+async fn the_api_server_stores_the_crds_unchanged() {
+    fn find_difference(path: &str, written: &Value, stored: &Value) -> Option<String> {
+        match (written, stored) {
+            (Value::Object(written), Value::Object(stored)) => written.iter().find_map(|(key, value)| {
+                find_difference(&format!("{path}.{key}"), value, stored.get(key).unwrap_or(&Value::Null))
             }),
-            (Value::Array(written), Value::Array(kept)) if written.len() == kept.len() => {
-                written.iter().zip(kept).find_map(|(written, kept)| missing(&format!("{path}[]"), written, kept))
-            }
-            (Value::Number(written), Value::Number(kept)) if written.as_f64() == kept.as_f64() => None,
-            (written, kept) => (written != kept).then(|| format!("{path}: written {written}, kept {kept}")),
+            (Value::Array(written), Value::Array(stored)) if written.len() == stored.len() => written
+                .iter()
+                .zip(stored)
+                .find_map(|(written, kept)| find_difference(&format!("{path}[]"), written, kept)),
+            (Value::Number(written), Value::Number(stored)) if written.as_f64() == stored.as_f64() => None,
+            (written, stored) => (written != stored).then(|| format!("{path}: written {written}, kept {stored}")),
         }
     }
-    let kubectl = bare("crds").await;
+    let kubectl = kubectl_in_new_namespace("crds").await;
     for crd in boxsync::api::crds() {
         let name = crd.metadata.name.clone().unwrap_or_default();
-        let kept = kubectl.get_json(["crd", &name]).await.expect("read");
-        assert_eq!(missing(&name, &json!(crd), &kept), None);
+        let stored = kubectl.get_json(["crd", &name]).await.expect("read");
+        assert_eq!(find_difference(&name, &json!(crd), &stored), None);
     }
 }
 
 #[tokio::test]
-async fn a_dry_run_checks_and_keeps_nothing() {
-    let kubectl = bare("dry run").await;
-    let dry = ["apply", "--dry-run=server", "-f", "-"];
-    let output = kubectl.run_with(dry, &connection("acme", "1001", "jwt", "")).await.expect("kubectl");
-    without_warning(&output);
-    assert!(output.succeeded().expect("accepted").contains("created (server dry run)"));
+async fn a_dry_run_validates_and_stores_nothing() {
+    let kubectl = kubectl_in_new_namespace("dry run").await;
+    let dry_run = ["apply", "--dry-run=server", "-f", "-"];
+    let output = kubectl.run_with_stdin(dry_run, &connection_yaml("acme", "1001", "jwt", "")).await.expect("kubectl");
+    assert_no_warning(&output);
+    assert!(output.into_stdout().expect("accepted").contains("created (server dry run)"));
     assert_eq!(run(&kubectl, &["get", "boxsync", "-o", "name"]).await, "");
 }

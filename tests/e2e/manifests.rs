@@ -1,6 +1,6 @@
 //! What users write, as YAML.
 
-pub(crate) fn connection(name: &str, enterprise: &str, method: &str, more: &str) -> String {
+pub(crate) fn connection_yaml(name: &str, enterprise: &str, method: &str, extra: &str) -> String {
     format!(
         "
 apiVersion: boxsync.dev/v1alpha1
@@ -13,11 +13,11 @@ spec:
     {method}:
       secretRef:
         name: {name}
-{more}"
+{extra}"
     )
 }
 
-pub(crate) fn request(connection: &str, more: &str) -> String {
+pub(crate) fn request_yaml(connection: &str, extra: &str) -> String {
     format!(
         "
 apiVersion: boxsync.dev/v1alpha1
@@ -27,6 +27,6 @@ metadata:
 spec:
   connectionRef:
     name: {connection}
-{more}"
+{extra}"
     )
 }

@@ -4,10 +4,10 @@
 use std::fs;
 use std::path::PathBuf;
 
-use crate::stage::{plane, repository, without_warning};
+use crate::stage::{assert_no_warning, repo_path, shared_plane};
 
 fn examples(folder: &str) -> Vec<(String, String)> {
-    let folder = repository("tests/e2e").join(folder);
+    let folder = repo_path("tests/e2e").join(folder);
     let mut paths: Vec<PathBuf> =
         fs::read_dir(folder).expect("readable").map(|entry| entry.expect("readable").path()).collect();
     paths.sort();
@@ -19,8 +19,8 @@ fn examples(folder: &str) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn every_bad_value_is_refused_in_words_that_help() {
-    let kubectl = plane().await.namespace("refused").await.expect("namespace").kubectl();
+async fn every_invalid_value_is_rejected_with_a_helpful_message() {
+    let kubectl = shared_plane().await.create_namespace("refused").await.expect("namespace").kubectl();
     let mut wrong = Vec::new();
     for (name, text) in examples("refused") {
         let words: Vec<&str> = text.lines().map_while(|line| line.strip_prefix("# refused: ")).collect();
@@ -28,27 +28,27 @@ async fn every_bad_value_is_refused_in_words_that_help() {
         let documents: Vec<&str> = text.split("\n---\n").collect();
         let (last, before) = documents.split_last().expect("a document");
         for document in before {
-            kubectl.apply_yaml(document).await.expect("kubectl").succeeded().expect("the first one is accepted");
+            kubectl.apply_yaml(document).await.expect("kubectl").into_stdout().expect("the first one is accepted");
         }
-        let answer = kubectl.apply_yaml(last).await.expect("kubectl");
-        println!("{name}: {}", answer.stderr.trim());
-        if answer.status.success() {
+        let output = kubectl.apply_yaml(last).await.expect("kubectl");
+        println!("{name}: {}", output.stderr.trim());
+        if output.status.success() {
             wrong.push(format!("{name} is accepted"));
-        } else if let Some(missing) = words.iter().find(|words| !answer.stderr.contains(**words)) {
-            wrong.push(format!("{name}: no {missing:?} in: {}", answer.stderr));
+        } else if let Some(missing) = words.iter().find(|words| !output.stderr.contains(**words)) {
+            wrong.push(format!("{name}: no {missing:?} in: {}", output.stderr));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[tokio::test]
-async fn what_is_unusual_but_right_is_accepted() {
-    let kubectl = plane().await.namespace("accepted").await.expect("namespace").kubectl();
+async fn unusual_but_valid_values_are_accepted() {
+    let kubectl = shared_plane().await.create_namespace("accepted").await.expect("namespace").kubectl();
     for (name, text) in examples("accepted") {
         for document in text.split("\n---\n") {
-            let answer = kubectl.apply_yaml(document).await.expect("kubectl");
-            without_warning(&answer);
-            answer.succeeded().unwrap_or_else(|e| panic!("{name}: {e}"));
+            let output = kubectl.apply_yaml(document).await.expect("kubectl");
+            assert_no_warning(&output);
+            output.into_stdout().unwrap_or_else(|e| panic!("{name}: {e}"));
         }
     }
 }

@@ -4,44 +4,44 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use boxsync::api::Reason;
-use boxsync::metrics::{Metrics, PerConnection};
-use harness::{Promtool, Scrape};
+use boxsync::metrics::{Metrics, PerConnectionMetrics};
+use harness::{MetricsPage, Promtool};
 
-use crate::query::Query;
+use crate::query::PromqlQuery;
 
 /// Each with its labels, those included that a ServiceMonitor adds.
-pub(crate) fn known() -> BTreeMap<String, BTreeSet<String>> {
-    let metrics = Metrics::new("0.0.0", PerConnection::Shown);
-    let mut known = BTreeMap::from([("up".to_owned(), labels(&[]))]);
-    for row in metrics.rows() {
+pub(crate) fn known_metrics() -> BTreeMap<String, BTreeSet<String>> {
+    let metrics = Metrics::new("0.0.0", PerConnectionMetrics::Enabled);
+    let mut known = BTreeMap::from([("up".to_owned(), with_target_labels(&[]))]);
+    for row in metrics.metric_docs() {
         let own: Vec<&str> = row.labels.iter().map(|(name, _)| *name).collect();
         if row.kind == "histogram" {
-            known.insert(format!("{}_bucket", row.name), labels(&[own.as_slice(), &["le"]].concat()));
-            known.insert(format!("{}_sum", row.name), labels(&own));
-            known.insert(format!("{}_count", row.name), labels(&own));
+            known.insert(format!("{}_bucket", row.name), with_target_labels(&[own.as_slice(), &["le"]].concat()));
+            known.insert(format!("{}_sum", row.name), with_target_labels(&own));
+            known.insert(format!("{}_count", row.name), with_target_labels(&own));
         } else {
-            known.insert(row.name.clone(), labels(&own));
+            known.insert(row.name.clone(), with_target_labels(&own));
         }
     }
     known
 }
 
-fn labels(own: &[&str]) -> BTreeSet<String> {
+fn with_target_labels(own: &[&str]) -> BTreeSet<String> {
     ["job", "instance", "namespace"].iter().chain(own).map(|name| (*name).to_owned()).collect()
 }
 
 /// What in a query is no name of a series, none of its labels, or no reason.
-pub(crate) fn unknown(query: &str) -> Vec<String> {
-    let known = known();
-    let Query { selectors, groups } = Query::read(query);
+pub(crate) fn unknown_names(query: &str) -> Vec<String> {
+    let known = known_metrics();
+    let PromqlQuery { selectors, groups } = PromqlQuery::parse(query);
     let mut unknown = Vec::new();
-    let mut seen = BTreeSet::new();
+    let mut known_labels = BTreeSet::new();
     for selector in &selectors {
         let Some(labels) = known.get(&selector.metric) else {
             unknown.push(format!("the metric {}", selector.metric));
             continue;
         };
-        seen.extend(labels);
+        known_labels.extend(labels);
         for (label, text) in &selector.labels {
             if !labels.contains(label) {
                 unknown.push(format!("the label {label} of {}", selector.metric));
@@ -51,12 +51,13 @@ pub(crate) fn unknown(query: &str) -> Vec<String> {
             }
         }
     }
-    unknown.extend(groups.iter().filter(|label| !seen.contains(label)).map(|label| format!("the label {label}")));
+    unknown
+        .extend(groups.iter().filter(|label| !known_labels.contains(label)).map(|label| format!("the label {label}")));
     unknown
 }
 
 #[test]
-fn a_query_that_names_what_there_is_not_is_found() {
+fn unknown_names_in_a_query_are_found() {
     for (query, expected) in [
         (r#"sum by (reason) (rate(boxsync_syncs_total{job=~"$job", reason!="Synced"}[5m]))"#, None),
         ("boxsync_sync_total", Some("the metric boxsync_sync_total")),
@@ -65,22 +66,22 @@ fn a_query_that_names_what_there_is_not_is_found() {
         (r#"boxsync_connection_ready{reason=~"Stale|Old"}"#, Some("the reason Old")),
         ("sum by (code) (boxsync_syncs_total)", Some("the label code")),
     ] {
-        assert_eq!(unknown(query).first().map(String::as_str), expected, "{query}");
+        assert_eq!(unknown_names(query).first().map(String::as_str), expected, "{query}");
     }
 }
 
 /// promtool has nothing against the names, types and texts of this page.
-pub(crate) async fn lint(page: &str) {
+pub(crate) async fn lint_metrics(page: &str) {
     let promtool = Promtool::new().await.expect("promtool");
-    let plain = plain(page);
-    let checked = promtool.run(&["check", "metrics"], Path::new("."), &plain).await;
-    checked.unwrap_or_else(|problem| panic!("{problem}\n{plain}"));
+    let text = to_prometheus_text(page);
+    let checked = promtool.run(&["check", "metrics"], Path::new("."), &text).await;
+    checked.unwrap_or_else(|problem| panic!("{problem}\n{text}"));
 }
 
 /// A page in the older text format, which has no units, no info, and counters by their whole names.
-fn plain(page: &str) -> String {
-    let scrape = Scrape::read(page).expect("a page");
-    let mut plain = String::new();
+fn to_prometheus_text(page: &str) -> String {
+    let scrape = MetricsPage::parse(page).expect("a page");
+    let mut text = String::new();
     for line in page.lines() {
         let described = ["# HELP ", "# TYPE "].iter().find_map(|what| Some((*what, line.strip_prefix(what)?)));
         let line = match described {
@@ -95,24 +96,24 @@ fn plain(page: &str) -> String {
             None if line.starts_with('#') => continue,
             None => line.to_owned(),
         };
-        plain.push_str(&line);
-        plain.push('\n');
+        text.push_str(&line);
+        text.push('\n');
     }
-    plain
+    text
 }
 
 #[tokio::test]
-async fn what_is_counted_is_named_as_is_usual() {
-    let metrics = Metrics::new("0.0.0", PerConnection::Shown);
+async fn metric_names_pass_the_promtool_lint() {
+    let metrics = Metrics::new("0.0.0", PerConnectionMetrics::Enabled);
     let second = std::time::Duration::from_secs(1);
-    metrics.syncs.add(["Created", "Synced"]);
+    metrics.syncs.inc(["Created", "Synced"]);
     metrics.sync_duration.observe(["Synced"], second);
-    metrics.requests.add(["Succeeded", "Synced"]);
-    metrics.box_calls.add(["token", "200"]);
+    metrics.requests.inc(["Succeeded", "Synced"]);
+    metrics.box_calls.inc(["token", "200"]);
     metrics.box_call_duration.observe(["token"], second);
-    metrics.box_told_wait.observe(["users"], second);
+    metrics.box_rate_limit_wait.observe(["users"], second);
     metrics.reconcile_duration.observe(["boxconnections"], second);
-    metrics.reconcile_errors.add(["boxconnections", "Conflict"]);
-    metrics.watch_errors.add(["userrosters"]);
-    lint(&metrics.page()).await;
+    metrics.reconcile_errors.inc(["boxconnections", "Conflict"]);
+    metrics.watch_errors.inc(["userrosters"]);
+    lint_metrics(&metrics.encode_openmetrics()).await;
 }

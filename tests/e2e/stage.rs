@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use box_sim::{BoxSim, Endpoint, Enterprise, EnterpriseSpec, KeyFormat, Server, clock};
-use boxsync::api::{BoxConnection, Conditions as _, UserSyncRequest};
-use harness::{ControlPlane, Helm, Kubectl, Operator, Output, Secrets, Settings, account_user, eventually, reaches};
+use box_sim::{BoxSim, Endpoint, Enterprise, EnterpriseConfig, KeyFormat, Server, clock};
+use boxsync::api::{BoxConnection, ConditionsExt as _, UserSyncRequest};
+use harness::{
+    CommandOutput, ControlPlane, Helm, Kubectl, Operator, OperatorCommand, Secrets, eventually, service_account_user,
+    wait_for_object,
+};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, ObjectMeta, Patch, PatchParams};
@@ -13,25 +16,25 @@ use kube::{Client, discovery};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-pub(crate) use crate::manifests::{connection, request};
+pub(crate) use crate::manifests::{connection_yaml, request_yaml};
 
 /// For everything that comes by itself and soon, on a busy machine.
-pub(crate) const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SHORT_TIMEOUT: Duration = Duration::from_secs(60);
 /// For what comes by itself within a minute or two.
-pub(crate) const LATER: Duration = Duration::from_secs(180);
+pub(crate) const LONG_TIMEOUT: Duration = Duration::from_secs(180);
 
-pub(crate) const ACCOUNT: &str = "boxsync-operator";
+pub(crate) const SERVICE_ACCOUNT: &str = "boxsync-operator";
 const BINARY: &str = env!("CARGO_BIN_EXE_boxsync-operator");
 
 /// What the operator may ask of a listing; anything else would be an error in it.
-const LISTING: &[&str] = &["usemarker", "limit", "marker", "fields", "user_type"];
+const LISTING_PARAMS: &[&str] = &["usemarker", "limit", "marker", "fields", "user_type"];
 
-pub(crate) fn repository(path: &str) -> PathBuf {
+pub(crate) fn repo_path(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-pub(crate) fn chart() -> PathBuf {
-    repository("charts/boxsync-operator")
+pub(crate) fn chart_path() -> PathBuf {
+    repo_path("charts/boxsync-operator")
 }
 
 /// Whether the stories are told once more with an operator that has the rights for all namespaces, and looks into all
@@ -42,9 +45,9 @@ fn cluster_wide() -> bool {
 }
 
 /// The shared control plane with our CRDs.
-pub(crate) async fn plane() -> &'static ControlPlane {
+pub(crate) async fn shared_plane() -> &'static ControlPlane {
     static CRDS: OnceCell<()> = OnceCell::const_new();
-    let plane = harness::shared().await;
+    let plane = harness::shared_control_plane().await;
     CRDS.get_or_init(|| install_crds(plane)).await;
     plane
 }
@@ -52,11 +55,11 @@ pub(crate) async fn plane() -> &'static ControlPlane {
 /// The CRDs, as a user installs them; the same as in crds/, which another test may be making anew.
 pub(crate) async fn install_crds(plane: &ControlPlane) {
     let crds = boxsync::api::crds_yaml().expect("YAML");
-    let applied = plane.kubectl().run_with(["apply", "--server-side", "-f", "-"], &crds).await.expect("kubectl");
-    without_warning(&applied);
-    applied.succeeded().expect("applied");
+    let applied = plane.kubectl().run_with_stdin(["apply", "--server-side", "-f", "-"], &crds).await.expect("kubectl");
+    assert_no_warning(&applied);
+    applied.into_stdout().expect("applied");
     let client = plane.admin_client().await.expect("client");
-    eventually("all kinds are served", SOON, async || match discovery::group(&client, "boxsync.dev").await {
+    eventually("all kinds are served", SHORT_TIMEOUT, async || match discovery::group(&client, "boxsync.dev").await {
         Ok(group) if group.recommended_resources().len() == boxsync::api::crds().len() => Ok(()),
         Ok(_) => Err("not all of them".to_owned()),
         Err(e) => Err(e.to_string()),
@@ -65,52 +68,57 @@ pub(crate) async fn install_crds(plane: &ControlPlane) {
 }
 
 /// The API server had nothing to warn of.
-pub(crate) fn without_warning(output: &Output) {
+pub(crate) fn assert_no_warning(output: &CommandOutput) {
     assert!(!output.stderr.contains("Warning"), "{}:\n{}", output.command, output.stderr);
 }
 
 /// One story's world.
-pub(crate) struct Stage {
+pub(crate) struct E2eEnv {
     pub(crate) namespace: String,
     /// Where the operator is.
-    home: String,
+    operator_namespace: String,
     pub(crate) kubectl: Kubectl,
     pub(crate) client: Client,
     pub(crate) sim: BoxSim,
     pub(crate) secrets: Secrets,
     /// The operator's name in the audit log.
-    pub(crate) user: String,
+    pub(crate) operator_user: String,
     kubeconfig: PathBuf,
     admin_kubeconfig: PathBuf,
-    folder: PathBuf,
+    log_dir: PathBuf,
     server: Server,
-    as_operator: Client,
+    operator_client: Client,
 }
 
-impl Stage {
+impl E2eEnv {
     /// On the shared control plane, under the chart as it is.
-    pub(crate) async fn begin(story: &str) -> Self {
-        Self::on(plane().await, story, |manifests| manifests).await
+    pub(crate) async fn new(name: &str) -> Self {
+        Self::on_plane(shared_plane().await, name, |manifests| manifests).await
     }
 
     /// The same, with the rights to renew tokens of users.
-    pub(crate) async fn with_oauth(story: &str) -> Self {
+    pub(crate) async fn with_oauth(name: &str) -> Self {
         let values = json!({"oauth": {"enabled": true}});
-        Self::under(plane().await, story, &values, |manifests| manifests).await
+        Self::with_values(shared_plane().await, name, &values, |manifests| manifests).await
     }
 
     /// On this control plane, under the chart's manifests after a change.
-    pub(crate) async fn on(plane: &ControlPlane, story: &str, change: impl FnOnce(String) -> String) -> Self {
-        Self::under(plane, story, &json!({}), change).await
+    pub(crate) async fn on_plane(plane: &ControlPlane, name: &str, change: impl FnOnce(String) -> String) -> Self {
+        Self::with_values(plane, name, &json!({}), change).await
     }
 
-    async fn under(plane: &ControlPlane, story: &str, more: &Value, change: impl FnOnce(String) -> String) -> Self {
-        let namespace = plane.namespace(story).await.expect("namespace");
+    async fn with_values(
+        plane: &ControlPlane,
+        name: &str,
+        extra_values: &Value,
+        change: impl FnOnce(String) -> String,
+    ) -> Self {
+        let namespace = plane.create_namespace(name).await.expect("namespace");
         let kubectl = namespace.kubectl();
         let helm = Helm::new().await.expect("helm");
         // What has one name in the cluster is not the stages' to create; nor is a Deployment that would do the work.
         let mut values = json!({
-            "serviceAccount": {"name": ACCOUNT},
+            "serviceAccount": {"name": SERVICE_ACCOUNT},
             "replicaCount": 0,
             "crds": {"install": false},
             "rosterReader": {"create": false},
@@ -119,28 +127,29 @@ impl Stage {
         if !cluster_wide() {
             values["watchNamespaces"] = json!([namespace.name]);
         }
-        values.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
-        let manifests = helm.template(&chart(), &namespace.name, &namespace.name, &values).await.expect("rendered");
+        values.as_object_mut().expect("an object").extend(extra_values.as_object().cloned().unwrap_or_default());
+        let manifests =
+            helm.template(&chart_path(), &namespace.name, &namespace.name, &values).await.expect("rendered");
         let applied = kubectl.apply_yaml(&change(manifests)).await.expect("kubectl");
-        without_warning(&applied);
-        applied.succeeded().expect("applied");
-        Self::installed(plane, &namespace.name).await
+        assert_no_warning(&applied);
+        applied.into_stdout().expect("applied");
+        Self::for_installed_chart(plane, &namespace.name).await
     }
 
     /// In a namespace where the chart is installed.
-    pub(crate) async fn installed(plane: &ControlPlane, namespace: &str) -> Self {
-        let sim = BoxSim::new(clock::system());
+    pub(crate) async fn for_installed_chart(plane: &ControlPlane, namespace: &str) -> Self {
+        let sim = BoxSim::new(clock::system_clock());
         let server = sim.serve().await.expect("a free port");
         Self {
-            kubeconfig: plane.kubeconfig_for(namespace, ACCOUNT).await.expect("token"),
+            kubeconfig: plane.kubeconfig_for(namespace, SERVICE_ACCOUNT).await.expect("token"),
             client: plane.admin_client().await.expect("client"),
-            user: account_user(namespace, ACCOUNT),
+            operator_user: service_account_user(namespace, SERVICE_ACCOUNT),
             admin_kubeconfig: plane.admin_kubeconfig().to_owned(),
-            folder: plane.folder().to_owned(),
+            log_dir: plane.dir().to_owned(),
             namespace: namespace.to_owned(),
-            home: namespace.to_owned(),
+            operator_namespace: namespace.to_owned(),
             secrets: Secrets::default(),
-            as_operator: plane.client_for(namespace, ACCOUNT).await.expect("client"),
+            operator_client: plane.client_for(namespace, SERVICE_ACCOUNT).await.expect("client"),
             kubectl: plane.kubectl().namespace(namespace),
             sim,
             server,
@@ -148,16 +157,20 @@ impl Stage {
     }
 
     /// How the operator is started here: for what it has rights for.
-    pub(crate) fn settings(&self) -> Settings {
-        let everywhere = self.settings_everywhere();
-        if cluster_wide() { everywhere } else { everywhere.flag("--watch-namespace", &self.home) }
+    pub(crate) fn operator_settings(&self) -> OperatorCommand {
+        let cluster_wide_settings = self.cluster_wide_settings();
+        if cluster_wide() {
+            cluster_wide_settings
+        } else {
+            cluster_wide_settings.flag("--watch-namespace", &self.operator_namespace)
+        }
     }
 
     /// For all namespaces. Without a gap between syncs: stories need not wait for it.
-    pub(crate) fn settings_everywhere(&self) -> Settings {
-        Settings::new(BINARY, &self.kubeconfig)
-            .name(&self.home)
-            .flag("--lease-namespace", &self.home)
+    pub(crate) fn cluster_wide_settings(&self) -> OperatorCommand {
+        OperatorCommand::new(BINARY, &self.kubeconfig)
+            .name(&self.operator_namespace)
+            .flag("--lease-namespace", &self.operator_namespace)
             // One that is killed and started again takes its Lease at once, as a container restarted in its pod.
             .env("POD_NAME", "operator")
             .flag("--box-api-url", self.server.url())
@@ -181,77 +194,77 @@ impl Stage {
     }
 
     /// From now on people work in this namespace; the operator stays where it is.
-    pub(crate) fn go_to(&mut self, namespace: &str) {
+    pub(crate) fn switch_namespace(&mut self, namespace: &str) {
         self.kubectl = self.kubectl.clone().namespace(namespace);
         self.namespace = namespace.to_owned();
     }
 
     /// A client with the operator's rights.
-    pub(crate) fn as_operator(&self) -> Client {
-        self.as_operator.clone()
+    pub(crate) fn operator_client(&self) -> Client {
+        self.operator_client.clone()
     }
 
-    pub(crate) fn operator(&self) -> Operator {
-        self.start(&self.settings())
+    pub(crate) fn start_operator(&self) -> Operator {
+        self.start_operator_with(&self.operator_settings())
     }
 
-    pub(crate) fn start(&self, settings: &Settings) -> Operator {
-        settings.start(&self.folder).expect("the operator starts")
+    pub(crate) fn start_operator_with(&self, settings: &OperatorCommand) -> Operator {
+        settings.start(&self.log_dir).expect("the operator starts")
     }
 
     /// The end of every story: the operator ends in good order, nothing secret was said anywhere, and Box was asked
     /// only what it may be asked.
-    pub(crate) async fn end(&self, mut operator: Operator) {
+    pub(crate) async fn stop_and_verify(&self, mut operator: Operator) {
         for enterprise in self.sim.enterprises() {
             enterprise.access_tokens().into_iter().chain(enterprise.refresh_token()).for_each(|token| {
-                self.secrets.plant(token);
+                self.secrets.add(token);
             });
         }
-        let looked = self.secrets.assert_absent_from(&self.client, "boxsync.dev", &self.namespace).await;
-        looked.expect("objects and events can be read");
-        let (_, metrics) = operator.get("/metrics").await.expect("metrics can be read");
+        let scanned = self.secrets.assert_absent_from(&self.client, "boxsync.dev", &self.namespace).await;
+        scanned.expect("objects and events can be read");
+        let (_, metrics) = operator.http_get("/metrics").await.expect("metrics can be read");
         self.secrets.assert_absent("the metrics", &metrics);
-        let ended = operator.terminate(Duration::from_secs(20)).await.expect("ends by itself");
-        assert!(ended.success(), "{ended}\n{}", operator.log());
+        let exit_status = operator.terminate(Duration::from_secs(20)).await.expect("ends by itself");
+        assert!(exit_status.success(), "{exit_status}\n{}", operator.log());
         let log = operator.log();
         assert!(!log.contains("panicked"), "{log}");
         // How every signed assertion and every token of a ServiceAccount begins.
         assert!(!log.contains("eyJhbGciOi"), "{log}");
-        operator.assert_no_secret();
-        for call in self.sim.seen() {
+        operator.assert_no_secret_in_log();
+        for call in self.sim.recent_calls() {
             assert_ne!(call.endpoint, Endpoint::Other, "{call:?}");
             if call.endpoint == Endpoint::Users {
-                let foreign = call.params.iter().find(|param| !LISTING.contains(&param.as_str()));
-                assert_eq!(foreign, None, "{call:?}");
+                let unexpected = call.params.iter().find(|param| !LISTING_PARAMS.contains(&param.as_str()));
+                assert_eq!(unexpected, None, "{call:?}");
             }
         }
     }
 }
 
 /// What users do.
-impl Stage {
+impl E2eEnv {
     /// `kubectl ARGS`, which has to work.
     pub(crate) async fn run(&self, args: &[&str]) -> String {
-        self.kubectl.run(args).await.expect("kubectl").succeeded().expect("done")
+        self.kubectl.run(args).await.expect("kubectl").into_stdout().expect("done")
     }
 
     /// `kubectl apply`, which has to work, without a warning.
-    pub(crate) async fn apply(&self, yaml: &str) {
+    pub(crate) async fn apply_manifest(&self, yaml: &str) {
         let applied = self.kubectl.apply_yaml(yaml).await.expect("kubectl");
-        without_warning(&applied);
-        applied.succeeded().expect("applied");
+        assert_no_warning(&applied);
+        applied.into_stdout().expect("applied");
     }
 
     /// `kubectl create`; the object's name.
-    pub(crate) async fn create(&self, yaml: &str) -> String {
-        let created = self.kubectl.run_with(["create", "-o", "name", "-f", "-"], yaml).await.expect("kubectl");
-        without_warning(&created);
-        let created = created.succeeded().expect("created");
+    pub(crate) async fn create_manifest(&self, yaml: &str) -> String {
+        let created = self.kubectl.run_with_stdin(["create", "-o", "name", "-f", "-"], yaml).await.expect("kubectl");
+        assert_no_warning(&created);
+        let created = created.into_stdout().expect("created");
         created.trim().rsplit('/').next().unwrap_or_default().to_owned()
     }
 
     /// Creates or replaces a Secret.
-    pub(crate) async fn secret(&self, name: &str, values: &[(&str, &str)]) {
+    pub(crate) async fn apply_secret(&self, name: &str, values: &[(&str, &str)]) {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
         let data = values.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
@@ -261,37 +274,37 @@ impl Stage {
     }
 
     /// Connects an enterprise by client credentials, under this name.
-    pub(crate) async fn connect(&self, name: &str, enterprise: &Enterprise) {
-        self.put_credentials(name, enterprise).await;
-        self.apply(&connection(name, enterprise.id(), "clientCredentials", "")).await;
+    pub(crate) async fn connect_by_client_credentials(&self, name: &str, enterprise: &Enterprise) {
+        self.apply_client_secret(name, enterprise).await;
+        self.apply_manifest(&connection_yaml(name, enterprise.id(), "clientCredentials", "")).await;
     }
 
     /// Connects an enterprise by the authorization of a user, under this name.
     pub(crate) async fn connect_by_oauth(&self, name: &str, enterprise: &Enterprise) {
-        self.authorize(name, enterprise).await;
-        self.apply(&connection(name, enterprise.id(), "oauth2", "")).await;
+        self.apply_oauth_secret(name, enterprise).await;
+        self.apply_manifest(&connection_yaml(name, enterprise.id(), "oauth2", "")).await;
     }
 
     /// Somebody goes through Box's page, and puts what comes of it into the Secret.
-    pub(crate) async fn authorize(&self, name: &str, enterprise: &Enterprise) {
-        let client_secret = self.secrets.plant(enterprise.client_secret());
-        let refresh = self.secrets.plant(enterprise.authorize_again());
+    pub(crate) async fn apply_oauth_secret(&self, name: &str, enterprise: &Enterprise) {
+        let client_secret = self.secrets.add(enterprise.client_secret());
+        let refresh = self.secrets.add(enterprise.reauthorize_user());
         let client_id = enterprise.client_id();
         let values = [("clientId", &client_id), ("clientSecret", &client_secret), ("refreshToken", &refresh)];
-        self.secret(name, &values.map(|(key, value)| (key, value.as_str()))).await;
+        self.apply_secret(name, &values.map(|(key, value)| (key, value.as_str()))).await;
     }
 
     /// Puts the enterprise's current client id and secret into the Secret that `connect` names.
-    pub(crate) async fn put_credentials(&self, name: &str, enterprise: &Enterprise) {
-        let secret = self.secrets.plant(enterprise.client_secret());
-        self.secret(name, &[("clientId", &enterprise.client_id()), ("clientSecret", &secret)]).await;
+    pub(crate) async fn apply_client_secret(&self, name: &str, enterprise: &Enterprise) {
+        let secret = self.secrets.add(enterprise.client_secret());
+        self.apply_secret(name, &[("clientId", &enterprise.client_id()), ("clientSecret", &secret)]).await;
     }
 
     /// Connects an enterprise by JWT, under this name.
     pub(crate) async fn connect_by_jwt(&self, name: &str, enterprise: &Enterprise, format: KeyFormat) {
         let file = self.config_json(enterprise, format);
-        self.secret(name, &[("config.json", &file)]).await;
-        self.apply(&connection(name, enterprise.id(), "jwt", "")).await;
+        self.apply_secret(name, &[("config.json", &file)]).await;
+        self.apply_manifest(&connection_yaml(name, enterprise.id(), "jwt", "")).await;
     }
 
     /// The enterprise's config.json, every secret in it planted.
@@ -300,68 +313,70 @@ impl Stage {
         let parsed: Value = serde_json::from_str(&file).expect("JSON");
         let settings = &parsed["boxAppSettings"];
         for secret in [&settings["clientSecret"], &settings["appAuth"]["passphrase"]] {
-            self.secrets.plant(secret.as_str().expect("a text"));
+            self.secrets.add(secret.as_str().expect("a text"));
         }
         let key = settings["appAuth"]["privateKey"].as_str().expect("a text");
         for line in key.lines().filter(|line| line.len() > 60) {
-            self.secrets.plant(line);
+            self.secrets.add(line);
         }
         file
     }
 
     /// Asks for a sync of this connection; the request's name.
-    pub(crate) async fn ask(&self, connection: &str) -> String {
-        self.create(&request(connection, "")).await
+    pub(crate) async fn request_sync(&self, connection: &str) -> String {
+        self.create_manifest(&request_yaml(connection, "")).await
     }
 }
 
 /// What users see.
-impl Stage {
-    pub(crate) fn connections(&self) -> Api<BoxConnection> {
+impl E2eEnv {
+    pub(crate) fn connections_api(&self) -> Api<BoxConnection> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    pub(crate) fn requests(&self) -> Api<UserSyncRequest> {
+    pub(crate) fn requests_api(&self) -> Api<UserSyncRequest> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
     /// Awaits a condition of a connection with this status and reason.
-    pub(crate) async fn told(&self, name: &str, kind: &str, status: &str, reason: &str) -> BoxConnection {
+    pub(crate) async fn wait_for_condition(&self, name: &str, kind: &str, status: &str, reason: &str) -> BoxConnection {
         let what = format!("{kind} is {status} {reason}");
-        let there = |c: &BoxConnection| {
-            conditions(c).of(kind).is_some_and(|c| c.status == status && (reason.is_empty() || c.reason == reason))
+        let matches = |c: &BoxConnection| {
+            connection_conditions(c)
+                .find_condition(kind)
+                .is_some_and(|c| c.status == status && (reason.is_empty() || c.reason == reason))
         };
-        reaches(&self.connections(), name, &what, LATER, there).await
+        wait_for_object(&self.connections_api(), name, &what, LONG_TIMEOUT, matches).await
     }
 
-    pub(crate) async fn ready(&self, name: &str) -> BoxConnection {
-        self.told(name, "Ready", "True", "Synced").await
+    pub(crate) async fn wait_until_ready(&self, name: &str) -> BoxConnection {
+        self.wait_for_condition(name, "Ready", "True", "Synced").await
     }
 
     /// Awaits the end of a request, in success or failure.
-    pub(crate) async fn finished(&self, name: &str) -> UserSyncRequest {
-        reaches(&self.requests(), name, "finished", LATER, UserSyncRequest::finished).await
+    pub(crate) async fn wait_until_finished(&self, name: &str) -> UserSyncRequest {
+        wait_for_object(&self.requests_api(), name, "finished", LONG_TIMEOUT, UserSyncRequest::is_finished).await
     }
 
     /// The object as JSON, as kubectl prints it.
-    pub(crate) async fn get(&self, what: &[&str]) -> Value {
-        self.kubectl.get_json(what).await.expect("read")
+    pub(crate) async fn get_json(&self, args: &[&str]) -> Value {
+        self.kubectl.get_json(args).await.expect("read")
     }
 
     /// Events about this object: type, reason, note, as kubectl prints them.
-    pub(crate) async fn events(&self, kind: &str, name: &str) -> Vec<(String, String, String)> {
+    pub(crate) async fn list_events(&self, kind: &str, name: &str) -> Vec<(String, String, String)> {
         let about = format!("--field-selector=involvedObject.kind={kind},involvedObject.name={name}");
-        let list = self.get(&["events", &about]).await;
+        let list = self.get_json(&["events", &about]).await;
         let text = |event: &Value, key: &str| event[key].as_str().unwrap_or_default().to_owned();
         let items = list["items"].as_array().cloned().unwrap_or_default();
         items.iter().map(|e| (text(e, "type"), text(e, "reason"), text(e, "message"))).collect()
     }
 
     /// Awaits an event of this type and reason; its note.
-    pub(crate) async fn event(&self, kind: &str, name: &str, type_: &str, reason: &str) -> String {
+    pub(crate) async fn wait_for_event(&self, kind: &str, name: &str, type_: &str, reason: &str) -> String {
         let what = format!("a {type_} event {reason} about {kind} {name}");
-        eventually(&what, SOON, async || {
-            let events = self.events(kind, name).await;
+        eventually(&what, SHORT_TIMEOUT, async || {
+            let events = self.list_events(kind, name).await;
             let found = events.iter().find(|(t, r, _)| t == type_ && r == reason).map(|(_, _, note)| note.clone());
             found.ok_or_else(|| format!("{events:?}"))
         })
@@ -370,11 +385,11 @@ impl Stage {
 }
 
 /// An enterprise with made-up users.
-pub(crate) fn acme(sim: &BoxSim) -> Enterprise {
-    sim.enterprise(EnterpriseSpec::new("1001").named("Acme").users(1_200))
+pub(crate) fn create_acme(sim: &BoxSim) -> Enterprise {
+    sim.add_enterprise(EnterpriseConfig::new("1001").name("Acme").users(1_200))
 }
 
-pub(crate) fn conditions(connection: &BoxConnection) -> &[Condition] {
+pub(crate) fn connection_conditions(connection: &BoxConnection) -> &[Condition] {
     connection.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default()
 }
 
@@ -383,12 +398,12 @@ pub(crate) fn request_conditions(request: &UserSyncRequest) -> &[Condition] {
 }
 
 /// Status, reason and message of a condition that has to be there.
-pub(crate) fn condition<'a>(all: &'a [Condition], kind: &str) -> (&'a str, &'a str, &'a str) {
-    let found = all.of(kind).unwrap_or_else(|| panic!("no condition {kind} in {all:#?}"));
+pub(crate) fn expect_condition<'a>(all: &'a [Condition], kind: &str) -> (&'a str, &'a str, &'a str) {
+    let found = all.find_condition(kind).unwrap_or_else(|| panic!("no condition {kind} in {all:#?}"));
     (&found.status, &found.reason, &found.message)
 }
 
 /// How many pages of its user list this enterprise has handed out.
-pub(crate) fn pages(enterprise: &Enterprise) -> u64 {
-    enterprise.calls().with(Endpoint::Users, 200)
+pub(crate) fn count_listed_pages(enterprise: &Enterprise) -> u64 {
+    enterprise.call_counts().with_status(Endpoint::Users, 200)
 }

@@ -2,13 +2,13 @@
 
 /// A table's header and rows, cell by cell. Columns begin where the header's words do: a cell may be empty.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub(crate) struct KubectlTable {
     pub(crate) header: Vec<String>,
     pub(crate) rows: Vec<Vec<String>>,
 }
 
-impl Table {
-    pub(crate) fn read(text: &str) -> Self {
+impl KubectlTable {
+    pub(crate) fn parse(text: &str) -> Self {
         let mut lines = text.lines();
         let top = lines.next().unwrap_or_default();
         let starts: Vec<usize> = top

@@ -2,210 +2,247 @@
 //! list stays, and that it is found again when the cause is gone.
 
 use box_sim::{
-    Auth::{self, ClientCredentials, Jwt, Oauth2},
+    AuthMethod::{self, ClientCredentials, Jwt, Oauth2},
     Behaviour, Enterprise,
 };
-use boxsync::api::{Conditions, Consequence, Phase, Reason};
+use boxsync::api::{ConditionsExt, FailureClass, Reason, RequestPhase};
 use serde_json::{Value, json};
 
 use crate::{
-    sign_in::credentials,
-    world::{World, base64, condition, pass},
+    sign_in::secret_data,
+    world::{SimEnv, encode_base64, format_condition, sleep_secs},
 };
 
 /// More than a page.
 const USERS: usize = 1001;
-const ALL: &[Auth] = &[ClientCredentials, Jwt, Oauth2];
-const SERVER: &[Auth] = &[ClientCredentials, Jwt];
+const ALL_METHODS: &[AuthMethod] = &[ClientCredentials, Jwt, Oauth2];
+const SERVER_METHODS: &[AuthMethod] = &[ClientCredentials, Jwt];
 
 /// A behaviour of Box, whom it meets, its reason, and words that the message must hold.
-struct Cause(Behaviour, &'static [Auth], Reason, &'static [&'static str]);
+struct FailureCase(Behaviour, &'static [AuthMethod], Reason, &'static [&'static str]);
 
-const CAUSES: &[Cause] = &[
-    Cause(
+const FAILURE_CASES: &[FailureCase] = &[
+    FailureCase(
         Behaviour::RefreshTokenExpired,
         &[Oauth2],
         Reason::AuthorizationExpired,
         &["Refresh token has expired", "boxsync connect"],
     ),
-    Cause(
+    FailureCase(
         Behaviour::RefreshTokenInvalid,
         &[Oauth2],
         Reason::AuthorizationExpired,
         &["Invalid refresh token", "boxsync connect"],
     ),
-    Cause(Behaviour::AppNotAuthorized, ALL, Reason::AppNotAuthorized, &["not authorized", "Platform Apps Manager"]),
-    Cause(
-        Behaviour::ClientRefused,
-        ALL,
+    FailureCase(
+        Behaviour::AppNotAuthorized,
+        ALL_METHODS,
+        Reason::AppNotAuthorized,
+        &["not authorized", "Platform Apps Manager"],
+    ),
+    FailureCase(
+        Behaviour::InvalidClient,
+        ALL_METHODS,
         Reason::CredentialsRejected,
         &["client credentials are invalid", "developer console"],
     ),
-    Cause(
-        Behaviour::GrantRefused,
-        SERVER,
+    FailureCase(
+        Behaviour::InvalidGrant,
+        SERVER_METHODS,
         Reason::CredentialsRejected,
         &["Grant credentials are invalid", "four causes"],
     ),
-    Cause(Behaviour::GrantRefusedOddly, ALL, Reason::CredentialsRejected, &["migrated to another region"]),
-    Cause(Behaviour::KidRefused, &[Jwt], Reason::CredentialsRejected, &["key pair was replaced"]),
-    Cause(Behaviour::SubRefused, &[Jwt], Reason::CredentialsRejected, &["spec.enterpriseId"]),
-    Cause(Behaviour::GrantTypeRefused, ALL, Reason::CredentialsRejected, &["another way to sign in"]),
-    Cause(Behaviour::ExpAlwaysRefused, &[Jwt], Reason::ClockSkew, &["clock of the node"]),
-    Cause(Behaviour::JtiAlwaysRefused, &[Jwt], Reason::ClockSkew, &["clock of the node"]),
-    Cause(Behaviour::Unauthorized, ALL, Reason::AuthorizationExpired, &["no longer accepts the authorization"]),
-    Cause(Behaviour::InsufficientScope, ALL, Reason::PermissionDenied, &["Manage users"]),
-    Cause(Behaviour::AccessDeniedInsufficientPermissions, ALL, Reason::PermissionDenied, &["App + Enterprise Access"]),
-    Cause(Behaviour::ForbiddenForAnotherReason, ALL, Reason::PermissionDenied, &["terms_of_service_required"]),
-    Cause(Behaviour::LocationBlocked, ALL, Reason::AccessBlocked, &["from this network"]),
-    Cause(Behaviour::ForbiddenByPolicy, ALL, Reason::AccessBlocked, &["security policies"]),
-    Cause(Behaviour::OtherEnterprise, ALL, Reason::EnterpriseMismatch, &["999999"]),
-    Cause(Behaviour::NoEnterprise, ALL, Reason::EnterpriseMismatch, &["outside any enterprise"]),
-    Cause(Behaviour::RateLimitedForLong, ALL, Reason::RateLimited, &["the time that Box named"]),
-    Cause(Behaviour::RateLimitedWithoutRetryAfter, ALL, Reason::RateLimited, &["tried again at"]),
-    Cause(Behaviour::RateLimitedWithNonsense, ALL, Reason::RateLimited, &["tried again at"]),
-    Cause(Behaviour::InternalError, ALL, Reason::BoxUnavailable, &["500"]),
-    Cause(Behaviour::BadGateway, ALL, Reason::BoxUnavailable, &["502"]),
-    Cause(Behaviour::Unavailable, ALL, Reason::BoxUnavailable, &["503"]),
-    Cause(Behaviour::UnavailableWithRetryAfter, ALL, Reason::BoxUnavailable, &["503"]),
-    Cause(Behaviour::Accepted, ALL, Reason::BoxUnavailable, &["202"]),
+    FailureCase(
+        Behaviour::InvalidGrantUnknownDescription,
+        ALL_METHODS,
+        Reason::CredentialsRejected,
+        &["migrated to another region"],
+    ),
+    FailureCase(Behaviour::InvalidKid, &[Jwt], Reason::CredentialsRejected, &["key pair was replaced"]),
+    FailureCase(Behaviour::InvalidSub, &[Jwt], Reason::CredentialsRejected, &["spec.enterpriseId"]),
+    FailureCase(
+        Behaviour::UnauthorizedGrantType,
+        ALL_METHODS,
+        Reason::CredentialsRejected,
+        &["another way to sign in"],
+    ),
+    FailureCase(Behaviour::ExpAlwaysRejected, &[Jwt], Reason::ClockSkew, &["clock of the node"]),
+    FailureCase(Behaviour::JtiAlwaysRejected, &[Jwt], Reason::ClockSkew, &["clock of the node"]),
+    FailureCase(
+        Behaviour::Unauthorized,
+        ALL_METHODS,
+        Reason::AuthorizationExpired,
+        &["no longer accepts the authorization"],
+    ),
+    FailureCase(Behaviour::InsufficientScope, ALL_METHODS, Reason::PermissionDenied, &["Manage users"]),
+    FailureCase(
+        Behaviour::AccessDeniedInsufficientPermissions,
+        ALL_METHODS,
+        Reason::PermissionDenied,
+        &["App + Enterprise Access"],
+    ),
+    FailureCase(Behaviour::ForbiddenUnknownCode, ALL_METHODS, Reason::PermissionDenied, &["terms_of_service_required"]),
+    FailureCase(Behaviour::LocationBlocked, ALL_METHODS, Reason::AccessBlocked, &["from this network"]),
+    FailureCase(Behaviour::ForbiddenByPolicy, ALL_METHODS, Reason::AccessBlocked, &["security policies"]),
+    FailureCase(Behaviour::OtherEnterprise, ALL_METHODS, Reason::EnterpriseMismatch, &["999999"]),
+    FailureCase(Behaviour::NoEnterprise, ALL_METHODS, Reason::EnterpriseMismatch, &["outside any enterprise"]),
+    FailureCase(Behaviour::RateLimitedOneHour, ALL_METHODS, Reason::RateLimited, &["the time that Box named"]),
+    FailureCase(Behaviour::RateLimitedWithoutRetryAfter, ALL_METHODS, Reason::RateLimited, &["tried again at"]),
+    FailureCase(Behaviour::RateLimitedInvalidRetryAfter, ALL_METHODS, Reason::RateLimited, &["tried again at"]),
+    FailureCase(Behaviour::InternalError, ALL_METHODS, Reason::BoxUnavailable, &["500"]),
+    FailureCase(Behaviour::BadGateway, ALL_METHODS, Reason::BoxUnavailable, &["502"]),
+    FailureCase(Behaviour::Unavailable, ALL_METHODS, Reason::BoxUnavailable, &["503"]),
+    FailureCase(Behaviour::UnavailableWithRetryAfter, ALL_METHODS, Reason::BoxUnavailable, &["503"]),
+    FailureCase(Behaviour::Accepted, ALL_METHODS, Reason::BoxUnavailable, &["202"]),
     // An answer that gets lost takes a refresh token with it: `oauth` tells of that.
-    Cause(Behaviour::HangsUp, SERVER, Reason::BoxUnavailable, &["not available"]),
-    Cause(Behaviour::NeverAnswers, ALL, Reason::BoxUnavailable, &["60 s"]),
-    Cause(Behaviour::Redirects, ALL, Reason::BoxResponseInvalid, &["302"]),
-    Cause(Behaviour::HtmlInsteadOfJson, ALL, Reason::BoxResponseInvalid, &["not complete JSON"]),
-    Cause(Behaviour::TruncatedJson, ALL, Reason::BoxResponseInvalid, &["not complete JSON"]),
-    Cause(Behaviour::EntriesMissing, ALL, Reason::BoxResponseInvalid, &["not a page of users"]),
-    Cause(Behaviour::IgnoresUsemarker, ALL, Reason::BoxResponseInvalid, &["by offset"]),
-    Cause(Behaviour::RepeatedMarker, ALL, Reason::BoxResponseInvalid, &["marker that it had sent before"]),
-    Cause(Behaviour::EndlessMarkers, ALL, Reason::BoxResponseInvalid, &["without anybody new"]),
-    Cause(Behaviour::EndlessEmptyPages, ALL, Reason::BoxResponseInvalid, &["without anybody new"]),
-    Cause(Behaviour::EmptyList, ALL, Reason::BoxResponseInvalid, &["without a single user"]),
-    Cause(Behaviour::BadRequest, ALL, Reason::BoxResponseInvalid, &["bad_request"]),
-    Cause(Behaviour::NotFound, ALL, Reason::BoxResponseInvalid, &["not_found"]),
+    FailureCase(Behaviour::ClosesConnection, SERVER_METHODS, Reason::BoxUnavailable, &["not available"]),
+    FailureCase(Behaviour::NeverResponds, ALL_METHODS, Reason::BoxUnavailable, &["60 s"]),
+    FailureCase(Behaviour::Redirects, ALL_METHODS, Reason::BoxResponseInvalid, &["302"]),
+    FailureCase(Behaviour::HtmlInsteadOfJson, ALL_METHODS, Reason::BoxResponseInvalid, &["not complete JSON"]),
+    FailureCase(Behaviour::TruncatedJson, ALL_METHODS, Reason::BoxResponseInvalid, &["not complete JSON"]),
+    FailureCase(Behaviour::EntriesMissing, ALL_METHODS, Reason::BoxResponseInvalid, &["not a page of users"]),
+    FailureCase(Behaviour::IgnoresUsemarker, ALL_METHODS, Reason::BoxResponseInvalid, &["by offset"]),
+    FailureCase(
+        Behaviour::RepeatedMarker,
+        ALL_METHODS,
+        Reason::BoxResponseInvalid,
+        &["marker that it had sent before"],
+    ),
+    FailureCase(Behaviour::EndlessMarkers, ALL_METHODS, Reason::BoxResponseInvalid, &["without anybody new"]),
+    FailureCase(Behaviour::EndlessEmptyPages, ALL_METHODS, Reason::BoxResponseInvalid, &["without anybody new"]),
+    FailureCase(Behaviour::EmptyList, ALL_METHODS, Reason::BoxResponseInvalid, &["without a single user"]),
+    FailureCase(Behaviour::BadRequest, ALL_METHODS, Reason::BoxResponseInvalid, &["bad_request"]),
+    FailureCase(Behaviour::NotFound, ALL_METHODS, Reason::BoxResponseInvalid, &["not_found"]),
 ];
 
 /// What a connection says whose list is fresh, once an attempt has ended in this reason.
-fn expected(reason: Reason) -> String {
-    match reason.consequence() {
-        Consequence::Disconnected => {
+fn expected_conditions(reason: Reason) -> String {
+    match reason.failure_class() {
+        FailureClass::Disconnected => {
             format!("Ready=False {reason}, Connected=False {reason}, Synced=False {reason}, Stalled=True {reason}")
         }
-        Consequence::Stalled => {
+        FailureClass::Stalled => {
             format!(
                 "Ready=True LastAttemptFailed, Connected=True Connected, Synced=False {reason}, Stalled=True {reason}"
             )
         }
-        Consequence::Retried | Consequence::Doubted => {
+        FailureClass::Transient | FailureClass::Suspect => {
             format!("Ready=True LastAttemptFailed, Connected=True Connected, Synced=False {reason}")
         }
-        Consequence::Neutral | Consequence::Refused => unreachable!("{reason} ends no attempt"),
+        FailureClass::Neutral | FailureClass::RequestRejected => unreachable!("{reason} ends no attempt"),
     }
 }
 
-fn message(world: &World, name: &str, reason: Reason) -> String {
-    let cause = if reason.consequence() == Consequence::Disconnected { "Connected" } else { "Synced" };
-    world.status(name).conditions.of(cause).map(|c| c.message.clone()).unwrap_or_default()
+fn failure_message(world: &SimEnv, name: &str, reason: Reason) -> String {
+    let condition_type = if reason.failure_class() == FailureClass::Disconnected { "Connected" } else { "Synced" };
+    world
+        .connection_status(name)
+        .conditions
+        .find_condition(condition_type)
+        .map(|c| c.message.clone())
+        .unwrap_or_default()
 }
 
 /// What happened to a connected account, told by a request.
-async fn told(world: &World, enterprise: &Enterprise, cause: &Cause) -> Vec<String> {
-    let Cause(behaviour, _, reason, words) = cause;
-    world.until("acme", |s| s.last_sync.is_some()).await;
-    pass(30).await;
+async fn check_failure_case(world: &SimEnv, enterprise: &Enterprise, case: &FailureCase) -> Vec<String> {
+    let FailureCase(behaviour, _, reason, words) = case;
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    sleep_secs(30).await;
     // Words to the token endpoint are heard only by those who need a token.
     enterprise.revoke_tokens();
-    enterprise.behave(*behaviour);
-    world.request("r", "acme");
-    world.asked_until("r", |s| s.attempts > 0).await;
-    pass(1).await;
+    enterprise.enable_behaviour(*behaviour);
+    world.create_request("r", "acme");
+    world.wait_for_request("r", |s| s.attempts > 0).await;
+    sleep_secs(1).await;
     let mut wrong = Vec::new();
     let mut check = |what: &str, found: String, wanted: &str| {
         if found != wanted {
             wrong.push(format!("{what} is {found}, not {wanted}"));
         }
     };
-    let status = world.status("acme");
-    check("the state", crate::world::state(&status), &expected(*reason));
+    let status = world.connection_status("acme");
+    check("the state", crate::world::format_conditions(&status), &expected_conditions(*reason));
     check("the list", format!("{:?}", status.users.map(|u| u.total)), &format!("Some({USERS})"));
-    let asked = world.asked("r");
-    let failed = matches!(reason.consequence(), Consequence::Disconnected | Consequence::Stalled);
-    check("the request's phase", format!("{:?}", asked.phase), if failed { "Failed" } else { "Pending" });
+    let request = world.request_status("r");
+    let failed = matches!(reason.failure_class(), FailureClass::Disconnected | FailureClass::Stalled);
+    check("the request's phase", format!("{:?}", request.phase), if failed { "Failed" } else { "Pending" });
     let kind = if failed { "Failed" } else { "Reconciling" };
-    check("the request", condition(&asked.conditions, kind), &format!("True {reason}"));
-    let message = message(world, "acme", *reason);
+    check("the request", format_condition(&request.conditions, kind), &format!("True {reason}"));
+    let message = failure_message(world, "acme", *reason);
     wrong.extend(words.iter().filter(|w| !message.contains(**w)).map(|w| format!("no {w:?} in {message:?}")));
     wrong
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_cause_ends_in_its_reason_says_what_to_do_keeps_the_list_and_is_found_again() {
+async fn every_failure_has_its_reason_and_advice_keeps_the_list_and_recovers() {
     let mut wrong = Vec::new();
-    for cause in CAUSES {
-        let Cause(behaviour, methods, reason, _) = cause;
+    for case in FAILURE_CASES {
+        let FailureCase(behaviour, methods, reason, _) = case;
         for auth in *methods {
             let what = format!("{} by {auth:?}", behaviour.as_str());
-            let mut world = World::running();
-            let enterprise = world.connect_by("acme", USERS, *auth);
-            wrong.extend(told(&world, &enterprise, cause).await.into_iter().map(|w| format!("{what}: {w}")));
+            let mut world = SimEnv::with_operator();
+            let enterprise = world.connect_with_auth("acme", USERS, *auth);
+            wrong.extend(
+                check_failure_case(&world, &enterprise, case).await.into_iter().map(|w| format!("{what}: {w}")),
+            );
             // How it is found again does not depend on the method.
             if *auth != methods[0] {
-                world.kill().await;
+                world.kill_operator().await;
                 continue;
             }
-            enterprise.normal();
-            let mended = world.until("acme", |s| s.failures.is_none()).await;
-            let state = crate::world::state(&mended);
+            enterprise.reset_behaviours();
+            let recovered = world.wait_for_connection("acme", |s| s.failures.is_none()).await;
+            let state = crate::world::format_conditions(&recovered);
             if state != "Ready=True Synced, Connected=True Connected, Synced=True Synced" {
                 wrong.push(format!("{what}: afterwards {state}"));
             }
-            let hours = (world.elapsed() + 3599) / 3600;
-            let by_itself = match reason.consequence() {
-                Consequence::Stalled => 25,
+            let hours = (world.elapsed_secs() + 3599) / 3600;
+            let max_hours = match reason.failure_class() {
+                FailureClass::Stalled => 25,
                 _ => 2,
             };
-            if hours > by_itself {
+            if hours > max_hours {
                 wrong.push(format!("{what}: found again after {hours} h"));
             }
-            world.kill().await;
+            world.kill_operator().await;
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_same_causes_met_first_connect_nobody_who_is_not_and_publish_nothing() {
+async fn every_failure_on_the_first_attempt_is_reported_and_publishes_nothing() {
     let mut wrong = Vec::new();
-    for Cause(behaviour, methods, reason, _) in CAUSES {
+    for FailureCase(behaviour, methods, reason, _) in FAILURE_CASES {
         for auth in *methods {
             let what = format!("{} by {auth:?}", behaviour.as_str());
-            let mut world = World::new();
-            let enterprise = world.connect_by("acme", USERS, *auth);
-            enterprise.behave(*behaviour);
-            world.start();
-            let status = world.until("acme", |s| s.failures.is_some()).await;
-            let ready = condition(&status.conditions, "Ready");
+            let mut world = SimEnv::new();
+            let enterprise = world.connect_with_auth("acme", USERS, *auth);
+            enterprise.enable_behaviour(*behaviour);
+            world.spawn_operator();
+            let status = world.wait_for_connection("acme", |s| s.failures.is_some()).await;
+            let ready = format_condition(&status.conditions, "Ready");
             if ready != format!("False {reason}") || status.users.is_some() {
                 wrong.push(format!("{what}: Ready is {ready}, users {:?}", status.users));
             }
-            let connected = condition(&status.conditions, "Connected");
-            let lost = reason.consequence() == Consequence::Disconnected;
-            if lost != (connected == format!("False {reason}")) {
+            let connected = format_condition(&status.conditions, "Connected");
+            let disconnected = reason.failure_class() == FailureClass::Disconnected;
+            if disconnected != (connected == format!("False {reason}")) {
                 wrong.push(format!("{what}: Connected is {connected}"));
             }
-            enterprise.normal();
-            world.request("r", "acme");
-            if world.ended("r").await.phase != Phase::Succeeded {
-                wrong.push(format!("{what}: {:?}", world.asked("r")));
+            enterprise.reset_behaviours();
+            world.create_request("r", "acme");
+            if world.wait_until_finished("r").await.phase != RequestPhase::Succeeded {
+                wrong.push(format!("{what}: {:?}", world.request_status("r")));
             }
-            world.kill().await;
+            world.kill_operator().await;
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// What can be wrong with a Secret, for those methods that can have it.
-fn damaged(good: &Value, auth: Auth) -> Vec<(&'static str, Option<Value>, Reason)> {
+fn damaged_secrets(good: &Value, auth: AuthMethod) -> Vec<(&'static str, Option<Value>, Reason)> {
     let with = |key: &str, value: Value| {
         let mut changed = good.clone();
         changed[key] = value;
@@ -221,48 +258,52 @@ fn damaged(good: &Value, auth: Auth) -> Vec<(&'static str, Option<Value>, Reason
         ("no Secret", None, Reason::CredentialsMissing),
         ("no key", without(key), Reason::CredentialsMissing),
         ("an empty key", with(key, "".into()), Reason::CredentialsMissing),
-        ("another method's keys", Some(json!({ "token": base64("12345678") })), Reason::CredentialsMissing),
+        ("another method's keys", Some(json!({ "token": encode_base64("12345678") })), Reason::CredentialsMissing),
         ("no text", with(key, "/////w==".into()), Reason::CredentialsInvalid),
     ];
     match auth {
         ClientCredentials => {}
         Jwt => {
-            all.push(("not JSON", with(key, base64("{ boxAppSettings }").into()), Reason::CredentialsInvalid));
-            all.push(("another file", with(key, base64("{}").into()), Reason::CredentialsInvalid));
+            all.push(("not JSON", with(key, encode_base64("{ boxAppSettings }").into()), Reason::CredentialsInvalid));
+            all.push(("another file", with(key, encode_base64("{}").into()), Reason::CredentialsInvalid));
         }
         Oauth2 => {
             all.push(("no refresh token", without("refreshToken"), Reason::CredentialsMissing));
-            all.push(("a blank refresh token", with("refreshToken", base64(" \n").into()), Reason::CredentialsInvalid));
+            all.push((
+                "a blank refresh token",
+                with("refreshToken", encode_base64(" \n").into()),
+                Reason::CredentialsInvalid,
+            ));
         }
     }
     all
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_that_cannot_be_used_says_so_asks_box_nothing_and_is_taken_up_when_it_is_mended() {
+async fn an_unusable_secret_is_reported_without_a_box_call_and_used_once_fixed() {
     let mut wrong = Vec::new();
-    for auth in ALL {
-        let world = World::new();
-        let sample = world.enterprise_by("sample", 1, *auth);
-        let good = credentials(&sample, *auth);
-        for (what, data, reason) in damaged(&good, *auth) {
-            let mut world = World::running();
-            let acme = world.enterprise_by("acme", 100, *auth);
+    for auth in ALL_METHODS {
+        let world = SimEnv::new();
+        let sample = world.add_enterprise_with_auth("sample", 1, *auth);
+        let good = secret_data(&sample, *auth);
+        for (what, data, reason) in damaged_secrets(&good, *auth) {
+            let mut world = SimEnv::with_operator();
+            let acme = world.add_enterprise_with_auth("acme", 100, *auth);
             if let Some(data) = &data {
-                world.secret_of("acme", data);
+                world.apply_secret("acme", data);
             }
-            world.connection_by("acme", acme.id(), *auth);
-            let status = world.until("acme", |s| s.failures.is_some()).await;
-            let connected = condition(&status.conditions, "Connected");
-            if connected != format!("False {reason}") || acme.calls().total() > 0 {
-                wrong.push(format!("{what} by {auth:?}: {connected}, {} calls", acme.calls().total()));
+            world.apply_connection_with_auth("acme", acme.id(), *auth);
+            let status = world.wait_for_connection("acme", |s| s.failures.is_some()).await;
+            let connected = format_condition(&status.conditions, "Connected");
+            if connected != format!("False {reason}") || acme.call_counts().total() > 0 {
+                wrong.push(format!("{what} by {auth:?}: {connected}, {} calls", acme.call_counts().total()));
             }
-            world.secret_of("acme", &credentials(&acme, *auth));
-            world.until("acme", |s| condition(&s.conditions, "Ready") == "True Synced").await;
-            if world.elapsed() > 65 {
-                wrong.push(format!("{what} by {auth:?}: taken up after {} s", world.elapsed()));
+            world.apply_secret("acme", &secret_data(&acme, *auth));
+            world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Ready") == "True Synced").await;
+            if world.elapsed_secs() > 65 {
+                wrong.push(format!("{what} by {auth:?}: taken up after {} s", world.elapsed_secs()));
             }
-            world.kill().await;
+            world.kill_operator().await;
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

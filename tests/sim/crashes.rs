@@ -8,44 +8,47 @@ use std::sync::{
 
 use box_sim::Enterprise;
 use boxsync::api::{SliceState, UserSyncRequest, UserSyncRequestStatus};
-use kube_sim::{Fault, KubeSim, Trouble};
+use kube_sim::{Fault, FaultAction, KubeSim};
 use tokio::{sync::Notify, task::JoinHandle};
 
-use crate::reader::{People, answer};
-use crate::world::{Machine, OPERATOR, World, pass, secs, succeeded};
+use crate::reader::{UsersById, box_users};
+use crate::world::{OPERATOR, OperatorFactory, SimEnv, request_succeeded, secs, sleep_secs};
 
 /// Enough for two slices.
 const USERS: usize = 400;
 
 /// What meets a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Meets {
-    Nothing,
+enum WriteFault {
+    None,
     KilledBefore,
     KilledAfter,
     Conflict,
     Timeout,
-    AppliedAndLost,
+    ResponseLost,
     WatchesFrozen,
 }
 
 /// Lets the `k`th write of the operator meet its trouble. Returns how many there were.
-fn arrange(kube: &KubeSim, k: usize, meets: Meets, frozen: Arc<Notify>) -> Arc<AtomicUsize> {
+fn inject_write_fault(kube: &KubeSim, write_index: usize, fault: WriteFault, frozen: Arc<Notify>) -> Arc<AtomicUsize> {
     let writes = Arc::new(AtomicUsize::new(0));
     let (count, sim) = (writes.clone(), kube.clone());
     kube.on_write(move |_, call| {
         // Events are no state.
-        if call.user != OPERATOR || call.resource == "events" || count.fetch_add(1, Ordering::Relaxed) + 1 != k {
+        if call.user != OPERATOR
+            || call.resource == "events"
+            || count.fetch_add(1, Ordering::Relaxed) + 1 != write_index
+        {
             return None;
         }
-        match meets {
-            Meets::Nothing => None,
-            Meets::KilledBefore => Some(Fault::Before(Trouble::Kill)),
-            Meets::KilledAfter => Some(Fault::After(Trouble::Kill)),
-            Meets::Conflict => Some(Fault::Before(Trouble::Status(409))),
-            Meets::Timeout => Some(Fault::Before(Trouble::Status(504))),
-            Meets::AppliedAndLost => Some(Fault::After(Trouble::Drop)),
-            Meets::WatchesFrozen => {
+        match fault {
+            WriteFault::None => None,
+            WriteFault::KilledBefore => Some(Fault::Before(FaultAction::Kill)),
+            WriteFault::KilledAfter => Some(Fault::After(FaultAction::Kill)),
+            WriteFault::Conflict => Some(Fault::Before(FaultAction::Status(409))),
+            WriteFault::Timeout => Some(Fault::Before(FaultAction::Status(504))),
+            WriteFault::ResponseLost => Some(Fault::After(FaultAction::Disconnect)),
+            WriteFault::WatchesFrozen => {
                 sim.freeze_watches();
                 frozen.notify_one();
                 None
@@ -57,19 +60,24 @@ fn arrange(kube: &KubeSim, k: usize, meets: Meets, frozen: Arc<Notify>) -> Arc<A
 
 /// Starts a new operator whenever one is killed, and thaws the watches some time after they were frozen; until it is
 /// told that the story is over.
-fn nurse(machine: Machine, kube: KubeSim, frozen: Arc<Notify>, over: Arc<Notify>) -> JoinHandle<()> {
-    let mut running = machine.operator_as(OPERATOR);
+fn supervise_operator(
+    factory: OperatorFactory,
+    kube: KubeSim,
+    frozen: Arc<Notify>,
+    finished: Arc<Notify>,
+) -> JoinHandle<()> {
+    let mut running = factory.start_as(OPERATOR);
     tokio::spawn(async move {
         loop {
             tokio::select! {
-                () = over.notified() => return running.kill().await,
+                () = finished.notified() => return running.abort().await,
                 () = kube.killed() => {
-                    running.kill().await;
-                    pass(3).await;
-                    running = machine.operator_as(OPERATOR);
+                    running.abort().await;
+                    sleep_secs(3).await;
+                    running = factory.start_as(OPERATOR);
                 }
                 () = frozen.notified() => {
-                    pass(100).await;
+                    sleep_secs(100).await;
                     kube.thaw_watches();
                 }
             }
@@ -79,72 +87,73 @@ fn nurse(machine: Machine, kube: KubeSim, frozen: Arc<Notify>, over: Arc<Notify>
 
 /// Three lists: the first, one with a user hired, one edited and one gone, and one with another gone and one renamed.
 /// Returns Box's answers, and how the requests ended.
-async fn story(world: &World, acme: &Enterprise) -> (Vec<People>, Vec<UserSyncRequestStatus>) {
-    let mut answers = vec![answer(acme)];
-    world.until("acme", |s| s.last_sync.is_some()).await;
-    pass(30).await;
+async fn run_scenario(world: &SimEnv, acme: &Enterprise) -> (Vec<UsersById>, Vec<UserSyncRequestStatus>) {
+    let mut answers = vec![box_users(acme)];
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    sleep_secs(30).await;
     let users = acme.users();
     acme.add_user("Jane", "jane@acme.com");
-    acme.deactivate(users[200].id);
+    acme.deactivate_user(users[200].id);
     acme.remove_user(users[10].id);
-    answers.push(answer(acme));
-    world.request("first", "acme");
-    let first = world.ended("first").await;
-    pass(30).await;
+    answers.push(box_users(acme));
+    world.create_request("first", "acme");
+    let first = world.wait_until_finished("first").await;
+    sleep_secs(30).await;
     acme.remove_user(users[100].id);
-    acme.edit(users[300].id, |u| u.login = format!("new.{}", u.login));
-    answers.push(answer(acme));
-    world.request("second", "acme");
-    let second = world.ended("second").await;
+    acme.update_user(users[300].id, |u| u.login = format!("new.{}", u.login));
+    answers.push(box_users(acme));
+    world.create_request("second", "acme");
+    let second = world.wait_until_finished("second").await;
     (answers, vec![first, second])
 }
 
 /// Tells the story with this trouble at the `k`th write; returns how many writes there were.
-async fn told(k: usize, meets: Meets) -> usize {
-    let world = World::new();
-    let acme = world.connect("acme", USERS);
+async fn run_with_fault(write_index: usize, fault: WriteFault) -> usize {
+    let world = SimEnv::new();
+    let acme = world.connect_enterprise("acme", USERS);
     let frozen = Arc::new(Notify::new());
-    let writes = arrange(&world.kube, k, meets, frozen.clone());
-    let over = Arc::new(Notify::new());
-    let nurse = nurse(world.machine(), world.kube.clone(), frozen, over.clone());
-    let reader = world.reader("acme", secs(1));
-    let (answers, ended) = story(&world, &acme).await;
-    let what = format!("{meets:?} at write {k}");
-    for (done, changed) in ended.iter().zip([[1, 1, 1], [0, 1, 1]]) {
-        assert!(succeeded(done), "{what}: {done:?}");
+    let writes = inject_write_fault(&world.kube, write_index, fault, frozen.clone());
+    let finished = Arc::new(Notify::new());
+    let supervisor = supervise_operator(world.operator_factory(), world.kube.clone(), frozen, finished.clone());
+    let reader = world.start_reader("acme", secs(1));
+    let (answers, ended) = run_scenario(&world, &acme).await;
+    let what = format!("{fault:?} at write {write_index}");
+    for (request, changed) in ended.iter().zip([[1, 1, 1], [0, 1, 1]]) {
+        assert!(request_succeeded(request), "{what}: {request:?}");
         assert_eq!(
-            [done.added, done.updated, done.removed],
+            [request.added, request.updated, request.removed],
             changed.map(Some),
             "{what}: exactly what the sync changed"
         );
     }
-    pass(60).await;
-    let finished: Vec<_> = world.kube.objects::<UserSyncRequest>();
-    pass(4500).await;
-    reader.saw_only(&answers);
-    assert_eq!(world.kube.objects::<UserSyncRequest>(), finished, "{what}: finished requests are untouched");
-    assert_eq!(world.orphans("acme"), Vec::<String>::new(), "{what}");
-    assert_eq!(world.people("acme").await, answer(&acme), "{what}");
-    let mark = world.kube.mark();
-    pass(3600).await;
+    sleep_secs(60).await;
+    let finished_requests: Vec<_> = world.kube.objects::<UserSyncRequest>();
+    sleep_secs(4500).await;
+    reader.assert_saw_only(&answers);
+    assert_eq!(world.kube.objects::<UserSyncRequest>(), finished_requests, "{what}: finished requests are untouched");
+    assert_eq!(world.orphan_slices("acme"), Vec::<String>::new(), "{what}");
+    assert_eq!(world.published_users("acme").await, box_users(&acme), "{what}");
+    let mark = world.kube.log_position();
+    sleep_secs(3600).await;
     assert_eq!(world.writes_since(mark), Vec::<String>::new(), "{what}: then nothing is written");
-    let status = world.status("acme");
-    assert_eq!(status.roster_ref.expect("published").revision, world.roster("acme").spec.revision, "{what}");
-    let told: i64 = world.roster("acme").spec.journal.iter().map(|e| e.added + e.updated + e.removed).sum();
-    assert_eq!(told, USERS as i64 + 3 + 2, "{what}: every change is in the record once");
-    let live = world.roster("acme").spec.slices.iter().filter(|s| s.state == SliceState::Live).count();
+    let status = world.connection_status("acme");
+    assert_eq!(status.roster_ref.expect("published").revision, world.get_roster("acme").spec.revision, "{what}");
+    let journal_changes: i64 =
+        world.get_roster("acme").spec.journal.iter().map(|e| e.added + e.updated + e.removed).sum();
+    assert_eq!(journal_changes, USERS as i64 + 3 + 2, "{what}: every change is in the record once");
+    let live = world.get_roster("acme").spec.slices.iter().filter(|s| s.state == SliceState::Live).count();
     assert!(live > 1, "one slice can hardly be half a list");
-    over.notify_one();
-    nurse.await.expect("the nurse did not panic");
+    finished.notify_one();
+    supervisor.await.expect("the nurse did not panic");
     writes.load(Ordering::Relaxed)
 }
 
 /// Every write of the story met by this trouble, in turn.
-async fn matrix(meets: Meets) {
-    let writes = told(0, Meets::Nothing).await;
+async fn test_every_write(fault: WriteFault) {
+    let writes = run_with_fault(0, WriteFault::None).await;
     assert!(writes > 12, "{writes} writes");
-    for k in 1..=writes {
-        told(k, meets).await;
+    for write_index in 1..=writes {
+        run_with_fault(write_index, fault).await;
     }
 }
 
@@ -153,16 +162,16 @@ macro_rules! columns {
     ($($name:ident: $meets:ident,)*) => {$(
         #[tokio::test(start_paused = true)]
         async fn $name() {
-            matrix(Meets::$meets).await;
+            test_every_write(WriteFault::$meets).await;
         }
     )*};
 }
 
 columns! {
-    an_operator_killed_before_any_of_its_writes_leaves_no_half_list_and_loses_no_result: KilledBefore,
-    an_operator_killed_after_any_of_its_writes_leaves_no_half_list_and_loses_no_result: KilledAfter,
-    a_conflict_at_any_write_shows_no_half_list_and_loses_no_result: Conflict,
-    a_timeout_at_any_write_shows_no_half_list_and_loses_no_result: Timeout,
-    a_lost_answer_to_any_write_shows_no_half_list_and_loses_no_result: AppliedAndLost,
-    watches_frozen_at_any_write_show_no_half_list_and_lose_no_result: WatchesFrozen,
+    a_crash_before_any_write_leaves_no_partial_list_and_loses_no_result: KilledBefore,
+    a_crash_after_any_write_leaves_no_partial_list_and_loses_no_result: KilledAfter,
+    a_conflict_at_any_write_shows_no_partial_list_and_loses_no_result: Conflict,
+    a_timeout_at_any_write_shows_no_partial_list_and_loses_no_result: Timeout,
+    a_lost_response_to_any_write_shows_no_partial_list_and_loses_no_result: ResponseLost,
+    watches_frozen_at_any_write_show_no_partial_list_and_lose_no_result: WatchesFrozen,
 }

@@ -7,9 +7,12 @@ use std::{
 };
 
 use boxsync::{
-    api::{self, Change, SliceState, Trigger},
-    cluster::Cluster,
-    roster::{self, Builder, Changed, Entry, LIST, List, Op, Order, Published, Role, Status, Store},
+    api::{self, RosterChange, SliceState, Trigger},
+    cluster::KubeClient,
+    roster::{
+        self, ChangeOp, ChangeRecord, LIST_STATES, PublishRequest, PublishResult, Store, UserList, UserListBuilder,
+        UserRecord, UserRole, UserStatus,
+    },
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -23,46 +26,46 @@ const OWNER: &str = "0b6c5f0e-8b1e-4a39-9d3c-0c5a0e5f7a11";
 const PERCENT: i32 = 20;
 
 /// Users by id; the number is the version of their details.
-type People = BTreeMap<u64, u32>;
+type UserVersions = BTreeMap<u64, u32>;
 
 /// What happens in Box between two syncs, and what somebody says to it.
 #[derive(Clone, Debug)]
-struct Step {
+struct HistoryStep {
     hired: Vec<u64>,
     edited: Vec<prop::sample::Index>,
     /// One in so many leaves.
-    leaves: Option<u64>,
-    left: Vec<prop::sample::Index>,
+    leave_divisor: Option<u64>,
+    leaving: Vec<prop::sample::Index>,
     /// Of those who left earlier.
-    back: Vec<prop::sample::Index>,
-    approves: Approves,
+    returning: Vec<prop::sample::Index>,
+    approval: Approval,
     seed: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Approves {
-    Nothing,
-    WhatIsHeld,
-    SomethingElse,
+enum Approval {
+    None,
+    HeldList,
+    OtherList,
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    let some = || prop::collection::vec(any::<prop::sample::Index>(), 0..6);
-    let approves = prop_oneof![
-        3 => Just(Approves::Nothing),
-        2 => Just(Approves::WhatIsHeld),
-        1 => Just(Approves::SomethingElse),
+fn history_step() -> impl Strategy<Value = HistoryStep> {
+    let some_users = || prop::collection::vec(any::<prop::sample::Index>(), 0..6);
+    let approval = prop_oneof![
+        3 => Just(Approval::None),
+        2 => Just(Approval::HeldList),
+        1 => Just(Approval::OtherList),
     ];
     let hired = prop::collection::vec(1_u64..20_000, 0..8);
-    let leaves = prop::option::weighted(0.3, 2_u64..6);
-    (hired, some(), leaves, some(), some(), approves, any::<u64>()).prop_map(
-        |(hired, edited, leaves, left, back, approves, seed)| Step {
+    let leave_divisor = prop::option::weighted(0.3, 2_u64..6);
+    (hired, some_users(), leave_divisor, some_users(), some_users(), approval, any::<u64>()).prop_map(
+        |(hired, edited, leave_divisor, leaving, returning, approval, seed)| HistoryStep {
             hired,
             edited,
-            leaves,
-            left,
-            back,
-            approves,
+            leave_divisor,
+            leaving,
+            returning,
+            approval,
             seed,
         },
     )
@@ -71,25 +74,25 @@ fn step() -> impl Strategy<Value = Step> {
 /// Everything that is published, as a model that knows everything would have it.
 #[derive(Clone, Debug, Default)]
 struct Model {
-    listed: People,
-    held: People,
+    listed: UserVersions,
+    held: UserVersions,
     removed: BTreeSet<u64>,
 }
 
-struct Counts {
+struct ChangeCounts {
     added: usize,
     updated: usize,
     removed: usize,
 }
 
 impl Model {
-    fn everybody(&self) -> People {
+    fn all_users(&self) -> UserVersions {
         self.listed.iter().chain(&self.held).map(|(id, version)| (*id, *version)).collect()
     }
 
-    fn sync(&mut self, found: &People, approved: bool) -> Counts {
-        let before = self.everybody();
-        let vanished: People =
+    fn apply_sync(&mut self, found: &UserVersions, approved: bool) -> ChangeCounts {
+        let before = self.all_users();
+        let vanished: UserVersions =
             self.listed.iter().filter(|(id, _)| !found.contains_key(id)).map(|(i, v)| (*i, *v)).collect();
         self.held.retain(|id, _| !found.contains_key(id));
         if approved {
@@ -99,11 +102,11 @@ impl Model {
             self.held.extend(&vanished);
         }
         self.listed.clone_from(found);
-        let after = self.everybody();
+        let after = self.all_users();
         let gone: Vec<u64> = before.keys().filter(|id| !after.contains_key(id)).copied().collect();
         self.removed.extend(&gone);
         self.removed.retain(|id| !after.contains_key(id));
-        Counts {
+        ChangeCounts {
             added: after.keys().filter(|id| !before.contains_key(id)).count(),
             updated: after.iter().filter(|(id, version)| before.get(id).is_some_and(|b| b != *version)).count(),
             removed: gone.len(),
@@ -112,52 +115,52 @@ impl Model {
 }
 
 /// The list as Box might send it: pages in any order, some users twice, of whom the later one counts.
-fn list(people: &People, seed: u64) -> List {
+fn build_list(people: &UserVersions, seed: u64) -> UserList {
     let mix =
         |n: u64| (n ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let mut order: Vec<(u64, u32)> = people.iter().map(|(id, version)| (*id, *version)).collect();
     order.sort_by_key(|(id, _)| mix(*id));
     let older = order.iter().filter(|(id, _)| mix(*id).is_multiple_of(7)).map(|(id, version)| (*id, version + 1000));
     let all: Vec<(u64, u32)> = older.chain(order.iter().copied()).collect();
-    let mut builder = Builder::default();
+    let mut builder = UserListBuilder::default();
     for page in all.chunks(97) {
         let texts: Vec<[String; 3]> =
             page.iter().map(|(id, v)| [id.to_string(), format!("u{id}@acme.com"), format!("V{v}")]).collect();
-        builder.push_page(texts.iter().zip(page).map(|([id, login, name], (_, version))| Entry {
+        builder.push_page(texts.iter().zip(page).map(|([id, login, name], (_, version))| UserRecord {
             id,
             login,
             name,
             job_title: if version % 2 == 0 { "Nurse" } else { "" },
             language: "en",
             timezone: "UTC",
-            status: if version % 3 == 0 { Status::Inactive } else { Status::Active },
-            role: Role::User,
+            status: if version % 3 == 0 { UserStatus::Inactive } else { UserStatus::Active },
+            role: UserRole::User,
             app: version % 5 == 0,
             created_at: Some(1_600_000_000),
             space_amount: -1,
         }));
     }
-    builder.finish()
+    builder.build()
 }
 
-struct World {
+struct HistoryEnv {
     store: Store,
     kube: KubeSim,
     known: Option<(i64, i64)>,
     now: Timestamp,
 }
 
-impl World {
-    async fn publish(&mut self, people: &People, seed: u64, approve: Option<&str>) -> Published {
+impl HistoryEnv {
+    async fn publish_list(&mut self, people: &UserVersions, seed: u64, approve: Option<&str>) -> PublishResult {
         self.now += SignedDuration::from_hours(1);
-        let order = Order {
-            owner: OWNER,
+        let order = PublishRequest {
+            owner_uid: OWNER,
             enterprise_id: "1001",
             retention: Duration::from_secs(720 * 3600),
             max_removal_percent: PERCENT,
-            approve,
-            known: self.known,
-            change: Change {
+            approved_digest: approve,
+            last_published: self.known,
+            change: RosterChange {
                 trigger: Trigger::Scheduled,
                 start_time: Time(self.now),
                 added: 0,
@@ -171,38 +174,38 @@ impl World {
             },
         };
         let published =
-            roster::publish(&self.store, &order, &list(people, seed), || self.now).await.expect("published");
+            roster::publish_list(&self.store, &order, &build_list(people, seed), || self.now).await.expect("published");
         self.known = Some((published.roster.revision, published.roster.users.total));
         published
     }
 
     /// Lines of these states by the id of their user.
-    async fn lines(&self, states: &[SliceState]) -> BTreeMap<u64, Value> {
-        let snapshot = roster::read(&self.store, states, None).await.expect("a list");
-        let lines = states.iter().flat_map(|state| snapshot.lines(*state));
+    async fn read_records(&self, states: &[SliceState]) -> BTreeMap<u64, Value> {
+        let snapshot = roster::read_snapshot(&self.store, states, None).await.expect("a list");
+        let lines = states.iter().flat_map(|state| snapshot.record_lines(*state));
         let parsed = lines.map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
         parsed.map(|line| (line["id"].as_str().and_then(|id| id.parse().ok()).expect("an id"), line)).collect()
     }
 
     /// The changes of the revision that is published; `None`: it has only numbers.
-    async fn changes(&self, published: &Published) -> Option<Vec<Changed>> {
+    async fn read_changes(&self, published: &PublishResult) -> Option<Vec<ChangeRecord>> {
         let entry = published.roster.journal.first().filter(|e| e.revision == published.roster.revision)?;
         let only = Some(entry.slices.as_slice()).filter(|slices| !slices.is_empty())?;
-        let read = roster::read(&self.store, &[SliceState::Changes], Some(only)).await.expect("changes");
-        Some(read.lines(SliceState::Changes).map(|line| serde_json::from_str(line).expect("a change")).collect())
+        let read = roster::read_snapshot(&self.store, &[SliceState::Changes], Some(only)).await.expect("changes");
+        Some(read.record_lines(SliceState::Changes).map(|line| serde_json::from_str(line).expect("a change")).collect())
     }
 }
 
 /// The list before these changes.
-fn undone(mut lines: BTreeMap<u64, Value>, changes: &[Changed]) -> BTreeMap<u64, Value> {
+fn undo_changes(mut lines: BTreeMap<u64, Value>, changes: &[ChangeRecord]) -> BTreeMap<u64, Value> {
     for change in changes {
         let id: u64 = change.id.parse().expect("an id");
         let was_removed = change.fields.get("state").is_some_and(|[from, _]| from == "removed");
         match change.op {
-            Op::Added => drop(lines.remove(&id)),
-            Op::Returned if was_removed => drop(lines.remove(&id)),
-            Op::Removed => drop(lines.insert(id, json!({ "id": change.id }))),
-            Op::Updated | Op::Returned | Op::Held => {}
+            ChangeOp::Added => drop(lines.remove(&id)),
+            ChangeOp::Returned if was_removed => drop(lines.remove(&id)),
+            ChangeOp::Removed => drop(lines.insert(id, json!({ "id": change.id }))),
+            ChangeOp::Updated | ChangeOp::Returned | ChangeOp::Held => {}
         }
         if let Some(line) = lines.get_mut(&id) {
             for (field, [from, _]) in change.fields.iter().filter(|(field, _)| *field != "state") {
@@ -213,63 +216,66 @@ fn undone(mut lines: BTreeMap<u64, Value>, changes: &[Changed]) -> BTreeMap<u64,
     lines
 }
 
-async fn history(first: BTreeSet<u64>, steps: Vec<Step>) {
+async fn check_history(first: BTreeSet<u64>, steps: Vec<HistoryStep>) {
     let clock = SimClock::new(START.parse().expect("a time"));
-    let kube = KubeSim::new(clock.reader(), api::crds().iter().map(Resource::of_crd));
-    let store = Store::new(Cluster::new(kube.client()), NAMESPACE, "acme");
-    let mut world = World { store, kube, known: None, now: START.parse().expect("a time") };
-    let (mut model, mut people): (Model, People) = (Model::default(), first.iter().map(|id| (*id, 1)).collect());
-    let mut left: Vec<u64> = Vec::new();
-    model.sync(&people, false);
-    world.publish(&people, 1, None).await;
-    let mut before = world.lines(LIST).await;
+    let kube = KubeSim::new(clock.clock_fn(), api::crds().iter().map(Resource::from_crd));
+    let store = Store::new(KubeClient::new(kube.client()), NAMESPACE, "acme");
+    let mut world = HistoryEnv { store, kube, known: None, now: START.parse().expect("a time") };
+    let (mut model, mut people): (Model, UserVersions) = (Model::default(), first.iter().map(|id| (*id, 1)).collect());
+    let mut departed: Vec<u64> = Vec::new();
+    model.apply_sync(&people, false);
+    world.publish_list(&people, 1, None).await;
+    let mut before = world.read_records(LIST_STATES).await;
     for step in steps {
         let all: Vec<u64> = people.keys().copied().collect();
         for index in &step.edited {
             people.entry(*index.get(&all)).and_modify(|version| *version += 1);
         }
-        let leavers = step.left.iter().map(|index| *index.get(&all));
-        let many = all.iter().copied().filter(|id| step.leaves.is_some_and(|n| id.is_multiple_of(n)));
+        let leavers = step.leaving.iter().map(|index| *index.get(&all));
+        let many = all.iter().copied().filter(|id| step.leave_divisor.is_some_and(|n| id.is_multiple_of(n)));
         for id in leavers.chain(many).collect::<Vec<_>>() {
             if people.len() > 1 && people.remove(&id).is_some() {
-                left.push(id);
+                departed.push(id);
             }
         }
         people.extend(step.hired.iter().map(|id| (*id, 1)));
-        if !left.is_empty() {
-            people.extend(step.back.iter().map(|index| (*index.get(&left), 2)));
+        if !departed.is_empty() {
+            people.extend(step.returning.iter().map(|index| (*index.get(&departed), 2)));
         }
-        let held = world.store.roster().await.expect("readable").and_then(|r| r.spec.held);
-        let approve = match (step.approves, held) {
-            (Approves::WhatIsHeld, Some(held)) => Some(held.digest),
-            (Approves::SomethingElse, _) => Some("0".repeat(64)),
-            (Approves::WhatIsHeld, None) | (Approves::Nothing, _) => None,
+        let held = world.store.get_roster().await.expect("readable").and_then(|r| r.spec.held);
+        let approve = match (step.approval, held) {
+            (Approval::HeldList, Some(held)) => Some(held.digest),
+            (Approval::OtherList, _) => Some("0".repeat(64)),
+            (Approval::HeldList, None) | (Approval::None, _) => None,
         };
-        let counts = model.sync(&people, step.approves == Approves::WhatIsHeld && approve.is_some());
-        let published = world.publish(&people, step.seed, approve.as_deref()).await;
+        let counts = model.apply_sync(&people, step.approval == Approval::HeldList && approve.is_some());
+        let published = world.publish_list(&people, step.seed, approve.as_deref()).await;
         let roster = &published.roster;
 
-        let lines = world.lines(LIST).await;
+        let lines = world.read_records(LIST_STATES).await;
         let ids: Vec<u64> = lines.keys().copied().collect();
-        assert_eq!(ids, model.everybody().into_keys().collect::<Vec<_>>(), "everybody is in the list");
-        for (id, version) in model.everybody() {
+        assert_eq!(ids, model.all_users().into_keys().collect::<Vec<_>>(), "everybody is in the list");
+        for (id, version) in model.all_users() {
             assert_eq!(lines[&id]["name"], format!("V{version}"));
         }
         assert_eq!(
-            world.lines(&[SliceState::Held]).await.into_keys().collect::<Vec<_>>(),
+            world.read_records(&[SliceState::Held]).await.into_keys().collect::<Vec<_>>(),
             model.held.keys().copied().collect::<Vec<_>>()
         );
-        assert_eq!(world.lines(&[SliceState::Removed]).await.into_keys().collect::<BTreeSet<_>>(), model.removed);
+        assert_eq!(
+            world.read_records(&[SliceState::Removed]).await.into_keys().collect::<BTreeSet<_>>(),
+            model.removed
+        );
         let users = roster.users;
-        let told = (users.total, users.held, users.removed);
-        assert_eq!(told, (lines.len() as i64, model.held.len() as i64, model.removed.len() as i64));
+        let published_counts = (users.total, users.held, users.removed);
+        assert_eq!(published_counts, (lines.len() as i64, model.held.len() as i64, model.removed.len() as i64));
         assert_eq!(users.total, users.active + users.inactive + users.restricted + users.other);
         let changed = [counts.added, counts.updated, counts.removed].map(|n| n as i64);
         let change = &roster.change;
-        if published.revised {
+        if published.written {
             assert_eq!([change.added, change.updated, change.removed], changed);
-            let changes = world.changes(&published).await.unwrap_or_default();
-            assert_eq!(undone(lines.clone(), &changes), before, "the record undone gives the earlier list");
+            let changes = world.read_changes(&published).await.unwrap_or_default();
+            assert_eq!(undo_changes(lines.clone(), &changes), before, "the record undone gives the earlier list");
         } else {
             assert_eq!((changed, &lines), ([0; 3], &before), "nothing to publish");
         }
@@ -279,9 +285,9 @@ async fn history(first: BTreeSet<u64>, steps: Vec<Step>) {
         let live: Vec<_> = roster.slices.iter().filter(|s| s.state == SliceState::Live).collect();
         assert!(live.iter().rev().skip(1).all(|s| s.count >= 250), "only the last one may be small");
 
-        let again = world.publish(&people, step.seed ^ 1, None).await;
-        assert!(!again.revised, "the same list in another order of pages is no change");
-        assert_eq!(again.roster.slices, roster.slices);
+        let republished = world.publish_list(&people, step.seed ^ 1, None).await;
+        assert!(!republished.written, "the same list in another order of pages is no change");
+        assert_eq!(republished.roster.slices, roster.slices);
         before = lines;
     }
     assert!(world.kube.list("UserSlice").len() < 2000);
@@ -291,11 +297,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 200, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_history_is_published_as_the_model_has_it_and_can_be_undone(
+    fn any_history_is_published_like_the_model_and_can_be_undone(
         first in prop::collection::btree_set(1_u64..20_000, 1..900),
-        steps in prop::collection::vec(step(), 1..7),
+        steps in prop::collection::vec(history_step(), 1..7),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
-        runtime.block_on(history(first, steps));
+        runtime.block_on(check_history(first, steps));
     }
 }

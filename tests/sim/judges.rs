@@ -8,74 +8,75 @@ use mlua::{Lua, LuaOptions, LuaSerdeExt, StdLib, serde::SerializeOptions};
 use serde::Deserialize;
 use serde_json::Value;
 
-pub(crate) fn full(path: &str) -> PathBuf {
+pub(crate) fn repository_path(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
 /// What a file of this repository holds.
-pub(crate) fn repository(path: &str) -> String {
-    std::fs::read_to_string(full(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+pub(crate) fn read_repository_file(path: &str) -> String {
+    std::fs::read_to_string(repository_path(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
 /// kstatus, and Flux by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum Kstatus {
     InProgress,
     Failed,
     Current,
     Terminating,
 }
 
-fn number(object: &Value, path: &str) -> Option<i64> {
+fn integer_at(object: &Value, path: &str) -> Option<i64> {
     object.pointer(path).and_then(Value::as_i64)
 }
 
-fn conditions(object: &Value) -> impl Iterator<Item = &Value> {
+fn status_conditions(object: &Value) -> impl Iterator<Item = &Value> {
     object["status"]["conditions"].as_array().into_iter().flatten()
 }
 
-fn unobserved(object: &Value) -> bool {
-    let observed = number(object, "/status/observedGeneration");
-    observed.is_some() && observed != number(object, "/metadata/generation")
+fn is_unobserved(object: &Value) -> bool {
+    let observed = integer_at(object, "/status/observedGeneration");
+    observed.is_some() && observed != integer_at(object, "/metadata/generation")
 }
 
-fn deleted(object: &Value) -> bool {
+fn is_deleted(object: &Value) -> bool {
     object["metadata"]["deletionTimestamp"].is_string()
 }
 
 /// kstatus has no rules of its own for our kinds: these are those for all.
-pub(crate) fn kstatus(object: &Value) -> Standing {
-    if deleted(object) {
-        return Standing::Terminating;
+pub(crate) fn compute_kstatus(object: &Value) -> Kstatus {
+    if is_deleted(object) {
+        return Kstatus::Terminating;
     }
-    if unobserved(object) {
-        return Standing::InProgress;
+    if is_unobserved(object) {
+        return Kstatus::InProgress;
     }
-    for condition in conditions(object).filter(|c| c["status"] == "True") {
+    for condition in status_conditions(object).filter(|c| c["status"] == "True") {
         match condition["type"].as_str() {
-            Some("Reconciling") => return Standing::InProgress,
-            Some("Stalled") => return Standing::Failed,
+            Some("Reconciling") => return Kstatus::InProgress,
+            Some("Stalled") => return Kstatus::Failed,
             _ => {}
         }
     }
-    match conditions(object).find(|c| c["type"] == "Ready") {
-        Some(ready) if ready["status"] != "True" => Standing::InProgress,
-        Some(_) | None => Standing::Current,
+    match status_conditions(object).find(|c| c["type"] == "Ready") {
+        Some(ready) if ready["status"] != "True" => Kstatus::InProgress,
+        Some(_) | None => Kstatus::Current,
     }
 }
 
 /// Whether `kubectl wait --for=condition=KIND` ends.
-pub(crate) fn kubectl_wait(object: &Value, kind: &str) -> bool {
-    let Some(condition) = conditions(object).find(|c| c["type"] == kind) else { return false };
-    let observed = number(condition, "/observedGeneration").or_else(|| number(object, "/status/observedGeneration"));
-    let behind = observed.is_some_and(|o| number(object, "/metadata/generation").is_some_and(|g| o < g));
+pub(crate) fn kubectl_wait_ends(object: &Value, kind: &str) -> bool {
+    let Some(condition) = status_conditions(object).find(|c| c["type"] == kind) else { return false };
+    let observed =
+        integer_at(condition, "/observedGeneration").or_else(|| integer_at(object, "/status/observedGeneration"));
+    let behind = observed.is_some_and(|o| integer_at(object, "/metadata/generation").is_some_and(|g| o < g));
     condition["status"] == "True" && !behind
 }
 
 /// `spec.healthCheckExprs` of a Kustomization.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Expressions {
+struct HealthCheckExprs {
     api_version: String,
     kind: String,
     in_progress: Option<String>,
@@ -84,34 +85,35 @@ struct Expressions {
 }
 
 /// The expressions that we publish.
-pub(crate) struct Flux(Vec<Expressions>);
+pub(crate) struct FluxHealthChecks(Vec<HealthCheckExprs>);
 
-impl Flux {
-    pub(crate) fn ours() -> Self {
-        let file: Value = serde_saphyr::from_str(&repository("config/flux/health-checks.yaml")).expect("YAML");
+impl FluxHealthChecks {
+    pub(crate) fn from_repository() -> Self {
+        let file: Value =
+            serde_saphyr::from_str(&read_repository_file("config/flux/health-checks.yaml")).expect("YAML");
         Self(serde_json::from_value(file["spec"]["healthCheckExprs"].clone()).expect("expressions"))
     }
 
     /// First the generation; then the first of the expressions, in Flux's order, that holds.
-    pub(crate) fn standing(&self, object: &Value) -> Standing {
-        if unobserved(object) {
-            return Standing::InProgress;
+    pub(crate) fn evaluate_status(&self, object: &Value) -> Kstatus {
+        if is_unobserved(object) {
+            return Kstatus::InProgress;
         }
-        let of = |e: &&Expressions| object["apiVersion"] == *e.api_version && object["kind"] == *e.kind;
-        let exprs = self.0.iter().find(of).unwrap_or_else(|| panic!("no expressions for {}", object["kind"]));
+        let matches_kind = |e: &&HealthCheckExprs| object["apiVersion"] == *e.api_version && object["kind"] == *e.kind;
+        let exprs = self.0.iter().find(matches_kind).unwrap_or_else(|| panic!("no expressions for {}", object["kind"]));
         [
-            (exprs.in_progress.as_ref(), Standing::InProgress),
-            (exprs.failed.as_ref(), Standing::Failed),
-            (Some(&exprs.current), Standing::Current),
+            (exprs.in_progress.as_ref(), Kstatus::InProgress),
+            (exprs.failed.as_ref(), Kstatus::Failed),
+            (Some(&exprs.current), Kstatus::Current),
         ]
         .into_iter()
-        .find(|(expression, _)| expression.is_some_and(|e| holds(e, object)))
-        .map_or(Standing::InProgress, |(_, standing)| standing)
+        .find(|(expression, _)| expression.is_some_and(|e| evaluate_cel(e, object)))
+        .map_or(Kstatus::InProgress, |(_, status)| status)
     }
 }
 
 /// The fields of the object are the variables.
-fn holds(expression: &str, object: &Value) -> bool {
+fn evaluate_cel(expression: &str, object: &Value) -> bool {
     let mut context = Context::default();
     for (name, value) in object.as_object().into_iter().flatten() {
         context.add_variable_from_value(name, cel::to_value(value).expect("JSON"));
@@ -125,19 +127,20 @@ fn holds(expression: &str, object: &Value) -> bool {
 
 /// What Argo CD shows.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Health {
+pub(crate) struct ArgoHealth {
     pub(crate) status: String,
     #[serde(default)]
     pub(crate) message: String,
 }
 
-pub(crate) fn argo(object: &Value) -> Health {
+pub(crate) fn argo_health(object: &Value) -> ArgoHealth {
     // Before any check.
-    if deleted(object) {
-        return Health { status: "Progressing".to_owned(), message: "Pending deletion".to_owned() };
+    if is_deleted(object) {
+        return ArgoHealth { status: "Progressing".to_owned(), message: "Pending deletion".to_owned() };
     }
     let kind = object["kind"].as_str().expect("a kind");
-    let health = check(&repository(&format!("config/argocd/boxsync.dev/{kind}/health.lua")), object);
+    let health =
+        run_health_script(&read_repository_file(&format!("config/argocd/boxsync.dev/{kind}/health.lua")), object);
     assert!(["Healthy", "Progressing", "Degraded", "Suspended"].contains(&health.status.as_str()), "{health:?}");
     assert!(!health.message.is_empty(), "{object:#}");
     health
@@ -145,7 +148,7 @@ pub(crate) fn argo(object: &Value) -> Health {
 
 /// Lua 5.1 with nothing but what Argo CD opens for checks in its ConfigMap; its `os`, which tells the time, is not
 /// needed.
-pub(crate) fn check(script: &str, object: &Value) -> Health {
+pub(crate) fn run_health_script(script: &str, object: &Value) -> ArgoHealth {
     let lua = Lua::new_with(StdLib::TABLE, LuaOptions::default()).expect("Lua");
     // An absent value is nil there.
     let options = SerializeOptions::new().serialize_none_to_null(false).serialize_unit_to_null(false);

@@ -19,61 +19,61 @@ use tokio::sync::Notify;
 use tower::{ServiceExt, service_fn, util::BoxCloneSyncService};
 
 /// Longer than a run that is told to stop is waited for.
-const LATE: Duration = Duration::from_secs(10);
+const RESPONSE_DELAY: Duration = Duration::from_secs(10);
 
 /// The line to Box: one call of it can be cut.
 #[derive(Clone, Default)]
-pub(crate) struct Line {
-    cut: Arc<Mutex<Option<Cut>>>,
+pub(crate) struct Network {
+    next_fault: Arc<Mutex<Option<NetworkFault>>>,
     /// Resolves when the call has met its end.
-    pub(crate) met: Arc<Notify>,
+    pub(crate) fault_reached: Arc<Notify>,
 }
 
 /// When the process that calls is gone, or what else happens to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cut {
+pub(crate) enum NetworkFault {
     /// Before Box heard of it.
-    Before,
+    BeforeRequest,
     /// When Box had answered.
-    After,
+    AfterResponse,
     /// Not at all: Box's answer is only late.
-    Late,
+    DelayedResponse,
 }
 
-impl Line {
+impl Network {
     /// This happens to the next call to Box's token endpoint.
-    pub(crate) fn cut(&self, cut: Cut) {
-        *self.cut.lock().expect("not poisoned") = Some(cut);
+    pub(crate) fn inject_fault(&self, cut: NetworkFault) {
+        *self.next_fault.lock().expect("not poisoned") = Some(cut);
     }
 
-    fn meets(&self, path: &str) -> Option<Cut> {
-        if path == "/oauth2/token" { self.cut.lock().expect("not poisoned").take() } else { None }
+    fn take_fault(&self, path: &str) -> Option<NetworkFault> {
+        if path == "/oauth2/token" { self.next_fault.lock().expect("not poisoned").take() } else { None }
     }
 
     async fn hang(&self) {
-        self.met.notify_one();
+        self.fault_reached.notify_one();
         std::future::pending::<()>().await;
     }
 }
 
-pub(crate) fn in_process(boxes: &BoxSim, panics: &Arc<AtomicBool>, line: &Line) -> Transport {
-    let (router, panics, line) = (boxes.router(), panics.clone(), line.clone());
+pub(crate) fn in_process_transport(box_sim: &BoxSim, panic_on_call: &Arc<AtomicBool>, network: &Network) -> Transport {
+    let (router, panics, line) = (box_sim.router(), panic_on_call.clone(), network.clone());
     BoxCloneSyncService::new(service_fn(move |request: Request<Bytes>| {
         assert!(!panics.load(Ordering::Relaxed), "a panic that a story asked for");
         let (router, line) = (router.clone(), line.clone());
         async move {
-            let met = line.meets(request.uri().path());
-            if met == Some(Cut::Before) {
+            let fault = line.take_fault(request.uri().path());
+            if fault == Some(NetworkFault::BeforeRequest) {
                 line.hang().await;
             }
             let never = |e: Infallible| match e {};
             let (head, body) = router.oneshot(request.map(Body::from)).await.unwrap_or_else(never).into_parts();
-            let broken = |e: axum::Error| TransportError::Broken { host: "127.0.0.1".to_owned(), why: e.to_string() };
+            let broken = |e: axum::Error| TransportError::Broken { host: "127.0.0.1".to_owned(), cause: e.to_string() };
             let body = body.collect().await.map_err(broken)?.to_bytes();
-            match met {
-                None | Some(Cut::Before) => {}
-                Some(Cut::After) => line.hang().await,
-                Some(Cut::Late) => tokio::time::sleep(LATE).await,
+            match fault {
+                None | Some(NetworkFault::BeforeRequest) => {}
+                Some(NetworkFault::AfterResponse) => line.hang().await,
+                Some(NetworkFault::DelayedResponse) => tokio::time::sleep(RESPONSE_DELAY).await,
             }
             Ok(Response::from_parts(head, body))
         }

@@ -1,21 +1,21 @@
 //! Connections that are lost, and the way back.
 
-use box_sim::{Answer, Behaviour, On};
+use box_sim::{Behaviour, EndpointFilter, ScriptedResponse};
 use serde_json::json;
 
-use crate::world::{World, base64, condition, listings, pass, state};
+use crate::world::{SimEnv, count_listings, encode_base64, format_condition, format_conditions, sleep_secs};
 
-const LOST: &str = "Ready=False AppNotAuthorized, Connected=False AppNotAuthorized, Synced=False AppNotAuthorized, Stalled=True AppNotAuthorized";
+const DISCONNECTED: &str = "Ready=False AppNotAuthorized, Connected=False AppNotAuthorized, Synced=False AppNotAuthorized, Stalled=True AppNotAuthorized";
 
 #[tokio::test(start_paused = true)]
-async fn a_first_sync_without_authorization_says_who_does_what_where() {
-    let world = World::new();
-    let initech = world.connect("initech", 800);
-    initech.withdraw();
+async fn a_first_sync_without_authorization_reports_the_next_steps() {
+    let world = SimEnv::new();
+    let initech = world.connect_enterprise("initech", 800);
+    initech.deauthorize_app();
     let mut world = world;
-    world.start();
-    let status = world.until("initech", |s| s.observed_generation == Some(1)).await;
-    assert_eq!(state(&status), LOST);
+    world.spawn_operator();
+    let status = world.wait_for_connection("initech", |s| s.observed_generation == Some(1)).await;
+    assert_eq!(format_conditions(&status), DISCONNECTED);
     assert_eq!((status.next_sync_time, status.failures.expect("told").retry_time), (None, None));
     assert_eq!(status.app.expect("named").client_id, initech.client_id());
     let message = &status.conditions.iter().find(|c| c.type_ == "Connected").expect("told").message;
@@ -27,239 +27,253 @@ async fn a_first_sync_without_authorization_says_who_does_what_where() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_withdrawn_authorization_is_noticed_by_the_probe_and_found_again_without_touching_the_cluster() {
-    let world = World::running();
-    let acme = world.connect("acme", 100);
-    world.until("acme", |s| s.last_sync.is_some()).await;
-    acme.withdraw();
-    let begun = world.elapsed();
-    let status = world.until("acme", |s| condition(&s.conditions, "Connected") == "False AppNotAuthorized").await;
-    assert!(world.elapsed() - begun <= 3600, "within the probe interval");
-    assert_eq!(condition(&status.conditions, "Synced"), "True Synced", "a probe is no attempt");
-    assert_eq!(condition(&status.conditions, "Ready"), "False AppNotAuthorized");
+async fn a_withdrawn_authorization_is_detected_by_the_probe_and_recovers_without_cluster_changes() {
+    let world = SimEnv::with_operator();
+    let acme = world.connect_enterprise("acme", 100);
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    acme.deauthorize_app();
+    let begun = world.elapsed_secs();
+    let status = world
+        .wait_for_connection("acme", |s| format_condition(&s.conditions, "Connected") == "False AppNotAuthorized")
+        .await;
+    assert!(world.elapsed_secs() - begun <= 3600, "within the probe interval");
+    assert_eq!(format_condition(&status.conditions, "Synced"), "True Synced", "a probe is no attempt");
+    assert_eq!(format_condition(&status.conditions, "Ready"), "False AppNotAuthorized");
     assert_eq!(status.users.expect("the list stays").total, 100);
-    pass(4 * 3600).await;
-    acme.grant();
-    let begun = world.elapsed();
-    let status = world.until("acme", |s| condition(&s.conditions, "Ready") == "True Synced").await;
-    assert!(world.elapsed() - begun <= 900, "asked every 15 minutes");
+    sleep_secs(4 * 3600).await;
+    acme.authorize_app();
+    let begun = world.elapsed_secs();
+    let status = world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Ready") == "True Synced").await;
+    assert!(world.elapsed_secs() - begun <= 900, "asked every 15 minutes");
     assert_eq!(status.last_sync.expect("synced").trigger, boxsync::api::Trigger::Reconnected);
-    assert_eq!(listings(&acme), 2);
+    assert_eq!(count_listings(&acme), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_connection_is_asked_less_and_less_and_writes_nothing() {
-    let world = World::new();
-    let acme = world.connect("acme", 100);
-    acme.withdraw();
+async fn a_disconnected_connection_is_probed_with_backoff_and_writes_nothing() {
+    let world = SimEnv::new();
+    let acme = world.connect_enterprise("acme", 100);
+    acme.deauthorize_app();
     let mut world = world;
-    world.start();
-    world.until("acme", |s| s.observed_generation == Some(1)).await;
-    pass(1).await;
-    let mark = world.kube.mark();
-    acme.forget_calls();
-    pass(14 * 60).await;
-    let first = acme.calls().total();
+    world.spawn_operator();
+    world.wait_for_connection("acme", |s| s.observed_generation == Some(1)).await;
+    sleep_secs(1).await;
+    let mark = world.kube.log_position();
+    acme.clear_calls();
+    sleep_secs(14 * 60).await;
+    let first = acme.call_counts().total();
     assert!((13..=15).contains(&first), "every minute: {first}");
-    acme.forget_calls();
-    pass(60 * 60).await;
-    let second = acme.calls().total();
+    acme.clear_calls();
+    sleep_secs(60 * 60).await;
+    let second = acme.call_counts().total();
     assert!((11..=14).contains(&second), "every five minutes: {second}");
-    acme.forget_calls();
-    pass(24 * 3600).await;
-    let third = acme.calls().total();
+    acme.clear_calls();
+    sleep_secs(24 * 3600).await;
+    let third = acme.call_counts().total();
     assert!((94..=98).contains(&third), "every fifteen minutes: {third}");
     assert_eq!(world.writes_since(mark), Vec::<String>::new(), "the same answer is no news");
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_right_secret_is_tried_within_a_minute() {
-    let world = World::running();
-    let acme = world.enterprise("acme", 100);
-    world.connection("acme", acme.id(), &json!({}));
-    let status = world.until("acme", |s| s.observed_generation == Some(1)).await;
-    assert_eq!(condition(&status.conditions, "Connected"), "False CredentialsMissing");
-    pass(3 * 3600).await;
-    world.secret(&acme, "acme");
-    let begun = world.elapsed();
-    world.until("acme", |s| condition(&s.conditions, "Ready") == "True Synced").await;
-    assert!(world.elapsed() - begun <= 65, "{} s", world.elapsed() - begun);
+async fn a_corrected_secret_is_tried_within_a_minute() {
+    let world = SimEnv::with_operator();
+    let acme = world.add_enterprise("acme", 100);
+    world.apply_connection("acme", acme.id(), &json!({}));
+    let status = world.wait_for_connection("acme", |s| s.observed_generation == Some(1)).await;
+    assert_eq!(format_condition(&status.conditions, "Connected"), "False CredentialsMissing");
+    sleep_secs(3 * 3600).await;
+    world.apply_credentials(&acme, "acme");
+    let begun = world.elapsed_secs();
+    world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Ready") == "True Synced").await;
+    assert!(world.elapsed_secs() - begun <= 65, "{} s", world.elapsed_secs() - begun);
 }
 
 #[tokio::test(start_paused = true)]
-async fn labels_on_the_secret_of_a_lost_connection_are_nothing_new_to_try() {
-    let world = World::running();
-    let acme = world.connect("acme", 100);
-    world.until("acme", |s| s.last_sync.is_some()).await;
-    acme.withdraw();
-    world.until("acme", |s| condition(&s.conditions, "Connected").starts_with("False")).await;
+async fn new_labels_on_the_secret_of_a_disconnected_connection_trigger_no_attempt() {
+    let world = SimEnv::with_operator();
+    let acme = world.connect_enterprise("acme", 100);
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    acme.deauthorize_app();
+    world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Connected").starts_with("False")).await;
     // By now Box is asked every 15 minutes.
-    pass(3 * 3600).await;
-    acme.forget_calls();
+    sleep_secs(3 * 3600).await;
+    acme.clear_calls();
     world.kube.edit("Secret", "backup", "acme-box", |s| s["metadata"]["labels"] = json!({ "team": "backup" }));
-    pass(840).await;
-    assert!(acme.calls().total() <= 1, "asked as before, not at once: {}", acme.calls().total());
-    world.secret(&acme, "acme");
+    sleep_secs(840).await;
+    assert!(acme.call_counts().total() <= 1, "asked as before, not at once: {}", acme.call_counts().total());
+    world.apply_credentials(&acme, "acme");
     acme.rotate_secret();
-    world.secret(&acme, "acme");
-    let before = acme.calls().total();
-    pass(65).await;
-    assert!(acme.calls().total() > before, "new content is");
+    world.apply_credentials(&acme, "acme");
+    let before = acme.call_counts().total();
+    sleep_secs(65).await;
+    assert!(acme.call_counts().total() > before, "new content is");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_request_reconnects_at_once() {
-    let world = World::running();
-    let acme = world.connect("acme", 100);
-    world.until("acme", |s| s.last_sync.is_some()).await;
-    acme.withdraw();
-    world.until("acme", |s| condition(&s.conditions, "Connected").starts_with("False")).await;
-    pass(3 * 3600).await;
-    world.request("still-lost", "acme");
-    let begun = world.elapsed();
-    let failed = world.ended("still-lost").await;
-    assert!(world.elapsed() - begun <= 5);
-    assert_eq!(condition(&failed.conditions, "Failed"), "True AppNotAuthorized");
-    acme.grant();
-    world.request("mended", "acme");
-    let begun = world.elapsed();
-    let done = world.ended("mended").await;
-    assert!(world.elapsed() - begun <= 2);
-    assert_eq!(condition(&done.conditions, "Complete"), "True Synced");
-    assert_eq!(condition(&world.status("acme").conditions, "Connected"), "True Connected");
+    let world = SimEnv::with_operator();
+    let acme = world.connect_enterprise("acme", 100);
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    acme.deauthorize_app();
+    world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Connected").starts_with("False")).await;
+    sleep_secs(3 * 3600).await;
+    world.create_request("still-lost", "acme");
+    let begun = world.elapsed_secs();
+    let failed = world.wait_until_finished("still-lost").await;
+    assert!(world.elapsed_secs() - begun <= 5);
+    assert_eq!(format_condition(&failed.conditions, "Failed"), "True AppNotAuthorized");
+    acme.authorize_app();
+    world.create_request("mended", "acme");
+    let begun = world.elapsed_secs();
+    let done = world.wait_until_finished("mended").await;
+    assert!(world.elapsed_secs() - begun <= 2);
+    assert_eq!(format_condition(&done.conditions, "Complete"), "True Synced");
+    assert_eq!(format_condition(&world.connection_status("acme").conditions, "Connected"), "True Connected");
 }
 
 #[tokio::test(start_paused = true)]
-async fn trouble_that_passes_changes_nothing_while_disconnected() {
-    let world = World::new();
-    let acme = world.connect("acme", 100);
-    acme.withdraw();
+async fn transient_failures_change_nothing_while_disconnected() {
+    let world = SimEnv::new();
+    let acme = world.connect_enterprise("acme", 100);
+    acme.deauthorize_app();
     let mut world = world;
-    world.start();
-    let before = world.until("acme", |s| s.observed_generation == Some(1)).await;
-    acme.behave(Behaviour::InternalError);
-    pass(3600).await;
-    assert_eq!(format!("{:#?}", world.status("acme")), format!("{before:#?}"));
-    acme.normal();
-    acme.grant();
-    world.until("acme", |s| condition(&s.conditions, "Ready") == "True Synced").await;
+    world.spawn_operator();
+    let before = world.wait_for_connection("acme", |s| s.observed_generation == Some(1)).await;
+    acme.enable_behaviour(Behaviour::InternalError);
+    sleep_secs(3600).await;
+    assert_eq!(format!("{:#?}", world.connection_status("acme")), format!("{before:#?}"));
+    acme.reset_behaviours();
+    acme.authorize_app();
+    world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Ready") == "True Synced").await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retry_after_is_waited_for_while_disconnected() {
-    let world = World::new();
-    let acme = world.connect("acme", 100);
-    acme.withdraw();
+async fn retry_after_is_respected_while_disconnected() {
+    let world = SimEnv::new();
+    let acme = world.connect_enterprise("acme", 100);
+    acme.deauthorize_app();
     let mut world = world;
-    world.start();
-    world.until("acme", |s| s.observed_generation == Some(1)).await;
-    acme.next(1, Answer::RateLimited { retry_after: Some("1800".to_owned()) }, On::Token);
-    pass(70).await;
-    acme.forget_calls();
-    pass(1700).await;
-    assert_eq!(acme.calls().total(), 0);
-    pass(400).await;
-    assert!(acme.calls().total() > 0);
+    world.spawn_operator();
+    world.wait_for_connection("acme", |s| s.observed_generation == Some(1)).await;
+    acme.queue_response(
+        1,
+        ScriptedResponse::RateLimited { retry_after: Some("1800".to_owned()) },
+        EndpointFilter::Token,
+    );
+    sleep_secs(70).await;
+    acme.clear_calls();
+    sleep_secs(1700).await;
+    assert_eq!(acme.call_counts().total(), 0);
+    sleep_secs(400).await;
+    assert!(acme.call_counts().total() > 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn new_content_that_box_refuses_leaves_the_old_token_in_use_and_is_told_once() {
-    let world = World::running();
-    world.connect("acme", 100);
-    world.until("acme", |s| s.last_sync.is_some()).await;
-    world.secret_of("acme", &json!({ "clientId": base64("somebody"), "clientSecret": base64("else") }));
-    pass(20).await;
-    world.request("r", "acme");
-    let done = world.ended("r").await;
-    assert_eq!(condition(&done.conditions, "Complete"), "True Synced", "{done:?}");
-    assert_eq!(condition(&world.status("acme").conditions, "Connected"), "True Connected");
-    pass(1).await;
+async fn rejected_new_credentials_keep_the_old_token_in_use_and_are_reported_once() {
+    let world = SimEnv::with_operator();
+    world.connect_enterprise("acme", 100);
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    world
+        .apply_secret("acme", &json!({ "clientId": encode_base64("somebody"), "clientSecret": encode_base64("else") }));
+    sleep_secs(20).await;
+    world.create_request("r", "acme");
+    let done = world.wait_until_finished("r").await;
+    assert_eq!(format_condition(&done.conditions, "Complete"), "True Synced", "{done:?}");
+    assert_eq!(format_condition(&world.connection_status("acme").conditions, "Connected"), "True Connected");
+    sleep_secs(1).await;
     let events: Vec<_> =
         world.kube.list("Event").into_iter().filter(|e| e["reason"] == "CredentialsRejected").collect();
     assert_eq!(events.len(), 1, "{:#?}", world.kube.list("Event"));
-    let status = world.until("acme", |s| condition(&s.conditions, "Connected").starts_with("False")).await;
+    let status =
+        world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Connected").starts_with("False")).await;
     assert_eq!(
-        condition(&status.conditions, "Connected"),
+        format_condition(&status.conditions, "Connected"),
         "False CredentialsRejected",
         "once the token's time is over"
     );
-    assert!(world.elapsed() < 2 * 3600 + 600, "{}", world.elapsed());
+    assert!(world.elapsed_secs() < 2 * 3600 + 600, "{}", world.elapsed_secs());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rotated_secret_is_taken_over_by_the_next_probe() {
-    let world = World::running();
-    let acme = world.connect("acme", 100);
-    let before = world.until("acme", |s| s.last_sync.is_some()).await.credentials.expect("accepted");
+async fn a_rotated_secret_is_used_from_the_next_probe() {
+    let world = SimEnv::with_operator();
+    let acme = world.connect_enterprise("acme", 100);
+    let before = world.wait_for_connection("acme", |s| s.last_sync.is_some()).await.credentials.expect("accepted");
     acme.rotate_secret();
-    world.secret(&acme, "acme");
-    let status = world.until("acme", |s| s.credentials.as_ref() != Some(&before)).await;
-    assert!(world.elapsed() <= 3600);
-    assert_eq!(condition(&status.conditions, "Ready"), "True Synced");
-    assert_eq!(listings(&acme), 1, "new content means a token, no sync");
+    world.apply_credentials(&acme, "acme");
+    let status = world.wait_for_connection("acme", |s| s.credentials.as_ref() != Some(&before)).await;
+    assert!(world.elapsed_secs() <= 3600);
+    assert_eq!(format_condition(&status.conditions, "Ready"), "True Synced");
+    assert_eq!(count_listings(&acme), 1, "new content means a token, no sync");
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_secret_name_is_a_sync_at_once() {
-    let world = World::running();
-    let acme = world.connect("acme", 100);
-    world.until("acme", |s| s.last_sync.is_some()).await;
-    world.secret(&acme, "other");
-    world.edit("acme", |c| {
+async fn another_secret_name_triggers_a_sync_at_once() {
+    let world = SimEnv::with_operator();
+    let acme = world.connect_enterprise("acme", 100);
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    world.apply_credentials(&acme, "other");
+    world.edit_connection("acme", |c| {
         c["spec"]["auth"]["clientCredentials"]["secretRef"]["name"] = "other-box".into();
         c["metadata"]["generation"] = 2.into();
     });
-    let begun = world.elapsed();
-    let status = world.until("acme", |s| s.observed_generation == Some(2)).await;
-    assert!(world.elapsed() - begun <= 20, "{} s", world.elapsed() - begun);
+    let begun = world.elapsed_secs();
+    let status = world.wait_for_connection("acme", |s| s.observed_generation == Some(2)).await;
+    assert!(world.elapsed_secs() - begun <= 20, "{} s", world.elapsed_secs() - begun);
     assert_eq!(status.credentials.expect("accepted").secret_name, "other-box");
     assert_eq!(status.last_sync.expect("synced").trigger, boxsync::api::Trigger::Reconnected);
-    assert_eq!(listings(&acme), 2);
+    assert_eq!(count_listings(&acme), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn credentials_of_another_enterprise_write_no_counts() {
-    let world = World::running();
-    let other = world.enterprise("other", 10);
-    world.secret(&other, "acme");
-    world.connection("acme", "4711", &json!({}));
-    let status = world.until("acme", |s| s.observed_generation == Some(1)).await;
-    assert!(condition(&status.conditions, "Connected").starts_with("False Credentials"), "{}", state(&status));
-    let behaves = world.connect("swap", 10);
-    behaves.behave(Behaviour::OtherEnterprise);
-    let status = world.until("swap", |s| condition(&s.conditions, "Connected").starts_with("False")).await;
-    assert_eq!(condition(&status.conditions, "Connected"), "False EnterpriseMismatch");
-    assert_eq!((status.users, listings(&behaves)), (None, 0));
+async fn credentials_of_another_enterprise_publish_nothing() {
+    let world = SimEnv::with_operator();
+    let other = world.add_enterprise("other", 10);
+    world.apply_credentials(&other, "acme");
+    world.apply_connection("acme", "4711", &json!({}));
+    let status = world.wait_for_connection("acme", |s| s.observed_generation == Some(1)).await;
+    assert!(
+        format_condition(&status.conditions, "Connected").starts_with("False Credentials"),
+        "{}",
+        format_conditions(&status)
+    );
+    let swapped = world.connect_enterprise("swap", 10);
+    swapped.enable_behaviour(Behaviour::OtherEnterprise);
+    let status =
+        world.wait_for_connection("swap", |s| format_condition(&s.conditions, "Connected").starts_with("False")).await;
+    assert_eq!(format_condition(&status.conditions, "Connected"), "False EnterpriseMismatch");
+    assert_eq!((status.users, count_listings(&swapped)), (None, 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_that_rbac_denies_is_the_operators_trouble_and_names_the_role_binding() {
-    let world = World::new();
+async fn a_secret_denied_by_rbac_is_an_internal_failure_that_names_the_role_binding() {
+    let world = SimEnv::new();
     world.kube.forbid(|call| call.resource == "secrets");
-    world.connect("acme", 10);
+    world.connect_enterprise("acme", 10);
     let mut world = world;
-    world.start();
-    let status = world.until("acme", |s| s.failures.is_some()).await;
-    assert_eq!(condition(&status.conditions, "Synced"), "False Internal");
-    assert_eq!(condition(&status.conditions, "Connected"), "Unknown NotChecked");
+    world.spawn_operator();
+    let status = world.wait_for_connection("acme", |s| s.failures.is_some()).await;
+    assert_eq!(format_condition(&status.conditions, "Synced"), "False Internal");
+    assert_eq!(format_condition(&status.conditions, "Connected"), "Unknown NotChecked");
     let message = &status.conditions.iter().find(|c| c.type_ == "Synced").expect("told").message;
     assert!(message.contains("RoleBinding"), "{message}");
     world.kube.clear_faults();
-    world.until("acme", |s| condition(&s.conditions, "Ready") == "True Synced").await;
-    assert!(world.elapsed() < 120);
+    world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Ready") == "True Synced").await;
+    assert!(world.elapsed_secs() < 120);
 }
 
 #[tokio::test(start_paused = true)]
-async fn passing_trouble_beside_refused_new_content_does_not_disconnect() {
-    let world = World::running();
-    let acme = world.connect("acme", 100);
-    world.until("acme", |s| s.last_sync.is_some()).await;
-    pass(20).await;
-    world.secret_of("acme", &json!({ "clientId": base64("somebody"), "clientSecret": base64("else") }));
-    acme.next(5, Answer::InternalError, On::Me);
-    world.request("r", "acme");
-    let waiting = world.asked_until("r", |s| s.attempts == 1).await;
-    assert_eq!(condition(&waiting.conditions, "Reconciling"), "True BoxUnavailable");
-    assert_eq!(condition(&world.status("acme").conditions, "Connected"), "True Connected");
-    assert_eq!(condition(&world.ended("r").await.conditions, "Complete"), "True Synced");
+async fn a_transient_failure_after_rejected_new_credentials_does_not_disconnect() {
+    let world = SimEnv::with_operator();
+    let acme = world.connect_enterprise("acme", 100);
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    sleep_secs(20).await;
+    world
+        .apply_secret("acme", &json!({ "clientId": encode_base64("somebody"), "clientSecret": encode_base64("else") }));
+    acme.queue_response(5, ScriptedResponse::InternalError, EndpointFilter::Me);
+    world.create_request("r", "acme");
+    let waiting = world.wait_for_request("r", |s| s.attempts == 1).await;
+    assert_eq!(format_condition(&waiting.conditions, "Reconciling"), "True BoxUnavailable");
+    assert_eq!(format_condition(&world.connection_status("acme").conditions, "Connected"), "True Connected");
+    assert_eq!(format_condition(&world.wait_until_finished("r").await.conditions, "Complete"), "True Synced");
 }

@@ -1,23 +1,23 @@
 //! What Prometheus reads while the controllers work.
 
-use box_sim::{Answer, On};
-use kube_sim::{Fault, Trouble, Verb};
+use box_sim::{EndpointFilter, ScriptedResponse};
+use kube_sim::{Fault, FaultAction, Verb};
 use serde_json::json;
 
-use crate::world::{NAMESPACE, World, pass, secs, succeeded};
+use crate::world::{NAMESPACE, SimEnv, request_succeeded, secs, sleep_secs};
 
 const READY: &str = "boxsync_connection_ready";
 const CONNECTED: &str = "boxsync_connection_connected";
 const CALLS: &str = "boxsync_box_calls_total";
 
 #[tokio::test(start_paused = true)]
-async fn a_connections_series_follow_its_status_and_go_with_it() {
-    let mut world = World::running();
-    let acme = world.connect("acme", 1200);
-    let status = world.until("acme", |s| s.last_sync.is_some()).await;
-    pass(5).await;
+async fn connection_series_follow_the_status_and_disappear_with_the_connection() {
+    let mut world = SimEnv::with_operator();
+    let acme = world.connect_enterprise("acme", 1200);
+    let status = world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    sleep_secs(5).await;
     let own = &[("namespace", NAMESPACE), ("name", "acme")][..];
-    let page = world.scrape();
+    let page = world.scrape_metrics();
     assert_eq!(page.value(READY, &[own, &[("reason", "Synced")]].concat()), Some(1.0));
     assert_eq!(page.value(CONNECTED, &[("name", "acme"), ("reason", "Connected")]), Some(1.0));
     assert_eq!(page.value("boxsync_connection_users", own), Some(1200.0));
@@ -25,64 +25,64 @@ async fn a_connections_series_follow_its_status_and_go_with_it() {
     let (next, last) = (status.next_sync_time.expect("told").0, status.last_sync.expect("synced").completion_time.0);
     #[expect(clippy::cast_precision_loss, reason = "a time of this century")]
     for (name, time) in [("next_sync", next), ("last_success", last)] {
-        let told = page.value(&format!("boxsync_connection_{name}_timestamp_seconds"), own);
-        assert_eq!(told, Some(time.as_second() as f64), "{name}");
+        let exported = page.value(&format!("boxsync_connection_{name}_timestamp_seconds"), own);
+        assert_eq!(exported, Some(time.as_second() as f64), "{name}");
     }
 
-    acme.withdraw();
-    world.request("r", "acme");
-    world.ended("r").await;
-    pass(5).await;
-    let page = world.scrape();
+    acme.deauthorize_app();
+    world.create_request("r", "acme");
+    world.wait_until_finished("r").await;
+    sleep_secs(5).await;
+    let page = world.scrape_metrics();
     assert_eq!(page.value(CONNECTED, &[("reason", "Connected")]), None, "one reason at a time");
     assert_eq!(page.value(CONNECTED, own), Some(0.0));
     assert_eq!(page.value("boxsync_connection_next_sync_timestamp_seconds", own), None);
     assert_eq!(page.value("boxsync_connection_users", own), Some(1200.0), "the list stays");
 
     world.kube.delete("BoxConnection", NAMESPACE, "acme");
-    pass(5).await;
-    assert_eq!(world.scrape().value(READY, own), None);
+    sleep_secs(5).await;
+    assert_eq!(world.scrape_metrics().value(READY, own), None);
 
-    world.connect("globex", 10);
-    world.until("globex", |s| s.last_sync.is_some()).await;
-    pass(5).await;
-    assert_eq!(world.scrape().value(READY, &[("name", "globex")]), Some(1.0));
-    world.stop().await;
-    assert_eq!(world.scrape().value(READY, &[]), None, "who does not work knows of no connection");
+    world.connect_enterprise("globex", 10);
+    world.wait_for_connection("globex", |s| s.last_sync.is_some()).await;
+    sleep_secs(5).await;
+    assert_eq!(world.scrape_metrics().value(READY, &[("name", "globex")]), Some(1.0));
+    world.stop_operator().await;
+    assert_eq!(world.scrape_metrics().value(READY, &[]), None, "who does not work knows of no connection");
 }
 
 /// What the alerts ask for is in the status, so that no restart forgets it.
 #[tokio::test(start_paused = true)]
-async fn since_when_syncs_fail_and_a_list_is_stale_outlives_the_process() {
+async fn failing_since_and_stale_timestamps_survive_a_restart() {
     const FAILING: &str = "boxsync_connection_failing_since_timestamp_seconds";
-    let mut world = World::running();
-    let acme = world.connect("acme", 10);
-    let status = world.until("acme", |s| s.last_sync.is_some()).await;
-    pass(5).await;
+    let mut world = SimEnv::with_operator();
+    let acme = world.connect_enterprise("acme", 10);
+    let status = world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    sleep_secs(5).await;
     let own = &[("namespace", NAMESPACE), ("name", "acme")][..];
-    let page = world.scrape();
+    let page = world.scrape_metrics();
     #[expect(clippy::cast_precision_loss, reason = "a time of this century")]
     let stale = status.stale_time.expect("told").0.as_second() as f64;
     assert_eq!(page.value("boxsync_connection_stale_timestamp_seconds", own), Some(stale));
     assert_eq!(page.value(FAILING, own), None);
     assert_eq!(page.value("boxsync_connection_suspended", own), Some(0.0));
 
-    acme.next(1000, Answer::InternalError, On::Users);
-    world.request("r", "acme");
-    world.until("acme", |s| s.failures.is_some()).await;
-    pass(5).await;
-    let since = world.scrape().value(FAILING, &[("name", "acme"), ("reason", "BoxUnavailable")]);
+    acme.queue_response(1000, ScriptedResponse::InternalError, EndpointFilter::Users);
+    world.create_request("r", "acme");
+    world.wait_for_connection("acme", |s| s.failures.is_some()).await;
+    sleep_secs(5).await;
+    let since = world.scrape_metrics().value(FAILING, &[("name", "acme"), ("reason", "BoxUnavailable")]);
     assert!(since.is_some());
-    pass(7200).await;
-    world.stop().await;
-    world.start();
-    pass(7200).await;
-    assert!(world.status("acme").failures.is_some_and(|failures| failures.count > 5));
-    assert_eq!(world.scrape().value(FAILING, own), since);
+    sleep_secs(7200).await;
+    world.stop_operator().await;
+    world.spawn_operator();
+    sleep_secs(7200).await;
+    assert!(world.connection_status("acme").failures.is_some_and(|failures| failures.count > 5));
+    assert_eq!(world.scrape_metrics().value(FAILING, own), since);
 
-    world.edit("acme", |c| c["spec"]["suspend"] = true.into());
-    pass(5).await;
-    let page = world.scrape();
+    world.edit_connection("acme", |c| c["spec"]["suspend"] = true.into());
+    sleep_secs(5).await;
+    let page = world.scrape_metrics();
     assert_eq!(page.value("boxsync_connection_suspended", own), Some(1.0));
     assert_eq!(page.value(FAILING, own), since);
     assert_eq!(page.value("boxsync_connection_stale_timestamp_seconds", own), Some(stale));
@@ -90,11 +90,11 @@ async fn since_when_syncs_fail_and_a_list_is_stale_outlives_the_process() {
 
 #[tokio::test(start_paused = true)]
 async fn calls_to_box_are_counted_by_endpoint_and_outcome_and_add_up() {
-    let world = World::running();
-    let acme = world.connect("acme", 2500);
-    let status = world.until("acme", |s| s.last_sync.is_some()).await;
-    pass(5).await;
-    let page = world.scrape();
+    let world = SimEnv::with_operator();
+    let acme = world.connect_enterprise("acme", 2500);
+    let status = world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    sleep_secs(5).await;
+    let page = world.scrape_metrics();
     for (endpoint, calls) in [("token", 1.0), ("me", 1.0), ("users", 3.0)] {
         assert_eq!(page.value(CALLS, &[("endpoint", endpoint), ("code", "200")]), Some(calls), "{endpoint}");
         assert_eq!(page.value("boxsync_box_call_duration_seconds_count", &[("endpoint", endpoint)]), Some(calls));
@@ -104,12 +104,12 @@ async fn calls_to_box_are_counted_by_endpoint_and_outcome_and_add_up() {
     assert_eq!(page.value("boxsync_syncs_total", &[("trigger", "Created"), ("reason", "Synced")]), Some(1.0));
     assert_eq!(page.value("boxsync_sync_duration_seconds_count", &[("reason", "Synced")]), Some(1.0));
 
-    pass(60).await;
-    acme.next(1, Answer::RateLimited { retry_after: Some("7".to_owned()) }, On::Users);
-    world.request("r", "acme");
-    assert!(succeeded(&world.ended("r").await));
-    pass(5).await;
-    let page = world.scrape();
+    sleep_secs(60).await;
+    acme.queue_response(1, ScriptedResponse::RateLimited { retry_after: Some("7".to_owned()) }, EndpointFilter::Users);
+    world.create_request("r", "acme");
+    assert!(request_succeeded(&world.wait_until_finished("r").await));
+    sleep_secs(5).await;
+    let page = world.scrape_metrics();
     assert_eq!(page.value(CALLS, &[("code", "429")]), Some(1.0));
     assert_eq!(page.value("boxsync_box_rate_limit_wait_seconds_sum", &[]), Some(7.0));
     assert_eq!(page.value("boxsync_requests_total", &[("result", "Succeeded"), ("reason", "Synced")]), Some(1.0));
@@ -117,22 +117,26 @@ async fn calls_to_box_are_counted_by_endpoint_and_outcome_and_add_up() {
 
 #[tokio::test(start_paused = true)]
 async fn requests_are_counted_once_by_how_they_end() {
-    let world = World::running();
-    let acme = world.connect("acme", 10);
-    world.until("acme", |s| s.last_sync.is_some()).await;
-    pass(60).await;
-    world.request("good", "acme");
-    world.ended("good").await;
-    world.request("nobody", "nobody");
-    world.ended("nobody").await;
-    acme.withdraw();
-    pass(60).await;
+    let world = SimEnv::with_operator();
+    let acme = world.connect_enterprise("acme", 10);
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    sleep_secs(60).await;
+    world.create_request("good", "acme");
+    world.wait_until_finished("good").await;
+    world.create_request("nobody", "nobody");
+    world.wait_until_finished("nobody").await;
+    acme.deauthorize_app();
+    sleep_secs(60).await;
     // The answer to the write gets lost, and it is made again.
-    world.kube.fail_next(1, |c| c.is(Verb::Update, "usersyncrequests/status"), Fault::After(Trouble::Status(504)));
-    world.request("refused", "acme");
-    let refused = world.ended("refused").await;
-    pass(3600).await;
-    let page = world.scrape();
+    world.kube.fail_next(
+        1,
+        |c| c.matches(Verb::Update, "usersyncrequests/status"),
+        Fault::After(FaultAction::Status(504)),
+    );
+    world.create_request("refused", "acme");
+    let refused = world.wait_until_finished("refused").await;
+    sleep_secs(3600).await;
+    let page = world.scrape_metrics();
     let requests = "boxsync_requests_total";
     assert_eq!(page.value(requests, &[("result", "Succeeded"), ("reason", "Synced")]), Some(1.0));
     assert_eq!(page.value(requests, &[("result", "Failed"), ("reason", "ConnectionNotFound")]), Some(1.0));
@@ -142,42 +146,43 @@ async fn requests_are_counted_once_by_how_they_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn trouble_of_the_cluster_is_counted_by_kind() {
-    let world = World::running();
-    world.connect("acme", 10);
-    world.until("acme", |s| s.last_sync.is_some()).await;
-    pass(60).await;
-    let page = world.scrape();
+async fn kubernetes_errors_are_counted_by_kind() {
+    let world = SimEnv::with_operator();
+    world.connect_enterprise("acme", 10);
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    sleep_secs(60).await;
+    let page = world.scrape_metrics();
     assert!(page.value("boxsync_reconcile_duration_seconds_count", &[("kind", "boxconnections")]) > Some(0.0));
     assert_eq!(page.value("boxsync_reconcile_errors_total", &[]), None);
     assert_eq!(page.value("boxsync_watch_errors_total", &[]), None);
 
-    world.kube.fail_next(1, |c| c.is(Verb::Get, "boxconnections"), Fault::Before(Trouble::Status(500)));
-    world.request("r", "acme");
-    world.ended("r").await;
+    world.kube.fail_next(1, |c| c.matches(Verb::Get, "boxconnections"), Fault::Before(FaultAction::Status(500)));
+    world.create_request("r", "acme");
+    world.wait_until_finished("r").await;
     let refused = [("kind", "boxconnections"), ("error", "Refused")];
-    assert_eq!(world.scrape().value("boxsync_reconcile_errors_total", &refused), Some(1.0));
+    assert_eq!(world.scrape_metrics().value("boxsync_reconcile_errors_total", &refused), Some(1.0));
 
-    world.kube.down();
-    pass(5).await;
-    world.kube.up();
+    world.kube.start_outage();
+    sleep_secs(5).await;
+    world.kube.end_outage();
     for kind in ["boxconnections", "usersyncrequests", "userrosters"] {
-        assert!(world.scrape().value("boxsync_watch_errors_total", &[("kind", kind)]) > Some(0.0), "{kind}");
+        assert!(world.scrape_metrics().value("boxsync_watch_errors_total", &[("kind", kind)]) > Some(0.0), "{kind}");
     }
 }
 
 /// Names of people, and of what they connect, come in: none goes out but namespace and name of the connection.
 #[tokio::test(start_paused = true)]
-async fn no_text_of_anybody_becomes_a_label() {
-    let world = World::running();
-    let acme = world.connect("acme", 100);
-    world.until("acme", |s| s.last_sync.is_some()).await;
-    acme.latency(secs(1));
-    world.request_with("approve", "acme", &json!({ "approveRemovals": "0".repeat(64) }));
-    world.ended("approve").await;
-    let page = world.metrics.page();
-    let known = [acme.client_secret(), acme.client_id(), acme.id().to_owned(), "approve\"".to_owned(), "@".to_owned()];
-    for secret in known {
+async fn no_user_supplied_text_becomes_a_label() {
+    let world = SimEnv::with_operator();
+    let acme = world.connect_enterprise("acme", 100);
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    acme.set_latency(secs(1));
+    world.create_request_with("approve", "acme", &json!({ "approveRemovals": "0".repeat(64) }));
+    world.wait_until_finished("approve").await;
+    let page = world.metrics.encode_openmetrics();
+    let secrets =
+        [acme.client_secret(), acme.client_id(), acme.id().to_owned(), "approve\"".to_owned(), "@".to_owned()];
+    for secret in secrets {
         assert!(!page.contains(&secret), "{secret}\n{page}");
     }
 }

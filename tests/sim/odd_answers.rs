@@ -2,7 +2,7 @@
 
 use box_sim::Behaviour;
 
-use crate::world::World;
+use crate::world::SimEnv;
 
 /// What Box may answer, and the list is whole all the same.
 const HARMLESS: &[Behaviour] = &[
@@ -20,29 +20,29 @@ const HARMLESS: &[Behaviour] = &[
     Behaviour::ShuffledOrder,
     Behaviour::ClockAhead,
     Behaviour::ClockBehind,
-    Behaviour::TokenExpiresMidWalk,
+    Behaviour::TokenExpiresMidListing,
 ];
 
 #[tokio::test(start_paused = true)]
-async fn odd_but_true_answers_give_the_whole_list() {
-    let world = World::running();
+async fn unusual_but_valid_responses_give_the_whole_list() {
+    let world = SimEnv::with_operator();
     for (n, behaviour) in HARMLESS.iter().enumerate() {
         let name = format!("odd{n:02}");
-        let enterprise = world.enterprise(&name, 2500);
-        enterprise.behave(*behaviour);
-        world.secret(&enterprise, &name);
-        world.connection(&name, enterprise.id(), &serde_json::json!({}));
-        let status = world.until(&name, |s| s.last_sync.is_some() || s.failures.is_some()).await;
+        let enterprise = world.add_enterprise(&name, 2500);
+        enterprise.enable_behaviour(*behaviour);
+        world.apply_credentials(&enterprise, &name);
+        world.apply_connection(&name, enterprise.id(), &serde_json::json!({}));
+        let status = world.wait_for_connection(&name, |s| s.last_sync.is_some() || s.failures.is_some()).await;
         assert_eq!(status.users.map(|u| u.total), Some(2500), "{}: {status:?}", behaviour.as_str());
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn box_saw_only_what_the_operator_may_ask() {
-    let world = World::running();
-    let acme = world.connect("acme", 2500);
-    world.until("acme", |s| s.last_sync.is_some()).await;
-    for call in acme.seen() {
+async fn only_allowed_box_calls_are_made() {
+    let world = SimEnv::with_operator();
+    let acme = world.connect_enterprise("acme", 2500);
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    for call in acme.recent_calls() {
         let allowed: &[&str] = match call.path.as_str() {
             "/oauth2/token" => &[],
             "/2.0/users/me" => &["fields"],

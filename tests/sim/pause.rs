@@ -3,68 +3,76 @@
 use box_sim::Behaviour;
 use serde_json::json;
 
-use crate::world::{World, condition, listings, pass, state, succeeded};
+use crate::world::{SimEnv, count_listings, format_condition, format_conditions, request_succeeded, sleep_secs};
 
 const DAY: u64 = 86_400;
 
 #[tokio::test(start_paused = true)]
-async fn a_paused_operator_asks_box_nothing_tells_what_it_knows_and_goes_on_by_itself() {
-    let mut world = World::running();
-    let acme = world.connect("acme", 100);
-    let globex = world.connect("globex", 100);
-    world.until("acme", |s| s.last_sync.is_some()).await;
-    world.until("globex", |s| s.last_sync.is_some()).await;
-    globex.behave(Behaviour::InternalError);
-    world.request_with("tried", "globex", &json!({ "activeDeadlineSeconds": 7200 }));
-    world.asked_until("tried", |s| s.attempts > 0).await;
-    world.stop().await;
-    globex.normal();
+async fn a_paused_operator_makes_no_box_calls_keeps_its_status_and_resumes_by_itself() {
+    let mut world = SimEnv::with_operator();
+    let acme = world.connect_enterprise("acme", 100);
+    let globex = world.connect_enterprise("globex", 100);
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    world.wait_for_connection("globex", |s| s.last_sync.is_some()).await;
+    globex.enable_behaviour(Behaviour::InternalError);
+    world.create_request_with("tried", "globex", &json!({ "activeDeadlineSeconds": 7200 }));
+    world.wait_for_request("tried", |s| s.attempts > 0).await;
+    world.stop_operator().await;
+    globex.reset_behaviours();
 
     world.rules.paused = true;
-    world.start();
-    let initech = world.connect("initech", 100);
-    world.request("asked", "acme");
+    world.spawn_operator();
+    let initech = world.connect_enterprise("initech", 100);
+    world.create_request("asked", "acme");
     let all = [&acme, &globex, &initech];
-    all.iter().for_each(|enterprise| enterprise.forget_calls());
-    let status = world.until("acme", |s| condition(&s.conditions, "Paused") == "True Paused").await;
+    all.iter().for_each(|enterprise| enterprise.clear_calls());
+    let status =
+        world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Paused") == "True Paused").await;
     assert_eq!(
-        state(&status),
+        format_conditions(&status),
         "Ready=True Synced, Connected=True Connected, Synced=True Synced, Paused=True Paused",
         "what is known stays told"
     );
     assert_eq!((status.next_sync_time, status.next_sync), (None, None));
-    let new = world.until("initech", |s| condition(&s.conditions, "Paused") == "True Paused").await;
-    assert_eq!(condition(&new.conditions, "Ready"), "Unknown Paused");
+    let new =
+        world.wait_for_connection("initech", |s| format_condition(&s.conditions, "Paused") == "True Paused").await;
+    assert_eq!(format_condition(&new.conditions, "Ready"), "Unknown Paused");
     for name in ["asked", "tried"] {
-        let waiting = world.asked_until(name, |s| condition(&s.conditions, "Reconciling") == "True Paused").await;
-        assert!(!waiting.phase.finished());
+        let waiting =
+            world.wait_for_request(name, |s| format_condition(&s.conditions, "Reconciling") == "True Paused").await;
+        assert!(!waiting.phase.is_finished());
     }
-    pass(60).await;
-    let mark = world.kube.mark();
-    pass(DAY).await;
+    sleep_secs(60).await;
+    let mark = world.kube.log_position();
+    sleep_secs(DAY).await;
     assert_eq!(world.writes_since(mark), Vec::<String>::new(), "a pause writes nothing");
-    pass(DAY).await;
+    sleep_secs(DAY).await;
     assert_eq!(
-        state(&world.status("acme")),
+        format_conditions(&world.connection_status("acme")),
         "Ready=False Stale, Connected=True Connected, Synced=True Synced, Paused=True Paused"
     );
     for name in ["asked", "tried"] {
-        assert_eq!(condition(&world.asked(name).conditions, "Reconciling"), "True Paused", "{name}");
+        assert_eq!(format_condition(&world.request_status(name).conditions, "Reconciling"), "True Paused", "{name}");
     }
-    let calls: Vec<u64> = all.iter().map(|enterprise| enterprise.calls().total()).collect();
+    let calls: Vec<u64> = all.iter().map(|enterprise| enterprise.call_counts().total()).collect();
     assert_eq!(calls, [0, 0, 0]);
-    world.stop().await;
+    world.stop_operator().await;
 
     world.rules.paused = false;
-    world.start();
+    world.spawn_operator();
     for name in ["asked", "tried"] {
-        assert!(succeeded(&world.ended(name).await), "{name} has its time after the pause");
+        assert!(request_succeeded(&world.wait_until_finished(name).await), "{name} has its time after the pause");
     }
     for name in ["acme", "globex", "initech"] {
-        let status = world.until(name, |s| condition(&s.conditions, "Ready") == "True Synced").await;
-        assert_eq!(state(&status), "Ready=True Synced, Connected=True Connected, Synced=True Synced", "{name}");
+        let status =
+            world.wait_for_connection(name, |s| format_condition(&s.conditions, "Ready") == "True Synced").await;
+        assert_eq!(
+            format_conditions(&status),
+            "Ready=True Synced, Connected=True Connected, Synced=True Synced",
+            "{name}"
+        );
         assert!(status.next_sync_time.is_some());
     }
-    pass(600).await;
-    assert_eq!(all.map(listings), [1, 1, 1], "it catches up once");
+    sleep_secs(600).await;
+    assert_eq!(all.map(count_listings), [1, 1, 1], "it catches up once");
 }

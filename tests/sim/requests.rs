@@ -1,140 +1,144 @@
 //! Requests: when they run, what they wait for, what ends them.
 
-use box_sim::{Answer, Behaviour, On};
-use boxsync::api::{Phase, UserRoster};
+use box_sim::{Behaviour, EndpointFilter, ScriptedResponse};
+use boxsync::api::{RequestPhase, UserRoster};
 use serde_json::{Value, json};
 
-use crate::world::{NAMESPACE, World, condition, listings, pass, secs, succeeded};
+use crate::world::{NAMESPACE, SimEnv, count_listings, format_condition, request_succeeded, secs, sleep_secs};
 
 #[tokio::test(start_paused = true)]
-async fn a_request_counts_who_was_added_before_it() {
-    let world = World::running();
-    let acme = world.connect("acme", 1200);
-    world.until("acme", |s| s.last_sync.is_some()).await;
-    pass(60).await;
+async fn a_request_includes_users_added_before_it() {
+    let world = SimEnv::with_operator();
+    let acme = world.connect_enterprise("acme", 1200);
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    sleep_secs(60).await;
     acme.add_user("Jane Hired", "jane@acme.example");
-    world.request("after-hiring", "acme");
-    let done = world.ended("after-hiring").await;
-    assert!(succeeded(&done), "{done:?}");
+    world.create_request("after-hiring", "acme");
+    let done = world.wait_until_finished("after-hiring").await;
+    assert!(request_succeeded(&done), "{done:?}");
     assert_eq!((done.users.expect("counted").total, done.attempts), (1201, 1));
-    assert_eq!(world.status("acme").users.expect("counted").total, 1201);
-    assert_eq!(world.status("acme").history[0].requests, ["after-hiring"]);
+    assert_eq!(world.connection_status("acme").users.expect("counted").total, 1201);
+    assert_eq!(world.connection_status("acme").history[0].requests, ["after-hiring"]);
 }
 
 /// Requests that arrive in every second of a run: one that the run did not know of from its start gets the next run.
 #[tokio::test(start_paused = true)]
-async fn a_request_is_answered_by_a_run_that_began_after_it() {
+async fn a_request_is_completed_by_a_sync_that_started_after_it() {
     for second in 0..12 {
-        let world = World::running();
-        let acme = world.connect("acme", 5000);
-        world.until("acme", |s| s.last_sync.is_some()).await;
-        pass(60).await;
-        acme.latency(secs(1));
-        world.request("first", "acme");
-        pass(second).await;
+        let world = SimEnv::with_operator();
+        let acme = world.connect_enterprise("acme", 5000);
+        world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+        sleep_secs(60).await;
+        acme.set_latency(secs(1));
+        world.create_request("first", "acme");
+        sleep_secs(second).await;
         acme.add_user("Jane Hired", "jane@acme.example");
-        world.request("second", "acme");
-        let done = world.ended("second").await;
-        assert!(succeeded(&done), "{done:?}");
+        world.create_request("second", "acme");
+        let done = world.wait_until_finished("second").await;
+        assert!(request_succeeded(&done), "{done:?}");
         assert_eq!(done.users.expect("counted").total, 5001, "asked in second {second}");
-        assert!(succeeded(&world.ended("first").await));
+        assert!(request_succeeded(&world.wait_until_finished("first").await));
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn many_requests_at_once_share_one_listing() {
-    let world = World::running();
-    let acme = world.connect("acme", 100);
-    world.until("acme", |s| s.last_sync.is_some()).await;
-    pass(60).await;
-    acme.latency(secs(1));
+    let world = SimEnv::with_operator();
+    let acme = world.connect_enterprise("acme", 100);
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    sleep_secs(60).await;
+    acme.set_latency(secs(1));
     for n in 0..40 {
-        world.request(&format!("r{n}"), "acme");
+        world.create_request(&format!("r{n}"), "acme");
     }
     for n in 0..40 {
-        assert!(succeeded(&world.ended(&format!("r{n}")).await));
+        assert!(request_succeeded(&world.wait_until_finished(&format!("r{n}")).await));
     }
-    assert!(listings(&acme) <= 3, "{}", listings(&acme));
+    assert!(count_listings(&acme) <= 3, "{}", count_listings(&acme));
 }
 
 #[tokio::test(start_paused = true)]
-async fn fifty_requests_wait_and_more_are_refused() {
-    let world = World::new();
-    let acme = world.connect("acme", 100);
-    acme.next(1, Answer::RateLimited { retry_after: Some("600".to_owned()) }, On::Users);
+async fn fifty_requests_wait_and_more_are_rejected() {
+    let world = SimEnv::new();
+    let acme = world.connect_enterprise("acme", 100);
+    acme.queue_response(
+        1,
+        ScriptedResponse::RateLimited { retry_after: Some("600".to_owned()) },
+        EndpointFilter::Users,
+    );
     let mut world = world;
-    world.start();
-    world.until("acme", |s| s.failures.is_some()).await;
+    world.spawn_operator();
+    world.wait_for_connection("acme", |s| s.failures.is_some()).await;
     for n in 0..53 {
-        world.request(&format!("r{n:02}"), "acme");
+        world.create_request(&format!("r{n:02}"), "acme");
     }
     let mut refused = 0;
     for n in 0..53 {
-        let done = world.ended(&format!("r{n:02}")).await;
-        if condition(&done.conditions, "Failed") == "True TooManyRequests" {
+        let done = world.wait_until_finished(&format!("r{n:02}")).await;
+        if format_condition(&done.conditions, "Failed") == "True TooManyRequests" {
             refused += 1;
         } else {
-            assert!(succeeded(&done), "{done:?}");
+            assert!(request_succeeded(&done), "{done:?}");
         }
     }
     assert_eq!(refused, 3);
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_requests_in_a_row_keep_the_gap_and_say_so() {
-    let world = World::running();
-    let acme = world.connect("acme", 100);
-    world.until("acme", |s| s.last_sync.is_some()).await;
-    pass(60).await;
-    world.request("first", "acme");
-    world.ended("first").await;
-    let begun = world.elapsed();
-    world.request("second", "acme");
-    let waiting = world.asked_until("second", |s| !s.conditions.is_empty()).await;
-    assert_eq!(condition(&waiting.conditions, "Reconciling"), "True CoolingDown");
-    assert!(succeeded(&world.ended("second").await));
-    let waited = world.elapsed() - begun;
+async fn two_requests_in_a_row_wait_for_the_minimum_gap_and_report_it() {
+    let world = SimEnv::with_operator();
+    let acme = world.connect_enterprise("acme", 100);
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    sleep_secs(60).await;
+    world.create_request("first", "acme");
+    world.wait_until_finished("first").await;
+    let begun = world.elapsed_secs();
+    world.create_request("second", "acme");
+    let waiting = world.wait_for_request("second", |s| !s.conditions.is_empty()).await;
+    assert_eq!(format_condition(&waiting.conditions, "Reconciling"), "True CoolingDown");
+    assert!(request_succeeded(&world.wait_until_finished("second").await));
+    let waited = world.elapsed_secs() - begun;
     assert!((14..=17).contains(&waited), "{waited}");
-    assert_eq!(listings(&acme), 3);
+    assert_eq!(count_listings(&acme), 3);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_run_shows_its_progress_and_not_too_often() {
-    let world = World::running();
-    let acme = world.connect("acme", 40_000);
-    world.until("acme", |s| s.last_sync.is_some()).await;
-    pass(60).await;
-    acme.latency(secs(1));
-    let mark = world.kube.mark();
-    world.request("slow", "acme");
-    let begun = world.elapsed();
-    let known = world.asked_until("slow", |s| !s.conditions.is_empty()).await;
-    assert_eq!(known.phase, Phase::Running, "acknowledged as what it is: {known:?}");
-    let running = world.asked_until("slow", |s| s.progress.is_some()).await;
-    assert!(world.elapsed() - begun <= 6, "{} s", world.elapsed() - begun);
+async fn a_long_sync_reports_its_progress_at_a_limited_rate() {
+    let world = SimEnv::with_operator();
+    let acme = world.connect_enterprise("acme", 40_000);
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    sleep_secs(60).await;
+    acme.set_latency(secs(1));
+    let mark = world.kube.log_position();
+    world.create_request("slow", "acme");
+    let begun = world.elapsed_secs();
+    let known = world.wait_for_request("slow", |s| !s.conditions.is_empty()).await;
+    assert_eq!(known.phase, RequestPhase::Running, "acknowledged as what it is: {known:?}");
+    let running = world.wait_for_request("slow", |s| s.progress.is_some()).await;
+    assert!(world.elapsed_secs() - begun <= 6, "{} s", world.elapsed_secs() - begun);
     assert_eq!(
-        (running.phase, condition(&running.conditions, "Reconciling").as_str()),
-        (Phase::Running, "True Running")
+        (running.phase, format_condition(&running.conditions, "Reconciling").as_str()),
+        (RequestPhase::Running, "True Running")
     );
-    let current = world.status("acme").current_sync.expect("running");
+    let current = world.connection_status("acme").current_sync.expect("running");
     assert!(current.pages >= 1 && current.users >= 1000, "{current:?}");
-    assert!(succeeded(&world.ended("slow").await));
-    let status = world.status("acme");
+    assert!(request_succeeded(&world.wait_until_finished("slow").await));
+    let status = world.connection_status("acme");
     assert_eq!(status.current_sync, None);
     let to_connection = world.writes_since(mark).iter().filter(|w| w.contains("boxconnections")).count();
     assert!((4..=6).contains(&to_connection), "at 5 s, then every 10 s, and at the end: {to_connection}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_short_run_writes_each_status_once() {
-    let world = World::running();
-    world.connect("acme", 1200);
-    world.until("acme", |s| s.last_sync.is_some()).await;
-    pass(60).await;
-    let mark = world.kube.mark();
-    world.request("r", "acme");
-    world.ended("r").await;
-    pass(30).await;
+async fn a_short_sync_writes_each_status_once() {
+    let world = SimEnv::with_operator();
+    world.connect_enterprise("acme", 1200);
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    sleep_secs(60).await;
+    let mark = world.kube.log_position();
+    world.create_request("r", "acme");
+    world.wait_until_finished("r").await;
+    sleep_secs(30).await;
     let writes = world.writes_since(mark);
     assert_eq!(writes.len(), 2, "{writes:#?}");
     let reads = world.kube.requests_since(mark).into_iter().filter(|r| r.resource != "events").count() - writes.len();
@@ -142,129 +146,137 @@ async fn a_short_run_writes_each_status_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn trouble_that_passes_is_retried_until_the_deadline() {
-    let world = World::running();
-    let acme = world.connect("acme", 100);
-    world.until("acme", |s| s.last_sync.is_some()).await;
-    acme.behave(Behaviour::InternalError);
-    world.request_with("patient", "acme", &json!({ "activeDeadlineSeconds": 600 }));
-    let begun = world.elapsed();
-    let waiting = world.asked_until("patient", |s| s.attempts == 1).await;
-    assert_eq!(condition(&waiting.conditions, "Reconciling"), "True BoxUnavailable");
-    let failed = world.ended("patient").await;
-    assert_eq!(condition(&failed.conditions, "Failed"), "True BoxUnavailable");
-    assert_eq!(condition(&failed.conditions, "Stalled"), "True BoxUnavailable");
-    assert!((300..=660).contains(&(world.elapsed() - begun)), "{}", world.elapsed() - begun);
+async fn transient_failures_are_retried_until_the_deadline() {
+    let world = SimEnv::with_operator();
+    let acme = world.connect_enterprise("acme", 100);
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    acme.enable_behaviour(Behaviour::InternalError);
+    world.create_request_with("patient", "acme", &json!({ "activeDeadlineSeconds": 600 }));
+    let begun = world.elapsed_secs();
+    let waiting = world.wait_for_request("patient", |s| s.attempts == 1).await;
+    assert_eq!(format_condition(&waiting.conditions, "Reconciling"), "True BoxUnavailable");
+    let failed = world.wait_until_finished("patient").await;
+    assert_eq!(format_condition(&failed.conditions, "Failed"), "True BoxUnavailable");
+    assert_eq!(format_condition(&failed.conditions, "Stalled"), "True BoxUnavailable");
+    assert!((300..=660).contains(&(world.elapsed_secs() - begun)), "{}", world.elapsed_secs() - begun);
     assert!(failed.attempts >= 3, "{}", failed.attempts);
     assert!(failed.completion_time.is_some());
 }
 
 #[tokio::test(start_paused = true)]
-async fn answers_that_make_no_sense_end_a_request_after_three_tries() {
-    let world = World::running();
-    let acme = world.connect("acme", 100);
-    world.until("acme", |s| s.last_sync.is_some()).await;
-    pass(60).await;
-    acme.behave(Behaviour::EmptyList);
-    world.request("doubted", "acme");
-    let failed = world.ended("doubted").await;
-    assert_eq!(condition(&failed.conditions, "Failed"), "True BoxResponseInvalid");
+async fn invalid_responses_fail_a_request_after_three_attempts() {
+    let world = SimEnv::with_operator();
+    let acme = world.connect_enterprise("acme", 100);
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    sleep_secs(60).await;
+    acme.enable_behaviour(Behaviour::EmptyList);
+    world.create_request("doubted", "acme");
+    let failed = world.wait_until_finished("doubted").await;
+    assert_eq!(format_condition(&failed.conditions, "Failed"), "True BoxResponseInvalid");
     assert_eq!(failed.attempts, 3);
-    assert_eq!(world.status("acme").users.expect("the list stays").total, 100);
+    assert_eq!(world.connection_status("acme").users.expect("the list stays").total, 100);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_never_goes_before_the_time_that_box_named() {
-    let world = World::new();
-    let acme = world.connect("acme", 100);
-    acme.next(1, Answer::RateLimited { retry_after: Some("1200".to_owned()) }, On::Users);
+async fn a_request_never_runs_before_the_retry_after_time() {
+    let world = SimEnv::new();
+    let acme = world.connect_enterprise("acme", 100);
+    acme.queue_response(
+        1,
+        ScriptedResponse::RateLimited { retry_after: Some("1200".to_owned()) },
+        EndpointFilter::Users,
+    );
     let mut world = world;
-    world.start();
-    world.until("acme", |s| s.failures.is_some()).await;
-    acme.forget_calls();
-    world.request("patient", "acme");
-    world.request_with("hasty", "acme", &json!({ "activeDeadlineSeconds": 300 }));
-    let hasty = world.ended("hasty").await;
-    assert_eq!(condition(&hasty.conditions, "Failed"), "True RateLimited");
-    assert_eq!(acme.calls().total(), 0);
-    assert!(succeeded(&world.ended("patient").await));
-    assert!(world.elapsed() >= 1200);
+    world.spawn_operator();
+    world.wait_for_connection("acme", |s| s.failures.is_some()).await;
+    acme.clear_calls();
+    world.create_request("patient", "acme");
+    world.create_request_with("hasty", "acme", &json!({ "activeDeadlineSeconds": 300 }));
+    let hasty = world.wait_until_finished("hasty").await;
+    assert_eq!(format_condition(&hasty.conditions, "Failed"), "True RateLimited");
+    assert_eq!(acme.call_counts().total(), 0);
+    assert!(request_succeeded(&world.wait_until_finished("patient").await));
+    assert!(world.elapsed_secs() >= 1200);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_on_a_suspended_connection_is_refused_without_a_call() {
-    let world = World::running();
-    let acme = world.enterprise("acme", 10);
-    world.secret(&acme, "acme");
-    world.connection("acme", acme.id(), &json!({ "suspend": true }));
-    world.request("r", "acme");
-    let failed = world.ended("r").await;
-    assert_eq!(condition(&failed.conditions, "Failed"), "True Suspended");
-    assert_eq!(acme.calls().total(), 0);
+async fn a_request_on_a_suspended_connection_is_rejected_without_a_box_call() {
+    let world = SimEnv::with_operator();
+    let acme = world.add_enterprise("acme", 10);
+    world.apply_credentials(&acme, "acme");
+    world.apply_connection("acme", acme.id(), &json!({ "suspend": true }));
+    world.create_request("r", "acme");
+    let failed = world.wait_until_finished("r").await;
+    assert_eq!(format_condition(&failed.conditions, "Failed"), "True Suspended");
+    assert_eq!(acme.call_counts().total(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_request_without_a_connection_waits_a_minute_for_one() {
-    let world = World::running();
-    world.request("early", "acme");
-    world.request("lost", "nobody");
-    pass(30).await;
-    world.connect("acme", 10);
-    assert!(succeeded(&world.ended("early").await));
-    let failed = world.ended("lost").await;
-    assert_eq!(condition(&failed.conditions, "Failed"), "True ConnectionNotFound");
-    assert!((55..=70).contains(&world.elapsed()), "{}", world.elapsed());
+    let world = SimEnv::with_operator();
+    world.create_request("early", "acme");
+    world.create_request("lost", "nobody");
+    sleep_secs(30).await;
+    world.connect_enterprise("acme", 10);
+    assert!(request_succeeded(&world.wait_until_finished("early").await));
+    let failed = world.wait_until_finished("lost").await;
+    assert_eq!(format_condition(&failed.conditions, "Failed"), "True ConnectionNotFound");
+    assert!((55..=70).contains(&world.elapsed_secs()), "{}", world.elapsed_secs());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_finished_request_is_deleted_when_its_time_is_over_and_kept_without_one() {
-    let world = World::running();
-    world.connect("acme", 10);
-    world.until("acme", |s| s.last_sync.is_some()).await;
-    world.request_with("goes", "acme", &json!({ "ttlSecondsAfterFinished": 600 }));
-    world.request("stays", "acme");
-    world.ended("goes").await;
-    world.ended("stays").await;
-    pass(590).await;
+async fn a_finished_request_is_deleted_after_its_ttl_and_kept_without_a_ttl() {
+    let world = SimEnv::with_operator();
+    world.connect_enterprise("acme", 10);
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    world.create_request_with("goes", "acme", &json!({ "ttlSecondsAfterFinished": 600 }));
+    world.create_request("stays", "acme");
+    world.wait_until_finished("goes").await;
+    world.wait_until_finished("stays").await;
+    sleep_secs(590).await;
     assert!(world.kube.get("UserSyncRequest", NAMESPACE, "goes").is_some());
-    pass(20).await;
+    sleep_secs(20).await;
     assert!(world.kube.get("UserSyncRequest", NAMESPACE, "goes").is_none());
-    pass(2 * 86_400).await;
+    sleep_secs(2 * 86_400).await;
     assert!(world.kube.get("UserSyncRequest", NAMESPACE, "stays").is_some());
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_annotation_asks_once_for_each_value() {
-    let world = World::running();
-    let acme = world.connect("acme", 10);
-    world.until("acme", |s| s.last_sync.is_some()).await;
-    pass(60).await;
-    world.edit("acme", |c| c["metadata"]["annotations"] = json!({ "boxsync.dev/requested-at": "monday" }));
-    let status = world.until("acme", |s| s.last_handled_request.as_deref() == Some("monday")).await;
+async fn the_annotation_requests_one_sync_for_each_value() {
+    let world = SimEnv::with_operator();
+    let acme = world.connect_enterprise("acme", 10);
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    sleep_secs(60).await;
+    world.edit_connection("acme", |c| c["metadata"]["annotations"] = json!({ "boxsync.dev/requested-at": "monday" }));
+    let status = world.wait_for_connection("acme", |s| s.last_handled_request.as_deref() == Some("monday")).await;
     assert_eq!(status.last_sync.expect("synced").trigger, boxsync::api::Trigger::Requested);
-    pass(3600).await;
-    assert_eq!(listings(&acme), 2);
-    acme.behave(Behaviour::EmptyList);
-    world.edit("acme", |c| c["metadata"]["annotations"]["boxsync.dev/requested-at"] = "tuesday".into());
-    let status = world.until("acme", |s| s.last_handled_request.as_deref() == Some("tuesday")).await;
-    assert_eq!(condition(&status.conditions, "Synced"), "False BoxResponseInvalid", "handled also when it fails");
+    sleep_secs(3600).await;
+    assert_eq!(count_listings(&acme), 2);
+    acme.enable_behaviour(Behaviour::EmptyList);
+    world.edit_connection("acme", |c| c["metadata"]["annotations"]["boxsync.dev/requested-at"] = "tuesday".into());
+    let status = world.wait_for_connection("acme", |s| s.last_handled_request.as_deref() == Some("tuesday")).await;
+    assert_eq!(
+        format_condition(&status.conditions, "Synced"),
+        "False BoxResponseInvalid",
+        "handled also when it fails"
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_history_and_the_record_tell_who_asked() {
-    let world = World::running();
-    let acme = world.connect("acme", 10);
-    world.until("acme", |s| s.last_sync.is_some()).await;
-    assert!(world.status("acme").history[0].requested_by.is_empty(), "nobody did");
-    pass(60).await;
+async fn the_history_and_the_journal_record_the_requester() {
+    let world = SimEnv::with_operator();
+    let acme = world.connect_enterprise("acme", 10);
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    assert!(world.connection_status("acme").history[0].requested_by.is_empty(), "nobody did");
+    sleep_secs(60).await;
     acme.add_user("Jane Hired", "jane@acme.example");
     for (name, claim) in [("first", "jane\u{1b}[2J"), ("second", "flux"), ("third", "flux")] {
-        world.request(name, "acme");
+        world.create_request(name, "acme");
         let asks = |r: &mut Value| r["metadata"]["annotations"] = json!({ "boxsync.dev/requested-by": claim });
         world.kube.edit("UserSyncRequest", NAMESPACE, name, asks);
     }
-    assert!(succeeded(&world.ended("third").await));
-    let status = world.until("acme", |s| s.history.len() > 1).await;
+    assert!(request_succeeded(&world.wait_until_finished("third").await));
+    let status = world.wait_for_connection("acme", |s| s.history.len() > 1).await;
     assert_eq!(status.history[0].requested_by, ["jane[2J", "flux"]);
     let roster = world.kube.object::<UserRoster>(NAMESPACE, "acme").expect("a list").spec;
     assert_eq!(
@@ -272,45 +284,49 @@ async fn the_history_and_the_record_tell_who_asked() {
         (&status.history[0].requested_by, &status.history[0].requested_by)
     );
 
-    pass(60).await;
+    sleep_secs(60).await;
     let annotations = json!({ "boxsync.dev/requested-at": "monday", "boxsync.dev/requested-by": "joe" });
-    world.edit("acme", |c| c["metadata"]["annotations"] = annotations);
-    let status = world.until("acme", |s| s.last_handled_request.is_some()).await;
+    world.edit_connection("acme", |c| c["metadata"]["annotations"] = annotations);
+    let status = world.wait_for_connection("acme", |s| s.last_handled_request.is_some()).await;
     assert_eq!(status.history[0].requested_by, ["joe"]);
-    pass(60).await;
-    world.request("unsigned", "acme");
-    world.ended("unsigned").await;
-    assert!(world.status("acme").history[0].requested_by.is_empty(), "the annotation was answered before");
+    sleep_secs(60).await;
+    world.create_request("unsigned", "acme");
+    world.wait_until_finished("unsigned").await;
+    assert!(world.connection_status("acme").history[0].requested_by.is_empty(), "the annotation was answered before");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_does_not_queue_behind_scheduled_work() {
-    let world = World::new();
-    let slow: Vec<_> = (0..6).map(|n| world.connect(&format!("slow{n}"), 20_000)).collect();
+async fn a_request_does_not_wait_for_scheduled_syncs() {
+    let world = SimEnv::new();
+    let slow: Vec<_> = (0..6).map(|n| world.connect_enterprise(&format!("slow{n}"), 20_000)).collect();
     let mut world = world;
-    world.start();
+    world.spawn_operator();
     for enterprise in &slow {
-        enterprise.latency(secs(5));
+        enterprise.set_latency(secs(5));
     }
-    pass(10).await;
-    let quick = world.connect("quick", 10);
-    world.request("r", "quick");
-    assert!(succeeded(&world.ended("r").await));
-    assert!(world.elapsed() < 20, "{}", world.elapsed());
-    assert_eq!(listings(&quick), 1);
+    sleep_secs(10).await;
+    let quick = world.connect_enterprise("quick", 10);
+    world.create_request("r", "quick");
+    assert!(request_succeeded(&world.wait_until_finished("r").await));
+    assert!(world.elapsed_secs() < 20, "{}", world.elapsed_secs());
+    assert_eq!(count_listings(&quick), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_box_named_to_a_probe_holds_for_a_request_too() {
-    let world = World::running();
-    let acme = world.connect("acme", 100);
-    world.until("acme", |s| s.last_sync.is_some()).await;
-    acme.next(1, Answer::RateLimited { retry_after: Some("1800".to_owned()) }, On::Token);
-    pass(3601).await;
-    acme.forget_calls();
-    world.request("r", "acme");
-    let begun = world.elapsed();
-    assert!(succeeded(&world.ended("r").await));
-    assert!(world.elapsed() - begun > 1000, "{}", world.elapsed() - begun);
-    assert_eq!(condition(&world.status("acme").conditions, "Connected"), "True Connected");
+async fn a_retry_after_from_a_probe_also_delays_a_request() {
+    let world = SimEnv::with_operator();
+    let acme = world.connect_enterprise("acme", 100);
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    acme.queue_response(
+        1,
+        ScriptedResponse::RateLimited { retry_after: Some("1800".to_owned()) },
+        EndpointFilter::Token,
+    );
+    sleep_secs(3601).await;
+    acme.clear_calls();
+    world.create_request("r", "acme");
+    let begun = world.elapsed_secs();
+    assert!(request_succeeded(&world.wait_until_finished("r").await));
+    assert!(world.elapsed_secs() - begun > 1000, "{}", world.elapsed_secs() - begun);
+    assert_eq!(format_condition(&world.connection_status("acme").conditions, "Connected"), "True Connected");
 }

@@ -2,101 +2,101 @@
 
 use serde_json::json;
 
-use crate::world::{NAMESPACE, World, condition, listings, pass, secs, succeeded};
+use crate::world::{NAMESPACE, SimEnv, count_listings, format_condition, request_succeeded, secs, sleep_secs};
 
 #[tokio::test(start_paused = true)]
-async fn an_operator_killed_in_a_sync_leaves_nothing_that_the_next_one_does_not_finish() {
-    let mut world = World::running();
-    let globex = world.connect("globex", 12_000);
-    world.until("globex", |s| s.last_sync.is_some()).await;
-    pass(60).await;
-    world.request("before", "globex");
-    world.ended("before").await;
+async fn a_sync_interrupted_by_a_crash_is_finished_by_the_next_process() {
+    let mut world = SimEnv::with_operator();
+    let globex = world.connect_enterprise("globex", 12_000);
+    world.wait_for_connection("globex", |s| s.last_sync.is_some()).await;
+    sleep_secs(60).await;
+    world.create_request("before", "globex");
+    world.wait_until_finished("before").await;
     let finished = world.kube.get("UserSyncRequest", NAMESPACE, "before");
-    pass(60).await;
-    globex.latency(secs(1));
-    world.request("during", "globex");
-    world.until("globex", |s| s.current_sync.is_some()).await;
-    world.kill().await;
-    pass(60).await;
-    assert!(world.status("globex").current_sync.is_some(), "nobody was there to take it away");
-    world.start();
-    assert!(succeeded(&world.ended("during").await));
-    let status = world.until("globex", |s| s.current_sync.is_none()).await;
+    sleep_secs(60).await;
+    globex.set_latency(secs(1));
+    world.create_request("during", "globex");
+    world.wait_for_connection("globex", |s| s.current_sync.is_some()).await;
+    world.kill_operator().await;
+    sleep_secs(60).await;
+    assert!(world.connection_status("globex").current_sync.is_some(), "nobody was there to take it away");
+    world.spawn_operator();
+    assert!(request_succeeded(&world.wait_until_finished("during").await));
+    let status = world.wait_for_connection("globex", |s| s.current_sync.is_none()).await;
     assert_eq!(status.users.expect("counted").total, 12_000);
     assert_eq!(world.kube.get("UserSyncRequest", NAMESPACE, "before"), finished, "a finished request is untouched");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_restart_with_fresh_lists_asks_box_nothing_and_writes_nothing() {
-    let mut world = World::running();
-    let all: Vec<_> = (0..50).map(|n| world.connect(&format!("c{n:02}"), 20)).collect();
+async fn a_restart_with_fresh_lists_makes_no_box_calls_and_writes_nothing() {
+    let mut world = SimEnv::with_operator();
+    let all: Vec<_> = (0..50).map(|n| world.connect_enterprise(&format!("c{n:02}"), 20)).collect();
     for n in 0..50 {
-        world.until(&format!("c{n:02}"), |s| s.last_sync.is_some()).await;
+        world.wait_for_connection(&format!("c{n:02}"), |s| s.last_sync.is_some()).await;
     }
-    pass(5).await;
-    world.kill().await;
-    all.iter().for_each(box_sim::Enterprise::forget_calls);
-    let mark = world.kube.mark();
-    world.start();
-    pass(600).await;
-    assert_eq!(all.iter().map(|e| e.calls().total()).sum::<u64>(), 0);
+    sleep_secs(5).await;
+    world.kill_operator().await;
+    all.iter().for_each(box_sim::Enterprise::clear_calls);
+    let mark = world.kube.log_position();
+    world.spawn_operator();
+    sleep_secs(600).await;
+    assert_eq!(all.iter().map(|e| e.call_counts().total()).sum::<u64>(), 0);
     assert_eq!(world.writes_since(mark), Vec::<String>::new());
-    let beyond =
+    let other_requests =
         world.kube.requests_since(mark).into_iter().filter(|r| !format!("{:?}", r.verb).contains("Watch")).count();
-    assert!(beyond <= 10, "{beyond}");
+    assert!(other_requests <= 10, "{other_requests}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clean_stop_ends_within_seconds_in_the_middle_of_a_sync() {
-    let mut world = World::running();
-    let globex = world.connect("globex", 50_000);
-    globex.latency(secs(1));
-    pass(10).await;
-    let begun = world.elapsed();
-    world.stop().await;
-    assert!(world.elapsed() - begun <= 3, "{}", world.elapsed() - begun);
-    world.start();
-    world.until("globex", |s| s.last_sync.is_some()).await;
+async fn a_graceful_stop_during_a_sync_takes_only_seconds() {
+    let mut world = SimEnv::with_operator();
+    let globex = world.connect_enterprise("globex", 50_000);
+    globex.set_latency(secs(1));
+    sleep_secs(10).await;
+    let begun = world.elapsed_secs();
+    world.stop_operator().await;
+    assert!(world.elapsed_secs() - begun <= 3, "{}", world.elapsed_secs() - begun);
+    world.spawn_operator();
+    world.wait_for_connection("globex", |s| s.last_sync.is_some()).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clean_stop_also_ends_a_wait_for_box() {
-    let mut world = World::new();
-    let acme = world.connect("acme", 50);
-    acme.behave(box_sim::Behaviour::InternalError);
-    world.start();
-    pass(3).await;
-    let begun = world.elapsed();
-    world.stop().await;
-    assert!(world.elapsed() - begun <= 3);
+async fn a_graceful_stop_also_ends_a_box_retry_wait() {
+    let mut world = SimEnv::new();
+    let acme = world.connect_enterprise("acme", 50);
+    acme.enable_behaviour(box_sim::Behaviour::InternalError);
+    world.spawn_operator();
+    sleep_secs(3).await;
+    let begun = world.elapsed_secs();
+    world.stop_operator().await;
+    assert!(world.elapsed_secs() - begun <= 3);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deleted_connection_stops_its_sync_and_its_request_says_so() {
-    let world = World::running();
-    let globex = world.connect("globex", 50_000);
-    globex.latency(secs(1));
-    world.request("r", "globex");
-    pass(10).await;
+async fn a_deleted_connection_stops_its_sync_and_fails_its_request() {
+    let world = SimEnv::with_operator();
+    let globex = world.connect_enterprise("globex", 50_000);
+    globex.set_latency(secs(1));
+    world.create_request("r", "globex");
+    sleep_secs(10).await;
     world.kube.delete("BoxConnection", NAMESPACE, "globex");
-    pass(5).await;
-    let calls = globex.calls().total();
-    let failed = world.ended("r").await;
-    assert_eq!(condition(&failed.conditions, "Failed"), "True ConnectionNotFound");
-    assert_eq!(globex.calls().total(), calls, "no page after the deletion");
+    sleep_secs(5).await;
+    let calls = globex.call_counts().total();
+    let failed = world.wait_until_finished("r").await;
+    assert_eq!(format_condition(&failed.conditions, "Failed"), "True ConnectionNotFound");
+    assert_eq!(globex.call_counts().total(), calls, "no page after the deletion");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_replaced_during_its_sync_gets_a_sync_of_its_own() {
-    let world = World::running();
-    let globex = world.connect("globex", 20_000);
-    globex.latency(secs(1));
-    pass(10).await;
+    let world = SimEnv::with_operator();
+    let globex = world.connect_enterprise("globex", 20_000);
+    globex.set_latency(secs(1));
+    sleep_secs(10).await;
     let first = world.kube.get("BoxConnection", NAMESPACE, "globex").expect("there")["metadata"]["uid"].clone();
     world.kube.delete("BoxConnection", NAMESPACE, "globex");
-    world.connection("globex", globex.id(), &json!({}));
-    let status = world.until("globex", |s| s.last_sync.is_some()).await;
+    world.apply_connection("globex", globex.id(), &json!({}));
+    let status = world.wait_for_connection("globex", |s| s.last_sync.is_some()).await;
     assert_ne!(world.kube.get("BoxConnection", NAMESPACE, "globex").expect("there")["metadata"]["uid"], first);
     assert_eq!(status.users.expect("counted").total, 20_000);
     assert_eq!(status.history.len(), 1);
@@ -104,40 +104,40 @@ async fn a_connection_replaced_during_its_sync_gets_a_sync_of_its_own() {
 
 #[tokio::test(start_paused = true)]
 async fn suspending_stops_a_sync_between_two_pages() {
-    let world = World::running();
-    let globex = world.connect("globex", 50_000);
-    globex.latency(secs(1));
-    world.until("globex", |s| s.current_sync.is_some()).await;
-    world.edit("globex", |c| {
+    let world = SimEnv::with_operator();
+    let globex = world.connect_enterprise("globex", 50_000);
+    globex.set_latency(secs(1));
+    world.wait_for_connection("globex", |s| s.current_sync.is_some()).await;
+    world.edit_connection("globex", |c| {
         c["spec"]["suspend"] = true.into();
         c["metadata"]["generation"] = 2.into();
     });
-    let status = world.until("globex", |s| s.current_sync.is_none()).await;
-    assert_eq!(condition(&status.conditions, "Ready"), "Unknown Suspended");
-    let calls = globex.calls().total();
-    pass(3600).await;
-    assert_eq!(globex.calls().total(), calls);
-    world.edit("globex", |c| {
+    let status = world.wait_for_connection("globex", |s| s.current_sync.is_none()).await;
+    assert_eq!(format_condition(&status.conditions, "Ready"), "Unknown Suspended");
+    let calls = globex.call_counts().total();
+    sleep_secs(3600).await;
+    assert_eq!(globex.call_counts().total(), calls);
+    world.edit_connection("globex", |c| {
         c["spec"]["suspend"] = false.into();
         c["metadata"]["generation"] = 3.into();
     });
-    world.until("globex", |s| s.last_sync.is_some()).await;
-    assert_eq!(listings(&globex), 2);
+    world.wait_for_connection("globex", |s| s.last_sync.is_some()).await;
+    assert_eq!(count_listings(&globex), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_is_the_failure_of_its_connection_and_not_of_the_process() {
-    let world = World::running();
-    world.connect("healthy", 20);
-    world.until("healthy", |s| s.last_sync.is_some()).await;
-    world.panics.store(true, std::sync::atomic::Ordering::Relaxed);
-    world.connect("unlucky", 20);
-    let status = world.until("unlucky", |s| s.failures.is_some()).await;
-    assert_eq!(condition(&status.conditions, "Synced"), "False Internal");
-    assert_eq!(condition(&status.conditions, "Connected"), "Unknown NotChecked");
-    world.panics.store(false, std::sync::atomic::Ordering::Relaxed);
-    world.until("unlucky", |s| condition(&s.conditions, "Ready") == "True Synced").await;
-    assert_eq!(world.status("unlucky").history.len(), 2);
-    world.request("r", "healthy");
-    assert!(succeeded(&world.ended("r").await));
+async fn a_panic_fails_only_its_connection() {
+    let world = SimEnv::with_operator();
+    world.connect_enterprise("healthy", 20);
+    world.wait_for_connection("healthy", |s| s.last_sync.is_some()).await;
+    world.panic_on_call.store(true, std::sync::atomic::Ordering::Relaxed);
+    world.connect_enterprise("unlucky", 20);
+    let status = world.wait_for_connection("unlucky", |s| s.failures.is_some()).await;
+    assert_eq!(format_condition(&status.conditions, "Synced"), "False Internal");
+    assert_eq!(format_condition(&status.conditions, "Connected"), "Unknown NotChecked");
+    world.panic_on_call.store(false, std::sync::atomic::Ordering::Relaxed);
+    world.wait_for_connection("unlucky", |s| format_condition(&s.conditions, "Ready") == "True Synced").await;
+    assert_eq!(world.connection_status("unlucky").history.len(), 2);
+    world.create_request("r", "healthy");
+    assert!(request_succeeded(&world.wait_until_finished("r").await));
 }

@@ -1,87 +1,96 @@
 //! Kinds that the API server does not serve (yet): named, waited for, and no reason to end.
 
-use boxsync::controller::{Served, look_what_is_served, served};
-use kube_sim::{Fault, Trouble, Verb};
+use boxsync::controller::{CrdAvailability, look_what_is_served, wait_until_available};
+use kube_sim::{Fault, FaultAction, Verb};
 use tokio::{sync::watch, task::JoinHandle};
 
-use crate::world::{OPERATOR, World, listings, pass};
+use crate::world::{OPERATOR, SimEnv, count_listings, sleep_secs};
 
 /// Looks, in `world`, for what is served.
-fn looking(world: &World) -> (watch::Receiver<Served>, JoinHandle<()>) {
-    let (told, seen) = watch::channel(Served::default());
-    (seen, tokio::spawn(look_what_is_served(world.kube.client_as(OPERATOR), Vec::new(), told)))
+fn start_crd_check(world: &SimEnv) -> (watch::Receiver<CrdAvailability>, JoinHandle<()>) {
+    let (sender, availability) = watch::channel(CrdAvailability::default());
+    (availability, tokio::spawn(look_what_is_served(world.kube.client_as(OPERATOR), Vec::new(), sender)))
 }
 
-fn problem(seen: &watch::Receiver<Served>) -> String {
-    seen.borrow().problem().unwrap_or_default()
+fn crd_problem(availability: &watch::Receiver<CrdAvailability>) -> String {
+    availability.borrow().problem().unwrap_or_default()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_missing_kind_is_named_and_work_begins_once_it_is_there() {
-    let world = World::new();
-    let not_served = Fault::Before(Trouble::Status(404));
-    world.kube.fail_next(usize::MAX, |c| c.is(Verb::List, "userslices"), not_served);
-    let (seen, look) = looking(&world);
-    assert_eq!(problem(&seen), "The API server was not reached yet.");
-    let work = tokio::spawn(served(seen.clone()));
-    pass(3600).await;
-    assert!(problem(&seen).contains("does not serve userslices.boxsync.dev:"), "{}", problem(&seen));
-    assert!(!work.is_finished() && !look.is_finished(), "it waits");
+async fn a_missing_crd_is_reported_and_work_starts_once_it_is_installed() {
+    let world = SimEnv::new();
+    let not_served = Fault::Before(FaultAction::Status(404));
+    world.kube.fail_next(usize::MAX, |c| c.matches(Verb::List, "userslices"), not_served);
+    let (availability, crd_check) = start_crd_check(&world);
+    assert_eq!(crd_problem(&availability), "The API server was not reached yet.");
+    let work = tokio::spawn(wait_until_available(availability.clone()));
+    sleep_secs(3600).await;
+    assert!(
+        crd_problem(&availability).contains("does not serve userslices.boxsync.dev:"),
+        "{}",
+        crd_problem(&availability)
+    );
+    assert!(!work.is_finished() && !crd_check.is_finished(), "it waits");
     world.kube.clear_faults();
-    pass(3).await;
-    assert_eq!(problem(&seen), "");
+    sleep_secs(3).await;
+    assert_eq!(crd_problem(&availability), "");
     assert!(work.is_finished());
-    look.abort();
+    crd_check.abort();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_missing_right_is_told_and_does_not_hold_up_the_work() {
-    let world = World::new();
-    world.kube.forbid(|c| c.is(Verb::List, "userslices"));
-    let (seen, look) = looking(&world);
-    served(seen.clone()).await;
-    assert!(problem(&seen).contains("does not let the operator list userslices.boxsync.dev."), "{}", problem(&seen));
-    look.abort();
+async fn a_missing_permission_is_reported_and_does_not_delay_the_work() {
+    let world = SimEnv::new();
+    world.kube.forbid(|c| c.matches(Verb::List, "userslices"));
+    let (availability, crd_check) = start_crd_check(&world);
+    wait_until_available(availability.clone()).await;
+    assert!(
+        crd_problem(&availability).contains("does not let the operator list userslices.boxsync.dev."),
+        "{}",
+        crd_problem(&availability)
+    );
+    crd_check.abort();
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_several_namespaces_the_one_without_a_right_is_named() {
-    let world = World::new();
-    world.kube.forbid(|c| c.is(Verb::List, "userrosters") && c.namespace.as_deref() == Some("b"));
-    let (told, seen) = watch::channel(Served::default());
+async fn of_several_namespaces_the_one_without_permission_is_named() {
+    let world = SimEnv::new();
+    world.kube.forbid(|c| c.matches(Verb::List, "userrosters") && c.namespace.as_deref() == Some("b"));
+    let (sender, availability) = watch::channel(CrdAvailability::default());
     let namespaces = ["a", "b", "c"].map(str::to_owned).to_vec();
-    let look = tokio::spawn(look_what_is_served(world.kube.client_as(OPERATOR), namespaces, told));
-    served(seen.clone()).await;
+    let crd_check = tokio::spawn(look_what_is_served(world.kube.client_as(OPERATOR), namespaces, sender));
+    wait_until_available(availability.clone()).await;
     let expected = "does not let the operator list userrosters.boxsync.dev in namespace b.";
-    assert!(problem(&seen).contains(expected), "{}", problem(&seen));
-    look.abort();
+    assert!(crd_problem(&availability).contains(expected), "{}", crd_problem(&availability));
+    crd_check.abort();
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_api_server_that_goes_away_is_noticed_within_a_minute_or_two() {
-    let world = World::new();
-    let (seen, look) = looking(&world);
-    served(seen.clone()).await;
-    world.kube.down();
-    pass(100).await;
-    assert!(problem(&seen).contains("cannot be reached"), "{}", problem(&seen));
-    world.kube.up();
-    pass(30).await;
-    assert_eq!(problem(&seen), "");
-    look.abort();
+async fn an_api_server_outage_is_detected_within_two_minutes() {
+    let world = SimEnv::new();
+    let (availability, crd_check) = start_crd_check(&world);
+    wait_until_available(availability.clone()).await;
+    world.kube.start_outage();
+    sleep_secs(100).await;
+    assert!(crd_problem(&availability).contains("cannot be reached"), "{}", crd_problem(&availability));
+    world.kube.end_outage();
+    sleep_secs(30).await;
+    assert_eq!(crd_problem(&availability), "");
+    crd_check.abort();
 }
 
 #[tokio::test(start_paused = true)]
-async fn watches_outlive_kinds_that_are_taken_away() {
-    let world = World::running();
-    pass(60).await;
-    let of_ours = |resource: &str| ["boxconnections", "usersyncrequests", "userrosters"].contains(&resource);
-    let asked = move |c: &kube_sim::Call| matches!(c.verb, Verb::List | Verb::Watch) && of_ours(&c.resource);
-    world.kube.fail_next(usize::MAX, asked, Fault::Before(Trouble::Status(404)));
+async fn watches_survive_crds_that_are_temporarily_missing() {
+    let world = SimEnv::with_operator();
+    sleep_secs(60).await;
+    let is_our_resource = |resource: &str| ["boxconnections", "usersyncrequests", "userrosters"].contains(&resource);
+    let list_or_watch =
+        move |c: &kube_sim::Call| matches!(c.verb, Verb::List | Verb::Watch) && is_our_resource(&c.resource);
+    world.kube.fail_next(usize::MAX, list_or_watch, Fault::Before(FaultAction::Status(404)));
     world.kube.break_watches();
-    pass(3600).await;
+    sleep_secs(3600).await;
     world.kube.clear_faults();
-    let acme = world.connect("acme", 10);
-    world.until("acme", |s| s.last_sync.is_some()).await;
-    assert_eq!(listings(&acme), 1);
+    let acme = world.connect_enterprise("acme", 10);
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    assert_eq!(count_listings(&acme), 1);
 }

@@ -5,111 +5,111 @@ use std::{
     time::Duration,
 };
 
-use box_sim::{BoxSim, Enterprise, EnterpriseSpec};
+use box_sim::{BoxSim, Enterprise, EnterpriseConfig};
 use boxsync::{
-    api::{self, BoxConnection, BoxConnectionStatus, Phase, UserSyncRequest, UserSyncRequestStatus},
-    boxapi::Caps,
-    controller::{self, BoxSide, Deps, Rules},
-    metrics::{Metrics, PerConnection},
-    runtime::{Clock, Shelter},
+    api::{self, BoxConnection, BoxConnectionStatus, RequestPhase, UserSyncRequest, UserSyncRequestStatus},
+    boxapi::Limits,
+    controller::{self, BoxClientConfig, ControllerOptions, Dependencies},
+    metrics::{Metrics, PerConnectionMetrics},
+    runtime::{BackgroundTasks, Clock},
 };
-use harness::Scrape;
+use harness::MetricsPage;
 use jiff::Timestamp;
-use kube_sim::{KubeSim, Mark, Resource, SimClock};
+use kube_sim::{KubeSim, LogPosition, Resource, SimClock};
 use serde_json::{Value, json};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::line::{Line, in_process};
+use crate::line::{Network, in_process_transport};
 
 pub(crate) const NAMESPACE: &str = "backup";
 pub(crate) const START: &str = "2026-11-22T12:00:00Z";
 pub(crate) const OPERATOR: &str = "system:serviceaccount:boxsync:boxsync-operator";
 /// Longer than any wait of the operator: a story that goes on beyond it is stuck.
-const LIMIT: Duration = Duration::from_secs(40 * 86_400);
+const WAIT_LIMIT: Duration = Duration::from_secs(40 * 86_400);
 
-pub(crate) struct World {
+pub(crate) struct SimEnv {
     pub(crate) kube: KubeSim,
-    pub(crate) boxes: BoxSim,
+    pub(crate) box_sim: BoxSim,
     pub(crate) clock: SimClock,
-    pub(crate) rules: Rules,
+    pub(crate) rules: ControllerOptions,
     /// Makes the operator panic whenever it calls Box.
-    pub(crate) panics: Arc<AtomicBool>,
+    pub(crate) panic_on_call: Arc<AtomicBool>,
     /// What happens to calls on their way to Box and back.
-    pub(crate) line: Line,
+    pub(crate) network: Network,
     pub(crate) metrics: Arc<Metrics>,
-    operator: Option<Running>,
+    operator: Option<RunningOperator>,
 }
 
 /// An operator's process.
-pub(crate) struct Running {
+pub(crate) struct RunningOperator {
     stop: CancellationToken,
     task: JoinHandle<()>,
-    shelter: Arc<Shelter>,
+    background: Arc<BackgroundTasks>,
 }
 
-impl Running {
+impl RunningOperator {
     /// SIGKILL: whatever was under way is gone.
-    pub(crate) async fn kill(self) {
+    pub(crate) async fn abort(self) {
         self.task.abort();
         let _ = self.task.await;
     }
 
     /// SIGTERM, and waiting for the end.
-    pub(crate) async fn stop(self) {
+    pub(crate) async fn shut_down(self) {
         self.stop.cancel();
         self.task.await.expect("the operator ends in good order");
-        self.shelter.finish(secs(20)).await;
+        self.background.wait_for_all(secs(20)).await;
     }
 }
 
 /// What it takes to start an operator.
 #[derive(Clone)]
-pub(crate) struct Machine {
+pub(crate) struct OperatorFactory {
     kube: KubeSim,
-    boxes: BoxSim,
+    box_sim: BoxSim,
     clock: SimClock,
-    rules: Rules,
-    panics: Arc<AtomicBool>,
-    line: Line,
+    rules: ControllerOptions,
+    panic_on_call: Arc<AtomicBool>,
+    network: Network,
     metrics: Arc<Metrics>,
 }
 
-impl Machine {
-    pub(crate) fn operator_as(&self, user: &str) -> Running {
+impl OperatorFactory {
+    pub(crate) fn start_as(&self, user: &str) -> RunningOperator {
         let clock = self.clock.clone();
-        let shelter = Arc::new(Shelter::default());
-        let deps = Deps {
+        let background = Arc::new(BackgroundTasks::default());
+        let deps = Dependencies {
             client: self.kube.client_as(user),
             namespaces: Vec::new(),
-            box_side: BoxSide {
-                transport: in_process(&self.boxes, &self.panics, &self.line),
-                base: "http://127.0.0.1".parse().expect("a URL"),
-                caps: Caps::default(),
+            box_client_config: BoxClientConfig {
+                transport: in_process_transport(&self.box_sim, &self.panic_on_call, &self.network),
+                base_url: "http://127.0.0.1".parse().expect("a URL"),
+                limits: Limits::default(),
             },
-            clock: Clock::telling(move || clock.now()),
-            rules: self.rules.clone(),
-            shelter: shelter.clone(),
+            clock: Clock::from_fn(move || clock.now()),
+            options: self.rules.clone(),
+            background: background.clone(),
             metrics: self.metrics.clone(),
             listed: watch::Sender::default(),
         };
         let stop = CancellationToken::new();
-        Running { stop: stop.clone(), task: tokio::spawn(controller::run(deps, stop)), shelter }
+        RunningOperator { stop: stop.clone(), task: tokio::spawn(controller::run(deps, stop)), background }
     }
 }
 
-impl World {
+impl SimEnv {
     /// A world without an operator: see [`World::start`].
     pub(crate) fn new() -> Self {
         let start: Timestamp = START.parse().expect("a time");
         let clock = SimClock::new(start);
-        let kinds: Vec<Resource> = api::crds().iter().map(Resource::of_crd).collect();
+        let kinds: Vec<Resource> = api::crds().iter().map(Resource::from_crd).collect();
         Self {
-            kube: KubeSim::new(clock.reader(), kinds),
+            kube: KubeSim::new(clock.clock_fn(), kinds),
             // Box's clock is its own: it does not follow when a test sets ours back.
-            boxes: BoxSim::new(SimClock::new(start).reader()),
+            box_sim: BoxSim::new(SimClock::new(start).clock_fn()),
             clock,
-            rules: Rules {
+            rules: ControllerOptions {
                 max_concurrent_syncs: 4,
                 min_sync_gap: secs(15),
                 probe_interval: secs(3600),
@@ -117,70 +117,70 @@ impl World {
                 schedule_spread: secs(900),
                 paused: false,
             },
-            panics: Arc::default(),
-            line: Line::default(),
-            metrics: Arc::new(Metrics::new("0.0.0", PerConnection::Shown)),
+            panic_on_call: Arc::default(),
+            network: Network::default(),
+            metrics: Arc::new(Metrics::new("0.0.0", PerConnectionMetrics::Enabled)),
             operator: None,
         }
     }
 
     /// A world with a running operator.
-    pub(crate) fn running() -> Self {
-        let mut world = Self::new();
-        world.start();
-        world
+    pub(crate) fn with_operator() -> Self {
+        let mut env = Self::new();
+        env.spawn_operator();
+        env
     }
 
-    pub(crate) fn start(&mut self) {
-        self.operator = Some(self.machine().operator_as(OPERATOR));
+    pub(crate) fn spawn_operator(&mut self) {
+        self.operator = Some(self.operator_factory().start_as(OPERATOR));
     }
 
-    pub(crate) fn machine(&self) -> Machine {
-        Machine {
+    pub(crate) fn operator_factory(&self) -> OperatorFactory {
+        OperatorFactory {
             kube: self.kube.clone(),
-            boxes: self.boxes.clone(),
+            box_sim: self.box_sim.clone(),
             clock: self.clock.clone(),
             rules: self.rules.clone(),
-            panics: self.panics.clone(),
-            line: self.line.clone(),
+            panic_on_call: self.panic_on_call.clone(),
+            network: self.network.clone(),
             metrics: self.metrics.clone(),
         }
     }
 
     /// SIGKILL: whatever was under way is gone.
-    pub(crate) async fn kill(&mut self) {
-        self.operator.take().expect("an operator runs").kill().await;
+    pub(crate) async fn kill_operator(&mut self) {
+        self.operator.take().expect("an operator runs").abort().await;
     }
 
     /// SIGTERM, and waiting for the end.
-    pub(crate) async fn stop(&mut self) {
-        self.operator.take().expect("an operator runs").stop().await;
+    pub(crate) async fn stop_operator(&mut self) {
+        self.operator.take().expect("an operator runs").shut_down().await;
     }
 
     /// An enterprise in Box, its Secret, and its connection of the same name in the cluster.
-    pub(crate) fn connect(&self, name: &str, users: usize) -> Enterprise {
-        let enterprise = self.enterprise(name, users);
-        self.secret(&enterprise, name);
-        self.connection(name, enterprise.id(), &json!({}));
+    pub(crate) fn connect_enterprise(&self, name: &str, users: usize) -> Enterprise {
+        let enterprise = self.add_enterprise(name, users);
+        self.apply_credentials(&enterprise, name);
+        self.apply_connection(name, enterprise.id(), &json!({}));
         enterprise
     }
 
-    pub(crate) fn enterprise(&self, name: &str, users: usize) -> Enterprise {
-        let seed = u64::try_from(self.boxes.enterprises().len()).expect("few");
+    pub(crate) fn add_enterprise(&self, name: &str, users: usize) -> Enterprise {
+        let seed = u64::try_from(self.box_sim.enterprises().len()).expect("few");
         let id = (1000 + seed).to_string();
-        self.boxes.enterprise(EnterpriseSpec::new(id).named(name).users(users).seed(seed))
+        self.box_sim.add_enterprise(EnterpriseConfig::new(id).name(name).users(users).seed(seed))
     }
 
     /// The enterprise's present credentials.
-    pub(crate) fn secret(&self, enterprise: &Enterprise, name: &str) {
+    pub(crate) fn apply_credentials(&self, enterprise: &Enterprise, name: &str) {
         let data = json!({
-            "clientId": base64(&enterprise.client_id()),
-            "clientSecret": base64(&enterprise.client_secret()),
+            "clientId": encode_base64(&enterprise.client_id()),
+            "clientSecret": encode_base64(&enterprise.client_secret()),
         });
-        self.secret_of(name, &data);
+        self.apply_secret(name, &data);
     }
 
-    pub(crate) fn secret_of(&self, name: &str, data: &Value) {
+    pub(crate) fn apply_secret(&self, name: &str, data: &Value) {
         self.kube.apply(json!({
             "apiVersion": "v1", "kind": "Secret",
             "metadata": { "name": format!("{name}-box"), "namespace": NAMESPACE }, "data": data,
@@ -188,12 +188,12 @@ impl World {
     }
 
     /// A connection with these fields of the spec beside the usual ones.
-    pub(crate) fn connection(&self, name: &str, enterprise: &str, more: &Value) {
+    pub(crate) fn apply_connection(&self, name: &str, enterprise: &str, extra_spec: &Value) {
         let mut spec = json!({
             "enterpriseId": enterprise, "suspend": false,
             "auth": { "clientCredentials": { "secretRef": { "name": format!("{name}-box") } } },
         });
-        spec.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
+        spec.as_object_mut().expect("an object").extend(extra_spec.as_object().cloned().unwrap_or_default());
         self.kube.apply(json!({
             "apiVersion": "boxsync.dev/v1alpha1", "kind": "BoxConnection",
             "metadata": { "name": name, "namespace": NAMESPACE }, "spec": spec,
@@ -201,67 +201,71 @@ impl World {
     }
 
     /// What Prometheus would read now, which has to keep its rules.
-    pub(crate) fn scrape(&self) -> Scrape {
-        let page = self.metrics.page();
-        Scrape::read(&page).unwrap_or_else(|problem| panic!("{problem}\n{page}"))
+    pub(crate) fn scrape_metrics(&self) -> MetricsPage {
+        let page = self.metrics.encode_openmetrics();
+        MetricsPage::parse(&page).unwrap_or_else(|problem| panic!("{problem}\n{page}"))
     }
 
-    pub(crate) fn edit(&self, name: &str, change: impl FnOnce(&mut Value)) {
+    pub(crate) fn edit_connection(&self, name: &str, change: impl FnOnce(&mut Value)) {
         self.kube.edit("BoxConnection", NAMESPACE, name, change);
     }
 
-    pub(crate) fn request(&self, name: &str, connection: &str) {
-        self.request_with(name, connection, &json!({}));
+    pub(crate) fn create_request(&self, name: &str, connection: &str) {
+        self.create_request_with(name, connection, &json!({}));
     }
 
-    pub(crate) fn request_with(&self, name: &str, connection: &str, more: &Value) {
+    pub(crate) fn create_request_with(&self, name: &str, connection: &str, extra_spec: &Value) {
         let mut spec = json!({ "connectionRef": { "name": connection }, "activeDeadlineSeconds": 3600 });
-        spec.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
+        spec.as_object_mut().expect("an object").extend(extra_spec.as_object().cloned().unwrap_or_default());
         self.kube.create(json!({
             "apiVersion": "boxsync.dev/v1alpha1", "kind": "UserSyncRequest",
             "metadata": { "name": name, "namespace": NAMESPACE }, "spec": spec,
         }));
     }
 
-    pub(crate) fn status(&self, name: &str) -> BoxConnectionStatus {
+    pub(crate) fn connection_status(&self, name: &str) -> BoxConnectionStatus {
         self.kube.object::<BoxConnection>(NAMESPACE, name).and_then(|c| c.status).expect("a status")
     }
 
-    pub(crate) fn asked(&self, name: &str) -> UserSyncRequestStatus {
+    pub(crate) fn request_status(&self, name: &str) -> UserSyncRequestStatus {
         self.kube.object::<UserSyncRequest>(NAMESPACE, name).and_then(|r| r.status).expect("a status")
     }
 
     /// Lets time pass until the connection's status is as it is waited for.
-    pub(crate) async fn until(&self, name: &str, holds: impl Fn(&BoxConnectionStatus) -> bool) -> BoxConnectionStatus {
+    pub(crate) async fn wait_for_connection(
+        &self,
+        name: &str,
+        holds: impl Fn(&BoxConnectionStatus) -> bool,
+    ) -> BoxConnectionStatus {
         let typed =
             |v: &Value| serde_json::from_value::<BoxConnectionStatus>(v["status"].clone()).is_ok_and(|s| holds(&s));
-        self.kube.until(LIMIT, "BoxConnection", NAMESPACE, name, typed).await;
-        self.status(name)
+        self.kube.wait_until(WAIT_LIMIT, "BoxConnection", NAMESPACE, name, typed).await;
+        self.connection_status(name)
     }
 
     /// Lets time pass until the request has ended.
-    pub(crate) async fn ended(&self, name: &str) -> UserSyncRequestStatus {
-        self.asked_until(name, |s| s.phase.finished()).await
+    pub(crate) async fn wait_until_finished(&self, name: &str) -> UserSyncRequestStatus {
+        self.wait_for_request(name, |s| s.phase.is_finished()).await
     }
 
-    pub(crate) async fn asked_until(
+    pub(crate) async fn wait_for_request(
         &self,
         name: &str,
         holds: impl Fn(&UserSyncRequestStatus) -> bool,
     ) -> UserSyncRequestStatus {
         let typed =
             |v: &Value| serde_json::from_value::<UserSyncRequestStatus>(v["status"].clone()).is_ok_and(|s| holds(&s));
-        self.kube.until(LIMIT, "UserSyncRequest", NAMESPACE, name, typed).await;
-        self.asked(name)
+        self.kube.wait_until(WAIT_LIMIT, "UserSyncRequest", NAMESPACE, name, typed).await;
+        self.request_status(name)
     }
 
     /// How many seconds have passed since the world began.
-    pub(crate) fn elapsed(&self) -> i64 {
+    pub(crate) fn elapsed_secs(&self) -> i64 {
         START.parse::<Timestamp>().expect("a time").duration_until(self.clock.now()).as_secs()
     }
 
     /// Writes of the operator since `mark`, as "verb resource/subresource name"; events are no state and don't count.
-    pub(crate) fn writes_since(&self, mark: Mark) -> Vec<String> {
+    pub(crate) fn writes_since(&self, mark: LogPosition) -> Vec<String> {
         let writes = self.kube.writes_since(mark).into_iter().filter(|w| w.user == OPERATOR && w.resource != "events");
         writes.map(|w| format!("{w:?}")).collect()
     }
@@ -272,11 +276,11 @@ pub(crate) fn secs(n: u64) -> Duration {
 }
 
 /// Lets `seconds` pass.
-pub(crate) async fn pass(seconds: u64) {
+pub(crate) async fn sleep_secs(seconds: u64) {
     tokio::time::sleep(secs(seconds)).await;
 }
 
-pub(crate) fn base64(text: &str) -> String {
+pub(crate) fn encode_base64(text: &str) -> String {
     serde_json::to_value(k8s_openapi::ByteString(text.as_bytes().to_vec()))
         .expect("bytes")
         .as_str()
@@ -284,12 +288,12 @@ pub(crate) fn base64(text: &str) -> String {
         .to_owned()
 }
 
-pub(crate) fn succeeded(status: &UserSyncRequestStatus) -> bool {
-    status.phase == Phase::Succeeded
+pub(crate) fn request_succeeded(status: &UserSyncRequestStatus) -> bool {
+    status.phase == RequestPhase::Succeeded
 }
 
 /// Status, reason and message of a condition, for a test to look at.
-pub(crate) fn condition(
+pub(crate) fn format_condition(
     conditions: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition],
     kind: &str,
 ) -> String {
@@ -297,14 +301,14 @@ pub(crate) fn condition(
 }
 
 /// The conditions in short: `Ready=True Synced`, in their order.
-pub(crate) fn state(status: &BoxConnectionStatus) -> String {
-    let told: Vec<String> =
+pub(crate) fn format_conditions(status: &BoxConnectionStatus) -> String {
+    let parts: Vec<String> =
         status.conditions.iter().map(|c| format!("{}={} {}", c.type_, c.status, c.reason)).collect();
-    told.join(", ")
+    parts.join(", ")
 }
 
 /// Listings that Box saw, by their first pages.
-pub(crate) fn listings(enterprise: &Enterprise) -> usize {
-    let seen = enterprise.seen();
-    seen.iter().filter(|c| c.path == "/2.0/users" && !c.params.iter().any(|p| p == "marker")).count()
+pub(crate) fn count_listings(enterprise: &Enterprise) -> usize {
+    let calls = enterprise.recent_calls();
+    calls.iter().filter(|c| c.path == "/2.0/users" && !c.params.iter().any(|p| p == "marker")).count()
 }

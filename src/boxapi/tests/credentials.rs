@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-pub(super) fn config() -> Value {
+pub(super) fn config_json() -> Value {
     json!({
         "boxAppSettings": {
             "clientID": "jwt-client",
@@ -19,40 +19,40 @@ pub(super) fn config() -> Value {
     })
 }
 
-fn jwt(config: &str) -> Result<Credentials, Unusable> {
+fn jwt(config: &str) -> Result<Credentials, MalformedCredentials> {
     Credentials::jwt(config.as_bytes().to_vec().into())
 }
 
-fn plain(id: &str, secret: &[u8]) -> Result<Credentials, Unusable> {
+fn client_credentials_from(id: &str, secret: &[u8]) -> Result<Credentials, MalformedCredentials> {
     Credentials::client_credentials(id.as_bytes().to_vec().into(), secret.to_vec().into())
 }
 
 #[test]
-fn the_line_break_that_an_editor_adds_is_no_part_of_the_client_id() {
+fn a_trailing_line_break_is_not_part_of_the_client_id() {
     for id in ["abc", "abc\n", "abc\r\n"] {
-        assert_eq!(plain(id, b"x").expect("usable").client_id(), "abc");
+        assert_eq!(client_credentials_from(id, b"x").expect("usable").client_id(), "abc");
     }
-    assert_eq!(plain("", b"x").err(), Some(Unusable::Empty("client id")));
-    assert_eq!(plain("abc", b" \n").err(), Some(Unusable::Empty("client secret")));
-    assert_eq!(plain("abc", b"\xff\xfe").err(), Some(Unusable::NotText("client secret")));
+    assert_eq!(client_credentials_from("", b"x").err(), Some(MalformedCredentials::Empty("client id")));
+    assert_eq!(client_credentials_from("abc", b" \n").err(), Some(MalformedCredentials::Empty("client secret")));
+    assert_eq!(client_credentials_from("abc", b"\xff\xfe").err(), Some(MalformedCredentials::NotUtf8("client secret")));
 }
 
 #[test]
-fn the_configuration_file_names_its_app_and_its_enterprise() {
-    let credentials = jwt(&config().to_string()).expect("usable");
+fn app_and_enterprise_are_read_from_the_configuration_file() {
+    let credentials = jwt(&config_json().to_string()).expect("usable");
     assert_eq!((credentials.client_id(), credentials.enterprise_id()), ("jwt-client", Some("123")));
-    assert!(jwt(&format!("\u{feff}{}\n", config())).is_ok());
-    for (id, read) in
+    assert!(jwt(&format!("\u{feff}{}\n", config_json())).is_ok());
+    for (id, expected) in
         [(json!("0"), None), (json!(0), None), (json!(null), None), (json!(""), None), (json!(55), Some("55"))]
     {
-        let mut config = config();
+        let mut config = config_json();
         config["enterpriseID"] = id;
-        assert_eq!(jwt(&config.to_string()).expect("usable").enterprise_id(), read);
+        assert_eq!(jwt(&config.to_string()).expect("usable").enterprise_id(), expected);
     }
 }
 
 #[test]
-fn a_member_that_is_missing_from_the_configuration_file_is_named_by_its_path() {
+fn a_missing_field_of_the_configuration_file_is_named_by_its_path() {
     for path in [
         "boxAppSettings.clientID",
         "boxAppSettings.clientSecret",
@@ -61,34 +61,42 @@ fn a_member_that_is_missing_from_the_configuration_file_is_named_by_its_path() {
         "boxAppSettings.appAuth.privateKey",
         "boxAppSettings.appAuth.passphrase",
     ] {
-        let mut config = config();
+        let mut config = config_json();
         *config.pointer_mut(&format!("/{}", path.replace('.', "/"))).expect("a member") = Value::Null;
-        assert_eq!(jwt(&config.to_string()).err(), Some(Unusable::Missing(path)));
+        assert_eq!(jwt(&config.to_string()).err(), Some(MalformedCredentials::MissingField(path)));
     }
 }
 
 #[test]
-fn json_without_the_apps_settings_is_another_file() {
-    assert_eq!(jwt(r#"{"type": "service_account"}"#).err(), Some(Unusable::NotTheConfigFile));
+fn json_without_app_settings_is_rejected() {
+    assert_eq!(jwt(r#"{"type": "service_account"}"#).err(), Some(MalformedCredentials::NotBoxConfig));
 }
 
 #[test]
-fn a_configuration_file_that_cannot_be_used_says_what_is_wrong() {
+fn an_unusable_configuration_file_reports_what_is_wrong() {
     let with = |path: &str, value: &str| {
-        let mut config = config();
+        let mut config = config_json();
         *config.pointer_mut(path).expect("a member") = value.into();
         config.to_string()
     };
     for (config, expected, words) in [
-        ("", Unusable::Empty("configuration file of the app"), "is empty"),
-        ("{\n \"a\": oops}", Unusable::NotJson { line: 2, column: 7 }, "line 2, column 7"),
-        ("[]", Unusable::NotTheConfigFile, "not the file that Box's developer console hands out"),
-        (r#"{"boxAppSettings":"s3cret"}"#, Unusable::NotTheConfigFile, "Download it there again"),
-        (&with("/boxAppSettings/appAuth/passphrase", "other"), Unusable::WrongPassphrase, "cannot be decrypted"),
-        (&with("/boxAppSettings/appAuth/privateKey", "s3cret"), Unusable::KeyUnreadable, "not a complete PEM"),
+        ("", MalformedCredentials::Empty("configuration file of the app"), "is empty"),
+        ("{\n \"a\": oops}", MalformedCredentials::NotJson { line: 2, column: 7 }, "line 2, column 7"),
+        ("[]", MalformedCredentials::NotBoxConfig, "not the file that Box's developer console hands out"),
+        (r#"{"boxAppSettings":"s3cret"}"#, MalformedCredentials::NotBoxConfig, "Download it there again"),
+        (
+            &with("/boxAppSettings/appAuth/passphrase", "other"),
+            MalformedCredentials::WrongPassphrase,
+            "cannot be decrypted",
+        ),
+        (
+            &with("/boxAppSettings/appAuth/privateKey", "s3cret"),
+            MalformedCredentials::MalformedKey,
+            "not a complete PEM",
+        ),
         (
             &with("/boxAppSettings/appAuth/privateKey", include_str!("../fixtures/traditional.pem")),
-            Unusable::TraditionalPem,
+            MalformedCredentials::LegacyEncryptedPem,
             "openssl pkcs8 -topk8",
         ),
     ] {
@@ -101,7 +109,7 @@ fn a_configuration_file_that_cannot_be_used_says_what_is_wrong() {
 
 #[test]
 fn credentials_are_never_printed() {
-    let printed = format!("{:?} {:?}", client_credentials(), jwt(&config().to_string()));
+    let printed = format!("{:?} {:?}", client_credentials(), jwt(&config_json().to_string()));
     assert!(printed.contains("the-client") && printed.contains("jwt-client"), "{printed}");
     for secret in [SECRET, "fixture-passphrase", "PRIVATE", "kid-1"] {
         assert!(!printed.contains(secret), "{printed}");

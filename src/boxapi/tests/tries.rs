@@ -14,121 +14,134 @@ fn seconds(range: std::ops::Range<u64>) -> std::ops::Range<Duration> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn trouble_that_passes_is_waited_out() {
-    for trouble in [answer(503, ""), answer(500, "<html>"), answer(202, ""), answer(429, "{}")] {
-        let fake = FakeBox::default().then(ME, vec![trouble; 4]);
-        let visit = fake.visit();
-        let (account, took) = timed(visit.account()).await;
+async fn transient_errors_are_retried() {
+    for response in
+        [canned_response(503, ""), canned_response(500, "<html>"), canned_response(202, ""), canned_response(429, "{}")]
+    {
+        let fake = FakeBox::default().respond_with(ME, vec![response; 4]);
+        let client = fake.connect();
+        let (account, elapsed) = timed(client.get_account()).await;
         account.expect("an account");
-        assert_eq!(visit.calls(), 1 + 5);
-        assert!(seconds(15..40).contains(&took), "{took:?}");
+        assert_eq!(client.call_count(), 1 + 5);
+        assert!(seconds(15..40).contains(&elapsed), "{elapsed:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_five_tries_box_is_left_alone() {
-    let fake = FakeBox::default().then(ME, vec![answer(503, "").header("box-request-id", "r9"); 9]);
-    let visit = fake.visit();
-    let error = visit.account().await.expect_err("unavailable");
-    assert_eq!(error, Error::Unavailable { wait: None, what: "Box answered 503 (request id r9)".into() });
+async fn a_request_fails_after_five_attempts() {
+    let fake =
+        FakeBox::default().respond_with(ME, vec![canned_response(503, "").with_header("box-request-id", "r9"); 9]);
+    let client = fake.connect();
+    let error = client.get_account().await.expect_err("unavailable");
+    assert_eq!(error, Error::Unavailable { retry_after: None, detail: "Box answered 503 (request id r9)".into() });
     assert_eq!(error.to_string(), "Box is not available: Box answered 503 (request id r9).");
-    assert_eq!(fake.asked_at(ME).len(), 5);
+    assert_eq!(fake.requests_to(ME).len(), 5);
 
-    let fake = FakeBox::default().then(ME, vec![api_error(429, "rate_limit_exceeded").header("retry-after", 30); 9]);
-    let (answer, took) = timed(fake.visit().account()).await;
-    let error = answer.expect_err("limited");
-    assert_eq!(error.wait(), Some(Duration::from_secs(30)));
+    let fake = FakeBox::default()
+        .respond_with(ME, vec![api_error(429, "rate_limit_exceeded").with_header("retry-after", 30); 9]);
+    let (result, elapsed) = timed(fake.connect().get_account()).await;
+    let error = result.expect_err("limited");
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(30)));
     assert_eq!(
         error.to_string(),
         r#"Box asks for fewer requests: "Words of Box" (rate_limit_exceeded, request id r1)."#
     );
-    assert_eq!((fake.asked_at(ME).len(), took), (5, Duration::from_secs(120)));
+    assert_eq!((fake.requests_to(ME).len(), elapsed), (5, Duration::from_secs(120)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_try_is_told_with_its_outcome_and_never_what_was_said() {
-    let heard = Arc::<Mutex<Vec<Call>>>::default();
-    let listener = heard.clone();
-    let fake = FakeBox::default()
-        .then(TOKEN, [answer(503, "").header("retry-after", 7)])
-        .then(ME, [answer(200, "{}").late(Duration::from_secs(90)), answer(418, "teapot")]);
-    let visit = fake.visit().heard_by(Arc::new(move |call| listener.lock().expect("lock").push(*call)));
-    visit.account().await.expect_err("a teapot");
-    let told: Vec<_> = heard.lock().expect("lock").iter().map(|c| (c.endpoint.as_str(), c.outcome.as_str())).collect();
-    assert_eq!(told, [("token", "503"), ("token", "200"), ("me", "timeout"), ("me", "4xx")]);
-    assert_eq!(u32::try_from(told.len()), Ok(visit.calls()));
-    let heard = heard.lock().expect("lock");
-    assert_eq!((heard[0].told_wait, heard[1].told_wait), (Some(Duration::from_secs(7)), None));
-    assert_eq!((heard[1].took, heard[2].took), (Duration::ZERO, Duration::from_secs(60)));
+async fn every_attempt_is_recorded_with_its_outcome_and_without_content() {
+    let records = Arc::<Mutex<Vec<CallRecord>>>::default();
+    let observed = records.clone();
+    let fake =
+        FakeBox::default().respond_with(TOKEN, [canned_response(503, "").with_header("retry-after", 7)]).respond_with(
+            ME,
+            [canned_response(200, "{}").with_delay(Duration::from_secs(90)), canned_response(418, "teapot")],
+        );
+    let client = fake.connect().with_observer(Arc::new(move |call| observed.lock().expect("lock").push(*call)));
+    client.get_account().await.expect_err("a teapot");
+    let outcomes: Vec<_> =
+        records.lock().expect("lock").iter().map(|c| (c.endpoint.as_str(), c.outcome.as_str())).collect();
+    assert_eq!(outcomes, [("token", "503"), ("token", "200"), ("me", "timeout"), ("me", "4xx")]);
+    assert_eq!(u32::try_from(outcomes.len()), Ok(client.call_count()));
+    let records = records.lock().expect("lock");
+    assert_eq!((records[0].retry_after, records[1].retry_after), (Some(Duration::from_secs(7)), None));
+    assert_eq!((records[1].duration, records[2].duration), (Duration::ZERO, Duration::from_secs(60)));
 }
 
 #[test]
-fn an_outcome_has_one_of_few_words_whatever_a_server_sends() {
-    let words = Outcome::words();
+fn outcome_labels_are_bounded_for_any_status() {
+    let labels = CallOutcome::all_labels();
     for status in 0..=u16::MAX {
-        assert!(words.contains(&Outcome::Status(status).as_str()), "{status}");
+        assert!(labels.contains(&CallOutcome::Status(status).as_str()), "{status}");
     }
-    assert_eq!([200, 299, 429, 599, 999].map(|s| Outcome::Status(s).as_str()), ["200", "2xx", "429", "5xx", "other"]);
-    assert_eq!(words.iter().collect::<std::collections::HashSet<_>>().len(), words.len(), "each once");
+    assert_eq!(
+        [200, 299, 429, 599, 999].map(|s| CallOutcome::Status(s).as_str()),
+        ["200", "2xx", "429", "5xx", "other"]
+    );
+    assert_eq!(labels.iter().collect::<std::collections::HashSet<_>>().len(), labels.len(), "each once");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_box_names_is_waited_exactly_up_to_a_minute() {
+async fn retry_after_up_to_a_minute_is_waited_exactly() {
     for status in [429, 503] {
-        for told in [1, 7, 60] {
-            let fake = FakeBox::default().then(TOKEN, [answer(status, "").header("retry-after", told)]);
-            let (signed_in, took) = timed(fake.visit().sign_in()).await;
-            assert_eq!((signed_in, took), (Ok(()), Duration::from_secs(told)));
+        for retry_after in [1, 7, 60] {
+            let fake = FakeBox::default()
+                .respond_with(TOKEN, [canned_response(status, "").with_header("retry-after", retry_after)]);
+            let (signed_in, elapsed) = timed(fake.connect().sign_in()).await;
+            assert_eq!((signed_in, elapsed), (Ok(()), Duration::from_secs(retry_after)));
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_beyond_a_minute_is_handed_to_the_caller_at_once() {
-    for (status, told) in [(429, 61), (429, 86_400), (503, 600)] {
-        let fake = FakeBox::default().then(ME, vec![answer(status, "").header("retry-after", told); 2]);
-        let (account, took) = timed(fake.visit().account()).await;
+async fn retry_after_beyond_a_minute_is_returned_to_the_caller_at_once() {
+    for (status, retry_after) in [(429, 61), (429, 86_400), (503, 600)] {
+        let fake = FakeBox::default()
+            .respond_with(ME, vec![canned_response(status, "").with_header("retry-after", retry_after); 2]);
+        let (account, elapsed) = timed(fake.connect().get_account()).await;
         let error = account.expect_err("told to wait");
-        assert_eq!(error.wait(), Some(Duration::from_secs(told)), "{error:?}");
-        assert_eq!(matches!(error, Error::Limited { .. }), status == 429, "{error:?}");
-        assert_eq!((fake.asked_at(ME).len(), took), (1, Duration::ZERO));
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(retry_after)), "{error:?}");
+        assert_eq!(matches!(error, Error::RateLimited { .. }), status == 429, "{error:?}");
+        assert_eq!((fake.requests_to(ME).len(), elapsed), (1, Duration::ZERO));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_that_makes_no_sense_counts_as_not_told() {
+async fn an_invalid_retry_after_is_ignored() {
     for garbage in ["0", "-5", "soon", "1.5", "86401", "99999999999999999999", "Sun, 22 Nov 2020 13:00:00 GMT", ""] {
-        let fake = FakeBox::default().then(ME, [answer(429, "").header("retry-after", garbage)]);
-        let (account, took) = timed(fake.visit().account()).await;
+        let fake = FakeBox::default().respond_with(ME, [canned_response(429, "").with_header("retry-after", garbage)]);
+        let (account, elapsed) = timed(fake.connect().get_account()).await;
         account.expect("an account");
-        assert!(seconds(1..3).contains(&took), "{garbage}: {took:?}");
+        assert!(seconds(1..3).contains(&elapsed), "{garbage}: {elapsed:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_date_to_come_back_at_is_read_by_boxs_own_clock() {
-    let limited = answer(429, "").header("retry-after", "Sun, 22 Nov 2026 13:00:40 GMT");
-    let fake = FakeBox::default().then(ME, [limited.header("date", "Sun, 22 Nov 2026 13:00:10 GMT")]);
-    let (account, took) = timed(fake.visit().account()).await;
+async fn a_retry_after_date_is_compared_with_the_date_header() {
+    let limited = canned_response(429, "").with_header("retry-after", "Sun, 22 Nov 2026 13:00:40 GMT");
+    let fake = FakeBox::default().respond_with(ME, [limited.with_header("date", "Sun, 22 Nov 2026 13:00:10 GMT")]);
+    let (account, elapsed) = timed(fake.connect().get_account()).await;
     account.expect("an account");
-    assert_eq!(took, Duration::from_secs(30));
+    assert_eq!(elapsed, Duration::from_secs(30));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_takes_more_than_a_minute_is_given_up_and_tried_again() {
-    let fake = FakeBox::default().then(ME, vec![answer(200, "{}").late(Duration::from_secs(3600)); 9]);
-    let (account, took) = timed(fake.visit().account()).await;
+async fn a_call_that_exceeds_the_timeout_is_retried() {
+    let fake =
+        FakeBox::default().respond_with(ME, vec![canned_response(200, "{}").with_delay(Duration::from_secs(3600)); 9]);
+    let (account, elapsed) = timed(fake.connect().get_account()).await;
     let error = account.expect_err("no answer");
     assert_eq!(
         error,
-        Error::Unavailable { wait: None, what: "api.box.com gave no complete answer within 60 s".into() }
+        Error::Unavailable { retry_after: None, detail: "api.box.com gave no complete answer within 60 s".into() }
     );
-    assert_eq!(fake.asked_at(ME).len(), 5);
-    assert!(seconds(315..340).contains(&took), "{took:?}");
+    assert_eq!(fake.requests_to(ME).len(), 5);
+    assert!(seconds(315..340).contains(&elapsed), "{elapsed:?}");
 }
 
 #[tokio::test]
-async fn what_box_refuses_is_not_tried_again() {
+async fn permanent_errors_are_not_retried() {
     for (status, body, expected) in [
         (
             403,
@@ -145,49 +158,51 @@ async fn what_box_refuses_is_not_tried_again() {
         (204, String::new(), "Box's answer makes no sense: its answer is not complete JSON."),
         (200, "<html>".into(), "Box's answer makes no sense: its answer is not complete JSON."),
     ] {
-        let fake = FakeBox::default().then(ME, [answer(status, body).header("location", "https://elsewhere.example/")]);
-        assert_eq!(fake.visit().account().await.expect_err("refused").to_string(), expected);
-        assert_eq!(fake.asked_at(ME).len(), 1);
+        let fake = FakeBox::default()
+            .respond_with(ME, [canned_response(status, body).with_header("location", "https://elsewhere.example/")]);
+        assert_eq!(fake.connect().get_account().await.expect_err("refused").to_string(), expected);
+        assert_eq!(fake.requests_to(ME).len(), 1);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_wait_ends_when_the_visit_is_told_to_stop() {
-    let fake = FakeBox::default().then(ME, vec![answer(429, "").header("retry-after", 50); 5]);
-    let stop = CancellationToken::new();
-    let visit = fake.session().visit(stop.clone());
-    let stopping = async {
+async fn cancellation_ends_every_wait() {
+    let fake = FakeBox::default().respond_with(ME, vec![canned_response(429, "").with_header("retry-after", 50); 5]);
+    let cancel = CancellationToken::new();
+    let client = fake.new_token_source().new_client(cancel.clone());
+    let cancelling = async {
         tokio::time::sleep(Duration::from_secs(3)).await;
-        stop.cancel();
+        cancel.cancel();
     };
-    let ((account, ()), took) = timed(async { tokio::join!(visit.account(), stopping) }).await;
-    assert_eq!((account, took), (Err(Error::Stopped), Duration::from_secs(3)));
-    assert_eq!(visit.account().await, Err(Error::Stopped), "no call begins afterwards");
-    assert_eq!((visit.calls(), fake.asked().len()), (2, 2));
+    let ((account, ()), elapsed) = timed(async { tokio::join!(client.get_account(), cancelling) }).await;
+    assert_eq!((account, elapsed), (Err(Error::Cancelled), Duration::from_secs(3)));
+    assert_eq!(client.get_account().await, Err(Error::Cancelled), "no call begins afterwards");
+    assert_eq!((client.call_count(), fake.recorded_requests().len()), (2, 2));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_visit_that_waits_for_another_ones_token_can_be_stopped_and_the_call_in_flight_goes_on() {
-    let fake = FakeBox::default().then(TOKEN, [token("t0ken", 3600).late(Duration::from_secs(20))]);
-    let (session, stop) = (fake.session(), CancellationToken::new());
-    let (first, second) = (session.visit(stop.clone()), session.visit(stop.clone()));
-    let stopping = async {
+async fn waiting_for_a_token_can_be_cancelled_while_the_call_in_flight_continues() {
+    let fake =
+        FakeBox::default().respond_with(TOKEN, [token_response("t0ken", 3600).with_delay(Duration::from_secs(20))]);
+    let (token_source, cancel) = (fake.new_token_source(), CancellationToken::new());
+    let (first, second) = (token_source.new_client(cancel.clone()), token_source.new_client(cancel.clone()));
+    let cancelling = async {
         tokio::time::sleep(Duration::from_secs(3)).await;
-        stop.cancel();
+        cancel.cancel();
     };
-    let (signed_in, (waited, took), ()) = tokio::join!(first.sign_in(), timed(second.sign_in()), stopping);
-    assert_eq!((signed_in, waited, took), (Ok(()), Err(Error::Stopped), Duration::from_secs(3)));
-    assert!(session.holds_token());
+    let (signed_in, (waited, elapsed), ()) = tokio::join!(first.sign_in(), timed(second.sign_in()), cancelling);
+    assert_eq!((signed_in, waited, elapsed), (Ok(()), Err(Error::Cancelled), Duration::from_secs(3)));
+    assert!(token_source.has_valid_token());
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_errand_may_move_between_threads() {
+async fn a_client_can_move_between_threads() {
     let fake = FakeBox::default();
-    let visit = fake.visit();
+    let client = fake.connect();
     let ids = tokio::spawn(async move {
-        visit.sign_in().await?;
-        visit.account().await?;
-        walk(&visit, Caps::default()).await
+        client.sign_in().await?;
+        client.get_account().await?;
+        collect_user_ids(&client, Limits::default()).await
     });
     assert_eq!(ids.await.expect("no panic").expect("a list"), ["1"]);
 }

@@ -2,23 +2,24 @@
 
 use super::*;
 
-async fn walked(pages: impl IntoIterator<Item = Answer>) -> Result<Vec<String>, Error> {
-    walk(&FakeBox::default().then(USERS, pages).visit(), Caps::default()).await
+async fn list_from(pages: impl IntoIterator<Item = CannedResponse>) -> Result<Vec<String>, Error> {
+    collect_user_ids(&FakeBox::default().respond_with(USERS, pages).connect(), Limits::default()).await
 }
 
-fn nonsense(what: Nonsense) -> Result<Vec<String>, Error> {
-    Err(Error::invalid(what))
+fn invalid_response_error(problem: InvalidResponse) -> Result<Vec<String>, Error> {
+    Err(Error::invalid_response(problem))
 }
 
 #[tokio::test]
-async fn a_walk_asks_for_exactly_what_it_needs_and_follows_the_markers() {
-    let fake = FakeBox::default().then(USERS, [page(&["1", "2"], Some("a+b/c=&d e")), page(&["3"], None)]);
-    let visit = fake.visit();
-    assert_eq!(walk(&visit, Caps::default()).await.expect("a list"), ["1", "2", "3"]);
+async fn a_listing_requests_only_the_needed_fields_and_follows_the_markers() {
+    let fake = FakeBox::default()
+        .respond_with(USERS, [user_page_response(&["1", "2"], Some("a+b/c=&d e")), user_page_response(&["3"], None)]);
+    let client = fake.connect();
+    assert_eq!(collect_user_ids(&client, Limits::default()).await.expect("a list"), ["1", "2", "3"]);
     let first = "usemarker=true&limit=1000&user_type=managed&fields=id,type,name,login,status,role,created_at,job_title,language,timezone,space_amount,is_platform_access_only";
-    let queries: Vec<String> = fake.asked_at(USERS).into_iter().map(|asked| asked.query).collect();
+    let queries: Vec<String> = fake.requests_to(USERS).into_iter().map(|request| request.query).collect();
     assert_eq!(queries, [first.to_owned(), format!("{first}&marker=a%2Bb%2Fc%3D%26d%20e")]);
-    assert_eq!(visit.calls(), 3);
+    assert_eq!(client.call_count(), 3);
 }
 
 #[tokio::test]
@@ -26,95 +27,128 @@ async fn the_end_is_a_marker_that_is_null_empty_or_missing() {
     for end in [json!({ "next_marker": null }), json!({ "next_marker": "" }), json!({}), json!({ "next_marker": [] })] {
         let mut body = end.clone();
         body["entries"] = json!([{ "id": "1", "type": "user" }]);
-        assert_eq!(walked([answer(200, body)]).await.expect("a list"), ["1"], "{end}");
+        assert_eq!(list_from([canned_response(200, body)]).await.expect("a list"), ["1"], "{end}");
     }
 }
 
 #[tokio::test]
-async fn a_short_page_is_not_the_end_and_a_few_empty_ones_are_not_either() {
-    let mut pages = vec![page(&["1"], Some("m0"))];
-    pages.extend(["m1", "m2", "m3", "m4", "m5"].map(|marker| page(&[], Some(marker))));
-    pages.push(page(&["2"], None));
-    assert_eq!(walked(pages).await.expect("a list"), ["1", "2"]);
+async fn a_short_page_or_a_few_empty_pages_are_not_the_end() {
+    let mut pages = vec![user_page_response(&["1"], Some("m0"))];
+    pages.extend(["m1", "m2", "m3", "m4", "m5"].map(|marker| user_page_response(&[], Some(marker))));
+    pages.push(user_page_response(&["2"], None));
+    assert_eq!(list_from(pages).await.expect("a list"), ["1", "2"]);
 }
 
 #[tokio::test]
-async fn a_walk_among_empty_or_repeated_pages_comes_to_an_end() {
+async fn a_listing_fails_after_too_many_empty_or_repeated_pages() {
     let markers: Vec<String> = (0..50).map(|n| format!("m{n}")).collect();
-    let empty = markers.iter().map(|marker| page(&[], Some(marker)));
-    assert_eq!(walked(empty).await, nonsense(Nonsense::Endless(6)));
-    let circle = markers.iter().enumerate().map(|(n, marker)| page(&[["1", "2", "3"][n % 3]], Some(marker)));
-    assert_eq!(walked(circle).await, nonsense(Nonsense::Endless(6)));
+    let empty = markers.iter().map(|marker| user_page_response(&[], Some(marker)));
+    assert_eq!(list_from(empty).await, invalid_response_error(InvalidResponse::NoProgress(6)));
+    let circle =
+        markers.iter().enumerate().map(|(n, marker)| user_page_response(&[["1", "2", "3"][n % 3]], Some(marker)));
+    assert_eq!(list_from(circle).await, invalid_response_error(InvalidResponse::NoProgress(6)));
 }
 
 #[tokio::test]
-async fn a_marker_seen_before_fails_the_walk_whoever_came_with_it() {
-    assert_eq!(walked([page(&["1"], Some("m")), page(&["2"], Some("m"))]).await, nonsense(Nonsense::MarkerRepeated));
-    let circle = [page(&["1"], Some("a")), page(&["2"], Some("b")), page(&["3"], Some("a"))];
-    assert_eq!(walked(circle).await, nonsense(Nonsense::MarkerRepeated));
+async fn a_repeated_marker_fails_the_listing() {
+    assert_eq!(
+        list_from([user_page_response(&["1"], Some("m")), user_page_response(&["2"], Some("m"))]).await,
+        invalid_response_error(InvalidResponse::RepeatedMarker)
+    );
+    let circle = [
+        user_page_response(&["1"], Some("a")),
+        user_page_response(&["2"], Some("b")),
+        user_page_response(&["3"], Some("a")),
+    ];
+    assert_eq!(list_from(circle).await, invalid_response_error(InvalidResponse::RepeatedMarker));
 }
 
 #[tokio::test]
-async fn a_reply_by_offset_fails_the_walk() {
+async fn offset_pagination_fails_the_listing() {
     let entries = json!([{ "id": "1" }]);
     for body in [
         json!({ "entries": entries, "limit": 100, "offset": 0, "total_count": 250, "order": [] }),
         json!({ "entries": entries, "total_count": 1 }),
         json!({ "entries": entries, "offset": 0, "next_marker": null }),
     ] {
-        assert_eq!(walked([answer(200, &body)]).await, nonsense(Nonsense::OffsetReply), "{body}");
+        assert_eq!(
+            list_from([canned_response(200, &body)]).await,
+            invalid_response_error(InvalidResponse::OffsetPagination),
+            "{body}"
+        );
     }
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_page_fails_the_walk() {
-    let whole = page(&["1", "2"], None).body;
-    for (body, what) in [
-        ("<html><body>Sign in</body></html>", Nonsense::NotJson),
-        ("", Nonsense::NotJson),
-        (&whole[..whole.len() / 2], Nonsense::NotJson),
-        (&format!("{whole}x"), Nonsense::NotJson),
-        ("{}", Nonsense::NotAPage),
-        ("[]", Nonsense::NotAPage),
-        ("null", Nonsense::NotAPage),
-        (r#"{"entries":null}"#, Nonsense::NotAPage),
-        (r#"{"entries":{}}"#, Nonsense::NotAPage),
-        (r#"{"entries":["1"]}"#, Nonsense::NotAPage),
-        (r#"{"entries":[{"id":"1"},{"name":"nobody"}]}"#, Nonsense::UserWithoutId),
-        (r#"{"entries":[{"id":null}]}"#, Nonsense::UserWithoutId),
+async fn a_response_that_is_no_user_page_fails_the_listing() {
+    let whole = user_page_response(&["1", "2"], None).body;
+    for (body, problem) in [
+        ("<html><body>Sign in</body></html>", InvalidResponse::NotJson),
+        ("", InvalidResponse::NotJson),
+        (&whole[..whole.len() / 2], InvalidResponse::NotJson),
+        (&format!("{whole}x"), InvalidResponse::NotJson),
+        ("{}", InvalidResponse::NotAUserPage),
+        ("[]", InvalidResponse::NotAUserPage),
+        ("null", InvalidResponse::NotAUserPage),
+        (r#"{"entries":null}"#, InvalidResponse::NotAUserPage),
+        (r#"{"entries":{}}"#, InvalidResponse::NotAUserPage),
+        (r#"{"entries":["1"]}"#, InvalidResponse::NotAUserPage),
+        (r#"{"entries":[{"id":"1"},{"name":"nobody"}]}"#, InvalidResponse::MissingUserId),
+        (r#"{"entries":[{"id":null}]}"#, InvalidResponse::MissingUserId),
     ] {
-        assert_eq!(walked([answer(200, body)]).await, nonsense(what), "{body}");
+        assert_eq!(list_from([canned_response(200, body)]).await, invalid_response_error(problem), "{body}");
     }
 }
 
 #[tokio::test]
-async fn a_list_without_a_single_user_is_not_believed() {
-    assert_eq!(walked([page(&[], None)]).await, nonsense(Nonsense::NoUsers));
-    assert_eq!(walked([page(&[], Some("m")), page(&[], None)]).await, nonsense(Nonsense::NoUsers));
+async fn an_empty_user_list_is_an_error() {
+    assert_eq!(
+        list_from([user_page_response(&[], None)]).await,
+        invalid_response_error(InvalidResponse::EmptyUserList)
+    );
+    assert_eq!(
+        list_from([user_page_response(&[], Some("m")), user_page_response(&[], None)]).await,
+        invalid_response_error(InvalidResponse::EmptyUserList)
+    );
 }
 
 #[tokio::test]
-async fn the_same_user_on_two_pages_is_handed_on_twice_the_later_one_last() {
+async fn a_user_on_two_pages_is_returned_twice_in_page_order() {
     assert_eq!(
-        walked([page(&["1", "2"], Some("m")), page(&["2", "3"], None)]).await.expect("a list"),
+        list_from([user_page_response(&["1", "2"], Some("m")), user_page_response(&["2", "3"], None)])
+            .await
+            .expect("a list"),
         ["1", "2", "2", "3"]
     );
 }
 
 #[tokio::test]
-async fn a_walk_ends_at_its_caps() {
-    let pages = || [page(&["1", "2"], Some("a")), page(&["3", "4"], Some("b")), page(&["5"], None)];
-    let capped = async |caps| walk(&FakeBox::default().then(USERS, pages()).visit(), caps).await;
-    let exact = Caps { users: 5, pages: 3, ..Caps::default() };
-    assert_eq!(capped(exact).await.expect("a list").len(), 5);
-    assert_eq!(capped(Caps { users: 4, ..exact }).await, Err(Error::TooLarge(Cap::Users(4))));
-    assert_eq!(capped(Caps { pages: 2, ..exact }).await, Err(Error::TooLarge(Cap::Pages(2))));
-    let error = capped(Caps { page_bytes: 100, ..exact }).await.expect_err("too large");
+async fn a_listing_fails_beyond_its_limits() {
+    let pages = || {
+        [
+            user_page_response(&["1", "2"], Some("a")),
+            user_page_response(&["3", "4"], Some("b")),
+            user_page_response(&["5"], None),
+        ]
+    };
+    let list_with_limits =
+        async |limits| collect_user_ids(&FakeBox::default().respond_with(USERS, pages()).connect(), limits).await;
+    let exact = Limits { users: 5, pages: 3, ..Limits::default() };
+    assert_eq!(list_with_limits(exact).await.expect("a list").len(), 5);
+    assert_eq!(
+        list_with_limits(Limits { users: 4, ..exact }).await,
+        Err(Error::LimitExceeded(LimitExceeded::Users(4)))
+    );
+    assert_eq!(
+        list_with_limits(Limits { pages: 2, ..exact }).await,
+        Err(Error::LimitExceeded(LimitExceeded::Pages(2)))
+    );
+    let error = list_with_limits(Limits { page_bytes: 100, ..exact }).await.expect_err("too large");
     assert_eq!(error.to_string(), "An answer of Box is larger than 100 bytes.");
 }
 
 #[tokio::test]
-async fn whatever_box_puts_into_a_user_is_read() {
+async fn unusual_user_fields_are_parsed() {
     let body = json!({
         "limit": 1000,
         "entries": [
@@ -130,9 +164,9 @@ async fn whatever_box_puts_into_a_user_is_read() {
             { "type": "user", "id": "13", "space_amount": -1, "name": "🦀", "created_at": null },
         ],
     });
-    let fake = FakeBox::default().then(USERS, [answer(200, body)]);
-    let visit = fake.visit();
-    let page = visit.users(Caps::default()).next().await.expect("a page").expect("a page");
+    let fake = FakeBox::default().respond_with(USERS, [canned_response(200, body)]);
+    let client = fake.connect();
+    let page = client.list_users(Limits::default()).next().await.expect("a page").expect("a page");
     let empty = User {
         id: "",
         login: "",
@@ -147,7 +181,7 @@ async fn whatever_box_puts_into_a_user_is_read() {
         space_amount: 0,
     };
     assert_eq!(
-        page.users().collect::<Vec<_>>(),
+        page.iter().collect::<Vec<_>>(),
         [
             User {
                 id: "11",
@@ -176,36 +210,43 @@ async fn whatever_box_puts_into_a_user_is_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_walk_that_failed_never_pretends_to_be_at_its_end() {
+async fn a_failed_listing_never_reports_its_end() {
     let fake = FakeBox::default()
-        .then(USERS, [page(&["1"], Some("m"))])
-        .then(USERS, vec![answer(503, ""); 5])
-        .then(USERS, [answer(200, "{")]);
-    let visit = fake.visit();
-    let mut walk = visit.users(Caps::default());
-    assert!(walk.next().await.expect("a page").is_some());
-    assert!(matches!(walk.next().await, Err(Error::Unavailable { .. })));
-    assert!(matches!(walk.next().await, Err(Error::Invalid { .. })));
-    assert_eq!(walk.pages(), 1);
-    assert_eq!(walk.next().await.expect("a page").expect("a page").len(), 1, "the page that failed is asked for again");
-    assert!(walk.next().await.expect("the end").is_none());
+        .respond_with(USERS, [user_page_response(&["1"], Some("m"))])
+        .respond_with(USERS, vec![canned_response(503, ""); 5])
+        .respond_with(USERS, [canned_response(200, "{")]);
+    let client = fake.connect();
+    let mut pages = client.list_users(Limits::default());
+    assert!(pages.next().await.expect("a page").is_some());
+    assert!(matches!(pages.next().await, Err(Error::Unavailable { .. })));
+    assert!(matches!(pages.next().await, Err(Error::InvalidResponse { .. })));
+    assert_eq!(pages.page_count(), 1);
+    assert_eq!(
+        pages.next().await.expect("a page").expect("a page").len(),
+        1,
+        "the page that failed is asked for again"
+    );
+    assert!(pages.next().await.expect("the end").is_none());
 }
 
 #[tokio::test]
-async fn a_token_that_expires_in_the_middle_of_a_walk_is_renewed() {
-    let fake = FakeBox::default().then(USERS, [page(&["1"], Some("m")), answer(401, ""), page(&["2"], None)]);
-    assert_eq!(walk(&fake.visit(), Caps::default()).await.expect("a list"), ["1", "2"]);
-    assert_eq!(fake.asked_at(TOKEN).len(), 2);
+async fn a_token_that_expires_during_a_listing_is_renewed() {
+    let fake = FakeBox::default().respond_with(
+        USERS,
+        [user_page_response(&["1"], Some("m")), canned_response(401, ""), user_page_response(&["2"], None)],
+    );
+    assert_eq!(collect_user_ids(&fake.connect(), Limits::default()).await.expect("a list"), ["1", "2"]);
+    assert_eq!(fake.requests_to(TOKEN).len(), 2);
 }
 
 #[tokio::test]
-async fn a_walk_stops_between_two_pages() {
-    let fake = FakeBox::default().then(USERS, [page(&["1"], Some("m"))]);
-    let stop = CancellationToken::new();
-    let visit = fake.session().visit(stop.clone());
-    let mut walk = visit.users(Caps::default());
-    assert!(walk.next().await.expect("a page").is_some());
-    stop.cancel();
-    assert_eq!(walk.next().await.map(|page| page.is_some()), Err(Error::Stopped));
-    assert_eq!(fake.asked_at(USERS).len(), 1);
+async fn a_listing_can_be_cancelled_between_two_pages() {
+    let fake = FakeBox::default().respond_with(USERS, [user_page_response(&["1"], Some("m"))]);
+    let cancel = CancellationToken::new();
+    let client = fake.new_token_source().new_client(cancel.clone());
+    let mut pages = client.list_users(Limits::default());
+    assert!(pages.next().await.expect("a page").is_some());
+    cancel.cancel();
+    assert_eq!(pages.next().await.map(|page| page.is_some()), Err(Error::Cancelled));
+    assert_eq!(fake.requests_to(USERS).len(), 1);
 }

@@ -6,33 +6,33 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::flags::ConnectFlags;
+use super::flags::ConnectArgs;
 use crate::{
     api::{AuthType, BoxConnection},
     cli::{
-        desk::{Desk, Seat},
-        exit::{Exit, Stop},
-        site::{Site, writing},
-        trouble::{self, Right},
+        desk::{Io, Tty},
+        exit::{CliError, ExitStatus},
+        site::{KubeContext, post_params},
+        trouble::{self, Permission},
     },
-    cluster::Trouble,
-    signin::Names,
+    cluster::KubeError,
+    signin::FailureContext,
 };
 
-pub(super) struct Aim {
-    pub(super) names: Names,
+pub(super) struct ConnectTarget {
+    pub(super) context: FailureContext,
     pub(super) method: AuthType,
-    connection: Aimed,
+    state: TargetState,
 }
 
-enum Aimed {
-    There(Box<BoxConnection>),
+enum TargetState {
+    Existing(Box<BoxConnection>),
     /// As it is to be created.
     New(Value),
 }
 
 /// What the flag --method calls it.
-pub(super) fn word(method: AuthType) -> &'static str {
+pub(super) fn method_name(method: AuthType) -> &'static str {
     match method {
         AuthType::Oauth2 => "oauth2",
         AuthType::ClientCredentials => "client-credentials",
@@ -40,56 +40,60 @@ pub(super) fn word(method: AuthType) -> &'static str {
     }
 }
 
-pub(super) async fn find(flags: &ConnectFlags, site: &Site) -> Result<Aim, Stop> {
-    let api = site.cluster.api::<BoxConnection>(&site.namespace);
-    let wanted = flags.method.map(AuthType::from);
-    match (site.cluster.call(api.get(&flags.name)).await, wanted, &flags.enterprise_id) {
-        (Ok(connection), _, _) => there(flags, connection),
-        (Err(Trouble::NotFound), Some(method), Some(enterprise)) => Ok(new(&flags.name, method, enterprise, site)),
-        (Err(Trouble::NotFound), None, None) => Err(match site.connection(&flags.name).await {
-            Err(Stop::Told(exit, said)) => {
-                Stop::Told(exit, format!("{said} To create it, pass --method and --enterprise-id."))
+pub(super) async fn resolve_target(args: &ConnectArgs, kube: &KubeContext) -> Result<ConnectTarget, CliError> {
+    let api = kube.client.api::<BoxConnection>(&kube.namespace);
+    let requested_method = args.method.map(AuthType::from);
+    match (kube.client.call(api.get(&args.name)).await, requested_method, &args.enterprise_id) {
+        (Ok(connection), _, _) => existing_target(args, connection),
+        (Err(KubeError::NotFound), Some(method), Some(enterprise)) => {
+            Ok(new_target(&args.name, method, enterprise, kube))
+        }
+        (Err(KubeError::NotFound), None, None) => Err(match kube.get_connection(&args.name).await {
+            Err(CliError::Message(exit, message)) => {
+                CliError::Message(exit, format!("{message} To create it, pass --method and --enterprise-id."))
             }
             Err(other) => other,
             // It has come meanwhile.
-            Ok(_) => Stop::trouble("somebody else changed it in this moment. Try it again."),
+            Ok(_) => CliError::error("somebody else changed it in this moment. Try it again."),
         }),
-        (Err(Trouble::NotFound), _, _) => Err(Stop::usage(format!(
+        (Err(KubeError::NotFound), _, _) => Err(CliError::usage(format!(
             "there is no BoxConnection {} yet, and a new one needs both --method and --enterprise-id.",
-            flags.name
+            args.name
         ))),
-        (Err(other), _, _) => Err(trouble::told(&other, &Right::to("get", "boxconnections", &site.namespace))),
+        (Err(other), _, _) => {
+            Err(trouble::kube_cli_error(&other, &Permission::in_namespace("get", "boxconnections", &kube.namespace)))
+        }
     }
 }
 
-fn there(flags: &ConnectFlags, connection: BoxConnection) -> Result<Aim, Stop> {
-    let name = &flags.name;
-    let names = Names::of(&connection);
-    let Some(method) = names.method else {
-        return Err(Stop::trouble(format!(
+fn existing_target(args: &ConnectArgs, connection: BoxConnection) -> Result<ConnectTarget, CliError> {
+    let name = &args.name;
+    let context = FailureContext::for_connection(&connection);
+    let Some(method) = context.method else {
+        return Err(CliError::error(format!(
             "BoxConnection {name} names no sign-in method, or more than one. Set exactly one of spec.auth.clientCredentials, spec.auth.jwt and spec.auth.oauth2."
         )));
     };
-    if let Some(other) = flags.method.map(AuthType::from).filter(|other| *other != method) {
-        return Err(Stop::usage(format!(
+    if let Some(other) = args.method.map(AuthType::from).filter(|other| *other != method) {
+        return Err(CliError::usage(format!(
             "BoxConnection {name} is there already, and signs in by {}. Leave out --method {}, or change its spec.auth first.",
-            word(method),
-            word(other)
+            method_name(method),
+            method_name(other)
         )));
     }
-    if let Some(other) = flags.enterprise_id.as_ref().filter(|other| **other != names.enterprise) {
-        return Err(Stop::usage(format!(
+    if let Some(other) = args.enterprise_id.as_ref().filter(|other| **other != context.enterprise) {
+        return Err(CliError::usage(format!(
             "BoxConnection {name} is there already, and is for enterprise {}. For enterprise {other}, choose another name.",
-            names.enterprise
+            context.enterprise
         )));
     }
-    Ok(Aim { names, method, connection: Aimed::There(Box::new(connection)) })
+    Ok(ConnectTarget { context, method, state: TargetState::Existing(Box::new(connection)) })
 }
 
-fn new(name: &str, method: AuthType, enterprise: &str, site: &Site) -> Aim {
-    let names = Names {
+fn new_target(name: &str, method: AuthType, enterprise: &str, kube: &KubeContext) -> ConnectTarget {
+    let context = FailureContext {
         connection: name.to_owned(),
-        namespace: site.namespace.clone(),
+        namespace: kube.namespace.clone(),
         secret: format!("{name}-box"),
         uid: String::new(),
         enterprise: enterprise.to_owned(),
@@ -103,46 +107,53 @@ fn new(name: &str, method: AuthType, enterprise: &str, site: &Site) -> Aim {
     };
     let manifest = json!({
         "apiVersion": BoxConnection::api_version(&()), "kind": BoxConnection::kind(&()),
-        "metadata": { "name": name, "namespace": site.namespace },
-        "spec": { "enterpriseId": enterprise, "auth": { field: { "secretRef": { "name": names.secret } } } },
+        "metadata": { "name": name, "namespace": kube.namespace },
+        "spec": { "enterpriseId": enterprise, "auth": { field: { "secretRef": { "name": context.secret } } } },
     });
-    Aim { names, method, connection: Aimed::New(manifest) }
+    ConnectTarget { context, method, state: TargetState::New(manifest) }
 }
 
-impl Aim {
+impl ConnectTarget {
     /// Whether a new connection is wanted, by flag or by answer. One that is there needs no word.
-    pub(super) fn agreed(&self, flags: &ConnectFlags, desk: &mut Desk<'_>) -> Result<bool, Stop> {
-        let Aimed::New(manifest) = &self.connection else { return Ok(true) };
+    pub(super) fn confirm_creation(&self, args: &ConnectArgs, io: &mut Io<'_>) -> Result<bool, CliError> {
+        let TargetState::New(manifest) = &self.state else { return Ok(true) };
         let yaml = serde_saphyr::to_string(manifest)
-            .map_err(|e| Stop::trouble(format!("the BoxConnection cannot be shown: {e}.")))?;
-        writeln!(desk.out, "{}", yaml.trim_end())?;
-        match (flags.yes, desk.answerer) {
+            .map_err(|e| CliError::error(format!("the BoxConnection cannot be shown: {e}.")))?;
+        writeln!(io.out, "{}", yaml.trim_end())?;
+        match (args.yes, io.stdin_tty) {
             (true, _) => Ok(true),
-            (false, Seat::Program) => Err(Stop::Told(
-                Exit::NotSo,
+            (false, Tty::Piped) => Err(CliError::Message(
+                ExitStatus::Failure,
                 "nobody is here to be asked whether this may be created. Pass --yes.".to_owned(),
             )),
-            (false, Seat::Person) => Ok(desk.agreed(&format!(
+            (false, Tty::Interactive) => Ok(io.confirm(&format!(
                 "Create BoxConnection {} for enterprise {}? [y/N] ",
-                self.names.connection, self.names.enterprise
+                self.context.connection, self.context.enterprise
             ))?),
         }
     }
 
     /// The connection, created if it is not there.
-    pub(super) async fn create(self, site: &Site, desk: &mut Desk<'_>) -> Result<BoxConnection, Stop> {
-        let manifest = match self.connection {
-            Aimed::There(connection) => return Ok(*connection),
-            Aimed::New(manifest) => manifest,
+    pub(super) async fn create_connection(
+        self,
+        kube: &KubeContext,
+        io: &mut Io<'_>,
+    ) -> Result<BoxConnection, CliError> {
+        let manifest = match self.state {
+            TargetState::Existing(connection) => return Ok(*connection),
+            TargetState::New(manifest) => manifest,
         };
         // Not as a BoxConnection: that would write down the defaults, as if somebody had chosen them.
         let object: DynamicObject = serde_json::from_value(manifest)
-            .map_err(|e| Stop::trouble(format!("the BoxConnection cannot be written: {e}.")))?;
+            .map_err(|e| CliError::error(format!("the BoxConnection cannot be written: {e}.")))?;
         let resource = ApiResource::erase::<BoxConnection>(&());
-        let api: Api<DynamicObject> = Api::namespaced_with(site.cluster.client().clone(), &site.namespace, &resource);
-        let created = site.cluster.call(api.create(&writing(), &object)).await;
-        created.map_err(|e| trouble::told(&e, &Right::to("create", "boxconnections", &site.namespace)))?;
-        writeln!(desk.out, "boxconnection.boxsync.dev/{} created", self.names.connection)?;
-        site.connection(&self.names.connection).await
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(kube.client.raw_client().clone(), &kube.namespace, &resource);
+        let created = kube.client.call(api.create(&post_params(), &object)).await;
+        created.map_err(|e| {
+            trouble::kube_cli_error(&e, &Permission::in_namespace("create", "boxconnections", &kube.namespace))
+        })?;
+        writeln!(io.out, "boxconnection.boxsync.dev/{} created", self.context.connection)?;
+        kube.get_connection(&self.context.connection).await
     }
 }

@@ -5,76 +5,77 @@ use std::{fmt, sync::Arc};
 use secrecy::{ExposeSecret, SecretSlice};
 use tokio_util::sync::CancellationToken;
 
-use super::aim::Aim;
-use super::flags::ConnectFlags;
+use super::aim::ConnectTarget;
+use super::flags::ConnectArgs;
 use crate::{
-    boxapi::{self, Credentials, Session, Unusable},
+    boxapi::{self, Credentials, MalformedCredentials, TokenSource},
     cli::{
-        desk::Desk,
-        exit::{Exit, Stop},
+        desk::Io,
+        exit::{CliError, ExitStatus},
     },
-    signin::{Failure, Names},
+    signin::{Failure, FailureContext},
 };
 
-pub(super) struct Entry {
-    session: Session,
-    names: Names,
+pub(super) struct BoxLogin {
+    session: TokenSource,
+    context: FailureContext,
 }
 
 /// The Box account that the credentials act as.
-pub(super) struct Account {
+pub(super) struct SignedInAccount {
     login: String,
     enterprise: String,
 }
 
-impl fmt::Display for Account {
+impl fmt::Display for SignedInAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of enterprise {}", self.login, self.enterprise)
     }
 }
 
-impl Entry {
+impl BoxLogin {
     pub(super) fn new(
-        flags: &ConnectFlags,
-        aim: &Aim,
+        args: &ConnectArgs,
+        target: &ConnectTarget,
         credentials: Credentials,
-        desk: &Desk<'_>,
-    ) -> Result<Self, Stop> {
-        let transport = boxapi::https(env!("CARGO_PKG_VERSION"))
-            .map_err(|e| Stop::trouble(format!("no client for Box could be made: {e}. Nothing was written.")))?;
-        let names = Names { client_id: Some(credentials.client_id().to_owned()), ..aim.names.clone() };
-        let clock = desk.clock.clone();
-        let now: boxapi::Now = Arc::new(move || clock.now());
-        let session = Session::new(transport, flags.box_api_url.clone(), credentials, names.enterprise.clone(), now);
-        Ok(Self { session, names })
+        io: &Io<'_>,
+    ) -> Result<Self, CliError> {
+        let transport = boxapi::https_transport(env!("CARGO_PKG_VERSION"))
+            .map_err(|e| CliError::error(format!("no client for Box could be made: {e}. Nothing was written.")))?;
+        let context = FailureContext { client_id: Some(credentials.client_id().to_owned()), ..target.context.clone() };
+        let clock = io.clock.clone();
+        let now: boxapi::ClockFn = Arc::new(move || clock.now());
+        let session =
+            TokenSource::new(transport, args.box_api_url.clone(), credentials, context.enterprise.clone(), now);
+        Ok(Self { session, context })
     }
 
     /// Signs in and asks who that is. Another enterprise's account is refused.
-    pub(super) async fn account(&self) -> Result<Account, Stop> {
-        let visit = self.session.visit(CancellationToken::new());
-        let entered = async {
-            visit.sign_in().await?;
-            visit.account().await
+    pub(super) async fn verify_account(&self) -> Result<SignedInAccount, CliError> {
+        let client = self.session.new_client(CancellationToken::new());
+        let sign_in = async {
+            client.sign_in().await?;
+            client.get_account().await
         };
         let boxapi::Account { login, enterprise, id: _, name: _ } =
-            entered.await.map_err(|error| refused(&self.names, &error))?;
+            sign_in.await.map_err(|error| box_error(&self.context, &error))?;
         match enterprise {
-            Some(found) if found.id == self.names.enterprise => {
+            Some(found) if found.id == self.context.enterprise => {
                 let name = if found.name.is_empty() { String::new() } else { format!(" ({})", found.name) };
-                Ok(Account { login, enterprise: format!("{}{name}", found.id) })
+                Ok(SignedInAccount { login, enterprise: format!("{}{name}", found.id) })
             }
             other => {
                 let found = other.as_ref().map(|found| (found.id.as_str(), found.name.as_str()));
-                Err(of_another_enterprise(&format!("Box answers for {login},"), found, &self.names))
+                Err(wrong_enterprise_error(&format!("Box answers for {login},"), found, &self.context))
             }
         }
     }
 
     /// What the authorization of a user is renewed with.
-    pub(super) fn refresh_token(&self) -> Result<SecretSlice<u8>, Stop> {
+    pub(super) fn refresh_token(&self) -> Result<SecretSlice<u8>, CliError> {
         let token = self.session.refresh_token().ok_or_else(|| {
-            Stop::Told(
-                Exit::NotSo,
+            CliError::Message(
+                ExitStatus::Failure,
                 "Box granted access without a refresh token, so that it would end within the hour. Nothing was written. Check in Box's developer console that the app's authentication is \"User Authentication (OAuth 2.0)\"."
                     .to_owned(),
             )
@@ -84,27 +85,27 @@ impl Entry {
 }
 
 /// `who` goes on with "of enterprise …".
-pub(super) fn of_another_enterprise(who: &str, found: Option<(&str, &str)>, names: &Names) -> Stop {
-    let belongs = match found {
+pub(super) fn wrong_enterprise_error(subject: &str, found: Option<(&str, &str)>, context: &FailureContext) -> CliError {
+    let enterprise = match found {
         Some((id, "")) => format!("of enterprise {id}"),
         Some((id, name)) => format!("of enterprise {id} ({name})"),
         None => "outside any enterprise".to_owned(),
     };
-    Stop::Told(
-        Exit::NotSo,
+    CliError::Message(
+        ExitStatus::Failure,
         format!(
-            "{who} {belongs}, and {} is for enterprise {}. Nothing was written. Sign in to Box there (a private window of the browser forgets the other account), or use the credentials of an app of that enterprise.",
-            names.connection, names.enterprise
+            "{subject} {enterprise}, and {} is for enterprise {}. Nothing was written. Sign in to Box there (a private window of the browser forgets the other account), or use the credentials of an app of that enterprise.",
+            context.connection, context.enterprise
         ),
     )
 }
 
-pub(super) fn unusable(why: Unusable) -> Stop {
-    Stop::Told(Exit::NotSo, format!("what was given cannot be used. {why} Nothing was written."))
+pub(super) fn malformed_credentials_error(why: MalformedCredentials) -> CliError {
+    CliError::Message(ExitStatus::Failure, format!("what was given cannot be used. {why} Nothing was written."))
 }
 
-fn refused(names: &Names, error: &boxapi::Error) -> Stop {
-    let told = Failure::of_box(names, error)
-        .map_or_else(|| error.to_string(), |failure| format!("{} {}", failure.what, failure.remedy));
-    Stop::Told(Exit::NotSo, format!("{} Nothing was written.", told.trim_end()))
+fn box_error(context: &FailureContext, error: &boxapi::Error) -> CliError {
+    let message = Failure::from_box_error(context, error)
+        .map_or_else(|| error.to_string(), |failure| format!("{} {}", failure.summary, failure.remediation));
+    CliError::Message(ExitStatus::Failure, format!("{} Nothing was written.", message.trim_end()))
 }

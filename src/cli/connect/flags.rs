@@ -7,18 +7,18 @@ use clap::{Args, ValueEnum};
 use crate::{
     api::AuthType,
     boxapi::BaseUrl,
-    cli::words::{digits, span},
+    cli::words::{parse_duration, parse_enterprise_id},
 };
 
 #[derive(Args, Debug)]
-pub(in crate::cli) struct ConnectFlags {
+pub(in crate::cli) struct ConnectArgs {
     /// The connection
     pub(in crate::cli) name: String,
     /// How a new connection signs in. One that is there says so itself
     #[arg(long, value_enum)]
-    pub(in crate::cli) method: Option<Method>,
+    pub(in crate::cli) method: Option<AuthTypeArg>,
     /// The Box enterprise of a new connection; the Admin Console shows its id under Account & Billing
-    #[arg(long, value_name = "ID", value_parser = digits)]
+    #[arg(long, value_name = "ID", value_parser = parse_enterprise_id)]
     pub(in crate::cli) enterprise_id: Option<String>,
     /// Do not ask before a new connection is created
     #[arg(short, long)]
@@ -43,7 +43,7 @@ pub(in crate::cli) struct ConnectFlags {
     #[arg(long)]
     pub(in crate::cli) no_sync: bool,
     /// How long to wait for the grant, and then for the end of the sync
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = span)]
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration)]
     pub(in crate::cli) timeout: Duration,
     /// Where Box's API is: HTTPS, or HTTP to this machine only
     #[arg(long, value_name = "URL", env = "BOXSYNC_BOX_API_URL", default_value_t)]
@@ -55,7 +55,7 @@ pub(in crate::cli) struct ConnectFlags {
 
 /// A way to sign in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum Method {
+pub(in crate::cli) enum AuthTypeArg {
     /// A user of the enterprise grants access
     Oauth2,
     /// A client id and a client secret
@@ -64,12 +64,12 @@ pub(in crate::cli) enum Method {
     Jwt,
 }
 
-impl From<Method> for AuthType {
-    fn from(method: Method) -> Self {
+impl From<AuthTypeArg> for AuthType {
+    fn from(method: AuthTypeArg) -> Self {
         match method {
-            Method::Oauth2 => AuthType::Oauth2,
-            Method::ClientCredentials => AuthType::ClientCredentials,
-            Method::Jwt => AuthType::Jwt,
+            AuthTypeArg::Oauth2 => AuthType::Oauth2,
+            AuthTypeArg::ClientCredentials => AuthType::ClientCredentials,
+            AuthTypeArg::Jwt => AuthType::Jwt,
         }
     }
 }

@@ -1,58 +1,58 @@
 //! A user's grant: Box's page is opened or printed, and the answer awaited on this machine or pasted.
 
-use super::flags::ConnectFlags;
-use super::loopback::{self, Loopback};
+use super::flags::ConnectArgs;
+use super::loopback::{self, CallbackServer};
 use crate::{
-    boxapi::{Answered, ClientCredentials, Credentials, Invitation},
+    boxapi::{AuthorizationRequest, AuthorizationResponse, ClientCredentials, Credentials},
     cli::{
-        desk::{Desk, Seat},
-        exit::{Exit, Stop},
+        desk::{Io, Tty},
+        exit::{CliError, ExitStatus},
     },
 };
 
-pub(super) async fn ask(
-    flags: &ConnectFlags,
+pub(super) async fn request_authorization(
+    args: &ConnectArgs,
     app: ClientCredentials,
     enterprise: &str,
-    desk: &mut Desk<'_>,
-) -> Result<Credentials, Stop> {
-    let loopback = if flags.no_browser { None } else { Some(Loopback::bind(flags.port).await?) };
-    let port = loopback.as_ref().map_or(Some(flags.port).filter(|port| *port > 0), |l| Some(l.port()));
-    let invitation = Invitation::new(app, loopback::redirect_uri(port));
-    let page = invitation.page(&flags.box_account_url);
+    io: &mut Io<'_>,
+) -> Result<Credentials, CliError> {
+    let server = if args.no_browser { None } else { Some(CallbackServer::bind(args.port).await?) };
+    let port = server.as_ref().map_or(Some(args.port).filter(|port| *port > 0), |l| Some(l.port()));
+    let authorization_request = AuthorizationRequest::new(app, loopback::redirect_uri(port));
+    let page = authorization_request.authorization_url(&args.box_account_url);
     writeln!(
-        desk.out,
+        io.out,
         "Grant access in Box, as an admin or co-admin of enterprise {enterprise}:\n\n  {page}\n\n\
          The Box app needs the redirect URI {} (developer console > Configuration > OAuth 2.0 Redirect URIs; any port of this machine fits it).",
         loopback::redirect_uri(None)
     )?;
-    let answered = match loopback {
-        None => pasted(&invitation, desk)?,
-        Some(loopback) => {
-            writeln!(desk.out, "Waiting for Box's answer at {}.", loopback::redirect_uri(port))?;
-            desk.out.flush()?;
-            if (desk.reader, desk.answerer) == (Seat::Person, Seat::Person) {
+    let authorization_response = match server {
+        None => read_pasted_response(&authorization_request, io)?,
+        Some(server) => {
+            writeln!(io.out, "Waiting for Box's answer at {}.", loopback::redirect_uri(port))?;
+            io.out.flush()?;
+            if (io.stdout_tty, io.stdin_tty) == (Tty::Interactive, Tty::Interactive) {
                 // The page is printed: whoever has no browser here opens it elsewhere.
                 open::that_detached(&page).ok();
             }
-            let heard = tokio::time::timeout(flags.timeout, loopback.answer(&invitation)).await;
-            heard.map_err(|_| {
-                Stop::Told(
-                    Exit::TimedOut,
+            let outcome = tokio::time::timeout(args.timeout, server.wait_for_response(&authorization_request)).await;
+            outcome.map_err(|_| {
+                CliError::Message(
+                    ExitStatus::TimedOut,
                     "nobody has granted access in time. Nothing was written. Run it again; if Box's page led to an address that does not open, run it with --no-browser and paste that address."
                         .to_owned(),
                 )
             })?
         }
     };
-    match answered {
-        Answered::Granted(code) => Ok(invitation.accept(code)),
-        Answered::Denied(why) => {
+    match authorization_response {
+        AuthorizationResponse::Granted(code) => Ok(authorization_request.into_credentials(code)),
+        AuthorizationResponse::Denied(why) => {
             let why = why.map(|why| format!(" (\"{why}\")")).unwrap_or_default();
-            Err(Stop::Told(Exit::NotSo, format!("access was not granted{why}. Nothing was written.")))
+            Err(CliError::Message(ExitStatus::Failure, format!("access was not granted{why}. Nothing was written.")))
         }
-        Answered::Foreign => Err(Stop::Told(
-            Exit::NotSo,
+        AuthorizationResponse::StateMismatch => Err(CliError::Message(
+            ExitStatus::Failure,
             "what was pasted is no answer to this question: it is incomplete, or of an earlier run. Nothing was written. Run it again, and paste the whole address that the browser shows in the end."
                 .to_owned(),
         )),
@@ -60,12 +60,15 @@ pub(super) async fn ask(
 }
 
 /// The address that Box's page led to, or what stands after its question mark.
-fn pasted(invitation: &Invitation, desk: &mut Desk<'_>) -> Result<Answered, Stop> {
+fn read_pasted_response(
+    authorization_request: &AuthorizationRequest,
+    io: &mut Io<'_>,
+) -> Result<AuthorizationResponse, CliError> {
     writeln!(
-        desk.out,
+        io.out,
         "Box then leads the browser to an address that does not open. Copy it, and paste it here within 30 seconds."
     )?;
-    let line = desk.asked("Address: ")?;
+    let line = io.prompt("Address: ")?;
     let query = line.split_once('?').map_or(line.as_str(), |(_, query)| query);
-    Ok(invitation.read(query.split_once('#').map_or(query, |(query, _)| query)))
+    Ok(authorization_request.parse_redirect(query.split_once('#').map_or(query, |(query, _)| query)))
 }

@@ -3,7 +3,7 @@
 use kube::api::ObjectMeta;
 
 /// Labels and annotations, and whose they are.
-const MARKS: &[(&str, &str)] = &[
+const MARKER_KEYS: &[(&str, &str)] = &[
     ("kustomize.toolkit.fluxcd.io/name", "Flux"),
     ("helm.toolkit.fluxcd.io/name", "Flux"),
     ("argocd.argoproj.io/tracking-id", "Argo CD"),
@@ -14,7 +14,7 @@ const MARKS: &[(&str, &str)] = &[
 ];
 
 /// Field managers by their beginnings, and whose they are.
-const MANAGERS: &[(&str, &str)] = &[
+const FIELD_MANAGERS: &[(&str, &str)] = &[
     ("kustomize-controller", "Flux"),
     ("helm-controller", "Flux"),
     ("argocd", "Argo CD"),
@@ -24,21 +24,21 @@ const MANAGERS: &[(&str, &str)] = &[
 ];
 
 /// Who keeps the object as they want it, and how that shows.
-pub(super) fn of(object: &ObjectMeta) -> Option<String> {
+pub(super) fn find_manager(object: &ObjectMeta) -> Option<String> {
     let owner = object.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
     if let Some(owner) = owner {
         return Some(format!("{} {} (its owner)", owner.kind, owner.name));
     }
-    for (kind, marks) in [("label", &object.labels), ("annotation", &object.annotations)] {
-        let marked = MARKS.iter().find(|(mark, _)| marks.as_ref().is_some_and(|marks| marks.contains_key(*mark)));
-        if let Some((mark, whose)) = marked {
-            return Some(format!("{whose} ({kind} {mark})"));
+    for (kind, keys) in [("label", &object.labels), ("annotation", &object.annotations)] {
+        let found = MARKER_KEYS.iter().find(|(mark, _)| keys.as_ref().is_some_and(|marks| marks.contains_key(*mark)));
+        if let Some((key, tool)) = found {
+            return Some(format!("{tool} ({kind} {key})"));
         }
     }
     let mut managers = object.managed_fields.iter().flatten().filter_map(|entry| entry.manager.as_deref());
     managers.find_map(|manager| {
-        let (_, whose) = MANAGERS.iter().find(|(beginning, _)| manager.starts_with(beginning))?;
-        Some(format!("{whose} (field manager {manager})"))
+        let (_, tool) = FIELD_MANAGERS.iter().find(|(beginning, _)| manager.starts_with(beginning))?;
+        Some(format!("{tool} (field manager {manager})"))
     })
 }
 
@@ -48,12 +48,12 @@ mod tests {
 
     use super::*;
 
-    fn kept_by(metadata: Value) -> Option<String> {
-        of(&serde_json::from_value(metadata).expect("metadata"))
+    fn manager_of(metadata: Value) -> Option<String> {
+        find_manager(&serde_json::from_value(metadata).expect("metadata"))
     }
 
     #[test]
-    fn whoever_keeps_a_secret_is_known_by_the_traces() {
+    fn owners_labels_annotations_and_field_managers_reveal_the_manager() {
         let owner = json!({ "apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "name": "box", "uid": "u",
             "controller": true });
         for (metadata, expected) in [
@@ -71,13 +71,13 @@ mod tests {
                 "Flux (field manager kustomize-controller)",
             ),
         ] {
-            assert_eq!(kept_by(metadata).as_deref(), Some(expected));
+            assert_eq!(manager_of(metadata).as_deref(), Some(expected));
         }
     }
 
     #[test]
-    fn a_secret_of_a_person_is_kept_by_nobody() {
+    fn a_manually_created_secret_has_no_manager() {
         let by_hand = json!({ "labels": { "team": "backup" }, "managedFields": [{ "manager": "kubectl-boxsync" }] });
-        assert_eq!(kept_by(by_hand), None);
+        assert_eq!(manager_of(by_hand), None);
     }
 }

@@ -9,33 +9,33 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::{
-    boxapi::{Answered, Invitation},
-    cli::exit::Stop,
+    boxapi::{AuthorizationRequest, AuthorizationResponse},
+    cli::exit::CliError,
 };
 
-const PATH: &str = "/callback";
+const CALLBACK_PATH: &str = "/callback";
 
 /// Where Box sends the browser. An address rather than `localhost`, which may be another machine's or an IPv6 one.
 pub(super) fn redirect_uri(port: Option<u16>) -> String {
     let port = port.map(|port| format!(":{port}")).unwrap_or_default();
-    format!("http://{}{port}{PATH}", Ipv4Addr::LOCALHOST)
+    format!("http://{}{port}{CALLBACK_PATH}", Ipv4Addr::LOCALHOST)
 }
 
-pub(super) struct Loopback {
+pub(super) struct CallbackServer {
     listener: TcpListener,
     port: u16,
 }
 
-impl Loopback {
+impl CallbackServer {
     /// Listens on this port of 127.0.0.1; 0 is any free one.
-    pub(super) async fn bind(port: u16) -> Result<Self, Stop> {
+    pub(super) async fn bind(port: u16) -> Result<Self, CliError> {
         let bound = async {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
             let port = listener.local_addr()?.port();
             Ok::<_, std::io::Error>(Self { listener, port })
         };
         bound.await.map_err(|e| {
-            Stop::trouble(format!(
+            CliError::error(format!(
                 "port {port} of 127.0.0.1 cannot be listened on: {e}. Choose another --port, or pass --no-browser."
             ))
         })
@@ -47,7 +47,7 @@ impl Loopback {
 
     /// The first request that answers the invitation. Whatever else comes (an icon, an old page, a stranger) is turned
     /// away, and waited past.
-    pub(super) async fn answer(self, invitation: &Invitation) -> Answered {
+    pub(super) async fn wait_for_response(self, authorization_request: &AuthorizationRequest) -> AuthorizationResponse {
         // Browsers open connections that they do not use: all are served at once.
         let mut connections = FuturesUnordered::new();
         loop {
@@ -55,12 +55,12 @@ impl Loopback {
                 accepted = self.listener.accept() => {
                     // One that broke before it was accepted is no reason to stop.
                     if let Ok((stream, _)) = accepted {
-                        connections.push(served(stream, invitation));
+                        connections.push(serve_callback(stream, authorization_request));
                     }
                 }
-                Some(answered) = connections.next() => {
-                    if let Some(answered) = answered {
-                        return answered;
+                Some(authorization_response) = connections.next() => {
+                    if let Some(authorization_response) = authorization_response {
+                        return authorization_response;
                     }
                 }
             }
@@ -69,38 +69,46 @@ impl Loopback {
 }
 
 /// Serves one request, and hands on the answer that it was.
-async fn served(stream: TcpStream, invitation: &Invitation) -> Option<Answered> {
-    let heard = Cell::new(None);
+async fn serve_callback(
+    stream: TcpStream,
+    authorization_request: &AuthorizationRequest,
+) -> Option<AuthorizationResponse> {
+    let received = Cell::new(None);
     let service = service_fn(|request: Request<Incoming>| {
-        let (answered, page) = read(&request, invitation);
-        heard.set(answered);
+        let (authorization_response, page) = handle_request(&request, authorization_request);
+        received.set(authorization_response);
         ready(Ok::<_, Infallible>(page))
     });
     // The browser may be gone before it has read the page.
     http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service).await.ok();
-    heard.take()
+    received.take()
 }
 
-fn read(request: &Request<Incoming>, invitation: &Invitation) -> (Option<Answered>, Response<String>) {
-    if (request.method(), request.uri().path()) != (&Method::GET, PATH) {
-        return (None, page(StatusCode::NOT_FOUND, "There is nothing here."));
+fn handle_request(
+    request: &Request<Incoming>,
+    authorization_request: &AuthorizationRequest,
+) -> (Option<AuthorizationResponse>, Response<String>) {
+    if (request.method(), request.uri().path()) != (&Method::GET, CALLBACK_PATH) {
+        return (None, html_response(StatusCode::NOT_FOUND, "There is nothing here."));
     }
-    let answered = invitation.read(request.uri().query().unwrap_or_default());
-    let page = match &answered {
-        Answered::Granted(_) => {
-            page(StatusCode::OK, "Access was granted. You can close this page: the terminal goes on.")
+    let authorization_response = authorization_request.parse_redirect(request.uri().query().unwrap_or_default());
+    let page = match &authorization_response {
+        AuthorizationResponse::Granted(_) => {
+            html_response(StatusCode::OK, "Access was granted. You can close this page: the terminal goes on.")
         }
-        Answered::Denied(_) => page(StatusCode::OK, "Access was not granted. You can close this page."),
-        Answered::Foreign => {
+        AuthorizationResponse::Denied(_) => {
+            html_response(StatusCode::OK, "Access was not granted. You can close this page.")
+        }
+        AuthorizationResponse::StateMismatch => {
             let text = "This page belongs to an earlier run. Open the address that the terminal shows now.";
-            return (None, page(StatusCode::BAD_REQUEST, text));
+            return (None, html_response(StatusCode::BAD_REQUEST, text));
         }
     };
-    (Some(answered), page)
+    (Some(authorization_response), page)
 }
 
 /// Nothing of what was asked is repeated on it.
-fn page(status: StatusCode, text: &str) -> Response<String> {
+fn html_response(status: StatusCode, text: &str) -> Response<String> {
     let html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>boxsync</title></head><body><p>{text}</p></body></html>\n"
     );

@@ -21,119 +21,135 @@ mod keeper;
 mod loopback;
 mod secret;
 
-use aim::Aim;
-use entry::Entry;
-pub(super) use flags::ConnectFlags;
+use aim::ConnectTarget;
+use entry::BoxLogin;
+pub(super) use flags::ConnectArgs;
 use kube::ResourceExt;
-use secret::Content;
+use secret::SecretData;
 
 use super::{
-    desk::Desk,
-    exit::{Exit, Stop},
-    site::Site,
+    desk::Io,
+    exit::{CliError, ExitStatus},
+    site::KubeContext,
     sync,
-    wait::{self, Awaited},
+    wait::{self, PendingRequest},
 };
 use crate::{
     api::{AuthType, BoxConnection},
     boxapi::Credentials,
 };
 
-pub(super) async fn run(flags: &ConnectFlags, site: &Site, desk: &mut Desk<'_>) -> Result<Exit, Stop> {
-    let aim = aim::find(flags, site).await?;
-    fitting(flags, aim.method)?;
-    let kept = secret::read(site, &aim.names.secret).await?;
-    kept.writable()?;
-    if let Some(keeper) = kept.keeper() {
+pub(super) async fn run(args: &ConnectArgs, kube: &KubeContext, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
+    let target = aim::resolve_target(args, kube).await?;
+    check_method_flags(args, target.method)?;
+    let existing = secret::read_secret(kube, &target.context.secret).await?;
+    existing.check_writable()?;
+    if let Some(manager) = existing.managed_by() {
         writeln!(
-            desk.err,
-            "warning: Secret {} looks kept by {keeper}: what is written here will be overwritten. Put the credentials where it takes them from, too.",
-            aim.names.secret
+            io.err,
+            "warning: Secret {} looks kept by {manager}: what is written here will be overwritten. Put the credentials where it takes them from, too.",
+            target.context.secret
         )?;
     }
-    if !aim.agreed(flags, desk)? {
-        writeln!(desk.out, "Nothing was created.")?;
-        return Ok(Exit::NotSo);
+    if !target.confirm_creation(args, io)? {
+        writeln!(io.out, "Nothing was created.")?;
+        return Ok(ExitStatus::Failure);
     }
-    let content = match aim.method {
-        AuthType::Oauth2 => granted(flags, &aim, &kept, desk).await?,
+    let content = match target.method {
+        AuthType::Oauth2 => authorize_user(args, &target, &existing, io).await?,
         AuthType::ClientCredentials => {
-            let app = given::app(flags, aim.method, &kept, desk)?;
-            tried(flags, &aim, app.credentials()?, desk).await?;
-            app.content()
+            let app = given::read_app_credentials(args, target.method, &existing, io)?;
+            verify_credentials(args, &target, app.credentials()?, io).await?;
+            app.secret_data()
         }
         AuthType::Jwt => {
-            let config = given::config(flags, &kept, desk)?;
-            let credentials = Credentials::jwt(config.clone()).map_err(entry::unusable)?;
-            if let Some(other) = credentials.enterprise_id().filter(|id| *id != aim.names.enterprise) {
-                return Err(entry::of_another_enterprise("the configuration file is", Some((other, "")), &aim.names));
+            let config = given::read_jwt_config(args, &existing, io)?;
+            let credentials = Credentials::jwt(config.clone()).map_err(entry::malformed_credentials_error)?;
+            if let Some(other) = credentials.enterprise_id().filter(|id| *id != target.context.enterprise) {
+                return Err(entry::wrong_enterprise_error(
+                    "the configuration file is",
+                    Some((other, "")),
+                    &target.context,
+                ));
             }
-            tried(flags, &aim, credentials, desk).await?;
-            Content::from([("config.json", config)])
+            verify_credentials(args, &target, credentials, io).await?;
+            SecretData::from([("config.json", config)])
         }
     };
-    let wrote = secret::write(site, kept, &content).await?;
-    writeln!(desk.out, "secret/{} {wrote}", aim.names.secret)?;
-    let connection = aim.create(site, desk).await?;
-    synced(flags, &connection, site, desk).await
+    let result = secret::write_secret(kube, existing, &content).await?;
+    writeln!(io.out, "secret/{} {result}", target.context.secret)?;
+    let connection = target.create_connection(kube, io).await?;
+    sync_connection(args, &connection, kube, io).await
 }
 
 /// Flags of another way to sign in are a mistake, not nothing.
-fn fitting(flags: &ConnectFlags, method: AuthType) -> Result<(), Stop> {
-    let stray = match method {
-        AuthType::Oauth2 => [("--config", flags.config.is_some()), ("--no-check", flags.no_check)],
-        AuthType::ClientCredentials => [("--config", flags.config.is_some()), ("--no-browser", flags.no_browser)],
-        AuthType::Jwt => [("--client-id", flags.client_id.is_some()), ("--no-browser", flags.no_browser)],
+fn check_method_flags(args: &ConnectArgs, method: AuthType) -> Result<(), CliError> {
+    let foreign_flags = match method {
+        AuthType::Oauth2 => [("--config", args.config.is_some()), ("--no-check", args.no_check)],
+        AuthType::ClientCredentials => [("--config", args.config.is_some()), ("--no-browser", args.no_browser)],
+        AuthType::Jwt => [("--client-id", args.client_id.is_some()), ("--no-browser", args.no_browser)],
     };
-    match stray.iter().find(|(_, given)| *given) {
-        Some((flag, _)) => {
-            Err(Stop::usage(format!("{} signs in by {}, and {flag} is not for that.", flags.name, aim::word(method))))
-        }
+    match foreign_flags.iter().find(|(_, is_set)| *is_set) {
+        Some((flag, _)) => Err(CliError::usage(format!(
+            "{} signs in by {}, and {flag} is not for that.",
+            args.name,
+            aim::method_name(method)
+        ))),
         None => Ok(()),
     }
 }
 
 /// A user's authorization: what the Secret is to hold once they granted it.
-async fn granted(flags: &ConnectFlags, aim: &Aim, kept: &secret::Kept, desk: &mut Desk<'_>) -> Result<Content, Stop> {
-    let app = given::app(flags, aim.method, kept, desk)?;
-    let invited = app.client()?;
-    let credentials = grant::ask(flags, invited, &aim.names.enterprise, desk).await?;
-    let entry = Entry::new(flags, aim, credentials, desk)?;
-    let account = entry.account().await?;
-    let refresh = entry.refresh_token()?;
-    writeln!(desk.out, "Box: {account}")?;
-    let mut content = app.content();
+async fn authorize_user(
+    args: &ConnectArgs,
+    target: &ConnectTarget,
+    existing: &secret::ExistingSecret,
+    io: &mut Io<'_>,
+) -> Result<SecretData, CliError> {
+    let app = given::read_app_credentials(args, target.method, existing, io)?;
+    let client_credentials = app.client_credentials()?;
+    let credentials = grant::request_authorization(args, client_credentials, &target.context.enterprise, io).await?;
+    let login = BoxLogin::new(args, target, credentials, io)?;
+    let account = login.verify_account().await?;
+    let refresh = login.refresh_token()?;
+    writeln!(io.out, "Box: {account}")?;
+    let mut content = app.secret_data();
     content.insert("refreshToken", refresh);
     Ok(content)
 }
 
-async fn tried(flags: &ConnectFlags, aim: &Aim, credentials: Credentials, desk: &mut Desk<'_>) -> Result<(), Stop> {
-    if !flags.no_check {
-        let account = Entry::new(flags, aim, credentials, desk)?.account().await?;
-        writeln!(desk.out, "Box: {account}")?;
+async fn verify_credentials(
+    args: &ConnectArgs,
+    target: &ConnectTarget,
+    credentials: Credentials,
+    io: &mut Io<'_>,
+) -> Result<(), CliError> {
+    if !args.no_check {
+        let account = BoxLogin::new(args, target, credentials, io)?.verify_account().await?;
+        writeln!(io.out, "Box: {account}")?;
     }
     Ok(())
 }
 
 /// Makes the operator try at once, and shows what comes of it.
-async fn synced(
-    flags: &ConnectFlags,
+async fn sync_connection(
+    args: &ConnectArgs,
     connection: &BoxConnection,
-    site: &Site,
-    desk: &mut Desk<'_>,
-) -> Result<Exit, Stop> {
+    kube: &KubeContext,
+    io: &mut Io<'_>,
+) -> Result<ExitStatus, CliError> {
     let name = connection.name_any();
     if connection.spec.suspend {
         writeln!(
-            desk.out,
+            io.out,
             "{name} is suspended: no sync was asked for. It goes on once spec.suspend is false: kubectl patch boxconnection {name} -n {} --type merge -p '{{\"spec\":{{\"suspend\":false}}}}'",
-            site.namespace
+            kube.namespace
         )?;
-        return Ok(Exit::Fine);
+        return Ok(ExitStatus::Success);
     }
-    if flags.no_sync {
-        return Ok(Exit::Fine);
+    if args.no_sync {
+        return Ok(ExitStatus::Success);
     }
-    let request = sync::create(site, connection, None).await?;
-    wait::all(vec![Awaited::new(connection, request)], flags.timeout, site, desk).await
+    let request = sync::create_request(kube, connection, None).await?;
+    wait::wait_for_all(vec![PendingRequest::new(connection, request)], args.timeout, kube, io).await
 }

@@ -9,58 +9,58 @@ use secrecy::{ExposeSecret, SecretSlice};
 use super::keeper;
 use crate::{
     cli::{
-        exit::Stop,
-        site::{Site, writing},
-        trouble::{self, Right},
+        exit::CliError,
+        site::{KubeContext, post_params},
+        trouble::{self, Permission},
     },
-    cluster::Trouble,
+    cluster::KubeError,
 };
 
 /// What is to stand in the Secret, by key.
-pub(super) type Content = BTreeMap<&'static str, SecretSlice<u8>>;
+pub(super) type SecretData = BTreeMap<&'static str, SecretSlice<u8>>;
 
 /// Tries of one write, where somebody else writes too. A grant that was not written would have to be given again.
-const TRIES: usize = 3;
+const MAX_WRITE_ATTEMPTS: usize = 3;
 
 /// The Secret as it is now.
-pub(super) struct Kept {
+pub(super) struct ExistingSecret {
     pub(super) name: String,
     secret: Option<Secret>,
 }
 
 /// What a write did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wrote {
+pub(super) enum WriteResult {
     Created,
     Updated,
     Unchanged,
 }
 
-impl fmt::Display for Wrote {
+impl fmt::Display for WriteResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Wrote::Created => "created",
-            Wrote::Updated => "updated",
-            Wrote::Unchanged => "unchanged",
+            WriteResult::Created => "created",
+            WriteResult::Updated => "updated",
+            WriteResult::Unchanged => "unchanged",
         })
     }
 }
 
-impl Kept {
+impl ExistingSecret {
     /// What stands under a key, if anything does.
     pub(super) fn value(&self, key: &str) -> Option<SecretSlice<u8>> {
         let found = self.secret.as_ref()?.data.as_ref()?.get(key)?;
         Some(&found.0).filter(|bytes| !bytes.is_empty()).map(|bytes| SecretSlice::from(bytes.clone()))
     }
 
-    pub(super) fn keeper(&self) -> Option<String> {
-        keeper::of(&self.secret.as_ref()?.metadata)
+    pub(super) fn managed_by(&self) -> Option<String> {
+        keeper::find_manager(&self.secret.as_ref()?.metadata)
     }
 
     /// Better told before somebody has granted access than afterwards.
-    pub(super) fn writable(&self) -> Result<(), Stop> {
+    pub(super) fn check_writable(&self) -> Result<(), CliError> {
         match self.secret.as_ref().and_then(|secret| secret.immutable) {
-            Some(true) => Err(Stop::trouble(format!(
+            Some(true) => Err(CliError::error(format!(
                 "Secret {} is immutable. Delete it and run this again, or name another Secret in spec.auth.",
                 self.name
             ))),
@@ -69,50 +69,60 @@ impl Kept {
     }
 }
 
-pub(super) async fn read(site: &Site, name: &str) -> Result<Kept, Stop> {
-    let api = site.cluster.api::<Secret>(&site.namespace);
-    let secret = match site.cluster.call(api.get(name)).await {
+pub(super) async fn read_secret(kube: &KubeContext, name: &str) -> Result<ExistingSecret, CliError> {
+    let api = kube.client.api::<Secret>(&kube.namespace);
+    let secret = match kube.client.call(api.get(name)).await {
         Ok(secret) => Some(secret),
-        Err(Trouble::NotFound) => None,
-        Err(other) => return Err(trouble::told(&other, &Right::to("get", "secrets", &site.namespace))),
+        Err(KubeError::NotFound) => None,
+        Err(other) => {
+            return Err(trouble::kube_cli_error(&other, &Permission::in_namespace("get", "secrets", &kube.namespace)));
+        }
     };
-    Ok(Kept { name: name.to_owned(), secret })
+    Ok(ExistingSecret { name: name.to_owned(), secret })
 }
 
 /// Puts this into the Secret, which is created if it is not there.
-pub(super) async fn write(site: &Site, kept: Kept, content: &Content) -> Result<Wrote, Stop> {
-    let mut kept = kept;
-    for _ in 1..TRIES {
-        match put(site, &kept, content).await {
-            Err((Trouble::Conflict, _)) => kept = read(site, &kept.name).await?,
-            other => return other.map_err(|(trouble, verb)| unwritten(&trouble, verb, site)),
+pub(super) async fn write_secret(
+    kube: &KubeContext,
+    existing: ExistingSecret,
+    content: &SecretData,
+) -> Result<WriteResult, CliError> {
+    let mut existing = existing;
+    for _ in 1..MAX_WRITE_ATTEMPTS {
+        match write_secret_once(kube, &existing, content).await {
+            Err((KubeError::Conflict, _)) => existing = read_secret(kube, &existing.name).await?,
+            other => return other.map_err(|(error, verb)| write_error(&error, verb, kube)),
         }
     }
-    put(site, &kept, content).await.map_err(|(trouble, verb)| unwritten(&trouble, verb, site))
+    write_secret_once(kube, &existing, content).await.map_err(|(error, verb)| write_error(&error, verb, kube))
 }
 
-fn unwritten(trouble: &Trouble, verb: &str, site: &Site) -> Stop {
-    trouble::told(trouble, &Right::to(verb, "secrets", &site.namespace))
+fn write_error(error: &KubeError, verb: &str, kube: &KubeContext) -> CliError {
+    trouble::kube_cli_error(error, &Permission::in_namespace(verb, "secrets", &kube.namespace))
 }
 
 /// Replaces the version that was read, and no other. An error comes with the verb that failed.
-async fn put(site: &Site, kept: &Kept, content: &Content) -> Result<Wrote, (Trouble, &'static str)> {
-    let api = site.cluster.api::<Secret>(&site.namespace);
-    let Some(old) = &kept.secret else {
-        let metadata = ObjectMeta { name: Some(kept.name.clone()), ..ObjectMeta::default() };
-        let new = filled(Secret { metadata, ..Secret::default() }, content);
-        let created = site.cluster.call(api.create(&writing(), &new)).await;
-        return created.map(|_| Wrote::Created).map_err(|e| (e, "create"));
+async fn write_secret_once(
+    kube: &KubeContext,
+    existing: &ExistingSecret,
+    content: &SecretData,
+) -> Result<WriteResult, (KubeError, &'static str)> {
+    let api = kube.client.api::<Secret>(&kube.namespace);
+    let Some(old) = &existing.secret else {
+        let metadata = ObjectMeta { name: Some(existing.name.clone()), ..ObjectMeta::default() };
+        let new = with_data(Secret { metadata, ..Secret::default() }, content);
+        let created = kube.client.call(api.create(&post_params(), &new)).await;
+        return created.map(|_| WriteResult::Created).map_err(|e| (e, "create"));
     };
-    let new = filled(old.clone(), content);
+    let new = with_data(old.clone(), content);
     if new == *old {
-        return Ok(Wrote::Unchanged);
+        return Ok(WriteResult::Unchanged);
     }
-    let updated = site.cluster.call(api.replace(&kept.name, &writing(), &new)).await;
-    updated.map(|_| Wrote::Updated).map_err(|e| (e, "update"))
+    let updated = kube.client.call(api.replace(&existing.name, &post_params(), &new)).await;
+    updated.map(|_| WriteResult::Updated).map_err(|e| (e, "update"))
 }
 
-fn filled(mut secret: Secret, content: &Content) -> Secret {
+fn with_data(mut secret: Secret, content: &SecretData) -> Secret {
     let data = secret.data.get_or_insert_default();
     for (key, value) in content {
         data.insert((*key).to_owned(), ByteString(value.expose_secret().to_vec()));

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::{api::coordination::v1::LeaseSpec, apimachinery::pkg::apis::meta::v1::MicroTime};
 
 /// For so long after a renewal nobody else takes the Lease.
-pub(super) const LEASE: Duration = Duration::from_secs(15);
+pub(super) const LEASE_DURATION: Duration = Duration::from_secs(15);
 /// Without a renewal for so long, leadership is lost: the work has the time between the two to end.
 pub(super) const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -17,72 +17,74 @@ pub(super) enum Decision {
     /// Somebody else holds the Lease, and will for so long if it does not change.
     Wait {
         holder: String,
-        rest: Duration,
+        remaining: Duration,
     },
 }
 
 /// Why this process leads no longer.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Lost {
+pub enum LeadershipLost {
     #[error("the Lease could not be renewed for {} s", RENEW_DEADLINE.as_secs())]
     NotRenewed,
     #[error("somebody else has changed the Lease")]
     Changed,
     #[error("{0} holds the Lease")]
-    Taken(String),
+    HeldByOther(String),
     #[error("the Lease was deleted, or its holder removed")]
     Removed,
 }
 
 enum Holder<'a> {
-    Nobody,
-    Me,
-    Other { name: &'a str, term: Duration },
+    Vacant,
+    ThisProcess,
+    Other { name: &'a str, duration: Duration },
 }
 
 /// What a candidate does about a Lease that it has seen `unchanged` for so long by its own steady clock. The times in
 /// the Lease come from another machine's clock and prove nothing.
-pub(super) fn decide(me: &str, lease: Option<&LeaseSpec>, unchanged: Duration) -> Decision {
-    match holder(me, lease) {
+pub(super) fn decide(identity: &str, lease: Option<&LeaseSpec>, unchanged: Duration) -> Decision {
+    match holder(identity, lease) {
         // My identity is that of my former life: a container that was restarted does not wait for its own ghost.
-        Holder::Nobody | Holder::Me => Decision::Acquire,
-        Holder::Other { term, .. } if unchanged >= term => Decision::Acquire,
-        Holder::Other { name, term } => Decision::Wait { holder: name.to_owned(), rest: term - unchanged },
+        Holder::Vacant | Holder::ThisProcess => Decision::Acquire,
+        Holder::Other { duration: term, .. } if unchanged >= term => Decision::Acquire,
+        Holder::Other { name, duration: term } => {
+            Decision::Wait { holder: name.to_owned(), remaining: term - unchanged }
+        }
     }
 }
 
 /// Whether a leader that does not know what became of its last write still is one.
-pub(super) fn confirm(me: &str, lease: Option<&LeaseSpec>) -> Result<(), Lost> {
-    match holder(me, lease) {
-        Holder::Me => Ok(()),
-        Holder::Nobody => Err(Lost::Removed),
-        Holder::Other { name, .. } => Err(Lost::Taken(name.to_owned())),
+pub(super) fn confirm_holder(identity: &str, lease: Option<&LeaseSpec>) -> Result<(), LeadershipLost> {
+    match holder(identity, lease) {
+        Holder::ThisProcess => Ok(()),
+        Holder::Vacant => Err(LeadershipLost::Removed),
+        Holder::Other { name, .. } => Err(LeadershipLost::HeldByOther(name.to_owned())),
     }
 }
 
-fn holder<'a>(me: &str, lease: Option<&'a LeaseSpec>) -> Holder<'a> {
-    let Some(lease) = lease else { return Holder::Nobody };
+fn holder<'a>(identity: &str, lease: Option<&'a LeaseSpec>) -> Holder<'a> {
+    let Some(lease) = lease else { return Holder::Vacant };
     match lease.holder_identity.as_deref() {
-        None | Some("") => Holder::Nobody,
-        Some(name) if name == me => Holder::Me,
+        None | Some("") => Holder::Vacant,
+        Some(name) if name == identity => Holder::ThisProcess,
         Some(name) => {
             let seconds = lease.lease_duration_seconds.and_then(|s| u64::try_from(s).ok());
-            Holder::Other { name, term: seconds.map_or(LEASE, Duration::from_secs) }
+            Holder::Other { name, duration: seconds.map_or(LEASE_DURATION, Duration::from_secs) }
         }
     }
 }
 
 /// The Lease in my hand; `old`: as it was before.
-pub(super) fn acquired(me: &str, old: Option<&LeaseSpec>, now: Timestamp) -> LeaseSpec {
+pub(super) fn acquired_spec(identity: &str, old: Option<&LeaseSpec>, now: Timestamp) -> LeaseSpec {
     let transitions = old.and_then(|l| l.lease_transitions);
     LeaseSpec {
-        holder_identity: Some(me.to_owned()),
-        lease_duration_seconds: i32::try_from(LEASE.as_secs()).ok(),
+        holder_identity: Some(identity.to_owned()),
+        lease_duration_seconds: i32::try_from(LEASE_DURATION.as_secs()).ok(),
         acquire_time: Some(MicroTime(now)),
         renew_time: Some(MicroTime(now)),
-        lease_transitions: match holder(me, old) {
-            Holder::Me => transitions,
-            Holder::Nobody | Holder::Other { .. } => {
+        lease_transitions: match holder(identity, old) {
+            Holder::ThisProcess => transitions,
+            Holder::Vacant | Holder::Other { .. } => {
                 Some(old.map_or(0, |_| transitions.unwrap_or(0).saturating_add(1)))
             }
         },
@@ -90,18 +92,18 @@ pub(super) fn acquired(me: &str, old: Option<&LeaseSpec>, now: Timestamp) -> Lea
     }
 }
 
-pub(super) fn renewed(mine: LeaseSpec, now: Timestamp) -> LeaseSpec {
-    LeaseSpec { renew_time: Some(MicroTime(now)), ..mine }
+pub(super) fn renewed_spec(spec: LeaseSpec, now: Timestamp) -> LeaseSpec {
+    LeaseSpec { renew_time: Some(MicroTime(now)), ..spec }
 }
 
 /// Anybody's at once. The API server takes no duration of 0.
-pub(super) fn released(mine: LeaseSpec, now: Timestamp) -> LeaseSpec {
+pub(super) fn released_spec(spec: LeaseSpec, now: Timestamp) -> LeaseSpec {
     LeaseSpec {
         holder_identity: Some(String::new()),
         lease_duration_seconds: Some(1),
         acquire_time: Some(MicroTime(now)),
         renew_time: Some(MicroTime(now)),
-        ..mine
+        ..spec
     }
 }
 
@@ -109,77 +111,80 @@ pub(super) fn released(mine: LeaseSpec, now: Timestamp) -> LeaseSpec {
 mod tests {
     use super::*;
 
-    const ME: &str = "boxsync-0";
+    const IDENTITY: &str = "boxsync-0";
 
-    fn at(second: i64) -> Timestamp {
+    fn at_second(second: i64) -> Timestamp {
         Timestamp::from_second(1_795_348_800 + second).expect("in range")
     }
 
     fn held_by(name: &str) -> Option<LeaseSpec> {
-        Some(acquired(name, None, at(0)))
+        Some(acquired_spec(name, None, at_second(0)))
     }
 
     fn released_by(name: &str) -> Option<LeaseSpec> {
-        held_by(name).map(|lease| released(lease, at(60)))
+        held_by(name).map(|lease| released_spec(lease, at_second(60)))
     }
 
-    fn lasting(seconds: Option<i32>) -> Option<LeaseSpec> {
+    fn held_with_duration(seconds: Option<i32>) -> Option<LeaseSpec> {
         held_by("other").map(|lease| LeaseSpec { lease_duration_seconds: seconds, ..lease })
     }
 
-    fn wait(seconds: u64) -> Decision {
-        Decision::Wait { holder: "other".to_owned(), rest: Duration::from_secs(seconds) }
+    fn wait_decision(seconds: u64) -> Decision {
+        Decision::Wait { holder: "other".to_owned(), remaining: Duration::from_secs(seconds) }
     }
 
     #[test]
-    fn a_candidate_takes_what_is_free_and_waits_for_what_is_not() {
-        for (sentence, lease, unchanged, expected) in [
+    fn a_candidate_acquires_a_free_lease_and_waits_for_a_held_one() {
+        for (case, lease, unchanged, expected) in [
             ("a Lease that is not there is made", None, 0, Decision::Acquire),
             ("a Lease that was released is taken at once", released_by("other"), 0, Decision::Acquire),
             ("a Lease without a holder is free", Some(LeaseSpec::default()), 0, Decision::Acquire),
-            ("my own ghost is not waited for", held_by(ME), 0, Decision::Acquire),
-            ("one that was just seen for the first time is waited for", held_by("other"), 0, wait(15)),
-            ("one that has not changed for long is nearly over", held_by("other"), 14, wait(1)),
+            ("my own ghost is not waited for", held_by(IDENTITY), 0, Decision::Acquire),
+            ("one that was just seen for the first time is waited for", held_by("other"), 0, wait_decision(15)),
+            ("one that has not changed for long is nearly over", held_by("other"), 14, wait_decision(1)),
             ("one that has not changed for its whole term is over", held_by("other"), 15, Decision::Acquire),
-            ("the holder's term counts and not mine", lasting(Some(40)), 39, wait(1)),
-            ("a holder without a term has the usual one", lasting(None), 14, wait(1)),
-            ("a term that makes no sense is the usual one", lasting(Some(-1)), 14, wait(1)),
+            ("the holder's term counts and not mine", held_with_duration(Some(40)), 39, wait_decision(1)),
+            ("a holder without a term has the usual one", held_with_duration(None), 14, wait_decision(1)),
+            ("a term that makes no sense is the usual one", held_with_duration(Some(-1)), 14, wait_decision(1)),
         ] {
-            assert_eq!(decide(ME, lease.as_ref(), Duration::from_secs(unchanged)), expected, "{sentence}");
+            assert_eq!(decide(IDENTITY, lease.as_ref(), Duration::from_secs(unchanged)), expected, "{case}");
         }
     }
 
     #[test]
-    fn a_leader_that_looks_again_leads_only_while_the_lease_names_it() {
-        for (sentence, lease, expected) in [
-            ("it holds what names it", held_by(ME), Ok(())),
-            ("it has lost what names another", held_by("other"), Err(Lost::Taken("other".to_owned()))),
-            ("it has lost what names nobody", released_by(ME), Err(Lost::Removed)),
-            ("it has lost what is not there", None, Err(Lost::Removed)),
+    fn a_leader_stays_leader_only_while_it_is_the_lease_holder() {
+        for (case, lease, expected) in [
+            ("it holds what names it", held_by(IDENTITY), Ok(())),
+            ("it has lost what names another", held_by("other"), Err(LeadershipLost::HeldByOther("other".to_owned()))),
+            ("it has lost what names nobody", released_by(IDENTITY), Err(LeadershipLost::Removed)),
+            ("it has lost what is not there", None, Err(LeadershipLost::Removed)),
         ] {
-            assert_eq!(confirm(ME, lease.as_ref()), expected, "{sentence}");
+            assert_eq!(confirm_holder(IDENTITY, lease.as_ref()), expected, "{case}");
         }
     }
 
     #[test]
-    fn a_transition_is_a_change_of_the_holder() {
-        for (sentence, old, expected) in [
+    fn lease_transitions_counts_changes_of_the_holder() {
+        for (case, old, expected) in [
             ("the first holder is none", None, 0),
             ("taken from another", held_by("other"), 1),
             ("taken after a release", released_by("other"), 1),
-            ("taken from my own ghost", held_by(ME), 0),
+            ("taken from my own ghost", held_by(IDENTITY), 0),
         ] {
-            let new = acquired(ME, old.as_ref(), at(90));
-            assert_eq!(new.lease_transitions, Some(expected), "{sentence}");
-            assert_eq!((new.acquire_time, new.renew_time), (Some(MicroTime(at(90))), Some(MicroTime(at(90)))));
+            let new = acquired_spec(IDENTITY, old.as_ref(), at_second(90));
+            assert_eq!(new.lease_transitions, Some(expected), "{case}");
+            assert_eq!(
+                (new.acquire_time, new.renew_time),
+                (Some(MicroTime(at_second(90))), Some(MicroTime(at_second(90))))
+            );
         }
     }
 
     #[test]
-    fn a_renewal_changes_the_time_alone() {
-        let mine = acquired(ME, None, at(0));
-        let later = renewed(mine.clone(), at(2));
-        assert_eq!(later.renew_time, Some(MicroTime(at(2))));
-        assert_eq!(LeaseSpec { renew_time: mine.renew_time.clone(), ..later }, mine);
+    fn a_renewal_changes_only_the_renew_time() {
+        let before = acquired_spec(IDENTITY, None, at_second(0));
+        let after = renewed_spec(before.clone(), at_second(2));
+        assert_eq!(after.renew_time, Some(MicroTime(at_second(2))));
+        assert_eq!(LeaseSpec { renew_time: before.renew_time.clone(), ..after }, before);
     }
 }

@@ -9,59 +9,61 @@ use kube::{
 };
 use tokio::time::timeout;
 
-use super::{super::Clock, Settings};
+use super::{super::Clock, ElectionConfig};
 
 /// The Lease and the writer of its fields.
-const NAME: &str = "boxsync-operator";
+const LEASE_NAME: &str = "boxsync-operator";
 /// Two calls that hang leave time for a third before leadership is lost.
-const TIME_LIMIT: Duration = Duration::from_secs(4);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
 
 #[derive(Clone)]
-pub(super) struct Lock {
+pub(super) struct LeaseClient {
     leases: Api<Lease>,
     pub(super) namespace: String,
-    pub(super) me: String,
+    pub(super) identity: String,
     /// For those who read the Lease; nothing is decided by it.
     pub(super) clock: Clock,
 }
 
-pub(super) enum Trouble {
+pub(super) enum LeaseError {
     /// The Lease is no longer as it was read.
-    Changed,
+    Conflict,
     /// Nobody knows whether it was done.
-    Unclear(String),
+    OutcomeUnknown(String),
 }
 
-impl Lock {
-    pub(super) fn new(client: Client, settings: Settings, clock: Clock) -> Self {
-        let Settings { namespace, identity } = settings;
-        Self { leases: Api::namespaced(client, &namespace), namespace, me: identity, clock }
+impl LeaseClient {
+    pub(super) fn new(client: Client, settings: ElectionConfig, clock: Clock) -> Self {
+        let ElectionConfig { namespace, identity } = settings;
+        Self { leases: Api::namespaced(client, &namespace), namespace, identity, clock }
     }
 
-    pub(super) async fn read(&self) -> Result<Option<Lease>, Trouble> {
-        answered(self.leases.get_opt(NAME)).await
+    pub(super) async fn get_lease(&self) -> Result<Option<Lease>, LeaseError> {
+        with_timeout(self.leases.get_opt(LEASE_NAME)).await
     }
 
     /// Writes this in place of `old`, or makes the Lease where there is none.
-    pub(super) async fn write(&self, old: Option<Lease>, spec: LeaseSpec) -> Result<Lease, Trouble> {
-        let params = PostParams { field_manager: Some(NAME.to_owned()), ..PostParams::default() };
+    pub(super) async fn write_lease(&self, old: Option<Lease>, spec: LeaseSpec) -> Result<Lease, LeaseError> {
+        let params = PostParams { field_manager: Some(LEASE_NAME.to_owned()), ..PostParams::default() };
         match old {
-            Some(old) => answered(self.leases.replace(NAME, &params, &Lease { spec: Some(spec), ..old })).await,
+            Some(old) => {
+                with_timeout(self.leases.replace(LEASE_NAME, &params, &Lease { spec: Some(spec), ..old })).await
+            }
             None => {
-                let labels = [("app.kubernetes.io/name".to_owned(), NAME.to_owned())].into();
+                let labels = [("app.kubernetes.io/name".to_owned(), LEASE_NAME.to_owned())].into();
                 let metadata =
-                    ObjectMeta { name: Some(NAME.to_owned()), labels: Some(labels), ..ObjectMeta::default() };
-                answered(self.leases.create(&params, &Lease { metadata, spec: Some(spec) })).await
+                    ObjectMeta { name: Some(LEASE_NAME.to_owned()), labels: Some(labels), ..ObjectMeta::default() };
+                with_timeout(self.leases.create(&params, &Lease { metadata, spec: Some(spec) })).await
             }
         }
     }
 }
 
-async fn answered<T>(asked: impl Future<Output = kube::Result<T>>) -> Result<T, Trouble> {
-    match timeout(TIME_LIMIT, asked).await {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(kube::Error::Api(status))) if status.code == 409 => Err(Trouble::Changed),
-        Ok(Err(error)) => Err(Trouble::Unclear(error.to_string())),
-        Err(_) => Err(Trouble::Unclear(format!("no answer within {} s", TIME_LIMIT.as_secs()))),
+async fn with_timeout<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, LeaseError> {
+    match timeout(REQUEST_TIMEOUT, request).await {
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(kube::Error::Api(status))) if status.code == 409 => Err(LeaseError::Conflict),
+        Ok(Err(error)) => Err(LeaseError::OutcomeUnknown(error.to_string())),
+        Err(_) => Err(LeaseError::OutcomeUnknown(format!("no answer within {} s", REQUEST_TIMEOUT.as_secs()))),
     }
 }

@@ -15,22 +15,22 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub use decide::Lost;
-use decide::{Decision, RENEW_DEADLINE, acquired, confirm, decide, released, renewed};
-use lock::{Lock, Trouble};
+pub use decide::LeadershipLost;
+use decide::{Decision, RENEW_DEADLINE, acquired_spec, confirm_holder, decide, released_spec, renewed_spec};
+use lock::{LeaseClient, LeaseError};
 
 use super::Clock;
 
 /// How often a holder renews, and how often a candidate looks.
-const RETRY: Duration = Duration::from_secs(2);
+const RETRY_PERIOD: Duration = Duration::from_secs(2);
 /// Work that has not ended so long after the last renewal is aborted: two seconds before another's could begin.
-const WORK_ENDS: Duration = Duration::from_secs(13);
+const WORK_DEADLINE: Duration = Duration::from_secs(13);
 /// A stop is not held up for longer: without a release, the next one waits until the Lease is over.
-const RELEASE: Duration = Duration::from_secs(5);
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Which Lease, and as whom.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct ElectionConfig {
     pub namespace: String,
     /// No other process may have the same at the same time.
     pub identity: String,
@@ -38,13 +38,13 @@ pub struct Settings {
 
 /// Where this process stands, for those who ask.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Standing {
+pub enum Leadership {
     #[default]
     Unknown,
-    StandsBy {
+    Standby {
         holder: String,
     },
-    Leads,
+    Leader,
     Lost,
 }
 
@@ -55,211 +55,224 @@ pub enum Standing {
 ///
 /// # Errors
 /// Leadership was lost. The work has ended, in good order or not, and whoever calls should end the process.
-pub async fn lead<W>(
+pub async fn run_as_leader<W>(
     client: Client,
-    settings: Settings,
+    config: ElectionConfig,
     clock: Clock,
     stop: CancellationToken,
-    standing: watch::Sender<Standing>,
+    leadership: watch::Sender<Leadership>,
     work: impl FnOnce(CancellationToken) -> W,
-) -> Result<(), Lost>
+) -> Result<(), LeadershipLost>
 where
     W: Future<Output = ()>,
 {
-    let candidate = Candidate { lock: Lock::new(client, settings, clock), seen: None, told: None, standing: &standing };
-    let Some(mut leader) = candidate.elected(&stop).await else { return Ok(()) };
-    standing.send_replace(Standing::Leads);
-    let leading = stop.child_token();
-    let mut work = Box::pin(work(leading.clone()));
+    let candidate = Candidate {
+        lease_client: LeaseClient::new(client, config, clock),
+        observed: None,
+        last_event: None,
+        leadership: &leadership,
+    };
+    let Some(mut leader) = candidate.acquire(&stop).await else { return Ok(()) };
+    leadership.send_replace(Leadership::Leader);
+    let leader_token = stop.child_token();
+    let mut work = Box::pin(work(leader_token.clone()));
     let lost = tokio::select! {
         biased;
-        lost = leader.keep() => lost,
+        lost = leader.renew_until_lost() => lost,
         () = &mut work => {
-            standing.send_replace(Standing::Unknown);
-            leader.release().await;
+            leadership.send_replace(Leadership::Unknown);
+            leader.release_lease().await;
             return Ok(());
         }
     };
-    standing.send_replace(Standing::Lost);
+    leadership.send_replace(Leadership::Lost);
     tracing::error!(reason = %lost, "leads no longer: the work ends, and the process with it");
-    leading.cancel();
-    let end = match lost {
-        Lost::NotRenewed => leader.renewed + WORK_ENDS,
+    leader_token.cancel();
+    let deadline = match lost {
+        LeadershipLost::NotRenewed => leader.renewed_at + WORK_DEADLINE,
         // Another one may work already.
-        Lost::Changed | Lost::Taken(_) | Lost::Removed => Instant::now(),
+        LeadershipLost::Changed | LeadershipLost::HeldByOther(_) | LeadershipLost::Removed => Instant::now(),
     };
-    if timeout_at(end, work).await.is_err() {
+    if timeout_at(deadline, work).await.is_err() {
         tracing::warn!("the work did not end in time and was aborted");
     }
     Err(lost)
 }
 
 struct Candidate<'a> {
-    lock: Lock,
+    lease_client: LeaseClient,
     /// The version of the Lease that was seen last, and since when.
-    seen: Option<(Option<String>, Instant)>,
-    told: Option<News>,
-    standing: &'a watch::Sender<Standing>,
+    observed: Option<(Option<String>, Instant)>,
+    last_event: Option<CandidateEvent>,
+    leadership: &'a watch::Sender<Leadership>,
 }
 
 /// What a candidate tells when it changes, not whenever it looks.
 #[derive(PartialEq, Eq)]
-enum News {
-    Waits { holder: String },
-    Trouble(String),
+enum CandidateEvent {
+    Waiting { holder: String },
+    LeaseUnavailable(String),
 }
 
-enum Attempt {
+enum AcquireAttempt {
     Elected(Box<Leader>),
-    Waits { holder: String, rest: Duration },
+    Waiting { holder: String, remaining: Duration },
 }
 
 impl Candidate<'_> {
     /// `None`: stopped before.
-    async fn elected(mut self, stop: &CancellationToken) -> Option<Leader> {
+    async fn acquire(mut self, stop: &CancellationToken) -> Option<Leader> {
         while !stop.is_cancelled() {
-            let pause = match self.attempt().await {
-                Ok(Attempt::Elected(leader)) => {
-                    tracing::info!(identity = leader.lock.me, namespace = leader.lock.namespace, "leads");
+            let delay = match self.try_acquire().await {
+                Ok(AcquireAttempt::Elected(leader)) => {
+                    tracing::info!(
+                        identity = leader.lease_client.identity,
+                        namespace = leader.lease_client.namespace,
+                        "leads"
+                    );
                     return Some(*leader);
                 }
-                Ok(Attempt::Waits { holder, rest }) => {
-                    self.tell(News::Waits { holder });
-                    rest.min(RETRY)
+                Ok(AcquireAttempt::Waiting { holder, remaining: rest }) => {
+                    self.report_event(CandidateEvent::Waiting { holder });
+                    rest.min(RETRY_PERIOD)
                 }
                 // Somebody was faster; the next look tells who.
-                Err(Trouble::Changed) => RETRY,
-                Err(Trouble::Unclear(error)) => {
-                    self.tell(News::Trouble(error));
-                    RETRY
+                Err(LeaseError::Conflict) => RETRY_PERIOD,
+                Err(LeaseError::OutcomeUnknown(error)) => {
+                    self.report_event(CandidateEvent::LeaseUnavailable(error));
+                    RETRY_PERIOD
                 }
             };
             // An attempt is never dropped: it may have been elected.
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = sleep(pause) => {}
+                () = sleep(delay) => {}
             }
         }
         None
     }
 
-    async fn attempt(&mut self) -> Result<Attempt, Trouble> {
-        let lease = self.lock.read().await?;
-        let unchanged = self.unchanged(lease.as_ref());
+    async fn try_acquire(&mut self) -> Result<AcquireAttempt, LeaseError> {
+        let lease = self.lease_client.get_lease().await?;
+        let unchanged = self.unchanged_for(lease.as_ref());
         let old = lease.as_ref().and_then(|l| l.spec.as_ref());
-        match decide(&self.lock.me, old, unchanged) {
+        match decide(&self.lease_client.identity, old, unchanged) {
             Decision::Acquire => {
-                let (sent, spec) = (Instant::now(), acquired(&self.lock.me, old, self.lock.clock.now()));
-                let lease = self.lock.write(lease, spec).await?;
-                let leader = Leader { lock: self.lock.clone(), lease: Some(lease), renewed: sent };
-                Ok(Attempt::Elected(Box::new(leader)))
+                let (sent, spec) =
+                    (Instant::now(), acquired_spec(&self.lease_client.identity, old, self.lease_client.clock.now()));
+                let lease = self.lease_client.write_lease(lease, spec).await?;
+                let leader = Leader { lease_client: self.lease_client.clone(), lease: Some(lease), renewed_at: sent };
+                Ok(AcquireAttempt::Elected(Box::new(leader)))
             }
-            Decision::Wait { holder, rest } => Ok(Attempt::Waits { holder, rest }),
+            Decision::Wait { holder, remaining: rest } => Ok(AcquireAttempt::Waiting { holder, remaining: rest }),
         }
     }
 
-    fn unchanged(&mut self, lease: Option<&Lease>) -> Duration {
+    fn unchanged_for(&mut self, lease: Option<&Lease>) -> Duration {
         let version = lease.and_then(|l| l.metadata.resource_version.clone());
-        match &self.seen {
-            Some((seen, since)) if *seen == version => since.elapsed(),
+        match &self.observed {
+            Some((observed, since)) if *observed == version => since.elapsed(),
             Some(_) | None => {
-                self.seen = Some((version, Instant::now()));
+                self.observed = Some((version, Instant::now()));
                 Duration::ZERO
             }
         }
     }
 
-    fn tell(&mut self, news: News) {
-        if self.told.as_ref() == Some(&news) {
+    fn report_event(&mut self, event: CandidateEvent) {
+        if self.last_event.as_ref() == Some(&event) {
             return;
         }
-        self.standing.send_replace(match &news {
-            News::Waits { holder } => Standing::StandsBy { holder: holder.clone() },
-            News::Trouble(_) => Standing::Unknown,
+        self.leadership.send_replace(match &event {
+            CandidateEvent::Waiting { holder } => Leadership::Standby { holder: holder.clone() },
+            CandidateEvent::LeaseUnavailable(_) => Leadership::Unknown,
         });
-        match &news {
-            News::Waits { holder } => tracing::info!(holder, "waits: {holder} holds the Lease"),
-            News::Trouble(error) => {
-                let namespace = &self.lock.namespace;
+        match &event {
+            CandidateEvent::Waiting { holder } => tracing::info!(holder, "waits: {holder} holds the Lease"),
+            CandidateEvent::LeaseUnavailable(error) => {
+                let namespace = &self.lease_client.namespace;
                 tracing::warn!(namespace, error, "the Lease cannot be read or written; no work before it is");
             }
         }
-        self.told = Some(news);
+        self.last_event = Some(event);
     }
 }
 
 struct Leader {
-    lock: Lock,
+    lease_client: LeaseClient,
     /// As it was written last; `None` while nobody knows whether a write was applied.
     lease: Option<Lease>,
     /// When the last write that succeeded was sent. No candidate saw it earlier, so none counts from earlier.
-    renewed: Instant,
+    renewed_at: Instant,
 }
 
-enum Failed {
-    Lost(Lost),
-    Unclear(String),
+enum LeaseUpdateError {
+    Lost(LeadershipLost),
+    OutcomeUnknown(String),
 }
 
 impl Leader {
     /// Renews the Lease until it is lost.
-    async fn keep(&mut self) -> Lost {
-        let mut turns = interval_at(self.renewed + RETRY, RETRY);
-        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    async fn renew_until_lost(&mut self) -> LeadershipLost {
+        let mut ticks = interval_at(self.renewed_at + RETRY_PERIOD, RETRY_PERIOD);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let deadline = self.renewed + RENEW_DEADLINE;
+            let deadline = self.renewed_at + RENEW_DEADLINE;
             let renewal = async {
-                turns.tick().await;
-                self.write(renewed).await
+                ticks.tick().await;
+                self.update_lease(renewed_spec).await
             };
             match timeout_at(deadline, renewal).await {
                 Ok(Ok(())) => {}
-                Ok(Err(Failed::Lost(lost))) => return lost,
-                Ok(Err(Failed::Unclear(error))) => {
+                Ok(Err(LeaseUpdateError::Lost(lost))) => return lost,
+                Ok(Err(LeaseUpdateError::OutcomeUnknown(error))) => {
                     tracing::warn!(error, "the Lease was not renewed, and is tried again")
                 }
-                Err(_) => return Lost::NotRenewed,
+                Err(_) => return LeadershipLost::NotRenewed,
             }
         }
     }
 
     /// Lets the next one begin at once.
-    async fn release(mut self) {
-        let given_back = async {
+    async fn release_lease(mut self) {
+        let releasing = async {
             // A renewal that was under way may get in between once.
-            match self.write(released).await {
+            match self.update_lease(released_spec).await {
                 Ok(()) => Ok(()),
-                Err(Failed::Lost(_) | Failed::Unclear(_)) => self.write(released).await,
+                Err(LeaseUpdateError::Lost(_) | LeaseUpdateError::OutcomeUnknown(_)) => {
+                    self.update_lease(released_spec).await
+                }
             }
         };
-        let problem = match timeout(RELEASE, given_back).await {
+        let problem = match timeout(RELEASE_TIMEOUT, releasing).await {
             Ok(Ok(())) => return tracing::info!("has released the Lease"),
-            Ok(Err(Failed::Lost(lost))) => lost.to_string(),
-            Ok(Err(Failed::Unclear(error))) => error,
-            Err(_) => format!("not done within {} s", RELEASE.as_secs()),
+            Ok(Err(LeaseUpdateError::Lost(lost))) => lost.to_string(),
+            Ok(Err(LeaseUpdateError::OutcomeUnknown(error))) => error,
+            Err(_) => format!("not done within {} s", RELEASE_TIMEOUT.as_secs()),
         };
         tracing::warn!(error = problem, "the Lease was not released");
     }
 
-    async fn write(&mut self, change: fn(LeaseSpec, Timestamp) -> LeaseSpec) -> Result<(), Failed> {
-        let known = match self.lease.take() {
+    async fn update_lease(&mut self, change: fn(LeaseSpec, Timestamp) -> LeaseSpec) -> Result<(), LeaseUpdateError> {
+        let current = match self.lease.take() {
             Some(lease) => Some(lease),
-            None => self.lock.read().await.map_err(Failed::of)?,
+            None => self.lease_client.get_lease().await.map_err(LeaseUpdateError::from_lease_error)?,
         };
-        let spec = known.as_ref().and_then(|l| l.spec.clone());
-        confirm(&self.lock.me, spec.as_ref()).map_err(Failed::Lost)?;
-        let (sent, spec) = (Instant::now(), change(spec.unwrap_or_default(), self.lock.clock.now()));
-        self.lease = Some(self.lock.write(known, spec).await.map_err(Failed::of)?);
-        self.renewed = sent;
+        let spec = current.as_ref().and_then(|l| l.spec.clone());
+        confirm_holder(&self.lease_client.identity, spec.as_ref()).map_err(LeaseUpdateError::Lost)?;
+        let (sent, spec) = (Instant::now(), change(spec.unwrap_or_default(), self.lease_client.clock.now()));
+        self.lease =
+            Some(self.lease_client.write_lease(current, spec).await.map_err(LeaseUpdateError::from_lease_error)?);
+        self.renewed_at = sent;
         Ok(())
     }
 }
 
-impl Failed {
-    fn of(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::Changed => Self::Lost(Lost::Changed),
-            Trouble::Unclear(error) => Self::Unclear(error),
+impl LeaseUpdateError {
+    fn from_lease_error(error: LeaseError) -> Self {
+        match error {
+            LeaseError::Conflict => Self::Lost(LeadershipLost::Changed),
+            LeaseError::OutcomeUnknown(error) => Self::OutcomeUnknown(error),
         }
     }
 }

@@ -13,12 +13,12 @@
 //! Box sends the user.
 
 use crate::{
-    answer::{Answer, On},
+    answer::{EndpointFilter, ScriptedResponse},
     behaviour::Behaviour,
     enterprise::Enterprise,
     keys::{KeyFormat, PublicKey},
     sim::BoxSim,
-    spec::EnterpriseSpec,
+    spec::EnterpriseConfig,
     user::User,
 };
 use axum::{
@@ -35,48 +35,48 @@ use std::time::Duration;
 
 pub(crate) fn router() -> Router<BoxSim> {
     Router::new()
-        .route("/behaviours", get(all_behaviours))
-        .route("/enterprises", get(enterprises).post(create))
-        .route("/enterprises/{id}", get(show))
-        .route("/enterprises/{id}/config.json", get(config_json))
-        .route("/enterprises/{id}/users", get(users).post(add_user))
-        .route("/enterprises/{id}/users/{user}", patch(edit_user).delete(remove_user))
-        .route("/enterprises/{id}/behaviours/{name}", put(behave).delete(behave_no_longer))
-        .route("/enterprises/{id}/next", post(next))
-        .route("/enterprises/{id}/settings", patch(settings))
-        .route("/enterprises/{id}/calls", get(calls).delete(forget_calls))
-        .route("/enterprises/{id}/{action}", post(act))
+        .route("/behaviours", get(list_behaviours))
+        .route("/enterprises", get(list_enterprises).post(create_enterprise))
+        .route("/enterprises/{id}", get(get_enterprise))
+        .route("/enterprises/{id}/config.json", get(get_config_json))
+        .route("/enterprises/{id}/users", get(get_users).post(add_user))
+        .route("/enterprises/{id}/users/{user}", patch(update_user).delete(delete_user))
+        .route("/enterprises/{id}/behaviours/{name}", put(enable_behaviour).delete(disable_behaviour))
+        .route("/enterprises/{id}/next", post(queue_response))
+        .route("/enterprises/{id}/settings", patch(patch_settings))
+        .route("/enterprises/{id}/calls", get(list_calls).delete(clear_calls))
+        .route("/enterprises/{id}/{action}", post(run_action))
 }
 
-struct Refused(StatusCode, String);
+struct AdminError(StatusCode, String);
 
-impl IntoResponse for Refused {
+impl IntoResponse for AdminError {
     fn into_response(self) -> Response {
         (self.0, Json(json!({"error": self.1}))).into_response()
     }
 }
 
-type Answered<T> = Result<T, Refused>;
+type AdminResult<T> = Result<T, AdminError>;
 
-fn nobody(what: &str) -> Refused {
-    Refused(StatusCode::NOT_FOUND, format!("there is no {what}"))
+fn not_found(what: &str) -> AdminError {
+    AdminError(StatusCode::NOT_FOUND, format!("there is no {what}"))
 }
 
-fn invalid(why: impl std::fmt::Display) -> Refused {
-    Refused(StatusCode::BAD_REQUEST, why.to_string())
+fn bad_request(why: impl std::fmt::Display) -> AdminError {
+    AdminError(StatusCode::BAD_REQUEST, why.to_string())
 }
 
-fn find(sim: &BoxSim, id: &str) -> Answered<Enterprise> {
-    sim.find(id).ok_or_else(|| nobody(&format!("enterprise {id}")))
+fn require_enterprise(sim: &BoxSim, id: &str) -> AdminResult<Enterprise> {
+    sim.find_enterprise(id).ok_or_else(|| not_found(&format!("enterprise {id}")))
 }
 
-fn known(name: &str) -> Answered<Behaviour> {
-    name.parse().map_err(|unknown| Refused(StatusCode::NOT_FOUND, format!("{unknown}")))
+fn parse_behaviour(name: &str) -> AdminResult<Behaviour> {
+    name.parse().map_err(|unknown| AdminError(StatusCode::NOT_FOUND, format!("{unknown}")))
 }
 
-fn described(enterprise: &Enterprise) -> Json<Value> {
+fn enterprise_json(enterprise: &Enterprise) -> Json<Value> {
     let calls: Vec<Value> = enterprise
-        .calls()
+        .call_counts()
         .iter()
         .map(|(endpoint, status, count)| json!({"endpoint": endpoint, "status": status, "count": count}))
         .collect();
@@ -87,12 +87,12 @@ fn described(enterprise: &Enterprise) -> Json<Value> {
         "clientId": enterprise.client_id(),
         "clientSecret": enterprise.client_secret(),
         "refreshToken": enterprise.refresh_token(),
-        "behaviours": enterprise.behaviours().into_iter().map(Behaviour::as_str).collect::<Vec<_>>(),
+        "behaviours": enterprise.enabled_behaviours().into_iter().map(Behaviour::as_str).collect::<Vec<_>>(),
         "calls": calls,
     }))
 }
 
-async fn all_behaviours() -> Json<Value> {
+async fn list_behaviours() -> Json<Value> {
     Json(
         Behaviour::ALL
             .iter()
@@ -101,125 +101,136 @@ async fn all_behaviours() -> Json<Value> {
     )
 }
 
-async fn enterprises(State(sim): State<BoxSim>) -> Json<Value> {
-    Json(sim.enterprises().iter().map(|enterprise| described(enterprise).0).collect())
+async fn list_enterprises(State(sim): State<BoxSim>) -> Json<Value> {
+    Json(sim.enterprises().iter().map(|enterprise| enterprise_json(enterprise).0).collect())
 }
 
-async fn create(State(sim): State<BoxSim>, Json(spec): Json<EnterpriseSpec>) -> Answered<Json<Value>> {
+async fn create_enterprise(State(sim): State<BoxSim>, Json(spec): Json<EnterpriseConfig>) -> AdminResult<Json<Value>> {
     if let Some(key) = spec.public_keys.iter().find(|key| PublicKey::from_pem(&key.pem).is_none()) {
-        return Err(invalid(format!("public key {} is no RSA public key in PEM", key.id)));
+        return Err(bad_request(format!("public key {} is no RSA public key in PEM", key.id)));
     }
-    Ok(described(&sim.enterprise(spec)))
+    Ok(enterprise_json(&sim.add_enterprise(spec)))
 }
 
-async fn show(State(sim): State<BoxSim>, Path(id): Path<String>) -> Answered<Json<Value>> {
-    Ok(described(&find(&sim, &id)?))
+async fn get_enterprise(State(sim): State<BoxSim>, Path(id): Path<String>) -> AdminResult<Json<Value>> {
+    Ok(enterprise_json(&require_enterprise(&sim, &id)?))
 }
 
 #[derive(Deserialize)]
-struct Format {
+struct FormatQuery {
     format: Option<String>,
 }
 
-async fn config_json(
+async fn get_config_json(
     State(sim): State<BoxSim>,
     Path(id): Path<String>,
-    Query(asked): Query<Format>,
-) -> Answered<impl IntoResponse> {
+    Query(asked): Query<FormatQuery>,
+) -> AdminResult<impl IntoResponse> {
     let word = asked.format.unwrap_or_else(|| KeyFormat::Pkcs8TripleDes.as_str().to_owned());
     let format = KeyFormat::ALL
         .iter()
         .copied()
         .find(|format| format.as_str() == word)
-        .ok_or_else(|| nobody(&format!("key format {word}")))?;
-    let file = find(&sim, &id)?
+        .ok_or_else(|| not_found(&format!("key format {word}")))?;
+    let file = require_enterprise(&sim, &id)?
         .config_json(format)
-        .ok_or_else(|| nobody("key pair of which the simulator knows the private key"))?;
+        .ok_or_else(|| not_found("key pair of which the simulator knows the private key"))?;
     Ok(([(header::CONTENT_TYPE, "application/json")], file))
 }
 
-async fn users(State(sim): State<BoxSim>, Path(id): Path<String>) -> Answered<Json<Vec<User>>> {
-    Ok(Json(find(&sim, &id)?.users()))
+async fn get_users(State(sim): State<BoxSim>, Path(id): Path<String>) -> AdminResult<Json<Vec<User>>> {
+    Ok(Json(require_enterprise(&sim, &id)?.users()))
 }
 
 /// `user` with the members of `change` in place of its own.
-fn changed(user: &User, change: Value) -> Answered<User> {
-    let Value::Object(change) = change else { return Err(invalid("the change of a user is an object")) };
-    let mut value = serde_json::to_value(user).map_err(invalid)?;
+fn merge_user(user: &User, change: Value) -> AdminResult<User> {
+    let Value::Object(change) = change else { return Err(bad_request("the change of a user is an object")) };
+    let mut value = serde_json::to_value(user).map_err(bad_request)?;
     for (name, member) in change {
         if value.get(&name).is_none() {
-            return Err(invalid(format!("a user has no {name}")));
+            return Err(bad_request(format!("a user has no {name}")));
         }
         value[&name] = member;
     }
-    serde_json::from_value(value).map_err(invalid)
+    serde_json::from_value(value).map_err(bad_request)
 }
 
 async fn add_user(
     State(sim): State<BoxSim>,
     Path(id): Path<String>,
     Json(wanted): Json<Value>,
-) -> Answered<Json<User>> {
-    let enterprise = find(&sim, &id)?;
+) -> AdminResult<Json<User>> {
+    let enterprise = require_enterprise(&sim, &id)?;
     let text = |name: &str| wanted[name].as_str().map(str::to_owned);
     let (Some(name), Some(login)) = (text("name"), text("login")) else {
-        return Err(invalid("a new user needs a name and a login"));
+        return Err(bad_request("a new user needs a name and a login"));
     };
-    let user = changed(&enterprise.new_user(&name, &login), wanted)?;
-    enterprise.put(user.clone());
+    let user = merge_user(&enterprise.new_user(&name, &login), wanted)?;
+    enterprise.put_user(user.clone());
     Ok(Json(user))
 }
 
-async fn edit_user(
+async fn update_user(
     State(sim): State<BoxSim>,
     Path((id, user)): Path<(String, u64)>,
     Json(change): Json<Value>,
-) -> Answered<Json<User>> {
-    let enterprise = find(&sim, &id)?;
-    let wanted = changed(&enterprise.user(user).ok_or_else(|| nobody(&format!("user {user}")))?, change)?;
-    let edited = enterprise.edit(user, |known| {
+) -> AdminResult<Json<User>> {
+    let enterprise = require_enterprise(&sim, &id)?;
+    let wanted = merge_user(&enterprise.get_user(user).ok_or_else(|| not_found(&format!("user {user}")))?, change)?;
+    let edited = enterprise.update_user(user, |known| {
         let modified_at = known.modified_at;
         *known = wanted;
         known.modified_at = modified_at;
     });
-    edited.map(Json).ok_or_else(|| nobody(&format!("user {user}")))
+    edited.map(Json).ok_or_else(|| not_found(&format!("user {user}")))
 }
 
-async fn remove_user(State(sim): State<BoxSim>, Path((id, user)): Path<(String, u64)>) -> Answered<Json<User>> {
-    find(&sim, &id)?.remove_user(user).map(Json).ok_or_else(|| nobody(&format!("user {user}")))
+async fn delete_user(State(sim): State<BoxSim>, Path((id, user)): Path<(String, u64)>) -> AdminResult<Json<User>> {
+    require_enterprise(&sim, &id)?.remove_user(user).map(Json).ok_or_else(|| not_found(&format!("user {user}")))
 }
 
-async fn behave(State(sim): State<BoxSim>, Path((id, name)): Path<(String, String)>) -> Answered<Json<Value>> {
-    let enterprise = find(&sim, &id)?;
-    enterprise.behave(known(&name)?);
-    Ok(described(&enterprise))
-}
-
-async fn behave_no_longer(
+async fn enable_behaviour(
     State(sim): State<BoxSim>,
     Path((id, name)): Path<(String, String)>,
-) -> Answered<Json<Value>> {
-    let enterprise = find(&sim, &id)?;
-    enterprise.behave_no_longer(known(&name)?);
-    Ok(described(&enterprise))
+) -> AdminResult<Json<Value>> {
+    let enterprise = require_enterprise(&sim, &id)?;
+    enterprise.enable_behaviour(parse_behaviour(&name)?);
+    Ok(enterprise_json(&enterprise))
+}
+
+async fn disable_behaviour(
+    State(sim): State<BoxSim>,
+    Path((id, name)): Path<(String, String)>,
+) -> AdminResult<Json<Value>> {
+    let enterprise = require_enterprise(&sim, &id)?;
+    enterprise.disable_behaviour(parse_behaviour(&name)?);
+    Ok(enterprise_json(&enterprise))
 }
 
 #[derive(Deserialize)]
-struct Next {
+struct QueueResponseRequest {
     times: Option<u32>,
-    on: Option<On>,
+    endpoints: Option<EndpointFilter>,
     #[serde(flatten)]
-    answer: Answer,
+    response: ScriptedResponse,
 }
 
-async fn next(State(sim): State<BoxSim>, Path(id): Path<String>, Json(next): Json<Next>) -> Answered<StatusCode> {
-    find(&sim, &id)?.next(next.times.unwrap_or(1), next.answer, next.on.unwrap_or(On::Any));
+async fn queue_response(
+    State(sim): State<BoxSim>,
+    Path(id): Path<String>,
+    Json(next): Json<QueueResponseRequest>,
+) -> AdminResult<StatusCode> {
+    require_enterprise(&sim, &id)?.queue_response(
+        next.times.unwrap_or(1),
+        next.response,
+        next.endpoints.unwrap_or(EndpointFilter::Any),
+    );
     Ok(StatusCode::NO_CONTENT)
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Settings {
+struct SettingsPatch {
     latency_millis: Option<u64>,
     skew_seconds: Option<i64>,
     token_lifetime_seconds: Option<i64>,
@@ -227,53 +238,53 @@ struct Settings {
     rate_limit: Option<u32>,
 }
 
-async fn settings(
+async fn patch_settings(
     State(sim): State<BoxSim>,
     Path(id): Path<String>,
-    Json(settings): Json<Settings>,
-) -> Answered<StatusCode> {
-    let enterprise = find(&sim, &id)?;
-    let Settings { latency_millis, skew_seconds, token_lifetime_seconds, rate_limit } = settings;
+    Json(settings): Json<SettingsPatch>,
+) -> AdminResult<StatusCode> {
+    let enterprise = require_enterprise(&sim, &id)?;
+    let SettingsPatch { latency_millis, skew_seconds, token_lifetime_seconds, rate_limit } = settings;
     if let Some(millis) = latency_millis {
-        enterprise.latency(Duration::from_millis(millis));
+        enterprise.set_latency(Duration::from_millis(millis));
     }
     if let Some(seconds) = skew_seconds {
-        enterprise.skew(SignedDuration::from_secs(seconds));
+        enterprise.set_clock_skew(SignedDuration::from_secs(seconds));
     }
     if let Some(seconds) = token_lifetime_seconds {
-        enterprise.token_lifetime(SignedDuration::from_secs(seconds));
+        enterprise.set_token_lifetime(SignedDuration::from_secs(seconds));
     }
     if let Some(calls) = rate_limit {
-        enterprise.rate_limit((calls > 0).then_some(calls));
+        enterprise.set_rate_limit((calls > 0).then_some(calls));
     }
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn calls(State(sim): State<BoxSim>, Path(id): Path<String>) -> Answered<Json<Value>> {
-    Ok(Json(json!(find(&sim, &id)?.seen())))
+async fn list_calls(State(sim): State<BoxSim>, Path(id): Path<String>) -> AdminResult<Json<Value>> {
+    Ok(Json(json!(require_enterprise(&sim, &id)?.recent_calls())))
 }
 
-async fn forget_calls(State(sim): State<BoxSim>, Path(id): Path<String>) -> Answered<StatusCode> {
-    find(&sim, &id)?.forget_calls();
+async fn clear_calls(State(sim): State<BoxSim>, Path(id): Path<String>) -> AdminResult<StatusCode> {
+    require_enterprise(&sim, &id)?.clear_calls();
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn act(State(sim): State<BoxSim>, Path((id, action)): Path<(String, String)>) -> Answered<Json<Value>> {
-    let enterprise = find(&sim, &id)?;
+async fn run_action(State(sim): State<BoxSim>, Path((id, action)): Path<(String, String)>) -> AdminResult<Json<Value>> {
+    let enterprise = require_enterprise(&sim, &id)?;
     match action.as_str() {
-        "withdraw" => enterprise.withdraw(),
-        "grant" => enterprise.grant(),
-        "user-withdraws" => enterprise.user_withdraws(),
+        "withdraw" => enterprise.deauthorize_app(),
+        "grant" => enterprise.authorize_app(),
+        "user-withdraws" => enterprise.revoke_user_access(),
         "revoke-tokens" => enterprise.revoke_tokens(),
         "replace-key-pair" => enterprise.replace_key_pair(),
-        "normal" => enterprise.normal(),
+        "normal" => enterprise.reset_behaviours(),
         "rotate-secret" => {
             enterprise.rotate_secret();
         }
         "authorize-again" => {
-            enterprise.authorize_again();
+            enterprise.reauthorize_user();
         }
-        _ => return Err(nobody(&format!("action {action}"))),
+        _ => return Err(not_found(&format!("action {action}"))),
     }
-    Ok(described(&enterprise))
+    Ok(enterprise_json(&enterprise))
 }

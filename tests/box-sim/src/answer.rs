@@ -2,7 +2,7 @@
 
 use crate::{
     calls::Endpoint,
-    reply::{Delivery, Reply},
+    reply::{BoxResponse, Delivery},
 };
 use http::{StatusCode, header};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use std::time::Duration;
 /// Which calls an ordered answer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum On {
+pub enum EndpointFilter {
     Any,
     Token,
     Me,
@@ -21,8 +21,8 @@ pub enum On {
     Api,
 }
 
-impl On {
-    pub(crate) const fn covers(self, endpoint: Endpoint) -> bool {
+impl EndpointFilter {
+    pub(crate) const fn matches(self, endpoint: Endpoint) -> bool {
         match self {
             Self::Any => true,
             Self::Token => matches!(endpoint, Endpoint::Token),
@@ -36,7 +36,7 @@ impl On {
 /// An answer that is ordered. The last seven change how the true answer travels; the others take its place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "kebab-case", rename_all_fields = "camelCase")]
-pub enum Answer {
+pub enum ScriptedResponse {
     /// 429; `retry_after` goes into the header as it stands.
     RateLimited { retry_after: Option<String> },
     /// 503.
@@ -56,11 +56,11 @@ pub enum Answer {
     /// Any API error.
     Error { status: u16, code: String, message: String },
     /// 400 with `error` and `error_description`.
-    TokenRefused { error: String, description: String },
+    TokenError { error: String, description: String },
     /// The true answer, late.
     Delayed { millis: u64 },
     /// The connection stays open, nothing comes.
-    Never,
+    NeverRespond,
     /// The first half of the true answer, declared as the whole.
     Truncated,
     /// The true answer, 16 bytes a second.
@@ -70,35 +70,35 @@ pub enum Answer {
     /// The true answer behind 256 MiB of white space.
     HugeBody,
     /// No answer: the connection is closed.
-    HangUp,
+    CloseConnection,
 }
 
-impl Answer {
+impl ScriptedResponse {
     /// Passes when the answer may be given.
-    pub(crate) async fn wait(&self) {
+    pub(crate) async fn delay(&self) {
         match self {
             Self::Delayed { millis } => tokio::time::sleep(Duration::from_millis(*millis)).await,
-            Self::Never => std::future::pending().await,
+            Self::NeverRespond => std::future::pending().await,
             _ => {}
         }
     }
 
     /// What takes the place of the true answer, if anything does.
-    pub(crate) fn instead(&self, endpoint: Endpoint, request_id: &str) -> Option<Reply> {
+    pub(crate) fn replacement(&self, endpoint: Endpoint, request_id: &str) -> Option<BoxResponse> {
         let error = |status: StatusCode, code: &str, message: &str| match endpoint {
             Endpoint::Token | Endpoint::Authorize | Endpoint::Revoke => {
-                Reply::json(status, &json!({"error": code, "error_description": message}))
+                BoxResponse::json(status, &json!({"error": code, "error_description": message}))
             }
             Endpoint::Me | Endpoint::Users | Endpoint::Other => {
-                Reply::error(status, code, message, &Value::Null, request_id)
+                BoxResponse::api_error(status, code, message, &Value::Null, request_id)
             }
         };
-        let later = |reply: Reply, after: &Option<String>| match after {
-            Some(after) => reply.with(header::RETRY_AFTER, after),
+        let with_retry_after = |reply: BoxResponse, after: &Option<String>| match after {
+            Some(after) => reply.with_header(header::RETRY_AFTER, after),
             None => reply,
         };
         Some(match self {
-            Self::RateLimited { retry_after } => later(
+            Self::RateLimited { retry_after } => with_retry_after(
                 error(
                     StatusCode::TOO_MANY_REQUESTS,
                     "rate_limit_exceeded",
@@ -106,37 +106,38 @@ impl Answer {
                 ),
                 retry_after,
             ),
-            Self::Unavailable { retry_after } => {
-                later(error(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Service unavailable"), retry_after)
-            }
+            Self::Unavailable { retry_after } => with_retry_after(
+                error(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Service unavailable"),
+                retry_after,
+            ),
             Self::InternalError => {
                 error(StatusCode::INTERNAL_SERVER_ERROR, "internal_server_error", "Internal Server Error")
             }
-            Self::Accepted { retry_after } => later(Reply::empty(StatusCode::ACCEPTED), retry_after),
-            Self::Html { status } => Reply::html(code(*status)),
-            Self::Redirect => Reply::empty(StatusCode::FOUND).with(header::LOCATION, "/maintenance"),
+            Self::Accepted { retry_after } => with_retry_after(BoxResponse::empty(StatusCode::ACCEPTED), retry_after),
+            Self::Html { status } => BoxResponse::maintenance_page(status_code(*status)),
+            Self::Redirect => BoxResponse::empty(StatusCode::FOUND).with_header(header::LOCATION, "/maintenance"),
             Self::Unauthorized => unauthorized(request_id),
             Self::Forbidden { code } => forbidden(code, request_id),
-            Self::Error { status, code: word, message } => error(code(*status), word, message),
-            Self::TokenRefused { error, description } => Reply::refused(error, description),
+            Self::Error { status, code: word, message } => error(status_code(*status), word, message),
+            Self::TokenError { error, description } => BoxResponse::token_error_json(error, description),
             Self::Delayed { .. }
-            | Self::Never
+            | Self::NeverRespond
             | Self::Truncated
             | Self::SlowBody
             | Self::ResetMidBody
             | Self::HugeBody
-            | Self::HangUp => return None,
+            | Self::CloseConnection => return None,
         })
     }
 
     /// How the answer travels.
-    pub(crate) fn bend(&self, reply: &mut Reply) {
+    pub(crate) fn apply_delivery(&self, reply: &mut BoxResponse) {
         match self {
             Self::Truncated => reply.body = reply.body.slice(..reply.body.len() / 2),
             Self::SlowBody => reply.delivery = Delivery::Slow,
             Self::ResetMidBody => reply.delivery = Delivery::Broken,
             Self::HugeBody => reply.delivery = Delivery::Huge,
-            Self::HangUp => reply.delivery = Delivery::HungUp,
+            Self::CloseConnection => reply.delivery = Delivery::Closed,
             Self::RateLimited { .. }
             | Self::Unavailable { .. }
             | Self::InternalError
@@ -146,28 +147,29 @@ impl Answer {
             | Self::Unauthorized
             | Self::Forbidden { .. }
             | Self::Error { .. }
-            | Self::TokenRefused { .. }
+            | Self::TokenError { .. }
             | Self::Delayed { .. }
-            | Self::Never => {}
+            | Self::NeverRespond => {}
         }
     }
 }
 
-fn code(status: u16) -> StatusCode {
+fn status_code(status: u16) -> StatusCode {
     StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-pub(crate) fn unauthorized(request_id: &str) -> Reply {
-    let reply = Reply::error(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized", &Value::Null, request_id);
-    challenged(reply, "invalid_token", "The access token provided is invalid.")
+pub(crate) fn unauthorized(request_id: &str) -> BoxResponse {
+    let reply =
+        BoxResponse::api_error(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized", &Value::Null, request_id);
+    with_challenge(reply, "invalid_token", "The access token provided is invalid.")
 }
 
-fn challenged(reply: Reply, error: &str, description: &str) -> Reply {
+fn with_challenge(reply: BoxResponse, error: &str, description: &str) -> BoxResponse {
     let challenge = format!(r#"Bearer realm="Service", error="{error}", error_description="{description}""#);
-    reply.with(header::WWW_AUTHENTICATE, &challenge)
+    reply.with_header(header::WWW_AUTHENTICATE, &challenge)
 }
 
-fn forbidden(code: &str, request_id: &str) -> Reply {
+fn forbidden(code: &str, request_id: &str) -> BoxResponse {
     let message = match code {
         "insufficient_scope" => "The request requires higher privileges than provided by the access token.",
         "access_from_location_blocked" => {
@@ -176,6 +178,6 @@ fn forbidden(code: &str, request_id: &str) -> Reply {
         "access_denied_insufficient_permissions" => "Access denied - insufficient permission",
         _ => "Forbidden",
     };
-    let reply = Reply::error(StatusCode::FORBIDDEN, code, message, &json!({"message": message}), request_id);
-    if code == "insufficient_scope" { challenged(reply, code, message) } else { reply }
+    let reply = BoxResponse::api_error(StatusCode::FORBIDDEN, code, message, &json!({"message": message}), request_id);
+    if code == "insufficient_scope" { with_challenge(reply, code, message) } else { reply }
 }

@@ -1,41 +1,46 @@
 //! GET /api/oauth2/authorize: the page where a user grants an app access, and where the two buttons lead.
 
-use crate::{app::Code, ask::Ask, reply::Reply, spec::Auth, state::State};
+use crate::{app::AuthorizationCode, ask::BoxRequest, reply::BoxResponse, spec::AuthMethod, state::EnterpriseState};
 use http::{Method, StatusCode, header};
 use jiff::Timestamp;
 
-pub(crate) fn answer(ask: &Ask, state: &mut State, now: Timestamp) -> Reply {
-    if state.app.auth != Auth::Oauth2 {
-        return wrong("unauthorized_client", "The app does not let users log in.");
+pub(crate) fn handle_authorize(request: &BoxRequest, state: &mut EnterpriseState, now: Timestamp) -> BoxResponse {
+    if state.app.auth != AuthMethod::Oauth2 {
+        return error_page("unauthorized_client", "The app does not let users log in.");
     }
-    let Some(redirect_uri) = state.app.redirects.chosen(ask.param("redirect_uri")).map(str::to_owned) else {
-        return wrong("redirect_uri_mismatch", "The redirect_uri is none of those that the app has registered.");
+    let Some(redirect_uri) = state.app.redirects.resolve(request.query_param("redirect_uri")).map(str::to_owned) else {
+        return error_page("redirect_uri_mismatch", "The redirect_uri is none of those that the app has registered.");
     };
-    if ask.param("response_type") != Some("code") {
-        return wrong("unsupported_response_type", "The response_type has to be code.");
+    if request.query_param("response_type") != Some("code") {
+        return error_page("unsupported_response_type", "The response_type has to be code.");
     }
-    let challenge = ask.param("code_challenge").map(str::to_owned);
-    if challenge.is_some() && ask.param("code_challenge_method") != Some("S256") {
-        return wrong("invalid_request", "The code_challenge_method has to be S256.");
+    let challenge = request.query_param("code_challenge").map(str::to_owned);
+    if challenge.is_some() && request.query_param("code_challenge_method") != Some("S256") {
+        return error_page("invalid_request", "The code_challenge_method has to be S256.");
     }
-    let back = |answer: &[(&str, &str)]| {
-        let state = ask.param("state").map(|state| ("state", state));
+    let redirect_back = |answer: &[(&str, &str)]| {
+        let state = request.query_param("state").map(|state| ("state", state));
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(answer.iter().copied().chain(state));
         let separator = if redirect_uri.contains('?') { '&' } else { '?' };
         let location = format!("{redirect_uri}{separator}{}", query.finish());
-        Reply::empty(StatusCode::FOUND).with(header::LOCATION, &location)
+        BoxResponse::empty(StatusCode::FOUND).with_header(header::LOCATION, &location)
     };
-    match (&ask.method, ask.field("decision")) {
+    match (&request.method, request.form_field("decision")) {
         (&Method::POST, Some("grant")) => {
-            let code = Code { redirect_uri: ask.param("redirect_uri").map(str::to_owned), challenge, made: now };
-            back(&[("code", &state.app.code(code))])
+            let code = AuthorizationCode {
+                redirect_uri: request.query_param("redirect_uri").map(str::to_owned),
+                code_challenge: challenge,
+                issued_at: now,
+            };
+            redirect_back(&[("code", &state.app.issue_code(code))])
         }
-        (&Method::POST, _) => {
-            back(&[("error", "access_denied"), ("error_description", "The user denied access to your application")])
-        }
+        (&Method::POST, _) => redirect_back(&[
+            ("error", "access_denied"),
+            ("error_description", "The user denied access to your application"),
+        ]),
         // The forms lead to the address that the page has.
-        _ => Reply::page(
+        _ => BoxResponse::html_page(
             StatusCode::OK,
             "Grant access to Box",
             "<p>An app asks for access to the files and users of your account.</p>\n\
@@ -45,11 +50,11 @@ pub(crate) fn answer(ask: &Ask, state: &mut State, now: Timestamp) -> Reply {
     }
 }
 
-pub(crate) fn of_stranger() -> Reply {
-    wrong("invalid_client", "There is no app with this client_id.")
+pub(crate) fn unknown_client_page() -> BoxResponse {
+    error_page("invalid_client", "There is no app with this client_id.")
 }
 
 /// Shown, and sent nowhere: whoever asked is not known to be the app.
-fn wrong(error: &str, description: &str) -> Reply {
-    Reply::page(StatusCode::BAD_REQUEST, "Error", &format!("<p>{description}</p>\n<pre>{error}</pre>"))
+fn error_page(error: &str, description: &str) -> BoxResponse {
+    BoxResponse::html_page(StatusCode::BAD_REQUEST, "Error", &format!("<p>{description}</p>\n<pre>{error}</pre>"))
 }

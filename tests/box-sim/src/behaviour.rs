@@ -1,6 +1,6 @@
 //! Ways in which Box is known, or allowed, to behave: each has a name and can be switched on for one enterprise.
 
-use crate::answer::{Answer, On};
+use crate::answer::{EndpointFilter, ScriptedResponse};
 use crate::refusal as why;
 use std::{fmt, str::FromStr};
 
@@ -37,7 +37,7 @@ behaviours! {
     EndlessEmptyPages "endless-empty-pages" "From the second page on all pages are empty, each with a new marker.",
     EndlessMarkers "endless-markers" "After the last user the walk starts anew, with markers never seen before.",
     RepeatedMarker "repeated-marker" "Every page's next_marker is the marker it was asked with.",
-    MarkerRefused "marker-refused" "Every marker is answered with 400: it has expired.",
+    MarkerRejected "marker-refused" "Every marker is answered with 400: it has expired.",
     IgnoresUsemarker "ignores-usemarker" "Answers as if usemarker were unknown: an offset page with total_count.",
     EntriesMissing "entries-missing" "A page without entries.",
     DuplicateAcrossPages "duplicate-across-pages" "Each page ends with the next page's first user under an old name; the later copy is the true one.",
@@ -49,8 +49,8 @@ behaviours! {
     HugeBody "huge-body" "256 MiB of white space in front of the page.",
     SlowBody "slow-body" "The body drips: 16 bytes a second.",
     ResetMidBody "reset-mid-body" "The connection breaks in the middle of the body.",
-    HangsUp "hangs-up" "The connection closes without an answer (in process: the body fails at once).",
-    NeverAnswers "never-answers" "The connection stays open, nothing comes.",
+    ClosesConnection "hangs-up" "The connection closes without an answer (in process: the body fails at once).",
+    NeverResponds "never-answers" "The connection stays open, nothing comes.",
     // Users
     NotificationEmailArray "notification-email-array" "notification_email is [] for everybody.",
     NumericIds "numeric-ids" "id is a number.",
@@ -67,13 +67,13 @@ behaviours! {
     AccessDeniedInsufficientPermissions "access-denied-insufficient-permissions" "Listing users: 403 access_denied_insufficient_permissions.",
     LocationBlocked "location-blocked" "Every API call: 403 access_from_location_blocked.",
     ForbiddenByPolicy "forbidden-by-policy" "Every API call: 403 forbidden_by_policy.",
-    ForbiddenForAnotherReason "forbidden-for-another-reason" "Listing users: 403 with a code that is in no list.",
+    ForbiddenUnknownCode "forbidden-for-another-reason" "Listing users: 403 with a code that is in no list.",
     BadRequest "bad-request" "Listing users: 400 bad_request.",
     NotFound "not-found" "Listing users: 404 not_found.",
     RateLimited "rate-limited" "Every API call: 429, retry after 30 s.",
-    RateLimitedForLong "rate-limited-for-long" "Every API call: 429, retry after an hour.",
+    RateLimitedOneHour "rate-limited-for-long" "Every API call: 429, retry after an hour.",
     RateLimitedWithoutRetryAfter "rate-limited-without-retry-after" "Every API call: 429 without retry-after.",
-    RateLimitedWithNonsense "rate-limited-with-nonsense" "Every API call: 429 whose retry-after is no number.",
+    RateLimitedInvalidRetryAfter "rate-limited-with-nonsense" "Every API call: 429 whose retry-after is no number.",
     InternalError "internal-error" "Every call: 500.",
     BadGateway "bad-gateway" "Every call: 502 with an HTML body, from a proxy on the way.",
     Unavailable "unavailable" "Every call: 503.",
@@ -84,21 +84,21 @@ behaviours! {
     OauthErrorsFromApi "oauth-errors-from-api" "API errors have the token endpoint's shape.",
     // Tokens
     AppNotAuthorized "app-not-authorized" "Token: unauthorized_client, as without an admin's authorization.",
-    ClientRefused "client-refused" "Token: invalid_client.",
-    GrantRefused "grant-refused" "Token: invalid_grant \"Grant credentials are invalid\".",
-    GrantRefusedOddly "grant-refused-oddly" "Token: invalid_grant with words that are in no list.",
-    KidRefused "kid-refused" "Token: invalid_grant about the kid: the key pair was replaced.",
-    SubRefused "sub-refused" "Token: invalid_grant about the sub claim.",
-    GrantTypeRefused "grant-type-refused" "Token: invalid_request, the app is of another type.",
-    JtiAlwaysRefused "jti-always-refused" "Token: invalid_grant about the jti claim, whatever it is.",
-    ExpAlwaysRefused "exp-always-refused" "Token: invalid_grant about the exp claim, whatever it is.",
+    InvalidClient "client-refused" "Token: invalid_client.",
+    InvalidGrant "grant-refused" "Token: invalid_grant \"Grant credentials are invalid\".",
+    InvalidGrantUnknownDescription "grant-refused-oddly" "Token: invalid_grant with words that are in no list.",
+    InvalidKid "kid-refused" "Token: invalid_grant about the kid: the key pair was replaced.",
+    InvalidSub "sub-refused" "Token: invalid_grant about the sub claim.",
+    UnauthorizedGrantType "grant-type-refused" "Token: invalid_request, the app is of another type.",
+    JtiAlwaysRejected "jti-always-refused" "Token: invalid_grant about the jti claim, whatever it is.",
+    ExpAlwaysRejected "exp-always-refused" "Token: invalid_grant about the exp claim, whatever it is.",
     RefreshTokenExpired "refresh-token-expired" "Token: invalid_grant \"Refresh token has expired\".",
     RefreshTokenInvalid "refresh-token-invalid" "Token: invalid_grant \"Invalid refresh token\".",
     LenientRefresh "lenient-refresh" "A spent refresh token stays usable until the access token that it was worth is first used.",
     ClockAhead "clock-ahead" "Box's clock is ten minutes ahead; the Date header says so.",
     ClockBehind "clock-behind" "Box's clock is ten minutes behind; the Date header says so.",
     ShortLivedTokens "short-lived-tokens" "Tokens live for 90 s.",
-    TokenExpiresMidWalk "token-expires-mid-walk" "A token is good for two pages, then it is answered with 401.",
+    TokenExpiresMidListing "token-expires-mid-walk" "A token is good for two pages, then it is answered with 401.",
 }
 
 /// The members have to fit into the bits of the set.
@@ -106,56 +106,67 @@ const _: () = assert!(Behaviour::ALL.len() <= 128);
 
 impl Behaviour {
     /// Behaviours that are one answer to every call of an endpoint; the others are read where the true answer is made.
-    pub(crate) fn answer(self) -> Option<(On, Answer)> {
-        let limited =
-            |retry_after: Option<&str>| (On::Api, Answer::RateLimited { retry_after: retry_after.map(str::to_owned) });
-        let forbidden = |on, code: &str| (on, Answer::Forbidden { code: code.to_owned() });
-        let error = |status, code: &str, message: &str| {
-            (On::Users, Answer::Error { status, code: code.to_owned(), message: message.to_owned() })
+    pub(crate) fn scripted_response(self) -> Option<(EndpointFilter, ScriptedResponse)> {
+        let limited = |retry_after: Option<&str>| {
+            (EndpointFilter::Api, ScriptedResponse::RateLimited { retry_after: retry_after.map(str::to_owned) })
         };
-        let token = |refusal: why::Refusal| {
+        let forbidden = |on, code: &str| (on, ScriptedResponse::Forbidden { code: code.to_owned() });
+        let error = |status, code: &str, message: &str| {
             (
-                On::Token,
-                Answer::TokenRefused { error: refusal.error.to_owned(), description: refusal.description.to_owned() },
+                EndpointFilter::Users,
+                ScriptedResponse::Error { status, code: code.to_owned(), message: message.to_owned() },
+            )
+        };
+        let token = |error: why::TokenError| {
+            (
+                EndpointFilter::Token,
+                ScriptedResponse::TokenError {
+                    error: error.error.to_owned(),
+                    description: error.description.to_owned(),
+                },
             )
         };
         Some(match self {
-            Self::HtmlInsteadOfJson => (On::Users, Answer::Html { status: 200 }),
-            Self::TruncatedJson => (On::Users, Answer::Truncated),
-            Self::HugeBody => (On::Users, Answer::HugeBody),
-            Self::SlowBody => (On::Users, Answer::SlowBody),
-            Self::ResetMidBody => (On::Users, Answer::ResetMidBody),
-            Self::HangsUp => (On::Any, Answer::HangUp),
-            Self::NeverAnswers => (On::Any, Answer::Never),
-            Self::Unauthorized => (On::Api, Answer::Unauthorized),
-            Self::InsufficientScope => forbidden(On::Users, "insufficient_scope"),
-            Self::AccessDeniedInsufficientPermissions => forbidden(On::Users, "access_denied_insufficient_permissions"),
-            Self::LocationBlocked => forbidden(On::Api, "access_from_location_blocked"),
-            Self::ForbiddenByPolicy => forbidden(On::Api, "forbidden_by_policy"),
-            Self::ForbiddenForAnotherReason => forbidden(On::Users, "terms_of_service_required"),
+            Self::HtmlInsteadOfJson => (EndpointFilter::Users, ScriptedResponse::Html { status: 200 }),
+            Self::TruncatedJson => (EndpointFilter::Users, ScriptedResponse::Truncated),
+            Self::HugeBody => (EndpointFilter::Users, ScriptedResponse::HugeBody),
+            Self::SlowBody => (EndpointFilter::Users, ScriptedResponse::SlowBody),
+            Self::ResetMidBody => (EndpointFilter::Users, ScriptedResponse::ResetMidBody),
+            Self::ClosesConnection => (EndpointFilter::Any, ScriptedResponse::CloseConnection),
+            Self::NeverResponds => (EndpointFilter::Any, ScriptedResponse::NeverRespond),
+            Self::Unauthorized => (EndpointFilter::Api, ScriptedResponse::Unauthorized),
+            Self::InsufficientScope => forbidden(EndpointFilter::Users, "insufficient_scope"),
+            Self::AccessDeniedInsufficientPermissions => {
+                forbidden(EndpointFilter::Users, "access_denied_insufficient_permissions")
+            }
+            Self::LocationBlocked => forbidden(EndpointFilter::Api, "access_from_location_blocked"),
+            Self::ForbiddenByPolicy => forbidden(EndpointFilter::Api, "forbidden_by_policy"),
+            Self::ForbiddenUnknownCode => forbidden(EndpointFilter::Users, "terms_of_service_required"),
             Self::BadRequest => error(400, "bad_request", "Bad Request"),
             Self::NotFound => error(404, "not_found", "Not Found"),
             Self::RateLimited => limited(Some("30")),
-            Self::RateLimitedForLong => limited(Some("3600")),
+            Self::RateLimitedOneHour => limited(Some("3600")),
             Self::RateLimitedWithoutRetryAfter => limited(None),
-            Self::RateLimitedWithNonsense => limited(Some("soon")),
-            Self::InternalError => (On::Any, Answer::InternalError),
-            Self::BadGateway => (On::Any, Answer::Html { status: 502 }),
-            Self::Unavailable => (On::Any, Answer::Unavailable { retry_after: None }),
-            Self::UnavailableWithRetryAfter => (On::Any, Answer::Unavailable { retry_after: Some("20".to_owned()) }),
-            Self::Accepted => (On::Api, Answer::Accepted { retry_after: Some("5".to_owned()) }),
-            Self::Redirects => (On::Any, Answer::Redirect),
+            Self::RateLimitedInvalidRetryAfter => limited(Some("soon")),
+            Self::InternalError => (EndpointFilter::Any, ScriptedResponse::InternalError),
+            Self::BadGateway => (EndpointFilter::Any, ScriptedResponse::Html { status: 502 }),
+            Self::Unavailable => (EndpointFilter::Any, ScriptedResponse::Unavailable { retry_after: None }),
+            Self::UnavailableWithRetryAfter => {
+                (EndpointFilter::Any, ScriptedResponse::Unavailable { retry_after: Some("20".to_owned()) })
+            }
+            Self::Accepted => (EndpointFilter::Api, ScriptedResponse::Accepted { retry_after: Some("5".to_owned()) }),
+            Self::Redirects => (EndpointFilter::Any, ScriptedResponse::Redirect),
             Self::AppNotAuthorized => token(why::NOT_AUTHORIZED),
-            Self::ClientRefused => token(why::CLIENT),
-            Self::GrantRefused => token(why::GRANT),
-            Self::GrantRefusedOddly => token(why::ODD),
-            Self::KidRefused => token(why::KID),
-            Self::SubRefused => token(why::SUB),
-            Self::GrantTypeRefused => token(why::GRANT_TYPE),
-            Self::JtiAlwaysRefused => token(why::JTI),
-            Self::ExpAlwaysRefused => token(why::EXP_PAST),
-            Self::RefreshTokenExpired => token(why::REFRESH_EXPIRED),
-            Self::RefreshTokenInvalid => token(why::REFRESH_INVALID),
+            Self::InvalidClient => token(why::INVALID_CLIENT),
+            Self::InvalidGrant => token(why::INVALID_GRANT),
+            Self::InvalidGrantUnknownDescription => token(why::ENTERPRISE_MIGRATING),
+            Self::InvalidKid => token(why::INVALID_KID),
+            Self::InvalidSub => token(why::INVALID_SUB),
+            Self::UnauthorizedGrantType => token(why::UNAUTHORIZED_GRANT_TYPE),
+            Self::JtiAlwaysRejected => token(why::REUSED_JTI),
+            Self::ExpAlwaysRejected => token(why::EXP_PAST),
+            Self::RefreshTokenExpired => token(why::REFRESH_TOKEN_EXPIRED),
+            Self::RefreshTokenInvalid => token(why::REFRESH_TOKEN_INVALID),
             Self::NextMarkerEmptyString
             | Self::NextMarkerMissing
             | Self::ShortPages
@@ -163,7 +174,7 @@ impl Behaviour {
             | Self::EndlessEmptyPages
             | Self::EndlessMarkers
             | Self::RepeatedMarker
-            | Self::MarkerRefused
+            | Self::MarkerRejected
             | Self::IgnoresUsemarker
             | Self::EntriesMissing
             | Self::DuplicateAcrossPages
@@ -183,7 +194,7 @@ impl Behaviour {
             | Self::ClockAhead
             | Self::ClockBehind
             | Self::ShortLivedTokens
-            | Self::TokenExpiresMidWalk => return None,
+            | Self::TokenExpiresMidListing => return None,
         })
     }
 }
@@ -220,14 +231,14 @@ impl FromStr for Behaviour {
 
 /// The behaviours that are switched on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Behaviours(u128);
+pub(crate) struct BehaviourSet(u128);
 
-impl Behaviours {
-    pub(crate) const fn has(self, behaviour: Behaviour) -> bool {
+impl BehaviourSet {
+    pub(crate) const fn contains(self, behaviour: Behaviour) -> bool {
         self.0 & (1 << behaviour as u32) != 0
     }
 
-    pub(crate) const fn add(&mut self, behaviour: Behaviour) {
+    pub(crate) const fn insert(&mut self, behaviour: Behaviour) {
         self.0 |= 1 << behaviour as u32;
     }
 
@@ -236,15 +247,15 @@ impl Behaviours {
     }
 
     pub(crate) fn iter(self) -> impl Iterator<Item = Behaviour> {
-        Behaviour::ALL.iter().copied().filter(move |behaviour| self.has(*behaviour))
+        Behaviour::ALL.iter().copied().filter(move |behaviour| self.contains(*behaviour))
     }
 
     /// Only those that change how a user is written or where: what a rendered list depends on.
-    pub(crate) fn of_users(self) -> Self {
+    pub(crate) fn affecting_user_json(self) -> Self {
         use Behaviour::{
             NotificationEmailArray, NumericIds, NumericPhones, ShuffledOrder, UnknownFields, UnknownRole, UnknownStatus,
         };
-        let mut kept = Self::default();
+        let mut subset = Self::default();
         for behaviour in [
             NotificationEmailArray,
             NumericIds,
@@ -254,10 +265,10 @@ impl Behaviours {
             UnknownRole,
             UnknownStatus,
         ] {
-            if self.has(behaviour) {
-                kept.add(behaviour);
+            if self.contains(behaviour) {
+                subset.insert(behaviour);
             }
         }
-        kept
+        subset
     }
 }

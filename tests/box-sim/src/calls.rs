@@ -19,7 +19,7 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
-    pub(crate) fn of(path: &str) -> Self {
+    pub(crate) fn from_path(path: &str) -> Self {
         match path {
             "/oauth2/token" => Self::Token,
             "/api/oauth2/authorize" => Self::Authorize,
@@ -35,7 +35,7 @@ impl Endpoint {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Call {
     pub at: Timestamp,
-    #[serde(serialize_with = "as_text")]
+    #[serde(serialize_with = "serialize_method")]
     pub method: Method,
     pub path: String,
     pub endpoint: Endpoint,
@@ -47,31 +47,31 @@ pub struct Call {
     pub status: u16,
 }
 
-fn as_text<S: serde::Serializer>(method: &Method, to: S) -> Result<S::Ok, S::Error> {
+fn serialize_method<S: serde::Serializer>(method: &Method, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(method.as_str())
 }
 
 /// Calls counted by endpoint and status since the last reset.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Calls {
+pub struct CallCounts {
     counts: BTreeMap<(Endpoint, u16), u64>,
     /// Calls under way at the same time, at most.
-    pub most_at_once: usize,
+    pub max_in_flight: usize,
 }
 
-impl Calls {
+impl CallCounts {
     #[must_use]
     pub fn total(&self) -> u64 {
         self.counts.values().sum()
     }
 
     #[must_use]
-    pub fn of(&self, endpoint: Endpoint) -> u64 {
+    pub fn for_endpoint(&self, endpoint: Endpoint) -> u64 {
         self.counts.iter().filter(|((known, _), _)| *known == endpoint).map(|(_, n)| n).sum()
     }
 
     #[must_use]
-    pub fn with(&self, endpoint: Endpoint, status: u16) -> u64 {
+    pub fn with_status(&self, endpoint: Endpoint, status: u16) -> u64 {
         self.counts.get(&(endpoint, status)).copied().unwrap_or_default()
     }
 
@@ -82,40 +82,40 @@ impl Calls {
 }
 
 /// The log keeps the newest calls only; the counts keep all.
-const KEPT: usize = 100_000;
+const MAX_RECORDED_CALLS: usize = 100_000;
 
 #[derive(Default)]
 pub(crate) struct CallLog {
-    pub(crate) calls: Calls,
-    seen: VecDeque<Call>,
-    under_way: usize,
+    pub(crate) counts: CallCounts,
+    recent: VecDeque<Call>,
+    in_flight: usize,
 }
 
 impl CallLog {
-    pub(crate) fn begin(&mut self) {
-        self.under_way += 1;
-        self.calls.most_at_once = self.calls.most_at_once.max(self.under_way);
+    pub(crate) fn start_call(&mut self) {
+        self.in_flight += 1;
+        self.counts.max_in_flight = self.counts.max_in_flight.max(self.in_flight);
     }
 
     /// Answered, or given up by the client.
-    pub(crate) const fn end(&mut self) {
-        self.under_way = self.under_way.saturating_sub(1);
+    pub(crate) const fn end_call(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
     }
 
     pub(crate) fn record(&mut self, call: Call) {
-        *self.calls.counts.entry((call.endpoint, call.status)).or_default() += 1;
-        if self.seen.len() == KEPT {
-            self.seen.pop_front();
+        *self.counts.counts.entry((call.endpoint, call.status)).or_default() += 1;
+        if self.recent.len() == MAX_RECORDED_CALLS {
+            self.recent.pop_front();
         }
-        self.seen.push_back(call);
+        self.recent.push_back(call);
     }
 
-    pub(crate) fn seen(&self) -> Vec<Call> {
-        self.seen.iter().cloned().collect()
+    pub(crate) fn recent_calls(&self) -> Vec<Call> {
+        self.recent.iter().cloned().collect()
     }
 
-    pub(crate) fn forget(&mut self) {
-        self.calls = Calls { most_at_once: self.under_way, ..Calls::default() };
-        self.seen.clear();
+    pub(crate) fn clear(&mut self) {
+        self.counts = CallCounts { max_in_flight: self.in_flight, ..CallCounts::default() };
+        self.recent.clear();
     }
 }

@@ -9,16 +9,16 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The machine's own time: for a simulator that is served on a socket.
 #[must_use]
-pub fn system() -> Clock {
+pub fn system_clock() -> Clock {
     Arc::new(Timestamp::now)
 }
 
 /// Starts at `start` and then follows tokio's clock, so that under paused time sleeping and the time of day
 /// cannot disagree. To be called inside the runtime whose time is paused.
 #[must_use]
-pub fn following_tokio(start: Timestamp) -> Clock {
-    let begun = Instant::now();
-    Arc::new(move || start + begun.elapsed())
+pub fn tokio_clock(start: Timestamp) -> Clock {
+    let started = Instant::now();
+    Arc::new(move || start + started.elapsed())
 }
 
 /// The `Date` header (RFC 9110).

@@ -4,7 +4,7 @@ use crate::{
     clock::Clock,
     enterprise::Enterprise,
     sim::BoxSim,
-    spec::{Auth, EnterpriseSpec},
+    spec::{AuthMethod, EnterpriseConfig},
 };
 
 /// One enterprise of the demo, with credentials that are worth nothing elsewhere.
@@ -13,7 +13,7 @@ pub struct DemoEnterprise {
     pub id: &'static str,
     pub name: &'static str,
     pub users: usize,
-    pub auth: Auth,
+    pub auth: AuthMethod,
     pub client_id: &'static str,
     pub client_secret: &'static str,
 }
@@ -22,7 +22,7 @@ pub const ACME: DemoEnterprise = DemoEnterprise {
     id: "1001",
     name: "Acme",
     users: 1_200,
-    auth: Auth::ClientCredentials,
+    auth: AuthMethod::ClientCredentials,
     client_id: "acmeDemoClientId0000000000000000",
     client_secret: "acmeDemoClientSecret000000000000",
 };
@@ -31,7 +31,7 @@ pub const GLOBEX: DemoEnterprise = DemoEnterprise {
     id: "1002",
     name: "Globex",
     users: 12_000,
-    auth: Auth::Jwt,
+    auth: AuthMethod::Jwt,
     client_id: "globexDemoClientId00000000000000",
     client_secret: "globexDemoClientSecret0000000000",
 };
@@ -41,7 +41,7 @@ pub const INITECH: DemoEnterprise = DemoEnterprise {
     id: "1003",
     name: "Initech",
     users: 800,
-    auth: Auth::ClientCredentials,
+    auth: AuthMethod::ClientCredentials,
     client_id: "initechDemoClientId0000000000000",
     client_secret: "initechDemoClientSecret000000000",
 };
@@ -59,10 +59,10 @@ pub struct Demo {
 pub fn demo(clock: Clock) -> Demo {
     let sim = BoxSim::new(clock);
     let add = |demo: DemoEnterprise| {
-        let spec = EnterpriseSpec::new(demo.id).named(demo.name).users(demo.users).auth(demo.auth);
-        sim.enterprise(spec.client(demo.client_id, demo.client_secret))
+        let spec = EnterpriseConfig::new(demo.id).name(demo.name).users(demo.users).auth(demo.auth);
+        sim.add_enterprise(spec.credentials(demo.client_id, demo.client_secret))
     };
     let (acme, globex, initech) = (add(ACME), add(GLOBEX), add(INITECH));
-    initech.withdraw();
+    initech.deauthorize_app();
     Demo { sim, acme, globex, initech }
 }

@@ -1,7 +1,7 @@
 //! Which fields of a user an answer holds, and how they are written.
 
 use crate::{
-    behaviour::{Behaviour, Behaviours},
+    behaviour::{Behaviour, BehaviourSet},
     user::User,
 };
 use jiff::Timestamp;
@@ -50,7 +50,7 @@ pub(crate) struct FieldSet(u32);
 
 impl FieldSet {
     /// Without `fields`: the standard ones. With it: only those asked for; names that Box does not know are ignored.
-    pub(crate) fn asked(fields: Option<&str>) -> Self {
+    pub(crate) fn from_query(fields: Option<&str>) -> Self {
         let wanted = |name: &str, standard: bool| match fields {
             Some(list) => list.split(',').any(|asked| asked.trim() == name),
             None => standard,
@@ -74,35 +74,35 @@ impl FieldSet {
 }
 
 /// The enterprise as it stands in a user's `enterprise` field.
-pub(crate) enum Belongs<'a> {
-    To { id: &'a str, name: &'a str },
-    Nowhere,
+pub(crate) enum EnterpriseValue<'a> {
+    Present { id: &'a str, name: &'a str },
+    Null,
 }
 
-pub(crate) struct Writer<'a> {
+pub(crate) struct UserWriter<'a> {
     pub(crate) fields: FieldSet,
-    pub(crate) behaviours: Behaviours,
-    pub(crate) belongs: Belongs<'a>,
+    pub(crate) behaviours: BehaviourSet,
+    pub(crate) enterprise: EnterpriseValue<'a>,
 }
 
-impl Writer<'_> {
-    pub(crate) fn write(&self, user: &User, out: &mut Vec<u8>) {
-        let on = |behaviour| self.behaviours.has(behaviour);
+impl UserWriter<'_> {
+    pub(crate) fn write_user(&self, user: &User, out: &mut Vec<u8>) {
+        let on = |behaviour| self.behaviours.contains(behaviour);
         out.extend_from_slice(br#"{"type":"user","id":"#);
         if on(Behaviour::NumericIds) {
-            json(&user.id, out)
+            write_json(&user.id, out)
         } else {
-            json(&user.id.to_string(), out)
+            write_json(&user.id.to_string(), out)
         }
         out.extend_from_slice(br#","name":"#);
-        json(&user.name, out);
+        write_json(&user.name, out);
         out.extend_from_slice(br#","login":"#);
-        json(&user.login, out);
+        write_json(&user.login, out);
         for (field, name) in self.fields.iter() {
             out.extend_from_slice(b",\"");
             out.extend_from_slice(name.as_bytes());
             out.extend_from_slice(b"\":");
-            self.value(field, user, out);
+            self.write_field(field, user, out);
         }
         if on(Behaviour::UnknownFields) {
             out.extend_from_slice(br#","x_new_field":{"nested":[1,"two",null]},"sequence":18446744073709551615"#);
@@ -110,59 +110,59 @@ impl Writer<'_> {
         out.push(b'}');
     }
 
-    fn value(&self, field: Field, user: &User, out: &mut Vec<u8>) {
-        let on = |behaviour| self.behaviours.has(behaviour);
+    fn write_field(&self, field: Field, user: &User, out: &mut Vec<u8>) {
+        let on = |behaviour| self.behaviours.contains(behaviour);
         // Every tenth user is enough to meet the unusual among the usual.
         let tenth = user.id.is_multiple_of(10);
         match field {
-            Field::CreatedAt => time(user.created_at, out),
-            Field::ModifiedAt => time(user.modified_at, out),
-            Field::Language => json(&user.language, out),
-            Field::Timezone => json(&user.timezone, out),
-            Field::SpaceAmount => json(&user.space_amount, out),
-            Field::SpaceUsed => json(&user.space_used, out),
-            Field::MaxUploadSize => json(&user.max_upload_size, out),
-            Field::Status if tenth && on(Behaviour::UnknownStatus) => json(&"suspended_by_retention_policy", out),
-            Field::Status => json(&user.status, out),
-            Field::JobTitle => json(&user.job_title, out),
-            Field::Phone if on(Behaviour::NumericPhones) => json(&(6_500_000_000 + user.id % 99_999_999), out),
-            Field::Phone => json(&user.phone, out),
-            Field::Address => json(&user.address, out),
-            Field::AvatarUrl => json(&format_args!("https://app.box.com/api/avatar/large/{}", user.id), out),
+            Field::CreatedAt => write_time(user.created_at, out),
+            Field::ModifiedAt => write_time(user.modified_at, out),
+            Field::Language => write_json(&user.language, out),
+            Field::Timezone => write_json(&user.timezone, out),
+            Field::SpaceAmount => write_json(&user.space_amount, out),
+            Field::SpaceUsed => write_json(&user.space_used, out),
+            Field::MaxUploadSize => write_json(&user.max_upload_size, out),
+            Field::Status if tenth && on(Behaviour::UnknownStatus) => write_json(&"suspended_by_retention_policy", out),
+            Field::Status => write_json(&user.status, out),
+            Field::JobTitle => write_json(&user.job_title, out),
+            Field::Phone if on(Behaviour::NumericPhones) => write_json(&(6_500_000_000 + user.id % 99_999_999), out),
+            Field::Phone => write_json(&user.phone, out),
+            Field::Address => write_json(&user.address, out),
+            Field::AvatarUrl => write_json(&format_args!("https://app.box.com/api/avatar/large/{}", user.id), out),
             Field::NotificationEmail if on(Behaviour::NotificationEmailArray) => out.extend_from_slice(b"[]"),
-            Field::NotificationEmail => json(&user.notification_email, out),
-            Field::Role if tenth && on(Behaviour::UnknownRole) => json(&"group_admin", out),
-            Field::Role => json(&user.role, out),
-            Field::Enterprise => match self.belongs {
-                Belongs::To { id, name } => {
+            Field::NotificationEmail => write_json(&user.notification_email, out),
+            Field::Role if tenth && on(Behaviour::UnknownRole) => write_json(&"group_admin", out),
+            Field::Role => write_json(&user.role, out),
+            Field::Enterprise => match self.enterprise {
+                EnterpriseValue::Present { id, name } => {
                     out.extend_from_slice(br#"{"type":"enterprise","id":"#);
-                    json(&id, out);
+                    write_json(&id, out);
                     out.extend_from_slice(br#","name":"#);
-                    json(&name, out);
+                    write_json(&name, out);
                     out.push(b'}');
                 }
-                Belongs::Nowhere => out.extend_from_slice(b"null"),
+                EnterpriseValue::Null => out.extend_from_slice(b"null"),
             },
             Field::TrackingCodes | Field::MyTags => out.extend_from_slice(b"[]"),
             Field::CanSeeManagedUsers | Field::IsSyncEnabled => out.extend_from_slice(b"true"),
             Field::IsExternalCollabRestricted
             | Field::IsExemptFromDeviceLimits
             | Field::IsExemptFromLoginVerification => out.extend_from_slice(b"false"),
-            Field::Hostname => json(&"https://app.box.com/", out),
-            Field::IsPlatformAccessOnly => json(&user.app, out),
-            Field::ExternalAppUserId => json(&user.external_app_user_id, out),
+            Field::Hostname => write_json(&"https://app.box.com/", out),
+            Field::IsPlatformAccessOnly => write_json(&user.app, out),
+            Field::ExternalAppUserId => write_json(&user.external_app_user_id, out),
         }
     }
 }
 
-fn json(value: &impl Serialize, out: &mut Vec<u8>) {
+fn write_json(value: &impl Serialize, out: &mut Vec<u8>) {
     serde_json::to_writer(out, value).expect("writing plain values into memory cannot fail");
 }
 
 /// Box's servers write Pacific time, with its offset.
-fn time(at: Timestamp, out: &mut Vec<u8>) {
+fn write_time(at: Timestamp, out: &mut Vec<u8>) {
     let civil = jiff::tz::offset(-8).to_datetime(at);
-    json(
+    write_json(
         &format_args!(
             "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}-08:00",
             civil.year(),

@@ -80,19 +80,19 @@ impl PublicKey {
             return Some(Self(der));
         }
         // SubjectPublicKeyInfo: a sequence of an algorithm and a bit string that holds the key behind a zero byte.
-        let (inside, _) = element(0x30, &der)?;
-        let (_algorithm, rest) = element(0x30, inside)?;
-        let (bits, _) = element(0x03, rest)?;
+        let (inside, _) = der_element(0x30, &der)?;
+        let (_algorithm, rest) = der_element(0x30, inside)?;
+        let (bits, _) = der_element(0x03, rest)?;
         Some(Self(bits.strip_prefix(&[0])?.to_vec()))
     }
 
-    pub(crate) fn signed(&self, message: &[u8], signature: &[u8]) -> bool {
+    pub(crate) fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &self.0).verify(message, signature).is_ok()
     }
 }
 
 /// The content of a DER element with this tag, and what follows it.
-fn element(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
+fn der_element(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
     let [first, length, rest @ ..] = der else { return None };
     if *first != tag {
         return None;

@@ -45,13 +45,13 @@ mod token;
 mod user;
 mod users;
 
-pub use answer::{Answer, On};
+pub use answer::{EndpointFilter, ScriptedResponse};
 pub use behaviour::{Behaviour, UnknownBehaviour};
-pub use calls::{Call, Calls, Endpoint};
+pub use calls::{Call, CallCounts, Endpoint};
 pub use clock::Clock;
 pub use enterprise::Enterprise;
 pub use keys::{KeyFormat, KeyPair, PASSPHRASE};
 pub use serve::Server;
 pub use sim::BoxSim;
-pub use spec::{Auth, EnterpriseSpec, RegisteredKey};
+pub use spec::{AuthMethod, EnterpriseConfig, RegisteredKey};
 pub use user::User;

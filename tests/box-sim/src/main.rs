@@ -10,7 +10,7 @@ use tokio::{
 
 /// Box's token endpoint and user listing, simulated. Prints `listening on URL` and serves until it is told to end.
 #[derive(Parser)]
-struct Flags {
+struct Args {
     /// Where to listen; only addresses of the loopback interface. Port 0: any free one.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
@@ -32,10 +32,10 @@ enum Scenario {
 
 #[tokio::main]
 async fn main() -> io::Result<()> {
-    let flags = Flags::parse();
+    let flags = Args::parse();
     let sim = match flags.scenario {
-        Scenario::Demo => demo(clock::system()).sim,
-        Scenario::Empty => BoxSim::new(clock::system()),
+        Scenario::Demo => demo(clock::system_clock()).sim,
+        Scenario::Empty => BoxSim::new(clock::system_clock()),
     };
     let (mut terminated, mut interrupted) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let server = sim.serve_at(flags.listen).await?;
@@ -49,12 +49,12 @@ async fn main() -> io::Result<()> {
 }
 
 async fn stdin_closed() {
-    let (closed, told) = oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     // A thread of its own, not tokio's: a pending read of stdin would keep the runtime from ending.
     std::thread::spawn(move || {
         // Whether it closed or broke is all the same.
         let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
-        let _ = closed.send(());
+        let _ = sender.send(());
     });
-    let _ = told.await;
+    let _ = receiver.await;
 }

@@ -11,7 +11,7 @@ pub(crate) struct Marker {
     dir: String,
     tail: String,
     #[serde(default, skip_serializing_if = "is_zero")]
-    pub(crate) hop: u64,
+    pub(crate) page: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -21,20 +21,20 @@ const fn is_zero(hop: &u64) -> bool {
 
 impl Marker {
     /// Goes on behind this key.
-    pub(crate) fn behind(key: u64, hop: u64) -> Self {
-        Self { kind: "id".to_owned(), dir: "next".to_owned(), tail: key.to_string(), hop }
+    pub(crate) fn after(key: u64, hop: u64) -> Self {
+        Self { kind: "id".to_owned(), dir: "next".to_owned(), tail: key.to_string(), page: hop }
     }
 
     pub(crate) fn tail(&self) -> Option<u64> {
         self.tail.parse().ok()
     }
 
-    pub(crate) fn read(text: &str) -> Option<Self> {
+    pub(crate) fn decode(text: &str) -> Option<Self> {
         let marker: Self = serde_json::from_slice(&STANDARD.decode(text).ok()?).ok()?;
         (marker.kind == "id" && marker.dir == "next" && marker.tail().is_some()).then_some(marker)
     }
 
-    pub(crate) fn text(&self) -> String {
+    pub(crate) fn encode(&self) -> String {
         STANDARD.encode(serde_json::to_vec(self).expect("plain values always serialize"))
     }
 }

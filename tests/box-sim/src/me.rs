@@ -1,42 +1,52 @@
 //! GET /2.0/users/me: who the credentials act as, and for which enterprise.
 
 use crate::{
-    ask::Ask,
+    ask::BoxRequest,
     behaviour::Behaviour,
-    dice::{letters, seed_of},
-    fields::{Belongs, FieldSet, Writer},
-    reply::Reply,
-    spec::Auth,
-    state::State,
+    dice::{hash_seed, random_alphanumeric},
+    fields::{EnterpriseValue, FieldSet, UserWriter},
+    reply::BoxResponse,
+    spec::AuthMethod,
+    state::EnterpriseState,
     user::User,
 };
 use http::StatusCode;
 
-pub(crate) fn answer(ask: &Ask, state: &State) -> Reply {
-    let belongs =
-        match (state.behaviours.has(Behaviour::NoEnterprise), state.behaviours.has(Behaviour::OtherEnterprise)) {
-            (true, _) => Belongs::Nowhere,
-            (false, true) => Belongs::To { id: "999999", name: "Somebody Else" },
-            (false, false) => Belongs::To { id: &state.id, name: &state.name },
-        };
-    let writer = Writer { fields: FieldSet::asked(ask.param("fields")), behaviours: state.behaviours, belongs };
+pub(crate) fn handle_current_user(request: &BoxRequest, state: &EnterpriseState) -> BoxResponse {
+    let enterprise = match (
+        state.behaviours.contains(Behaviour::NoEnterprise),
+        state.behaviours.contains(Behaviour::OtherEnterprise),
+    ) {
+        (true, _) => EnterpriseValue::Null,
+        (false, true) => EnterpriseValue::Present { id: "999999", name: "Somebody Else" },
+        (false, false) => EnterpriseValue::Present { id: &state.id, name: &state.name },
+    };
+    let writer = UserWriter {
+        fields: FieldSet::from_query(request.query_param("fields")),
+        behaviours: state.behaviours,
+        enterprise,
+    };
     let mut body = Vec::new();
-    writer.write(&account(state), &mut body);
-    Reply::new(StatusCode::OK, "application/json", body)
+    writer.write_user(&current_user(state), &mut body);
+    BoxResponse::new(StatusCode::OK, "application/json", body)
 }
 
 /// Server credentials act as a service account, which is in no list of users; OAuth acts as the user who logged in.
-fn account(state: &State) -> User {
-    let seed = seed_of(&state.id);
-    let mut user = User::made_up(seed, 0, 10_000_000_000 + seed % 9_999_999_999, "example.com");
+fn current_user(state: &EnterpriseState) -> User {
+    let seed = hash_seed(&state.id);
+    let mut user = User::generate(seed, 0, 10_000_000_000 + seed % 9_999_999_999, "example.com");
     "active".clone_into(&mut user.status);
     match state.app.auth {
-        Auth::ClientCredentials | Auth::Jwt => {
+        AuthMethod::ClientCredentials | AuthMethod::Jwt => {
             "Boxsync Service Account".clone_into(&mut user.name);
-            user.login = format!("AutomationUser_{}_{}@boxdevedition.com", 100_000 + seed % 900_000, letters(seed, 10));
+            user.login = format!(
+                "AutomationUser_{}_{}@boxdevedition.com",
+                100_000 + seed % 900_000,
+                random_alphanumeric(seed, 10)
+            );
             "user".clone_into(&mut user.role);
         }
-        Auth::Oauth2 => {
+        AuthMethod::Oauth2 => {
             user.login = format!("admin@{}.example", state.id);
             "admin".clone_into(&mut user.role);
         }

@@ -2,28 +2,28 @@
 
 use http::Uri;
 
-const USUAL: &str = "http://127.0.0.1/callback";
+const DEFAULT_REDIRECT_URI: &str = "http://127.0.0.1/callback";
 
 /// The redirect URIs of an app.
-pub(crate) struct Redirects(Vec<String>);
+pub(crate) struct RedirectUris(Vec<String>);
 
-impl Redirects {
-    pub(crate) fn of(registered: &[String]) -> Self {
-        Self(if registered.is_empty() { vec![USUAL.to_owned()] } else { registered.to_vec() })
+impl RedirectUris {
+    pub(crate) fn new(registered: &[String]) -> Self {
+        Self(if registered.is_empty() { vec![DEFAULT_REDIRECT_URI.to_owned()] } else { registered.to_vec() })
     }
 
     /// Where to, if that is allowed; without a wish, the first that is registered.
-    pub(crate) fn chosen<'a>(&'a self, asked: Option<&'a str>) -> Option<&'a str> {
-        match asked {
+    pub(crate) fn resolve<'a>(&'a self, requested: Option<&'a str>) -> Option<&'a str> {
+        match requested {
             None => self.0.first().map(String::as_str),
-            Some(asked) => self.0.iter().any(|known| fits(known, asked)).then_some(asked),
+            Some(asked) => self.0.iter().any(|known| is_match(known, asked)).then_some(asked),
         }
     }
 }
 
 /// Scheme, host, path and query are the same, and so is the port, unless the host is this machine.
-fn fits(known: &str, asked: &str) -> bool {
-    let (Ok(known), Ok(asked)) = (known.parse::<Uri>(), asked.parse::<Uri>()) else { return false };
+fn is_match(registered: &str, requested: &str) -> bool {
+    let (Ok(known), Ok(asked)) = (registered.parse::<Uri>(), requested.parse::<Uri>()) else { return false };
     let loopback = matches!(known.host(), Some("127.0.0.1" | "localhost" | "[::1]"));
     known.scheme() == asked.scheme()
         && known.host() == asked.host()
@@ -36,18 +36,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_port_of_a_loopback_address_is_free() {
+    fn only_the_port_of_a_loopback_redirect_uri_may_differ() {
         for (known, asked, expected) in [
-            (USUAL, "http://127.0.0.1:4711/callback", true),
-            (USUAL, "http://127.0.0.1/callback", true),
-            (USUAL, "http://localhost:4711/callback", false),
-            (USUAL, "https://127.0.0.1:4711/callback", false),
-            (USUAL, "http://127.0.0.1:4711/other", false),
-            (USUAL, "http://127.0.0.1:4711/callback?x=1", false),
-            (USUAL, "http://127.0.0.1.example.com/callback", false),
+            (DEFAULT_REDIRECT_URI, "http://127.0.0.1:4711/callback", true),
+            (DEFAULT_REDIRECT_URI, "http://127.0.0.1/callback", true),
+            (DEFAULT_REDIRECT_URI, "http://localhost:4711/callback", false),
+            (DEFAULT_REDIRECT_URI, "https://127.0.0.1:4711/callback", false),
+            (DEFAULT_REDIRECT_URI, "http://127.0.0.1:4711/other", false),
+            (DEFAULT_REDIRECT_URI, "http://127.0.0.1:4711/callback?x=1", false),
+            (DEFAULT_REDIRECT_URI, "http://127.0.0.1.example.com/callback", false),
             ("https://acme.example/back", "https://acme.example:8443/back", false),
         ] {
-            assert_eq!(fits(known, asked), expected, "{known} {asked}");
+            assert_eq!(is_match(known, asked), expected, "{known} {asked}");
         }
     }
 }

@@ -1,21 +1,21 @@
 //! POST /oauth2/revoke: a token, and every other that the same authorization was worth, stops working.
 
-use crate::{ask::Ask, refusal as why, reply::Reply, spec::Auth, state::State};
+use crate::{ask::BoxRequest, refusal as why, reply::BoxResponse, spec::AuthMethod, state::EnterpriseState};
 use http::StatusCode;
 
-pub(crate) fn answer(ask: &Ask, state: &mut State) -> Reply {
+pub(crate) fn handle_revoke(request: &BoxRequest, state: &mut EnterpriseState) -> BoxResponse {
     let app = &mut state.app;
-    let credentials = (ask.field("client_id"), ask.field("client_secret"));
+    let credentials = (request.form_field("client_id"), request.form_field("client_secret"));
     if credentials != (Some(app.client_id.as_str()), Some(app.client_secret.as_str())) {
-        return Reply::refusal(why::CLIENT);
+        return BoxResponse::from_token_error(why::INVALID_CLIENT);
     }
-    let Some(token) = ask.field("token") else { return Reply::refusal(why::INCOMPLETE) };
+    let Some(token) = request.form_field("token") else { return BoxResponse::from_token_error(why::MISSING_PARAMETER) };
     // A token that is not known has nothing left to end, which is what was asked for.
-    if app.knows(token) || app.refresh.as_ref().is_some_and(|(refresh, _)| refresh == token) {
+    if app.has_access_token(token) || app.refresh_token.as_ref().is_some_and(|(refresh, _)| refresh == token) {
         match app.auth {
-            Auth::Oauth2 => app.end_authorization(),
-            Auth::ClientCredentials | Auth::Jwt => app.forget(token),
+            AuthMethod::Oauth2 => app.revoke_authorization(),
+            AuthMethod::ClientCredentials | AuthMethod::Jwt => app.revoke_access_token(token),
         }
     }
-    Reply::empty(StatusCode::OK)
+    BoxResponse::empty(StatusCode::OK)
 }

@@ -2,18 +2,18 @@
 
 use crate::{
     admin,
-    answer::{self, On},
-    app::Worth,
-    ask::Ask,
+    answer::{self, EndpointFilter},
+    app::TokenStatus,
+    ask::BoxRequest,
     authorize,
     behaviour::Behaviour,
     calls::{Call, Endpoint},
     clock::http_date,
     jwt, me, refusal as why,
-    reply::{Delivery, Reply},
+    reply::{BoxResponse, Delivery},
     revoke,
     sim::BoxSim,
-    state::{Cell, State},
+    state::{EnterpriseCell, EnterpriseState},
     token, users,
 };
 use axum::{Router, body::Body, extract::State as Shared, routing::any};
@@ -25,202 +25,219 @@ use std::sync::Arc;
 impl BoxSim {
     /// Box's endpoints, and the admin's below `/admin`. A tower service that needs no socket.
     pub fn router(&self) -> Router {
-        Router::new().nest("/admin", admin::router()).fallback(any(call)).with_state(self.clone())
+        Router::new().nest("/admin", admin::router()).fallback(any(handle_request)).with_state(self.clone())
     }
 }
 
-async fn call(Shared(sim): Shared<BoxSim>, request: Request<Body>) -> Response<Body> {
-    let ask = Ask::read(request).await;
-    let request_id = sim.request_id();
-    let cell = owner(&sim, &ask);
-    let mut under_way = UnderWay::begin(&sim, cell.clone(), &ask);
+async fn handle_request(Shared(sim): Shared<BoxSim>, request: Request<Body>) -> Response<Body> {
+    let request = BoxRequest::from_http(request).await;
+    let request_id = sim.new_request_id();
+    let cell = match_enterprise(&sim, &request);
+    let mut recorder = CallRecorder::start(&sim, cell.clone(), &request);
     let Some(cell) = cell else {
         let now = sim.now();
-        let reply = of_stranger(&ask, &request_id);
-        under_way.answered(reply.status);
+        let reply = unmatched_response(&request, &request_id);
+        recorder.finish(reply.status);
         return reply.into_response(&http_date(now));
     };
 
-    let (orders, latency) = {
-        let mut state = cell.state();
-        (state.take_orders(ask.endpoint), state.latency)
+    let (scripted, latency) = {
+        let mut state = cell.lock();
+        (state.take_responses(request.endpoint), state.latency)
     };
     if !latency.is_zero() {
         tokio::time::sleep(latency).await;
     }
-    for order in &orders {
-        order.wait().await;
+    for response in &scripted {
+        response.delay().await;
     }
 
     let (mut reply, date) = {
-        let mut state = cell.state();
+        let mut state = cell.lock();
         let now = sim.now();
-        let here = state.now(now);
-        let reply = orders
+        let server_now = state.server_time(now);
+        let reply = scripted
             .iter()
-            .find_map(|order| order.instead(ask.endpoint, &request_id))
-            .unwrap_or_else(|| truth(&ask, &mut state, now, &request_id));
-        (shaped(reply, &ask, &state), http_date(here))
+            .find_map(|order| order.replacement(request.endpoint, &request_id))
+            .unwrap_or_else(|| regular_response(&request, &mut state, now, &request_id));
+        (apply_error_shape(reply, &request, &state), http_date(server_now))
     };
-    for order in &orders {
-        order.bend(&mut reply);
+    for response in &scripted {
+        response.apply_delivery(&mut reply);
     }
     match reply.delivery {
-        Delivery::Whole | Delivery::Slow | Delivery::Broken | Delivery::Huge => under_way.answered(reply.status),
+        Delivery::Complete | Delivery::Slow | Delivery::Broken | Delivery::Huge => recorder.finish(reply.status),
         // Logged as unanswered when it is dropped.
-        Delivery::HungUp => {}
+        Delivery::Closed => {}
     }
     reply.into_response(&date)
 }
 
 /// The enterprise that a call is about: told by the token, or by client and what comes with it where there is none.
-fn owner(sim: &BoxSim, ask: &Ask) -> Option<Arc<Cell>> {
-    let all = sim.all();
-    let client = match ask.endpoint {
-        Endpoint::Token | Endpoint::Revoke => ask.field("client_id")?,
-        Endpoint::Authorize => ask.param("client_id")?,
+fn match_enterprise(sim: &BoxSim, request: &BoxRequest) -> Option<Arc<EnterpriseCell>> {
+    let all = sim.all_cells();
+    let client = match request.endpoint {
+        Endpoint::Token | Endpoint::Revoke => request.form_field("client_id")?,
+        Endpoint::Authorize => request.query_param("client_id")?,
         Endpoint::Me | Endpoint::Users | Endpoint::Other => {
-            let token = ask.bearer.as_deref()?;
-            return all.into_iter().find(|cell| cell.state().app.knows(token));
+            let token = request.bearer.as_deref()?;
+            return all.into_iter().find(|cell| cell.lock().app.has_access_token(token));
         }
     };
-    let subject = ask.field("box_subject_id").map(str::to_owned).or_else(|| jwt::subject(ask.field("assertion")?));
-    let (refresh, code, token) = (ask.field("refresh_token"), ask.field("code"), ask.field("token"));
-    let candidates: Vec<_> = all.into_iter().filter(|cell| cell.state().app.client_id == client).collect();
-    let meant = candidates.iter().find(|cell| {
-        let app = &cell.state().app;
-        let refreshes = |given: &str| app.refresh.as_ref().is_some_and(|(token, _)| token == given);
-        let known = refresh.is_some_and(|given| refreshes(given) || app.spent_unused(given))
-            || code.is_some_and(|code| app.knows_code(code))
-            || token.is_some_and(|token| refreshes(token) || app.knows(token));
+    let subject = request
+        .form_field("box_subject_id")
+        .map(str::to_owned)
+        .or_else(|| jwt::unverified_subject(request.form_field("assertion")?));
+    let (refresh, code, token) =
+        (request.form_field("refresh_token"), request.form_field("code"), request.form_field("token"));
+    let candidates: Vec<_> = all.into_iter().filter(|cell| cell.lock().app.client_id == client).collect();
+    let matched = candidates.iter().find(|cell| {
+        let app = &cell.lock().app;
+        let refreshes = |given: &str| app.refresh_token.as_ref().is_some_and(|(token, _)| token == given);
+        let known = refresh.is_some_and(|given| refreshes(given) || app.is_refresh_token_reusable(given))
+            || code.is_some_and(|code| app.has_code(code))
+            || token.is_some_and(|token| refreshes(token) || app.has_access_token(token));
         known || Some(&cell.id) == subject.as_ref()
     });
-    meant.or(candidates.first()).cloned()
+    matched.or(candidates.first()).cloned()
 }
 
-fn of_stranger(ask: &Ask, request_id: &str) -> Reply {
-    match ask.endpoint {
-        Endpoint::Authorize => authorize::of_stranger(),
-        Endpoint::Token | Endpoint::Revoke if ask.method != Method::POST => not_allowed(request_id),
-        Endpoint::Token | Endpoint::Revoke if ask.field("client_id").is_none() => Reply::refusal(why::INCOMPLETE),
-        Endpoint::Token | Endpoint::Revoke => Reply::refusal(why::CLIENT),
+fn unmatched_response(request: &BoxRequest, request_id: &str) -> BoxResponse {
+    match request.endpoint {
+        Endpoint::Authorize => authorize::unknown_client_page(),
+        Endpoint::Token | Endpoint::Revoke if request.method != Method::POST => method_not_allowed(request_id),
+        Endpoint::Token | Endpoint::Revoke if request.form_field("client_id").is_none() => {
+            BoxResponse::from_token_error(why::MISSING_PARAMETER)
+        }
+        Endpoint::Token | Endpoint::Revoke => BoxResponse::from_token_error(why::INVALID_CLIENT),
         Endpoint::Me | Endpoint::Users => answer::unauthorized(request_id),
         Endpoint::Other => not_found(request_id),
     }
 }
 
-fn truth(ask: &Ask, state: &mut State, now: Timestamp, request_id: &str) -> Reply {
-    match (ask.endpoint, &ask.method) {
-        (Endpoint::Authorize, &Method::GET | &Method::POST) => return authorize::answer(ask, state, now),
-        (Endpoint::Token, &Method::POST) => return token::answer(ask, state, now),
-        (Endpoint::Revoke, &Method::POST) => return revoke::answer(ask, state),
-        (Endpoint::Authorize | Endpoint::Token | Endpoint::Revoke, _) => return not_allowed(request_id),
+fn regular_response(
+    request: &BoxRequest,
+    state: &mut EnterpriseState,
+    now: Timestamp,
+    request_id: &str,
+) -> BoxResponse {
+    match (request.endpoint, &request.method) {
+        (Endpoint::Authorize, &Method::GET | &Method::POST) => return authorize::handle_authorize(request, state, now),
+        (Endpoint::Token, &Method::POST) => return token::handle_token(request, state, now),
+        (Endpoint::Revoke, &Method::POST) => return revoke::handle_revoke(request, state),
+        (Endpoint::Authorize | Endpoint::Token | Endpoint::Revoke, _) => return method_not_allowed(request_id),
         (Endpoint::Me | Endpoint::Users | Endpoint::Other, _) => {}
     }
-    let bearer = ask.bearer.as_deref().unwrap_or_default();
-    let pages = match state.app.worth(bearer, now) {
-        Worth::Good { pages } => pages,
-        Worth::Nothing => return answer::unauthorized(request_id),
+    let bearer = request.bearer.as_deref().unwrap_or_default();
+    let pages = match state.app.token_status(bearer, now) {
+        TokenStatus::Valid { pages } => pages,
+        TokenStatus::Invalid => return answer::unauthorized(request_id),
     };
-    state.app.used(bearer);
-    if let Err(seconds) = state.rate.count(now) {
+    state.app.mark_used(bearer);
+    if let Err(seconds) = state.rate_limiter.count_call(now) {
         let context = json!({"message": "Request rate limit exceeded"});
-        return Reply::error(
+        return BoxResponse::api_error(
             StatusCode::TOO_MANY_REQUESTS,
             "rate_limit_exceeded",
             "Request rate limit exceeded, please try again later",
             &context,
             request_id,
         )
-        .with(header::RETRY_AFTER, &seconds.to_string());
+        .with_header(header::RETRY_AFTER, &seconds.to_string());
     }
-    match ask.endpoint {
+    match request.endpoint {
         Endpoint::Other | Endpoint::Token | Endpoint::Authorize | Endpoint::Revoke => not_found(request_id),
-        Endpoint::Me | Endpoint::Users if ask.method != Method::GET => not_allowed(request_id),
-        Endpoint::Me => me::answer(ask, state),
-        Endpoint::Users if pages >= 2 && state.behaviours.has(Behaviour::TokenExpiresMidWalk) => {
+        Endpoint::Me | Endpoint::Users if request.method != Method::GET => method_not_allowed(request_id),
+        Endpoint::Me => me::handle_current_user(request, state),
+        Endpoint::Users if pages >= 2 && state.behaviours.contains(Behaviour::TokenExpiresMidListing) => {
             answer::unauthorized(request_id)
         }
         Endpoint::Users => {
-            let reply = users::answer(ask, state, request_id);
-            state.app.page_given(bearer);
+            let reply = users::handle_list_users(request, state, request_id);
+            state.app.count_page(bearer);
             reply
         }
     }
 }
 
 /// API errors in another shape than the documented one.
-fn shaped(mut reply: Reply, ask: &Ask, state: &State) -> Reply {
-    let is_api_error = On::Api.covers(ask.endpoint) && reply.status.as_u16() >= 400;
-    if is_api_error && state.behaviours.has(Behaviour::ErrorsWithoutBody) {
+fn apply_error_shape(mut reply: BoxResponse, request: &BoxRequest, state: &EnterpriseState) -> BoxResponse {
+    let is_api_error = EndpointFilter::Api.matches(request.endpoint) && reply.status.as_u16() >= 400;
+    if is_api_error && state.behaviours.contains(Behaviour::ErrorsWithoutBody) {
         reply.body = bytes::Bytes::new();
         reply.headers.retain(|(name, _)| *name != header::CONTENT_TYPE);
-    } else if is_api_error && state.behaviours.has(Behaviour::OauthErrorsFromApi) {
+    } else if is_api_error && state.behaviours.contains(Behaviour::OauthErrorsFromApi) {
         let error: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
         reply.body = json!({"error": error["code"], "error_description": error["message"]}).to_string().into();
     }
     reply
 }
 
-fn not_found(request_id: &str) -> Reply {
-    Reply::error(StatusCode::NOT_FOUND, "not_found", "Not Found", &Value::Null, request_id)
+fn not_found(request_id: &str) -> BoxResponse {
+    BoxResponse::api_error(StatusCode::NOT_FOUND, "not_found", "Not Found", &Value::Null, request_id)
 }
 
-fn not_allowed(request_id: &str) -> Reply {
-    Reply::error(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method Not Allowed", &Value::Null, request_id)
+fn method_not_allowed(request_id: &str) -> BoxResponse {
+    BoxResponse::api_error(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "Method Not Allowed",
+        &Value::Null,
+        request_id,
+    )
 }
 
 /// A call that has begun. It is logged when it is answered, and with status 0 when it never is.
-struct UnderWay {
+struct CallRecorder {
     sim: BoxSim,
-    cell: Option<Arc<Cell>>,
+    cell: Option<Arc<EnterpriseCell>>,
     call: Option<Call>,
 }
 
-impl UnderWay {
-    fn begin(sim: &BoxSim, cell: Option<Arc<Cell>>, ask: &Ask) -> Self {
+impl CallRecorder {
+    fn start(sim: &BoxSim, cell: Option<Arc<EnterpriseCell>>, request: &BoxRequest) -> Self {
         let names = |pairs: &[(String, String)]| pairs.iter().map(|(name, _)| name.clone()).collect();
         let call = Call {
             at: sim.now(),
-            method: ask.method.clone(),
-            path: ask.path.clone(),
-            endpoint: ask.endpoint,
-            params: names(&ask.query),
-            form: names(&ask.form),
+            method: request.method.clone(),
+            path: request.path.clone(),
+            endpoint: request.endpoint,
+            params: names(&request.query),
+            form: names(&request.form),
             status: 0,
         };
         match &cell {
-            Some(cell) => cell.state().log.begin(),
-            None => sim.strangers().begin(),
+            Some(cell) => cell.lock().call_log.start_call(),
+            None => sim.unmatched_log().start_call(),
         }
         Self { sim: sim.clone(), cell, call: Some(call) }
     }
 
-    fn answered(&mut self, status: StatusCode) {
-        self.log(status.as_u16());
+    fn finish(&mut self, status: StatusCode) {
+        self.record_status(status.as_u16());
     }
 
-    fn log(&mut self, status: u16) {
+    fn record_status(&mut self, status: u16) {
         let Some(mut call) = self.call.take() else { return };
         call.status = status;
         call.at = self.sim.now();
         match &self.cell {
             Some(cell) => {
-                let mut state = cell.state();
-                state.log.end();
-                state.log.record(call);
+                let mut state = cell.lock();
+                state.call_log.end_call();
+                state.call_log.record(call);
             }
             None => {
-                let mut strangers = self.sim.strangers();
-                strangers.end();
+                let mut strangers = self.sim.unmatched_log();
+                strangers.end_call();
                 strangers.record(call);
             }
         }
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for CallRecorder {
     fn drop(&mut self) {
-        self.log(0);
+        self.record_status(0);
     }
 }

@@ -1,7 +1,7 @@
 //! The router on a socket of this machine. Dropping the server ends it, with every connection it has.
 
 use crate::{
-    reply::{HangUp, broken},
+    reply::{CloseConnection, connection_reset},
     sim::BoxSim,
 };
 use axum::{Router, body::Body};
@@ -59,12 +59,12 @@ impl BoxSim {
         }
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let task = tokio::spawn(accept(listener, self.router())).abort_handle();
+        let task = tokio::spawn(accept_connections(listener, self.router())).abort_handle();
         Ok(Server { address, task })
     }
 }
 
-async fn accept(listener: TcpListener, router: Router) {
+async fn accept_connections(listener: TcpListener, router: Router) {
     // The connections belong to this set: they end with the task.
     let mut connections = JoinSet::new();
     loop {
@@ -72,7 +72,7 @@ async fn accept(listener: TcpListener, router: Router) {
             accepted = listener.accept() => {
                 // A connection that broke before it was accepted is no reason to stop.
                 if let Ok((stream, _)) = accepted {
-                    connections.spawn(serve(stream, router.clone()));
+                    connections.spawn(serve_connection(stream, router.clone()));
                 }
             }
             Some(_ended) = connections.join_next() => {}
@@ -80,15 +80,15 @@ async fn accept(listener: TcpListener, router: Router) {
     }
 }
 
-async fn serve(stream: TcpStream, router: Router) {
+async fn serve_connection(stream: TcpStream, router: Router) {
     // Without this a small page waits for the client's delayed acknowledgement.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request: Request<Incoming>| answer(router.clone(), request));
+    let service = service_fn(move |request: Request<Incoming>| call_router(router.clone(), request));
     // An error here is the client's or an ordered one; the log of calls has what matters.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn answer(router: Router, request: Request<Incoming>) -> io::Result<Response<Body>> {
+async fn call_router(router: Router, request: Request<Incoming>) -> io::Result<Response<Body>> {
     let Ok(response) = router.oneshot(request.map(Body::new)).await;
-    if response.extensions().get::<HangUp>().is_some() { Err(broken()) } else { Ok(response) }
+    if response.extensions().get::<CloseConnection>().is_some() { Err(connection_reset()) } else { Ok(response) }
 }

@@ -4,8 +4,8 @@ use crate::{
     calls::{Call, CallLog},
     clock::Clock,
     enterprise::Enterprise,
-    spec::EnterpriseSpec,
-    state::Cell,
+    spec::EnterpriseConfig,
+    state::EnterpriseCell,
 };
 use jiff::Timestamp;
 use std::{
@@ -24,9 +24,9 @@ pub struct BoxSim {
 
 struct Inner {
     clock: Clock,
-    enterprises: Mutex<BTreeMap<String, Arc<Cell>>>,
-    strangers: Mutex<CallLog>,
-    requests: AtomicU64,
+    enterprises: Mutex<BTreeMap<String, Arc<EnterpriseCell>>>,
+    unmatched: Mutex<CallLog>,
+    next_request_id: AtomicU64,
 }
 
 impl BoxSim {
@@ -36,52 +36,52 @@ impl BoxSim {
             inner: Arc::new(Inner {
                 clock,
                 enterprises: Mutex::default(),
-                strangers: Mutex::default(),
-                requests: AtomicU64::new(1),
+                unmatched: Mutex::default(),
+                next_request_id: AtomicU64::new(1),
             }),
         }
     }
 
     /// A new enterprise. One with the same id is gone then.
-    pub fn enterprise(&self, spec: EnterpriseSpec) -> Enterprise {
-        let cell = Arc::new(Cell::new(&spec, self.now()));
-        self.cells().insert(spec.id, Arc::clone(&cell));
-        self.handle(cell)
+    pub fn add_enterprise(&self, spec: EnterpriseConfig) -> Enterprise {
+        let cell = Arc::new(EnterpriseCell::new(&spec, self.now()));
+        self.lock_enterprises().insert(spec.id, Arc::clone(&cell));
+        self.handle_for(cell)
     }
 
     /// The enterprise with this id.
     #[must_use]
-    pub fn find(&self, id: &str) -> Option<Enterprise> {
-        let cell = self.cells().get(id).cloned()?;
-        Some(self.handle(cell))
+    pub fn find_enterprise(&self, id: &str) -> Option<Enterprise> {
+        let cell = self.lock_enterprises().get(id).cloned()?;
+        Some(self.handle_for(cell))
     }
 
     #[must_use]
     pub fn enterprises(&self) -> Vec<Enterprise> {
-        self.all().into_iter().map(|cell| self.handle(cell)).collect()
+        self.all_cells().into_iter().map(|cell| self.handle_for(cell)).collect()
     }
 
     /// Calls that belong to no enterprise: an unknown client or token.
     #[must_use]
-    pub fn seen_of_strangers(&self) -> Vec<Call> {
-        self.strangers().seen()
+    pub fn unmatched_calls(&self) -> Vec<Call> {
+        self.unmatched_log().recent_calls()
     }
 
     /// Everything that was asked of Box, of all enterprises and of strangers, in the order of the answers.
     #[must_use]
-    pub fn seen(&self) -> Vec<Call> {
-        let mut seen = self.seen_of_strangers();
-        for cell in self.all() {
-            seen.extend(cell.state().log.seen());
+    pub fn recent_calls(&self) -> Vec<Call> {
+        let mut calls = self.unmatched_calls();
+        for cell in self.all_cells() {
+            calls.extend(cell.lock().call_log.recent_calls());
         }
-        seen.sort_by_key(|call| call.at);
-        seen
+        calls.sort_by_key(|call| call.at);
+        calls
     }
 
-    pub fn forget_calls(&self) {
-        self.strangers().forget();
-        for cell in self.all() {
-            cell.state().log.forget();
+    pub fn clear_calls(&self) {
+        self.unmatched_log().clear();
+        for cell in self.all_cells() {
+            cell.lock().call_log.clear();
         }
     }
 
@@ -90,24 +90,24 @@ impl BoxSim {
         (self.inner.clock)()
     }
 
-    fn handle(&self, cell: Arc<Cell>) -> Enterprise {
+    fn handle_for(&self, cell: Arc<EnterpriseCell>) -> Enterprise {
         Enterprise { cell, clock: Arc::clone(&self.inner.clock) }
     }
 
-    fn cells(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Cell>>> {
+    fn lock_enterprises(&self) -> MutexGuard<'_, BTreeMap<String, Arc<EnterpriseCell>>> {
         self.inner.enterprises.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn all(&self) -> Vec<Arc<Cell>> {
-        self.cells().values().cloned().collect()
+    pub(crate) fn all_cells(&self) -> Vec<Arc<EnterpriseCell>> {
+        self.lock_enterprises().values().cloned().collect()
     }
 
-    pub(crate) fn strangers(&self) -> MutexGuard<'_, CallLog> {
-        self.inner.strangers.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn unmatched_log(&self) -> MutexGuard<'_, CallLog> {
+        self.inner.unmatched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Unique for each answer.
-    pub(crate) fn request_id(&self) -> String {
-        format!("{:016x}", crate::dice::mix(self.inner.requests.fetch_add(1, Ordering::Relaxed)))
+    pub(crate) fn new_request_id(&self) -> String {
+        format!("{:016x}", crate::dice::splitmix64(self.inner.next_request_id.fetch_add(1, Ordering::Relaxed)))
     }
 }

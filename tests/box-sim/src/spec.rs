@@ -5,7 +5,7 @@ use serde::Deserialize;
 /// How the app of an enterprise authenticates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Auth {
+pub enum AuthMethod {
     #[default]
     ClientCredentials,
     Jwt,
@@ -24,7 +24,7 @@ pub struct RegisteredKey {
 /// An enterprise before it exists. Left out are a name, users, and credentials: they follow from the id then.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct EnterpriseSpec {
+pub struct EnterpriseConfig {
     pub id: String,
     #[serde(default)]
     pub name: Option<String>,
@@ -34,7 +34,7 @@ pub struct EnterpriseSpec {
     #[serde(default)]
     pub seed: u64,
     #[serde(default)]
-    pub auth: Auth,
+    pub auth: AuthMethod,
     #[serde(default)]
     pub client_id: Option<String>,
     #[serde(default)]
@@ -47,7 +47,7 @@ pub struct EnterpriseSpec {
     pub redirect_uris: Vec<String>,
 }
 
-impl EnterpriseSpec {
+impl EnterpriseConfig {
     #[must_use]
     pub fn new(id: impl Into<String>) -> Self {
         Self {
@@ -55,7 +55,7 @@ impl EnterpriseSpec {
             name: None,
             users: 0,
             seed: 0,
-            auth: Auth::default(),
+            auth: AuthMethod::default(),
             client_id: None,
             client_secret: None,
             public_keys: Vec::new(),
@@ -64,7 +64,7 @@ impl EnterpriseSpec {
     }
 
     #[must_use]
-    pub fn named(mut self, name: impl Into<String>) -> Self {
+    pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
@@ -82,13 +82,13 @@ impl EnterpriseSpec {
     }
 
     #[must_use]
-    pub const fn auth(mut self, auth: Auth) -> Self {
+    pub const fn auth(mut self, auth: AuthMethod) -> Self {
         self.auth = auth;
         self
     }
 
     #[must_use]
-    pub fn client(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
+    pub fn credentials(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
         self.client_id = Some(id.into());
         self.client_secret = Some(secret.into());
         self

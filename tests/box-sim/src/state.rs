@@ -1,12 +1,12 @@
 //! Everything the simulated Box keeps about one enterprise.
 
 use crate::{
-    answer::{Answer, On},
+    answer::{EndpointFilter, ScriptedResponse},
     app::App,
-    behaviour::{Behaviour, Behaviours},
+    behaviour::{Behaviour, BehaviourSet},
     calls::{CallLog, Endpoint},
-    list::List,
-    spec::EnterpriseSpec,
+    list::UserList,
+    spec::EnterpriseConfig,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::{
@@ -16,97 +16,100 @@ use std::{
 };
 
 /// How far the clock is off with `clock-ahead` and `clock-behind`.
-const OFF: SignedDuration = SignedDuration::from_mins(10);
+const CLOCK_OFFSET: SignedDuration = SignedDuration::from_mins(10);
 
 /// The lock around the state. It is never held across an await.
-pub(crate) struct Cell {
+pub(crate) struct EnterpriseCell {
     pub(crate) id: String,
-    state: Mutex<State>,
+    state: Mutex<EnterpriseState>,
 }
 
-impl Cell {
-    pub(crate) fn new(spec: &EnterpriseSpec, now: Timestamp) -> Self {
-        Self { id: spec.id.clone(), state: Mutex::new(State::new(spec, now)) }
+impl EnterpriseCell {
+    pub(crate) fn new(spec: &EnterpriseConfig, now: Timestamp) -> Self {
+        Self { id: spec.id.clone(), state: Mutex::new(EnterpriseState::new(spec, now)) }
     }
 
     /// A panic elsewhere must not hide what the log says: the state stays readable.
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, EnterpriseState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-pub(crate) struct State {
+pub(crate) struct EnterpriseState {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) app: App,
-    pub(crate) list: List,
-    pub(crate) behaviours: Behaviours,
+    pub(crate) users: UserList,
+    pub(crate) behaviours: BehaviourSet,
     pub(crate) latency: Duration,
     pub(crate) skew: SignedDuration,
-    pub(crate) rate: Rate,
-    pub(crate) log: CallLog,
-    ordered: VecDeque<Ordered>,
+    pub(crate) rate_limiter: RateLimiter,
+    pub(crate) call_log: CallLog,
+    queued: VecDeque<QueuedResponse>,
 }
 
-struct Ordered {
-    left: u32,
-    answer: Answer,
-    on: On,
+struct QueuedResponse {
+    remaining: u32,
+    response: ScriptedResponse,
+    endpoints: EndpointFilter,
 }
 
-impl State {
-    fn new(spec: &EnterpriseSpec, now: Timestamp) -> Self {
+impl EnterpriseState {
+    fn new(spec: &EnterpriseConfig, now: Timestamp) -> Self {
         let name = spec.name.clone().unwrap_or_else(|| format!("Enterprise {}", spec.id));
-        let word: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
-        let domain = format!("{}.example", word.to_ascii_lowercase());
+        let slug: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+        let domain = format!("{}.example", slug.to_ascii_lowercase());
         Self {
             id: spec.id.clone(),
             app: App::new(spec, now),
-            list: List::new(spec.seed ^ crate::dice::seed_of(&spec.id), domain, spec.users),
-            behaviours: Behaviours::default(),
+            users: UserList::new(spec.seed ^ crate::dice::hash_seed(&spec.id), domain, spec.users),
+            behaviours: BehaviourSet::default(),
             latency: Duration::ZERO,
             skew: SignedDuration::ZERO,
-            rate: Rate { a_minute: Some(1000), since: now, used: 0 },
-            log: CallLog::default(),
-            ordered: VecDeque::new(),
+            rate_limiter: RateLimiter { per_minute: Some(1000), window_start: now, used: 0 },
+            call_log: CallLog::default(),
+            queued: VecDeque::new(),
             name,
         }
     }
 
     /// What this enterprise's servers take for now.
-    pub(crate) fn now(&self, now: Timestamp) -> Timestamp {
-        let off = match (self.behaviours.has(Behaviour::ClockAhead), self.behaviours.has(Behaviour::ClockBehind)) {
-            (true, false) => OFF,
-            (false, true) => -OFF,
-            (true, true) | (false, false) => SignedDuration::ZERO,
-        };
-        now + self.skew + off
+    pub(crate) fn server_time(&self, now: Timestamp) -> Timestamp {
+        let offset =
+            match (self.behaviours.contains(Behaviour::ClockAhead), self.behaviours.contains(Behaviour::ClockBehind)) {
+                (true, false) => CLOCK_OFFSET,
+                (false, true) => -CLOCK_OFFSET,
+                (true, true) | (false, false) => SignedDuration::ZERO,
+            };
+        now + self.skew + offset
     }
 
-    pub(crate) fn order(&mut self, times: u32, answer: Answer, on: On) {
-        self.ordered.push_back(Ordered { left: times, answer, on });
+    pub(crate) fn queue_response(&mut self, times: u32, answer: ScriptedResponse, on: EndpointFilter) {
+        self.queued.push_back(QueuedResponse { remaining: times, response: answer, endpoints: on });
     }
 
-    pub(crate) fn normal(&mut self) {
-        self.behaviours = Behaviours::default();
-        self.ordered.clear();
+    pub(crate) fn reset_behaviours(&mut self) {
+        self.behaviours = BehaviourSet::default();
+        self.queued.clear();
     }
 
     /// What is to happen to a call: the first order that is meant for it, otherwise whatever the behaviours say.
-    pub(crate) fn take_orders(&mut self, endpoint: Endpoint) -> Vec<Answer> {
-        let ordered =
-            self.ordered.iter_mut().find(|ordered| ordered.left > 0 && ordered.on.covers(endpoint)).map(|ordered| {
-                ordered.left -= 1;
-                ordered.answer.clone()
-            });
-        self.ordered.retain(|ordered| ordered.left > 0);
-        match ordered {
+    pub(crate) fn take_responses(&mut self, endpoint: Endpoint) -> Vec<ScriptedResponse> {
+        let queued =
+            self.queued.iter_mut().find(|ordered| ordered.remaining > 0 && ordered.endpoints.matches(endpoint)).map(
+                |ordered| {
+                    ordered.remaining -= 1;
+                    ordered.response.clone()
+                },
+            );
+        self.queued.retain(|ordered| ordered.remaining > 0);
+        match queued {
             Some(answer) => vec![answer],
             None => self
                 .behaviours
                 .iter()
-                .filter_map(Behaviour::answer)
-                .filter(|(on, _)| on.covers(endpoint))
+                .filter_map(Behaviour::scripted_response)
+                .filter(|(on, _)| on.matches(endpoint))
                 .map(|(_, answer)| answer)
                 .collect(),
         }
@@ -114,22 +117,22 @@ impl State {
 }
 
 /// Box's limit of calls a minute and account.
-pub(crate) struct Rate {
-    pub(crate) a_minute: Option<u32>,
-    since: Timestamp,
+pub(crate) struct RateLimiter {
+    pub(crate) per_minute: Option<u32>,
+    window_start: Timestamp,
     used: u32,
 }
 
-impl Rate {
+impl RateLimiter {
     /// Counts a call; too many answer with the seconds until the next minute begins.
-    pub(crate) fn count(&mut self, now: Timestamp) -> Result<(), i64> {
-        let gone = now.duration_since(self.since).as_secs();
-        if !(0..60).contains(&gone) {
-            (self.since, self.used) = (now, 0);
+    pub(crate) fn count_call(&mut self, now: Timestamp) -> Result<(), i64> {
+        let elapsed = now.duration_since(self.window_start).as_secs();
+        if !(0..60).contains(&elapsed) {
+            (self.window_start, self.used) = (now, 0);
         }
         self.used += 1;
-        match self.a_minute {
-            Some(limit) if self.used > limit => Err((60 - now.duration_since(self.since).as_secs()).max(1)),
+        match self.per_minute {
+            Some(limit) if self.used > limit => Err((60 - now.duration_since(self.window_start).as_secs()).max(1)),
             Some(_) | None => Ok(()),
         }
     }

@@ -2,13 +2,13 @@
 
 use crate::{
     app::App,
-    ask::Ask,
+    ask::BoxRequest,
     behaviour::Behaviour,
     jwt,
-    refusal::{self as why, Refusal},
-    reply::Reply,
-    spec::Auth,
-    state::State,
+    refusal::{self as why, TokenError},
+    reply::BoxResponse,
+    spec::AuthMethod,
+    state::EnterpriseState,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{StatusCode, header};
@@ -17,25 +17,25 @@ use ring::digest::{SHA256, digest};
 use serde_json::json;
 
 pub(crate) const CLIENT_CREDENTIALS: &str = "client_credentials";
-pub(crate) const ASSERTION: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-pub(crate) const CODE: &str = "authorization_code";
+pub(crate) const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+pub(crate) const AUTHORIZATION_CODE: &str = "authorization_code";
 pub(crate) const REFRESH_TOKEN: &str = "refresh_token";
 
-const SHORT_LIFETIME: SignedDuration = SignedDuration::from_secs(90);
+const SHORT_TOKEN_LIFETIME: SignedDuration = SignedDuration::from_secs(90);
 
-pub(crate) fn answer(ask: &Ask, state: &mut State, now: Timestamp) -> Reply {
-    match grant(ask, state, now) {
+pub(crate) fn handle_token(request: &BoxRequest, state: &mut EnterpriseState, now: Timestamp) -> BoxResponse {
+    match validate_grant(request, state, now) {
         Ok(granted) => {
-            let lifetime = if state.behaviours.has(Behaviour::ShortLivedTokens) {
-                SHORT_LIFETIME
+            let lifetime = if state.behaviours.contains(Behaviour::ShortLivedTokens) {
+                SHORT_TOKEN_LIFETIME
             } else {
                 state.app.token_lifetime
             };
-            let access = state.app.token(now, lifetime);
+            let access = state.app.issue_access_token(now, lifetime);
             let refresh = match granted {
-                Granted::Access => None,
-                Granted::Authorization => Some(state.app.renew_refresh_token(now)),
-                Granted::Refresh(given) => Some(state.app.refreshed(&given, &access, now)),
+                TokenGrant::AccessTokenOnly => None,
+                TokenGrant::NewRefreshToken => Some(state.app.issue_refresh_token(now)),
+                TokenGrant::RotatedRefreshToken(given) => Some(state.app.rotate_refresh_token(&given, &access, now)),
             };
             let mut body = json!({
                 "access_token": access,
@@ -46,97 +46,101 @@ pub(crate) fn answer(ask: &Ask, state: &mut State, now: Timestamp) -> Reply {
             if let Some(token) = refresh {
                 body["refresh_token"] = token.into();
             }
-            Reply::json(StatusCode::OK, &body).with(header::CACHE_CONTROL, "no-store")
+            BoxResponse::json(StatusCode::OK, &body).with_header(header::CACHE_CONTROL, "no-store")
         }
-        Err(refusal) => Reply::refusal(refusal),
+        Err(error) => BoxResponse::from_token_error(error),
     }
 }
 
 /// What is granted.
-enum Granted {
+enum TokenGrant {
     /// An access token alone.
-    Access,
+    AccessTokenOnly,
     /// An access token, and the first refresh token of a user's authorization.
-    Authorization,
+    NewRefreshToken,
     /// An access token, and the refresh token that comes after this one.
-    Refresh(String),
+    RotatedRefreshToken(String),
 }
 
-fn grant(ask: &Ask, state: &mut State, now: Timestamp) -> Result<Granted, Refusal> {
-    let grant_type = ask.field("grant_type").ok_or(why::INCOMPLETE)?;
+fn validate_grant(request: &BoxRequest, state: &mut EnterpriseState, now: Timestamp) -> Result<TokenGrant, TokenError> {
+    let grant_type = request.form_field("grant_type").ok_or(why::MISSING_PARAMETER)?;
     let auth = match grant_type {
-        CLIENT_CREDENTIALS => Auth::ClientCredentials,
-        ASSERTION => Auth::Jwt,
-        CODE | REFRESH_TOKEN => Auth::Oauth2,
-        _ => return Err(why::GRANT_TYPE_UNKNOWN),
+        CLIENT_CREDENTIALS => AuthMethod::ClientCredentials,
+        JWT_BEARER => AuthMethod::Jwt,
+        AUTHORIZATION_CODE | REFRESH_TOKEN => AuthMethod::Oauth2,
+        _ => return Err(why::UNSUPPORTED_GRANT_TYPE),
     };
-    let credentials =
-        (ask.field("client_id").ok_or(why::INCOMPLETE)?, ask.field("client_secret").ok_or(why::INCOMPLETE)?);
+    let credentials = (
+        request.form_field("client_id").ok_or(why::MISSING_PARAMETER)?,
+        request.form_field("client_secret").ok_or(why::MISSING_PARAMETER)?,
+    );
     if credentials != (&state.app.client_id, &state.app.client_secret) {
-        return Err(why::CLIENT);
+        return Err(why::INVALID_CLIENT);
     }
     if auth != state.app.auth {
-        return Err(why::GRANT_TYPE);
+        return Err(why::UNAUTHORIZED_GRANT_TYPE);
     }
     match auth {
-        Auth::ClientCredentials => {
+        AuthMethod::ClientCredentials => {
             let subject = (
-                ask.field("box_subject_type").ok_or(why::INCOMPLETE)?,
-                ask.field("box_subject_id").ok_or(why::INCOMPLETE)?,
+                request.form_field("box_subject_type").ok_or(why::MISSING_PARAMETER)?,
+                request.form_field("box_subject_id").ok_or(why::MISSING_PARAMETER)?,
             );
             if subject != ("enterprise", &state.id) {
-                return Err(why::GRANT);
+                return Err(why::INVALID_GRANT);
             }
-            authorized(state)?;
-            Ok(Granted::Access)
+            check_authorized(state)?;
+            Ok(TokenGrant::AccessTokenOnly)
         }
-        Auth::Jwt => {
-            let assertion = jwt::Assertion::read(ask.field("assertion").ok_or(why::INCOMPLETE)?, &state.app)?;
+        AuthMethod::Jwt => {
+            let assertion =
+                jwt::Assertion::decode(request.form_field("assertion").ok_or(why::MISSING_PARAMETER)?, &state.app)?;
             // Only what the client dates is judged by the servers' clock; tokens age by the true one.
-            let here = state.now(now);
-            assertion.check(&state.id, &state.app.client_id, here)?;
-            authorized(state)?;
-            if !state.app.first_use(&assertion.jti, assertion.expires, here) {
-                return Err(why::JTI);
+            let server_now = state.server_time(now);
+            assertion.validate_claims(&state.id, &state.app.client_id, server_now)?;
+            check_authorized(state)?;
+            if !state.app.record_jti(&assertion.jti, assertion.expires, server_now) {
+                return Err(why::REUSED_JTI);
             }
-            Ok(Granted::Access)
+            Ok(TokenGrant::AccessTokenOnly)
         }
-        Auth::Oauth2 if grant_type == CODE => by_code(ask, &mut state.app, now),
-        Auth::Oauth2 => {
-            let given = ask.field("refresh_token").ok_or(why::INCOMPLETE)?;
-            let newest = state.app.refresh.as_ref().is_some_and(|(token, _)| token == given);
-            let lenient = state.behaviours.has(Behaviour::LenientRefresh) && state.app.spent_unused(given);
-            if !state.app.authorized || !(newest || lenient) {
-                return Err(why::REFRESH_INVALID);
+        AuthMethod::Oauth2 if grant_type == AUTHORIZATION_CODE => exchange_code(request, &mut state.app, now),
+        AuthMethod::Oauth2 => {
+            let given = request.form_field("refresh_token").ok_or(why::MISSING_PARAMETER)?;
+            let is_current = state.app.refresh_token.as_ref().is_some_and(|(token, _)| token == given);
+            let is_reusable =
+                state.behaviours.contains(Behaviour::LenientRefresh) && state.app.is_refresh_token_reusable(given);
+            if !state.app.authorized || !(is_current || is_reusable) {
+                return Err(why::REFRESH_TOKEN_INVALID);
             }
-            if state.app.refresh_token_expired(now) {
-                return Err(why::REFRESH_EXPIRED);
+            if state.app.is_refresh_token_expired(now) {
+                return Err(why::REFRESH_TOKEN_EXPIRED);
             }
-            Ok(Granted::Refresh(given.to_owned()))
+            Ok(TokenGrant::RotatedRefreshToken(given.to_owned()))
         }
     }
 }
 
 /// A code, asked with the redirect URI and the verifier that belong to it.
-fn by_code(ask: &Ask, app: &mut App, now: Timestamp) -> Result<Granted, Refusal> {
-    let code = app.take_code(ask.field("code").ok_or(why::INCOMPLETE)?).ok_or(why::CODE_INVALID)?;
-    if code.expired(now) {
+fn exchange_code(request: &BoxRequest, app: &mut App, now: Timestamp) -> Result<TokenGrant, TokenError> {
+    let code = app.take_code(request.form_field("code").ok_or(why::MISSING_PARAMETER)?).ok_or(why::CODE_INVALID)?;
+    if code.is_expired(now) {
         return Err(why::CODE_EXPIRED);
     }
-    if code.redirect_uri.is_some() && code.redirect_uri.as_deref() != ask.field("redirect_uri") {
-        return Err(why::CODE_REDIRECT);
+    if code.redirect_uri.is_some() && code.redirect_uri.as_deref() != request.form_field("redirect_uri") {
+        return Err(why::REDIRECT_URI_MISMATCH);
     }
-    let verifier = ask.field("code_verifier").map(challenge_of);
-    if code.challenge.is_some() && code.challenge != verifier {
-        return Err(why::CODE_VERIFIER);
+    let verifier = request.form_field("code_verifier").map(pkce_challenge);
+    if code.code_challenge.is_some() && code.code_challenge != verifier {
+        return Err(why::CODE_VERIFIER_MISMATCH);
     }
-    if app.authorized { Ok(Granted::Authorization) } else { Err(why::NOT_AUTHORIZED) }
+    if app.authorized { Ok(TokenGrant::NewRefreshToken) } else { Err(why::NOT_AUTHORIZED) }
 }
 
-fn challenge_of(verifier: &str) -> String {
+fn pkce_challenge(verifier: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()))
 }
 
-fn authorized(state: &State) -> Result<(), Refusal> {
+fn check_authorized(state: &EnterpriseState) -> Result<(), TokenError> {
     if state.app.authorized { Ok(()) } else { Err(why::NOT_AUTHORIZED) }
 }

@@ -1,7 +1,7 @@
 //! A user as Box knows it, and how users are made up from a seed.
 //! A made-up user is a function of seed, number and id: the list stores the number, not the user.
 
-use crate::dice::Dice;
+use crate::dice::Rng;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ pub struct User {
     pub notification_email: Value,
 }
 
-const GIVEN: &[(&str, &str)] = &[
+const GIVEN_NAMES: &[(&str, &str)] = &[
     ("Anna", "anna"),
     ("Bjørn", "bjorn"),
     ("Chloé", "chloe"),
@@ -59,7 +59,7 @@ const GIVEN: &[(&str, &str)] = &[
     ("Wei", "wei"),
     ("Ζωή", "zoi"),
 ];
-const FAMILY: &[(&str, &str)] = &[
+const FAMILY_NAMES: &[(&str, &str)] = &[
     ("Åkesson", "akesson"),
     ("Brown", "brown"),
     ("Çelik", "celik"),
@@ -93,31 +93,31 @@ const FIRST_SIGN_UP: i64 = 1_420_070_400;
 
 impl User {
     /// The `n`th user of an enterprise: the same for the same seed.
-    pub(crate) fn made_up(seed: u64, n: u32, id: u64, domain: &str) -> Self {
-        let mut dice = Dice::new(seed, u64::from(n));
-        let (given, given_ascii) = dice.pick(GIVEN);
-        let (family, family_ascii) = dice.pick(FAMILY);
-        let app = dice.roll(50) == 0;
-        let created_at = Timestamp::from_second(FIRST_SIGN_UP).unwrap_or_default() + hours(dice.roll(80_000));
-        let status = match dice.roll(1000) {
+    pub(crate) fn generate(seed: u64, n: u32, id: u64, domain: &str) -> Self {
+        let mut rng = Rng::new(seed, u64::from(n));
+        let (given, given_ascii) = rng.choose(GIVEN_NAMES);
+        let (family, family_ascii) = rng.choose(FAMILY_NAMES);
+        let app = rng.next_below(50) == 0;
+        let created_at = Timestamp::from_second(FIRST_SIGN_UP).unwrap_or_default() + hours(rng.next_below(80_000));
+        let status = match rng.next_below(1000) {
             0..=1 => "pending", // not in Box's description: a status that came later
             2..=11 => "cannot_delete_edit_upload",
             12..=31 => "cannot_delete_edit",
             32..=120 => "inactive",
             _ => "active",
         };
-        let role = match (n, dice.roll(100)) {
+        let role = match (n, rng.next_below(100)) {
             (0, _) => "admin",
             (_, 0..=1) if !app => "coadmin",
             _ => "user",
         };
         let login = if app {
-            format!("AppUser_{n}_{}@boxdevedition.com", crate::dice::letters(seed ^ id, 10))
+            format!("AppUser_{n}_{}@boxdevedition.com", crate::dice::random_alphanumeric(seed ^ id, 10))
         } else {
             format!("{given_ascii}.{family_ascii}.{n}@{domain}")
         };
-        let (mail_kind, mail) = (dice.roll(12), format!("{given_ascii}.{n}@home.example"));
-        let (phone_kind, phone) = (dice.roll(16), 6_500_000_000 + dice.roll(99_999_999));
+        let (mail_kind, mail) = (rng.next_below(12), format!("{given_ascii}.{n}@home.example"));
+        let (phone_kind, phone) = (rng.next_below(16), 6_500_000_000 + rng.next_below(99_999_999));
         Self {
             id,
             name: format!("{given} {family}"),
@@ -127,19 +127,19 @@ impl User {
             app,
             external_app_user_id: app.then(|| format!("external-{n}")),
             created_at,
-            modified_at: created_at + hours(dice.roll(9_000)),
-            language: (*dice.pick(LANGUAGES)).to_owned(),
-            timezone: (*dice.pick(TIMEZONES)).to_owned(),
-            space_amount: if dice.roll(3) == 0 { 999_999_999_999_999 } else { 10_737_418_240 },
-            space_used: dice.roll(10_737_418_240),
+            modified_at: created_at + hours(rng.next_below(9_000)),
+            language: (*rng.choose(LANGUAGES)).to_owned(),
+            timezone: (*rng.choose(TIMEZONES)).to_owned(),
+            space_amount: if rng.next_below(3) == 0 { 999_999_999_999_999 } else { 10_737_418_240 },
+            space_used: rng.next_below(10_737_418_240),
             max_upload_size: 5_368_709_120,
-            job_title: (*dice.pick(TITLES)).to_owned(),
+            job_title: (*rng.choose(TITLES)).to_owned(),
             phone: match phone_kind {
                 0 => json!(phone),
                 1..=8 => json!(phone.to_string()),
                 _ => json!(""),
             },
-            address: (*dice.pick(STREETS)).to_owned(),
+            address: (*rng.choose(STREETS)).to_owned(),
             notification_email: match mail_kind {
                 0 => json!([]),
                 1 => json!({"email": mail, "is_confirmed": true}),
@@ -154,9 +154,9 @@ fn hours(n: u64) -> SignedDuration {
 }
 
 /// Ids of seven to eleven digits, as an enterprise has them that grew over years.
-pub(crate) fn made_up_id(seed: u64, throw: u64) -> u64 {
-    let mut dice = Dice::new(!seed, throw);
-    let digits = *dice.pick(&[7, 8, 8, 9, 9, 9, 10, 10, 10, 10, 11, 11, 11, 11, 11]);
+pub(crate) fn generate_user_id(seed: u64, stream: u64) -> u64 {
+    let mut rng = Rng::new(!seed, stream);
+    let digits = *rng.choose(&[7, 8, 8, 9, 9, 9, 10, 10, 10, 10, 11, 11, 11, 11, 11]);
     let smallest = 10_u64.pow(digits - 1);
-    smallest + dice.roll(smallest * 9)
+    smallest + rng.next_below(smallest * 9)
 }

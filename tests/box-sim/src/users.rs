@@ -1,103 +1,103 @@
 //! GET /2.0/users: by marker and by offset.
 
 use crate::{
-    ask::Ask,
+    ask::BoxRequest,
     behaviour::Behaviour,
-    fields::{Belongs, FieldSet, Writer},
-    list::{List, Rendered},
+    fields::{EnterpriseValue, FieldSet, UserWriter},
+    list::{RenderedUsers, UserList},
     marker::Marker,
-    reply::Reply,
-    state::State,
+    reply::BoxResponse,
+    state::EnterpriseState,
 };
 use http::StatusCode;
 use serde_json::{Value, json};
 use std::{io::Write, sync::Arc};
 
-const LIMIT: usize = 100;
-const LARGEST_LIMIT: usize = 1000;
-const LARGEST_OFFSET: usize = 10_000;
+const DEFAULT_LIMIT: usize = 100;
+const MAX_LIMIT: usize = 1000;
+const MAX_OFFSET: usize = 10_000;
 
 /// What is wrong with a parameter.
-struct Wrong(&'static str, String);
+struct InvalidParameter(&'static str, String);
 
-pub(crate) fn answer(ask: &Ask, state: &mut State, request_id: &str) -> Reply {
-    match page(ask, state) {
-        Ok(body) => Reply::new(StatusCode::OK, "application/json", body),
-        Err(Wrong(name, message)) => {
+pub(crate) fn handle_list_users(request: &BoxRequest, state: &mut EnterpriseState, request_id: &str) -> BoxResponse {
+    match list_users(request, state) {
+        Ok(body) => BoxResponse::new(StatusCode::OK, "application/json", body),
+        Err(InvalidParameter(name, message)) => {
             let context = json!({"errors": [{"reason": "invalid_parameter", "name": name, "message": message}]});
-            Reply::error(StatusCode::BAD_REQUEST, "bad_request", "Bad Request", &context, request_id)
+            BoxResponse::api_error(StatusCode::BAD_REQUEST, "bad_request", "Bad Request", &context, request_id)
         }
     }
 }
 
-fn page(ask: &Ask, state: &mut State) -> Result<Vec<u8>, Wrong> {
-    let limit = number(ask, "limit")?.unwrap_or(LIMIT).min(LARGEST_LIMIT);
+fn list_users(request: &BoxRequest, state: &mut EnterpriseState) -> Result<Vec<u8>, InvalidParameter> {
+    let limit = parse_number(request, "limit")?.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
     if limit == 0 {
-        return Err(Wrong("limit", "Invalid value '0'. The limit must be positive".to_owned()));
+        return Err(InvalidParameter("limit", "Invalid value '0'. The limit must be positive".to_owned()));
     }
-    let offset = number(ask, "offset")?.unwrap_or(0);
+    let offset = parse_number(request, "offset")?.unwrap_or(0);
     // Box reads "True" as well, which is what Python writes.
-    let by_marker = ask.param("usemarker").is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    let everybody = match ask.param("user_type") {
+    let by_marker = request.query_param("usemarker").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let everybody = match request.query_param("user_type") {
         None | Some("managed" | "all") => true,
         // External users are only ever found by their whole login, and nobody has any here.
         Some("external") => false,
-        Some(other) => return Err(Wrong("user_type", format!("Invalid value '{other}'"))),
+        Some(other) => return Err(InvalidParameter("user_type", format!("Invalid value '{other}'"))),
     };
-    let on = |behaviour| state.behaviours.has(behaviour);
-    let (ignored, hidden, nobody) =
+    let on = |behaviour| state.behaviours.contains(behaviour);
+    let (ignore_usemarker, omit_entries, empty_list) =
         (on(Behaviour::IgnoresUsemarker), on(Behaviour::EntriesMissing), on(Behaviour::EmptyList));
-    let term = ask.param("filter_term");
+    let term = request.query_param("filter_term");
 
-    let writer = Writer {
-        fields: FieldSet::asked(ask.param("fields")),
-        behaviours: state.behaviours.of_users(),
-        belongs: Belongs::To { id: &state.id, name: &state.name },
+    let writer = UserWriter {
+        fields: FieldSet::from_query(request.query_param("fields")),
+        behaviours: state.behaviours.affecting_user_json(),
+        enterprise: EnterpriseValue::Present { id: &state.id, name: &state.name },
     };
     let users = match term {
-        _ if !everybody || nobody => Arc::new(Rendered::default()),
-        Some(term) => Arc::new(List::filtered(&state.list, &writer, term)),
-        None => state.list.everybody(&writer),
+        _ if !everybody || empty_list => Arc::new(RenderedUsers::default()),
+        Some(term) => Arc::new(UserList::render_filtered(&state.users, &writer, term)),
+        None => state.users.render_all(&writer),
     };
 
-    let page = if by_marker && !ignored {
-        let walk = Walk { users: &users, limit, state, endless: term.is_some() && users.len() > 0 };
-        walk.page(ask.param("marker"))?
+    let page = if by_marker && !ignore_usemarker {
+        let marker_paging = MarkerPaging { users: &users, limit, state, endless: term.is_some() && users.len() > 0 };
+        marker_paging.marker_page(request.query_param("marker"))?
     } else {
-        if offset > LARGEST_OFFSET {
-            return Err(Wrong(
+        if offset > MAX_OFFSET {
+            return Err(InvalidParameter(
                 "offset",
-                format!("Invalid value '{offset}'. The offset must not exceed {LARGEST_OFFSET}"),
+                format!("Invalid value '{offset}'. The offset must not exceed {MAX_OFFSET}"),
             ));
         }
         offset_page(&users, limit, offset)
     };
-    Ok(page.body(hidden))
+    Ok(page.into_bytes(omit_entries))
 }
 
-fn number(ask: &Ask, name: &'static str) -> Result<Option<usize>, Wrong> {
-    let Some(value) = ask.param(name) else { return Ok(None) };
-    value.parse().map(Some).map_err(|_| Wrong(name, format!("Invalid value '{value}'")))
+fn parse_number(request: &BoxRequest, name: &'static str) -> Result<Option<usize>, InvalidParameter> {
+    let Some(value) = request.query_param(name) else { return Ok(None) };
+    value.parse().map(Some).map_err(|_| InvalidParameter(name, format!("Invalid value '{value}'")))
 }
 
 /// A page: its users as JSON, and the members around them.
-struct Page<'a> {
+struct UsersPage<'a> {
     entries: &'a [u8],
     /// One more user, if the page has one that does not belong there.
-    more: Option<Vec<u8>>,
-    around: Value,
+    extra_entry: Option<Vec<u8>>,
+    envelope: Value,
 }
 
-impl Page<'_> {
-    fn body(self, hide_entries: bool) -> Vec<u8> {
-        let around = self.around.to_string();
+impl UsersPage<'_> {
+    fn into_bytes(self, hide_entries: bool) -> Vec<u8> {
+        let around = self.envelope.to_string();
         let mut body = Vec::with_capacity(self.entries.len() + around.len() + 64);
         if hide_entries {
             return around.into_bytes();
         }
         body.extend_from_slice(br#"{"entries":["#);
         body.extend_from_slice(self.entries);
-        if let Some(more) = self.more {
+        if let Some(more) = self.extra_entry {
             body.extend_from_slice(if self.entries.is_empty() { b"" } else { b"," });
             body.extend_from_slice(&more);
         }
@@ -108,12 +108,12 @@ impl Page<'_> {
     }
 }
 
-fn offset_page(users: &Rendered, limit: usize, offset: usize) -> Page<'_> {
+fn offset_page(users: &RenderedUsers, limit: usize, offset: usize) -> UsersPage<'_> {
     let from = offset.min(users.len());
-    Page {
-        entries: users.stretch(from, users.len().min(from + limit)),
-        more: None,
-        around: json!({
+    UsersPage {
+        entries: users.byte_range(from, users.len().min(from + limit)),
+        extra_entry: None,
+        envelope: json!({
             "limit": limit,
             "offset": offset,
             "order": [{"by": "id", "direction": "ASC"}],
@@ -122,61 +122,63 @@ fn offset_page(users: &Rendered, limit: usize, offset: usize) -> Page<'_> {
     }
 }
 
-struct Walk<'a> {
-    users: &'a Rendered,
+struct MarkerPaging<'a> {
+    users: &'a RenderedUsers,
     limit: usize,
-    state: &'a State,
+    state: &'a EnterpriseState,
     /// With `filter_term` a walk by marker is known never to end.
     endless: bool,
 }
 
-impl<'a> Walk<'a> {
-    fn page(&self, marker: Option<&str>) -> Result<Page<'a>, Wrong> {
-        let on = |behaviour| self.state.behaviours.has(behaviour);
-        let asked = match marker.filter(|marker| !marker.is_empty()) {
-            Some(text) if !on(Behaviour::MarkerRefused) => Some(Marker::read(text)),
+impl<'a> MarkerPaging<'a> {
+    fn marker_page(&self, marker: Option<&str>) -> Result<UsersPage<'a>, InvalidParameter> {
+        let on = |behaviour| self.state.behaviours.contains(behaviour);
+        let requested = match marker.filter(|marker| !marker.is_empty()) {
+            Some(text) if !on(Behaviour::MarkerRejected) => Some(Marker::decode(text)),
             Some(_) => Some(None),
             None => None,
         };
-        let Some(asked) = asked.map_or(Some(None), |read| read.map(Some)) else {
-            return Err(Wrong("marker", "Invalid marker".to_owned()));
+        let Some(asked) = requested.map_or(Some(None), |read| read.map(Some)) else {
+            return Err(InvalidParameter("marker", "Invalid marker".to_owned()));
         };
-        let hop = asked.as_ref().map_or(0, |marker| marker.hop);
-        let from = asked.as_ref().and_then(Marker::tail).map_or(0, |tail| self.users.behind(tail));
+        let page = asked.as_ref().map_or(0, |marker| marker.page);
+        let from = asked.as_ref().and_then(Marker::tail).map_or(0, |tail| self.users.position_after(tail));
         let size = if on(Behaviour::ShortPages) { self.limit.div_ceil(3) } else { self.limit };
-        let empty = (on(Behaviour::EmptyPageInTheMiddle) && hop == 1) || (on(Behaviour::EndlessEmptyPages) && hop > 0);
+        let empty =
+            (on(Behaviour::EmptyPageInTheMiddle) && page == 1) || (on(Behaviour::EndlessEmptyPages) && page > 0);
         let to = if empty { from } else { self.users.len().min(from + size) };
 
-        let tail = if to == 0 { 0 } else { self.users.key(to - 1) };
+        let tail = if to == 0 { 0 } else { self.users.key_at(to - 1) };
         let ended = to >= self.users.len();
         let next = if on(Behaviour::RepeatedMarker) {
-            Some(asked.unwrap_or_else(|| Marker::behind(tail, 0)))
+            Some(asked.unwrap_or_else(|| Marker::after(tail, 0)))
         } else if on(Behaviour::EndlessEmptyPages) {
-            Some(Marker::behind(tail, hop + 1))
+            Some(Marker::after(tail, page + 1))
         } else if ended && (self.endless || on(Behaviour::EndlessMarkers)) {
-            Some(Marker::behind(0, hop + 1))
-        } else if on(Behaviour::EmptyPageInTheMiddle) && (!ended || hop == 0) {
-            Some(Marker::behind(tail, hop + 1))
+            Some(Marker::after(0, page + 1))
+        } else if on(Behaviour::EmptyPageInTheMiddle) && (!ended || page == 0) {
+            Some(Marker::after(tail, page + 1))
         } else if ended {
             None
         } else {
-            Some(Marker::behind(tail, hop))
+            Some(Marker::after(tail, page))
         };
 
-        let mut around = json!({"limit": self.limit, "next_marker": next.as_ref().map(Marker::text)});
+        let mut around = json!({"limit": self.limit, "next_marker": next.as_ref().map(Marker::encode)});
         if next.is_none() && on(Behaviour::NextMarkerEmptyString) {
             around["next_marker"] = "".into();
         }
         if next.is_none() && on(Behaviour::NextMarkerMissing) {
             around = json!({"limit": self.limit});
         }
-        let more = (on(Behaviour::DuplicateAcrossPages) && !ended).then(|| old_copy(self.users.stretch(to, to + 1)));
-        Ok(Page { entries: self.users.stretch(from, to), more, around })
+        let more =
+            (on(Behaviour::DuplicateAcrossPages) && !ended).then(|| outdated_copy(self.users.byte_range(to, to + 1)));
+        Ok(UsersPage { entries: self.users.byte_range(from, to), extra_entry: more, envelope: around })
     }
 }
 
 /// The user as they were before they changed their name.
-fn old_copy(entry: &[u8]) -> Vec<u8> {
+fn outdated_copy(entry: &[u8]) -> Vec<u8> {
     let mut user: Value = serde_json::from_slice(entry).expect("what was rendered here is JSON");
     user["name"] = format!("{} (old name)", user["name"].as_str().unwrap_or_default()).into();
     user.to_string().into_bytes()

@@ -14,21 +14,21 @@ use serde::Deserialize;
 use crate::error::{Error, Result};
 
 /// What a ServiceAccount is called in the audit log and by RBAC.
-pub fn account_user(namespace: &str, account: &str) -> String {
+pub fn service_account_user(namespace: &str, account: &str) -> String {
     format!("system:serviceaccount:{namespace}:{account}")
 }
 
-pub struct Audit {
+pub struct AuditLog {
     log: PathBuf,
 }
 
 /// A position in the log.
 #[derive(Clone, Copy, Debug)]
-pub struct Mark(u64);
+pub struct LogOffset(u64);
 
 /// One request.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct AuditEntry {
     pub user: String,
     /// As RBAC calls it: get, list, watch, create, update, patch, delete, deletecollection.
     pub verb: String,
@@ -43,34 +43,34 @@ pub struct Entry {
     pub uri: String,
 }
 
-impl Entry {
+impl AuditEntry {
     pub fn is_write(&self) -> bool {
         matches!(self.verb.as_str(), "create" | "update" | "patch" | "delete" | "deletecollection")
     }
 }
 
-impl Audit {
-    pub(crate) fn at(log: PathBuf) -> Self {
+impl AuditLog {
+    pub(crate) fn open(log: PathBuf) -> Self {
         Self { log }
     }
 
     /// The end of the log as it is now.
-    pub fn mark(&self) -> Mark {
-        Mark(fs::metadata(&self.log).map_or(0, |metadata| metadata.len()))
+    pub fn end_offset(&self) -> LogOffset {
+        LogOffset(fs::metadata(&self.log).map_or(0, |metadata| metadata.len()))
     }
 
     /// Every request that was answered, or watch that was begun, since the mark.
-    pub fn since(&self, mark: Mark) -> Entries {
+    pub fn entries_since(&self, mark: LogOffset) -> AuditEntries {
         let mut bytes = Vec::new();
         if let Ok(mut file) = File::open(&self.log)
             && file.seek(SeekFrom::Start(mark.0)).is_ok()
         {
             let _ = file.read_to_end(&mut bytes);
         }
-        let mut entries: Vec<(String, Entry)> = Vec::new();
+        let mut entries: Vec<(String, AuditEntry)> = Vec::new();
         // The last line may be half written; it does not parse and belongs to the next look.
         for line in bytes.split(|byte| *byte == b'\n') {
-            let Ok(event) = serde_json::from_slice::<Event>(line) else { continue };
+            let Ok(event) = serde_json::from_slice::<AuditEvent>(line) else { continue };
             let id = event.audit_id.clone();
             if event.verb != "watch" || event.stage == "ResponseStarted" {
                 entries.push((id, event.into()));
@@ -84,33 +84,33 @@ impl Audit {
                 None => entries.push((id, event.into())),
             }
         }
-        Entries(entries.into_iter().map(|(_, entry)| entry).collect())
+        AuditEntries(entries.into_iter().map(|(_, entry)| entry).collect())
     }
 
     /// Every request since the control plane was started.
-    pub fn all(&self) -> Entries {
-        self.since(Mark(0))
+    pub fn all_entries(&self) -> AuditEntries {
+        self.entries_since(LogOffset(0))
     }
 
     /// How many writes this user tried since the mark, refused ones included.
-    pub fn writes(&self, user: &str, mark: Mark) -> usize {
-        self.since(mark).by(user).writes().len()
+    pub fn count_writes(&self, user: &str, mark: LogOffset) -> usize {
+        self.entries_since(mark).by_user(user).only_writes().len()
     }
 
     /// Waits until the user has written nothing for `rest`, Leases aside; a mark at the end of it.
-    pub async fn quiet(&self, user: &str, rest: Duration, limit: Duration) -> Result<Mark> {
+    pub async fn wait_until_idle(&self, user: &str, idle_for: Duration, limit: Duration) -> Result<LogOffset> {
         let deadline = Instant::now() + limit;
-        let mut mark = self.mark();
+        let mut mark = self.end_offset();
         let mut since = Instant::now();
         loop {
             tokio::time::sleep(Duration::from_millis(50)).await;
-            let now = self.mark();
-            let writes = self.since(mark).by(user).writes().besides("leases");
+            let now = self.end_offset();
+            let writes = self.entries_since(mark).by_user(user).only_writes().without_resource("leases");
             if !writes.is_empty() {
                 (mark, since) = (now, Instant::now());
             }
-            if since.elapsed() >= rest {
-                return Ok(self.mark());
+            if since.elapsed() >= idle_for {
+                return Ok(self.end_offset());
             }
             if Instant::now() >= deadline {
                 return Err(Error::new(format!("{user} still writes after {limit:?}:\n{writes}")));
@@ -121,48 +121,48 @@ impl Audit {
 
 /// Requests, narrowed down step by step: `audit.since(mark).by(user).writes().besides("leases")`.
 #[derive(Clone, Debug)]
-pub struct Entries(Vec<Entry>);
+pub struct AuditEntries(Vec<AuditEntry>);
 
-impl Entries {
+impl AuditEntries {
     #[must_use]
-    pub fn by(self, user: &str) -> Self {
+    pub fn by_user(self, user: &str) -> Self {
         self.filter(|entry| entry.user == user)
     }
 
     #[must_use]
-    pub fn writes(self) -> Self {
-        self.filter(Entry::is_write)
+    pub fn only_writes(self) -> Self {
+        self.filter(AuditEntry::is_write)
     }
 
     #[must_use]
-    pub fn of(self, resource: &str) -> Self {
+    pub fn with_resource(self, resource: &str) -> Self {
         self.filter(|entry| entry.resource == resource)
     }
 
     #[must_use]
-    pub fn besides(self, resource: &str) -> Self {
+    pub fn without_resource(self, resource: &str) -> Self {
         self.filter(|entry| entry.resource != resource)
     }
 
     #[must_use]
-    pub fn filter(mut self, keep: impl Fn(&Entry) -> bool) -> Self {
+    pub fn filter(mut self, keep: impl Fn(&AuditEntry) -> bool) -> Self {
         self.0.retain(keep);
         self
     }
 }
 
-impl std::ops::Deref for Entries {
-    type Target = [Entry];
+impl std::ops::Deref for AuditEntries {
+    type Target = [AuditEntry];
 
-    fn deref(&self) -> &[Entry] {
+    fn deref(&self) -> &[AuditEntry] {
         &self.0
     }
 }
 
-impl std::fmt::Display for Entries {
+impl std::fmt::Display for AuditEntries {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for entry in &self.0 {
-            let Entry { user, verb, resource: _, subresource: _, namespace: _, name: _, code, time, uri } = entry;
+            let AuditEntry { user, verb, resource: _, subresource: _, namespace: _, name: _, code, time, uri } = entry;
             writeln!(f, "{time:.3} {code:3} {user} {verb} {uri}")?;
         }
         Ok(())
@@ -171,23 +171,23 @@ impl std::fmt::Display for Entries {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Event {
+struct AuditEvent {
     #[serde(rename = "auditID")]
     audit_id: String,
     stage: String,
     #[serde(rename = "requestURI")]
     request_uri: String,
     verb: String,
-    user: User,
+    user: AuditUser,
     #[serde(default)]
     object_ref: ObjectRef,
     #[serde(default)]
-    response_status: Response,
+    response_status: ResponseStatus,
     request_received_timestamp: Timestamp,
 }
 
 #[derive(Deserialize)]
-struct User {
+struct AuditUser {
     #[serde(default)]
     username: String,
 }
@@ -203,13 +203,13 @@ struct ObjectRef {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Response {
+struct ResponseStatus {
     code: u16,
 }
 
-impl From<Event> for Entry {
-    fn from(event: Event) -> Self {
-        let Event {
+impl From<AuditEvent> for AuditEntry {
+    fn from(event: AuditEvent) -> Self {
+        let AuditEvent {
             audit_id: _,
             stage: _,
             request_uri,

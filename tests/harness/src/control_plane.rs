@@ -21,27 +21,27 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{Api, PostParams};
 use kube::{Client, Config};
 
-use crate::audit::Audit;
-use crate::error::{Error, Result, While as _};
+use crate::audit::AuditLog;
+use crate::error::{Context as _, Error, Result};
 use crate::kubectl::Kubectl;
 use crate::process::Process;
-use crate::scratch::Scratch;
+use crate::scratch::TempDir;
 use crate::tools::{self, Tool};
 
-use commands::Plan;
+use commands::ProcessLauncher;
 
 /// Two seconds on an idle machine; the limit is for a busy one.
-const START: Duration = Duration::from_secs(90);
-const ATTEMPTS: usize = 5;
+const START_TIMEOUT: Duration = Duration::from_secs(90);
+const MAX_START_ATTEMPTS: usize = 5;
 
-pub struct Options {
+pub struct ControlPlaneOptions {
     /// Appears in the name of the folder with the logs.
     pub name: String,
     /// Further flags of the API server.
     pub api_server_args: Vec<String>,
 }
 
-impl Default for Options {
+impl Default for ControlPlaneOptions {
     fn default() -> Self {
         Self { name: "control-plane".to_owned(), api_server_args: Vec::new() }
     }
@@ -52,67 +52,67 @@ pub struct ControlPlane {
     controller_manager: Process,
     api_server: Process,
     etcd: Process,
-    plan: Plan,
+    launcher: ProcessLauncher,
     kubectl: PathBuf,
     admin: PathBuf,
-    scratch: Arc<Scratch>,
+    temp_dir: Arc<TempDir>,
 }
 
 impl ControlPlane {
     /// Starts all three and returns when the API server is ready.
-    pub async fn start(options: Options) -> Result<Self> {
+    pub async fn start(options: ControlPlaneOptions) -> Result<Self> {
         const NEEDED: &[Tool] = &[Tool::Etcd, Tool::KubeApiserver, Tool::KubeControllerManager, Tool::Kubectl];
-        crate::install_crypto();
-        let tools = tools::find_all(NEEDED).await?;
+        crate::install_crypto_provider();
+        let tools = tools::find_tools(NEEDED).await?;
         let [etcd, api_server, controller_manager, kubectl] = tools.as_slice() else {
             return Err(Error::new("not all tools were found"));
         };
-        let scratch = Arc::new(Scratch::new(&options.name)?);
+        let temp_dir = Arc::new(TempDir::new(&options.name)?);
         let started = async {
-            let deadline = Instant::now() + START;
-            let mut plan = Plan::new(scratch.path(), options.api_server_args)?;
-            let (etcd, api_server) = plan.start(etcd, api_server, deadline).await?;
-            let ca = plan.certificate(&api_server, deadline).await?;
-            let admin = scratch.path().join("admin.kubeconfig");
-            kubeconfig::write(&admin, &plan.url(), &ca, plan.token(), "default")?;
+            let deadline = Instant::now() + START_TIMEOUT;
+            let mut launcher = ProcessLauncher::new(temp_dir.path(), options.api_server_args)?;
+            let (etcd, api_server) = launcher.start_etcd_and_api_server(etcd, api_server, deadline).await?;
+            let ca = launcher.wait_for_certificate(&api_server, deadline).await?;
+            let admin = temp_dir.path().join("admin.kubeconfig");
+            kubeconfig::write_kubeconfig(&admin, &launcher.url(), &ca, launcher.token(), "default")?;
             // It waits for the API server by itself.
-            let command = plan.controller_manager(controller_manager, &admin);
-            let controller_manager = plan.spawn("kube-controller-manager", &command)?;
+            let command = launcher.controller_manager_command(controller_manager, &admin);
+            let controller_manager = launcher.spawn_process("kube-controller-manager", &command)?;
             let plane = Self {
                 controller_manager,
                 api_server,
                 etcd,
-                plan,
+                launcher,
                 kubectl: kubectl.clone(),
                 admin,
-                scratch: Arc::clone(&scratch),
+                temp_dir: Arc::clone(&temp_dir),
             };
-            plane.ready(deadline).await?;
+            plane.wait_until_ready(deadline).await?;
             Ok(plane)
         };
         started.await.map_err(|e: Error| {
-            scratch.keep();
-            Error::new(format!("{e}\nlogs are kept in {}", scratch.path().display()))
+            temp_dir.keep();
+            Error::new(format!("{e}\nlogs are kept in {}", temp_dir.path().display()))
         })
     }
 
     /// `https://127.0.0.1:PORT`
     pub fn url(&self) -> String {
-        self.plan.url()
+        self.launcher.url()
     }
 
     /// The folder with the logs, kubeconfigs and data; for more of the kind. It goes with the control plane.
-    pub fn folder(&self) -> &Path {
-        self.scratch.path()
+    pub fn dir(&self) -> &Path {
+        self.temp_dir.path()
     }
 
     /// From now on the folder stays when the control plane ends, for somebody to look at.
-    pub fn keep_folder(&self) {
-        self.scratch.keep();
+    pub fn keep_dir(&self) {
+        self.temp_dir.keep();
     }
 
-    pub fn audit(&self) -> Audit {
-        Audit::at(self.plan.audit_log())
+    pub fn audit_log(&self) -> AuditLog {
+        AuditLog::open(self.launcher.audit_log_path())
     }
 
     pub fn api_server(&self) -> &Process {
@@ -134,7 +134,7 @@ impl ControlPlane {
 
     /// A new client with the admin's rights, for this runtime.
     pub async fn admin_client(&self) -> Result<Client> {
-        client(&self.admin).await
+        client_from_kubeconfig(&self.admin).await
     }
 
     /// kubectl with the admin's rights.
@@ -143,27 +143,30 @@ impl ControlPlane {
     }
 
     pub fn kubectl_as(&self, kubeconfig: &Path) -> Kubectl {
-        Kubectl::new(&self.kubectl, kubeconfig).cache(&self.folder().join("kubectl-cache"))
+        Kubectl::new(&self.kubectl, kubeconfig).with_cache_dir(&self.dir().join("kubectl-cache"))
     }
 
     /// A kubeconfig that acts as the ServiceAccount, by a token of a day. Its default namespace is the
     /// ServiceAccount's.
     pub async fn kubeconfig_for(&self, namespace: &str, account: &str) -> Result<PathBuf> {
-        let asking = || format!("no token for ServiceAccount {namespace}/{account}");
+        let error_context = || format!("no token for ServiceAccount {namespace}/{account}");
         let accounts: Api<ServiceAccount> = Api::namespaced(self.admin_client().await?, namespace);
         let spec = TokenRequestSpec { expiration_seconds: Some(24 * 3600), ..TokenRequestSpec::default() };
         let request = TokenRequest { spec, ..TokenRequest::default() };
-        let granted = accounts.create_token_request(account, &PostParams::default(), &request).await.during(asking)?;
-        let token = granted.status.map(|status| status.token).ok_or_else(|| Error::new(asking()))?;
-        let path = self.folder().join(format!("{namespace}.{account}.kubeconfig"));
-        let ca = self.plan.read_certificate()?;
-        kubeconfig::write(&path, &self.url(), &ca, &token, namespace)?;
+        let granted = accounts
+            .create_token_request(account, &PostParams::default(), &request)
+            .await
+            .with_context(error_context)?;
+        let token = granted.status.map(|status| status.token).ok_or_else(|| Error::new(error_context()))?;
+        let path = self.dir().join(format!("{namespace}.{account}.kubeconfig"));
+        let ca = self.launcher.read_certificate()?;
+        kubeconfig::write_kubeconfig(&path, &self.url(), &ca, &token, namespace)?;
         Ok(path)
     }
 
     /// A new client that acts as the ServiceAccount, for this runtime.
     pub async fn client_for(&self, namespace: &str, account: &str) -> Result<Client> {
-        client(&self.kubeconfig_for(namespace, account).await?).await
+        client_from_kubeconfig(&self.kubeconfig_for(namespace, account).await?).await
     }
 
     /// Ends the API server hard: connections break, the port is closed. The data stays in etcd.
@@ -173,9 +176,9 @@ impl ControlPlane {
 
     /// Starts it again on the same port and with the same certificate, and waits until it is ready.
     pub async fn start_api_server(&mut self) -> Result<()> {
-        let deadline = Instant::now() + START;
-        self.api_server = self.plan.start_api_server_again()?;
-        self.ready(deadline).await
+        let deadline = Instant::now() + START_TIMEOUT;
+        self.api_server = self.launcher.start_api_server()?;
+        self.wait_until_ready(deadline).await
     }
 
     /// Freezes the API server: connections stay open, nobody answers.
@@ -187,31 +190,31 @@ impl ControlPlane {
         self.api_server.resume().await
     }
 
-    async fn ready(&self, deadline: Instant) -> Result<()> {
-        let client = client(&self.admin).await?;
+    async fn wait_until_ready(&self, deadline: Instant) -> Result<()> {
+        let client = client_from_kubeconfig(&self.admin).await?;
         loop {
             let request = http::Request::get("/readyz").body(Vec::new());
-            let request = request.during(|| "no request".to_owned())?;
-            let asked = tokio::time::timeout(Duration::from_secs(2), client.request_text(request));
-            let seen = match asked.await {
+            let request = request.with_context(|| "no request".to_owned())?;
+            let attempt = tokio::time::timeout(Duration::from_secs(2), client.request_text(request));
+            let last_error = match attempt.await {
                 Ok(Ok(_)) => return Ok(()),
                 Ok(Err(e)) => e.to_string(),
                 Err(_) => "no answer in 2 s".to_owned(),
             };
             for process in [&self.etcd, &self.api_server] {
                 if !process.is_running() {
-                    return Err(ended(process));
+                    return Err(exited_error(process));
                 }
             }
             if Instant::now() >= deadline {
-                return Err(Error::new(format!("the API server is not ready after {START:?}: {seen}")));
+                return Err(Error::new(format!("the API server is not ready after {START_TIMEOUT:?}: {last_error}")));
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
     }
 }
 
-fn ended(process: &Process) -> Error {
+fn exited_error(process: &Process) -> Error {
     let log = process.log();
     let lines: Vec<_> = log.lines().collect();
     let end = lines.split_at(lines.len().saturating_sub(15)).1.join("\n");
@@ -220,12 +223,12 @@ fn ended(process: &Process) -> Error {
 
 /// Reads the kubeconfig. No retries by the client: whoever awaits something here tries again anyway, and
 /// fifteen silent tries would hide what a test is about.
-async fn client(path: &Path) -> Result<Client> {
-    let reading = || format!("cannot use {}", path.display());
-    let text = fs::read_to_string(path).during(reading)?;
-    let parsed = kube::config::Kubeconfig::from_yaml(&text).during(reading)?;
-    let mut config = Config::from_custom_kubeconfig(parsed, &Default::default()).await.during(reading)?;
+async fn client_from_kubeconfig(path: &Path) -> Result<Client> {
+    let error_context = || format!("cannot use {}", path.display());
+    let text = fs::read_to_string(path).with_context(error_context)?;
+    let parsed = kube::config::Kubeconfig::from_yaml(&text).with_context(error_context)?;
+    let mut config = Config::from_custom_kubeconfig(parsed, &Default::default()).await.with_context(error_context)?;
     config.default_retry = false;
     config.proxy_url = None;
-    Client::try_from(config).during(reading)
+    Client::try_from(config).with_context(error_context)
 }

@@ -28,12 +28,12 @@ impl fmt::Debug for Error {
 impl std::error::Error for Error {}
 
 /// Puts before a library's error what we were doing.
-pub(crate) trait While<T> {
-    fn during(self, what: impl FnOnce() -> String) -> Result<T>;
+pub(crate) trait Context<T> {
+    fn with_context(self, what: impl FnOnce() -> String) -> Result<T>;
 }
 
-impl<T, E: fmt::Display> While<T> for std::result::Result<T, E> {
-    fn during(self, what: impl FnOnce() -> String) -> Result<T> {
+impl<T, E: fmt::Display> Context<T> for std::result::Result<T, E> {
+    fn with_context(self, what: impl FnOnce() -> String) -> Result<T> {
         self.map_err(|e| Error(format!("{}: {e}", what())))
     }
 }

@@ -5,24 +5,24 @@ use std::process::Command;
 
 use crate::error::{Error, Result};
 use crate::kubectl;
-use crate::scratch::Scratch;
+use crate::scratch::TempDir;
 use crate::tools::{self, Tool};
 
 /// What the pinned API server serves and a chart may ask for: without a server helm knows groups and versions, no kinds.
-const SERVED: &str = "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy";
+const EXTRA_API_VERSION: &str = "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy";
 
 pub struct Helm {
     program: PathBuf,
     /// It must not read the user's own repositories and plugins.
-    home: Scratch,
+    home: TempDir,
     kubeconfig: Option<PathBuf>,
 }
 
 impl Helm {
     pub async fn new() -> Result<Self> {
-        let found = tools::find_all(&[Tool::Helm]).await?;
+        let found = tools::find_tools(&[Tool::Helm]).await?;
         let program = found.into_iter().next().ok_or_else(|| Error::new("helm was not found"))?;
-        Ok(Self { program, home: Scratch::new("helm")?, kubeconfig: None })
+        Ok(Self { program, home: TempDir::new("helm")?, kubeconfig: None })
     }
 
     /// With the rights of this kubeconfig, where a command needs a cluster.
@@ -41,8 +41,8 @@ impl Helm {
         values: &serde_json::Value,
     ) -> Result<String> {
         let chart = chart.display().to_string();
-        let rendered = ["template", release, &chart, "--namespace", namespace, "--skip-tests", "--values", "-"];
-        self.run(&[&rendered[..], &["--api-versions", SERVED]].concat(), values).await
+        let args = ["template", release, &chart, "--namespace", namespace, "--skip-tests", "--values", "-"];
+        self.run(&[&args[..], &["--api-versions", EXTRA_API_VERSION]].concat(), values).await
     }
 
     pub async fn lint(&self, chart: &Path, values: &serde_json::Value) -> Result<String> {
@@ -63,6 +63,6 @@ impl Helm {
         }
         // JSON is YAML.
         let line = format!("helm {}", args.join(" "));
-        kubectl::run(command, &values.to_string(), line).await?.succeeded()
+        kubectl::run_command(command, &values.to_string(), line).await?.into_stdout()
     }
 }

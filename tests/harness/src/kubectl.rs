@@ -10,10 +10,10 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-use crate::error::{Error, Result, While as _};
+use crate::error::{Context as _, Error, Result};
 
 /// For every command; `wait` and the like say their own, shorter one.
-const LIMIT: Duration = Duration::from_secs(120);
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(120);
 
 #[derive(Clone)]
 pub struct Kubectl {
@@ -21,24 +21,24 @@ pub struct Kubectl {
     kubeconfig: Option<PathBuf>,
     context: Option<String>,
     namespace: Option<String>,
-    cache: Option<PathBuf>,
-    folder: Option<PathBuf>,
+    cache_dir: Option<PathBuf>,
+    dir: Option<PathBuf>,
 }
 
 impl Kubectl {
     pub fn new(program: &Path, kubeconfig: &Path) -> Self {
-        Self { program: program.to_owned(), kubeconfig: Some(kubeconfig.to_owned()), ..Self::of_user("") }
+        Self { program: program.to_owned(), kubeconfig: Some(kubeconfig.to_owned()), ..Self::from_user_config("") }
     }
 
     /// The kubectl on the PATH with the user's own kubeconfig; an empty context is the current one.
-    pub fn of_user(context: &str) -> Self {
+    pub fn from_user_config(context: &str) -> Self {
         Self {
             program: PathBuf::from("kubectl"),
             kubeconfig: None,
             context: Some(context.to_owned()).filter(|name| !name.is_empty()),
             namespace: None,
-            cache: None,
-            folder: None,
+            cache_dir: None,
+            dir: None,
         }
     }
 
@@ -48,15 +48,15 @@ impl Kubectl {
 
     /// A plugin of kubectl's, as kubectl would start it: with the same kubeconfig, context and namespace.
     #[must_use]
-    pub fn plugin(&self, program: &Path) -> Self {
+    pub fn for_plugin(&self, program: &Path) -> Self {
         // The cache is kubectl's own.
-        Self { program: program.to_owned(), cache: None, ..self.clone() }
+        Self { program: program.to_owned(), cache_dir: None, ..self.clone() }
     }
 
     /// The folder for what it learns about the API server.
     #[must_use]
-    pub fn cache(mut self, folder: &Path) -> Self {
-        self.cache = Some(folder.to_owned());
+    pub fn with_cache_dir(mut self, folder: &Path) -> Self {
+        self.cache_dir = Some(folder.to_owned());
         self
     }
 
@@ -68,24 +68,28 @@ impl Kubectl {
 
     /// The folder that relative file names belong to.
     #[must_use]
-    pub fn folder(mut self, folder: &Path) -> Self {
-        self.folder = Some(folder.to_owned());
+    pub fn current_dir(mut self, folder: &Path) -> Self {
+        self.dir = Some(folder.to_owned());
         self
     }
 
     /// Runs it and hands back whatever it said. An error means that it did not run or did not end.
-    pub async fn run<A: AsRef<str>>(&self, args: impl IntoIterator<Item = A>) -> Result<Output> {
-        self.run_with(args, "").await
+    pub async fn run<A: AsRef<str>>(&self, args: impl IntoIterator<Item = A>) -> Result<CommandOutput> {
+        self.run_with_stdin(args, "").await
     }
 
     /// As `run`, with something on stdin.
-    pub async fn run_with<A: AsRef<str>>(&self, args: impl IntoIterator<Item = A>, stdin: &str) -> Result<Output> {
+    pub async fn run_with_stdin<A: AsRef<str>>(
+        &self,
+        args: impl IntoIterator<Item = A>,
+        stdin: &str,
+    ) -> Result<CommandOutput> {
         let mut command = std::process::Command::new(&self.program);
         command.env("KUBERC", "off");
         if let Some(kubeconfig) = &self.kubeconfig {
             command.env("KUBECONFIG", kubeconfig);
         }
-        if let Some(folder) = &self.folder {
+        if let Some(folder) = &self.dir {
             command.current_dir(folder);
         }
         if let Some(context) = &self.context {
@@ -94,40 +98,40 @@ impl Kubectl {
         if let Some(namespace) = &self.namespace {
             command.args(["--namespace", namespace]);
         }
-        if let Some(cache) = &self.cache {
+        if let Some(cache) = &self.cache_dir {
             command.arg("--cache-dir").arg(cache);
         }
         let args: Vec<_> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
         command.args(&args);
-        run(command, stdin, format!("kubectl {}", args.join(" "))).await
+        run_command(command, stdin, format!("kubectl {}", args.join(" "))).await
     }
 
     /// `kubectl apply -f -`, any number of documents.
-    pub async fn apply_yaml(&self, yaml: &str) -> Result<Output> {
-        self.run_with(["apply", "-f", "-"], yaml).await
+    pub async fn apply_yaml(&self, yaml: &str) -> Result<CommandOutput> {
+        self.run_with_stdin(["apply", "-f", "-"], yaml).await
     }
 
-    pub async fn create_yaml(&self, yaml: &str) -> Result<Output> {
-        self.run_with(["create", "-f", "-"], yaml).await
+    pub async fn create_yaml(&self, yaml: &str) -> Result<CommandOutput> {
+        self.run_with_stdin(["create", "-f", "-"], yaml).await
     }
 
     /// As Flux and Argo CD apply.
-    pub async fn apply_server_side(&self, yaml: &str, manager: &str) -> Result<Output> {
+    pub async fn apply_server_side(&self, yaml: &str, manager: &str) -> Result<CommandOutput> {
         let manager = format!("--field-manager={manager}");
-        self.run_with(["apply", "--server-side", &manager, "-f", "-"], yaml).await
+        self.run_with_stdin(["apply", "--server-side", &manager, "-f", "-"], yaml).await
     }
 
     /// `kubectl get … -o json`, parsed.
     pub async fn get_json<A: AsRef<str>>(&self, args: impl IntoIterator<Item = A>) -> Result<serde_json::Value> {
         let mut all = vec!["get".to_owned(), "--output=json".to_owned()];
         all.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
-        let text = self.run(all).await?.succeeded()?;
-        serde_json::from_str(&text).during(|| "kubectl get printed no JSON".to_owned())
+        let text = self.run(all).await?.into_stdout()?;
+        serde_json::from_str(&text).with_context(|| "kubectl get printed no JSON".to_owned())
     }
 
     /// What the API server says when it refuses this; an error where it does not. Nothing is stored.
-    pub async fn expect_refused(&self, yaml: &str) -> Result<String> {
-        let output = self.run_with(["create", "--dry-run=server", "-f", "-"], yaml).await?;
+    pub async fn expect_rejected(&self, yaml: &str) -> Result<String> {
+        let output = self.run_with_stdin(["create", "--dry-run=server", "-f", "-"], yaml).await?;
         if output.status.success() {
             return Err(Error::new(format!("the API server accepts this:\n{yaml}")));
         }
@@ -137,16 +141,16 @@ impl Kubectl {
 
 /// What a command line tool said.
 #[derive(Clone, Debug)]
-pub struct Output {
+pub struct CommandOutput {
     pub command: String,
     pub stdout: String,
     pub stderr: String,
     pub status: ExitStatus,
 }
 
-impl Output {
+impl CommandOutput {
     /// Its stdout, or an error that shows all of it.
-    pub fn succeeded(self) -> Result<String> {
+    pub fn into_stdout(self) -> Result<String> {
         if self.status.success() {
             return Ok(self.stdout);
         }
@@ -156,7 +160,11 @@ impl Output {
 }
 
 /// Runs a command line tool to its end; it is killed when nobody awaits it any more.
-pub(crate) async fn run(command: std::process::Command, stdin: &str, line: String) -> Result<Output> {
+pub(crate) async fn run_command(
+    command: std::process::Command,
+    stdin: &str,
+    command_line: String,
+) -> Result<CommandOutput> {
     let mut child = Command::from(command)
         // A terminal's Ctrl-C is ours to handle: a tool that ends first would look like a failure.
         .process_group(0)
@@ -165,19 +173,22 @@ pub(crate) async fn run(command: std::process::Command, stdin: &str, line: Strin
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .during(|| format!("cannot start {line}"))?;
+        .with_context(|| format!("cannot start {command_line}"))?;
     let pipe = child.stdin.take();
-    let feeding = async {
+    let write_stdin = async {
         if let Some(mut pipe) = pipe {
             // One that does not read all of its input says why by its exit status.
             let _ = pipe.write_all(stdin.as_bytes()).await;
         }
     };
-    let ended = tokio::time::timeout(LIMIT, async { tokio::join!(feeding, child.wait_with_output()).1 });
-    let output =
-        ended.await.map_err(|_| Error::new(format!("{line}: no end after {LIMIT:?}")))?.during(|| line.clone())?;
-    Ok(Output {
-        command: line,
+    let finished =
+        tokio::time::timeout(COMMAND_TIMEOUT, async { tokio::join!(write_stdin, child.wait_with_output()).1 });
+    let output = finished
+        .await
+        .map_err(|_| Error::new(format!("{command_line}: no end after {COMMAND_TIMEOUT:?}")))?
+        .with_context(|| command_line.clone())?;
+    Ok(CommandOutput {
+        command: command_line,
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         status: output.status,

@@ -55,22 +55,22 @@ mod shared;
 pub mod tools;
 mod wait;
 
-pub use audit::{Audit, Entries, Entry, Mark, account_user};
-pub use control_plane::{ControlPlane, Options};
+pub use audit::{AuditEntries, AuditEntry, AuditLog, LogOffset, service_account_user};
+pub use control_plane::{ControlPlane, ControlPlaneOptions};
 pub use error::{Error, Result};
 pub use helm::Helm;
-pub use kubectl::{Kubectl, Output};
-pub use operator::{Operator, Settings};
+pub use kubectl::{CommandOutput, Kubectl};
+pub use operator::{Operator, OperatorCommand};
 pub use process::Process;
 pub use promtool::Promtool;
-pub use scrape::Scrape;
-pub use scratch::Scratch;
+pub use scrape::MetricsPage;
+pub use scratch::TempDir;
 pub use secrets::Secrets;
-pub use shared::{Exclusive, Namespace, exclusive, shared};
-pub use wait::{eventually, reaches};
+pub use shared::{ExclusiveControlPlane, TestNamespace, exclusive_control_plane, shared_control_plane};
+pub use wait::{eventually, wait_for_object};
 
 /// Makes ring the crypto provider of this process. rustls panics at the first TLS connection where two
 /// providers are linked and none was chosen; whoever comes second here is no error.
-pub fn install_crypto() {
+pub fn install_crypto_provider() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }

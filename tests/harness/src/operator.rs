@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::error::{Error, Result, While as _};
+use crate::error::{Context as _, Error, Result};
 use crate::process::Process;
 use crate::secrets::Secrets;
 
@@ -21,7 +21,7 @@ const PROXY_VARIABLES: &[&str] = &["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "ht
 
 /// How to start it: binary, kubeconfig, flags, environment.
 #[derive(Clone)]
-pub struct Settings {
+pub struct OperatorCommand {
     binary: PathBuf,
     kubeconfig: PathBuf,
     name: String,
@@ -30,7 +30,7 @@ pub struct Settings {
     secrets: Secrets,
 }
 
-impl Settings {
+impl OperatorCommand {
     pub fn new(binary: impl Into<PathBuf>, kubeconfig: impl Into<PathBuf>) -> Self {
         Self {
             binary: binary.into(),
@@ -70,11 +70,11 @@ impl Settings {
     }
 
     /// Runs another of its commands to its end: what it printed.
-    pub async fn print<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Result<String> {
+    pub async fn run_subcommand<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Result<String> {
         let mut command = Command::new(&self.binary);
         let args: Vec<_> = args.into_iter().collect();
         command.args(&args);
-        crate::kubectl::run(command, "", format!("boxsync-operator {}", args.join(" "))).await?.succeeded()
+        crate::kubectl::run_command(command, "", format!("boxsync-operator {}", args.join(" "))).await?.into_stdout()
     }
 
     /// Starts it; the log goes into `folder`, usually the control plane's.
@@ -82,11 +82,11 @@ impl Settings {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let log = folder.join(format!("{}-{count}.log", self.name));
-        let process = self.spawn(&log)?;
-        Ok(Operator { settings: self.clone(), process, log, started: Instant::now() })
+        let process = self.spawn_operator(&log)?;
+        Ok(Operator { command: self.clone(), process, log, started_at: Instant::now() })
     }
 
-    fn spawn(&self, log: &Path) -> Result<Process> {
+    fn spawn_operator(&self, log: &Path) -> Result<Process> {
         let mut command = Command::new(&self.binary);
         for name in PROXY_VARIABLES {
             command.env_remove(name);
@@ -103,10 +103,10 @@ impl Settings {
 }
 
 pub struct Operator {
-    settings: Settings,
+    command: OperatorCommand,
     process: Process,
     log: PathBuf,
-    started: Instant,
+    started_at: Instant,
 }
 
 impl Operator {
@@ -116,8 +116,8 @@ impl Operator {
     }
 
     /// When it was started last.
-    pub fn started(&self) -> Instant {
-        self.started
+    pub fn started_at(&self) -> Instant {
+        self.started_at
     }
 
     /// As a crash: SIGKILL.
@@ -131,10 +131,10 @@ impl Operator {
     }
 
     /// Kills it if it still runs, and starts it with the same settings and the same log.
-    pub fn start_again(&mut self) -> Result<()> {
+    pub fn restart(&mut self) -> Result<()> {
         self.process.kill()?;
-        self.process = self.settings.spawn(&self.log)?;
-        self.started = Instant::now();
+        self.process = self.command.spawn_operator(&self.log)?;
+        self.started_at = Instant::now();
         Ok(())
     }
 
@@ -153,30 +153,30 @@ impl Operator {
     }
 
     /// Asks it at its port, as it was started last: the status and the text of the page.
-    pub async fn get(&self, path: &str) -> Result<(u16, String)> {
+    pub async fn http_get(&self, path: &str) -> Result<(u16, String)> {
         let lines = self.log_lines();
         let listening = lines.iter().rfind(|line| line["message"] == "listening").and_then(|l| l["address"].as_str());
         let address = listening.ok_or_else(|| Error::new("the operator does not say that it is listening"))?;
-        let asked = async {
+        let exchange = async {
             let mut socket = TcpStream::connect(address).await?;
             socket.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await?;
-            let mut answer = String::new();
-            socket.read_to_string(&mut answer).await.map(|_| answer)
+            let mut response = String::new();
+            socket.read_to_string(&mut response).await.map(|_| response)
         };
-        let answer = asked.await.during(|| format!("the operator did not answer {path} at {address}"))?;
-        let (head, text) = answer.split_once("\r\n\r\n").unwrap_or_default();
+        let response = exchange.await.with_context(|| format!("the operator did not answer {path} at {address}"))?;
+        let (head, text) = response.split_once("\r\n\r\n").unwrap_or_default();
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
         Ok((status.ok_or_else(|| Error::new(format!("no answer: {head}")))?, text.to_owned()))
     }
 
     /// Fails if one of the planted secrets stands in the log so far.
-    pub fn assert_no_secret(&self) {
-        self.settings.secrets.assert_absent(&self.log.display().to_string(), &self.log());
+    pub fn assert_no_secret_in_log(&self) {
+        self.command.secrets.assert_absent(&self.log.display().to_string(), &self.log());
     }
 
     /// For a failure's message: the last lines it printed.
     pub fn last_lines(&self, count: usize) -> Result<String> {
-        let text = fs::read_to_string(&self.log).during(|| format!("cannot read {}", self.log.display()))?;
+        let text = fs::read_to_string(&self.log).with_context(|| format!("cannot read {}", self.log.display()))?;
         let lines: Vec<_> = text.lines().collect();
         Ok(lines.split_at(lines.len().saturating_sub(count)).1.join("\n"))
     }
@@ -185,7 +185,7 @@ impl Operator {
 impl Drop for Operator {
     fn drop(&mut self) {
         let _ = self.process.kill();
-        let Some(found) = self.settings.secrets.found_in(&self.log.display().to_string(), &self.log()) else {
+        let Some(found) = self.command.secrets.find_in(&self.log.display().to_string(), &self.log()) else {
             return;
         };
         // A second panic would abort and hide the first.

@@ -15,9 +15,9 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::error::{Error, Result, While as _};
+use crate::error::{Context as _, Error, Result};
 
-const LEASH: &str = r#"
+const WATCHDOG_SCRIPT: &str = r#"
 tenths=$1
 shift
 program=$$
@@ -40,12 +40,12 @@ exec "$@" 3<&-
 "#;
 
 /// How long a program may take to end by itself once the harness has died.
-const GRACE: Duration = Duration::from_secs(2);
+const GRACE_PERIOD: Duration = Duration::from_secs(2);
 
 pub struct Process {
     name: String,
     child: Child,
-    leash: Mutex<Option<ChildStdin>>,
+    watchdog: Mutex<Option<ChildStdin>>,
     log: PathBuf,
 }
 
@@ -53,11 +53,11 @@ impl Process {
     /// Starts the program; what it prints is appended to `log`. Arguments, folder and environment changes
     /// are taken from `command`, its stdio is not.
     pub fn spawn(name: &str, command: &Command, log: &Path) -> Result<Self> {
-        let out = append(log)?;
-        let err = out.try_clone().during(|| format!("cannot open {}", log.display()))?;
+        let out = open_log(log)?;
+        let err = out.try_clone().with_context(|| format!("cannot open {}", log.display()))?;
         let mut sh = Command::new("sh");
-        sh.args(["-c", LEASH, "boxsync-leash"])
-            .arg((GRACE.as_millis() / 100).to_string())
+        sh.args(["-c", WATCHDOG_SCRIPT, "boxsync-leash"])
+            .arg((GRACE_PERIOD.as_millis() / 100).to_string())
             .arg(command.get_program())
             .args(command.get_args())
             .stdin(Stdio::piped())
@@ -73,9 +73,9 @@ impl Process {
         if let Some(folder) = command.get_current_dir() {
             sh.current_dir(folder);
         }
-        let mut child = sh.spawn().during(|| format!("cannot start sh for {name}"))?;
-        let leash = Mutex::new(child.stdin.take());
-        Ok(Self { name: name.to_owned(), child, leash, log: log.to_owned() })
+        let mut child = sh.spawn().with_context(|| format!("cannot start sh for {name}"))?;
+        let watchdog = Mutex::new(child.stdin.take());
+        Ok(Self { name: name.to_owned(), child, watchdog, log: log.to_owned() })
     }
 
     pub fn name(&self) -> &str {
@@ -87,15 +87,15 @@ impl Process {
     }
 
     pub fn is_running(&self) -> bool {
-        !matches!(self.state(), None | Some('Z' | 'X'))
+        !matches!(self.kernel_state(), None | Some('Z' | 'X'))
     }
 
     /// Ends it at once (SIGKILL) and waits until it is gone.
     pub fn kill(&mut self) -> Result<ExitStatus> {
         // An error here means that it has ended already, which wait() tells.
         let _ = self.child.kill();
-        let status = self.child.wait().during(|| format!("cannot wait for {}", self.name))?;
-        self.let_go();
+        let status = self.child.wait().with_context(|| format!("cannot wait for {}", self.name))?;
+        self.release_watchdog();
         Ok(status)
     }
 
@@ -120,9 +120,9 @@ impl Process {
         let deadline = Instant::now() + limit;
         loop {
             // Polled, because tokio's child belongs to one runtime and a shared process outlives it.
-            let ended = self.child.try_wait().during(|| format!("cannot wait for {}", self.name))?;
+            let ended = self.child.try_wait().with_context(|| format!("cannot wait for {}", self.name))?;
             if let Some(status) = ended {
-                self.let_go();
+                self.release_watchdog();
                 return Ok(status);
             }
             if Instant::now() >= deadline {
@@ -139,27 +139,27 @@ impl Process {
     /// Freezes it (SIGSTOP): its connections stay open and nobody answers.
     pub async fn pause(&self) -> Result<()> {
         self.signal("STOP")?;
-        self.until(|state| state == Some('T')).await
+        self.wait_for_state(|state| state == Some('T')).await
     }
 
     /// Lets a frozen one go on.
     pub async fn resume(&self) -> Result<()> {
         self.signal("CONT")?;
-        self.until(|state| state != Some('T')).await
+        self.wait_for_state(|state| state != Some('T')).await
     }
 
     /// Resident memory now.
     pub fn rss_kib(&self) -> Option<u64> {
-        status_kib(self.pid(), "VmRSS:")
+        proc_status_kib(self.pid(), "VmRSS:")
     }
 
     /// The most resident memory it ever had.
     pub fn peak_rss_kib(&self) -> Option<u64> {
-        status_kib(self.pid(), "VmHWM:")
+        proc_status_kib(self.pid(), "VmHWM:")
     }
 
     /// CPU time used so far, user and system.
-    pub fn cpu(&self) -> Option<Duration> {
+    pub fn cpu_time(&self) -> Option<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).ok()?;
         let mut fields = stat.rsplit_once(") ")?.1.split_whitespace().skip(11);
         let ticks: u64 = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
@@ -178,35 +178,35 @@ impl Process {
     }
 
     fn signal(&self, name: &str) -> Result<()> {
-        let mut leash = self.leash.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(pipe) = leash.as_mut() else {
+        let mut watchdog = self.watchdog.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(pipe) = watchdog.as_mut() else {
             return Err(Error::new(format!("{} has ended already", self.name)));
         };
-        pipe.write_all(format!("{name}\n").as_bytes()).during(|| format!("the watcher of {} is gone", self.name))
+        pipe.write_all(format!("{name}\n").as_bytes()).with_context(|| format!("the watcher of {} is gone", self.name))
     }
 
     /// Ends the watcher: what it watched is gone, and its pid may soon be somebody else's.
-    fn let_go(&self) {
-        let mut leash = self.leash.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(mut pipe) = leash.take() {
+    fn release_watchdog(&self) {
+        let mut watchdog = self.watchdog.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mut pipe) = watchdog.take() {
             let _ = pipe.write_all(b"off\n");
         }
     }
 
     /// R, S, D, T, Z …, as the kernel calls it.
-    fn state(&self) -> Option<char> {
+    fn kernel_state(&self) -> Option<char> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).ok()?;
         stat.rsplit_once(") ")?.1.chars().next()
     }
 
-    async fn until(&self, reached: impl Fn(Option<char>) -> bool) -> Result<()> {
+    async fn wait_for_state(&self, reached: impl Fn(Option<char>) -> bool) -> Result<()> {
         for _ in 0..400 {
-            if reached(self.state()) {
+            if reached(self.kernel_state()) {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        Err(Error::new(format!("{} takes no signal; state {:?}", self.name, self.state())))
+        Err(Error::new(format!("{} takes no signal; state {:?}", self.name, self.kernel_state())))
     }
 }
 
@@ -216,11 +216,11 @@ impl Drop for Process {
     }
 }
 
-fn append(log: &Path) -> Result<File> {
-    OpenOptions::new().create(true).append(true).open(log).during(|| format!("cannot open {}", log.display()))
+fn open_log(log: &Path) -> Result<File> {
+    OpenOptions::new().create(true).append(true).open(log).with_context(|| format!("cannot open {}", log.display()))
 }
 
-fn status_kib(pid: u32, field: &str) -> Option<u64> {
+fn proc_status_kib(pid: u32, field: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     line.split_whitespace().next()?.parse().ok()

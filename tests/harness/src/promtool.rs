@@ -11,7 +11,7 @@ pub struct Promtool(PathBuf);
 
 impl Promtool {
     pub async fn new() -> Result<Self> {
-        let found = tools::find_all(&[Tool::Promtool]).await?;
+        let found = tools::find_tools(&[Tool::Promtool]).await?;
         found.into_iter().next().map(Self).ok_or_else(|| Error::new("promtool was not found"))
     }
 
@@ -19,6 +19,6 @@ impl Promtool {
     pub async fn run(&self, args: &[&str], folder: &Path, stdin: &str) -> Result<String> {
         let mut command = Command::new(&self.0);
         command.args(args).current_dir(folder);
-        kubectl::run(command, stdin, format!("promtool {}", args.join(" "))).await?.succeeded()
+        kubectl::run_command(command, stdin, format!("promtool {}", args.join(" "))).await?.into_stdout()
     }
 }

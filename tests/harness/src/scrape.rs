@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashSet};
 
 /// A page that keeps the rules.
 #[derive(Clone, Debug, Default)]
-pub struct Scrape {
-    families: BTreeMap<String, Family>,
+pub struct MetricsPage {
+    families: BTreeMap<String, MetricFamily>,
     samples: Vec<Sample>,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Family {
+struct MetricFamily {
     kind: String,
     help: String,
 }
@@ -23,7 +23,7 @@ struct Sample {
 }
 
 /// What a sample's name may add to its family's, by the family's type.
-fn endings(kind: &str) -> &'static [&'static str] {
+fn sample_suffixes(kind: &str) -> &'static [&'static str] {
     match kind {
         "counter" => &["_total", "_created"],
         "gauge" => &[""],
@@ -33,45 +33,46 @@ fn endings(kind: &str) -> &'static [&'static str] {
     }
 }
 
-impl Scrape {
+impl MetricsPage {
     /// Reads a page, or says which rule it breaks and where.
-    pub fn read(page: &str) -> Result<Self, String> {
+    pub fn parse(page: &str) -> Result<Self, String> {
         let text = page.strip_suffix("# EOF\n").ok_or("the page does not end with # EOF")?;
-        let (mut scrape, mut family) = (Self::default(), String::new());
+        let (mut metrics, mut family) = (Self::default(), String::new());
         let mut seen = HashSet::new();
         for line in text.lines() {
             if let Some(about) = line.strip_prefix("# ") {
-                family = scrape.describe(about).ok_or_else(|| format!("no HELP, TYPE or UNIT: {line}"))?;
-                if scrape.samples.iter().any(|s| scrape.belongs(s, &family)) {
+                family = metrics.parse_metadata(about).ok_or_else(|| format!("no HELP, TYPE or UNIT: {line}"))?;
+                if metrics.samples.iter().any(|s| metrics.is_in_family(s, &family)) {
                     return Err(format!("described after its samples: {line}"));
                 }
                 continue;
             }
-            let sample = Sample::read(line).ok_or_else(|| format!("no sample: {line}"))?;
-            if !scrape.belongs(&sample, &family) {
+            let sample = Sample::parse(line).ok_or_else(|| format!("no sample: {line}"))?;
+            if !metrics.is_in_family(&sample, &family) {
                 return Err(format!("not of the family {family} that was described last: {line}"));
             }
-            let Family { help, .. } = &scrape.families[&family];
+            let MetricFamily { help, .. } = &metrics.families[&family];
             if help.is_empty() {
                 return Err(format!("nobody says what it means: {line}"));
             }
-            if !seen.insert((sample.name.clone(), sample.sorted())) {
+            if !seen.insert((sample.name.clone(), sample.sorted_labels())) {
                 return Err(format!("twice on the page: {line}"));
             }
-            scrape.samples.push(sample);
+            metrics.samples.push(sample);
         }
-        Ok(scrape)
+        Ok(metrics)
     }
 
     /// The sum of the samples of this name that have these labels among theirs; `None`: there is none.
     pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
-        let mut found = self.samples.iter().filter(|s| s.name == name && s.has(labels)).map(|s| s.value).peekable();
+        let mut found =
+            self.samples.iter().filter(|s| s.name == name && s.has_labels(labels)).map(|s| s.value).peekable();
         found.peek()?;
         Some(found.sum())
     }
 
     /// Names of samples, each once, with the names of their labels.
-    pub fn names(&self) -> BTreeMap<&str, Vec<&str>> {
+    pub fn label_names_by_sample(&self) -> BTreeMap<&str, Vec<&str>> {
         self.samples.iter().map(|s| (s.name.as_str(), s.labels.iter().map(|(n, _)| n.as_str()).collect())).collect()
     }
 
@@ -89,27 +90,27 @@ impl Scrape {
         self.samples.is_empty()
     }
 
-    fn describe(&mut self, about: &str) -> Option<String> {
+    fn parse_metadata(&mut self, about: &str) -> Option<String> {
         let (what, rest) = about.split_once(' ')?;
         let (name, text) = rest.split_once(' ')?;
         let family = self.families.entry(name.to_owned()).or_default();
         match what {
             "HELP" if family.help.is_empty() => family.help = text.to_owned(),
-            "TYPE" if family.kind.is_empty() && !endings(text).is_empty() => family.kind = text.to_owned(),
+            "TYPE" if family.kind.is_empty() && !sample_suffixes(text).is_empty() => family.kind = text.to_owned(),
             "UNIT" if name.ends_with(&format!("_{text}")) => {}
             _ => return None,
         }
         Some(name.to_owned())
     }
 
-    fn belongs(&self, sample: &Sample, family: &str) -> bool {
+    fn is_in_family(&self, sample: &Sample, family: &str) -> bool {
         let kind = self.families.get(family).map_or("", |f| f.kind.as_str());
-        endings(kind).iter().any(|ending| sample.name == format!("{family}{ending}"))
+        sample_suffixes(kind).iter().any(|ending| sample.name == format!("{family}{ending}"))
     }
 }
 
 impl Sample {
-    fn read(line: &str) -> Option<Self> {
+    fn parse(line: &str) -> Option<Self> {
         let (series, value) = line.rsplit_once(' ')?;
         let (name, mut rest) = match series.split_once('{') {
             Some((name, labels)) => (name, labels.strip_suffix('}')?),
@@ -118,7 +119,7 @@ impl Sample {
         let mut labels = Vec::new();
         while !rest.is_empty() {
             let (label, quoted) = rest.split_once("=\"")?;
-            let end = end_of(quoted)?;
+            let end = find_closing_quote(quoted)?;
             labels.push((label.to_owned(), quoted[..end].to_owned()));
             rest = &quoted[end + 1..];
             rest = rest.strip_prefix(',').unwrap_or(rest);
@@ -131,11 +132,11 @@ impl Sample {
         named.then(|| Self { name: name.to_owned(), labels, value })
     }
 
-    fn has(&self, labels: &[(&str, &str)]) -> bool {
+    fn has_labels(&self, labels: &[(&str, &str)]) -> bool {
         labels.iter().all(|(name, value)| self.labels.iter().any(|(n, v)| n == name && v == value))
     }
 
-    fn sorted(&self) -> Vec<(String, String)> {
+    fn sorted_labels(&self) -> Vec<(String, String)> {
         let mut labels = self.labels.clone();
         labels.sort();
         labels
@@ -143,7 +144,7 @@ impl Sample {
 }
 
 /// Where the quotation ends, whatever is escaped in it.
-fn end_of(quoted: &str) -> Option<usize> {
+fn find_closing_quote(quoted: &str) -> Option<usize> {
     let mut escaped = false;
     quoted.char_indices().find_map(|(at, c)| {
         let ends = c == '"' && !escaped;
@@ -156,11 +157,11 @@ fn end_of(quoted: &str) -> Option<usize> {
 mod tests {
     use super::*;
 
-    const GOOD: &str = "# HELP a_calls Calls.\n# TYPE a_calls counter\na_calls_total{to=\"x, \\\"y\\\"\"} 3\na_calls_total{to=\"z\"} 4\n# EOF\n";
+    const VALID_PAGE: &str = "# HELP a_calls Calls.\n# TYPE a_calls counter\na_calls_total{to=\"x, \\\"y\\\"\"} 3\na_calls_total{to=\"z\"} 4\n# EOF\n";
 
     #[test]
     fn a_page_is_read() {
-        let scrape = Scrape::read(GOOD).expect("a good page");
+        let scrape = MetricsPage::parse(VALID_PAGE).expect("a good page");
         assert_eq!(scrape.value("a_calls_total", &[]), Some(7.0));
         assert_eq!(scrape.value("a_calls_total", &[("to", "z")]), Some(4.0));
         assert_eq!(scrape.value("a_calls_total", &[("to", "nobody")]), None);
@@ -168,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_breaks_a_rule_is_refused() {
+    fn invalid_pages_are_rejected() {
         for (change, to) in [
             ("# EOF\n", ""),
             ("# HELP a_calls Calls.\n", ""),
@@ -181,9 +182,9 @@ mod tests {
             ("# EOF", "# HELP a_calls Again.\n# EOF"),
             ("# EOF", "# UNIT a_calls seconds\n# EOF"),
         ] {
-            assert!(GOOD.contains(change), "{change:?}");
-            let page = GOOD.replacen(change, to, 1);
-            assert!(Scrape::read(&page).is_err(), "{change:?} to {to:?}:\n{page}");
+            assert!(VALID_PAGE.contains(change), "{change:?}");
+            let page = VALID_PAGE.replacen(change, to, 1);
+            assert!(MetricsPage::parse(&page).is_err(), "{change:?} to {to:?}:\n{page}");
         }
     }
 }

@@ -14,9 +14,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 
-use crate::error::{Result, While as _};
+use crate::error::{Context as _, Result};
 
-const KEEPER: &str = r#"
+const CLEANUP_SCRIPT: &str = r#"
 read -r done && exit 0
 [ -e "$1/FAILED" ] && exit 0
 # The processes that write here are ending at this moment too.
@@ -30,38 +30,38 @@ while [ "$tries" -lt 40 ]; do
 done
 "#;
 
-static LIVE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
-static COUNT: AtomicU32 = AtomicU32::new(0);
+static ACTIVE_DIRS: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+static NEXT_ID: AtomicU32 = AtomicU32::new(0);
 
-pub struct Scratch {
+pub struct TempDir {
     path: PathBuf,
-    keeper: Child,
+    cleanup_process: Child,
 }
 
-impl Scratch {
+impl TempDir {
     /// A new folder in the system's temporary folder, readable by this user only: it will hold tokens.
     pub fn new(name: &str) -> Result<Self> {
-        mark_folders_on_panic();
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        keep_dirs_on_panic();
+        let count = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("boxsync-{name}-{}-{count}", std::process::id()));
-        let creating = || format!("cannot create {}", path.display());
+        let error_context = || format!("cannot create {}", path.display());
         // A process of the same id may have left one behind.
         let _ = fs::remove_dir_all(&path);
-        DirBuilder::new().mode(0o700).create(&path).during(creating)?;
+        DirBuilder::new().mode(0o700).create(&path).with_context(error_context)?;
         if std::env::var_os("BOXSYNC_KEEP_LOGS").is_some() {
-            mark(&path);
+            mark_kept(&path);
         }
-        let keeper = Command::new("sh")
-            .args(["-c", KEEPER, "boxsync-scratch"])
+        let cleanup_process = Command::new("sh")
+            .args(["-c", CLEANUP_SCRIPT, "boxsync-scratch"])
             .arg(&path)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .process_group(0)
             .spawn()
-            .during(|| "cannot start sh".to_owned())?;
-        live().insert(path.clone());
-        Ok(Self { path, keeper })
+            .with_context(|| "cannot start sh".to_owned())?;
+        active_dirs().insert(path.clone());
+        Ok(Self { path, cleanup_process })
     }
 
     pub fn path(&self) -> &Path {
@@ -70,49 +70,49 @@ impl Scratch {
 
     /// From now on the folder stays, for somebody to look at.
     pub fn keep(&self) {
-        mark(&self.path);
+        mark_kept(&self.path);
     }
 }
 
-impl Drop for Scratch {
+impl Drop for TempDir {
     fn drop(&mut self) {
-        live().remove(&self.path);
+        active_dirs().remove(&self.path);
         if !self.path.join("FAILED").exists() {
             let _ = fs::remove_dir_all(&self.path);
         }
-        if let Some(mut pipe) = self.keeper.stdin.take() {
+        if let Some(mut pipe) = self.cleanup_process.stdin.take() {
             let _ = pipe.write_all(b"done\n");
         }
-        let _ = self.keeper.wait();
+        let _ = self.cleanup_process.wait();
     }
 }
 
 /// Where the logs of everything that runs now are, as a sentence for the end of a failure's message.
-pub(crate) fn where_logs_are() -> String {
-    let folders: Vec<_> = live().iter().map(|path| path.display().to_string()).collect();
+pub(crate) fn log_locations() -> String {
+    let folders: Vec<_> = active_dirs().iter().map(|path| path.display().to_string()).collect();
     if folders.is_empty() { "there are no logs".to_owned() } else { format!("logs: {}", folders.join(" ")) }
 }
 
-fn live() -> std::sync::MutexGuard<'static, BTreeSet<PathBuf>> {
-    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
+fn active_dirs() -> std::sync::MutexGuard<'static, BTreeSet<PathBuf>> {
+    ACTIVE_DIRS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn mark(path: &Path) {
+fn mark_kept(path: &Path) {
     let _ = fs::write(path.join("FAILED"), "kept because something failed, or because it was asked for\n");
 }
 
 /// A panic cannot be told from success when a static's process ends, so the folders are marked when it
 /// happens. Which folder it concerns is not known: all that are in use are kept.
-fn mark_folders_on_panic() {
+fn keep_dirs_on_panic() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let before = std::panic::take_hook();
+        let previous_hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            before(panic);
+            previous_hook(panic);
             // A panic while the lock is held must not wait for itself.
-            let Ok(live) = LIVE.try_lock() else { return };
+            let Ok(live) = ACTIVE_DIRS.try_lock() else { return };
             for path in live.iter() {
-                mark(path);
+                mark_kept(path);
                 eprintln!("logs are kept in {}", path.display());
             }
         }));

@@ -12,14 +12,14 @@ use kube::api::{Api, DynamicObject, ListParams};
 use kube::discovery;
 use kube::{Client, ResourceExt as _};
 
-use crate::error::{Result, While as _};
+use crate::error::{Context as _, Result};
 
 #[derive(Clone, Default)]
 pub struct Secrets(Arc<Mutex<Vec<String>>>);
 
 impl Secrets {
     /// Remembers it and hands it back. Shorter ones than 8 characters would be found everywhere.
-    pub fn plant(&self, secret: impl Into<String>) -> String {
+    pub fn add(&self, secret: impl Into<String>) -> String {
         let secret = secret.into();
         assert!(secret.len() >= 8, "too short to be told from other text: {secret:?}");
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(secret.clone());
@@ -27,42 +27,42 @@ impl Secrets {
     }
 
     /// Fails if the text holds one of them, as it is or in base64.
-    pub fn assert_absent(&self, place: &str, text: &str) {
-        if let Some(found) = self.found_in(place, text) {
+    pub fn assert_absent(&self, location: &str, text: &str) {
+        if let Some(found) = self.find_in(location, text) {
             panic!("{found}");
         }
     }
 
     /// Says which line holds one of them.
-    pub fn found_in(&self, place: &str, text: &str) -> Option<String> {
+    pub fn find_in(&self, location: &str, text: &str) -> Option<String> {
         let secrets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (form, secret) = secrets.iter().flat_map(forms).find(|(form, _)| text.contains(form.as_str()))?;
+        let (form, secret) = secrets.iter().flat_map(encodings).find(|(form, _)| text.contains(form.as_str()))?;
         let line = text.lines().find(|line| line.contains(&form)).unwrap_or(text);
-        Some(format!("a secret ({secret}) stands in {place}:\n{line}"))
+        Some(format!("a secret ({secret}) stands in {location}:\n{line}"))
     }
 
     /// Looks through all objects of one API group in a namespace, and through its events.
     pub async fn assert_absent_from(&self, client: &Client, group: &str, namespace: &str) -> Result<()> {
-        let asking = || format!("cannot look for secrets in {namespace}");
-        let group = discovery::group(client, group).await.during(asking)?;
+        let error_context = || format!("cannot look for secrets in {namespace}");
+        let group = discovery::group(client, group).await.with_context(error_context)?;
         for (resource, _) in group.recommended_resources() {
             let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
-            for object in api.list(&ListParams::default()).await.during(asking)? {
+            for object in api.list(&ListParams::default()).await.with_context(error_context)? {
                 let place = format!("{} {}", resource.kind, object.name_any());
-                self.assert_absent(&place, &serde_json::to_string_pretty(&object).during(asking)?);
+                self.assert_absent(&place, &serde_json::to_string_pretty(&object).with_context(error_context)?);
             }
         }
         let events: Api<Event> = Api::namespaced(client.clone(), namespace);
-        for event in events.list(&ListParams::default()).await.during(asking)? {
+        for event in events.list(&ListParams::default()).await.with_context(error_context)? {
             let place = format!("Event {}", event.name_any());
-            self.assert_absent(&place, &serde_json::to_string_pretty(&event).during(asking)?);
+            self.assert_absent(&place, &serde_json::to_string_pretty(&event).with_context(error_context)?);
         }
         Ok(())
     }
 }
 
 /// The forms in which a secret may travel. A key in PEM has line breaks, which JSON escapes.
-fn forms(secret: &String) -> Vec<(String, &String)> {
+fn encodings(secret: &String) -> Vec<(String, &String)> {
     let quoted = serde_json::Value::from(secret.as_str()).to_string();
     let escaped = quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned();
     let mut forms = vec![secret.clone(), escaped];
@@ -75,10 +75,10 @@ mod tests {
     use super::Secrets;
 
     #[test]
-    fn a_planted_secret_is_found_as_it_is_and_in_base64_and_in_json() {
+    fn a_secret_is_found_verbatim_in_base64_and_in_json() {
         let secrets = Secrets::default();
-        secrets.plant("line one\nline \"two\"");
-        let found = |text: &str| secrets.found_in("the log", text).is_some();
+        secrets.add("line one\nline \"two\"");
+        let found = |text: &str| secrets.find_in("the log", text).is_some();
         assert!(found("a line one\nline \"two\" b"));
         assert!(found(r#"{"key":"line one\nline \"two\""}"#));
         assert!(found("bGluZSBvbmUKbGluZSAidHdvIg=="));

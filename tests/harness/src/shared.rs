@@ -10,15 +10,15 @@ use kube::Client;
 use kube::api::{Api, ObjectMeta, PostParams};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
-use crate::control_plane::{ControlPlane, Options};
-use crate::error::{Result, While as _};
+use crate::control_plane::{ControlPlane, ControlPlaneOptions};
+use crate::error::{Context as _, Result};
 use crate::kubectl::Kubectl;
 
 /// The control plane that all tests of this process share. Don't stop or pause it, and don't count what
 /// is not of your own namespace or user. Panics where it cannot start, for every test with the same words.
-pub async fn shared() -> &'static ControlPlane {
+pub async fn shared_control_plane() -> &'static ControlPlane {
     static PLANE: OnceCell<Result<ControlPlane>> = OnceCell::const_new();
-    let options = Options { name: "shared".to_owned(), ..Options::default() };
+    let options = ControlPlaneOptions { name: "shared".to_owned(), ..ControlPlaneOptions::default() };
     match PLANE.get_or_init(|| ControlPlane::start(options)).await {
         Ok(plane) => plane,
         Err(e) => panic!("no control plane: {e}"),
@@ -26,19 +26,19 @@ pub async fn shared() -> &'static ControlPlane {
 }
 
 /// A control plane for one test; the next test that wants one waits until this one is gone.
-pub async fn exclusive(options: Options) -> Result<Exclusive> {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
-    let turn = ONE_AT_A_TIME.lock().await;
-    Ok(Exclusive { plane: ControlPlane::start(options).await?, _turn: turn })
+pub async fn exclusive_control_plane(options: ControlPlaneOptions) -> Result<ExclusiveControlPlane> {
+    static EXCLUSIVE_LOCK: Mutex<()> = Mutex::const_new(());
+    let guard = EXCLUSIVE_LOCK.lock().await;
+    Ok(ExclusiveControlPlane { plane: ControlPlane::start(options).await?, _guard: guard })
 }
 
 /// Fields are dropped in order: the control plane ends before it is the next test's turn.
-pub struct Exclusive {
+pub struct ExclusiveControlPlane {
     plane: ControlPlane,
-    _turn: MutexGuard<'static, ()>,
+    _guard: MutexGuard<'static, ()>,
 }
 
-impl std::ops::Deref for Exclusive {
+impl std::ops::Deref for ExclusiveControlPlane {
     type Target = ControlPlane;
 
     fn deref(&self) -> &ControlPlane {
@@ -46,19 +46,19 @@ impl std::ops::Deref for Exclusive {
     }
 }
 
-impl std::ops::DerefMut for Exclusive {
+impl std::ops::DerefMut for ExclusiveControlPlane {
     fn deref_mut(&mut self) -> &mut ControlPlane {
         &mut self.plane
     }
 }
 
 /// A test's own namespace. It is not deleted at the end: it goes with the control plane.
-pub struct Namespace<'a> {
+pub struct TestNamespace<'a> {
     pub name: String,
     plane: &'a ControlPlane,
 }
 
-impl Namespace<'_> {
+impl TestNamespace<'_> {
     pub fn plane(&self) -> &ControlPlane {
         self.plane
     }
@@ -76,22 +76,22 @@ impl Namespace<'_> {
 
 impl ControlPlane {
     /// Creates a namespace whose name begins with the test's and was never used here before.
-    pub async fn namespace(&self, test: &str) -> Result<Namespace<'_>> {
+    pub async fn create_namespace(&self, test: &str) -> Result<TestNamespace<'_>> {
         static COUNT: AtomicU32 = AtomicU32::new(1);
-        let name = format!("{}-{}", label(test), COUNT.fetch_add(1, Ordering::Relaxed));
+        let name = format!("{}-{}", namespace_prefix(test), COUNT.fetch_add(1, Ordering::Relaxed));
         let namespaces: Api<core::Namespace> = Api::all(self.admin_client().await?);
         let metadata = ObjectMeta { name: Some(name.clone()), ..ObjectMeta::default() };
         let namespace = core::Namespace { metadata, ..core::Namespace::default() };
         namespaces
             .create(&PostParams::default(), &namespace)
             .await
-            .during(|| format!("cannot create namespace {name}"))?;
-        Ok(Namespace { name, plane: self })
+            .with_context(|| format!("cannot create namespace {name}"))?;
+        Ok(TestNamespace { name, plane: self })
     }
 }
 
 /// A sentence as the beginning of a DNS label.
-fn label(test: &str) -> String {
+fn namespace_prefix(test: &str) -> String {
     let dashed: String =
         test.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
     let words: Vec<_> = dashed.split('-').filter(|word| !word.is_empty()).collect();
@@ -102,12 +102,12 @@ fn label(test: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::label;
+    use super::namespace_prefix;
 
     #[test]
     fn a_tests_name_becomes_the_beginning_of_a_namespace() {
-        assert_eq!(label("A request on it: completes!"), "a-request-on-it-completes");
-        assert_eq!(label("ends_with_a_dash_when_it_is_cut_at_forty_x_signs").len(), 40);
-        assert_eq!(label("…"), "test");
+        assert_eq!(namespace_prefix("A request on it: completes!"), "a-request-on-it-completes");
+        assert_eq!(namespace_prefix("ends_with_a_dash_when_it_is_cut_at_forty_x_signs").len(), 40);
+        assert_eq!(namespace_prefix("…"), "test");
     }
 }

@@ -11,7 +11,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use crate::error::{Error, Result, While as _};
+use crate::error::{Context as _, Error, Result};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tool {
@@ -49,17 +49,17 @@ impl Tool {
         }
     }
 
-    const fn module(self) -> go::Module {
+    const fn module(self) -> go::GoModule {
         match self {
             Self::Etcd | Self::KubeApiserver | Self::KubeControllerManager | Self::Kubectl | Self::Helm => {
-                go::Module::ControlPlane
+                go::GoModule::ControlPlane
             }
-            Self::Promtool => go::Module::Promtool,
+            Self::Promtool => go::GoModule::Promtool,
         }
     }
 
     /// Measured on two cores with nothing cached, in the order of `ALL`.
-    const fn estimate(self) -> &'static str {
+    const fn build_time(self) -> &'static str {
         match self {
             Self::Etcd => "1 min",
             Self::KubeApiserver => "4 min",
@@ -71,37 +71,37 @@ impl Tool {
 }
 
 /// Where the tool is, after building it if need be. Blocks, for minutes the first time.
-pub fn find(tool: Tool) -> Result<PathBuf> {
-    if let Some(path) = among_assets(tool) {
+pub fn find_tool(tool: Tool) -> Result<PathBuf> {
+    if let Some(path) = find_in_assets(tool) {
         return Ok(path);
     }
-    let cache = cache()?.join(go::digest(tool.module())?);
+    let cache = tools_cache_dir()?.join(go::cache_key(tool.module())?);
     let path = cache.join(tool.name());
     if path.is_file() {
         return Ok(path);
     }
-    fs::create_dir_all(&cache).during(|| format!("cannot create {}", cache.display()))?;
-    let _lock = lock(&cache, tool)?;
+    fs::create_dir_all(&cache).with_context(|| format!("cannot create {}", cache.display()))?;
+    let _lock = lock_cache(&cache, tool)?;
     // Whoever held the lock before may have built it.
     if path.is_file() {
         return Ok(path);
     }
-    build(tool, &path)?;
+    build_tool(tool, &path)?;
     Ok(path)
 }
 
 /// As [`find`], off the async threads.
-pub async fn find_all(tools: &'static [Tool]) -> Result<Vec<PathBuf>> {
-    tokio::task::spawn_blocking(|| tools.iter().map(|tool| find(*tool)).collect())
+pub async fn find_tools(tools: &'static [Tool]) -> Result<Vec<PathBuf>> {
+    tokio::task::spawn_blocking(|| tools.iter().map(|tool| find_tool(*tool)).collect())
         .await
-        .during(|| "looking for tools".to_owned())?
+        .with_context(|| "looking for tools".to_owned())?
 }
 
 /// Fails where one of these programs, which nobody builds here, is not on the PATH: names all that are missing.
-pub fn on_the_path(programs: &[&str]) -> Result<()> {
+pub fn require_programs(programs: &[&str]) -> Result<()> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let there = |program: &&str| std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
-    let missing: Vec<&str> = programs.iter().copied().filter(|program| !there(program)).collect();
+    let is_on_path = |program: &&str| std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
+    let missing: Vec<&str> = programs.iter().copied().filter(|program| !is_on_path(program)).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -111,12 +111,12 @@ pub fn on_the_path(programs: &[&str]) -> Result<()> {
     )))
 }
 
-fn among_assets(tool: Tool) -> Option<PathBuf> {
+fn find_in_assets(tool: Tool) -> Option<PathBuf> {
     let folder = std::env::var_os("KUBEBUILDER_ASSETS").filter(|folder| !folder.is_empty())?;
     Some(Path::new(&folder).join(tool.name())).filter(|path| path.is_file())
 }
 
-fn cache() -> Result<PathBuf> {
+fn tools_cache_dir() -> Result<PathBuf> {
     let from = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     from("BOXSYNC_TOOLS_CACHE")
         .or_else(|| from("XDG_CACHE_HOME").map(|folder| folder.join("boxsync/tools")))
@@ -127,27 +127,27 @@ fn cache() -> Result<PathBuf> {
 }
 
 /// Two test binaries, or two checkouts, must not build the same tool at once. The lock ends with its holder.
-fn lock(cache: &Path, tool: Tool) -> Result<File> {
+fn lock_cache(cache: &Path, tool: Tool) -> Result<File> {
     let path = cache.join("lock");
-    let file = File::create(&path).during(|| format!("cannot create {}", path.display()))?;
+    let file = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
     if file.try_lock().is_err() {
-        say(&format!("waiting for {}: another process is building tools", tool.name()));
-        file.lock().during(|| format!("cannot lock {}", path.display()))?;
+        print_progress(&format!("waiting for {}: another process is building tools", tool.name()));
+        file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
     }
     Ok(file)
 }
 
-fn build(tool: Tool, path: &Path) -> Result<()> {
+fn build_tool(tool: Tool, path: &Path) -> Result<()> {
     let module = tool.module();
-    go::check(module)?;
-    say(&format!("building {}, about {}, once …", tool.name(), tool.estimate()));
+    go::check_toolchain(module)?;
+    print_progress(&format!("building {}, about {}, once …", tool.name(), tool.build_time()));
     let begin = Instant::now();
-    clear_unfinished(path);
+    remove_partial_builds(path);
     let unfinished = path.with_extension(format!("{}.tmp", std::process::id()));
-    go::build(module, tool.package(), &unfinished).inspect_err(|_| drop(fs::remove_file(&unfinished)))?;
-    fs::rename(&unfinished, path).during(|| format!("cannot create {}", path.display()))?;
+    go::build_package(module, tool.package(), &unfinished).inspect_err(|_| drop(fs::remove_file(&unfinished)))?;
+    fs::rename(&unfinished, path).with_context(|| format!("cannot create {}", path.display()))?;
     let seconds = begin.elapsed().as_secs();
-    say(&match (seconds / 60, seconds % 60) {
+    print_progress(&match (seconds / 60, seconds % 60) {
         (0, s) => format!("built {} in {s} s", tool.name()),
         (min, s) => format!("built {} in {min} min {s} s", tool.name()),
     });
@@ -155,7 +155,7 @@ fn build(tool: Tool, path: &Path) -> Result<()> {
 }
 
 /// What builders left behind that were killed. We hold the lock, so nobody is at it.
-fn clear_unfinished(path: &Path) {
+fn remove_partial_builds(path: &Path) {
     let Some(entries) = path.parent().and_then(|folder| fs::read_dir(folder).ok()) else { return };
     for unfinished in entries.flatten().map(|entry| entry.path()) {
         if unfinished.extension().is_some_and(|extension| extension == "tmp") {
@@ -165,6 +165,6 @@ fn clear_unfinished(path: &Path) {
 }
 
 /// Written to stderr itself: `eprintln!` would be swallowed by the test runner, and minutes pass.
-fn say(line: &str) {
+fn print_progress(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }

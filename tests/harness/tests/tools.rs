@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use harness::Scratch;
+use harness::TempDir;
 
 /// `go env` answers with a version; `go build … -o TARGET PACKAGE` writes TARGET, slowly, and a line of diary.
-const GO: &str = r#"#!/bin/sh
+const FAKE_GO: &str = r#"#!/bin/sh
 case "$1" in
 env) echo "$FAKE_GO" ;;
 build)
@@ -20,21 +20,21 @@ build)
 esac
 "#;
 
-struct Place(Scratch);
+struct ToolsEnv(TempDir);
 
-impl Place {
+impl ToolsEnv {
     fn new() -> Self {
-        let scratch = Scratch::new("tools").expect("scratch");
-        let (text, go) = (scratch.path().join("go.sh"), scratch.path().join("go"));
-        fs::write(&text, GO).expect("written");
+        let temp_dir = TempDir::new("tools").expect("scratch");
+        let (text, go) = (temp_dir.path().join("go.sh"), temp_dir.path().join("go"));
+        fs::write(&text, FAKE_GO).expect("written");
         // By another process: what a child of a neighbouring test still holds open for writing cannot be executed.
         let made = Command::new("install").args(["-m", "755"]).args([&text, &go]).status().expect("install runs");
         assert!(made.success(), "{made}");
-        Self(scratch)
+        Self(temp_dir)
     }
 
     /// The program that looks for tools, with our Go first on the PATH.
-    fn tools(&self, names: &[&str]) -> Command {
+    fn tools_command(&self, names: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tools"));
         command
             .args(names)
@@ -54,84 +54,84 @@ impl Place {
     }
 }
 
-fn ran(command: &mut Command) -> Output {
+fn run_to_end(command: &mut Command) -> Output {
     command.output().expect("ran")
 }
 
-fn text(bytes: &[u8]) -> String {
+fn to_text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[test]
-fn a_missing_go_is_named_with_how_to_get_it() {
-    let place = Place::new();
-    let output = ran(place.tools(&["etcd"]).env("PATH", "/nonexistent"));
+fn a_missing_go_is_reported_with_install_instructions() {
+    let env = ToolsEnv::new();
+    let output = run_to_end(env.tools_command(&["etcd"]).env("PATH", "/nonexistent"));
     assert!(!output.status.success());
-    let said = text(&output.stderr);
-    assert!(said.contains("Go is missing") && said.contains("https://go.dev/dl/"), "{said}");
+    let stderr = to_text(&output.stderr);
+    assert!(stderr.contains("Go is missing") && stderr.contains("https://go.dev/dl/"), "{stderr}");
 }
 
 #[test]
-fn a_go_that_is_too_old_is_named_with_its_version() {
-    let place = Place::new();
-    let output = ran(place.tools(&["etcd"]).env("FAKE_GO", "go1.25.3"));
+fn a_go_that_is_too_old_is_reported_with_its_version() {
+    let env = ToolsEnv::new();
+    let output = run_to_end(env.tools_command(&["etcd"]).env("FAKE_GO", "go1.25.3"));
     assert!(!output.status.success());
-    let said = text(&output.stderr);
-    assert!(said.contains("go1.25.3") && said.contains("Go 1.26 or newer"), "{said}");
+    let stderr = to_text(&output.stderr);
+    assert!(stderr.contains("go1.25.3") && stderr.contains("Go 1.26 or newer"), "{stderr}");
 }
 
 #[test]
-fn a_tool_is_built_once_also_by_two_at_a_time_and_only_what_is_asked_for() {
-    let place = Place::new();
-    let one = place.tools(&["etcd"]).spawn().expect("started");
-    let two = place.tools(&["etcd"]).spawn().expect("started");
+fn concurrent_runs_build_only_the_requested_tool_once() {
+    let env = ToolsEnv::new();
+    let one = env.tools_command(&["etcd"]).spawn().expect("started");
+    let two = env.tools_command(&["etcd"]).spawn().expect("started");
     let [one, two] = [one, two].map(|child| child.wait_with_output().expect("ran"));
-    assert!(one.status.success() && two.status.success(), "{}{}", text(&one.stderr), text(&two.stderr));
-    assert_eq!(text(&one.stdout), text(&two.stdout));
-    let said = text(&one.stderr) + &text(&two.stderr);
-    assert!(said.contains("building etcd, about ") && said.contains("built etcd in 0 s"), "{said}");
-    let third = ran(&mut place.tools(&["etcd"]));
-    assert_eq!(text(&third.stderr), "", "nothing is built and nothing is said");
-    let builds = place.builds();
+    assert!(one.status.success() && two.status.success(), "{}{}", to_text(&one.stderr), to_text(&two.stderr));
+    assert_eq!(to_text(&one.stdout), to_text(&two.stdout));
+    let stderr = to_text(&one.stderr) + &to_text(&two.stderr);
+    assert!(stderr.contains("building etcd, about ") && stderr.contains("built etcd in 0 s"), "{stderr}");
+    let third = run_to_end(&mut env.tools_command(&["etcd"]));
+    assert_eq!(to_text(&third.stderr), "", "nothing is built and nothing is said");
+    let builds = env.builds();
     let [build] = builds.as_slice() else { panic!("{builds:?}") };
     assert!(build.ends_with("go.etcd.io/etcd/server/v3"), "{build}");
     assert!(build.contains("version.gitVersion=v1."), "{build}");
-    assert_eq!(fs::read_to_string(text(&one.stdout).trim()).expect("read"), "built\n");
+    assert_eq!(fs::read_to_string(to_text(&one.stdout).trim()).expect("read"), "built\n");
 }
 
 #[test]
-fn promtool_has_pins_of_its_own() {
-    let place = Place::new();
-    let paths = text(&ran(&mut place.tools(&["etcd", "promtool"])).stdout);
+fn promtool_is_pinned_separately() {
+    let env = ToolsEnv::new();
+    let paths = to_text(&run_to_end(&mut env.tools_command(&["etcd", "promtool"])).stdout);
     let folders: Vec<_> = paths.lines().filter_map(|path| Path::new(path).parent()).collect();
     let [etcd, promtool] = folders.as_slice() else { panic!("{paths}") };
     assert_ne!(etcd, promtool);
-    let builds = place.builds();
+    let builds = env.builds();
     let [_, build] = builds.as_slice() else { panic!("{builds:?}") };
     assert!(build.contains("-tags remove_all_sd") && build.ends_with("prometheus/cmd/promtool"), "{build}");
 }
 
 #[test]
-fn a_build_that_fails_shows_the_compilers_words_and_leaves_nothing() {
-    let place = Place::new();
-    let output = ran(place.tools(&["kubectl"]).env("BROKEN", "yes"));
+fn a_failed_build_shows_the_compiler_error_and_leaves_no_file() {
+    let env = ToolsEnv::new();
+    let output = run_to_end(env.tools_command(&["kubectl"]).env("BROKEN", "yes"));
     assert!(!output.status.success());
-    let said = text(&output.stderr);
-    assert!(said.contains("undefined: x") && !said.contains("downloading"), "{said}");
-    assert!(ran(&mut place.tools(&["kubectl"])).status.success());
-    assert_eq!(place.builds().len(), 2);
+    let stderr = to_text(&output.stderr);
+    assert!(stderr.contains("undefined: x") && !stderr.contains("downloading"), "{stderr}");
+    assert!(run_to_end(&mut env.tools_command(&["kubectl"])).status.success());
+    assert_eq!(env.builds().len(), 2);
 }
 
 #[test]
 fn kubebuilder_assets_are_used_for_what_they_have() {
-    let place = Place::new();
-    let assets = place.0.path().join("assets");
+    let env = ToolsEnv::new();
+    let assets = env.0.path().join("assets");
     fs::create_dir(&assets).expect("created");
     fs::write(assets.join("etcd"), "").expect("written");
-    let output = ran(place.tools(&["etcd", "kubectl"]).env("KUBEBUILDER_ASSETS", &assets));
-    let paths = text(&output.stdout);
+    let output = run_to_end(env.tools_command(&["etcd", "kubectl"]).env("KUBEBUILDER_ASSETS", &assets));
+    let paths = to_text(&output.stdout);
     let lines: Vec<_> = paths.lines().collect();
     assert_eq!(lines.first().copied(), assets.join("etcd").to_str());
     assert!(lines.get(1).is_some_and(|path| path.contains("/cache/")), "{paths}");
-    assert_eq!(place.builds().len(), 1);
+    assert_eq!(env.builds().len(), 1);
 }

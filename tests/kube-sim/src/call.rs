@@ -1,6 +1,6 @@
 //! One request as the server understands it.
 
-use crate::{refusal::Refusal, store::Store};
+use crate::{refusal::StatusError, store::Store};
 use bytes::Bytes;
 use http::{Method, header, request::Parts};
 use serde_json::Value;
@@ -62,7 +62,7 @@ pub struct Call {
 impl Call {
     /// Whether this is `verb` on `resource`, written as in RBAC rules: `boxconnections/status`.
     #[must_use]
-    pub fn is(&self, verb: Verb, resource: &str) -> bool {
+    pub fn matches(&self, verb: Verb, resource: &str) -> bool {
         self.verb == verb && self.full_resource() == resource
     }
 
@@ -77,37 +77,42 @@ impl Call {
 
     /// The body as JSON; null if there is none, or if it is no JSON.
     #[must_use]
-    pub fn json(&self) -> Value {
+    pub fn body_json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
     #[must_use]
-    pub fn parameter(&self, name: &str) -> Option<&str> {
+    pub fn query_param(&self, name: &str) -> Option<&str> {
         let found = self.query.iter().find(|(key, value)| key == name && !value.is_empty());
         found.map(|(_, value)| value.as_str())
     }
 
-    pub(crate) fn flag(&self, name: &str) -> bool {
-        matches!(self.parameter(name), Some("true" | "1"))
+    pub(crate) fn query_flag(&self, name: &str) -> bool {
+        matches!(self.query_param(name), Some("true" | "1"))
     }
 
     /// Reads a request; the number is the resource's place in the store's table.
-    pub(crate) fn read(user: &str, head: &Parts, body: Bytes, store: &Store) -> Result<(Self, usize), Refusal> {
+    pub(crate) fn from_http(
+        user: &str,
+        head: &Parts,
+        body: Bytes,
+        store: &Store,
+    ) -> Result<(Self, usize), StatusError> {
         let path = head.uri.path();
-        let place = Place::of(path).ok_or_else(|| Refusal::no_such_path(path))?;
-        let served = store.served_at(place.group, place.version, place.plural);
-        let index = served.ok_or_else(|| Refusal::no_such_path(path))?;
+        let resource_path = ResourcePath::parse(path).ok_or_else(|| StatusError::no_such_path(path))?;
+        let served = store.find_resource(resource_path.group, resource_path.version, resource_path.plural);
+        let index = served.ok_or_else(|| StatusError::no_such_path(path))?;
         let resource = store.resource(index);
-        match place.subresource {
+        match resource_path.subresource {
             None => {}
             Some("status") if resource.has_status => {}
-            Some(_) => return Err(Refusal::no_such_path(path)),
+            Some(_) => return Err(StatusError::no_such_path(path)),
         }
-        if place.namespace.is_some() && !resource.namespaced {
-            return Err(Refusal::no_such_path(path));
+        if resource_path.namespace.is_some() && !resource.namespaced {
+            return Err(StatusError::no_such_path(path));
         }
-        if place.name.is_some() && place.namespace.is_none() && resource.namespaced {
-            return Err(Refusal::no_such_path(path));
+        if resource_path.name.is_some() && resource_path.namespace.is_none() && resource.namespaced {
+            return Err(StatusError::no_such_path(path));
         }
         let query: Vec<(String, String)> =
             form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
@@ -118,34 +123,35 @@ impl Call {
         let mut call = Self {
             user: user.to_owned(),
             verb: Verb::Get,
-            group: place.group.to_owned(),
-            resource: place.plural.to_owned(),
-            subresource: place.subresource.map(str::to_owned),
-            namespace: place.namespace.map(str::to_owned),
-            name: place.name.map(str::to_owned),
+            group: resource_path.group.to_owned(),
+            resource: resource_path.plural.to_owned(),
+            subresource: resource_path.subresource.map(str::to_owned),
+            namespace: resource_path.namespace.map(str::to_owned),
+            name: resource_path.name.map(str::to_owned),
             query,
             body,
             content_type: header(header::CONTENT_TYPE),
             accept: header(header::ACCEPT),
         };
-        call.verb = call.verb_of(&head.method).ok_or_else(|| Refusal::method(head.method.as_str(), path))?;
+        call.verb =
+            call.verb_for(&head.method).ok_or_else(|| StatusError::method_not_allowed(head.method.as_str(), path))?;
         if call.verb == Verb::Create {
             if call.namespace.is_none() && resource.namespaced {
-                return Err(Refusal::method(head.method.as_str(), path));
+                return Err(StatusError::method_not_allowed(head.method.as_str(), path));
             }
-            call.name = call.json()["metadata"]["name"].as_str().map(str::to_owned);
+            call.name = call.body_json()["metadata"]["name"].as_str().map(str::to_owned);
         }
-        if call.parameter("dryRun").is_some() {
-            return Err(Refusal::unsupported("dryRun"));
+        if call.query_param("dryRun").is_some() {
+            return Err(StatusError::unsupported("dryRun"));
         }
         Ok((call, index))
     }
 
-    fn verb_of(&self, method: &Method) -> Option<Verb> {
+    fn verb_for(&self, method: &Method) -> Option<Verb> {
         let on_status = self.subresource.is_some();
         match (method.as_str(), self.name.is_some()) {
             ("GET", true) => Some(Verb::Get),
-            ("GET", false) if self.flag("watch") => Some(Verb::Watch),
+            ("GET", false) if self.query_flag("watch") => Some(Verb::Watch),
             ("GET", false) => Some(Verb::List),
             ("POST", false) => Some(Verb::Create),
             ("PUT", true) => Some(Verb::Update),
@@ -157,7 +163,7 @@ impl Call {
 }
 
 /// Where a path points to.
-struct Place<'a> {
+struct ResourcePath<'a> {
     group: &'a str,
     version: &'a str,
     namespace: Option<&'a str>,
@@ -166,8 +172,8 @@ struct Place<'a> {
     subresource: Option<&'a str>,
 }
 
-impl<'a> Place<'a> {
-    fn of(path: &'a str) -> Option<Self> {
+impl<'a> ResourcePath<'a> {
+    fn parse(path: &'a str) -> Option<Self> {
         let mut parts = path.strip_prefix('/')?.split('/');
         let group = match parts.next()? {
             "api" => "",
@@ -187,7 +193,7 @@ impl<'a> Place<'a> {
             _ => return None,
         };
         let all = [Some(version), namespace, Some(plural), name, subresource];
-        let filled = all.into_iter().flatten().all(|part| !part.is_empty());
-        filled.then_some(Self { group, version, namespace, plural, name, subresource })
+        let is_complete = all.into_iter().flatten().all(|part| !part.is_empty());
+        is_complete.then_some(Self { group, version, namespace, plural, name, subresource })
     }
 }

@@ -36,7 +36,7 @@ impl SimClock {
     }
 
     /// Turns the clock back, as a time server does that found it fast. No timer notices.
-    pub fn set_back(&self, by: Duration) {
+    pub fn rewind(&self, by: Duration) {
         self.shift(|offset, by| offset.saturating_sub(by), by);
     }
 
@@ -49,14 +49,14 @@ impl SimClock {
 
     /// The clock as the closure that [`KubeSim::new`](crate::KubeSim::new) takes.
     #[must_use]
-    pub fn reader(&self) -> Clock {
+    pub fn clock_fn(&self) -> Clock {
         let clock = self.clone();
         Arc::new(move || clock.now())
     }
 
-    fn shift(&self, turn: fn(SignedDuration, SignedDuration) -> SignedDuration, by: Duration) {
+    fn shift(&self, operation: fn(SignedDuration, SignedDuration) -> SignedDuration, by: Duration) {
         let by = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
         let mut offset = self.offset.lock().unwrap_or_else(PoisonError::into_inner);
-        *offset = turn(*offset, by);
+        *offset = operation(*offset, by);
     }
 }

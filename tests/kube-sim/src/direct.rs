@@ -3,11 +3,11 @@
 
 use crate::{
     KubeSim, object,
-    refusal::Refusal,
-    selection::Selection,
-    server::State,
-    store::{Key, Moment},
-    write::{Effect, Part, Update, Written},
+    refusal::StatusError,
+    selection::Selector,
+    server::ServerState,
+    store::{ObjectKey, WriteTime},
+    write::{Update, UpdateTarget, WriteEffect, WriteResult},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -19,9 +19,9 @@ impl KubeSim {
     /// Creates an object; where it names no namespace, in `default`.
     #[track_caller]
     pub fn create(&self, object: impl Serialize) -> Value {
-        let object = json(object);
-        self.write(|state, now| {
-            let key = key_of(state, &object);
+        let object = to_json(object);
+        self.write_with(|state, now| {
+            let key = key_for_object(state, &object);
             state.store.create(key.resource, &key.namespace, object, now)
         })
     }
@@ -29,11 +29,11 @@ impl KubeSim {
     /// Creates the object, or merges it into the one that is there, as the main endpoint does: without its status.
     #[track_caller]
     pub fn apply(&self, object: impl Serialize) -> Value {
-        let object = json(object);
-        self.write(|state, now| {
-            let key = key_of(state, &object);
+        let object = to_json(object);
+        self.write_with(|state, now| {
+            let key = key_for_object(state, &object);
             match state.store.contains(&key) {
-                true => state.store.update(key, Part::Main, Update::Merge(object), now),
+                true => state.store.update(key, UpdateTarget::Main, Update::Merge(object), now),
                 false => state.store.create(key.resource, &key.namespace, object, now),
             }
         })
@@ -46,8 +46,8 @@ impl KubeSim {
             panic!("there is no {kind} {namespace}/{name} to edit")
         };
         change(&mut object);
-        self.write(|state, now| {
-            let key = key(state, kind, namespace, name);
+        self.write_with(|state, now| {
+            let key = object_key(state, kind, namespace, name);
             state.store.overwrite(key, object, now)
         })
     }
@@ -55,8 +55,8 @@ impl KubeSim {
     /// Deletes an object; with finalizers it stays, marked.
     #[track_caller]
     pub fn delete(&self, kind: &str, namespace: &str, name: &str) {
-        self.write(|state, now| {
-            let key = key(state, kind, namespace, name);
+        self.write_with(|state, now| {
+            let key = object_key(state, kind, namespace, name);
             state.store.delete(key, &Value::Null, now)
         });
     }
@@ -64,8 +64,8 @@ impl KubeSim {
     #[track_caller]
     #[must_use]
     pub fn get(&self, kind: &str, namespace: &str, name: &str) -> Option<Value> {
-        let state = self.shared.state();
-        let object = state.store.get(&key(&state, kind, namespace, name))?;
+        let state = self.server.lock_state();
+        let object = state.store.get(&object_key(&state, kind, namespace, name))?;
         Some((*object).clone())
     }
 
@@ -73,9 +73,9 @@ impl KubeSim {
     #[track_caller]
     #[must_use]
     pub fn list(&self, kind: &str) -> Vec<Value> {
-        let state = self.shared.state();
-        let index = index(&state, kind);
-        let all = Selection::default();
+        let state = self.server.lock_state();
+        let index = resource_index(&state, kind);
+        let all = Selector::default();
         let objects = state.store.list(index, &all);
         objects.map(|object| (**object).clone()).collect()
     }
@@ -87,7 +87,7 @@ impl KubeSim {
     where
         K: kube::Resource<DynamicType = ()> + DeserializeOwned,
     {
-        self.get(&K::kind(&()), namespace, name).map(typed)
+        self.get(&K::kind(&()), namespace, name).map(deserialize_object)
     }
 
     /// All objects of a type, by namespace and name.
@@ -97,23 +97,23 @@ impl KubeSim {
     where
         K: kube::Resource<DynamicType = ()> + DeserializeOwned,
     {
-        self.list(&K::kind(&())).into_iter().map(typed).collect()
+        self.list(&K::kind(&())).into_iter().map(deserialize_object).collect()
     }
 
     /// Waits until the object is there and `holds`, at most for `limit`; a failure prints the object.
-    pub async fn until<F>(&self, limit: Duration, kind: &str, namespace: &str, name: &str, holds: F) -> Value
+    pub async fn wait_until<F>(&self, limit: Duration, kind: &str, namespace: &str, name: &str, condition: F) -> Value
     where
         F: Fn(&Value) -> bool,
     {
-        let mut bell = self.shared.listen();
+        let mut changes = self.server.subscribe();
         let wait = async {
             loop {
-                bell.borrow_and_update();
+                changes.borrow_and_update();
                 match self.get(kind, namespace, name) {
-                    Some(object) if holds(&object) => return object,
+                    Some(object) if condition(&object) => return object,
                     _ => {
                         // The sender is in `self`, so the channel cannot close.
-                        let _ = bell.changed().await;
+                        let _ = changes.changed().await;
                     }
                 }
             }
@@ -129,15 +129,15 @@ impl KubeSim {
 
     /// Deletes what has only owners that are gone, again and again until nothing is left to delete. Says how many.
     pub fn collect_garbage(&self) -> usize {
-        let now = self.shared.now();
-        let mut state = self.shared.state();
+        let now = self.server.write_time();
+        let mut state = self.server.lock_state();
         let mut collected = 0;
         loop {
             let mut progress = false;
             for orphan in state.store.orphans() {
                 if let Ok(written) = state.store.delete(orphan, &Value::Null, now) {
-                    progress |= written.effect != Effect::Nothing;
-                    collected += usize::from(written.effect == Effect::Removed);
+                    progress |= written.effect != WriteEffect::Unchanged;
+                    collected += usize::from(written.effect == WriteEffect::Removed);
                 }
             }
             if !progress {
@@ -145,26 +145,26 @@ impl KubeSim {
             }
         }
         drop(state);
-        self.shared.ring();
+        self.server.notify_watchers();
         collected
     }
 
     #[track_caller]
-    fn write(&self, write: impl FnOnce(&mut State, Moment) -> Result<Written, Refusal>) -> Value {
-        let now = self.shared.now();
-        let written = write(&mut self.shared.state(), now);
+    fn write_with(&self, write: impl FnOnce(&mut ServerState, WriteTime) -> Result<WriteResult, StatusError>) -> Value {
+        let now = self.server.write_time();
+        let written = write(&mut self.server.lock_state(), now);
         match written {
             Ok(written) => {
-                self.shared.ring();
+                self.server.notify_watchers();
                 (*written.object).clone()
             }
-            Err(refusal) => panic!("the server refused with {}: {}", refusal.code, refusal.message),
+            Err(error) => panic!("the server refused with {}: {}", error.code, error.message),
         }
     }
 }
 
 #[track_caller]
-fn json(object: impl Serialize) -> Value {
+fn to_json(object: impl Serialize) -> Value {
     match serde_json::to_value(object) {
         Ok(object) => object,
         Err(error) => panic!("the object cannot be written as JSON: {error}"),
@@ -172,7 +172,7 @@ fn json(object: impl Serialize) -> Value {
 }
 
 #[track_caller]
-fn typed<K: DeserializeOwned>(object: Value) -> K {
+fn deserialize_object<K: DeserializeOwned>(object: Value) -> K {
     match serde_json::from_value(object.clone()) {
         Ok(typed) => typed,
         Err(error) => panic!("the stored object is not of the type that was asked for: {error}: {object:#}"),
@@ -180,25 +180,25 @@ fn typed<K: DeserializeOwned>(object: Value) -> K {
 }
 
 #[track_caller]
-fn index(state: &State, kind: &str) -> usize {
-    match state.store.of_kind(kind) {
+fn resource_index(state: &ServerState, kind: &str) -> usize {
+    match state.store.find_kind(kind) {
         Some(index) => index,
         None => panic!("the simulated server does not serve the kind {kind:?}"),
     }
 }
 
 #[track_caller]
-fn key(state: &State, kind: &str, namespace: &str, name: &str) -> Key {
-    Key { resource: index(state, kind), namespace: namespace.to_owned(), name: name.to_owned() }
+fn object_key(state: &ServerState, kind: &str, namespace: &str, name: &str) -> ObjectKey {
+    ObjectKey { resource: resource_index(state, kind), namespace: namespace.to_owned(), name: name.to_owned() }
 }
 
 #[track_caller]
-fn key_of(state: &State, object: &Value) -> Key {
+fn key_for_object(state: &ServerState, object: &Value) -> ObjectKey {
     let kind = object["kind"].as_str().unwrap_or_default();
-    let namespaced = state.store.resource(index(state, kind)).namespaced;
+    let namespaced = state.store.resource(resource_index(state, kind)).namespaced;
     let namespace = match object::namespace(object) {
         "" if namespaced => "default",
         namespace => namespace,
     };
-    key(state, kind, namespace, object::name(object))
+    object_key(state, kind, namespace, object::name(object))
 }

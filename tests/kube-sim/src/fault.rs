@@ -8,20 +8,20 @@ use tokio::sync::watch;
 #[derive(Debug, Clone)]
 pub enum Fault {
     /// The request is not applied (but see [`Trouble::Hold`]).
-    Before(Trouble),
+    Before(FaultAction),
     /// The request is applied, and the client does not learn of it (but see [`Trouble::Hold`]).
-    After(Trouble),
+    After(FaultAction),
 }
 
 /// What happens to a request.
 #[derive(Debug, Clone)]
-pub enum Trouble {
+pub enum FaultAction {
     /// This code is answered, with a `Status` as the server would word it.
     Status(u16),
     /// The same with a `Retry-After`, which is in whole seconds.
     RetryAfter(u16, Duration),
     /// The connection is lost.
-    Drop,
+    Disconnect,
     /// No answer ever comes.
     Hang,
     /// The request waits until the test opens the gate, and then goes on as if nothing had been.
@@ -66,7 +66,7 @@ impl Gate {
         let _ = self.state.subscribe().wait_for(|state| state.reached).await;
     }
 
-    pub(crate) async fn pass(&self) {
+    pub(crate) async fn wait(&self) {
         self.state.send_modify(|state| state.reached = true);
         let _ = self.state.subscribe().wait_for(|state| state.open).await;
     }
@@ -77,57 +77,57 @@ pub(crate) type WriteHook = Box<dyn FnMut(usize, &Call) -> Option<Fault> + Send>
 
 /// Who sends: a user, and how many clients there were before this one.
 #[derive(Debug, Clone)]
-pub(crate) struct Caller {
+pub(crate) struct ClientId {
     pub(crate) user: String,
-    pub(crate) born: u64,
+    pub(crate) sequence: u64,
 }
 
 /// The trouble that was ordered.
 #[derive(Default)]
 pub(crate) struct Faults {
     pub(crate) down: bool,
-    queue: Vec<Queued>,
+    queued: Vec<QueuedFault>,
     forbidden: Vec<Matcher>,
     clients: u64,
     /// Clients of a user up to this one are dead.
-    dead: HashMap<String, u64>,
+    killed_up_to: HashMap<String, u64>,
     pub(crate) writes: usize,
 }
 
-struct Queued {
-    left: usize,
+struct QueuedFault {
+    remaining: usize,
     matches: Matcher,
     fault: Fault,
 }
 
 impl Faults {
-    pub(crate) fn caller(&mut self, user: &str) -> Caller {
+    pub(crate) fn new_client(&mut self, user: &str) -> ClientId {
         self.clients += 1;
-        Caller { user: user.to_owned(), born: self.clients }
+        ClientId { user: user.to_owned(), sequence: self.clients }
     }
 
     pub(crate) fn kill(&mut self, user: &str) {
-        self.dead.insert(user.to_owned(), self.clients);
+        self.killed_up_to.insert(user.to_owned(), self.clients);
     }
 
-    pub(crate) fn is_dead(&self, caller: &Caller) -> bool {
-        self.dead.get(&caller.user).is_some_and(|last| caller.born <= *last)
+    pub(crate) fn is_killed(&self, caller: &ClientId) -> bool {
+        self.killed_up_to.get(&caller.user).is_some_and(|last| caller.sequence <= *last)
     }
 
-    pub(crate) fn queue(&mut self, left: usize, matches: Matcher, fault: Fault) {
+    pub(crate) fn enqueue(&mut self, left: usize, matches: Matcher, fault: Fault) {
         if left > 0 {
-            self.queue.push(Queued { left, matches, fault });
+            self.queued.push(QueuedFault { remaining: left, matches, fault });
         }
     }
 
     /// The first fault that fits, used up by this call.
-    pub(crate) fn strike(&mut self, call: &Call) -> Option<Fault> {
-        let index = self.queue.iter().position(|queued| (queued.matches)(call))?;
-        let queued = self.queue.get_mut(index)?;
+    pub(crate) fn take_fault(&mut self, call: &Call) -> Option<Fault> {
+        let index = self.queued.iter().position(|queued| (queued.matches)(call))?;
+        let queued = self.queued.get_mut(index)?;
         let fault = queued.fault.clone();
-        queued.left = queued.left.saturating_sub(1);
-        if queued.left == 0 {
-            self.queue.remove(index);
+        queued.remaining = queued.remaining.saturating_sub(1);
+        if queued.remaining == 0 {
+            self.queued.remove(index);
         }
         Some(fault)
     }
@@ -136,12 +136,12 @@ impl Faults {
         self.forbidden.push(matches);
     }
 
-    pub(crate) fn forbids(&self, call: &Call) -> bool {
+    pub(crate) fn is_forbidden(&self, call: &Call) -> bool {
         self.forbidden.iter().any(|matches| matches(call))
     }
 
     pub(crate) fn clear(&mut self) {
-        self.queue.clear();
+        self.queued.clear();
         self.forbidden.clear();
     }
 }

@@ -1,13 +1,13 @@
 //! What changed, in order. Invariant: every resource version is exactly one change, so a version is an index.
 
-use crate::{object, refusal::Refusal};
+use crate::{object, refusal::StatusError};
 use serde_json::Value;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 /// So that a long simulation does not keep every object it ever wrote; a real server forgets after some minutes.
-const KEPT: usize = 20_000;
-const KEPT_FOR: Duration = Duration::from_secs(3600);
+const MAX_CHANGES: usize = 20_000;
+const MAX_AGE: Duration = Duration::from_secs(3600);
 
 #[derive(Debug)]
 pub(crate) struct Change {
@@ -34,17 +34,17 @@ impl History {
     pub(crate) fn record(&mut self, change: Change) {
         let now = change.at;
         self.changes.push_back(Arc::new(change));
-        let outlived = |change: &Arc<Change>| now.duration_since(change.at) > KEPT_FOR;
-        while self.changes.len() > KEPT || self.changes.front().is_some_and(outlived) {
+        let is_expired = |change: &Arc<Change>| now.duration_since(change.at) > MAX_AGE;
+        while self.changes.len() > MAX_CHANGES || self.changes.front().is_some_and(is_expired) {
             self.changes.pop_front();
             self.compacted += 1;
         }
     }
 
     /// The change that followed `version`, with its own version.
-    pub(crate) fn after(&self, version: u64) -> Result<Option<(u64, Arc<Change>)>, Refusal> {
+    pub(crate) fn change_after(&self, version: u64) -> Result<Option<(u64, Arc<Change>)>, StatusError> {
         let Some(index) = version.checked_sub(self.compacted) else {
-            return Err(Refusal::expired(version, self.compacted));
+            return Err(StatusError::expired(version, self.compacted));
         };
         let change = usize::try_from(index).ok().and_then(|index| self.changes.get(index));
         Ok(change.map(|change| (version + 1, change.clone())))
@@ -59,7 +59,7 @@ impl History {
 impl Change {
     /// How a watch that admits objects by `admits` sees the change: an object that leaves the selection is deleted
     /// to it, one that enters is added.
-    pub(crate) fn seen_by(&self, version: u64, admits: impl Fn(&Value) -> bool) -> Option<(&'static str, Value)> {
+    pub(crate) fn watch_event(&self, version: u64, admits: impl Fn(&Value) -> bool) -> Option<(&'static str, Value)> {
         let admitted = |object: &Option<Arc<Value>>| object.as_deref().is_some_and(&admits);
         let (kind, object) = match (admitted(&self.old), admitted(&self.new)) {
             (false, false) => return None,
@@ -68,7 +68,7 @@ impl Change {
             (true, false) => ("DELETED", &self.old),
         };
         let mut object = object.as_deref().cloned()?;
-        object::set_meta(&mut object, "resourceVersion", version.to_string().into());
+        object::set_metadata(&mut object, "resourceVersion", version.to_string().into());
         Some((kind, object))
     }
 }

@@ -62,7 +62,7 @@ mod write;
 
 pub use call::{Call, Verb};
 pub use clock::{Clock, SimClock};
-pub use fault::{Fault, Gate, Trouble};
-pub use log::{Logged, Mark};
+pub use fault::{Fault, FaultAction, Gate};
+pub use log::{LogPosition, LoggedCall};
 pub use resource::Resource;
 pub use sim::KubeSim;

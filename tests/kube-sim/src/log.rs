@@ -6,7 +6,7 @@ use std::{ops::Deref, sync::Arc};
 
 /// A request and what became of it. Dereferences to its [`Call`].
 #[derive(Debug, Clone)]
-pub struct Logged {
+pub struct LoggedCall {
     /// Counts from 0 over the life of the server.
     pub seq: u64,
     /// The server's time at arrival.
@@ -18,7 +18,7 @@ pub struct Logged {
     pub changed: bool,
 }
 
-impl Deref for Logged {
+impl Deref for LoggedCall {
     type Target = Call;
 
     fn deref(&self) -> &Call {
@@ -28,38 +28,38 @@ impl Deref for Logged {
 
 /// A point in the log, see [`KubeSim::mark`](crate::KubeSim::mark).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Mark(u64);
+pub struct LogPosition(u64);
 
 #[derive(Default)]
-pub(crate) struct Log {
-    entries: Vec<Logged>,
+pub(crate) struct CallLog {
+    entries: Vec<LoggedCall>,
     next: u64,
 }
 
-impl Log {
-    pub(crate) fn open(&mut self, call: Arc<Call>, time: Timestamp) -> u64 {
+impl CallLog {
+    pub(crate) fn append(&mut self, call: Arc<Call>, time: Timestamp) -> u64 {
         let seq = self.next;
         self.next += 1;
-        self.entries.push(Logged { seq, time, call, code: None, changed: false });
+        self.entries.push(LoggedCall { seq, time, call, code: None, changed: false });
         seq
     }
 
     /// The entry, unless the log was cleared meanwhile.
-    pub(crate) fn entry(&mut self, seq: u64) -> Option<&mut Logged> {
+    pub(crate) fn entry_mut(&mut self, seq: u64) -> Option<&mut LoggedCall> {
         let index = self.entries.binary_search_by_key(&seq, |logged| logged.seq).ok()?;
         self.entries.get_mut(index)
     }
 
-    pub(crate) fn mark(&self) -> Mark {
-        Mark(self.next)
+    pub(crate) fn end_position(&self) -> LogPosition {
+        LogPosition(self.next)
     }
 
-    pub(crate) fn since(&self, mark: Mark) -> Vec<Logged> {
+    pub(crate) fn entries_since(&self, mark: LogPosition) -> Vec<LoggedCall> {
         let start = self.entries.partition_point(|logged| logged.seq < mark.0);
         self.entries[start..].to_vec()
     }
 
-    pub(crate) fn all(&self) -> Vec<Logged> {
+    pub(crate) fn all_entries(&self) -> Vec<LoggedCall> {
         self.entries.clone()
     }
 

@@ -1,41 +1,41 @@
 //! Reading and shaping stored objects. An object here is a JSON object whose `metadata` is one too.
 
-use crate::{refusal::Refusal, resource::Resource};
+use crate::{refusal::StatusError, resource::Resource};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 pub(crate) fn name(object: &Value) -> &str {
-    text(object, "name")
+    metadata_text(object, "name")
 }
 
 pub(crate) fn namespace(object: &Value) -> &str {
-    text(object, "namespace")
+    metadata_text(object, "namespace")
 }
 
 pub(crate) fn uid(object: &Value) -> &str {
-    text(object, "uid")
+    metadata_text(object, "uid")
 }
 
-pub(crate) fn version(object: &Value) -> &str {
-    text(object, "resourceVersion")
+pub(crate) fn resource_version(object: &Value) -> &str {
+    metadata_text(object, "resourceVersion")
 }
 
 pub(crate) fn is_being_deleted(object: &Value) -> bool {
-    !text(object, "deletionTimestamp").is_empty()
+    !metadata_text(object, "deletionTimestamp").is_empty()
 }
 
 pub(crate) fn finalizers(object: &Value) -> &[Value] {
     object["metadata"]["finalizers"].as_array().map_or(&[], Vec::as_slice)
 }
 
-fn text<'a>(object: &'a Value, field: &str) -> &'a str {
+fn metadata_text<'a>(object: &'a Value, field: &str) -> &'a str {
     object["metadata"][field].as_str().unwrap_or_default()
 }
 
 /// Sets a field of the metadata; null removes it.
-pub(crate) fn set_meta(object: &mut Value, field: &str, value: Value) {
+pub(crate) fn set_metadata(object: &mut Value, field: &str, value: Value) {
     if let Some(metadata) = object["metadata"].as_object_mut() {
         match value {
             Value::Null => metadata.remove(field),
@@ -45,7 +45,7 @@ pub(crate) fn set_meta(object: &mut Value, field: &str, value: Value) {
 }
 
 /// Sets a field of the object; null removes it.
-pub(crate) fn set(object: &mut Value, field: &str, value: Value) {
+pub(crate) fn set_field(object: &mut Value, field: &str, value: Value) {
     if let Some(fields) = object.as_object_mut() {
         match value {
             Value::Null => fields.remove(field),
@@ -55,15 +55,15 @@ pub(crate) fn set(object: &mut Value, field: &str, value: Value) {
 }
 
 /// Kubernetes' timestamps have a grain of one second.
-pub(crate) fn seconds(time: Timestamp) -> Value {
+pub(crate) fn format_timestamp(time: Timestamp) -> Value {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().into()
 }
 
 /// Makes sure that what was sent is an object of this resource, so that the rest may index it freely.
-pub(crate) fn check_type(object: &mut Value, resource: &Resource) -> Result<(), Refusal> {
+pub(crate) fn check_type(object: &mut Value, resource: &Resource) -> Result<(), StatusError> {
     let unrecognized = |why: &str| {
         let kind = &resource.kind;
-        Refusal::bad_request(format!("the object provided is unrecognized (must be of type {kind}): {why}"))
+        StatusError::bad_request(format!("the object provided is unrecognized (must be of type {kind}): {why}"))
     };
     let Some(fields) = object.as_object_mut() else {
         return Err(unrecognized("it is not a JSON object"));
@@ -87,12 +87,12 @@ pub(crate) fn check_type(object: &mut Value, resource: &Resource) -> Result<(), 
 }
 
 /// A lowercase RFC 1123 subdomain.
-pub(crate) fn check_name(name: &str, resource: &Resource) -> Result<(), Refusal> {
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+pub(crate) fn check_name(name: &str, resource: &Resource) -> Result<(), StatusError> {
+    let is_alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let label = |label: &str| {
-        label.bytes().all(|byte| plain(byte) || byte == b'-')
-            && label.bytes().next().is_some_and(plain)
-            && label.bytes().last().is_some_and(plain)
+        label.bytes().all(|byte| is_alphanumeric(byte) || byte == b'-')
+            && label.bytes().next().is_some_and(is_alphanumeric)
+            && label.bytes().last().is_some_and(is_alphanumeric)
     };
     let problem = if name.is_empty() {
         "metadata.name: Required value: name or generateName is required".to_owned()
@@ -105,11 +105,11 @@ pub(crate) fn check_name(name: &str, resource: &Resource) -> Result<(), Refusal>
     } else {
         return Ok(());
     };
-    Err(Refusal::invalid(resource, name, &problem))
+    Err(StatusError::invalid(resource, name, &problem))
 }
 
 /// RFC 7386.
-pub(crate) fn merge(target: &mut Value, patch: Value) {
+pub(crate) fn merge_patch(target: &mut Value, patch: Value) {
     let Value::Object(patch) = patch else {
         *target = patch;
         return;
@@ -124,7 +124,7 @@ pub(crate) fn merge(target: &mut Value, patch: Value) {
         if value.is_null() {
             fields.remove(&name);
         } else {
-            merge(fields.entry(name).or_insert(Value::Null), value);
+            merge_patch(fields.entry(name).or_insert(Value::Null), value);
         }
     }
 }

@@ -5,14 +5,14 @@ use serde_json::{Value, json};
 
 /// An answer that is no success.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Refusal {
+pub(crate) struct StatusError {
     pub(crate) code: u16,
     pub(crate) message: String,
     reason: &'static str,
     details: Value,
 }
 
-impl Refusal {
+impl StatusError {
     pub(crate) fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
         Self { code, reason, message: message.into(), details: Value::Null }
     }
@@ -33,11 +33,11 @@ impl Refusal {
         )
     }
 
-    pub(crate) fn method(method: &str, path: &str) -> Self {
+    pub(crate) fn method_not_allowed(method: &str, path: &str) -> Self {
         Self::new(405, "MethodNotAllowed", format!("{method} is not supported by kube-sim at {path}"))
     }
 
-    pub(crate) fn media_type() -> Self {
+    pub(crate) fn unsupported_media_type() -> Self {
         Self::new(
             415,
             "UnsupportedMediaType",
@@ -46,49 +46,49 @@ impl Refusal {
     }
 
     pub(crate) fn not_found(resource: &Resource, name: &str) -> Self {
-        let message = format!("{} \"{name}\" not found", resource.qualified());
-        Self::new(404, "NotFound", message).about(resource, &resource.plural, name)
+        let message = format!("{} \"{name}\" not found", resource.qualified_resource());
+        Self::new(404, "NotFound", message).with_details(resource, &resource.plural, name)
     }
 
     pub(crate) fn already_exists(resource: &Resource, name: &str) -> Self {
-        let message = format!("{} \"{name}\" already exists", resource.qualified());
-        Self::new(409, "AlreadyExists", message).about(resource, &resource.plural, name)
+        let message = format!("{} \"{name}\" already exists", resource.qualified_resource());
+        Self::new(409, "AlreadyExists", message).with_details(resource, &resource.plural, name)
     }
 
-    pub(crate) fn modified(resource: &Resource, name: &str) -> Self {
+    pub(crate) fn object_modified(resource: &Resource, name: &str) -> Self {
         let why = "the object has been modified; please apply your changes to the latest version and try again";
         Self::conflict(resource, name, why)
     }
 
     pub(crate) fn conflict(resource: &Resource, name: &str, why: &str) -> Self {
-        let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", resource.qualified());
-        Self::new(409, "Conflict", message).about(resource, &resource.plural, name)
+        let message = format!("Operation cannot be fulfilled on {} \"{name}\": {why}", resource.qualified_resource());
+        Self::new(409, "Conflict", message).with_details(resource, &resource.plural, name)
     }
 
     pub(crate) fn invalid(resource: &Resource, name: &str, why: &str) -> Self {
         let message = format!("{} \"{name}\" is invalid: {why}", resource.qualified_kind());
-        Self::new(422, "Invalid", message).about(resource, &resource.kind, name)
+        Self::new(422, "Invalid", message).with_details(resource, &resource.kind, name)
     }
 
     pub(crate) fn forbidden(resource: &Resource, call: &Call) -> Self {
         // The name of what is to be created stands in the body, which is not read before the request is allowed.
         let name = call.name.as_deref().filter(|_| call.verb != Verb::Create);
         let what = match name {
-            Some(name) => format!("{} \"{name}\"", resource.qualified()),
-            None => resource.qualified(),
+            Some(name) => format!("{} \"{name}\"", resource.qualified_resource()),
+            None => resource.qualified_resource(),
         };
-        let place = match &call.namespace {
+        let scope = match &call.namespace {
             Some(namespace) => format!("in the namespace \"{namespace}\""),
             None => "at the cluster scope".to_owned(),
         };
         let message = format!(
-            "{what} is forbidden: User \"{}\" cannot {} resource \"{}\" in API group \"{}\" {place}",
+            "{what} is forbidden: User \"{}\" cannot {} resource \"{}\" in API group \"{}\" {scope}",
             call.user,
             call.verb.as_str(),
             call.full_resource(),
             resource.group,
         );
-        Self::new(403, "Forbidden", message).about(resource, &resource.plural, name.unwrap_or_default())
+        Self::new(403, "Forbidden", message).with_details(resource, &resource.plural, name.unwrap_or_default())
     }
 
     pub(crate) fn expired(asked: u64, oldest: u64) -> Self {
@@ -106,7 +106,7 @@ impl Refusal {
         match code {
             403 => Self::forbidden(resource, call),
             404 => Self::not_found(resource, name),
-            409 => Self::modified(resource, name),
+            409 => Self::object_modified(resource, name),
             410 => Self::new(410, "Expired", "The resourceVersion for the provided list is too old."),
             429 => Self::new(
                 429,
@@ -124,7 +124,7 @@ impl Refusal {
         }
     }
 
-    fn about(mut self, resource: &Resource, kind: &str, name: &str) -> Self {
+    fn with_details(mut self, resource: &Resource, kind: &str, name: &str) -> Self {
         let fields = [("name", name), ("group", resource.group.as_str()), ("kind", kind)];
         self.details = fields
             .into_iter()
@@ -134,7 +134,7 @@ impl Refusal {
         self
     }
 
-    pub(crate) fn body(&self) -> Value {
+    pub(crate) fn to_status(&self) -> Value {
         let mut body = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {},
             "status": "Failure", "message": self.message, "code": self.code,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// A check that an object must pass to be stored: the old object (none on create), the new one, and why not.
-pub(crate) type Rule = Arc<dyn Fn(Option<&Value>, &Value) -> Result<(), String> + Send + Sync>;
+pub(crate) type ValidationRule = Arc<dyn Fn(Option<&Value>, &Value) -> Result<(), String> + Send + Sync>;
 
 /// A resource that the simulated server serves.
 ///
@@ -19,14 +19,14 @@ pub struct Resource {
     pub(crate) kind: String,
     pub(crate) namespaced: bool,
     pub(crate) has_status: bool,
-    pub(crate) counts_generations: bool,
+    pub(crate) has_generation: bool,
     /// Whether PUT may leave out the resourceVersion.
     pub(crate) unconditional_update: bool,
-    pub(crate) selectable: Vec<String>,
+    pub(crate) selectable_fields: Vec<String>,
     pub(crate) schema: Value,
-    pub(crate) rules: Vec<Rule>,
+    pub(crate) rules: Vec<ValidationRule>,
     /// What a built-in type does to an object before it is stored.
-    pub(crate) tidy: fn(&mut Value),
+    pub(crate) normalize: fn(&mut Value),
 }
 
 impl Resource {
@@ -40,12 +40,12 @@ impl Resource {
             kind: kind.into(),
             namespaced: true,
             has_status: false,
-            counts_generations: true,
+            has_generation: true,
             unconditional_update: false,
-            selectable: Vec::new(),
+            selectable_fields: Vec::new(),
             schema: json!({"x-kubernetes-preserve-unknown-fields": true, "properties": {}}),
             rules: Vec::new(),
-            tidy: builtin::as_it_is,
+            normalize: builtin::unchanged,
         }
     }
 
@@ -55,7 +55,7 @@ impl Resource {
     /// # Panics
     /// If it is no CRD with a stored version.
     #[must_use]
-    pub fn of_crd(crd: &impl Serialize) -> Self {
+    pub fn from_crd(crd: &impl Serialize) -> Self {
         let crd = serde_json::to_value(crd).unwrap_or_default();
         let spec = &crd["spec"];
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -68,7 +68,7 @@ impl Resource {
         Self {
             namespaced: spec["scope"] == "Namespaced",
             has_status: version["subresources"]["status"].is_object(),
-            selectable: selectable.map(|field| label(&text(&field["jsonPath"]))).collect(),
+            selectable_fields: selectable.map(|field| field_label(&text(&field["jsonPath"]))).collect(),
             schema: version["schema"]["openAPIV3Schema"].clone(),
             ..Self::custom(
                 &text(&spec["group"]),
@@ -86,7 +86,7 @@ impl Resource {
 
     /// With a status subresource.
     #[must_use]
-    pub fn with_status(self) -> Self {
+    pub fn with_status_subresource(self) -> Self {
         Self { has_status: true, ..self }
     }
 
@@ -96,13 +96,13 @@ impl Resource {
         self.schema["properties"]["status"] = json!({
             "x-kubernetes-preserve-unknown-fields": true, "default": status,
         });
-        self.with_status()
+        self.with_status_subresource()
     }
 
     /// With a field that field selectors may name, written as in a CRD: `.spec.connectionRef.name`.
     #[must_use]
-    pub fn with_selectable(mut self, json_path: &str) -> Self {
-        self.selectable.push(label(json_path));
+    pub fn with_selectable_field(mut self, json_path: &str) -> Self {
+        self.selectable_fields.push(field_label(json_path));
         self
     }
 
@@ -117,12 +117,12 @@ impl Resource {
     }
 
     /// `userrosters.boxsync.dev`, `secrets`: how messages name the resource.
-    pub(crate) fn qualified(&self) -> String {
-        qualify(&self.plural, &self.group)
+    pub(crate) fn qualified_resource(&self) -> String {
+        qualified_name(&self.plural, &self.group)
     }
 
     pub(crate) fn qualified_kind(&self) -> String {
-        qualify(&self.kind, &self.group)
+        qualified_name(&self.kind, &self.group)
     }
 
     pub(crate) fn api_version(&self) -> String {
@@ -133,13 +133,13 @@ impl Resource {
     }
 }
 
-fn qualify(name: &str, group: &str) -> String {
+fn qualified_name(name: &str, group: &str) -> String {
     match group {
         "" => name.to_owned(),
         group => format!("{name}.{group}"),
     }
 }
 
-fn label(json_path: &str) -> String {
+fn field_label(json_path: &str) -> String {
     json_path.trim_start_matches('.').to_owned()
 }

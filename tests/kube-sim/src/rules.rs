@@ -1,27 +1,27 @@
 //! The single rules behind a write, each as kube-apiserver 1.37 was seen to apply it.
 
-use crate::{object, refusal::Refusal, resource::Resource, store::Key};
+use crate::{object, refusal::StatusError, resource::Resource, store::ObjectKey};
 use serde_json::Value;
 
-pub(crate) fn place(body: &mut Value, namespace: &str) -> Result<(), Refusal> {
+pub(crate) fn set_namespace(body: &mut Value, namespace: &str) -> Result<(), StatusError> {
     if !object::namespace(body).is_empty() && object::namespace(body) != namespace {
         let message = "the namespace of the provided object does not match the namespace sent on the request";
-        return Err(Refusal::bad_request(message));
+        return Err(StatusError::bad_request(message));
     }
     let namespace = if namespace.is_empty() { Value::Null } else { namespace.into() };
-    object::set_meta(body, "namespace", namespace);
+    object::set_metadata(body, "namespace", namespace);
     Ok(())
 }
 
-pub(crate) fn check_identity(body: &mut Value, key: &Key, resource: &Resource) -> Result<(), Refusal> {
+pub(crate) fn check_identity(body: &mut Value, key: &ObjectKey, resource: &Resource) -> Result<(), StatusError> {
     object::check_type(body, resource)?;
-    place(body, &key.namespace)?;
+    set_namespace(body, &key.namespace)?;
     match object::name(body) {
-        "" => object::set_meta(body, "name", key.name.as_str().into()),
+        "" => object::set_metadata(body, "name", key.name.as_str().into()),
         name if name == key.name => {}
         name => {
             let message = format!("the name of the object ({name}) does not match the name on the URL ({})", key.name);
-            return Err(Refusal::bad_request(message));
+            return Err(StatusError::bad_request(message));
         }
     }
     Ok(())
@@ -29,31 +29,31 @@ pub(crate) fn check_identity(body: &mut Value, key: &Key, resource: &Resource) -
 
 /// PUT compares the UID before all else, at both endpoints. A patch does not: at the main endpoint validation finds
 /// it, and a patch of the status with another UID is applied all the same (so it is no precondition).
-pub(crate) fn check_uid_of_put(body: &Value, old: &Value, resource: &Resource) -> Result<(), Refusal> {
+pub(crate) fn check_replace_uid(body: &Value, old: &Value, resource: &Resource) -> Result<(), StatusError> {
     let (wanted, found) = (object::uid(body), object::uid(old));
     if wanted.is_empty() || wanted == found {
         return Ok(());
     }
     let why = format!("Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}");
-    Err(Refusal::conflict(resource, object::name(old), &why))
+    Err(StatusError::conflict(resource, object::name(old), &why))
 }
 
-pub(crate) fn check_version(wanted: &Value, old: &Value, resource: &Resource) -> Result<(), Refusal> {
-    match object::version(wanted) {
+pub(crate) fn check_version(wanted: &Value, old: &Value, resource: &Resource) -> Result<(), StatusError> {
+    match object::resource_version(wanted) {
         "" if resource.unconditional_update => Ok(()),
         "" => {
             let why = "metadata.resourceVersion: Invalid value: 0: must be specified for an update";
-            Err(Refusal::invalid(resource, object::name(old), why))
+            Err(StatusError::invalid(resource, object::name(old), why))
         }
-        version if version == object::version(old) => Ok(()),
-        _ => Err(Refusal::modified(resource, object::name(old))),
+        version if version == object::resource_version(old) => Ok(()),
+        _ => Err(StatusError::object_modified(resource, object::name(old))),
     }
 }
 
-pub(crate) fn main_part(mut new: Value, old: &Value, resource: &Resource) -> Result<Value, Refusal> {
-    let invalid = |why: &str| Err(Refusal::invalid(resource, object::name(old), why));
+pub(crate) fn apply_main_update(mut new: Value, old: &Value, resource: &Resource) -> Result<Value, StatusError> {
+    let invalid = |why: &str| Err(StatusError::invalid(resource, object::name(old), why));
     match object::uid(&new) {
-        "" => object::set_meta(&mut new, "uid", object::uid(old).into()),
+        "" => object::set_metadata(&mut new, "uid", object::uid(old).into()),
         uid if uid == object::uid(old) => {}
         uid => return invalid(&format!("metadata.uid: Invalid value: \"{uid}\": field is immutable")),
     }
@@ -64,58 +64,58 @@ pub(crate) fn main_part(mut new: Value, old: &Value, resource: &Resource) -> Res
         ));
     }
     for field in ["creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"] {
-        object::set_meta(&mut new, field, old["metadata"][field].clone());
+        object::set_metadata(&mut new, field, old["metadata"][field].clone());
     }
-    object::set_meta(&mut new, "managedFields", Value::Null);
+    object::set_metadata(&mut new, "managedFields", Value::Null);
     if resource.has_status {
-        object::set(&mut new, "status", old["status"].clone());
+        object::set_field(&mut new, "status", old["status"].clone());
     }
     Ok(new)
 }
 
 /// Only the status is taken; what else was sent, metadata included, is dropped without a word.
-pub(crate) fn status_part(wanted: &Value, old: &Value) -> Value {
+pub(crate) fn apply_status_update(wanted: &Value, old: &Value) -> Value {
     let mut new = old.clone();
-    object::set(&mut new, "status", wanted["status"].clone());
+    object::set_field(&mut new, "status", wanted["status"].clone());
     new
 }
 
-pub(crate) fn count_generation(new: &mut Value, old: &Value, resource: &Resource) {
+pub(crate) fn update_generation(new: &mut Value, old: &Value, resource: &Resource) {
     let counts = |field: &str| field != "metadata" && !(resource.has_status && field == "status");
     let holds = |all: &Value, some: &Value| {
         let mut fields = some.as_object().into_iter().flatten().filter(|(field, _)| counts(field));
         fields.all(|(field, value)| all.get(field) == Some(value))
     };
-    object::set_meta(new, "generation", old["metadata"]["generation"].clone());
+    object::set_metadata(new, "generation", old["metadata"]["generation"].clone());
     if !(holds(new, old) && holds(old, new)) {
         bump_generation(new, resource);
     }
 }
 
 pub(crate) fn bump_generation(object: &mut Value, resource: &Resource) {
-    if resource.counts_generations {
+    if resource.has_generation {
         let generation = object["metadata"]["generation"].as_u64().unwrap_or_default();
-        object::set_meta(object, "generation", (generation + 1).into());
+        object::set_metadata(object, "generation", (generation + 1).into());
     }
 }
 
-pub(crate) fn check_preconditions(wanted: &Value, old: &Value, resource: &Resource) -> Result<(), Refusal> {
+pub(crate) fn check_preconditions(wanted: &Value, old: &Value, resource: &Resource) -> Result<(), StatusError> {
     let conditions = [
         ("UID", &wanted["uid"], object::uid(old), "deleted and then recreated"),
-        ("ResourceVersion", &wanted["resourceVersion"], object::version(old), "modified"),
+        ("ResourceVersion", &wanted["resourceVersion"], object::resource_version(old), "modified"),
     ];
     for (what, wanted, found, guess) in conditions {
         if let Some(wanted) = wanted.as_str().filter(|wanted| *wanted != found) {
             let why = format!(
                 "the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). The object might have been {guess}"
             );
-            return Err(Refusal::conflict(resource, object::name(old), &why));
+            return Err(StatusError::conflict(resource, object::name(old), &why));
         }
     }
     Ok(())
 }
 
-pub(crate) fn admit(resource: &Resource, old: Option<&Value>, new: &Value) -> Result<(), Refusal> {
-    let refused = |why: String| Refusal::invalid(resource, object::name(new), &why);
+pub(crate) fn validate(resource: &Resource, old: Option<&Value>, new: &Value) -> Result<(), StatusError> {
+    let refused = |why: String| StatusError::invalid(resource, object::name(new), &why);
     resource.rules.iter().try_for_each(|rule| rule(old, new).map_err(refused))
 }

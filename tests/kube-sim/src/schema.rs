@@ -4,12 +4,12 @@
 use serde_json::{Map, Value};
 
 /// Prunes and defaults `value` in place.
-pub(crate) fn conform(value: &mut Value, schema: &Value) {
+pub(crate) fn prune_and_default(value: &mut Value, schema: &Value) {
     match value {
-        Value::Object(fields) => conform_fields(fields, schema),
+        Value::Object(fields) => prune_and_default_fields(fields, schema),
         Value::Array(items) => {
             if let Some(schema) = schema.get("items") {
-                items.iter_mut().for_each(|item| conform(item, schema));
+                items.iter_mut().for_each(|item| prune_and_default(item, schema));
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
@@ -17,24 +17,24 @@ pub(crate) fn conform(value: &mut Value, schema: &Value) {
 }
 
 /// The outermost object: its type and metadata belong to the server, not to the schema.
-pub(crate) fn conform_root(object: &mut Value, schema: &Value) {
-    let kept: Vec<(&str, Value)> = ["apiVersion", "kind", "metadata"]
+pub(crate) fn prune_and_default_object(object: &mut Value, schema: &Value) {
+    let preserved: Vec<(&str, Value)> = ["apiVersion", "kind", "metadata"]
         .into_iter()
         .filter_map(|key| Some((key, object.get_mut(key)?.take())))
         .collect();
-    conform(object, schema);
-    for (key, value) in kept {
+    prune_and_default(object, schema);
+    for (key, value) in preserved {
         object[key] = value;
     }
 }
 
-fn conform_fields(fields: &mut Map<String, Value>, schema: &Value) {
+fn prune_and_default_fields(fields: &mut Map<String, Value>, schema: &Value) {
     let known = schema.get("properties").and_then(Value::as_object);
     let others = schema.get("additionalProperties").filter(|others| !others.is_boolean());
-    let keeps_unknown = others.is_some()
+    let preserves_unknown = others.is_some()
         || is_true(schema, "additionalProperties")
         || is_true(schema, "x-kubernetes-preserve-unknown-fields");
-    fields.retain(|name, _| keeps_unknown || known.is_some_and(|known| known.contains_key(name)));
+    fields.retain(|name, _| preserves_unknown || known.is_some_and(|known| known.contains_key(name)));
 
     for (name, schema) in known.into_iter().flatten() {
         // A null where none may be counts as absent, so that the default applies.
@@ -47,7 +47,7 @@ fn conform_fields(fields: &mut Map<String, Value>, schema: &Value) {
     }
     for (name, value) in fields.iter_mut() {
         if let Some(schema) = known.and_then(|known| known.get(name)).or(others) {
-            conform(value, schema);
+            prune_and_default(value, schema);
         }
     }
 }
@@ -61,8 +61,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn conformed(mut value: Value, schema: Value) -> Value {
-        conform_root(&mut value, &schema);
+    fn pruned_and_defaulted(mut value: Value, schema: Value) -> Value {
+        prune_and_default_object(&mut value, &schema);
         value
     }
 
@@ -77,7 +77,7 @@ mod tests {
         }});
         let given = json!({"spec": {"every": null, "list": [{}, {"n": 2}]}});
         let expected = json!({"spec": {"every": "24h", "list": [{"n": 1}, {"n": 2}]}, "status": {"phase": "Pending"}});
-        assert_eq!(conformed(given, schema), expected);
+        assert_eq!(pruned_and_defaulted(given, schema), expected);
     }
 
     #[test]
@@ -89,6 +89,6 @@ mod tests {
         }});
         let given = json!({"metadata": {"name": "x"}, "spec": {"a": 1, "b": 2}, "free": {"c": 3}, "map": {"d": "4"}});
         let expected = json!({"metadata": {"name": "x"}, "spec": {"a": 1}, "free": {"c": 3}, "map": {"d": "4"}});
-        assert_eq!(conformed(given, schema), expected);
+        assert_eq!(pruned_and_defaulted(given, schema), expected);
     }
 }

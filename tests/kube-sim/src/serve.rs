@@ -1,12 +1,12 @@
 //! A request's way through the server: the trouble that was ordered, the answer, the log.
 
 use crate::{
-    Call, Fault, Trouble,
-    answer::{Order, Reply},
-    fault::Caller,
-    refusal::Refusal,
-    server::Shared,
-    write::Effect,
+    Call, Fault, FaultAction,
+    answer::{ApiResponse, ResolvedRequest},
+    fault::ClientId,
+    refusal::StatusError,
+    server::Server,
+    write::WriteEffect,
 };
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header, request::Parts};
@@ -15,179 +15,183 @@ use serde_json::Value;
 use std::sync::Arc;
 use tower::BoxError;
 
-pub(crate) type Answer = Result<Response<UnsyncBoxBody<Bytes, BoxError>>, BoxError>;
+pub(crate) type HttpResult = Result<Response<UnsyncBoxBody<Bytes, BoxError>>, BoxError>;
 
-enum Reception {
-    Heard(Visit, Option<Fault>),
-    Refused(Refusal),
-    Lost,
-    Silence,
+enum ReceiveOutcome {
+    Accepted(InFlightRequest, Option<Fault>),
+    Rejected(StatusError),
+    ConnectionLost,
+    NoResponse,
 }
 
 /// One request on its way through the server.
-struct Visit {
-    shared: Arc<Shared>,
-    order: Order,
+struct InFlightRequest {
+    server: Arc<Server>,
+    request: ResolvedRequest,
     seq: u64,
 }
 
-pub(crate) async fn serve(shared: Arc<Shared>, caller: Caller, request: Request<kube::client::Body>) -> Answer {
+pub(crate) async fn handle_request(
+    server: Arc<Server>,
+    caller: ClientId,
+    request: Request<kube::client::Body>,
+) -> HttpResult {
     let (head, body) = request.into_parts();
     let body = body.collect_bytes().await?;
-    let latency = shared.state().latency;
+    let latency = server.lock_state().latency;
     tokio::time::sleep(latency).await;
-    let (visit, fault) = match receive(shared, caller, &head, body) {
-        Reception::Heard(visit, fault) => (visit, fault),
-        Reception::Refused(refusal) => return Ok(refuse(&refusal)),
-        Reception::Lost => return Err(lost()),
-        Reception::Silence => return std::future::pending().await,
+    let (in_flight, fault) = match receive(server, caller, &head, body) {
+        ReceiveOutcome::Accepted(in_flight, fault) => (in_flight, fault),
+        ReceiveOutcome::Rejected(refusal) => return Ok(error_response(&refusal)),
+        ReceiveOutcome::ConnectionLost => return Err(connection_lost()),
+        ReceiveOutcome::NoResponse => return std::future::pending().await,
     };
-    if let Some(Fault::Before(trouble)) = &fault
-        && let Some(answer) = visit.suffer(trouble).await
+    if let Some(Fault::Before(action)) = &fault
+        && let Some(answer) = in_flight.apply_fault(action).await
     {
         return answer;
     }
-    let response = visit.apply();
-    if let Some(Fault::After(trouble)) = &fault
-        && let Some(answer) = visit.suffer(trouble).await
+    let response = in_flight.execute();
+    if let Some(Fault::After(action)) = &fault
+        && let Some(answer) = in_flight.apply_fault(action).await
     {
         return answer;
     }
     Ok(response)
 }
 
-fn receive(shared: Arc<Shared>, caller: Caller, head: &Parts, body: Bytes) -> Reception {
-    let time = shared.now().wall;
-    let mut state = shared.state();
-    if state.faults.is_dead(&caller) {
-        return Reception::Silence;
+fn receive(server: Arc<Server>, caller: ClientId, head: &Parts, body: Bytes) -> ReceiveOutcome {
+    let time = server.write_time().wall;
+    let mut state = server.lock_state();
+    if state.faults.is_killed(&caller) {
+        return ReceiveOutcome::NoResponse;
     }
     if state.faults.down {
-        return Reception::Lost;
+        return ReceiveOutcome::ConnectionLost;
     }
-    let (call, index) = match Call::read(&caller.user, head, body, &state.store) {
+    let (call, index) = match Call::from_http(&caller.user, head, body, &state.store) {
         Ok((call, index)) => (Arc::new(call), index),
-        Err(refusal) => return Reception::Refused(refusal),
+        Err(error) => return ReceiveOutcome::Rejected(error),
     };
     let resource = state.store.resource(index);
-    let seq = state.log.open(call.clone(), time);
-    if state.faults.forbids(&call) {
-        if let Some(logged) = state.log.entry(seq) {
+    let seq = state.log.append(call.clone(), time);
+    if state.faults.is_forbidden(&call) {
+        if let Some(logged) = state.log.entry_mut(seq) {
             logged.code = Some(403);
         }
-        return Reception::Refused(Refusal::forbidden(&resource, &call));
+        return ReceiveOutcome::Rejected(StatusError::forbidden(&resource, &call));
     }
-    let mut fault = state.faults.strike(&call);
+    let mut fault = state.faults.take_fault(&call);
     let number = call.verb.is_write().then(|| {
         state.faults.writes += 1;
         state.faults.writes
     });
     drop(state);
-    if let (None, Some(number), Some(hook)) = (&fault, number, shared.hook().as_mut()) {
+    if let (None, Some(number), Some(hook)) = (&fault, number, server.lock_write_hook().as_mut()) {
         fault = hook(number, &call);
     }
-    let order = Order { caller, call, resource, index };
-    let visit = Visit { shared, order, seq };
-    Reception::Heard(visit, fault)
+    let resolved = ResolvedRequest { caller, call, resource, index };
+    let visit = InFlightRequest { server, request: resolved, seq };
+    ReceiveOutcome::Accepted(visit, fault)
 }
 
-impl Visit {
+impl InFlightRequest {
     /// The answer that the trouble makes; none if it let the request through.
-    async fn suffer(&self, trouble: &Trouble) -> Option<Answer> {
-        match trouble {
-            Trouble::Status(code) => Some(Ok(self.fail(*code))),
-            Trouble::RetryAfter(code, delay) => {
-                let mut response = self.fail(*code);
+    async fn apply_fault(&self, action: &FaultAction) -> Option<HttpResult> {
+        match action {
+            FaultAction::Status(code) => Some(Ok(self.inject_status(*code))),
+            FaultAction::RetryAfter(code, delay) => {
+                let mut response = self.inject_status(*code);
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(delay.as_secs()));
                 Some(Ok(response))
             }
-            Trouble::Drop => {
-                self.note(None);
-                Some(Err(lost()))
+            FaultAction::Disconnect => {
+                self.log_code(None);
+                Some(Err(connection_lost()))
             }
-            Trouble::Hang => {
-                self.note(None);
+            FaultAction::Hang => {
+                self.log_code(None);
                 std::future::pending().await
             }
-            Trouble::Kill => {
-                self.note(None);
-                self.shared.kill(&self.order.caller.user);
+            FaultAction::Kill => {
+                self.log_code(None);
+                self.server.kill(&self.request.caller.user);
                 std::future::pending().await
             }
-            Trouble::Hold(gate) => {
-                gate.pass().await;
-                self.went_on_hold().await
+            FaultAction::Hold(gate) => {
+                gate.wait().await;
+                self.resume_after_hold().await
             }
         }
     }
 
     /// What happened to the connection while the request was held.
-    async fn went_on_hold(&self) -> Option<Answer> {
+    async fn resume_after_hold(&self) -> Option<HttpResult> {
         let (dead, down) = {
-            let state = self.shared.state();
-            (state.faults.is_dead(&self.order.caller), state.faults.down)
+            let state = self.server.lock_state();
+            (state.faults.is_killed(&self.request.caller), state.faults.down)
         };
         if !dead && !down {
             return None;
         }
-        self.note(None);
+        self.log_code(None);
         if dead {
             return std::future::pending().await;
         }
-        Some(Err(lost()))
+        Some(Err(connection_lost()))
     }
 
-    fn fail(&self, code: u16) -> Response<UnsyncBoxBody<Bytes, BoxError>> {
-        self.note(Some(code));
-        refuse(&Refusal::injected(code, &self.order.resource, &self.order.call))
+    fn inject_status(&self, code: u16) -> Response<UnsyncBoxBody<Bytes, BoxError>> {
+        self.log_code(Some(code));
+        error_response(&StatusError::injected(code, &self.request.resource, &self.request.call))
     }
 
-    fn note(&self, code: Option<u16>) {
-        if let Some(logged) = self.shared.state().log.entry(self.seq) {
+    fn log_code(&self, code: Option<u16>) {
+        if let Some(logged) = self.server.lock_state().log.entry_mut(self.seq) {
             logged.code = code;
         }
     }
 
-    fn apply(&self) -> Response<UnsyncBoxBody<Bytes, BoxError>> {
-        let now = self.shared.now();
-        let mut state = self.shared.state();
-        let (result, effect) = match self.order.answer(&mut state, now) {
+    fn execute(&self) -> Response<UnsyncBoxBody<Bytes, BoxError>> {
+        let now = self.server.write_time();
+        let mut state = self.server.lock_state();
+        let (result, effect) = match self.request.handle(&mut state, now) {
             Ok((reply, effect)) => (Ok(reply), effect),
-            Err(refusal) => (Err(refusal), Effect::Nothing),
+            Err(error) => (Err(error), WriteEffect::Unchanged),
         };
         let code = match &result {
-            Ok(Reply::Object(code, _)) => *code,
-            Ok(Reply::Watch(_)) => 200,
-            Err(refusal) => refusal.code,
+            Ok(ApiResponse::Object(code, _)) => *code,
+            Ok(ApiResponse::Watch(_)) => 200,
+            Err(error) => error.code,
         };
-        if let Some(logged) = state.log.entry(self.seq) {
+        if let Some(logged) = state.log.entry_mut(self.seq) {
             logged.code = Some(code);
-            logged.changed = effect != Effect::Nothing;
+            logged.changed = effect != WriteEffect::Unchanged;
         }
         drop(state);
-        if effect != Effect::Nothing {
-            self.shared.ring();
+        if effect != WriteEffect::Unchanged {
+            self.server.notify_watchers();
         }
         match result {
-            Ok(Reply::Object(code, value)) => respond(code, whole(&value)),
-            Ok(Reply::Watch(watch)) => {
-                let frames = watch.frames(self.shared.clone());
-                respond(200, StreamBody::new(frames).boxed_unsync())
+            Ok(ApiResponse::Object(code, value)) => http_response(code, json_body(&value)),
+            Ok(ApiResponse::Watch(watch)) => {
+                let frames = watch.into_frames(self.server.clone());
+                http_response(200, StreamBody::new(frames).boxed_unsync())
             }
-            Err(refusal) => refuse(&refusal),
+            Err(error) => error_response(&error),
         }
     }
 }
 
-fn refuse(refusal: &Refusal) -> Response<UnsyncBoxBody<Bytes, BoxError>> {
-    respond(refusal.code, whole(&refusal.body()))
+fn error_response(error: &StatusError) -> Response<UnsyncBoxBody<Bytes, BoxError>> {
+    http_response(error.code, json_body(&error.to_status()))
 }
 
-fn whole(value: &Value) -> UnsyncBoxBody<Bytes, BoxError> {
+fn json_body(value: &Value) -> UnsyncBoxBody<Bytes, BoxError> {
     Full::from(value.to_string()).map_err(|never| match never {}).boxed_unsync()
 }
 
-fn respond(code: u16, body: UnsyncBoxBody<Bytes, BoxError>) -> Response<UnsyncBoxBody<Bytes, BoxError>> {
+fn http_response(code: u16, body: UnsyncBoxBody<Bytes, BoxError>) -> Response<UnsyncBoxBody<Bytes, BoxError>> {
     let mut response = Response::new(body);
     // A code that no HTTP knows was ordered by a test; it gets the one that says "our fault".
     *response.status_mut() = http::StatusCode::from_u16(code).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
@@ -196,6 +200,6 @@ fn respond(code: u16, body: UnsyncBoxBody<Bytes, BoxError>) -> Response<UnsyncBo
     response
 }
 
-fn lost() -> BoxError {
+fn connection_lost() -> BoxError {
     "the connection to the simulated API server was lost".into()
 }

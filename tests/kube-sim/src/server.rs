@@ -4,9 +4,9 @@
 use crate::{
     Clock,
     fault::{Faults, WriteHook},
-    log::Log,
+    log::CallLog,
     resource::Resource,
-    store::{Moment, Store},
+    store::{Store, WriteTime},
 };
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -17,74 +17,74 @@ use tokio::{
     time::Instant,
 };
 
-pub(crate) struct Shared {
-    state: Mutex<State>,
+pub(crate) struct Server {
+    state: Mutex<ServerState>,
     /// Apart from the state, so that the hook may look at the objects.
     hook: Mutex<Option<WriteHook>>,
     /// Rung after every change that a watch may wait for.
-    bell: watch::Sender<()>,
+    change_notifier: watch::Sender<()>,
     pub(crate) killed: Notify,
     clock: Clock,
 }
 
-pub(crate) struct State {
+pub(crate) struct ServerState {
     pub(crate) store: Store,
     pub(crate) faults: Faults,
-    pub(crate) log: Log,
-    pub(crate) watches: Watches,
+    pub(crate) log: CallLog,
+    pub(crate) watches: WatchSettings,
     pub(crate) latency: Duration,
 }
 
 /// How watches behave.
 #[derive(Default)]
-pub(crate) struct Watches {
+pub(crate) struct WatchSettings {
     pub(crate) lag: Duration,
     pub(crate) frozen: bool,
     /// Watches opened before the last break are broken.
-    pub(crate) breaks: u64,
+    pub(crate) break_count: u64,
 }
 
-impl Shared {
+impl Server {
     pub(crate) fn new(clock: Clock, resources: impl IntoIterator<Item = Resource>) -> Self {
         Self {
-            state: Mutex::new(State {
+            state: Mutex::new(ServerState {
                 store: Store::new(resources),
                 faults: Faults::default(),
-                log: Log::default(),
-                watches: Watches::default(),
+                log: CallLog::default(),
+                watches: WatchSettings::default(),
                 latency: Duration::from_millis(1),
             }),
             hook: Mutex::default(),
-            bell: watch::Sender::new(()),
+            change_notifier: watch::Sender::new(()),
             killed: Notify::new(),
             clock,
         }
     }
 
     /// A panic in a test's closure is that test's failure; the state is still whole.
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn lock_state(&self) -> MutexGuard<'_, ServerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn hook(&self) -> MutexGuard<'_, Option<WriteHook>> {
+    pub(crate) fn lock_write_hook(&self) -> MutexGuard<'_, Option<WriteHook>> {
         self.hook.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn now(&self) -> Moment {
-        Moment { wall: (self.clock)(), tick: Instant::now() }
+    pub(crate) fn write_time(&self) -> WriteTime {
+        WriteTime { wall: (self.clock)(), monotonic: Instant::now() }
     }
 
-    pub(crate) fn ring(&self) {
-        self.bell.send_replace(());
+    pub(crate) fn notify_watchers(&self) {
+        self.change_notifier.send_replace(());
     }
 
-    pub(crate) fn listen(&self) -> watch::Receiver<()> {
-        self.bell.subscribe()
+    pub(crate) fn subscribe(&self) -> watch::Receiver<()> {
+        self.change_notifier.subscribe()
     }
 
     pub(crate) fn kill(&self, user: &str) {
-        self.state().faults.kill(user);
+        self.lock_state().faults.kill(user);
         self.killed.notify_one();
-        self.ring();
+        self.notify_watchers();
     }
 }

@@ -4,44 +4,49 @@ use crate::resource::Resource;
 use serde_json::{Value, json};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shape {
-    Whole,
+pub(crate) enum Projection {
+    Full,
     Metadata,
 }
 
-impl Shape {
+impl Projection {
     /// What the client accepts: kube asks for metadata by `application/json;as=PartialObjectMetadata…`.
-    pub(crate) fn accepted(accept: &str) -> Self {
+    pub(crate) fn from_accept(accept: &str) -> Self {
         match accept.contains("as=PartialObjectMetadata") {
             true => Self::Metadata,
-            false => Self::Whole,
+            false => Self::Full,
         }
     }
 
-    pub(crate) fn object(self, object: &Value) -> Value {
+    pub(crate) fn render_object(self, object: &Value) -> Value {
         match self {
-            Self::Whole => object.clone(),
+            Self::Full => object.clone(),
             Self::Metadata => json!({
                 "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"],
             }),
         }
     }
 
-    pub(crate) fn list<'a>(self, resource: &Resource, version: u64, items: impl Iterator<Item = &'a Value>) -> Value {
+    pub(crate) fn render_list<'a>(
+        self,
+        resource: &Resource,
+        version: u64,
+        items: impl Iterator<Item = &'a Value>,
+    ) -> Value {
         let (kind, api_version) = match self {
-            Self::Whole => (format!("{}List", resource.kind), resource.api_version()),
+            Self::Full => (format!("{}List", resource.kind), resource.api_version()),
             Self::Metadata => ("PartialObjectMetadataList".into(), "meta.k8s.io/v1".into()),
         };
         json!({
             "kind": kind, "apiVersion": api_version,
             "metadata": {"resourceVersion": version.to_string()},
-            "items": items.map(|item| self.object(item)).collect::<Vec<_>>(),
+            "items": items.map(|item| self.render_object(item)).collect::<Vec<_>>(),
         })
     }
 
-    pub(crate) fn bookmark(self, resource: &Resource, version: u64) -> Value {
+    pub(crate) fn render_bookmark(self, resource: &Resource, version: u64) -> Value {
         let (kind, api_version) = match self {
-            Self::Whole => (resource.kind.clone(), resource.api_version()),
+            Self::Full => (resource.kind.clone(), resource.api_version()),
             Self::Metadata => ("PartialObjectMetadata".into(), "meta.k8s.io/v1".into()),
         };
         json!({

@@ -1,10 +1,10 @@
 //! The handle that a test holds: clients, the log of requests, time and trouble.
 
 use crate::{
-    Call, Clock, Fault, Logged, Mark, Resource,
-    fault::Caller,
-    serve::{Answer, serve},
-    server::Shared,
+    Call, Clock, Fault, LogPosition, LoggedCall, Resource,
+    fault::ClientId,
+    serve::{HttpResult, handle_request},
+    server::Server,
 };
 use http::Request;
 use kube::client::{Body, Client, retry::RetryPolicy};
@@ -14,14 +14,14 @@ use tower::retry::Retry;
 /// A simulated API server. Clones are the same server.
 #[derive(Clone)]
 pub struct KubeSim {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) server: Arc<Server>,
 }
 
 impl KubeSim {
     /// A server that is up, empty, and serves `resources` besides secrets, events and leases.
     #[must_use]
     pub fn new(clock: Clock, resources: impl IntoIterator<Item = Resource>) -> Self {
-        Self { shared: Arc::new(Shared::new(clock, resources)) }
+        Self { server: Arc::new(Server::new(clock, resources)) }
     }
 
     /// A client of the user `test`. Needs a tokio runtime, as every client does.
@@ -33,104 +33,104 @@ impl KubeSim {
     /// A client whose requests are logged under `user`. It reports every failure, it retries nothing.
     #[must_use]
     pub fn client_as(&self, user: &str) -> Client {
-        Client::new(tower::service_fn(self.connection(user)), "default")
+        Client::new(tower::service_fn(self.client_service(user)), "default")
     }
 
     /// The same, with the retries that kube's own client has unless it is told otherwise: 429, 503 and 504 on every
     /// method, up to 15 times, obeying `Retry-After`.
     #[must_use]
     pub fn retrying_client_as(&self, user: &str) -> Client {
-        let service = tower::service_fn(self.connection(user));
+        let service = tower::service_fn(self.client_service(user));
         Client::new(Retry::new(RetryPolicy::server_retry(), service), "default")
     }
 
-    fn connection(
+    fn client_service(
         &self,
         user: &str,
-    ) -> impl Fn(Request<Body>) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Clone + use<> {
-        let shared = self.shared.clone();
-        let caller: Caller = shared.state().faults.caller(user);
-        move |request| Box::pin(serve(shared.clone(), caller.clone(), request))
+    ) -> impl Fn(Request<Body>) -> Pin<Box<dyn Future<Output = HttpResult> + Send>> + Clone + use<> {
+        let server = self.server.clone();
+        let caller: ClientId = server.lock_state().faults.new_client(user);
+        move |request| Box::pin(handle_request(server.clone(), caller.clone(), request))
     }
 
     /// All requests since the start or the last [`clear_log`](Self::clear_log), in order of arrival. Requests for
     /// what is not served are answered with 404 or 405, and not logged.
     #[must_use]
-    pub fn requests(&self) -> Vec<Logged> {
-        self.shared.state().log.all()
+    pub fn requests(&self) -> Vec<LoggedCall> {
+        self.server.lock_state().log.all_entries()
     }
 
     /// Those of [`requests`](Self::requests) that ask for a change, whatever became of them.
     #[must_use]
-    pub fn writes(&self) -> Vec<Logged> {
+    pub fn writes(&self) -> Vec<LoggedCall> {
         only_writes(self.requests())
     }
 
     /// The present end of the log.
     #[must_use]
-    pub fn mark(&self) -> Mark {
-        self.shared.state().log.mark()
+    pub fn log_position(&self) -> LogPosition {
+        self.server.lock_state().log.end_position()
     }
 
     #[must_use]
-    pub fn requests_since(&self, mark: Mark) -> Vec<Logged> {
-        self.shared.state().log.since(mark)
+    pub fn requests_since(&self, mark: LogPosition) -> Vec<LoggedCall> {
+        self.server.lock_state().log.entries_since(mark)
     }
 
     #[must_use]
-    pub fn writes_since(&self, mark: Mark) -> Vec<Logged> {
+    pub fn writes_since(&self, mark: LogPosition) -> Vec<LoggedCall> {
         only_writes(self.requests_since(mark))
     }
 
     /// Forgets the log; marks stay valid.
     pub fn clear_log(&self) {
-        self.shared.state().log.clear();
+        self.server.lock_state().log.clear();
     }
 
     /// How long every request travels before it is looked at; 1 ms unless set.
     pub fn set_latency(&self, latency: Duration) {
-        self.shared.state().latency = latency;
+        self.server.lock_state().latency = latency;
     }
 
     /// From now on a watch hears of a change so much later. The order stays; lists and gets are always up to date.
     /// Zero ends it, and what is due is delivered at once. History is kept for an hour: a lag beyond that ends in 410.
     pub fn lag_watches(&self, lag: Duration) {
-        self.shared.state().watches.lag = lag;
-        self.shared.ring();
+        self.server.lock_state().watches.lag = lag;
+        self.server.notify_watchers();
     }
 
     /// Open watches fall silent, and new ones are silent from the start: no event, no bookmark, no end.
     pub fn freeze_watches(&self) {
-        self.shared.state().watches.frozen = true;
-        self.shared.ring();
+        self.server.lock_state().watches.frozen = true;
+        self.server.notify_watchers();
     }
 
     /// Frozen watches that are still open deliver what they missed.
     pub fn thaw_watches(&self) {
-        self.shared.state().watches.frozen = false;
-        self.shared.ring();
+        self.server.lock_state().watches.frozen = false;
+        self.server.notify_watchers();
     }
 
     /// Open watches end with an error.
     pub fn break_watches(&self) {
-        self.shared.state().watches.breaks += 1;
-        self.shared.ring();
+        self.server.lock_state().watches.break_count += 1;
+        self.server.notify_watchers();
     }
 
     /// Every request fails with a connection error, and open watches break.
-    pub fn down(&self) {
-        self.shared.state().faults.down = true;
+    pub fn start_outage(&self) {
+        self.server.lock_state().faults.down = true;
         self.break_watches();
     }
 
-    pub fn up(&self) {
-        self.shared.state().faults.down = false;
+    pub fn end_outage(&self) {
+        self.server.lock_state().faults.down = false;
     }
 
     /// Forgets all history: a watch that continues at an older version gets 410 and has to list again.
     pub fn compact(&self) {
-        self.shared.state().store.history.compact();
-        self.shared.ring();
+        self.server.lock_state().store.history.compact();
+        self.server.notify_watchers();
     }
 
     /// The next `n` requests that match suffer `fault`. Of several orders that match, the oldest is used up first.
@@ -139,7 +139,7 @@ impl KubeSim {
     where
         M: Fn(&Call) -> bool + Send + 'static,
     {
-        self.shared.state().faults.queue(n, Box::new(matches), fault);
+        self.server.lock_state().faults.enqueue(n, Box::new(matches), fault);
     }
 
     /// From now on requests that match are answered with 403, as RBAC would. The matcher must not call the simulation.
@@ -147,12 +147,12 @@ impl KubeSim {
     where
         M: Fn(&Call) -> bool + Send + 'static,
     {
-        self.shared.state().faults.forbid(Box::new(matches));
+        self.server.lock_state().faults.forbid(Box::new(matches));
     }
 
     /// Ends what [`fail_next`](Self::fail_next) and [`forbid`](Self::forbid) ordered.
     pub fn clear_faults(&self) {
-        self.shared.state().faults.clear();
+        self.server.lock_state().faults.clear();
     }
 
     /// Asks `hook` about every write request that comes from now on, whatever will become of it: its number, counted
@@ -165,22 +165,22 @@ impl KubeSim {
         H: FnMut(usize, &Call) -> Option<Fault> + Send + 'static,
     {
         let hook: crate::fault::WriteHook = Box::new(hook);
-        *self.shared.hook() = Some(hook);
-        self.shared.state().faults.writes = 0;
+        *self.server.lock_write_hook() = Some(hook);
+        self.server.lock_state().faults.writes = 0;
     }
 
     /// As if the processes of this user were killed: no client that the user has now is ever answered again, and
     /// nothing of theirs is applied. Clients made later are new processes.
     pub fn kill(&self, user: &str) {
-        self.shared.kill(user);
+        self.server.kill(user);
     }
 
     /// Resolves as soon as somebody was killed since it last resolved. For one waiter.
     pub async fn killed(&self) {
-        self.shared.killed.notified().await;
+        self.server.killed.notified().await;
     }
 }
 
-fn only_writes(requests: Vec<Logged>) -> Vec<Logged> {
+fn only_writes(requests: Vec<LoggedCall>) -> Vec<LoggedCall> {
     requests.into_iter().filter(|logged| logged.verb.is_write()).collect()
 }

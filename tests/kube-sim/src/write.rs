@@ -2,19 +2,19 @@
 
 use crate::{
     object,
-    refusal::Refusal,
+    refusal::StatusError,
     rules, schema,
-    store::{Key, Moment, Store},
+    store::{ObjectKey, Store, WriteTime},
 };
 use serde_json::Value;
 use std::sync::Arc;
 
 /// etcd refuses more than this.
-const MAX_BYTES: usize = 1_572_864;
+const MAX_OBJECT_BYTES: usize = 1_572_864;
 
 /// Which endpoint was written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
+pub(crate) enum UpdateTarget {
     Main,
     Status,
 }
@@ -25,14 +25,14 @@ pub(crate) enum Update {
 }
 
 /// What a write came to.
-pub(crate) struct Written {
+pub(crate) struct WriteResult {
     pub(crate) object: Arc<Value>,
-    pub(crate) effect: Effect,
+    pub(crate) effect: WriteEffect,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Effect {
-    Nothing,
+pub(crate) enum WriteEffect {
+    Unchanged,
     Stored,
     Removed,
 }
@@ -43,124 +43,140 @@ impl Store {
         index: usize,
         namespace: &str,
         mut body: Value,
-        now: Moment,
-    ) -> Result<Written, Refusal> {
+        now: WriteTime,
+    ) -> Result<WriteResult, StatusError> {
         let resource = self.resource(index);
         object::check_type(&mut body, &resource)?;
-        rules::place(&mut body, namespace)?;
-        if !object::version(&body).is_empty() {
+        rules::set_namespace(&mut body, namespace)?;
+        if !object::resource_version(&body).is_empty() {
             let message = "resourceVersion should not be set on objects to be created";
-            return Err(Refusal::new(500, "", message));
+            return Err(StatusError::new(500, "", message));
         }
         self.generate_name(index, &mut body);
         let name = object::name(&body).to_owned();
         object::check_name(&name, &resource)?;
 
-        self.uids += 1;
-        let uid = format!("{:08x}-0000-4000-8000-{:012x}", self.uids, self.uids);
-        object::set_meta(&mut body, "uid", uid.into());
-        object::set_meta(&mut body, "creationTimestamp", object::seconds(now.wall));
-        let generation = if resource.counts_generations { 1.into() } else { Value::Null };
-        object::set_meta(&mut body, "generation", generation);
+        self.last_uid += 1;
+        let uid = format!("{:08x}-0000-4000-8000-{:012x}", self.last_uid, self.last_uid);
+        object::set_metadata(&mut body, "uid", uid.into());
+        object::set_metadata(&mut body, "creationTimestamp", object::format_timestamp(now.wall));
+        let generation = if resource.has_generation { 1.into() } else { Value::Null };
+        object::set_metadata(&mut body, "generation", generation);
         for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion", "managedFields"] {
-            object::set_meta(&mut body, field, Value::Null);
+            object::set_metadata(&mut body, field, Value::Null);
         }
         if resource.has_status {
-            object::set(&mut body, "status", Value::Null);
+            object::set_field(&mut body, "status", Value::Null);
         }
-        (resource.tidy)(&mut body);
-        schema::conform_root(&mut body, &resource.schema);
-        rules::admit(&resource, None, &body)?;
+        (resource.normalize)(&mut body);
+        schema::prune_and_default_object(&mut body, &resource.schema);
+        rules::validate(&resource, None, &body)?;
 
-        let key = Key { resource: index, namespace: namespace.to_owned(), name };
+        let key = ObjectKey { resource: index, namespace: namespace.to_owned(), name };
         if self.contains(&key) {
-            return Err(Refusal::already_exists(&resource, &key.name));
+            return Err(StatusError::already_exists(&resource, &key.name));
         }
-        self.stored(key, body, now)
+        self.persist(key, body, now)
     }
 
-    pub(crate) fn update(&mut self, key: Key, part: Part, update: Update, now: Moment) -> Result<Written, Refusal> {
+    pub(crate) fn update(
+        &mut self,
+        key: ObjectKey,
+        part: UpdateTarget,
+        update: Update,
+        now: WriteTime,
+    ) -> Result<WriteResult, StatusError> {
         let resource = self.resource(key.resource);
-        let old = self.get(&key).ok_or_else(|| Refusal::not_found(&resource, &key.name))?;
-        let wanted = match update {
+        let old = self.get(&key).ok_or_else(|| StatusError::not_found(&resource, &key.name))?;
+        let requested = match update {
             Update::Replace(mut body) => {
                 rules::check_identity(&mut body, &key, &resource)?;
-                rules::check_uid_of_put(&body, &old, &resource)?;
+                rules::check_replace_uid(&body, &old, &resource)?;
                 body
             }
             Update::Merge(patch) => {
                 let mut patched = (*old).clone();
-                object::merge(&mut patched, patch);
+                object::merge_patch(&mut patched, patch);
                 rules::check_identity(&mut patched, &key, &resource)?;
                 patched
             }
         };
-        rules::check_version(&wanted, &old, &resource)?;
+        rules::check_version(&requested, &old, &resource)?;
 
         let mut new = match part {
-            Part::Main => rules::main_part(wanted, &old, &resource)?,
-            Part::Status => rules::status_part(&wanted, &old),
+            UpdateTarget::Main => rules::apply_main_update(requested, &old, &resource)?,
+            UpdateTarget::Status => rules::apply_status_update(&requested, &old),
         };
-        (resource.tidy)(&mut new);
-        schema::conform_root(&mut new, &resource.schema);
-        object::set_meta(&mut new, "resourceVersion", object::version(&old).into());
-        rules::count_generation(&mut new, &old, &resource);
-        rules::admit(&resource, Some(&old), &new)?;
+        (resource.normalize)(&mut new);
+        schema::prune_and_default_object(&mut new, &resource.schema);
+        object::set_metadata(&mut new, "resourceVersion", object::resource_version(&old).into());
+        rules::update_generation(&mut new, &old, &resource);
+        rules::validate(&resource, Some(&old), &new)?;
 
         if object::is_being_deleted(&new) && object::finalizers(&new).is_empty() {
-            return Ok(self.removed(key, new, now));
+            return Ok(self.persist_removal(key, new, now));
         }
         if new == *old {
-            return Ok(Written { object: old, effect: Effect::Nothing });
+            return Ok(WriteResult { object: old, effect: WriteEffect::Unchanged });
         }
-        self.stored(key, new, now)
+        self.persist(key, new, now)
     }
 
     /// What no endpoint allows, and a test may: the whole object at once, status included.
-    pub(crate) fn overwrite(&mut self, key: Key, mut new: Value, now: Moment) -> Result<Written, Refusal> {
+    pub(crate) fn overwrite(
+        &mut self,
+        key: ObjectKey,
+        mut new: Value,
+        now: WriteTime,
+    ) -> Result<WriteResult, StatusError> {
         let resource = self.resource(key.resource);
-        let old = self.get(&key).ok_or_else(|| Refusal::not_found(&resource, &key.name))?;
+        let old = self.get(&key).ok_or_else(|| StatusError::not_found(&resource, &key.name))?;
         rules::check_identity(&mut new, &key, &resource)?;
-        (resource.tidy)(&mut new);
-        schema::conform_root(&mut new, &resource.schema);
-        object::set_meta(&mut new, "uid", object::uid(&old).into());
-        rules::count_generation(&mut new, &old, &resource);
+        (resource.normalize)(&mut new);
+        schema::prune_and_default_object(&mut new, &resource.schema);
+        object::set_metadata(&mut new, "uid", object::uid(&old).into());
+        rules::update_generation(&mut new, &old, &resource);
         if new == *old {
-            return Ok(Written { object: old, effect: Effect::Nothing });
+            return Ok(WriteResult { object: old, effect: WriteEffect::Unchanged });
         }
-        self.stored(key, new, now)
+        self.persist(key, new, now)
     }
 
     /// `options` are DeleteOptions, or null.
-    pub(crate) fn delete(&mut self, key: Key, options: &Value, now: Moment) -> Result<Written, Refusal> {
+    pub(crate) fn delete(
+        &mut self,
+        key: ObjectKey,
+        options: &Value,
+        now: WriteTime,
+    ) -> Result<WriteResult, StatusError> {
         let resource = self.resource(key.resource);
-        let old = self.get(&key).ok_or_else(|| Refusal::not_found(&resource, &key.name))?;
+        let old = self.get(&key).ok_or_else(|| StatusError::not_found(&resource, &key.name))?;
         rules::check_preconditions(&options["preconditions"], &old, &resource)?;
         if object::finalizers(&old).is_empty() {
             let last = (*old).clone();
-            return Ok(self.removed(key, last, now));
+            return Ok(self.persist_removal(key, last, now));
         }
         if object::is_being_deleted(&old) {
-            return Ok(Written { object: old, effect: Effect::Nothing });
+            return Ok(WriteResult { object: old, effect: WriteEffect::Unchanged });
         }
         let mut new = (*old).clone();
-        object::set_meta(&mut new, "deletionTimestamp", object::seconds(now.wall));
-        object::set_meta(&mut new, "deletionGracePeriodSeconds", 0.into());
+        object::set_metadata(&mut new, "deletionTimestamp", object::format_timestamp(now.wall));
+        object::set_metadata(&mut new, "deletionGracePeriodSeconds", 0.into());
         rules::bump_generation(&mut new, &resource);
-        self.stored(key, new, now)
+        self.persist(key, new, now)
     }
 
-    fn stored(&mut self, key: Key, object: Value, now: Moment) -> Result<Written, Refusal> {
-        if serde_json::to_vec(&object).map_or(true, |bytes| bytes.len() > MAX_BYTES) {
-            return Err(Refusal::too_large());
+    fn persist(&mut self, key: ObjectKey, object: Value, now: WriteTime) -> Result<WriteResult, StatusError> {
+        if serde_json::to_vec(&object).map_or(true, |bytes| bytes.len() > MAX_OBJECT_BYTES) {
+            return Err(StatusError::too_large());
         }
-        let object = self.record(key, object, now.tick);
-        Ok(Written { object, effect: Effect::Stored })
+        let object = self.insert(key, object, now.monotonic);
+        Ok(WriteResult { object, effect: WriteEffect::Stored })
     }
 
-    fn removed(&mut self, key: Key, last: Value, now: Moment) -> Written {
-        self.forget(key, now.tick);
-        Written { object: Arc::new(last), effect: Effect::Removed }
+    fn persist_removal(&mut self, key: ObjectKey, last: Value, now: WriteTime) -> WriteResult {
+        self.remove(key, now.monotonic);
+        WriteResult { object: Arc::new(last), effect: WriteEffect::Removed }
     }
 
     fn generate_name(&self, resource: usize, body: &mut Value) {
@@ -181,9 +197,9 @@ impl Store {
                 })
                 .collect();
             let name = format!("{prefix}{suffix}");
-            let key = Key { resource, namespace: namespace.clone(), name };
+            let key = ObjectKey { resource, namespace: namespace.clone(), name };
             if !self.contains(&key) {
-                object::set_meta(body, "name", key.name.into());
+                object::set_metadata(body, "name", key.name.into());
                 return;
             }
         }

@@ -7,26 +7,26 @@ use std::{
 };
 
 /// Ends with the test, also when that panics.
-struct Running(Child);
+struct ChildProcess(Child);
 
-impl Drop for Running {
+impl Drop for ChildProcess {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-fn start(flags: &[&str]) -> (Running, String) {
+fn start_box_sim(flags: &[&str]) -> (ChildProcess, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_box-sim"));
     let child = command.args(flags).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program starts");
-    let mut running = Running(child);
+    let mut running = ChildProcess(child);
     let mut line = String::new();
     let stdout = running.0.stdout.take().expect("piped");
     BufReader::new(stdout).read_line(&mut line).expect("a first line");
     (running, line)
 }
 
-fn ends_well(mut running: Running) {
+fn assert_exits_successfully(mut running: ChildProcess) {
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(20) {
         if let Some(status) = running.0.try_wait().expect("a child of ours") {
@@ -39,20 +39,20 @@ fn ends_well(mut running: Running) {
 }
 
 #[test]
-fn the_first_line_says_where_it_listens_and_it_ends_when_stdin_closes() {
-    let (mut running, line) = start(&["--scenario", "demo", "--until-stdin-closes"]);
+fn it_prints_its_address_and_exits_when_stdin_closes() {
+    let (mut running, line) = start_box_sim(&["--scenario", "demo", "--until-stdin-closes"]);
     assert!(line.starts_with("listening on http://127.0.0.1:"), "{line:?}");
     assert!(running.0.try_wait().expect("a child of ours").is_none());
     drop(running.0.stdin.take());
-    ends_well(running);
+    assert_exits_successfully(running);
 }
 
 #[test]
-fn it_ends_on_sigterm_though_stdin_is_open() {
+fn it_exits_on_sigterm_while_stdin_is_open() {
     for flags in [&["--until-stdin-closes"][..], &[]] {
-        let (running, _) = start(flags);
+        let (running, _) = start_box_sim(flags);
         let killed = Command::new("kill").arg(running.0.id().to_string()).status().expect("kill");
         assert!(killed.success());
-        ends_well(running);
+        assert_exits_successfully(running);
     }
 }

@@ -2,7 +2,7 @@
 
 use axum::{Router, body::Body};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use box_sim::{Auth, BoxSim, Clock, Enterprise, EnterpriseSpec, KeyFormat, KeyPair, PASSPHRASE, clock};
+use box_sim::{AuthMethod, BoxSim, Clock, Enterprise, EnterpriseConfig, KeyFormat, KeyPair, PASSPHRASE, clock};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
@@ -13,22 +13,22 @@ use tower::ServiceExt;
 
 pub(crate) const START: &str = "2026-11-22T10:00:00Z";
 
-pub(crate) fn start() -> Timestamp {
+pub(crate) fn start_time() -> Timestamp {
     START.parse().expect("a timestamp")
 }
 
 /// A clock that stands still.
-pub(crate) fn stopped() -> Clock {
-    std::sync::Arc::new(start)
+pub(crate) fn frozen_clock() -> Clock {
+    std::sync::Arc::new(start_time)
 }
 
-pub(crate) struct Got {
+pub(crate) struct TestResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
 }
 
-impl Got {
+impl TestResponse {
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
@@ -41,14 +41,14 @@ impl Got {
     }
 
     /// A member that is a text, if the body is JSON and has it.
-    pub(crate) fn member(&self, name: &str) -> Option<String> {
+    pub(crate) fn string_field(&self, name: &str) -> Option<String> {
         Some(serde_json::from_slice::<Value>(&self.body).ok()?[name].as_str()?.to_owned())
     }
 
     /// The body but for a member that is never the same.
-    pub(crate) fn text_without(&self, name: &str) -> String {
+    pub(crate) fn body_without(&self, name: &str) -> String {
         let body = String::from_utf8_lossy(&self.body).into_owned();
-        match self.member(name) {
+        match self.string_field(name) {
             Some(value) => body.replace(&value, ""),
             None => body,
         }
@@ -64,43 +64,46 @@ pub(crate) fn entries(page: &Value) -> Vec<Value> {
 }
 
 /// Box, one enterprise of it, and its router.
-pub(crate) struct World {
+pub(crate) struct TestEnv {
     pub(crate) sim: BoxSim,
-    pub(crate) it: Enterprise,
+    pub(crate) enterprise: Enterprise,
     router: Router,
 }
 
-pub(crate) fn world(users: usize) -> World {
-    world_of(EnterpriseSpec::new("1001").named("Acme").users(users), clock::following_tokio(start()))
+pub(crate) fn env(users: usize) -> TestEnv {
+    env_with(EnterpriseConfig::new("1001").name("Acme").users(users), clock::tokio_clock(start_time()))
 }
 
-pub(crate) fn world_of(spec: EnterpriseSpec, clock: Clock) -> World {
+pub(crate) fn env_with(spec: EnterpriseConfig, clock: Clock) -> TestEnv {
     let sim = BoxSim::new(clock);
-    let it = sim.enterprise(spec);
-    World::of(sim, it)
+    let enterprise = sim.add_enterprise(spec);
+    TestEnv::new(sim, enterprise)
 }
 
-pub(crate) fn jwt_world() -> World {
-    world_of(EnterpriseSpec::new("1002").named("Globex").users(5).auth(Auth::Jwt), clock::following_tokio(start()))
+pub(crate) fn jwt_env() -> TestEnv {
+    env_with(
+        EnterpriseConfig::new("1002").name("Globex").users(5).auth(AuthMethod::Jwt),
+        clock::tokio_clock(start_time()),
+    )
 }
 
-impl World {
-    pub(crate) fn of(sim: BoxSim, it: Enterprise) -> Self {
-        Self { router: sim.router(), sim, it }
+impl TestEnv {
+    pub(crate) fn new(sim: BoxSim, it: Enterprise) -> Self {
+        Self { router: sim.router(), sim, enterprise: it }
     }
 
-    pub(crate) async fn send(&self, request: Request<Body>) -> Got {
+    pub(crate) async fn send(&self, request: Request<Body>) -> TestResponse {
         let response = self.router.clone().oneshot(request).await.expect("a router always answers");
         let (head, body) = response.into_parts();
         let body = body.collect().await.expect("a whole body").to_bytes().to_vec();
-        Got { status: head.status, headers: head.headers, body }
+        TestResponse { status: head.status, headers: head.headers, body }
     }
 
-    pub(crate) async fn raw(&self, request: Request<Body>) -> http::Response<Body> {
+    pub(crate) async fn send_raw(&self, request: Request<Body>) -> http::Response<Body> {
         self.router.clone().oneshot(request).await.expect("a router always answers")
     }
 
-    pub(crate) async fn post(&self, form: &[(&str, &str)]) -> Got {
+    pub(crate) async fn post_token(&self, form: &[(&str, &str)]) -> TestResponse {
         let body: String = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
         let request = Request::post("/oauth2/token")
             .header("content-type", "application/x-www-form-urlencoded")
@@ -108,13 +111,13 @@ impl World {
         self.send(request.expect("a request")).await
     }
 
-    pub(crate) async fn client_credentials(&self) -> Got {
-        self.client_credentials_with(&self.it.client_secret(), self.it.id()).await
+    pub(crate) async fn request_client_credentials(&self) -> TestResponse {
+        self.request_client_credentials_with(&self.enterprise.client_secret(), self.enterprise.id()).await
     }
 
-    pub(crate) async fn client_credentials_with(&self, secret: &str, subject: &str) -> Got {
-        let client_id = self.it.client_id();
-        self.post(&[
+    pub(crate) async fn request_client_credentials_with(&self, secret: &str, subject: &str) -> TestResponse {
+        let client_id = self.enterprise.client_id();
+        self.post_token(&[
             ("grant_type", "client_credentials"),
             ("client_id", &client_id),
             ("client_secret", secret),
@@ -124,52 +127,52 @@ impl World {
         .await
     }
 
-    pub(crate) async fn token(&self) -> String {
-        let got = self.client_credentials().await;
-        got.json()["access_token"].as_str().unwrap_or_else(|| panic!("no token in {}", got.json())).to_owned()
+    pub(crate) async fn fetch_access_token(&self) -> String {
+        let response = self.request_client_credentials().await;
+        response.json()["access_token"].as_str().unwrap_or_else(|| panic!("no token in {}", response.json())).to_owned()
     }
 
-    pub(crate) async fn get(&self, token: &str, path: &str) -> Got {
+    pub(crate) async fn get(&self, token: &str, path: &str) -> TestResponse {
         self.send(get_request(token, path)).await
     }
 
     /// A page of users with a new token.
-    pub(crate) async fn page(&self, query: &str) -> Got {
-        self.get(&self.token().await, &format!("/2.0/users?{query}")).await
+    pub(crate) async fn get_users(&self, query: &str) -> TestResponse {
+        self.get(&self.fetch_access_token().await, &format!("/2.0/users?{query}")).await
     }
 
     /// Every page of a walk, at most `pages`.
-    pub(crate) async fn walk(&self, query: &str, pages: usize) -> Vec<Value> {
-        let token = self.token().await;
-        let (mut walked, mut marker) = (Vec::new(), String::new());
-        while walked.len() < pages {
-            let got = self.get(&token, &format!("/2.0/users?usemarker=true&{query}{marker}")).await;
-            assert_eq!(got.status, 200, "{}", String::from_utf8_lossy(&got.body));
-            let page = got.json();
+    pub(crate) async fn list_pages(&self, query: &str, pages: usize) -> Vec<Value> {
+        let token = self.fetch_access_token().await;
+        let (mut pages_read, mut marker) = (Vec::new(), String::new());
+        while pages_read.len() < pages {
+            let response = self.get(&token, &format!("/2.0/users?usemarker=true&{query}{marker}")).await;
+            assert_eq!(response.status, 200, "{}", String::from_utf8_lossy(&response.body));
+            let page = response.json();
             let next = page["next_marker"].as_str().unwrap_or_default().to_owned();
-            walked.push(page);
+            pages_read.push(page);
             if next.is_empty() {
                 break;
             }
             marker = format!("&marker={}", form_urlencoded::byte_serialize(next.as_bytes()).collect::<String>());
         }
-        walked
+        pages_read
     }
 
     /// The number of pages and of bytes of a whole walk, looking at nothing but the marker.
-    pub(crate) async fn walk_raw(&self, query: &str) -> (usize, usize) {
-        let token = self.token().await;
+    pub(crate) async fn count_pages(&self, query: &str) -> (usize, usize) {
+        let token = self.fetch_access_token().await;
         let (mut pages, mut bytes, mut marker) = (0, 0, String::new());
         loop {
-            let got = self.get(&token, &format!("/2.0/users?usemarker=true&{query}{marker}")).await;
-            (pages, bytes) = (pages + 1, bytes + got.body.len());
-            let tail = String::from_utf8_lossy(&got.body[got.body.len().saturating_sub(200)..]).into_owned();
+            let response = self.get(&token, &format!("/2.0/users?usemarker=true&{query}{marker}")).await;
+            (pages, bytes) = (pages + 1, bytes + response.body.len());
+            let tail = String::from_utf8_lossy(&response.body[response.body.len().saturating_sub(200)..]).into_owned();
             let Some((_, next)) = tail.split_once(r#""next_marker":""#) else { return (pages, bytes) };
             marker = format!("&marker={}", next.trim_end_matches(['}', '"']).replace('=', "%3D"));
         }
     }
 
-    pub(crate) async fn admin(&self, method: &str, path: &str, body: Value) -> Got {
+    pub(crate) async fn admin(&self, method: &str, path: &str, body: Value) -> TestResponse {
         let request =
             Request::builder().method(method).uri(format!("/admin{path}")).header("content-type", "application/json");
         self.send(request.body(Body::from(body.to_string())).expect("a request")).await
@@ -185,24 +188,24 @@ pub(crate) fn get_request(token: &str, path: &str) -> Request<Body> {
 }
 
 /// What an assertion says unless a test wants it otherwise.
-pub(crate) fn claims(world: &World, jti: &str) -> Value {
+pub(crate) fn claims(env: &TestEnv, jti: &str) -> Value {
     json!({
-        "iss": world.it.client_id(),
-        "sub": world.it.id(),
+        "iss": env.enterprise.client_id(),
+        "sub": env.enterprise.id(),
         "box_sub_type": "enterprise",
         "aud": "https://api.box.com/oauth2/token",
         "jti": jti,
-        "exp": world.sim.now().as_second() + 45,
+        "exp": env.sim.now().as_second() + 45,
     })
 }
 
-pub(crate) fn kid(world: &World) -> Value {
+pub(crate) fn key_id(env: &TestEnv) -> Value {
     let file: Value =
-        serde_json::from_str(&world.it.config_json(KeyFormat::Pkcs8TripleDes).expect("a JWT app")).expect("JSON");
+        serde_json::from_str(&env.enterprise.config_json(KeyFormat::Pkcs8TripleDes).expect("a JWT app")).expect("JSON");
     file["boxAppSettings"]["appAuth"]["publicKeyID"].clone()
 }
 
-pub(crate) fn signed(pair: KeyPair, header: &Value, claims: &Value) -> String {
+pub(crate) fn sign_assertion(pair: KeyPair, header: &Value, claims: &Value) -> String {
     let (_, encrypted) = SecretDocument::from_pem(pair.private_pem(KeyFormat::Pkcs8TripleDes)).expect("PEM");
     let key = EncryptedPrivateKeyInfoRef::try_from(encrypted.as_bytes())
         .expect("PKCS#8")
@@ -216,15 +219,15 @@ pub(crate) fn signed(pair: KeyPair, header: &Value, claims: &Value) -> String {
     format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
-impl World {
-    pub(crate) async fn assert_with(&self, assertion: &str) -> Got {
-        let (client_id, secret) = (self.it.client_id(), self.it.client_secret());
+impl TestEnv {
+    pub(crate) async fn exchange_assertion(&self, assertion: &str) -> TestResponse {
+        let (client_id, secret) = (self.enterprise.client_id(), self.enterprise.client_secret());
         let form = [
             ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
             ("client_id", &*client_id),
             ("client_secret", &*secret),
             ("assertion", assertion),
         ];
-        self.post(&form).await
+        self.post_token(&form).await
     }
 }

@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     }
     let wanted = |tool: &&Tool| names.is_empty() || names.iter().any(|name| name == tool.name());
     for tool in Tool::ALL.iter().filter(wanted) {
-        match tools::find(*tool) {
+        match tools::find_tool(*tool) {
             Ok(path) => println!("{}", path.display()),
             Err(e) => {
                 eprintln!("{e}");

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::identity::Identity;
-use super::{ATTEMPTS, ended, ports};
-use crate::error::{Error, Result, While as _};
+use super::identity::AdminCredentials;
+use super::{MAX_START_ATTEMPTS, exited_error, ports};
+use crate::error::{Context as _, Error, Result};
 use crate::process::Process;
 
 /// Metadata of every request, once, when it is answered; a watch also when it begins. Questions about
@@ -27,22 +27,22 @@ rules:
 const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,serviceaccount-controller,\
     clusterrole-aggregation-controller,resourcequota-controller";
 
-pub(super) struct Plan {
-    folder: PathBuf,
-    identity: Identity,
+pub(super) struct ProcessLauncher {
+    dir: PathBuf,
+    credentials: AdminCredentials,
     etcd_port: u16,
     api_port: u16,
     api_server: PathBuf,
     api_server_args: Vec<String>,
 }
 
-impl Plan {
+impl ProcessLauncher {
     pub(super) fn new(folder: &Path, api_server_args: Vec<String>) -> Result<Self> {
         let policy = folder.join("audit-policy.yaml");
-        fs::write(&policy, AUDIT_POLICY).during(|| format!("cannot write {}", policy.display()))?;
+        fs::write(&policy, AUDIT_POLICY).with_context(|| format!("cannot write {}", policy.display()))?;
         Ok(Self {
-            folder: folder.to_owned(),
-            identity: Identity::create(folder)?,
+            dir: folder.to_owned(),
+            credentials: AdminCredentials::create(folder)?,
             etcd_port: 0,
             api_port: 0,
             api_server: PathBuf::new(),
@@ -55,16 +55,16 @@ impl Plan {
     }
 
     pub(super) fn token(&self) -> &str {
-        &self.identity.token
+        &self.credentials.token
     }
 
-    pub(super) fn audit_log(&self) -> PathBuf {
-        self.folder.join("audit.log")
+    pub(super) fn audit_log_path(&self) -> PathBuf {
+        self.dir.join("audit.log")
     }
 
     /// Starts etcd and the API server together: the latter waits for the former. Between looking for a free
     /// port and listening on it somebody else may have taken it; then both are started anew.
-    pub(super) async fn start(
+    pub(super) async fn start_etcd_and_api_server(
         &mut self,
         etcd: &Path,
         api_server: &Path,
@@ -73,29 +73,29 @@ impl Plan {
         self.api_server = api_server.to_owned();
         let mut attempt = 1;
         loop {
-            self.etcd_port = ports::free()?;
-            self.api_port = ports::free()?;
-            let data = self.folder.join(format!("etcd-{attempt}"));
-            let etcd = self.spawn("etcd", &self.etcd(etcd, &data))?;
-            let api_server = self.start_api_server_again()?;
-            match self.listening(&etcd, &api_server, deadline).await {
+            self.etcd_port = ports::find_free_port()?;
+            self.api_port = ports::find_free_port()?;
+            let data = self.dir.join(format!("etcd-{attempt}"));
+            let etcd = self.spawn_process("etcd", &self.etcd_command(etcd, &data))?;
+            let api_server = self.start_api_server()?;
+            match self.wait_until_listening(&etcd, &api_server, deadline).await {
                 Ok(()) => return Ok((etcd, api_server)),
-                Err(e) if attempt == ATTEMPTS || !taken(&etcd, &api_server) => return Err(e),
+                Err(e) if attempt == MAX_START_ATTEMPTS || !is_port_taken(&etcd, &api_server) => return Err(e),
                 Err(_) => attempt += 1,
             }
         }
     }
 
-    pub(super) fn start_api_server_again(&self) -> Result<Process> {
-        self.spawn("kube-apiserver", &self.api_server())
+    pub(super) fn start_api_server(&self) -> Result<Process> {
+        self.spawn_process("kube-apiserver", &self.api_server_command())
     }
 
-    pub(super) fn spawn(&self, name: &str, command: &Command) -> Result<Process> {
-        Process::spawn(name, command, &self.folder.join(format!("{name}.log")))
+    pub(super) fn spawn_process(&self, name: &str, command: &Command) -> Result<Process> {
+        Process::spawn(name, command, &self.dir.join(format!("{name}.log")))
     }
 
     /// The API server makes its own certificate, and the CA that signed it, when it starts first.
-    pub(super) async fn certificate(&self, api_server: &Process, deadline: Instant) -> Result<String> {
+    pub(super) async fn wait_for_certificate(&self, api_server: &Process, deadline: Instant) -> Result<String> {
         loop {
             // The file is there before all of it is written.
             if let Ok(pem) = self.read_certificate()
@@ -111,11 +111,11 @@ impl Plan {
     }
 
     pub(super) fn read_certificate(&self) -> Result<String> {
-        let path = self.folder.join("certificates/apiserver.crt");
-        fs::read_to_string(&path).during(|| format!("cannot read {}", path.display()))
+        let path = self.dir.join("certificates/apiserver.crt");
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
     }
 
-    fn etcd(&self, program: &Path, data: &Path) -> Command {
+    fn etcd_command(&self, program: &Path, data: &Path) -> Command {
         let url = format!("http://127.0.0.1:{}", self.etcd_port);
         let mut command = Command::new(program);
         command
@@ -129,8 +129,8 @@ impl Plan {
         command
     }
 
-    fn api_server(&self) -> Command {
-        let file = |name: &str| self.folder.join(name).display().to_string();
+    fn api_server_command(&self) -> Command {
+        let file = |name: &str| self.dir.join(name).display().to_string();
         let mut command = Command::new(&self.api_server);
         command
             .arg(format!("--etcd-servers=http://127.0.0.1:{}", self.etcd_port))
@@ -151,26 +151,26 @@ impl Plan {
         command
     }
 
-    pub(super) fn controller_manager(&self, program: &Path, kubeconfig: &Path) -> Command {
+    pub(super) fn controller_manager_command(&self, program: &Path, kubeconfig: &Path) -> Command {
         let mut command = Command::new(program);
         command
             .arg(format!("--kubeconfig={}", kubeconfig.display()))
             .arg(format!("--controllers={CONTROLLERS}"))
             .arg("--service-account-private-key-file")
-            .arg(self.folder.join("service-accounts.key"))
+            .arg(self.dir.join("service-accounts.key"))
             .args(["--use-service-account-credentials", "--leader-elect=false"])
             // It need not listen at all.
             .args(["--bind-address=127.0.0.1", "--secure-port=0"]);
         command
     }
 
-    async fn listening(&self, etcd: &Process, api_server: &Process, deadline: Instant) -> Result<()> {
+    async fn wait_until_listening(&self, etcd: &Process, api_server: &Process, deadline: Instant) -> Result<()> {
         // Not by connecting: until ours listens, somebody else's may answer on the port.
         let serving = format!("Serving securely on 127.0.0.1:{}", self.api_port);
         loop {
             for process in [etcd, api_server] {
                 if !process.is_running() {
-                    return Err(ended(process));
+                    return Err(exited_error(process));
                 }
             }
             if api_server.log().contains(&serving) {
@@ -184,6 +184,6 @@ impl Plan {
     }
 }
 
-fn taken(etcd: &Process, api_server: &Process) -> bool {
+fn is_port_taken(etcd: &Process, api_server: &Process) -> bool {
     [etcd, api_server].iter().any(|process| process.log().contains("address already in use"))
 }

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 
-use crate::error::{Error, Result, While as _};
+use crate::error::{Context as _, Error, Result};
 
 /// SubjectPublicKeyInfo of an uncompressed P-256 point, up to the point itself (RFC 5480).
 const P256_PUBLIC_KEY: [u8; 26] = [
@@ -18,11 +18,11 @@ const P256_PUBLIC_KEY: [u8; 26] = [
     0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 
-pub(super) struct Identity {
+pub(super) struct AdminCredentials {
     pub(super) token: String,
 }
 
-impl Identity {
+impl AdminCredentials {
     /// Writes `tokens.csv`, `service-accounts.key` and `service-accounts.pub`.
     pub(super) fn create(folder: &Path) -> Result<Self> {
         let failed = |_| Error::new("ring makes no key");
@@ -30,20 +30,20 @@ impl Identity {
         let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
         let private = EcdsaKeyPair::generate_pkcs8(algorithm, &random).map_err(failed)?;
         let pair = EcdsaKeyPair::from_pkcs8(algorithm, private.as_ref(), &random)
-            .during(|| "ring refuses its own key".to_owned())?;
+            .with_context(|| "ring refuses its own key".to_owned())?;
         let public = [&P256_PUBLIC_KEY, pair.public_key().as_ref()].concat();
-        write(&folder.join("service-accounts.key"), &pem("PRIVATE KEY", private.as_ref()))?;
-        write(&folder.join("service-accounts.pub"), &pem("PUBLIC KEY", &public))?;
+        write_private_file(&folder.join("service-accounts.key"), &encode_pem("PRIVATE KEY", private.as_ref()))?;
+        write_private_file(&folder.join("service-accounts.pub"), &encode_pem("PUBLIC KEY", &public))?;
 
         let mut bytes = [0; 16];
         random.fill(&mut bytes).map_err(failed)?;
         let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        write(&folder.join("tokens.csv"), &format!("{token},admin,admin,system:masters\n"))?;
+        write_private_file(&folder.join("tokens.csv"), &format!("{token},admin,admin,system:masters\n"))?;
         Ok(Self { token })
     }
 }
 
-fn pem(label: &str, der: &[u8]) -> String {
+fn encode_pem(label: &str, der: &[u8]) -> String {
     let text = STANDARD.encode(der);
     let mut pem = format!("-----BEGIN {label}-----\n");
     for line in text.as_bytes().chunks(64) {
@@ -54,12 +54,17 @@ fn pem(label: &str, der: &[u8]) -> String {
 }
 
 /// Readable by this user only.
-pub(super) fn write(path: &Path, text: &str) -> Result<()> {
-    let writing = || format!("cannot write {}", path.display());
+pub(super) fn write_private_file(path: &Path, text: &str) -> Result<()> {
+    let error_context = || format!("cannot write {}", path.display());
     // Written aside and renamed: who reads it meanwhile never sees half of it.
     let unfinished = path.with_added_extension("tmp");
-    let mut file =
-        OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&unfinished).during(writing)?;
-    file.write_all(text.as_bytes()).during(writing)?;
-    fs::rename(&unfinished, path).during(writing)
+    let mut file = OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(&unfinished)
+        .with_context(error_context)?;
+    file.write_all(text.as_bytes()).with_context(error_context)?;
+    fs::rename(&unfinished, path).with_context(error_context)
 }

@@ -7,9 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::identity;
-use crate::error::{Result, While as _};
+use crate::error::{Context as _, Result};
 
-pub(super) fn write(path: &Path, url: &str, ca: &str, token: &str, namespace: &str) -> Result<()> {
+pub(super) fn write_kubeconfig(path: &Path, url: &str, ca: &str, token: &str, namespace: &str) -> Result<()> {
     let config = json!({
         "apiVersion": "v1",
         "kind": "Config",
@@ -24,6 +24,6 @@ pub(super) fn write(path: &Path, url: &str, ca: &str, token: &str, namespace: &s
             "context": { "cluster": "boxsync", "user": "boxsync", "namespace": namespace },
         }],
     });
-    let text = serde_saphyr::to_string(&config).during(|| "a kubeconfig".to_owned())?;
-    identity::write(path, &text)
+    let text = serde_saphyr::to_string(&config).with_context(|| "a kubeconfig".to_owned())?;
+    identity::write_private_file(path, &text)
 }

@@ -7,15 +7,15 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 
 use crate::error::{Error, Result};
 
-const FIRST: u16 = 20_000;
-const COUNT: u16 = 10_000;
+const FIRST_PORT: u16 = 20_000;
+const PORT_COUNT: u16 = 10_000;
 
-pub(super) fn free() -> Result<u16> {
+pub(super) fn find_free_port() -> Result<u16> {
     let random = SystemRandom::new();
     for _ in 0..100 {
         let mut bytes = [0; 2];
         random.fill(&mut bytes).map_err(|_| Error::new("no random numbers"))?;
-        let port = FIRST + u16::from_be_bytes(bytes) % COUNT;
+        let port = FIRST_PORT + u16::from_be_bytes(bytes) % PORT_COUNT;
         if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
             return Ok(port);
         }

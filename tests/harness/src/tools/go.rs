@@ -4,24 +4,24 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::error::{Error, Result, While as _};
+use crate::error::{Context as _, Error, Result};
 
 /// What the pinned sources ask for; `go.mod` says the same.
-const OLDEST: (u32, u32) = (1, 26);
+const MIN_VERSION: (u32, u32) = (1, 26);
 
-const REMEDY: &str = "Install Go 1.26 or newer from https://go.dev/dl/ and put it on the PATH. \
+const INSTALL_HINT: &str = "Install Go 1.26 or newer from https://go.dev/dl/ and put it on the PATH. \
     (KUBEBUILDER_ASSETS may name a folder with etcd, kube-apiserver and kubectl; \
     kube-controller-manager, helm and promtool are always built.)";
 
 /// A folder with pins.
 #[derive(Clone, Copy)]
-pub(super) enum Module {
+pub(super) enum GoModule {
     ControlPlane,
     Promtool,
 }
 
-impl Module {
-    fn folder(self) -> PathBuf {
+impl GoModule {
+    fn dir(self) -> PathBuf {
         let name = match self {
             Self::ControlPlane => "control-plane",
             Self::Promtool => "promtool",
@@ -40,18 +40,18 @@ impl Module {
 
     fn link_flags(self) -> Result<String> {
         match self {
-            Self::ControlPlane => kubernetes(&self.folder()),
+            Self::ControlPlane => kubernetes_link_flags(&self.dir()),
             Self::Promtool => Ok("-s -w".to_owned()),
         }
     }
 }
 
 /// Names what would be built: pins, flags and platform.
-pub(super) fn digest(module: Module) -> Result<String> {
+pub(super) fn cache_key(module: GoModule) -> Result<String> {
     let mut sha = ring::digest::Context::new(&ring::digest::SHA256);
     for name in ["go.mod", "go.sum"] {
-        let path = module.folder().join(name);
-        sha.update(&fs::read(&path).during(|| format!("cannot read {}", path.display()))?);
+        let path = module.dir().join(name);
+        sha.update(&fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
     }
     for text in [module.link_flags()?.as_str(), module.tags(), std::env::consts::OS, std::env::consts::ARCH] {
         sha.update(text.as_bytes());
@@ -60,42 +60,42 @@ pub(super) fn digest(module: Module) -> Result<String> {
 }
 
 /// Fails with a remedy where Go is missing or too old.
-pub(super) fn check(module: Module) -> Result<()> {
+pub(super) fn check_toolchain(module: GoModule) -> Result<()> {
     // Asked inside the module: there, Go may switch to a newer toolchain by itself.
-    let output = match go(module).args(["env", "GOVERSION"]).output() {
+    let output = match go_command(module).args(["env", "GOVERSION"]).output() {
         Ok(output) => output,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            return Err(Error::new(format!("Go is missing, and a tool has to be built. {REMEDY}")));
+            return Err(Error::new(format!("Go is missing, and a tool has to be built. {INSTALL_HINT}")));
         }
         Err(e) => return Err(Error::new(format!("cannot run go: {e}"))),
     };
-    let said = String::from_utf8_lossy(if output.status.success() { &output.stdout } else { &output.stderr });
-    if output.status.success() && version(&said).is_none_or(|found| found >= OLDEST) {
+    let version_output = String::from_utf8_lossy(if output.status.success() { &output.stdout } else { &output.stderr });
+    if output.status.success() && parse_version(&version_output).is_none_or(|found| found >= MIN_VERSION) {
         return Ok(());
     }
-    Err(Error::new(format!("This Go cannot build the tools: {}. {REMEDY}", said.trim())))
+    Err(Error::new(format!("This Go cannot build the tools: {}. {INSTALL_HINT}", version_output.trim())))
 }
 
-pub(super) fn build(module: Module, package: &str, target: &Path) -> Result<()> {
-    let output = go(module)
+pub(super) fn build_package(module: GoModule, package: &str, target: &Path) -> Result<()> {
+    let output = go_command(module)
         .args(["build", "-trimpath", "-tags", module.tags(), "-ldflags", &module.link_flags()?, "-o"])
         .arg(target)
         .arg(package)
         .output()
-        .during(|| "cannot run go".to_owned())?;
+        .with_context(|| "cannot run go".to_owned())?;
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let lines: Vec<_> = said.lines().filter(|line| !line.starts_with("go: downloading ")).collect();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<_> = stderr.lines().filter(|line| !line.starts_with("go: downloading ")).collect();
     let end = lines.split_at(lines.len().saturating_sub(30)).1.join("\n");
-    Err(Error::new(format!("go build {package} failed in {}:\n{end}", module.folder().display())))
+    Err(Error::new(format!("go build {package} failed in {}:\n{end}", module.dir().display())))
 }
 
 /// Kubernetes learns its own version at link time only; the pins say which it is.
-fn kubernetes(folder: &Path) -> Result<String> {
+fn kubernetes_link_flags(folder: &Path) -> Result<String> {
     let path = folder.join("go.mod");
-    let pins = fs::read_to_string(&path).during(|| format!("cannot read {}", path.display()))?;
+    let pins = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let version = pins
         .lines()
         .find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes ")?.split_whitespace().next())
@@ -106,27 +106,27 @@ fn kubernetes(folder: &Path) -> Result<String> {
     Ok(format!("-s -w {set}.gitVersion={version} {set}.gitMajor={major} {set}.gitMinor={minor}"))
 }
 
-fn go(module: Module) -> Command {
+fn go_command(module: GoModule) -> Command {
     let mut command = Command::new("go");
-    command.current_dir(module.folder()).env("CGO_ENABLED", "0").env("GOWORK", "off");
+    command.current_dir(module.dir()).env("CGO_ENABLED", "0").env("GOWORK", "off");
     command
 }
 
 /// `go1.26.8` is (1, 26). A development version has no number and is taken to be new.
-fn version(text: &str) -> Option<(u32, u32)> {
+fn parse_version(text: &str) -> Option<(u32, u32)> {
     let mut parts = text.trim().strip_prefix("go")?.split(|c: char| !c.is_ascii_digit());
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::version;
+    use super::parse_version;
 
     #[test]
-    fn a_version_of_go_is_read_also_from_a_release_candidate() {
-        assert_eq!(version("go1.26.8\n"), Some((1, 26)));
-        assert_eq!(version("go1.27rc1"), Some((1, 27)));
-        assert_eq!(version("go1.9"), Some((1, 9)));
-        assert_eq!(version("devel +abc"), None);
+    fn go_versions_are_parsed_including_release_candidates() {
+        assert_eq!(parse_version("go1.26.8\n"), Some((1, 26)));
+        assert_eq!(parse_version("go1.27rc1"), Some((1, 27)));
+        assert_eq!(parse_version("go1.9"), Some((1, 9)));
+        assert_eq!(parse_version("devel +abc"), None);
     }
 }

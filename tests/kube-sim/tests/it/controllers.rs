@@ -46,27 +46,27 @@ async fn run(fixture: &Fixture) {
 async fn three_days_of_requeues_pass_in_well_under_a_second() {
     let wall = std::time::Instant::now();
     let fixture = Fixture::new();
-    fixture.given("w");
+    fixture.create_widget("w");
     let _ = tokio::time::timeout(3 * DAY + Duration::from_secs(600), run(&fixture)).await;
-    let gets = fixture.sim.requests().iter().filter(|r| r.is(Verb::Get, "widgets")).count();
+    let gets = fixture.sim.requests().iter().filter(|r| r.matches(Verb::Get, "widgets")).count();
     assert_eq!(gets, 5, "the first, the one after the status, and one a day");
     assert_eq!(fixture.sim.writes().len(), 1, "a steady state writes nothing");
-    assert_eq!(fixture.stored("w").status.unwrap().runs, Some(1));
+    assert_eq!(fixture.get_widget("w").status.unwrap().runs, Some(1));
     assert!(wall.elapsed() < Duration::from_secs(2), "took {:?}", wall.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_controller_gets_through_an_outage_and_reports_afterwards() {
+async fn a_controller_recovers_from_an_outage() {
     let fixture = Fixture::new();
     let sim = fixture.sim.clone();
     let script = async {
         tokio::time::sleep(Duration::from_secs(10)).await;
-        sim.down();
-        fixture.given("w");
+        sim.start_outage();
+        fixture.create_widget("w");
         tokio::time::sleep(Duration::from_secs(600)).await;
-        sim.up();
+        sim.end_outage();
         let done = |widget: &serde_json::Value| widget["status"]["phase"] == "Done";
-        sim.until(Duration::from_secs(120), "Widget", "a", "w", done).await
+        sim.wait_until(Duration::from_secs(120), "Widget", "a", "w", done).await
     };
     tokio::select! {
         () = run(&fixture) => panic!("a controller does not end"),
@@ -77,7 +77,7 @@ async fn a_controller_gets_through_an_outage_and_reports_afterwards() {
 #[tokio::test(start_paused = true)]
 async fn the_recorder_creates_an_event_and_counts_its_repetition() {
     let fixture = Fixture::new();
-    let widget = fixture.given("w");
+    let widget = fixture.create_widget("w");
     let recorder = Recorder::new(fixture.sim.client_as("operator"), Reporter::from("operator"));
     for _ in 0..2 {
         let event = events::Event {
@@ -98,7 +98,7 @@ async fn the_recorder_creates_an_event_and_counts_its_repetition() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_is_won_by_who_replaces_the_version_that_both_saw() {
+async fn only_one_client_wins_a_lease_update_on_the_same_version() {
     let fixture = Fixture::new();
     fixture.sim.create(json!({
         "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",

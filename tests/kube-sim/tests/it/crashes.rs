@@ -5,12 +5,12 @@ use kube::{
     Api,
     api::{Patch, PatchParams, PostParams},
 };
-use kube_sim::{Fault, Trouble, Verb};
+use kube_sim::{Fault, FaultAction, Verb};
 use serde_json::json;
 use std::time::Duration;
 
 /// Three writes that may each be found done already.
-async fn work(api: Api<crate::fixture::Widget>) {
+async fn reconcile_widgets(api: Api<crate::fixture::Widget>) {
     for name in ["one", "two"] {
         if api.get_opt(name).await.unwrap().is_none() {
             api.create(&PostParams::default(), &widget(name)).await.unwrap();
@@ -21,31 +21,31 @@ async fn work(api: Api<crate::fixture::Widget>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_process_killed_at_any_write_leaves_what_it_had_written_and_can_be_started_again() {
+async fn a_process_killed_at_any_write_keeps_its_writes_and_can_be_restarted() {
     for n in 1..=3 {
         for (when, there) in [("before", n - 1), ("after", n)] {
             let fixture = Fixture::new();
             fixture.sim.on_write(move |number, _| match when {
-                "before" => (number == n).then_some(Fault::Before(Trouble::Kill)),
-                _ => (number == n).then_some(Fault::After(Trouble::Kill)),
+                "before" => (number == n).then_some(Fault::Before(FaultAction::Kill)),
+                _ => (number == n).then_some(Fault::After(FaultAction::Kill)),
             });
             tokio::select! {
-                () = work(fixture.api_as("operator")) => panic!("{when} write {n}: it lived"),
+                () = reconcile_widgets(fixture.api_as("operator")) => panic!("{when} write {n}: it lived"),
                 () = fixture.sim.killed() => {}
             }
             let applied = fixture.sim.writes().iter().filter(|write| write.changed).count();
             assert_eq!(applied, there, "{when} write {n}");
             fixture.sim.on_write(|_, _| None);
-            work(fixture.api_as("operator")).await;
-            assert_eq!(fixture.stored("two").status.unwrap().phase.as_deref(), Some("Done"));
+            reconcile_widgets(fixture.api_as("operator")).await;
+            assert_eq!(fixture.get_widget("two").status.unwrap().phase.as_deref(), Some("Done"));
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_clients_of_a_killed_user_stay_dead_and_those_of_others_live() {
+async fn killing_a_user_stops_only_its_existing_clients() {
     let fixture = Fixture::new();
-    fixture.given("w");
+    fixture.create_widget("w");
     let (other, dead) = (fixture.api_as("somebody"), fixture.api_as("operator"));
     fixture.sim.kill("operator");
     fixture.sim.killed().await;
@@ -58,12 +58,12 @@ async fn the_clients_of_a_killed_user_stay_dead_and_those_of_others_live() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_hook_may_look_at_the_objects_and_at_the_call() {
+async fn the_write_hook_can_read_the_objects_and_the_call() {
     let fixture = Fixture::new();
     let sim = fixture.sim.clone();
     fixture.sim.on_write(move |_, call| {
-        let second = call.is(Verb::Create, "widgets") && sim.list("Widget").len() == 1;
-        second.then_some(Fault::Before(Trouble::Status(503)))
+        let second = call.matches(Verb::Create, "widgets") && sim.list("Widget").len() == 1;
+        second.then_some(Fault::Before(FaultAction::Status(503)))
     });
     let api = fixture.api();
     api.create(&PostParams::default(), &widget("one")).await.unwrap();

@@ -43,7 +43,7 @@ pub(crate) struct Fixture {
 impl Fixture {
     pub(crate) fn new() -> Self {
         let clock = SimClock::new(NOON.parse().unwrap());
-        let sim = KubeSim::new(clock.reader(), [widgets()]);
+        let sim = KubeSim::new(clock.clock_fn(), [widget_resource()]);
         Self { sim, clock }
     }
 
@@ -56,12 +56,12 @@ impl Fixture {
     }
 
     /// A widget in the store, without a request.
-    pub(crate) fn given(&self, name: &str) -> Widget {
+    pub(crate) fn create_widget(&self, name: &str) -> Widget {
         self.sim.create(widget(name));
         self.sim.object("a", name).unwrap()
     }
 
-    pub(crate) fn stored(&self, name: &str) -> Widget {
+    pub(crate) fn get_widget(&self, name: &str) -> Widget {
         self.sim.object("a", name).unwrap()
     }
 
@@ -71,11 +71,11 @@ impl Fixture {
 }
 
 /// The CRD's own entry, with a default status and an immutable size.
-pub(crate) fn widgets() -> Resource {
+pub(crate) fn widget_resource() -> Resource {
     let mut crd = serde_json::to_value(Widget::crd()).unwrap();
     crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["default"] =
         json!({"phase": "Pending"});
-    Resource::of_crd(&crd).with_rule(|old, new| match old {
+    Resource::from_crd(&crd).with_rule(|old, new| match old {
         Some(old) if old["spec"]["size"] != new["spec"]["size"] => Err("spec.size: is immutable".into()),
         _ => Ok(()),
     })
@@ -87,13 +87,13 @@ pub(crate) fn widget(name: &str) -> Widget {
     widget
 }
 
-pub(crate) fn names(widgets: impl IntoIterator<Item = Widget>) -> Vec<String> {
+pub(crate) fn widget_names(widgets: impl IntoIterator<Item = Widget>) -> Vec<String> {
     widgets.into_iter().map(|widget| widget.name_any()).collect()
 }
 
 /// The code and the reason with which a call was refused.
 #[track_caller]
-pub(crate) fn refused<T: std::fmt::Debug>(result: kube::Result<T>) -> (u16, String) {
+pub(crate) fn api_error<T: std::fmt::Debug>(result: kube::Result<T>) -> (u16, String) {
     match result {
         Err(kube::Error::Api(status)) => (status.code, status.reason.clone()),
         other => panic!("not refused by the server: {other:?}"),

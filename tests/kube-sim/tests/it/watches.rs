@@ -13,12 +13,12 @@ use tokio::time::Instant;
 
 type Events = Pin<Box<dyn futures::Stream<Item = kube::Result<WatchEvent<Widget>>> + Send>>;
 
-async fn watch(api: &Api<Widget>, params: WatchParams, since: &str) -> Events {
+async fn open_watch(api: &Api<Widget>, params: WatchParams, since: &str) -> Events {
     api.watch(&params, since).await.unwrap().boxed()
 }
 
 /// `ADDED w`, `BOOKMARK 7`, `ERROR 410`, `end`.
-async fn next(events: &mut Events) -> String {
+async fn next_event(events: &mut Events) -> String {
     match events.next().await {
         Some(Ok(WatchEvent::Added(w))) => format!("ADDED {}", w.name_any()),
         Some(Ok(WatchEvent::Modified(w))) => format!("MODIFIED {}", w.name_any()),
@@ -30,42 +30,42 @@ async fn next(events: &mut Events) -> String {
     }
 }
 
-fn paint(fixture: &Fixture, name: &str, color: &str) {
+fn set_color(fixture: &Fixture, name: &str, color: &str) {
     fixture.sim.edit("Widget", "a", name, |widget| widget["spec"]["color"] = color.into());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_tells_what_happened_since_its_version_and_then_what_happens() {
+async fn a_watch_sends_past_and_new_events_from_its_version() {
     let fixture = Fixture::new();
-    let start = fixture.given("w").resource_version().unwrap();
-    paint(&fixture, "w", "red");
-    let mut events = watch(&fixture.api(), WatchParams::default(), &start).await;
-    assert_eq!(next(&mut events).await, "MODIFIED w");
-    fixture.given("v");
-    assert_eq!(next(&mut events).await, "ADDED v");
+    let start = fixture.create_widget("w").resource_version().unwrap();
+    set_color(&fixture, "w", "red");
+    let mut events = open_watch(&fixture.api(), WatchParams::default(), &start).await;
+    assert_eq!(next_event(&mut events).await, "MODIFIED w");
+    fixture.create_widget("v");
+    assert_eq!(next_event(&mut events).await, "ADDED v");
     fixture.sim.delete("Widget", "a", "w");
-    assert_eq!(next(&mut events).await, "DELETED w");
+    assert_eq!(next_event(&mut events).await, "DELETED w");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_without_a_version_begins_with_what_is_there() {
+async fn a_watch_without_a_version_starts_with_existing_objects() {
     let fixture = Fixture::new();
-    fixture.given("w");
-    let mut events = watch(&fixture.api(), WatchParams::default(), "0").await;
-    assert_eq!(next(&mut events).await, "ADDED w");
-    fixture.given("v");
-    assert_eq!(next(&mut events).await, "ADDED v");
+    fixture.create_widget("w");
+    let mut events = open_watch(&fixture.api(), WatchParams::default(), "0").await;
+    assert_eq!(next_event(&mut events).await, "ADDED w");
+    fixture.create_widget("v");
+    assert_eq!(next_event(&mut events).await, "ADDED v");
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_object_that_leaves_the_selection_is_deleted_to_the_watch() {
+async fn an_object_that_no_longer_matches_is_sent_as_deleted() {
     let fixture = Fixture::new();
-    let start = fixture.given("w").resource_version().unwrap();
-    let mut events = watch(&fixture.api(), WatchParams::default().fields("spec.color=red"), &start).await;
+    let start = fixture.create_widget("w").resource_version().unwrap();
+    let mut events = open_watch(&fixture.api(), WatchParams::default().fields("spec.color=red"), &start).await;
     for (color, expected) in [("red", "ADDED w"), ("blue", "DELETED w"), ("green", ""), ("red", "ADDED w")] {
-        paint(&fixture, "w", color);
+        set_color(&fixture, "w", color);
         if !expected.is_empty() {
-            assert_eq!(next(&mut events).await, expected, "painted {color}");
+            assert_eq!(next_event(&mut events).await, expected, "painted {color}");
         }
     }
 }
@@ -73,105 +73,108 @@ async fn an_object_that_leaves_the_selection_is_deleted_to_the_watch() {
 #[tokio::test(start_paused = true)]
 async fn a_deleted_object_comes_with_the_version_of_its_deletion() {
     let fixture = Fixture::new();
-    let given = fixture.given("w");
-    let mut events = watch(&fixture.api(), WatchParams::default(), &given.resource_version().unwrap()).await;
+    let given = fixture.create_widget("w");
+    let mut events = open_watch(&fixture.api(), WatchParams::default(), &given.resource_version().unwrap()).await;
     fixture.sim.delete("Widget", "a", "w");
     let Some(Ok(WatchEvent::Deleted(gone))) = events.next().await else { panic!("no deletion") };
     assert_ne!(gone.resource_version(), given.resource_version());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_ends_in_time_with_a_bookmark_from_which_the_next_one_loses_nothing() {
+async fn a_watch_times_out_after_a_bookmark_that_a_new_watch_can_resume_from() {
     let fixture = Fixture::new();
-    let start = fixture.given("w").resource_version().unwrap();
+    let start = fixture.create_widget("w").resource_version().unwrap();
     fixture.sim.create(json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}}));
     let opened = Instant::now();
-    let mut events = watch(&fixture.api(), WatchParams::default().timeout(90), &start).await;
-    assert_eq!(next(&mut events).await, "BOOKMARK 2", "after a minute, past the secret");
-    assert_eq!(next(&mut events).await, "BOOKMARK 2");
-    assert_eq!(next(&mut events).await, "end");
+    let mut events = open_watch(&fixture.api(), WatchParams::default().timeout(90), &start).await;
+    assert_eq!(next_event(&mut events).await, "BOOKMARK 2", "after a minute, past the secret");
+    assert_eq!(next_event(&mut events).await, "BOOKMARK 2");
+    assert_eq!(next_event(&mut events).await, "end");
     assert_eq!(opened.elapsed().as_secs(), 90);
-    paint(&fixture, "w", "red");
-    let mut events = watch(&fixture.api(), WatchParams::default(), "2").await;
-    assert_eq!(next(&mut events).await, "MODIFIED w");
+    set_color(&fixture, "w", "red");
+    let mut events = open_watch(&fixture.api(), WatchParams::default(), "2").await;
+    assert_eq!(next_event(&mut events).await, "MODIFIED w");
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_bookmarks_there_are_none() {
+async fn bookmarks_can_be_disabled() {
     let fixture = Fixture::new();
     let params = WatchParams::default().timeout(90).disable_bookmarks();
-    let mut events = watch(&fixture.api(), params, "0").await;
-    assert_eq!(next(&mut events).await, "end");
+    let mut events = open_watch(&fixture.api(), params, "0").await;
+    assert_eq!(next_event(&mut events).await, "end");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lagging_watch_is_late_but_in_order_while_lists_are_up_to_date() {
     let fixture = Fixture::new();
-    let mut events = watch(&fixture.api(), WatchParams::default(), "0").await;
+    let mut events = open_watch(&fixture.api(), WatchParams::default(), "0").await;
     fixture.sim.lag_watches(Duration::from_secs(5));
     let start = Instant::now();
-    fixture.given("one");
+    fixture.create_widget("one");
     tokio::time::sleep(Duration::from_secs(2)).await;
-    fixture.given("two");
+    fixture.create_widget("two");
     assert_eq!(fixture.api().list(&Default::default()).await.unwrap().items.len(), 2);
-    assert_eq!((next(&mut events).await, start.elapsed().as_secs()), ("ADDED one".into(), 5));
-    assert_eq!((next(&mut events).await, start.elapsed().as_secs()), ("ADDED two".into(), 7));
-    fixture.given("three");
+    assert_eq!((next_event(&mut events).await, start.elapsed().as_secs()), ("ADDED one".into(), 5));
+    assert_eq!((next_event(&mut events).await, start.elapsed().as_secs()), ("ADDED two".into(), 7));
+    fixture.create_widget("three");
     fixture.sim.lag_watches(Duration::ZERO);
-    assert_eq!((next(&mut events).await, start.elapsed().as_secs()), ("ADDED three".into(), 7));
+    assert_eq!((next_event(&mut events).await, start.elapsed().as_secs()), ("ADDED three".into(), 7));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bookmark_never_runs_ahead_of_a_lagging_event() {
+async fn a_bookmark_is_never_newer_than_a_delayed_event() {
     let fixture = Fixture::new();
-    let start = fixture.given("w").resource_version().unwrap();
+    let start = fixture.create_widget("w").resource_version().unwrap();
     fixture.sim.lag_watches(Duration::from_secs(600));
-    paint(&fixture, "w", "red");
-    let mut events = watch(&fixture.api(), WatchParams::default().timeout(70), &start).await;
-    assert_eq!(next(&mut events).await, format!("BOOKMARK {start}"));
-    assert_eq!(next(&mut events).await, format!("BOOKMARK {start}"));
-    assert_eq!(next(&mut events).await, "end");
+    set_color(&fixture, "w", "red");
+    let mut events = open_watch(&fixture.api(), WatchParams::default().timeout(70), &start).await;
+    assert_eq!(next_event(&mut events).await, format!("BOOKMARK {start}"));
+    assert_eq!(next_event(&mut events).await, format!("BOOKMARK {start}"));
+    assert_eq!(next_event(&mut events).await, "end");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_frozen_watch_is_silent_and_tells_all_when_it_thaws() {
+async fn a_frozen_watch_sends_nothing_until_it_thaws() {
     let fixture = Fixture::new();
-    let mut events = watch(&fixture.api(), WatchParams::default().timeout(60), "0").await;
+    let mut events = open_watch(&fixture.api(), WatchParams::default().timeout(60), "0").await;
     fixture.sim.freeze_watches();
-    fixture.given("w");
-    let silence = tokio::time::timeout(Duration::from_secs(3600), next(&mut events)).await;
+    fixture.create_widget("w");
+    let silence = tokio::time::timeout(Duration::from_secs(3600), next_event(&mut events)).await;
     assert!(silence.is_err(), "{silence:?}");
     fixture.sim.thaw_watches();
-    assert_eq!(next(&mut events).await, "ADDED w");
+    assert_eq!(next_event(&mut events).await, "ADDED w");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_from_a_compacted_version_is_told_410() {
+async fn a_watch_from_a_compacted_version_gets_410() {
     let fixture = Fixture::new();
-    let start = fixture.given("w").resource_version().unwrap();
-    paint(&fixture, "w", "red");
+    let start = fixture.create_widget("w").resource_version().unwrap();
+    set_color(&fixture, "w", "red");
     fixture.sim.compact();
-    let mut events = watch(&fixture.api(), WatchParams::default(), &start).await;
-    assert_eq!(next(&mut events).await, "ERROR 410");
-    assert_eq!(next(&mut events).await, "end");
-    let mut events = watch(&fixture.api(), WatchParams::default(), "2").await;
-    paint(&fixture, "w", "blue");
-    assert_eq!(next(&mut events).await, "MODIFIED w", "the newest version is no loss");
+    let mut events = open_watch(&fixture.api(), WatchParams::default(), &start).await;
+    assert_eq!(next_event(&mut events).await, "ERROR 410");
+    assert_eq!(next_event(&mut events).await, "end");
+    let mut events = open_watch(&fixture.api(), WatchParams::default(), "2").await;
+    set_color(&fixture, "w", "blue");
+    assert_eq!(next_event(&mut events).await, "MODIFIED w", "the newest version is no loss");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_version_that_is_more_than_an_hour_old_is_compacted_by_the_next_write() {
     let fixture = Fixture::new();
-    let start = fixture.given("w").resource_version().unwrap();
-    paint(&fixture, "w", "red");
+    let start = fixture.create_widget("w").resource_version().unwrap();
+    set_color(&fixture, "w", "red");
     tokio::time::sleep(Duration::from_secs(3601)).await;
-    paint(&fixture, "w", "blue");
-    let mut events = watch(&fixture.api(), WatchParams::default(), &start).await;
-    assert_eq!(next(&mut events).await, "ERROR 410");
+    set_color(&fixture, "w", "blue");
+    let mut events = open_watch(&fixture.api(), WatchParams::default(), &start).await;
+    assert_eq!(next_event(&mut events).await, "ERROR 410");
 }
 
 /// Follows all widgets with kube's reflector until the stream of changes is dropped.
-fn follow(fixture: &Fixture, config: watcher::Config) -> (reflector::Store<Widget>, tokio::task::JoinHandle<()>) {
+fn start_reflector(
+    fixture: &Fixture,
+    config: watcher::Config,
+) -> (reflector::Store<Widget>, tokio::task::JoinHandle<()>) {
     let (store, writer) = reflector::store();
     let changes = watcher(Api::all(fixture.sim.client_as("follower")), config);
     let changes = changes.default_backoff().reflect(writer).map_ok(drop);
@@ -187,53 +190,53 @@ fn colors(store: &reflector::Store<Widget>) -> Vec<String> {
 #[tokio::test(start_paused = true)]
 async fn a_reflector_survives_timeouts_breaks_outages_and_compaction_without_loss() {
     let fixture = Fixture::new();
-    fixture.given("one");
-    let (store, task) = follow(&fixture, watcher::Config::default().timeout(60));
+    fixture.create_widget("one");
+    let (store, task) = start_reflector(&fixture, watcher::Config::default().timeout(60));
     store.wait_until_ready().await.unwrap();
-    let calm = Duration::from_secs(300);
+    let pause = Duration::from_secs(300);
 
-    tokio::time::sleep(calm).await;
-    paint(&fixture, "one", "after timeouts");
-    tokio::time::sleep(calm).await;
+    tokio::time::sleep(pause).await;
+    set_color(&fixture, "one", "after timeouts");
+    tokio::time::sleep(pause).await;
     assert_eq!(colors(&store), ["after timeouts"]);
-    let lists = || fixture.sim.requests().iter().filter(|r| r.is(kube_sim::Verb::List, "widgets")).count();
+    let lists = || fixture.sim.requests().iter().filter(|r| r.matches(kube_sim::Verb::List, "widgets")).count();
     assert_eq!(lists(), 1, "a watch that ended in time is continued, not begun anew");
 
     fixture.sim.break_watches();
-    paint(&fixture, "one", "after a break");
-    tokio::time::sleep(calm).await;
+    set_color(&fixture, "one", "after a break");
+    tokio::time::sleep(pause).await;
     assert_eq!(colors(&store), ["after a break"]);
 
-    fixture.sim.down();
-    paint(&fixture, "one", "written while it was down");
-    fixture.given("two");
-    tokio::time::sleep(calm).await;
+    fixture.sim.start_outage();
+    set_color(&fixture, "one", "written while it was down");
+    fixture.create_widget("two");
+    tokio::time::sleep(pause).await;
     assert_eq!(colors(&store), ["after a break"]);
-    fixture.sim.up();
-    tokio::time::sleep(calm).await;
+    fixture.sim.end_outage();
+    tokio::time::sleep(pause).await;
     assert_eq!(colors(&store), ["grey", "written while it was down"]);
 
-    fixture.sim.down();
+    fixture.sim.start_outage();
     fixture.sim.delete("Widget", "a", "two");
     fixture.sim.compact();
-    fixture.sim.up();
-    tokio::time::sleep(calm).await;
+    fixture.sim.end_outage();
+    tokio::time::sleep(pause).await;
     assert_eq!(colors(&store), ["written while it was down"]);
     assert_eq!(lists(), 2, "a compacted version has to be listed again");
     task.abort();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_that_fell_silent_is_noticed_by_its_client() {
+async fn a_client_reopens_a_frozen_watch() {
     let fixture = Fixture::new();
-    fixture.given("one");
-    let (store, task) = follow(&fixture, watcher::Config::default().timeout(60));
+    fixture.create_widget("one");
+    let (store, task) = start_reflector(&fixture, watcher::Config::default().timeout(60));
     store.wait_until_ready().await.unwrap();
     fixture.sim.freeze_watches();
-    paint(&fixture, "one", "red");
+    set_color(&fixture, "one", "red");
     tokio::time::sleep(Duration::from_secs(300)).await;
     assert_eq!(colors(&store), ["grey"]);
-    let opened = fixture.sim.requests().iter().filter(|r| r.is(kube_sim::Verb::Watch, "widgets")).count();
+    let opened = fixture.sim.requests().iter().filter(|r| r.matches(kube_sim::Verb::Watch, "widgets")).count();
     assert!(opened > 3, "opened {opened} times");
     fixture.sim.thaw_watches();
     tokio::time::sleep(Duration::from_secs(1)).await;

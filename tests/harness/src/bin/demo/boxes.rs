@@ -9,18 +9,18 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// Its admin may take a moment on a busy machine.
-const LIMIT: Duration = Duration::from_secs(20);
+const ADMIN_TIMEOUT: Duration = Duration::from_secs(20);
 
-pub(crate) struct Boxes {
+pub(crate) struct DemoBox {
     pub(crate) acme: Enterprise,
     pub(crate) globex: Enterprise,
     pub(crate) initech: Enterprise,
     server: Server,
 }
 
-impl Boxes {
-    pub(crate) async fn open() -> Result<Self> {
-        let Demo { sim, acme, globex, initech } = box_sim::demo::demo(clock::system());
+impl DemoBox {
+    pub(crate) async fn serve() -> Result<Self> {
+        let Demo { sim, acme, globex, initech } = box_sim::demo::demo(clock::system_clock());
         let server = sim.serve().await;
         let server = server.map_err(|e| Error::new(format!("the Box simulator found no free port: {e}")))?;
         Ok(Self { acme, globex, initech, server })
@@ -41,22 +41,26 @@ impl Boxes {
     pub(crate) fn secrets(&self) -> Secrets {
         let secrets = Secrets::default();
         for secret in [ACME.client_secret, GLOBEX.client_secret, INITECH.client_secret, PASSPHRASE] {
-            secrets.plant(secret);
+            secrets.add(secret);
         }
         secrets
     }
 
     /// What `curl -X METHOD $BOX/admin/enterprises/PATH --json BODY` does.
-    pub(crate) async fn admin(&self, method: &str, path: &str, body: &str) -> Result<()> {
+    pub(crate) async fn call_admin(&self, method: &str, path: &str, body: &str) -> Result<()> {
         let line = format!("{method} /admin/enterprises/{path}");
-        let failed = |why: &dyn std::fmt::Display| Error::new(format!("the simulator: {line}: {why}"));
-        let asked = tokio::time::timeout(LIMIT, self.ask(&line, body)).await;
-        let answer = asked.map_err(|_| failed(&"no answer"))?.map_err(|e| failed(&e))?;
-        let status = answer.lines().next().unwrap_or_default();
-        if status.split(' ').nth(1).is_some_and(|code| code.starts_with('2')) { Ok(()) } else { Err(failed(&status)) }
+        let admin_error = |why: &dyn std::fmt::Display| Error::new(format!("the simulator: {line}: {why}"));
+        let response = tokio::time::timeout(ADMIN_TIMEOUT, self.send_http(&line, body)).await;
+        let text = response.map_err(|_| admin_error(&"no answer"))?.map_err(|e| admin_error(&e))?;
+        let status = text.lines().next().unwrap_or_default();
+        if status.split(' ').nth(1).is_some_and(|code| code.starts_with('2')) {
+            Ok(())
+        } else {
+            Err(admin_error(&status))
+        }
     }
 
-    async fn ask(&self, line: &str, body: &str) -> std::io::Result<String> {
+    async fn send_http(&self, line: &str, body: &str) -> std::io::Result<String> {
         let mut stream = TcpStream::connect(self.server.address()).await?;
         let request = format!(
             "{line} HTTP/1.1\r\nHost: box\r\nConnection: close\r\nContent-Type: application/json\r\n\
@@ -64,24 +68,24 @@ impl Boxes {
             body.len()
         );
         stream.write_all(request.as_bytes()).await?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await?;
-        Ok(String::from_utf8_lossy(&answer).into_owned())
+        let mut response = Vec::new();
+        stream.read_to_end(&mut response).await?;
+        Ok(String::from_utf8_lossy(&response).into_owned())
     }
 }
 
 /// Pages of the user list that were asked of this enterprise.
-pub(crate) fn pages(enterprise: &Enterprise) -> u64 {
-    enterprise.calls().of(Endpoint::Users)
+pub(crate) fn users_call_count(enterprise: &Enterprise) -> u64 {
+    enterprise.call_counts().for_endpoint(Endpoint::Users)
 }
 
 /// Of these, those that it got.
-pub(crate) fn answered_pages(enterprise: &Enterprise) -> u64 {
-    enterprise.calls().with(Endpoint::Users, 200)
+pub(crate) fn successful_users_call_count(enterprise: &Enterprise) -> u64 {
+    enterprise.call_counts().with_status(Endpoint::Users, 200)
 }
 
 /// How many users Box has, in all and active: what a right list says.
-pub(crate) fn truth(enterprise: &Enterprise) -> (u64, u64) {
+pub(crate) fn user_counts(enterprise: &Enterprise) -> (u64, u64) {
     let users = enterprise.users();
     let active = users.iter().filter(|user| user.status == "active").count();
     (users.len() as u64, active as u64)

@@ -6,62 +6,62 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use harness::{Audit, ControlPlane, Error, Kubectl, Operator, Options, Result, Scratch};
+use harness::{AuditLog, ControlPlane, ControlPlaneOptions, Error, Kubectl, Operator, Result, TempDir};
 use serde_json::{Value, json};
 
 use crate::screen::Screen;
 
-pub(crate) const ACCOUNT: &str = "boxsync-operator";
+pub(crate) const SERVICE_ACCOUNT: &str = "boxsync-operator";
 pub(crate) const CRDS: [&str; 4] =
     ["boxconnections.boxsync.dev", "usersyncrequests.boxsync.dev", "userrosters.boxsync.dev", "userslices.boxsync.dev"];
 
-enum Ground {
+enum Backend {
     /// Not there before it is started.
-    Own(Option<Box<ControlPlane>>),
-    Users {
+    Local(Option<Box<ControlPlane>>),
+    External {
         context: String,
-        scratch: Scratch,
+        temp_dir: TempDir,
     },
 }
 
-pub(crate) struct Cluster {
+pub(crate) struct DemoCluster {
     pub(crate) namespace: String,
     /// Ended before the control plane is.
     pub(crate) operator: Option<Operator>,
-    ground: Ground,
+    backend: Backend,
     /// What `clear` has to remove from a user's cluster.
-    namespace_is_ours: bool,
-    crds_are_ours: bool,
+    created_namespace: bool,
+    created_crds: bool,
 }
 
-impl Cluster {
+impl DemoCluster {
     pub(crate) fn new(context: Option<String>) -> Result<Self> {
-        let (namespace, ground) = match context {
-            None => ("boxsync-demo".to_owned(), Ground::Own(None)),
-            Some(context) => (format!("boxsync-demo-{}", unique()), Ground::users(context)?),
+        let (namespace, backend) = match context {
+            None => ("boxsync-demo".to_owned(), Backend::Local(None)),
+            Some(context) => (format!("boxsync-demo-{}", unique_suffix()), Backend::external(context)?),
         };
-        Ok(Self { namespace, operator: None, ground, namespace_is_ours: false, crds_are_ours: false })
+        Ok(Self { namespace, operator: None, backend, created_namespace: false, created_crds: false })
     }
 
     /// The context of the user's kubeconfig, if it is theirs.
     pub(crate) fn context(&self) -> Option<&str> {
-        match &self.ground {
-            Ground::Own(_) => None,
-            Ground::Users { context, .. } => Some(context),
+        match &self.backend {
+            Backend::Local(_) => None,
+            Backend::External { context, .. } => Some(context),
         }
     }
 
     /// Starts the control plane, or sees whether the user's cluster answers.
-    pub(crate) async fn open(&mut self) -> Result<()> {
-        match &mut self.ground {
-            Ground::Own(plane) => {
-                let options = Options { name: "demo".to_owned(), ..Options::default() };
+    pub(crate) async fn prepare(&mut self) -> Result<()> {
+        match &mut self.backend {
+            Backend::Local(plane) => {
+                let options = ControlPlaneOptions { name: "demo".to_owned(), ..ControlPlaneOptions::default() };
                 *plane = Some(Box::new(ControlPlane::start(options).await?));
             }
-            Ground::Users { context, .. } => {
-                let asked = Kubectl::of_user(context).run(["version", "--request-timeout=15s"]).await;
+            Backend::External { context, .. } => {
+                let output = Kubectl::from_user_config(context).run(["version", "--request-timeout=15s"]).await;
                 let asked =
-                    asked.map_err(|e| Error::new(format!("kubectl is needed on the PATH for --context: {e}")))?;
+                    output.map_err(|e| Error::new(format!("kubectl is needed on the PATH for --context: {e}")))?;
                 if !asked.status.success() {
                     let why = asked.stderr.trim();
                     return Err(Error::new(format!("no cluster answers in context {context}: {why}")));
@@ -72,46 +72,46 @@ impl Cluster {
     }
 
     /// For the demo's files, kubeconfigs and logs; it goes with the demo.
-    pub(crate) fn folder(&self) -> Result<&Path> {
-        match &self.ground {
-            Ground::Own(_) => Ok(self.plane()?.folder()),
-            Ground::Users { scratch, .. } => Ok(scratch.path()),
+    pub(crate) fn dir(&self) -> Result<&Path> {
+        match &self.backend {
+            Backend::Local(_) => Ok(self.control_plane()?.dir()),
+            Backend::External { temp_dir: scratch, .. } => Ok(scratch.path()),
         }
     }
 
     pub(crate) fn kubectl(&self) -> Result<Kubectl> {
-        Ok(match &self.ground {
-            Ground::Own(_) => self.plane()?.kubectl(),
-            Ground::Users { context, .. } => Kubectl::of_user(context),
+        Ok(match &self.backend {
+            Backend::Local(_) => self.control_plane()?.kubectl(),
+            Backend::External { context, .. } => Kubectl::from_user_config(context),
         })
     }
 
     /// A kubeconfig for the user of a control plane of our own.
     pub(crate) fn admin_kubeconfig(&self) -> Option<&Path> {
-        match &self.ground {
-            Ground::Own(plane) => plane.as_ref().map(|plane| plane.admin_kubeconfig()),
-            Ground::Users { .. } => None,
+        match &self.backend {
+            Backend::Local(plane) => plane.as_ref().map(|plane| plane.admin_kubeconfig()),
+            Backend::External { .. } => None,
         }
     }
 
     /// Nobody shows a stranger the audit log of their cluster.
-    pub(crate) fn audit(&self) -> Option<Audit> {
-        match &self.ground {
-            Ground::Own(plane) => plane.as_ref().map(|plane| plane.audit()),
-            Ground::Users { .. } => None,
+    pub(crate) fn audit_log(&self) -> Option<AuditLog> {
+        match &self.backend {
+            Backend::Local(plane) => plane.as_ref().map(|plane| plane.audit_log()),
+            Backend::External { .. } => None,
         }
     }
 
     /// A kubeconfig that acts as the operator's ServiceAccount.
     pub(crate) async fn operator_kubeconfig(&self) -> Result<PathBuf> {
-        let Ground::Users { scratch, .. } = &self.ground else {
-            return self.plane()?.kubeconfig_for(&self.namespace, ACCOUNT).await;
+        let Backend::External { temp_dir: scratch, .. } = &self.backend else {
+            return self.control_plane()?.kubeconfig_for(&self.namespace, SERVICE_ACCOUNT).await;
         };
         let kubectl = self.kubectl()?;
-        let asked = ["--namespace", &self.namespace, "create", "token", ACCOUNT, "--duration=24h"];
-        let token = kubectl.run(asked).await?.succeeded()?;
+        let args = ["--namespace", &self.namespace, "create", "token", SERVICE_ACCOUNT, "--duration=24h"];
+        let token = kubectl.run(args).await?.into_stdout()?;
         let view = ["config", "view", "--minify", "--flatten", "--raw", "--output=json"];
-        let config: Value = serde_json::from_str(&kubectl.run(view).await?.succeeded()?)
+        let config: Value = serde_json::from_str(&kubectl.run(view).await?.into_stdout()?)
             .map_err(|e| Error::new(format!("kubectl config view: {e}")))?;
         let config = json!({
             "apiVersion": "v1",
@@ -129,74 +129,74 @@ impl Cluster {
     }
 
     /// The CRDs are about to be created, and to be removed at the end.
-    pub(crate) const fn owns_crds(&mut self) {
-        self.crds_are_ours = true;
+    pub(crate) const fn mark_crds_created(&mut self) {
+        self.created_crds = true;
     }
 
-    pub(crate) const fn owns_namespace(&mut self) {
-        self.namespace_is_ours = true;
+    pub(crate) const fn mark_namespace_created(&mut self) {
+        self.created_namespace = true;
     }
 
     pub(crate) fn keep_logs(&self, screen: &Screen) {
         if self.operator.is_none() {
             return;
         }
-        match &self.ground {
-            Ground::Own(Some(plane)) => plane.keep_folder(),
-            Ground::Own(None) => return,
-            Ground::Users { scratch, .. } => scratch.keep(),
+        match &self.backend {
+            Backend::Local(Some(plane)) => plane.keep_dir(),
+            Backend::Local(None) => return,
+            Backend::External { temp_dir: scratch, .. } => scratch.keep(),
         }
-        if let Ok(folder) = self.folder() {
-            screen.say(&format!("Logs are kept in {}", folder.display()));
+        if let Ok(folder) = self.dir() {
+            screen.print(&format!("Logs are kept in {}", folder.display()));
         }
     }
 
     /// Ends the operator, removes what the demo created, ends the control plane.
-    pub(crate) async fn clear(&mut self, screen: &Screen) {
+    pub(crate) async fn clean_up(&mut self, screen: &Screen) {
         if let Some(mut operator) = self.operator.take()
             && operator.process().is_running()
             && let Err(e) = operator.terminate(Duration::from_secs(10)).await
         {
-            screen.stopped(e);
+            screen.print_error(e);
         }
-        match &mut self.ground {
-            Ground::Own(plane) => drop(plane.take()),
-            Ground::Users { context, .. } => {
-                let kubectl = Kubectl::of_user(context);
+        match &mut self.backend {
+            Backend::Local(plane) => drop(plane.take()),
+            Backend::External { context, .. } => {
+                let kubectl = Kubectl::from_user_config(context);
                 let mut remove: Vec<Vec<&str>> = Vec::new();
-                if self.namespace_is_ours {
+                if self.created_namespace {
                     remove.push(vec!["namespace", &self.namespace]);
                 }
-                if self.crds_are_ours {
+                if self.created_crds {
                     remove.push([&["crd"], &CRDS[..]].concat());
                 }
                 for what in remove {
                     let flags = ["delete", "--ignore-not-found", "--timeout=90s"];
-                    match kubectl.run(flags.iter().chain(&what)).await.and_then(|output| output.succeeded()) {
-                        Ok(_) => screen.note(&format!("Removed {}.", what.join(" "))),
-                        Err(e) => screen.stopped(e),
+                    match kubectl.run(flags.iter().chain(&what)).await.and_then(|output| output.into_stdout()) {
+                        Ok(_) => screen.print_dimmed(&format!("Removed {}.", what.join(" "))),
+                        Err(e) => screen.print_error(e),
                     }
                 }
             }
         }
     }
 
-    fn plane(&self) -> Result<&ControlPlane> {
-        match &self.ground {
-            Ground::Own(Some(plane)) => Ok(plane),
-            Ground::Own(None) | Ground::Users { .. } => Err(Error::new("the control plane was not started")),
+    fn control_plane(&self) -> Result<&ControlPlane> {
+        match &self.backend {
+            Backend::Local(Some(plane)) => Ok(plane),
+            Backend::Local(None) | Backend::External { .. } => Err(Error::new("the control plane was not started")),
         }
     }
 }
 
-impl Ground {
-    fn users(context: String) -> Result<Self> {
-        Ok(Self::Users { context, scratch: Scratch::new("demo")? })
+impl Backend {
+    fn external(context: String) -> Result<Self> {
+        Ok(Self::External { context, temp_dir: TempDir::new("demo")? })
     }
 }
 
 /// Five characters that no other demo of this moment has.
-fn unique() -> String {
+fn unique_suffix() -> String {
     const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let mut n = now.as_micros() ^ (u128::from(std::process::id()) << 20);

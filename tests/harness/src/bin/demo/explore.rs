@@ -9,19 +9,19 @@ use kube::config::Kubeconfig;
 use kube::runtime::watcher::{self, watcher};
 use kube::{Client, Config};
 
-use crate::story::{Story, beside};
+use crate::story::{DemoRun, sibling_program};
 
 /// Changes that belong together come within this.
-const SETTLE: Duration = Duration::from_millis(400);
-const PAUSE: Duration = Duration::from_secs(2);
+const DEBOUNCE: Duration = Duration::from_millis(400);
+const RETRY_DELAY: Duration = Duration::from_secs(2);
 
-pub(crate) async fn until_interrupted(story: &mut Story<'_>) -> Result<()> {
-    advice(story)?;
-    let client = client(&story.kubeconfig).await?;
+pub(crate) async fn run_until_interrupted(demo: &mut DemoRun<'_>) -> Result<()> {
+    print_instructions(demo)?;
+    let client = client_from_kubeconfig(&demo.kubeconfig).await?;
     let watch = |kind: &'static str, plural: &'static str| {
         let gvk = GroupVersionKind::gvk("boxsync.dev", "v1alpha1", kind);
         let resource = ApiResource::from_gvk_with_plural(&gvk, plural);
-        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &story.cluster.namespace, &resource);
+        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &demo.cluster.namespace, &resource);
         watcher(api, watcher::Config::default())
             .filter_map(async |event| match event {
                 Ok(watcher::Event::Apply(_) | watcher::Event::Delete(_)) => Some(true),
@@ -36,75 +36,75 @@ pub(crate) async fn until_interrupted(story: &mut Story<'_>) -> Result<()> {
     while let Some((plural, changed)) = changes.next().await {
         if !changed {
             // The API server is away or the watch was refused; the watcher comes again by itself.
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(RETRY_DELAY).await;
             continue;
         }
         let mut tables = vec![plural];
-        while let Ok(Some((plural, changed))) = tokio::time::timeout(SETTLE, changes.next()).await {
+        while let Ok(Some((plural, changed))) = tokio::time::timeout(DEBOUNCE, changes.next()).await {
             if changed && !tables.contains(&plural) {
                 tables.push(plural);
             }
         }
         tables.sort_unstable();
         for table in tables {
-            story.run(&format!("get {table}")).await?;
+            demo.run(&format!("get {table}")).await?;
         }
     }
     Ok(())
 }
 
-fn advice(story: &Story<'_>) -> Result<()> {
-    let screen = story.screen;
+fn print_instructions(demo: &DemoRun<'_>) -> Result<()> {
+    let screen = demo.screen;
     screen.heading("The demo keeps running. In another terminal:");
-    screen.gap();
+    screen.blank_line();
     let (mut kubectl, mut target) = ("kubectl".to_owned(), String::new());
-    match (story.cluster.admin_kubeconfig(), story.cluster.context()) {
+    match (demo.cluster.admin_kubeconfig(), demo.cluster.context()) {
         (Some(path), _) => {
-            screen.say(&format!("  export KUBECONFIG={}", path.display()));
-            if let Some(folder) = story.kubectl.program().parent().filter(|_| !on_path("kubectl")) {
-                screen.say(&format!("  export PATH=\"$PATH:{}\"", folder.display()));
+            screen.print(&format!("  export KUBECONFIG={}", path.display()));
+            if let Some(folder) = demo.kubectl.program().parent().filter(|_| !is_on_path("kubectl")) {
+                screen.print(&format!("  export PATH=\"$PATH:{}\"", folder.display()));
             }
         }
         (None, Some(context)) => {
-            target = format!(" --context {context} -n {}", story.cluster.namespace);
+            target = format!(" --context {context} -n {}", demo.cluster.namespace);
             kubectl.push_str(&target);
         }
         (None, None) => {}
     }
-    let plugin = beside("kubectl-boxsync")?;
-    if let Some(folder) = plugin.parent().filter(|_| !on_path("kubectl-boxsync")) {
-        screen.say(&format!("  export PATH=\"$PATH:{}\"", folder.display()));
+    let plugin = sibling_program("kubectl-boxsync")?;
+    if let Some(folder) = plugin.parent().filter(|_| !is_on_path("kubectl-boxsync")) {
+        screen.print(&format!("  export PATH=\"$PATH:{}\"", folder.display()));
     }
-    screen.say(&format!("  export BOX={}", story.boxes.url()));
-    screen.say(&format!("  cd {}", story.folder.display()));
-    screen.gap();
-    screen.say(&format!("  {kubectl} describe boxconnection acme"));
-    screen.say(&format!("  {kubectl} explain boxconnection.spec"));
-    screen.say(&format!("  {kubectl} create -f request-acme.yaml"));
-    screen.say(&format!("  kubectl boxsync status --all{target}"));
-    screen.say(&format!("  kubectl boxsync users acme --search a{target}"));
-    screen.say(&format!("  kubectl boxsync sync acme --wait{target}"));
-    screen.gap();
-    screen.say("  curl -X POST $BOX/admin/enterprises/1001/users \\");
-    screen.say("    --json '{\"name\": \"Ada Lovelace\", \"login\": \"ada@acme.example\"}'");
-    screen.say("  curl -X POST $BOX/admin/enterprises/1001/withdraw    # and then a request");
-    screen.say("  curl -X POST $BOX/admin/enterprises/1001/grant       # found within a minute");
-    screen.say("  curl $BOX/admin/behaviours                           # what else Box may do");
-    screen.gap();
-    if let Some(operator) = &story.cluster.operator {
-        screen.say(&format!("The operator's log: {}", operator.log_path().display()));
+    screen.print(&format!("  export BOX={}", demo.demo_box.url()));
+    screen.print(&format!("  cd {}", demo.dir.display()));
+    screen.blank_line();
+    screen.print(&format!("  {kubectl} describe boxconnection acme"));
+    screen.print(&format!("  {kubectl} explain boxconnection.spec"));
+    screen.print(&format!("  {kubectl} create -f request-acme.yaml"));
+    screen.print(&format!("  kubectl boxsync status --all{target}"));
+    screen.print(&format!("  kubectl boxsync users acme --search a{target}"));
+    screen.print(&format!("  kubectl boxsync sync acme --wait{target}"));
+    screen.blank_line();
+    screen.print("  curl -X POST $BOX/admin/enterprises/1001/users \\");
+    screen.print("    --json '{\"name\": \"Ada Lovelace\", \"login\": \"ada@acme.example\"}'");
+    screen.print("  curl -X POST $BOX/admin/enterprises/1001/withdraw    # and then a request");
+    screen.print("  curl -X POST $BOX/admin/enterprises/1001/grant       # found within a minute");
+    screen.print("  curl $BOX/admin/behaviours                           # what else Box may do");
+    screen.blank_line();
+    if let Some(operator) = &demo.cluster.operator {
+        screen.print(&format!("The operator's log: {}", operator.log_path().display()));
     }
-    screen.say("Tables follow here as they change. Ctrl-C takes everything down.");
+    screen.print("Tables follow here as they change. Ctrl-C takes everything down.");
     Ok(())
 }
 
-fn on_path(program: &str) -> bool {
+fn is_on_path(program: &str) -> bool {
     std::env::var_os("PATH").is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()))
 }
 
-async fn client(kubeconfig: &std::path::Path) -> Result<Client> {
-    let failed = |e: &dyn std::fmt::Display| Error::new(format!("cannot watch the cluster: {e}"));
-    let parsed = Kubeconfig::read_from(kubeconfig).map_err(|e| failed(&e))?;
-    let config = Config::from_custom_kubeconfig(parsed, &Default::default()).await.map_err(|e| failed(&e))?;
-    Client::try_from(config).map_err(|e| failed(&e))
+async fn client_from_kubeconfig(kubeconfig: &std::path::Path) -> Result<Client> {
+    let watch_error = |e: &dyn std::fmt::Display| Error::new(format!("cannot watch the cluster: {e}"));
+    let parsed = Kubeconfig::read_from(kubeconfig).map_err(|e| watch_error(&e))?;
+    let config = Config::from_custom_kubeconfig(parsed, &Default::default()).await.map_err(|e| watch_error(&e))?;
+    Client::try_from(config).map_err(|e| watch_error(&e))
 }

@@ -2,114 +2,114 @@
 
 use harness::Result;
 
-use crate::boxes::truth;
-use crate::number;
-use crate::story::{Cut, PATIENCE, Story, condition};
+use crate::boxes::user_counts;
+use crate::format_count;
+use crate::story::{DemoRun, OutputFilter, TIMEOUT, find_condition};
 
-const VANISHED: usize = 250;
+const REMOVED_USERS: usize = 250;
 /// Of a long output, so much is shown.
-const HEAD: usize = 6;
+const SHOWN_LINES: usize = 6;
 
-pub(crate) async fn vanish(story: &mut Story<'_>) -> Result<()> {
-    story.screen.step("250 users vanish");
-    story.screen.why(
+pub(crate) async fn hold_and_approve_removals(demo: &mut DemoRun<'_>) -> Result<()> {
+    demo.screen.step("250 users vanish");
+    demo.screen.explain(
         "Somebody cleans up in Box, and every tool that reads the list is about to take 250 people for gone. On the \
          same day, Alan is hired.",
     );
-    let (before, _) = truth(&story.boxes.acme);
-    let revision = story.connection("acme").await?["status"]["rosterRef"]["revision"].as_i64().unwrap_or_default();
-    let gone = delete(story).await?;
-    story.admin("POST", "1001/users", r#"{"name": "Alan Turing", "login": "alan@acme.example"}"#).await?;
-    let request = story.request("acme").await?;
-    let took = story.ends(&request, "Complete", PATIENCE).await?;
-    story.run("get boxconnections").await?;
-    let seen = story.connection("acme").await?;
-    let ([ready, reason, message], status) = (condition(&seen, "Ready"), &seen["status"]);
-    story.screen.gap();
-    story.screen.check(
-        took.is_some() && ready == "True" && reason == "RemovalsHeld" && status["held"]["removals"] == VANISHED,
-        format!("the removal of {VANISHED} users is held, and the list is still good: Ready=True RemovalsHeld"),
+    let (before, _) = user_counts(&demo.demo_box.acme);
+    let revision = demo.get_connection("acme").await?["status"]["rosterRef"]["revision"].as_i64().unwrap_or_default();
+    let removed_logins = delete_box_users(demo).await?;
+    demo.call_admin("POST", "1001/users", r#"{"name": "Alan Turing", "login": "alan@acme.example"}"#).await?;
+    let request = demo.create_request("acme").await?;
+    let took = demo.wait_for_condition(&request, "Complete", TIMEOUT).await?;
+    demo.run("get boxconnections").await?;
+    let seen = demo.get_connection("acme").await?;
+    let ([ready, reason, message], status) = (find_condition(&seen, "Ready"), &seen["status"]);
+    demo.screen.blank_line();
+    demo.screen.check(
+        took.is_some() && ready == "True" && reason == "RemovalsHeld" && status["held"]["removals"] == REMOVED_USERS,
+        format!("the removal of {REMOVED_USERS} users is held, and the list is still good: Ready=True RemovalsHeld"),
         format!("acme is Ready={ready} {reason}, held: {}", status["held"]),
     );
-    story.screen.check(
+    demo.screen.check(
         status["users"]["total"] == before + 1 && status["lastSync"]["added"] == 1,
-        format!("the list has {} users: everybody of before, and Alan", number(before + 1)),
+        format!("the list has {} users: everybody of before, and Alan", format_count(before + 1)),
         format!("the list has {}; the sync was {}", status["users"], status["lastSync"]),
     );
-    story.screen.why("What the connection says:");
-    story.screen.gap();
-    story.screen.wrapped_output(message);
-    let found = story.plugin("users acme --search alan@").await?;
-    let held = story.plugin_cut("users acme --held", Cut::Head(HEAD)).await?;
-    story.screen.gap();
-    story.screen.check(
+    demo.screen.explain("What the connection says:");
+    demo.screen.blank_line();
+    demo.screen.wrapped_output(message);
+    let found = demo.run_plugin("users acme --search alan@").await?;
+    let held = demo.run_plugin_filtered("users acme --held", OutputFilter::Head(SHOWN_LINES)).await?;
+    demo.screen.blank_line();
+    demo.screen.check(
         found.stdout.contains("alan@acme.example"),
         "who is new is published, although others are held",
         "Alan is not in the list",
     );
-    let all = gone.iter().all(|login| held.contains(login.as_str()));
-    story.screen.check(
-        all && held.lines().count() == VANISHED + 1,
-        format!("the {VANISHED} who vanished are in the list, and marked: exactly they"),
+    let all = removed_logins.iter().all(|login| held.contains(login.as_str()));
+    demo.screen.check(
+        all && held.lines().count() == REMOVED_USERS + 1,
+        format!("the {REMOVED_USERS} who vanished are in the list, and marked: exactly they"),
         format!("{} lines tell of held users", held.lines().count()),
     );
-    let who = gone.first().map(String::as_str).unwrap_or_default();
-    let why = story.plugin(&format!("why acme {who}")).await?;
-    story.screen.gap();
-    story.screen.check(
+    let who = removed_logins.first().map(String::as_str).unwrap_or_default();
+    let why = demo.run_plugin(&format!("why acme {who}")).await?;
+    demo.screen.blank_line();
+    demo.screen.check(
         why.status.success() && why.stdout.contains("held"),
         "asked about one of them, it says why they are still there",
         format!("kubectl boxsync why ended with {}", why.status),
     );
 
-    story.screen.why("Acme's admin has looked at them, and lets exactly these go:");
-    let approved = story.plugin("approve acme --yes").await?;
-    let seen = story.connection("acme").await?;
+    demo.screen.explain("Acme's admin has looked at them, and lets exactly these go:");
+    let approved = demo.run_plugin("approve acme --yes").await?;
+    let seen = demo.get_connection("acme").await?;
     let status = &seen["status"];
-    story.screen.gap();
-    story.screen.check(
-        approved.status.success() && status["held"].is_null() && status["lastSync"]["removed"] == VANISHED,
-        format!("{VANISHED} users were removed, and nothing is held any more"),
+    demo.screen.blank_line();
+    demo.screen.check(
+        approved.status.success() && status["held"].is_null() && status["lastSync"]["removed"] == REMOVED_USERS,
+        format!("{REMOVED_USERS} users were removed, and nothing is held any more"),
         format!("held is {}, the sync was {}", status["held"], status["lastSync"]),
     );
-    story.check_counts("acme", &story.boxes.acme).await?;
-    let why = story.plugin(&format!("why acme {who}")).await?;
-    story.screen.gap();
-    story.screen.check(
+    demo.check_user_counts("acme", &demo.demo_box.acme).await?;
+    let why = demo.run_plugin(&format!("why acme {who}")).await?;
+    demo.screen.blank_line();
+    demo.screen.check(
         why.status.code() == Some(1) && why.stdout.contains("was removed"),
         "the same person is known as removed",
         format!("kubectl boxsync why ended with {}", why.status),
     );
-    story.screen.why("What became of the list is on record, newest first:");
-    let changes = story.plugin_cut("changes acme", Cut::Grep("revision")).await?;
-    story.plugin(&format!("changes acme --user {who}")).await?;
-    let told = |line: &str| changes.lines().any(|told| told.trim() == line);
+    demo.screen.explain("What became of the list is on record, newest first:");
+    let changes = demo.run_plugin_filtered("changes acme", OutputFilter::Grep("revision")).await?;
+    demo.run_plugin(&format!("changes acme --user {who}")).await?;
+    let has_line = |line: &str| changes.lines().any(|told| told.trim() == line);
     let titles = changes.lines().filter(|line| line.starts_with("revision ")).count();
-    story.screen.gap();
-    story.screen.check(
-        told("+ alan@acme.example") && told(&format!("- {who}")) && told(&format!("? {who} (held)")),
+    demo.screen.blank_line();
+    demo.screen.check(
+        has_line("+ alan@acme.example") && has_line(&format!("- {who}")) && has_line(&format!("? {who} (held)")),
         format!("{titles} revisions tell by login who came, who was held and who went"),
         format!("the record of {titles} revisions does not tell of Alan, or of {who}"),
     );
-    let revised = status["rosterRef"]["revision"].as_i64().unwrap_or_default();
-    story.screen.check(
-        revised == revision + 2,
-        format!("two syncs that changed something were two revisions: {revision} became {revised}"),
-        format!("revision {revision} became {revised}"),
+    let new_revision = status["rosterRef"]["revision"].as_i64().unwrap_or_default();
+    demo.screen.check(
+        new_revision == revision + 2,
+        format!("two syncs that changed something were two revisions: {revision} became {new_revision}"),
+        format!("revision {revision} became {new_revision}"),
     );
     Ok(())
 }
 
 /// Deletes the first users of Acme in Box; their logins.
-async fn delete(story: &Story<'_>) -> Result<Vec<String>> {
-    let users = story.boxes.acme.users();
-    let gone: Vec<_> = users.into_iter().take(VANISHED).collect();
-    story.screen.command(&format!(
-        "$ curl $BOX/admin/enterprises/1001/users | jq '.[:{VANISHED}][].id' | while read id; do\n    \
+async fn delete_box_users(demo: &DemoRun<'_>) -> Result<Vec<String>> {
+    let users = demo.demo_box.acme.users();
+    let removed: Vec<_> = users.into_iter().take(REMOVED_USERS).collect();
+    demo.screen.command(&format!(
+        "$ curl $BOX/admin/enterprises/1001/users | jq '.[:{REMOVED_USERS}][].id' | while read id; do\n    \
          curl -X DELETE $BOX/admin/enterprises/1001/users/$id; done"
     ));
-    for user in &gone {
-        story.boxes.admin("DELETE", &format!("1001/users/{}", user.id), "").await?;
+    for user in &removed {
+        demo.demo_box.call_admin("DELETE", &format!("1001/users/{}", user.id), "").await?;
     }
-    Ok(gone.into_iter().map(|user| user.login).collect())
+    Ok(removed.into_iter().map(|user| user.login).collect())
 }

@@ -30,14 +30,14 @@ use clap::Parser;
 use harness::{Error, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use cluster::Cluster;
+use cluster::DemoCluster;
 use screen::Screen;
-use story::Story;
+use story::DemoRun;
 
 /// Shows the operator's main job on a real Kubernetes API server and a simulated Box.
 #[derive(Parser)]
 #[command(name = "demo")]
-struct Arguments {
+struct Args {
     /// End after the checks; the exit code says whether all of them passed.
     #[arg(long)]
     once: bool,
@@ -47,10 +47,10 @@ struct Arguments {
 }
 
 /// As a shell has it for a program that was interrupted.
-const INTERRUPTED: u8 = 130;
+const EXIT_INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Args::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => {
@@ -58,67 +58,68 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let code = runtime.block_on(demo(arguments));
+    let code = runtime.block_on(run_demo(arguments));
     // A tool that is being built on another thread is not waited for.
     runtime.shutdown_background();
     code
 }
 
-async fn demo(arguments: Arguments) -> ExitCode {
+async fn run_demo(arguments: Args) -> ExitCode {
     let screen = Screen::default();
-    let Arguments { once, context } = arguments;
-    let (mut signals, mut cluster) = match Signals::new().and_then(|signals| Ok((signals, Cluster::new(context)?))) {
+    let Args { once, context } = arguments;
+    let (mut signals, mut cluster) = match Signals::new().and_then(|signals| Ok((signals, DemoCluster::new(context)?)))
+    {
         Ok(both) => both,
-        Err(e) => return gone_wrong(&screen, &e),
+        Err(e) => return report_failure(&screen, &e),
     };
-    let told = tokio::select! {
-        told = tell(&screen, &mut cluster, once) => Some(told),
-        () = signals.next() => None,
+    let outcome = tokio::select! {
+        outcome = run_steps(&screen, &mut cluster, once) => Some(outcome),
+        () = signals.recv() => None,
     };
-    match &told {
-        Some(Err(e)) => screen.stopped(e),
+    match &outcome {
+        Some(Err(e)) => screen.print_error(e),
         Some(Ok(())) => {}
         None => {
-            screen.gap();
-            screen.say("Taking everything down …");
+            screen.blank_line();
+            screen.print("Taking everything down …");
         }
     }
-    let well = matches!(told, Some(Ok(()))) && screen.failures() == 0;
-    if screen.failures() > 0 || matches!(told, Some(Err(_))) {
+    let succeeded = matches!(outcome, Some(Ok(()))) && screen.failure_count() == 0;
+    if screen.failure_count() > 0 || matches!(outcome, Some(Err(_))) {
         cluster.keep_logs(&screen);
     }
     // The second Ctrl-C is for those who cannot wait.
     tokio::select! {
-        () = cluster.clear(&screen) => {}
-        () = signals.next() => screen.say("Not waited for."),
+        () = cluster.clean_up(&screen) => {}
+        () = signals.recv() => screen.print("Not waited for."),
     }
-    match (told, well) {
+    match (outcome, succeeded) {
         // Whoever looked around and is done has interrupted nothing.
-        (None, _) if !once && screen.concluded() && screen.failures() == 0 => ExitCode::SUCCESS,
-        (None, _) => ExitCode::from(INTERRUPTED),
+        (None, _) if !once && screen.is_finished() && screen.failure_count() == 0 => ExitCode::SUCCESS,
+        (None, _) => ExitCode::from(EXIT_INTERRUPTED),
         (Some(_), true) => ExitCode::SUCCESS,
         (Some(_), false) => ExitCode::FAILURE,
     }
 }
 
-async fn tell(screen: &Screen, cluster: &mut Cluster, once: bool) -> Result<()> {
-    let mut story = Story::begin(screen, cluster).await?;
-    connect::crds(&mut story).await?;
-    connect::connections(&mut story).await?;
-    connect::operator(&mut story).await?;
-    requests::answers(&mut story).await?;
-    requests::somebody_new(&mut story).await?;
-    held::vanish(&mut story).await?;
-    mend::granted(&mut story).await?;
-    crash::in_the_middle(&mut story).await?;
-    mend::withdrawn(&mut story).await?;
-    mend::rotated(&mut story).await?;
-    story.conclude(once).await?;
-    if once { story.stop_operator().await } else { explore::until_interrupted(&mut story).await }
+async fn run_steps(screen: &Screen, cluster: &mut DemoCluster, once: bool) -> Result<()> {
+    let mut demo = DemoRun::new(screen, cluster).await?;
+    connect::install_crds(&mut demo).await?;
+    connect::create_connections(&mut demo).await?;
+    connect::start_operator(&mut demo).await?;
+    requests::sync_on_request(&mut demo).await?;
+    requests::add_user_in_box(&mut demo).await?;
+    held::hold_and_approve_removals(&mut demo).await?;
+    mend::reconnect_after_authorization(&mut demo).await?;
+    crash::crash_during_sync(&mut demo).await?;
+    mend::deauthorize_app(&mut demo).await?;
+    mend::rotate_client_secret(&mut demo).await?;
+    demo.finish(once).await?;
+    if once { demo.stop_operator().await } else { explore::run_until_interrupted(&mut demo).await }
 }
 
-fn gone_wrong(screen: &Screen, e: &Error) -> ExitCode {
-    screen.stopped(e);
+fn report_failure(screen: &Screen, e: &Error) -> ExitCode {
+    screen.print_error(e);
     ExitCode::FAILURE
 }
 
@@ -131,7 +132,7 @@ impl Signals {
         Ok(Self([listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?]))
     }
 
-    async fn next(&mut self) {
+    async fn recv(&mut self) {
         let [interrupt, terminate, hangup] = &mut self.0;
         tokio::select! {
             _ = interrupt.recv() => {}
@@ -142,7 +143,7 @@ impl Signals {
 }
 
 /// 0.43 s, 12.1 s, 1 min 32 s.
-fn time(duration: Duration) -> String {
+fn format_duration(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     match seconds {
         ..1.0 => format!("{seconds:.2} s"),
@@ -152,7 +153,7 @@ fn time(duration: Duration) -> String {
 }
 
 /// A number with its thousands apart: 12,000.
-fn number(n: u64) -> String {
+fn format_count(n: u64) -> String {
     let digits = n.to_string();
     let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|g| std::str::from_utf8(g).ok()).collect();
     groups.join(",")
@@ -163,8 +164,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_and_numbers_read_well() {
-        assert_eq!([430, 12_100, 92_000].map(|ms| time(Duration::from_millis(ms))), ["0.43 s", "12.1 s", "1 min 32 s"]);
-        assert_eq!([0, 999, 12_000].map(number), ["0", "999", "12,000"]);
+    fn durations_and_counts_are_formatted() {
+        assert_eq!(
+            [430, 12_100, 92_000].map(|ms| format_duration(Duration::from_millis(ms))),
+            ["0.43 s", "12.1 s", "1 min 32 s"]
+        );
+        assert_eq!([0, 999, 12_000].map(format_count), ["0", "999", "12,000"]);
     }
 }

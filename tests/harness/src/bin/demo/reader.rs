@@ -11,11 +11,11 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 /// Id, login, name and job title of everybody.
-type Answer = BTreeSet<[String; 4]>;
+type UserSet = BTreeSet<[String; 4]>;
 
 /// What a reader saw.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct ReadCounts {
     /// Lists that are Box's answer before the change.
     pub(crate) old: usize,
     /// Lists that are Box's answer after it.
@@ -27,72 +27,72 @@ pub(crate) struct Seen {
 }
 
 /// It reads until it is asked what it saw, or is dropped.
-pub(crate) struct Reader {
+pub(crate) struct ListReader {
     task: JoinSet<()>,
-    ended: Arc<AtomicBool>,
-    seen: Arc<Mutex<Seen>>,
+    stop: Arc<AtomicBool>,
+    counts: Arc<Mutex<ReadCounts>>,
 }
 
 /// What Box answers now.
-pub(crate) fn answer(enterprise: &Enterprise) -> Answer {
+pub(crate) fn box_users(enterprise: &Enterprise) -> UserSet {
     let users = enterprise.users().into_iter();
     users.map(|user| [user.id.to_string(), user.login, user.name, user.job_title]).collect()
 }
 
-impl Reader {
+impl ListReader {
     /// Reads the connection's list by `kubectl boxsync users`, over and over.
-    pub(crate) fn begin(plugin: Kubectl, connection: &str, old: Answer, new: Answer) -> Self {
-        let (ended, seen) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Seen::default())));
+    pub(crate) fn spawn(plugin: Kubectl, connection: &str, old: UserSet, new: UserSet) -> Self {
+        let (stop, counts) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(ReadCounts::default())));
         let mut task = JoinSet::new();
         let line = ["users".to_owned(), connection.to_owned(), "--output=jsonl".to_owned()];
-        let (until, noted) = (Arc::clone(&ended), Arc::clone(&seen));
+        let (stop_flag, shared_counts) = (Arc::clone(&stop), Arc::clone(&counts));
         task.spawn(async move {
-            while !until.load(Ordering::Relaxed) {
-                let list = plugin.run(&line).await.and_then(|output| output.succeeded());
-                let list = list.ok().map(|text| listed(&text));
-                let mut seen = noted.lock().unwrap_or_else(PoisonError::into_inner);
+            while !stop_flag.load(Ordering::Relaxed) {
+                let list = plugin.run(&line).await.and_then(|output| output.into_stdout());
+                let list = list.ok().map(|text| parse_users(&text));
+                let mut counts = shared_counts.lock().unwrap_or_else(PoisonError::into_inner);
                 match list {
-                    Some(Some(list)) if list == old => seen.old += 1,
-                    Some(Some(list)) if list == new => seen.new += 1,
-                    Some(_) => seen.torn += 1,
-                    None => seen.failed += 1,
+                    Some(Some(list)) if list == old => counts.old += 1,
+                    Some(Some(list)) if list == new => counts.new += 1,
+                    Some(_) => counts.torn += 1,
+                    None => counts.failed += 1,
                 }
             }
         });
-        Self { task, ended, seen }
+        Self { task, stop, counts }
     }
 
     /// Lets it read to the end what it reads, and no more.
-    pub(crate) async fn end(mut self) -> Result<Seen> {
-        self.ended.store(true, Ordering::Relaxed);
-        while let Some(ended) = self.task.join_next().await {
-            ended.map_err(|e| Error::new(format!("the reader: {e}")))?;
+    pub(crate) async fn finish(mut self) -> Result<ReadCounts> {
+        self.stop.store(true, Ordering::Relaxed);
+        while let Some(joined) = self.task.join_next().await {
+            joined.map_err(|e| Error::new(format!("the reader: {e}")))?;
         }
-        Ok(*self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+        Ok(*self.counts.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 /// The users of these lines; `None` where a line is none, or somebody is told twice.
-fn listed(text: &str) -> Option<Answer> {
-    let mut answer = Answer::new();
+fn parse_users(text: &str) -> Option<UserSet> {
+    let mut users = UserSet::new();
     for line in text.lines() {
         let user: Value = serde_json::from_str(line).ok()?;
         let user = ["id", "login", "name", "jobTitle"].map(|key| user[key].as_str().unwrap_or_default().to_owned());
-        if !answer.insert(user) {
+        if !users.insert(user) {
             return None;
         }
     }
-    Some(answer)
+    Some(users)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::listed;
+    use super::parse_users;
 
     #[test]
-    fn half_a_line_and_a_line_told_twice_are_no_list() {
+    fn partial_and_duplicate_lines_are_rejected() {
         let ada = r#"{"id":"1","login":"ada@acme.example","name":"Ada","jobTitle":""}"#;
-        assert_eq!(listed(ada).map(|users| users.len()), Some(1));
-        assert!(listed(&ada[..20]).is_none() && listed(&format!("{ada}\n{ada}")).is_none());
+        assert_eq!(parse_users(ada).map(|users| users.len()), Some(1));
+        assert!(parse_users(&ada[..20]).is_none() && parse_users(&format!("{ada}\n{ada}")).is_none());
     }
 }

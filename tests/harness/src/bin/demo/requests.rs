@@ -4,41 +4,46 @@ use std::time::Duration;
 
 use harness::Result;
 
-use crate::boxes::{pages, truth};
-use crate::story::{PATIENCE, Story, condition};
-use crate::{number, time};
+use crate::boxes::{user_counts, users_call_count};
+use crate::story::{DemoRun, TIMEOUT, find_condition};
+use crate::{format_count, format_duration};
 
 /// A request for a connection that is lost fails within this.
-const REFUSAL: Duration = Duration::from_secs(5);
-const NEW: &str = "grace@acme.example";
+const FAIL_TIMEOUT: Duration = Duration::from_secs(5);
+const NEW_LOGIN: &str = "grace@acme.example";
 
-pub(crate) async fn answers(story: &mut Story<'_>) -> Result<()> {
-    story.screen.step("Requests");
-    story.screen.why("Whoever needs the list now, and not at the next daily sync, creates a UserSyncRequest.");
-    let request = story.request("acme").await?;
-    let took = story.ends(&request, "Complete", PATIENCE).await?;
-    let status = story.request_status(&request).await?;
-    story.screen.gap();
-    story.screen.check(
+pub(crate) async fn sync_on_request(demo: &mut DemoRun<'_>) -> Result<()> {
+    demo.screen.step("Requests");
+    demo.screen.explain("Whoever needs the list now, and not at the next daily sync, creates a UserSyncRequest.");
+    let request = demo.create_request("acme").await?;
+    let took = demo.wait_for_condition(&request, "Complete", TIMEOUT).await?;
+    let status = demo.get_request_status(&request).await?;
+    demo.screen.blank_line();
+    demo.screen.check(
         took.is_some(),
-        format!("the request is Complete after {}, and kubectl wait returned", time(took.unwrap_or_default())),
+        format!(
+            "the request is Complete after {}, and kubectl wait returned",
+            format_duration(took.unwrap_or_default())
+        ),
         format!("the request is not Complete: {status}"),
     );
-    story
-        .screen
-        .why("A connection that is lost cannot be synced. Its requests do not wait for ever, they fail at once:");
-    let request = story.request("initech").await?;
-    let took = story.ends(&request, "Failed", REFUSAL).await?;
-    story.run("get usersyncrequests").await?;
-    let seen = story.kubectl.get_json(["usersync", &request.name]).await?;
-    let [_, reason, message] = condition(&seen, "Failed");
-    story.screen.gap();
-    story.screen.check(
-        took.is_some_and(|took| took <= REFUSAL) && reason == "AppNotAuthorized",
-        format!("the request failed after {} (limit: 5 s), with the same reason", time(took.unwrap_or_default())),
+    demo.screen
+        .explain("A connection that is lost cannot be synced. Its requests do not wait for ever, they fail at once:");
+    let request = demo.create_request("initech").await?;
+    let took = demo.wait_for_condition(&request, "Failed", FAIL_TIMEOUT).await?;
+    demo.run("get usersyncrequests").await?;
+    let seen = demo.kubectl.get_json(["usersync", &request.name]).await?;
+    let [_, reason, message] = find_condition(&seen, "Failed");
+    demo.screen.blank_line();
+    demo.screen.check(
+        took.is_some_and(|took| took <= FAIL_TIMEOUT) && reason == "AppNotAuthorized",
+        format!(
+            "the request failed after {} (limit: 5 s), with the same reason",
+            format_duration(took.unwrap_or_default())
+        ),
         format!("the request is {}: {}", seen["status"]["phase"], seen["status"]["conditions"]),
     );
-    story.screen.check(
+    demo.screen.check(
         message.contains("create a new request"),
         "its message says what to do, and to create a new request then",
         format!("its message is: {message}"),
@@ -46,49 +51,49 @@ pub(crate) async fn answers(story: &mut Story<'_>) -> Result<()> {
     Ok(())
 }
 
-pub(crate) async fn somebody_new(story: &mut Story<'_>) -> Result<()> {
-    story.screen.step("Somebody new");
-    story.screen.why("Grace is hired: Acme's admin adds her in Box. The next request brings her into the list.");
-    let (before, _) = truth(&story.boxes.acme);
-    story.admin("POST", "1001/users", r#"{"name": "Grace Hopper", "login": "grace@acme.example"}"#).await?;
-    let pages_before = pages(&story.boxes.acme);
-    let request = story.request("acme").await?;
-    let took = story.ends(&request, "Complete", PATIENCE).await?;
-    story.run("get boxconnection acme").await?;
-    let status = story.request_status(&request).await?;
-    story.screen.gap();
-    story.screen.check(
+pub(crate) async fn add_user_in_box(demo: &mut DemoRun<'_>) -> Result<()> {
+    demo.screen.step("Somebody new");
+    demo.screen.explain("Grace is hired: Acme's admin adds her in Box. The next request brings her into the list.");
+    let (before, _) = user_counts(&demo.demo_box.acme);
+    demo.call_admin("POST", "1001/users", r#"{"name": "Grace Hopper", "login": "grace@acme.example"}"#).await?;
+    let pages_before = users_call_count(&demo.demo_box.acme);
+    let request = demo.create_request("acme").await?;
+    let took = demo.wait_for_condition(&request, "Complete", TIMEOUT).await?;
+    demo.run("get boxconnection acme").await?;
+    let status = demo.get_request_status(&request).await?;
+    demo.screen.blank_line();
+    demo.screen.check(
         took.is_some() && status["users"]["total"] == before + 1,
         format!(
             "{} users became {}, and it took {} pages and {}",
-            number(before),
-            number(before + 1),
-            pages(&story.boxes.acme) - pages_before,
-            time(took.unwrap_or_default())
+            format_count(before),
+            format_count(before + 1),
+            users_call_count(&demo.demo_box.acme) - pages_before,
+            format_duration(took.unwrap_or_default())
         ),
         format!("Box has {} users now; the request says {status}", before + 1),
     );
-    story.check_counts("acme", &story.boxes.acme).await?;
+    demo.check_user_counts("acme", &demo.demo_box.acme).await?;
 
-    story.screen.why("The list itself is in the cluster, for other programs and for people:");
-    story.run("get userroster acme").await?;
-    let users = story.plugin(&format!("users acme --search {NEW}")).await?;
-    let why = story.plugin(&format!("why acme {NEW}")).await?;
-    story.screen.gap();
-    story.screen.check(
-        users.status.success() && users.stdout.contains(NEW),
+    demo.screen.explain("The list itself is in the cluster, for other programs and for people:");
+    demo.run("get userroster acme").await?;
+    let users = demo.run_plugin(&format!("users acme --search {NEW_LOGIN}")).await?;
+    let why = demo.run_plugin(&format!("why acme {NEW_LOGIN}")).await?;
+    demo.screen.blank_line();
+    demo.screen.check(
+        users.status.success() && users.stdout.contains(NEW_LOGIN),
         "she is found in the list, right after the request",
-        format!("kubectl boxsync users ended with {} and does not know {NEW}", users.status),
+        format!("kubectl boxsync users ended with {} and does not know {NEW_LOGIN}", users.status),
     );
-    story.screen.check(
+    demo.screen.check(
         why.status.success() && why.stdout.contains("is in the list"),
         "kubectl boxsync why says since when",
         format!("kubectl boxsync why ended with {}", why.status),
     );
-    let misspelt = story.plugin("why acme garce@acme.example").await?;
-    story.screen.gap();
-    story.screen.check(
-        misspelt.status.code() == Some(1) && misspelt.stdout.contains(NEW),
+    let misspelt = demo.run_plugin("why acme garce@acme.example").await?;
+    demo.screen.blank_line();
+    demo.screen.check(
+        misspelt.status.code() == Some(1) && misspelt.stdout.contains(NEW_LOGIN),
         "a misspelt login is not in the list, and she is named as near",
         format!("kubectl boxsync why ended with {}", misspelt.status),
     );

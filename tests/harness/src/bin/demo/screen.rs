@@ -8,42 +8,42 @@ use std::fmt::Display;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Instant;
 
-use crate::time;
+use crate::format_duration;
 
 const WIDTH: usize = 80;
 const INDENT: &str = "   ";
 
 #[derive(Clone, Copy)]
-enum Ink {
+enum Style {
     Plain,
     Bold,
     Dim,
     Command,
-    Good,
-    Bad,
+    Success,
+    Failure,
 }
 
-impl Ink {
-    const fn code(self) -> &'static str {
+impl Style {
+    const fn ansi_code(self) -> &'static str {
         match self {
             Self::Plain => "",
             Self::Bold => "1",
             Self::Dim => "2",
             Self::Command => "36",
-            Self::Good => "32",
-            Self::Bad => "1;31",
+            Self::Success => "32",
+            Self::Failure => "1;31",
         }
     }
 }
 
 pub(crate) struct Screen {
-    coloured: bool,
-    begun: Instant,
+    use_color: bool,
+    started_at: Instant,
     steps: Cell<usize>,
     passed: Cell<usize>,
     failed: Cell<usize>,
     skipped: Cell<usize>,
-    concluded: Cell<bool>,
+    is_finished: Cell<bool>,
 }
 
 impl Default for Screen {
@@ -51,148 +51,148 @@ impl Default for Screen {
         let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         Self {
-            coloured: std::io::stdout().is_terminal() && !set("NO_COLOR") && !dumb,
-            begun: Instant::now(),
+            use_color: std::io::stdout().is_terminal() && !set("NO_COLOR") && !dumb,
+            started_at: Instant::now(),
             steps: Cell::new(0),
             passed: Cell::new(0),
             failed: Cell::new(0),
             skipped: Cell::new(0),
-            concluded: Cell::new(false),
+            is_finished: Cell::new(false),
         }
     }
 }
 
 impl Screen {
     pub(crate) fn title(&self, title: &str, about: &str) {
-        self.line(Ink::Bold, title);
-        self.line(Ink::Plain, "");
-        self.paragraph("", about);
+        self.print_line(Style::Bold, title);
+        self.print_line(Style::Plain, "");
+        self.print_paragraph("", about);
     }
 
     /// The next step of the story.
     pub(crate) fn step(&self, title: &str) {
         self.steps.set(self.steps.get() + 1);
-        self.line(Ink::Plain, "");
-        self.line(Ink::Bold, &format!("{}. {title}", self.steps.get()));
+        self.print_line(Style::Plain, "");
+        self.print_line(Style::Bold, &format!("{}. {title}", self.steps.get()));
     }
 
     /// Why the next command comes, in a sentence or three.
-    pub(crate) fn why(&self, text: &str) {
-        self.line(Ink::Plain, "");
-        self.paragraph(INDENT, text);
+    pub(crate) fn explain(&self, text: &str) {
+        self.print_line(Style::Plain, "");
+        self.print_paragraph(INDENT, text);
     }
 
     pub(crate) fn command(&self, line: &str) {
-        self.line(Ink::Plain, "");
+        self.print_line(Style::Plain, "");
         for line in line.lines() {
-            self.line(Ink::Command, &format!("{INDENT}{line}"));
+            self.print_line(Style::Command, &format!("{INDENT}{line}"));
         }
     }
 
     /// What the command printed.
     pub(crate) fn output(&self, text: &str) {
         for line in text.trim_end().lines() {
-            self.line(Ink::Plain, &format!("{INDENT}{}", line.trim_end()));
+            self.print_line(Style::Plain, &format!("{INDENT}{}", line.trim_end()));
         }
     }
 
     /// The same for a long sentence, which a terminal would break anywhere.
     pub(crate) fn wrapped_output(&self, text: &str) {
-        self.paragraph(INDENT, text);
+        self.print_paragraph(INDENT, text);
     }
 
     /// The space between what was printed and what follows from it.
-    pub(crate) fn gap(&self) {
-        self.line(Ink::Plain, "");
+    pub(crate) fn blank_line(&self) {
+        self.print_line(Style::Plain, "");
     }
 
     /// Something that was measured or compared: as it should be, or what was seen instead.
-    pub(crate) fn check(&self, well: bool, good: impl Display, bad: impl Display) {
-        let (count, ink, mark, text) = if well {
-            (&self.passed, Ink::Good, "✓", good.to_string())
+    pub(crate) fn check(&self, passed: bool, success: impl Display, failure: impl Display) {
+        let (count, style, mark, text) = if passed {
+            (&self.passed, Style::Success, "✓", success.to_string())
         } else {
-            (&self.failed, Ink::Bad, "✗", bad.to_string())
+            (&self.failed, Style::Failure, "✗", failure.to_string())
         };
         count.set(count.get() + 1);
-        self.marked(ink, mark, &text);
+        self.print_marked(style, mark, &text);
     }
 
     /// Something that cannot be looked at here.
     pub(crate) fn skip(&self, text: &str) {
         self.skipped.set(self.skipped.get() + 1);
-        self.marked(Ink::Dim, "–", text);
+        self.print_marked(Style::Dim, "–", text);
     }
 
-    pub(crate) fn say(&self, text: &str) {
-        self.line(Ink::Plain, text);
+    pub(crate) fn print(&self, text: &str) {
+        self.print_line(Style::Plain, text);
     }
 
     pub(crate) fn heading(&self, text: &str) {
-        self.line(Ink::Plain, "");
-        self.line(Ink::Bold, text);
+        self.print_line(Style::Plain, "");
+        self.print_line(Style::Bold, text);
     }
 
-    pub(crate) fn note(&self, text: &str) {
-        self.line(Ink::Dim, text);
+    pub(crate) fn print_dimmed(&self, text: &str) {
+        self.print_line(Style::Dim, text);
     }
 
     /// The story cannot go on.
-    pub(crate) fn stopped(&self, why: impl Display) {
-        self.line(Ink::Plain, "");
+    pub(crate) fn print_error(&self, why: impl Display) {
+        self.print_line(Style::Plain, "");
         let text = why.to_string();
         let mut lines = text.trim_end().lines();
-        self.line(Ink::Bad, &format!("✗ {}", lines.next().unwrap_or_default()));
+        self.print_line(Style::Failure, &format!("✗ {}", lines.next().unwrap_or_default()));
         for line in lines {
-            self.line(Ink::Plain, &format!("  {line}"));
+            self.print_line(Style::Plain, &format!("  {line}"));
         }
     }
 
     /// How it all went.
-    pub(crate) fn conclude(&self) {
-        self.concluded.set(true);
-        self.line(Ink::Plain, "");
-        let (passed, failed, took) = (self.passed.get(), self.failed.get(), time(self.begun.elapsed()));
+    pub(crate) fn print_summary(&self) {
+        self.is_finished.set(true);
+        self.print_line(Style::Plain, "");
+        let (passed, failed, took) = (self.passed.get(), self.failed.get(), format_duration(self.started_at.elapsed()));
         let skipped = match self.skipped.get() {
             0 => String::new(),
             n => format!("; {n} skipped"),
         };
         match failed {
-            0 => self.line(Ink::Good, &format!("All {passed} checks passed in {took}{skipped}.")),
-            n => self.line(Ink::Bad, &format!("{n} of {} checks failed in {took}{skipped}.", passed + n)),
+            0 => self.print_line(Style::Success, &format!("All {passed} checks passed in {took}{skipped}.")),
+            n => self.print_line(Style::Failure, &format!("{n} of {} checks failed in {took}{skipped}.", passed + n)),
         }
     }
 
-    pub(crate) fn failures(&self) -> usize {
+    pub(crate) fn failure_count(&self) -> usize {
         self.failed.get()
     }
 
-    pub(crate) fn concluded(&self) -> bool {
-        self.concluded.get()
+    pub(crate) fn is_finished(&self) -> bool {
+        self.is_finished.get()
     }
 
-    fn marked(&self, ink: Ink, mark: &str, text: &str) {
+    fn print_marked(&self, style: Style, mark: &str, text: &str) {
         for (n, line) in wrap(text, WIDTH - INDENT.len() - 2).into_iter().enumerate() {
-            let mark = if n == 0 { self.inked(ink, mark) } else { " ".to_owned() };
-            self.line(Ink::Plain, &format!("{INDENT}{mark} {line}"));
+            let mark = if n == 0 { self.styled(style, mark) } else { " ".to_owned() };
+            self.print_line(Style::Plain, &format!("{INDENT}{mark} {line}"));
         }
     }
 
-    fn paragraph(&self, indent: &str, text: &str) {
+    fn print_paragraph(&self, indent: &str, text: &str) {
         for line in wrap(text, WIDTH - indent.len()) {
-            self.line(Ink::Plain, &format!("{indent}{line}"));
+            self.print_line(Style::Plain, &format!("{indent}{line}"));
         }
     }
 
-    fn inked(&self, ink: Ink, text: &str) -> String {
-        match (self.coloured, ink.code()) {
+    fn styled(&self, style: Style, text: &str) -> String {
+        match (self.use_color, style.ansi_code()) {
             (false, _) | (true, "") => text.to_owned(),
             (true, code) => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
         }
     }
 
-    fn line(&self, ink: Ink, text: &str) {
+    fn print_line(&self, style: Style, text: &str) {
         let mut out = std::io::stdout().lock();
-        let _ = writeln!(out, "{}", self.inked(ink, text));
+        let _ = writeln!(out, "{}", self.styled(style, text));
         let _ = out.flush();
     }
 }
@@ -217,7 +217,7 @@ mod tests {
     use super::wrap;
 
     #[test]
-    fn sentences_break_between_words_and_long_words_stand_alone() {
+    fn text_wraps_between_words_and_long_words_get_their_own_line() {
         assert_eq!(wrap("a bc def", 4), ["a bc", "def"]);
         assert_eq!(wrap("a verylongword b", 4), ["a", "verylongword", "b"]);
         assert!(wrap("", 4).is_empty());
