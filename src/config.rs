@@ -4,7 +4,7 @@ use std::{net::SocketAddr, str::FromStr, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand, builder::NonEmptyStringValueParser};
 
-use crate::{boxapi::BaseUrl, runtime::LogFormat};
+use crate::{box_client::BaseUrl, runtime::LogFormat};
 
 /// Keeps the user lists of Box enterprises in a Kubernetes cluster in sync.
 #[derive(Debug, Parser)]

@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     controller::{CrdAvailability, ResourceKind},
-    runtime::lease::Leadership,
+    leader_election::Leadership,
 };
 
 /// What readiness follows from, as it is told by those who know.
@@ -60,7 +60,7 @@ fn readiness_message(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::KubeError;
+    use crate::kube_client::KubeError;
 
     fn unavailable_kind(error: KubeError) -> CrdAvailability {
         CrdAvailability::Unavailable(vec![("userslices.boxsync.dev".to_owned(), error)])

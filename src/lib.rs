@@ -29,18 +29,19 @@
 //! * No secret, token, response body or user's name stands in a message, an event, a metric or a log line.
 
 pub mod api;
-pub mod boxapi;
+pub mod auth;
+pub mod box_client;
 pub mod cli;
-pub mod cluster;
 pub mod config;
 pub mod controller;
 pub mod health;
+pub mod kube_client;
+pub mod leader_election;
 pub mod metrics;
 pub mod operator;
 pub mod roster;
 pub mod runtime;
-pub mod signin;
 pub mod sync;
 
 #[cfg(test)]
-mod testing;
+mod test_support;

@@ -8,15 +8,15 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    boxapi::{self, Limits},
+    box_client::{self, Limits},
     config::{Config, ListenAddress},
     controller::{self, BoxClientConfig, ControllerOptions, Dependencies},
     health::Health,
+    leader_election::{self, Leadership, LeadershipLost},
     metrics::{self, Metrics, PerConnectionMetrics},
     runtime::{
         self, BackgroundTasks, Clock,
-        lease::{self, Leadership, LeadershipLost},
-        server::{self, AdminResponse, Route},
+        admin_server::{self, AdminResponse, Route},
     },
 };
 
@@ -29,7 +29,7 @@ pub enum Error {
     #[error("no cluster: {0}. Run it in a cluster with a ServiceAccount, or set KUBECONFIG")]
     KubeConfig(String),
     #[error("the client for Box could not be made: {0}")]
-    BoxTransport(#[from] boxapi::TransportError),
+    BoxTransport(#[from] box_client::TransportError),
     #[error("signals cannot be received: {0}")]
     Signals(#[from] std::io::Error),
     #[error("nothing can be served at {0}: {1}. Choose another address, or none, with --listen")]
@@ -81,7 +81,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         client: new_kube_client(&kube_config)?,
         namespaces: watch_namespaces.clone(),
         box_client_config: BoxClientConfig {
-            transport: boxapi::https_transport(VERSION)?,
+            transport: box_client::https_transport(VERSION)?,
             base_url: box_api_url,
             limits: Limits::default(),
         },
@@ -99,7 +99,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         listed,
     };
     tracing::info!(version = VERSION, paused, "the operator starts");
-    let crd_check = controller::look_what_is_served(new_kube_client(&kube_config)?, watch_namespaces, crd_sender);
+    let crd_check = controller::watch_crd_availability(new_kube_client(&kube_config)?, watch_namespaces, crd_sender);
     let leader_work = async {
         tokio::select! {
             () = controller::wait_until_available(crd_availability) => {}
@@ -110,11 +110,11 @@ pub async fn run(config: Config) -> Result<(), Error> {
             Box::pin(controller::run(deps, stop.clone())).await;
             return Ok(());
         }
-        let election_config = lease::ElectionConfig {
+        let election_config = leader_election::ElectionConfig {
             namespace: lease_namespace.or_else(pod_namespace).unwrap_or_else(|| kube_config.default_namespace.clone()),
             identity: identity.unwrap_or_else(default_identity),
         };
-        Ok(lease::run_as_leader(
+        Ok(leader_election::run_as_leader(
             new_kube_client(&kube_config)?,
             election_config,
             Clock::system(),
@@ -143,7 +143,7 @@ async fn start_admin_server(listen: ListenAddress, routes: Vec<Route>) -> Result
     let listener = match listen {
         ListenAddress::Disabled => None,
         ListenAddress::Bind(address) => {
-            Some(server::bind_listener(address).await.map_err(|e| Error::Listen(address, e))?)
+            Some(admin_server::bind_listener(address).await.map_err(|e| Error::Listen(address, e))?)
         }
     };
     if let Some(address) = listener.as_ref().and_then(|l| l.local_addr().ok()) {
@@ -151,7 +151,7 @@ async fn start_admin_server(listen: ListenAddress, routes: Vec<Route>) -> Result
     }
     Ok(async move {
         match listener {
-            Some(listener) => server::serve_routes(listener, routes).await,
+            Some(listener) => admin_server::serve_routes(listener, routes).await,
             None => std::future::pending().await,
         }
     })

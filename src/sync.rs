@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::{
     api::SyncProgress,
-    boxapi::{self, Client, Limits, User},
+    box_client::{self, Client, Limits, User},
     roster::{self, PublishRequest, PublishResult, Store, UserList, UserListBuilder, UserRecord, UserRole, UserStatus},
 };
 
@@ -15,7 +15,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
-    Box(#[from] boxapi::Error),
+    Box(#[from] box_client::Error),
     #[error(transparent)]
     Roster(#[from] roster::Error),
 }
@@ -28,7 +28,7 @@ pub async fn fetch_list(
     client: &Client,
     limits: Limits,
     progress: &watch::Sender<SyncProgress>,
-) -> Result<UserList, boxapi::Error> {
+) -> Result<UserList, box_client::Error> {
     let mut pages = client.list_users(limits);
     let mut builder = UserListBuilder::default();
     while let Some(page) = pages.next().await? {

@@ -3,12 +3,10 @@
 #![expect(unreachable_pub, reason = "KubeSchema repeats each struct inside a function")]
 #![expect(clippy::duplicated_attributes, reason = "two columns of one type are no repetition")]
 
-mod attempt;
 mod condition;
 mod connection;
-mod counts;
 mod crd;
-mod interval;
+mod duration;
 mod reason;
 mod reason_page;
 #[cfg(test)]
@@ -17,16 +15,16 @@ mod request;
 mod roster;
 mod schedule;
 mod slice;
+mod sync_status;
+mod user_counts;
 
-pub use attempt::{CurrentSync, LastSync, SyncAttempt, SyncFailures, Trigger};
 pub use condition::{ConditionStatus, ConditionsExt, new_condition};
 pub use connection::{
     AcceptedCredentials, AuthMethod, AuthSpec, AuthType, Authorization, BoxAccount, BoxApp, BoxConnection,
     BoxConnectionSpec, BoxConnectionStatus, BoxEnterprise, RosterRef, SecretRef,
 };
-pub use counts::UserCounts;
 pub use crd::{crds, crds_yaml};
-pub use interval::GoDuration;
+pub use duration::GoDuration;
 pub use reason::{FailureClass, Reason};
 pub use reason_page::ReasonDoc;
 pub use request::{
@@ -38,6 +36,8 @@ pub use roster::{
 };
 pub use schedule::{Schedule, SyncSchedule};
 pub use slice::{SliceContent, SliceState, UserSlice};
+pub use sync_status::{CurrentSync, LastSync, SyncAttempt, SyncFailures, Trigger};
+pub use user_counts::UserCounts;
 
 /// The annotation whose changed value asks for a sync, for those who keep connections in Git.
 pub const REQUESTED_AT_ANNOTATION: &str = "boxsync.dev/requested-at";

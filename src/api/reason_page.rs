@@ -280,7 +280,7 @@ mod tests {
     use std::fmt::Write;
 
     use super::*;
-    use crate::testing::assert_generated;
+    use crate::test_support::assert_generated;
 
     const INTRO: &str = "\
 # Reasons

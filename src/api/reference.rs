@@ -9,7 +9,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use serde_json::Value;
 
 use super::crds;
-use crate::testing::assert_generated;
+use crate::test_support::assert_generated;
 
 const INTRO: &str = "\
 # API

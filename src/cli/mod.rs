@@ -19,48 +19,25 @@
 //! * The list is read as any other program would: half of one is never shown.
 //! * Nothing but requests is ever written, but by `connect`: a Secret with credentials, and a BoxConnection that was asked for.
 
-mod approve;
-mod changes;
-mod check;
-mod connect;
-mod desk;
-mod exit;
-mod expect;
-mod filter;
-mod finding;
-mod flags;
-mod gate;
-mod handover;
-mod leader;
-mod letter;
-mod listing;
-mod overview;
-mod progress;
-mod record;
-mod round;
-mod seen;
-mod site;
-mod standing;
-mod status;
-mod sync;
-mod table;
-mod trouble;
-mod users;
-mod wait;
-mod watching;
-mod why;
-mod words;
+pub(crate) mod commands;
+pub(crate) mod output;
 
+mod args;
+mod errors;
+mod exit_code;
+mod io;
+mod kube_context;
+
+use args::Commands;
 use clap::{CommandFactory, Parser};
-use desk::StdStreams;
-use exit::CliError;
-use flags::Commands;
+use exit_code::CliError;
+use io::StdStreams;
 use kube::Client;
-use site::KubeContext;
+use kube_context::KubeContext;
 
-pub use desk::{ColorMode, Io, Tty};
-pub use exit::ExitStatus;
-pub use flags::Cli;
+pub use args::Cli;
+pub use exit_code::ExitStatus;
+pub use io::{ColorMode, Io, Tty};
 
 /// The whole program, from the arguments to the exit code.
 pub fn main() -> std::process::ExitCode {
@@ -85,7 +62,7 @@ pub fn main() -> std::process::ExitCode {
 async fn connect_and_run(cli: Cli, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
     match &cli.command {
         Commands::Completion { shell } => return print_completion(*shell, io),
-        Commands::Check(args) if args.file.is_some() => return check::run(args, None, io).await,
+        Commands::Check(args) if args.file.is_some() => return commands::check::run(args, None, io).await,
         Commands::Status(_)
         | Commands::Sync(_)
         | Commands::Users(_)
@@ -96,7 +73,7 @@ async fn connect_and_run(cli: Cli, io: &mut Io<'_>) -> Result<ExitStatus, CliErr
         | Commands::Check(_)
         | Commands::Handover(_) => {}
     }
-    let (client, namespace) = site::build_client(&cli.global).await?;
+    let (client, namespace) = kube_context::build_client(&cli.global).await?;
     dispatch(cli, KubeContext::new(client, namespace), io).await
 }
 
@@ -109,15 +86,15 @@ pub async fn run(cli: Cli, client: Client, namespace: &str, io: &mut Io<'_>) -> 
 
 async fn dispatch(cli: Cli, kube: KubeContext, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
     let exit = match cli.command {
-        Commands::Status(args) => status::run(&args, &kube, io).await,
-        Commands::Sync(args) => sync::run(&args, &kube, io).await,
-        Commands::Users(args) => users::run(&args, &kube, io).await,
-        Commands::Changes(args) => changes::run(&args, &kube, io).await,
-        Commands::Why(args) => why::run(&args, &kube, io).await,
-        Commands::Connect(args) => connect::run(&args, &kube, io).await,
-        Commands::Approve(args) => approve::run(&args, &kube, io).await,
-        Commands::Check(args) => check::run(&args, Some(&kube), io).await,
-        Commands::Handover(args) => handover::run(&args, &kube, io).await,
+        Commands::Status(args) => commands::status::run(&args, &kube, io).await,
+        Commands::Sync(args) => commands::sync::run(&args, &kube, io).await,
+        Commands::Users(args) => commands::users::run(&args, &kube, io).await,
+        Commands::Changes(args) => commands::changes::run(&args, &kube, io).await,
+        Commands::Why(args) => commands::why::run(&args, &kube, io).await,
+        Commands::Connect(args) => commands::connect::run(&args, &kube, io).await,
+        Commands::Approve(args) => commands::approve::run(&args, &kube, io).await,
+        Commands::Check(args) => commands::check::run(&args, Some(&kube), io).await,
+        Commands::Handover(args) => commands::handover::run(&args, &kube, io).await,
         Commands::Completion { shell } => print_completion(shell, io),
     }?;
     io.out.flush()?;

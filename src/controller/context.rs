@@ -10,17 +10,19 @@ use kube::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    cluster::KubeClient,
+    connection::{
+        plan_input::{PlanInput, RosterPresence},
+        state::{ConnectionKey, ConnectionState, ConnectionStates, log_name},
+    },
     events::Events,
-    happening::BoxCallEnded,
-    memory::{ConnectionKey, ConnectionState, ConnectionStates, log_name},
-    observe::{PlanInput, RosterPresence},
-    places::PermitPool,
-    vault::SecretTokenStore,
+    kube_calls::KubeClient,
+    oauth::token_store::SecretTokenStore,
+    permits::PermitPool,
+    telemetry::BoxCallEnded,
 };
 use crate::{
     api::{BoxConnection, UserRoster, UserSyncRequest},
-    boxapi::{BaseUrl, CallObserver, Credentials, Limits, TokenSource, Transport},
+    box_client::{BaseUrl, CallObserver, Credentials, Limits, TokenSource, Transport},
     metrics::Metrics,
     roster,
     runtime::{BackgroundTasks, Clock},

@@ -8,9 +8,9 @@ use kube::{
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
 
-use super::{
-    message,
-    report::{StatusUpdate, SyncOutcome},
+use super::connection::{
+    messages,
+    status::{StatusUpdate, SyncOutcome},
 };
 use crate::api::{BoxConnectionStatus, ConditionStatus, ConditionsExt, FailureClass, Reason, UserSyncRequestStatus};
 
@@ -116,7 +116,7 @@ pub(super) fn connection_events(
     if let Some(authorization) = current.authorization.as_ref().filter(|_| warned(current) && !warned(previous)) {
         events.push(PendingEvent {
             reason: Reason::AuthorizationEndsSoon,
-            message: message::authorization_expiring(authorization),
+            message: messages::authorization_expiring(authorization),
             action: EventAction::Connect,
         });
     }

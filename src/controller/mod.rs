@@ -4,42 +4,25 @@
 //! values alone; the other files do IO.
 //! Invariant: a connection's own reconcile is the only place that talks to Box, and a steady state writes nothing.
 
-mod access;
-mod answer;
-mod authorization;
-mod cluster;
-mod conditions;
-mod connection;
+pub(crate) mod connection;
+pub(crate) mod oauth;
+pub(crate) mod request;
+
 mod context;
+mod crd_check;
 mod events;
-mod failure;
+mod kube_calls;
+mod merged_watch;
+mod permits;
+mod status_writer;
+mod telemetry;
 #[cfg(test)]
-mod fixture;
-mod happening;
-mod kept;
-mod leftovers;
-mod memory;
-mod merged;
-mod message;
-mod observe;
-mod places;
-mod plan;
-mod progress;
-mod report;
-mod request;
-mod requester;
-mod rhythm;
-mod run;
+mod test_failures;
 #[cfg(test)]
-mod samples;
-mod schedule;
-mod served;
-mod tell;
-mod timetable;
-mod vault;
-mod watch;
+mod test_support;
+mod watches;
 
 pub use context::{BoxClientConfig, ControllerOptions};
-pub use happening::ResourceKind;
-pub use served::{CrdAvailability, wait_until_available, watch_crd_availability as look_what_is_served};
-pub use watch::{Dependencies, run};
+pub use crd_check::{CrdAvailability, wait_until_available, watch_crd_availability};
+pub use telemetry::ResourceKind;
+pub use watches::{Dependencies, run};

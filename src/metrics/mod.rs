@@ -11,9 +11,9 @@
 //!   number of series is known, and no text of an error, user, token or secret can become one.
 //! * Nothing here does IO, logs or decides; whoever sees something happen says so.
 
-mod book;
 mod connections;
-mod label;
+mod labels;
+mod registry;
 
 use std::sync::Arc;
 
@@ -22,11 +22,11 @@ use prometheus_client::{
     metrics::{gauge::Gauge, info::Info},
 };
 
-pub use book::{CounterFamily, HistogramFamily, MetricDoc};
-use book::{MetricKind, MetricRegistry};
 pub use connections::ConnectionList;
 use connections::{ConnectionCollector, ConnectionSource};
-use label::{CODE, ENDPOINT, ERROR, REASON, RECONCILED_KIND, RESULT, TRIGGER, WATCHED_KIND};
+use labels::{CODE, ENDPOINT, ERROR, REASON, RECONCILED_KIND, RESULT, TRIGGER, WATCHED_KIND};
+pub use registry::{CounterFamily, HistogramFamily, MetricDoc};
+use registry::{MetricKind, MetricRegistry};
 
 /// What the page is, for whoever serves it.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

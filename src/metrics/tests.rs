@@ -154,7 +154,7 @@ fn the_metrics_documentation_is_up_to_date() {
         let labels: Vec<&str> = row.labels.iter().map(|(name, _)| *name).collect();
         assert_eq!(scrape.label_names_by_sample()[sample.as_str()], labels, "{}", row.name);
     }
-    crate::testing::assert_generated("docs/metrics.md", &render_documentation(metrics.metric_docs()));
+    crate::test_support::assert_generated("docs/metrics.md", &render_documentation(metrics.metric_docs()));
 }
 
 fn render_documentation(rows: &[MetricDoc]) -> String {

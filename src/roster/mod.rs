@@ -17,23 +17,23 @@
 //! * A roster names only slices that were there when it was written. Nothing deletes a slice but the sweep, and it
 //!   first writes the roster: whoever published on an older view of it has to begin again.
 
-mod baseline;
-mod compare;
-mod cut;
-mod guard;
-mod line;
-mod list;
+mod chunking;
+mod diff;
+mod diff_published;
+mod garbage_collection;
+mod next_revision;
 mod publish;
-mod read;
-mod resolve;
-mod revision;
+mod reader;
+mod records;
+mod removal_guard;
+mod removals;
 mod store;
-mod sweep;
+mod user_list;
 
-pub use cut::{MAX_SLICE_BYTES, sha256_hex};
-pub use line::{ChangeOp, ChangeRecord, PublishedUser, RemovedUser};
-pub use list::{UserList, UserListBuilder, UserRecord, UserRole, UserStatus, compare_ids};
+pub use chunking::{MAX_SLICE_BYTES, sha256_hex};
+pub use garbage_collection::{GcResult, collect_garbage, unreferenced_slices};
 pub use publish::{Error, OwnershipConflict, PublishRequest, PublishResult, check_ownership, publish_list};
-pub use read::{LIST_STATES, ReadError, RosterSnapshot, read_snapshot};
+pub use reader::{LIST_STATES, ReadError, RosterSnapshot, read_snapshot};
+pub use records::{ChangeOp, ChangeRecord, PublishedUser, RemovedUser};
 pub use store::{SliceMeta, Store, list_all_slices};
-pub use sweep::{GcResult, collect_garbage, unreferenced_slices};
+pub use user_list::{UserList, UserListBuilder, UserRecord, UserRole, UserStatus, compare_ids};

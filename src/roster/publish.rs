@@ -8,16 +8,19 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
-use super::baseline::{diff_published, published_state};
-use super::cut::{Chunk, render_records, slice_name, split_into_chunks};
-use super::revision::{MAX_SLICES, NextRevision, PlannedSlice, RosterOwner, SliceSource, plan_revision, with_counts};
-use super::store::{SliceMeta, Store};
-use super::{UserList, sweep};
+use super::{
+    UserList,
+    chunking::{Chunk, render_records, slice_name, split_into_chunks},
+    diff_published::{diff_published, published_state},
+    garbage_collection,
+    next_revision::{MAX_SLICES, NextRevision, PlannedSlice, RosterOwner, SliceSource, plan_revision, with_counts},
+    store::{SliceMeta, Store},
+};
 use crate::{
     api::{
         ROSTER_FORMAT_VERSION, RemovalHold, RosterChange, RosterContent, SliceContent, SliceRef, SliceState, UserRoster,
     },
-    cluster::KubeError,
+    kube_client::KubeError,
 };
 
 const MAX_CONCURRENT_WRITES: usize = 4;
@@ -244,7 +247,7 @@ fn publish_result(
     written: bool,
     approved: Option<String>,
 ) -> PublishResult {
-    let unnamed = sweep::unreferenced_slices(&roster.spec, owner_uid, existing);
+    let unnamed = garbage_collection::unreferenced_slices(&roster.spec, owner_uid, existing);
     PublishResult { roster: roster.spec.clone(), written, approved, unreferenced: unnamed }
 }
 

@@ -8,10 +8,10 @@ use kube::{
     api::{DeleteParams, ListParams, ObjectMeta, PartialObjectMeta, PostParams, Preconditions},
 };
 
-use super::cut::sha256_hex;
+use super::chunking::sha256_hex;
 use crate::{
     api::{BoxConnection, CONNECTION_LABEL, RosterContent, SliceContent, SliceRef, UserRoster, UserSlice},
-    cluster::{KubeClient, KubeError},
+    kube_client::{KubeClient, KubeError},
 };
 
 /// Who owns the fields, as `kubectl get --show-managed-fields` tells it.

@@ -2,14 +2,13 @@
 //! it, and to be the only one at work.
 //! Invariant: nothing here knows Box or the custom resources, and of Kubernetes only `lease` knows, its Lease.
 
+pub mod admin_server;
+mod background_tasks;
 mod clock;
-pub mod lease;
-pub mod server;
-mod shelter;
-mod shutdown;
-mod telemetry;
+mod logging;
+mod signals;
 
+pub use background_tasks::BackgroundTasks;
 pub use clock::Clock;
-pub use shelter::BackgroundTasks;
-pub use shutdown::cancel_on_signal;
-pub use telemetry::{LogFormat, init_logging};
+pub use logging::{LogFormat, init_logging};
+pub use signals::cancel_on_signal;

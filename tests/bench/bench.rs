@@ -10,20 +10,20 @@
 //! Invariants: nothing asserts a time. Progress goes to stderr, the table to stdout. A figure that is missed
 //! is a row that says so; only what could not be measured ends with a failure.
 
-mod ground;
+mod env;
 mod idle;
 mod image;
 mod listing;
-mod many;
+mod mass_create;
 mod memory;
-mod mended;
 mod publish;
+mod reconnect_latency;
 mod request;
-mod sample;
 mod simulator;
 mod start;
+mod stats;
 mod table;
-mod torn;
+mod torn_reads;
 mod users;
 
 use std::panic::AssertUnwindSafe;
@@ -34,8 +34,10 @@ use std::time::Instant;
 use clap::{Parser, ValueEnum};
 use futures::FutureExt as _;
 
-use crate::ground::Bench;
-use crate::table::{BenchRow, BenchTable};
+use crate::{
+    env::Bench,
+    table::{BenchRow, BenchTable},
+};
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 type Result<T> = std::result::Result<T, Error>;
@@ -90,13 +92,13 @@ impl Group {
             Self::Listing => listing::run(bench).await,
             Self::Publish => publish::run(bench).await,
             Self::Users => users::run(bench).await,
-            Self::TornReads => torn::run(bench).await,
+            Self::TornReads => torn_reads::run(bench).await,
             Self::Start => start::run(bench).await,
             Self::Request => request::run(bench).await,
-            Self::ReconnectLatency => mended::run(bench).await,
+            Self::ReconnectLatency => reconnect_latency::run(bench).await,
             Self::Idle => idle::run(bench).await,
             Self::Memory => memory::run(bench).await,
-            Self::MassCreate => many::run(bench).await,
+            Self::MassCreate => mass_create::run(bench).await,
             Self::Image => image::run(),
         }
     }

@@ -6,10 +6,13 @@ use std::time::{Duration, Instant};
 use boxsync::api::BoxConnection;
 use harness::Operator;
 
-use crate::ground::{Bench, BenchEnv, TIMEOUT, anonymous_mb, is_ready, kib_to_mb, start_watch};
-use crate::sample::Samples;
-use crate::table::BenchRow;
-use crate::{Result, log_progress};
+use crate::{
+    Result,
+    env::{Bench, BenchEnv, TIMEOUT, anonymous_mb, is_ready, kib_to_mb, start_watch},
+    log_progress,
+    stats::Samples,
+    table::BenchRow,
+};
 
 const USERS: usize = 10;
 const CONNECTIONS: usize = 1_000;

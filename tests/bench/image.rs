@@ -5,8 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::table::BenchRow;
-use crate::{Result, log_progress};
+use crate::{Result, log_progress, table::BenchRow};
 
 const DOCKERFILE: &str = include_str!("../../Dockerfile");
 const BINARIES: [&str; 2] = ["boxsync-operator", "kubectl-boxsync"];

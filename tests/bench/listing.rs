@@ -3,9 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use boxsync::api::SyncProgress;
-use boxsync::boxapi::{Credentials, Limits, TokenSource, Transport, https_transport};
-use boxsync::sync;
+use boxsync::{
+    api::SyncProgress,
+    box_client::{Credentials, Limits, TokenSource, Transport, https_transport},
+    sync,
+};
 use bytes::Bytes;
 use http::{Method, Request};
 use jiff::Timestamp;
@@ -15,11 +17,14 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use tower::util::BoxCloneSyncService;
 
-use crate::ground::Bench;
-use crate::sample::Samples;
-use crate::simulator::{CLIENT_ID, CLIENT_SECRET, Simulator, http_client};
-use crate::table::BenchRow;
-use crate::{Result, log_progress};
+use crate::{
+    Result,
+    env::Bench,
+    log_progress,
+    simulator::{CLIENT_ID, CLIENT_SECRET, Simulator, http_client},
+    stats::Samples,
+    table::BenchRow,
+};
 
 const USERS: usize = 100_000;
 const ENTERPRISE: &str = "1";

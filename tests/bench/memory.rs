@@ -3,10 +3,13 @@
 
 use boxsync::api::BoxConnection;
 
-use crate::ground::{Bench, SECRET_NAME, connection_name, is_ready, kib_to_mb, start_watch};
-use crate::sample::Samples;
-use crate::table::BenchRow;
-use crate::{Result, log_progress};
+use crate::{
+    Result,
+    env::{Bench, SECRET_NAME, connection_name, is_ready, kib_to_mb, start_watch},
+    log_progress,
+    stats::Samples,
+    table::BenchRow,
+};
 
 pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
     let mut rows = measure_peak(bench, "100,000", 100_000, 3, 40.0).await?;

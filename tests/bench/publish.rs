@@ -10,13 +10,16 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use harness::{AuditEntries, AuditEntry};
 use jiff::Timestamp;
 
-use crate::ground::{
-    Bench, BenchEnv, CONCURRENCY, ConditionWatch, SECRET_NAME, TIMEOUT, connection_name, is_complete, is_ready,
-    start_watch,
+use crate::{
+    Result,
+    env::{
+        Bench, BenchEnv, CONCURRENCY, ConditionWatch, SECRET_NAME, TIMEOUT, connection_name, is_complete, is_ready,
+        start_watch,
+    },
+    log_progress,
+    stats::Samples,
+    table::BenchRow,
 };
-use crate::sample::Samples;
-use crate::table::BenchRow;
-use crate::{Result, log_progress};
 
 const USERS: usize = 100_000;
 const FIRST_RUNS: usize = 5;

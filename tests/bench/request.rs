@@ -4,10 +4,12 @@ use std::time::{Duration, Instant};
 
 use boxsync::api::{BoxConnection, UserSyncRequest};
 
-use crate::Result;
-use crate::ground::{Bench, SECRET_NAME, connection_name, is_complete, is_ready, start_watch};
-use crate::sample::Samples;
-use crate::table::BenchRow;
+use crate::{
+    Result,
+    env::{Bench, SECRET_NAME, connection_name, is_complete, is_ready, start_watch},
+    stats::Samples,
+    table::BenchRow,
+};
 
 const RUNS: usize = 10;
 

@@ -4,10 +4,13 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::ground::{Bench, SECRET_NAME, TIMEOUT};
-use crate::sample::Samples;
-use crate::table::BenchRow;
-use crate::{Result, log_progress};
+use crate::{
+    Result,
+    env::{Bench, SECRET_NAME, TIMEOUT},
+    log_progress,
+    stats::Samples,
+    table::BenchRow,
+};
 
 const RUNS: usize = 10;
 

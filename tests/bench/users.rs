@@ -7,10 +7,13 @@ use std::time::{Duration, Instant};
 
 use boxsync::api::BoxConnection;
 
-use crate::ground::{Bench, BenchEnv, SECRET_NAME, connection_name, is_ready, start_watch};
-use crate::sample::Samples;
-use crate::table::BenchRow;
-use crate::{Result, log_progress};
+use crate::{
+    Result,
+    env::{Bench, BenchEnv, SECRET_NAME, connection_name, is_ready, start_watch},
+    log_progress,
+    stats::Samples,
+    table::BenchRow,
+};
 
 const USERS: usize = 100_000;
 const RUNS: usize = 7;

@@ -6,7 +6,7 @@ use boxsync::{
 };
 use serde_json::json;
 
-use crate::town::{CliEnv, NAMESPACE, TERMINAL, TestIo, ready_status, user_record};
+use crate::env::{CliEnv, NAMESPACE, TERMINAL, TestIo, ready_status, user_record};
 
 /// Twenty-five of sixty vanished.
 async fn env_with_held_users() -> CliEnv {

@@ -6,7 +6,7 @@ use boxsync::roster::{UserRecord, UserStatus};
 
 use serde_json::{Value, json};
 
-use crate::town::{CliEnv, NAMESPACE, three_users, user_record};
+use crate::env::{CliEnv, NAMESPACE, three_users, user_record};
 
 /// Revision 1: three users. 2, an hour later: one is added, one edited. 3, another hour later: one removed. 4: back.
 pub(crate) async fn env_with_four_revisions() -> CliEnv {

@@ -7,7 +7,7 @@ use boxsync::api;
 use kube_sim::{KubeSim, Resource, SimClock, Verb};
 use serde_json::{Value, json};
 
-use crate::town::{CliEnv, CliOutput, NAMESPACE, PIPE, TERMINAL, TestIo, condition_json, ready_status};
+use crate::env::{CliEnv, CliOutput, NAMESPACE, PIPE, TERMINAL, TestIo, condition_json, ready_status};
 
 /// The town, and the way from there to Box.
 struct CheckEnv {

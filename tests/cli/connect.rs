@@ -9,8 +9,8 @@ use kube_sim::{Fault, FaultAction, Verb};
 use serde_json::json;
 
 use crate::{
-    grant::{ConnectEnv, follow_decision, send_http, submit_decision},
-    town::{CliOutput, NAMESPACE, TERMINAL, TestIo, condition_json, user_counts},
+    env::{CliOutput, NAMESPACE, TERMINAL, TestIo, condition_json, user_counts},
+    oauth_env::{ConnectEnv, follow_decision, send_http, submit_decision},
 };
 
 /// Nothing that was said gives away any of this.

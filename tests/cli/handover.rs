@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::town::{CliEnv, NAMESPACE, condition_json, ready_status};
+use crate::env::{CliEnv, NAMESPACE, condition_json, ready_status};
 
 fn disconnected_status(reason: &str) -> Value {
     let mut status = ready_status(1200);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kube_sim::Verb;
 use serde_json::{Value, json};
 
-use crate::town::{
+use crate::env::{
     CliEnv, CliOutput, NAMESPACE, OutputBuffer, PIPE, TERMINAL, condition_json, ready_status, user_counts,
 };
 

@@ -7,7 +7,7 @@ use kube::ResourceExt;
 use kube_sim::Verb;
 use serde_json::{Value, json};
 
-use crate::town::{
+use crate::env::{
     CliEnv, CliOutput, NAMESPACE, PIPE, TERMINAL, TestIo, condition_json, three_users, user_counts, user_record,
 };
 

@@ -2,7 +2,7 @@
 
 use boxsync::roster::{UserRecord, UserStatus};
 
-use crate::town::{CliEnv, three_users, user_record};
+use crate::env::{CliEnv, three_users, user_record};
 
 async fn env_with_list() -> CliEnv {
     let env = CliEnv::new();

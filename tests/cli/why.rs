@@ -4,7 +4,7 @@ use boxsync::roster::UserRecord;
 
 use crate::{
     changes::env_with_four_revisions,
-    town::{CliEnv, three_users, user_record},
+    env::{CliEnv, three_users, user_record},
 };
 
 async fn run_why(env: &CliEnv, who: &str) -> (u8, String) {

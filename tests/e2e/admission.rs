@@ -8,7 +8,7 @@ use harness::{Helm, eventually, service_account_user, wait_for_object};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
-use crate::stage::{
+use crate::env::{
     E2eEnv, LONG_TIMEOUT, SERVICE_ACCOUNT, SHORT_TIMEOUT, chart_path, create_acme, request_yaml, shared_plane,
 };
 

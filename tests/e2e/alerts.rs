@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use harness::{Helm, Promtool, TempDir};
 use serde_json::{Value, json};
 
-use crate::stage::{chart_path, repo_path};
+use crate::env::{chart_path, repo_path};
 
 /// The PrometheusRule of a release with these values.
 pub(crate) async fn render_rule(values: &Value) -> Value {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use harness::{Helm, service_account_user};
 use serde_json::{Value, json};
 
-use crate::stage::{E2eEnv, SERVICE_ACCOUNT, chart_path};
+use crate::env::{E2eEnv, SERVICE_ACCOUNT, chart_path};
 
 #[tokio::test]
 async fn the_chart_lints_cleanly_and_rejects_unknown_values() {

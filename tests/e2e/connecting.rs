@@ -4,8 +4,10 @@ use box_sim::{AuthMethod, Enterprise, EnterpriseConfig, KeyFormat};
 use boxsync::api::BoxConnection;
 use serde_json::{Value, json};
 
-use crate::stage::{E2eEnv, connection_conditions, create_acme, expect_condition};
-use crate::table::KubectlTable;
+use crate::{
+    env::{E2eEnv, connection_conditions, create_acme, expect_condition},
+    table::KubectlTable,
+};
 
 /// The counts as the simulator's own list has them.
 fn expected_counts(enterprise: &Enterprise) -> Value {

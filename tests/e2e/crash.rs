@@ -6,7 +6,7 @@ use box_sim::EnterpriseConfig;
 use boxsync::api::BoxConnection;
 use harness::wait_for_object;
 
-use crate::stage::{E2eEnv, LONG_TIMEOUT, SHORT_TIMEOUT, count_listed_pages, create_acme};
+use crate::env::{E2eEnv, LONG_TIMEOUT, SHORT_TIMEOUT, count_listed_pages, create_acme};
 
 #[tokio::test]
 async fn after_a_kill_the_sync_is_finished_and_completed_work_unchanged() {

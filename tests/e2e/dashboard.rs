@@ -7,8 +7,11 @@ use std::fs;
 use harness::{Helm, Promtool, TempDir};
 use serde_json::{Value, json};
 
-use crate::stage::{chart_path, repo_path};
-use crate::{alerts, series};
+use crate::{
+    alerts,
+    env::{chart_path, repo_path},
+    metric_names,
+};
 
 fn read_dashboard() -> Value {
     let text = fs::read_to_string(repo_path("charts/boxsync-operator/files/dashboard.json")).expect("readable");
@@ -53,7 +56,9 @@ async fn every_query_is_valid_and_uses_existing_metrics() {
     for (n, (location, query)) in all_queries().await.into_iter().enumerate() {
         let query = query.replace("$__rate_interval", "5m");
         wrong.extend(
-            series::unknown_names(&query).into_iter().map(|what| format!("{location}: {what} is unknown in {query}")),
+            metric_names::unknown_names(&query)
+                .into_iter()
+                .map(|what| format!("{location}: {what} is unknown in {query}")),
         );
         let rule = json!({"record": "boxsync:query", "expr": query});
         groups.push(json!({"name": format!("{n}: {location}"), "rules": [rule]}));

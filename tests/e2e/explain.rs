@@ -4,7 +4,7 @@ use harness::eventually;
 use http::Request;
 use serde_json::Value;
 
-use crate::stage::{SHORT_TIMEOUT, shared_plane};
+use crate::env::{SHORT_TIMEOUT, shared_plane};
 
 const KINDS: &[&str] = &["dev.boxsync.v1alpha1.BoxConnection", "dev.boxsync.v1alpha1.UserSyncRequest"];
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::stage::{E2eEnv, assert_no_warning, connection_yaml, create_acme};
+use crate::env::{E2eEnv, assert_no_warning, connection_yaml, create_acme};
 
 /// Which managers own fields, and which.
 async fn field_owners(env: &E2eEnv, resource: &[&str]) -> BTreeMap<String, Vec<(String, String)>> {
@@ -83,7 +83,7 @@ async fn kubectl_diff_is_empty_after_the_operator_wrote_status() {
     assert_eq!(kubectl_diff(&env, &[], &yaml).await, "");
     let reapplied = env.kubectl.apply_yaml(&yaml).await.expect("kubectl").into_stdout().expect("applied");
     assert!(reapplied.contains("unchanged"), "{reapplied}");
-    let request = crate::stage::request_yaml("acme", "").replace("generateName: acme-", "name: once");
+    let request = crate::env::request_yaml("acme", "").replace("generateName: acme-", "name: once");
     env.apply_manifest(&request).await;
     env.wait_until_finished("once").await;
     assert_eq!(kubectl_diff(&env, &[], &request).await, "");

@@ -7,8 +7,10 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use crate::stage::{SHORT_TIMEOUT, chart_path, repo_path, shared_plane};
-use crate::testing::assert_generated;
+use crate::{
+    env::{SHORT_TIMEOUT, chart_path, repo_path, shared_plane},
+    test_support::assert_generated,
+};
 
 #[tokio::test]
 async fn the_crd_files_and_the_install_manifest_match_the_types() {

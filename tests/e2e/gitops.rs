@@ -6,8 +6,8 @@ use harness::Helm;
 use serde_json::{Value, json};
 
 use crate::{
+    env::{assert_no_warning, chart_path, repo_path, shared_plane},
     manifests::connection_yaml,
-    stage::{assert_no_warning, chart_path, repo_path, shared_plane},
 };
 
 /// Kinds of others that the page shows; nobody here serves them.

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use harness::{ControlPlaneOptions, MetricsPage, Operator, eventually, exclusive_control_plane};
 
-use crate::series;
-use crate::stage::{E2eEnv, SHORT_TIMEOUT, create_acme, install_crds};
+use crate::{
+    env::{E2eEnv, SHORT_TIMEOUT, create_acme, install_crds},
+    metric_names,
+};
 
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -76,12 +78,12 @@ async fn an_operator_without_crds_reports_it_and_continues_once_they_are_install
     assert_eq!(pages, Some(4.0), "two listings of two pages");
     assert_eq!(page.value("boxsync_build_info", &[("version", env!("CARGO_PKG_VERSION"))]), Some(1.0));
 
-    let known = series::known_metrics();
+    let known = metric_names::known_metrics();
     for (name, labels) in page.label_names_by_sample() {
         let own = known.get(name).unwrap_or_else(|| panic!("nobody can ask for {name}"));
         assert!(labels.iter().all(|label| own.contains(*label)), "{name}: {labels:?}");
     }
-    series::lint_metrics(&one.http_get("/metrics").await.expect("an answer").1).await;
+    metric_names::lint_metrics(&one.http_get("/metrics").await.expect("an answer").1).await;
 
     let two = start_replica("two");
     wait_for_readiness(&two, 200, "stands by: one holds the Lease").await;

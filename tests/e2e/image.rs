@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use harness::Helm;
 use serde_json::json;
 
-use crate::stage::{chart_path, repo_path};
+use crate::env::{chart_path, repo_path};
 
 fn read_file(path: &str) -> String {
     std::fs::read_to_string(repo_path(path)).expect("readable")

@@ -6,9 +6,12 @@ use std::fs;
 use harness::{ControlPlaneOptions, Helm, Kubectl, eventually, exclusive_control_plane, service_account_user};
 use serde_json::json;
 
-use crate::release::{NAMESPACE, Release};
-use crate::stage::{
-    E2eEnv, SERVICE_ACCOUNT, SHORT_TIMEOUT, assert_no_warning, chart_path, count_listed_pages, create_acme, repo_path,
+use crate::{
+    env::{
+        E2eEnv, SERVICE_ACCOUNT, SHORT_TIMEOUT, assert_no_warning, chart_path, count_listed_pages, create_acme,
+        repo_path,
+    },
+    helm_release::{NAMESPACE, Release},
 };
 
 async fn can_i(kubectl: &Kubectl, user: &str, verb: &str, resource: &str, namespace: &str) -> bool {

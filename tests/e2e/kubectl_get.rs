@@ -3,8 +3,10 @@
 use harness::Kubectl;
 use serde_json::{Value, json};
 
-use crate::stage::{assert_no_warning, connection_yaml, request_yaml, shared_plane};
-use crate::table::KubectlTable;
+use crate::{
+    env::{assert_no_warning, connection_yaml, request_yaml, shared_plane},
+    table::KubectlTable,
+};
 
 async fn kubectl_in_new_namespace(test: &str) -> Kubectl {
     shared_plane().await.create_namespace(test).await.expect("namespace").kubectl()

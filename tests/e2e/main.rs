@@ -1,40 +1,40 @@
 //! The real API server, the operator's binary under its chart's own RBAC, kubectl as people use it, and the simulator
 //! of Box on a socket. One module a story, a namespace a test; all but two tests share one control plane.
 
-#[path = "../../src/testing.rs"]
-mod testing;
+#[path = "../../src/test_support.rs"]
+mod test_support;
 
+mod env;
+mod helm_release;
 mod manifests;
-mod query;
-mod release;
-mod series;
-mod stage;
+mod metric_names;
+mod promql;
 mod table;
 
 mod admission;
 mod alerts;
-mod at_rest;
-mod away;
-mod bad_input;
+mod api_server_outage;
 mod chart;
 mod connecting;
-mod connecting_by_hand;
 mod crash;
+mod crd_validation;
 mod dashboard;
 mod explain;
 mod field_owners;
 mod generated;
 mod gitops;
 mod health;
+mod idle;
 mod image;
 mod installing;
+mod invalid_credentials;
 mod kubectl_get;
-mod leading;
+mod leader_election;
 mod oauth;
+mod plugin_connect;
 mod publishing;
 mod reading;
 mod reconnecting;
 mod requesting;
-mod rules;
 mod samples;
 mod upgrading;

@@ -5,7 +5,7 @@ use box_sim::{AuthMethod, BoxSim, Endpoint, Enterprise, EnterpriseConfig};
 use harness::eventually;
 use serde_json::Value;
 
-use crate::stage::{E2eEnv, SHORT_TIMEOUT, connection_conditions, expect_condition, request_conditions};
+use crate::env::{E2eEnv, SHORT_TIMEOUT, connection_conditions, expect_condition, request_conditions};
 
 fn create_oauth_acme(sim: &BoxSim) -> Enterprise {
     sim.add_enterprise(EnterpriseConfig::new("1001").name("Acme").users(1_200).auth(AuthMethod::Oauth2))

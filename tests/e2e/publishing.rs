@@ -7,8 +7,10 @@ use boxsync::api::{ConditionsExt, UserRoster, UserSlice};
 use harness::eventually;
 use kube::{Api, ResourceExt, api::ListParams};
 
-use crate::stage::{E2eEnv, SHORT_TIMEOUT, connection_yaml, create_acme, request_yaml};
-use crate::table::KubectlTable;
+use crate::{
+    env::{E2eEnv, SHORT_TIMEOUT, connection_yaml, create_acme, request_yaml},
+    table::KubectlTable,
+};
 
 /// `kubectl boxsync ARGS`: its exit code, and what it printed.
 async fn run_plugin(env: &E2eEnv, args: &[&str]) -> (i32, String, String) {

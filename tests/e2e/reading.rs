@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use box_sim::Enterprise;
-use boxsync::api::SliceState;
-use boxsync::cluster::KubeClient;
-use boxsync::roster::{self, Store};
+use boxsync::{
+    api::SliceState,
+    kube_client::KubeClient,
+    roster::{self, Store},
+};
 use futures::future::join_all;
 use harness::{Helm, Kubectl, tools};
 use serde_json::{Value, json};
 
-use crate::stage::{E2eEnv, chart_path, repo_path, shared_plane};
+use crate::env::{E2eEnv, chart_path, repo_path, shared_plane};
 
 const READER_ACCOUNT: &str = "auditor";
 /// The same line stands in the README and on the page.
@@ -125,7 +127,7 @@ fn sorted_logins(enterprise: &Enterprise) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_examples_print_the_list_or_an_error() {
     let env = E2eEnv::new("reading").await;
-    let acme = crate::stage::create_acme(&env.sim);
+    let acme = crate::env::create_acme(&env.sim);
     let reader = ReaderAccount::set_up(&env).await;
     reader.assert_fails("acme", 3, "no list has been published for acme; that is not an empty list").await;
 
@@ -181,7 +183,7 @@ async fn the_examples_print_the_list_or_an_error() {
 #[tokio::test]
 async fn every_published_record_matches_its_schema() {
     let env = E2eEnv::new("schemas").await;
-    let acme = crate::stage::create_acme(&env.sim);
+    let acme = crate::env::create_acme(&env.sim);
     let operator = env.start_operator();
     env.connect_by_client_credentials("acme", &acme).await;
     env.wait_until_ready("acme").await;

@@ -2,10 +2,10 @@
 
 use boxsync::api::ConditionsExt as _;
 
-use crate::stage::{
-    E2eEnv, connection_conditions, count_listed_pages, create_acme, expect_condition, request_conditions,
+use crate::{
+    env::{E2eEnv, connection_conditions, count_listed_pages, create_acme, expect_condition, request_conditions},
+    table::KubectlTable,
 };
-use crate::table::KubectlTable;
 
 #[tokio::test]
 async fn a_request_without_authorization_fails_at_once_and_says_how_to_reconnect() {
@@ -76,7 +76,7 @@ async fn a_wrong_secret_is_reported_and_a_request_uses_the_right_one_at_once() {
     let operator = env.start_operator();
     let wrong = env.secrets.add("a secret of last year");
     env.apply_secret("acme", &[("clientId", &acme.client_id()), ("clientSecret", &wrong)]).await;
-    env.apply_manifest(&crate::stage::connection_yaml("acme", "1001", "clientCredentials", "")).await;
+    env.apply_manifest(&crate::env::connection_yaml("acme", "1001", "clientCredentials", "")).await;
     let connection = env.wait_for_condition("acme", "Connected", "False", "CredentialsRejected").await;
     let message = expect_condition(connection_conditions(&connection), "Connected").2;
     for words in ["invalid_client", "Secret acme", "No list has been fetched yet"] {

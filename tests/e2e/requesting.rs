@@ -5,10 +5,10 @@ use std::time::Duration;
 use boxsync::api::{RequestPhase, UserSyncRequest};
 use harness::{eventually, wait_for_object};
 
-use crate::stage::{
-    E2eEnv, LONG_TIMEOUT, SHORT_TIMEOUT, create_acme, expect_condition, request_conditions, request_yaml,
+use crate::{
+    env::{E2eEnv, LONG_TIMEOUT, SHORT_TIMEOUT, create_acme, expect_condition, request_conditions, request_yaml},
+    table::KubectlTable,
 };
-use crate::table::KubectlTable;
 
 fn total_users(request: &UserSyncRequest) -> Option<i64> {
     request.status.as_ref()?.users.map(|users| users.total)

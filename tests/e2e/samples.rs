@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::stage::{E2eEnv, assert_no_warning, connection_conditions, expect_condition, repo_path, shared_plane};
+use crate::env::{E2eEnv, assert_no_warning, connection_conditions, expect_condition, repo_path, shared_plane};
 
 fn sample_files() -> Vec<(String, String)> {
     let mut files: Vec<(String, String)> = fs::read_dir(repo_path("config/samples"))

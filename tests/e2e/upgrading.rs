@@ -10,8 +10,10 @@ use kube::ResourceExt as _;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::release::{NAMESPACE, PLUGIN, Release};
-use crate::stage::{E2eEnv, SHORT_TIMEOUT, chart_path, connection_yaml, count_listed_pages, create_acme};
+use crate::{
+    env::{E2eEnv, SHORT_TIMEOUT, chart_path, connection_yaml, count_listed_pages, create_acme},
+    helm_release::{NAMESPACE, PLUGIN, Release},
+};
 
 /// The chart as it might have been a version earlier: its connections know no `historyRetention` and tell no `nextSync`.
 fn previous_chart(folder: &Path) -> PathBuf {

@@ -3,7 +3,7 @@
 use boxsync::api::RequestPhase;
 use kube_sim::{Fault, FaultAction, Verb};
 
-use crate::world::{NAMESPACE, SimEnv, count_listings, format_condition, request_succeeded, secs, sleep_secs};
+use crate::env::{NAMESPACE, SimEnv, count_listings, format_condition, request_succeeded, secs, sleep_secs};
 
 /// The request is listed when the connection's first sync is confirmed, and its own news arrives before those of the
 /// status that answered it. Without a gap only the confirmation keeps the operator from listing twice.

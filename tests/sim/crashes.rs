@@ -11,8 +11,10 @@ use boxsync::api::{SliceState, UserSyncRequest, UserSyncRequestStatus};
 use kube_sim::{Fault, FaultAction, KubeSim};
 use tokio::{sync::Notify, task::JoinHandle};
 
-use crate::reader::{UsersById, box_users};
-use crate::world::{OPERATOR, OperatorFactory, SimEnv, request_succeeded, secs, sleep_secs};
+use crate::{
+    env::{OPERATOR, OperatorFactory, SimEnv, request_succeeded, secs, sleep_secs},
+    reader::{UsersById, box_users},
+};
 
 /// Enough for two slices.
 const USERS: usize = 400;

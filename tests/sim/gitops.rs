@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::{
-    judges::{
+    connection_states::{self, ObjectState, RecordedStates},
+    health_checks::{
         ArgoHealth, FluxHealthChecks, Kstatus, argo_health, compute_kstatus, kubectl_wait_ends, read_repository_file,
         repository_path, run_health_script,
     },
-    states::{self, ObjectState, RecordedStates},
-    testing::assert_generated,
+    test_support::assert_generated,
 };
 
 const KINDS: [&str; 3] = ["BoxConnection", "UserRoster", "UserSyncRequest"];
@@ -22,9 +22,9 @@ async fn recorded_states(kind: &str) -> &'static RecordedStates {
     static REQUESTS: OnceCell<RecordedStates> = OnceCell::const_new();
     static ROSTERS: OnceCell<RecordedStates> = OnceCell::const_new();
     match kind {
-        "BoxConnection" => CONNECTIONS.get_or_init(states::record_connection_states).await,
-        "UserRoster" => ROSTERS.get_or_init(states::record_roster_states).await,
-        "UserSyncRequest" => REQUESTS.get_or_init(states::record_request_states).await,
+        "BoxConnection" => CONNECTIONS.get_or_init(connection_states::record_connection_states).await,
+        "UserRoster" => ROSTERS.get_or_init(connection_states::record_roster_states).await,
+        "UserSyncRequest" => REQUESTS.get_or_init(connection_states::record_request_states).await,
         other => unreachable!("{other} has no states"),
     }
 }

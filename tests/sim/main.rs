@@ -1,35 +1,35 @@
 //! The real controllers against an in-memory API server and the simulator of Box, under paused time: days pass in
 //! milliseconds. One module a story.
 
-#[path = "../../src/testing.rs"]
-mod testing;
+#[path = "../../src/test_support.rs"]
+mod test_support;
 
-mod judges;
-mod line;
+mod connection_states;
+mod env;
+mod health_checks;
+mod network;
 mod reader;
 mod sign_in;
-mod states;
-mod world;
 
-mod by_the_clock;
-mod causes;
 mod cluster_trouble;
 mod crashes;
-mod days;
+mod crd_check;
+mod cron_schedule;
+mod disconnected;
+mod failure_reasons;
+mod format_upgrade;
 mod gitops;
-mod held;
-mod histories;
-mod leading;
-mod lost;
+mod interval_schedule;
+mod leader_election;
 mod metrics;
 mod oauth;
-mod odd_answers;
-mod older_format;
+mod oauth_crashes;
 mod pause;
-mod published;
+mod proptest_history;
+mod publishing;
 mod rate_limits;
-mod renewals;
+mod removal_guard;
 mod requests;
 mod restarts;
-mod served;
-mod two_operators;
+mod split_brain;
+mod unusual_responses;

@@ -4,7 +4,7 @@ use box_sim::{EndpointFilter, ScriptedResponse};
 use kube_sim::{Fault, FaultAction, Verb};
 use serde_json::json;
 
-use crate::world::{NAMESPACE, SimEnv, request_succeeded, secs, sleep_secs};
+use crate::env::{NAMESPACE, SimEnv, request_succeeded, secs, sleep_secs};
 
 const READY: &str = "boxsync_connection_ready";
 const CONNECTED: &str = "boxsync_connection_connected";

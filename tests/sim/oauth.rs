@@ -5,7 +5,7 @@ use boxsync::api::Trigger;
 use kube_sim::Verb;
 use serde_json::{Value, json};
 
-use crate::world::{
+use crate::env::{
     SimEnv, count_listings, encode_base64, format_condition, format_conditions, request_succeeded, secs, sleep_secs,
 };
 

@@ -3,7 +3,7 @@
 use box_sim::Behaviour;
 use serde_json::json;
 
-use crate::world::{SimEnv, count_listings, format_condition, format_conditions, request_succeeded, sleep_secs};
+use crate::env::{SimEnv, count_listings, format_condition, format_conditions, request_succeeded, sleep_secs};
 
 const DAY: u64 = 86_400;
 

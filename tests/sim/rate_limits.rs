@@ -3,7 +3,7 @@
 use box_sim::{EndpointFilter, ScriptedResponse};
 use jiff::Timestamp;
 
-use crate::world::{SimEnv, format_condition, request_succeeded, secs, sleep_secs};
+use crate::env::{SimEnv, format_condition, request_succeeded, secs, sleep_secs};
 
 const DAY: i64 = 86_400;
 

@@ -9,13 +9,13 @@ use std::{
 use box_sim::Enterprise;
 use boxsync::{
     api::{SliceState, UserRoster, UserSlice},
-    cluster::KubeClient,
+    kube_client::KubeClient,
     roster::{self, LIST_STATES, PublishedUser, ReadError, RemovedUser, RosterSnapshot, Store},
 };
 use kube::ResourceExt;
 use tokio::task::JoinHandle;
 
-use crate::world::{NAMESPACE, SimEnv};
+use crate::env::{NAMESPACE, SimEnv};
 
 /// What a list says of each user: login, name and status by id.
 pub(crate) type UsersById = BTreeMap<String, (String, String, String)>;

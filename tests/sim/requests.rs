@@ -4,7 +4,7 @@ use box_sim::{Behaviour, EndpointFilter, ScriptedResponse};
 use boxsync::api::{RequestPhase, UserRoster};
 use serde_json::{Value, json};
 
-use crate::world::{NAMESPACE, SimEnv, count_listings, format_condition, request_succeeded, secs, sleep_secs};
+use crate::env::{NAMESPACE, SimEnv, count_listings, format_condition, request_succeeded, secs, sleep_secs};
 
 #[tokio::test(start_paused = true)]
 async fn a_request_includes_users_added_before_it() {

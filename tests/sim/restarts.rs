@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::world::{NAMESPACE, SimEnv, count_listings, format_condition, request_succeeded, secs, sleep_secs};
+use crate::env::{NAMESPACE, SimEnv, count_listings, format_condition, request_succeeded, secs, sleep_secs};
 
 #[tokio::test(start_paused = true)]
 async fn a_sync_interrupted_by_a_crash_is_finished_by_the_next_process() {

@@ -3,7 +3,7 @@
 use box_sim::{AuthMethod, Enterprise, EnterpriseConfig, KeyFormat};
 use serde_json::{Value, json};
 
-use crate::world::{SimEnv, encode_base64};
+use crate::env::{SimEnv, encode_base64};
 
 /// The field of `spec.auth`.
 pub(crate) const fn auth_method(auth: AuthMethod) -> &'static str {
@@ -59,6 +59,6 @@ impl SimEnv {
 
     /// The Secret in which the operator keeps the tokens of this connection.
     pub(crate) fn token_secret(&self, name: &str) -> Option<Value> {
-        self.kube.get("Secret", crate::world::NAMESPACE, &format!("{name}-oauth2"))
+        self.kube.get("Secret", crate::env::NAMESPACE, &format!("{name}-oauth2"))
     }
 }

@@ -13,12 +13,12 @@
 //! Box sends the user.
 
 use crate::{
-    answer::{EndpointFilter, ScriptedResponse},
     behaviour::Behaviour,
+    config::EnterpriseConfig,
     enterprise::Enterprise,
     keys::{KeyFormat, PublicKey},
+    scripted_responses::{EndpointFilter, ScriptedResponse},
     sim::BoxSim,
-    spec::EnterpriseConfig,
     user::User,
 };
 use axum::{

@@ -1,10 +1,10 @@
 //! The app of an enterprise: its client id and secret, its keys, and the codes and tokens it was given.
 
 use crate::{
-    dice::{hash_seed, random_alphanumeric},
+    config::{AuthMethod, EnterpriseConfig},
     keys::{KeyPair, PublicKey},
     redirect::RedirectUris,
-    spec::{AuthMethod, EnterpriseConfig},
+    rng::{hash_seed, random_alphanumeric},
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;

@@ -1,6 +1,8 @@
 //! GET /api/oauth2/authorize: the page where a user grants an app access, and where the two buttons lead.
 
-use crate::{app::AuthorizationCode, ask::BoxRequest, reply::BoxResponse, spec::AuthMethod, state::EnterpriseState};
+use crate::{
+    app::AuthorizationCode, config::AuthMethod, request::BoxRequest, response::BoxResponse, state::EnterpriseState,
+};
 use http::{Method, StatusCode, header};
 use jiff::Timestamp;
 

@@ -1,7 +1,9 @@
 //! Ways in which Box is known, or allowed, to behave: each has a name and can be switched on for one enterprise.
 
-use crate::answer::{EndpointFilter, ScriptedResponse};
-use crate::refusal as why;
+use crate::{
+    scripted_responses::{EndpointFilter, ScriptedResponse},
+    token_error as why,
+};
 use std::{fmt, str::FromStr};
 
 macro_rules! behaviours {

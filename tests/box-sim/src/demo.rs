@@ -2,9 +2,9 @@
 
 use crate::{
     clock::Clock,
+    config::{AuthMethod, EnterpriseConfig},
     enterprise::Enterprise,
     sim::BoxSim,
-    spec::{AuthMethod, EnterpriseConfig},
 };
 
 /// One enterprise of the demo, with credentials that are worth nothing elsewhere.

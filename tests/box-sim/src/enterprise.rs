@@ -1,11 +1,11 @@
 //! The handle of one enterprise: what a test or the demo does to it, and what it can look up.
 
 use crate::{
-    answer::{EndpointFilter, ScriptedResponse},
     behaviour::Behaviour,
-    calls::{Call, CallCounts},
+    call_log::{Call, CallCounts},
     clock::Clock,
     keys::{KeyFormat, PASSPHRASE},
+    scripted_responses::{EndpointFilter, ScriptedResponse},
     state::EnterpriseCell,
     user::User,
 };

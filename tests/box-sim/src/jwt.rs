@@ -1,9 +1,6 @@
 //! Assertions: signed by the app's key, for this enterprise, for a minute at most.
 
-use crate::{
-    app::App,
-    refusal::{self as why, TokenError},
-};
+use crate::{app::App, token_error as why, token_error::TokenError};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use serde_json::Value;

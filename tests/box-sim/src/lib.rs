@@ -16,15 +16,13 @@
 //! ```
 
 mod admin;
-mod answer;
 mod app;
-mod ask;
 mod authorize;
 mod behaviour;
-mod calls;
+mod call_log;
 pub mod clock;
+mod config;
 pub mod demo;
-mod dice;
 mod enterprise;
 mod fields;
 mod jwt;
@@ -33,25 +31,29 @@ mod list;
 mod marker;
 mod me;
 mod redirect;
-mod refusal;
-mod reply;
+mod request;
+mod response;
 mod revoke;
+mod rng;
 mod route;
+mod scripted_responses;
 mod serve;
 mod sim;
-mod spec;
 mod state;
 mod token;
+mod token_error;
 mod user;
 mod users;
 
-pub use answer::{EndpointFilter, ScriptedResponse};
-pub use behaviour::{Behaviour, UnknownBehaviour};
-pub use calls::{Call, CallCounts, Endpoint};
-pub use clock::Clock;
-pub use enterprise::Enterprise;
-pub use keys::{KeyFormat, KeyPair, PASSPHRASE};
-pub use serve::Server;
-pub use sim::BoxSim;
-pub use spec::{AuthMethod, EnterpriseConfig, RegisteredKey};
-pub use user::User;
+pub use crate::{
+    behaviour::{Behaviour, UnknownBehaviour},
+    call_log::{Call, CallCounts, Endpoint},
+    clock::Clock,
+    config::{AuthMethod, EnterpriseConfig, RegisteredKey},
+    enterprise::Enterprise,
+    keys::{KeyFormat, KeyPair, PASSPHRASE},
+    scripted_responses::{EndpointFilter, ScriptedResponse},
+    serve::Server,
+    sim::BoxSim,
+    user::User,
+};

@@ -3,8 +3,8 @@
 
 use crate::{
     behaviour::{Behaviour, BehaviourSet},
-    dice::splitmix64,
     fields::{FieldSet, UserWriter},
+    rng::splitmix64,
     user::{User, generate_user_id},
 };
 use std::{collections::HashSet, sync::Arc};

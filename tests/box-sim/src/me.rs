@@ -1,12 +1,12 @@
 //! GET /2.0/users/me: who the credentials act as, and for which enterprise.
 
 use crate::{
-    ask::BoxRequest,
     behaviour::Behaviour,
-    dice::{hash_seed, random_alphanumeric},
+    config::AuthMethod,
     fields::{EnterpriseValue, FieldSet, UserWriter},
-    reply::BoxResponse,
-    spec::AuthMethod,
+    request::BoxRequest,
+    response::BoxResponse,
+    rng::{hash_seed, random_alphanumeric},
     state::EnterpriseState,
     user::User,
 };

@@ -1,6 +1,8 @@
 //! POST /oauth2/revoke: a token, and every other that the same authorization was worth, stops working.
 
-use crate::{ask::BoxRequest, refusal as why, reply::BoxResponse, spec::AuthMethod, state::EnterpriseState};
+use crate::{
+    config::AuthMethod, request::BoxRequest, response::BoxResponse, state::EnterpriseState, token_error as why,
+};
 use http::StatusCode;
 
 pub(crate) fn handle_revoke(request: &BoxRequest, state: &mut EnterpriseState) -> BoxResponse {

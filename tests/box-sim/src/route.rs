@@ -2,19 +2,19 @@
 
 use crate::{
     admin,
-    answer::{self, EndpointFilter},
     app::TokenStatus,
-    ask::BoxRequest,
     authorize,
     behaviour::Behaviour,
-    calls::{Call, Endpoint},
+    call_log::{Call, Endpoint},
     clock::http_date,
-    jwt, me, refusal as why,
-    reply::{BoxResponse, Delivery},
+    jwt, me,
+    request::BoxRequest,
+    response::{BoxResponse, Delivery},
     revoke,
+    scripted_responses::{self, EndpointFilter},
     sim::BoxSim,
     state::{EnterpriseCell, EnterpriseState},
-    token, users,
+    token, token_error as why, users,
 };
 use axum::{Router, body::Body, extract::State as Shared, routing::any};
 use http::{Method, Request, Response, StatusCode, header};
@@ -110,7 +110,7 @@ fn unmatched_response(request: &BoxRequest, request_id: &str) -> BoxResponse {
             BoxResponse::from_token_error(why::MISSING_PARAMETER)
         }
         Endpoint::Token | Endpoint::Revoke => BoxResponse::from_token_error(why::INVALID_CLIENT),
-        Endpoint::Me | Endpoint::Users => answer::unauthorized(request_id),
+        Endpoint::Me | Endpoint::Users => scripted_responses::unauthorized(request_id),
         Endpoint::Other => not_found(request_id),
     }
 }
@@ -131,7 +131,7 @@ fn regular_response(
     let bearer = request.bearer.as_deref().unwrap_or_default();
     let pages = match state.app.token_status(bearer, now) {
         TokenStatus::Valid { pages } => pages,
-        TokenStatus::Invalid => return answer::unauthorized(request_id),
+        TokenStatus::Invalid => return scripted_responses::unauthorized(request_id),
     };
     state.app.mark_used(bearer);
     if let Err(seconds) = state.rate_limiter.count_call(now) {
@@ -150,7 +150,7 @@ fn regular_response(
         Endpoint::Me | Endpoint::Users if request.method != Method::GET => method_not_allowed(request_id),
         Endpoint::Me => me::handle_current_user(request, state),
         Endpoint::Users if pages >= 2 && state.behaviours.contains(Behaviour::TokenExpiresMidListing) => {
-            answer::unauthorized(request_id)
+            scripted_responses::unauthorized(request_id)
         }
         Endpoint::Users => {
             let reply = users::handle_list_users(request, state, request_id);

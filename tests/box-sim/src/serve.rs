@@ -1,7 +1,7 @@
 //! The router on a socket of this machine. Dropping the server ends it, with every connection it has.
 
 use crate::{
-    reply::{CloseConnection, connection_reset},
+    response::{CloseConnection, connection_reset},
     sim::BoxSim,
 };
 use axum::{Router, body::Body};

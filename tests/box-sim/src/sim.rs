@@ -1,10 +1,10 @@
 //! The whole of Box: its enterprises, its clock, and what strangers asked.
 
 use crate::{
-    calls::{Call, CallLog},
+    call_log::{Call, CallLog},
     clock::Clock,
+    config::EnterpriseConfig,
     enterprise::Enterprise,
-    spec::EnterpriseConfig,
     state::EnterpriseCell,
 };
 use jiff::Timestamp;
@@ -108,6 +108,6 @@ impl BoxSim {
 
     /// Unique for each answer.
     pub(crate) fn new_request_id(&self) -> String {
-        format!("{:016x}", crate::dice::splitmix64(self.inner.next_request_id.fetch_add(1, Ordering::Relaxed)))
+        format!("{:016x}", crate::rng::splitmix64(self.inner.next_request_id.fetch_add(1, Ordering::Relaxed)))
     }
 }

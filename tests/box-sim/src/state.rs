@@ -1,12 +1,12 @@
 //! Everything the simulated Box keeps about one enterprise.
 
 use crate::{
-    answer::{EndpointFilter, ScriptedResponse},
     app::App,
     behaviour::{Behaviour, BehaviourSet},
-    calls::{CallLog, Endpoint},
+    call_log::{CallLog, Endpoint},
+    config::EnterpriseConfig,
     list::UserList,
-    spec::EnterpriseConfig,
+    scripted_responses::{EndpointFilter, ScriptedResponse},
 };
 use jiff::{SignedDuration, Timestamp};
 use std::{
@@ -62,7 +62,7 @@ impl EnterpriseState {
         Self {
             id: spec.id.clone(),
             app: App::new(spec, now),
-            users: UserList::new(spec.seed ^ crate::dice::hash_seed(&spec.id), domain, spec.users),
+            users: UserList::new(spec.seed ^ crate::rng::hash_seed(&spec.id), domain, spec.users),
             behaviours: BehaviourSet::default(),
             latency: Duration::ZERO,
             skew: SignedDuration::ZERO,

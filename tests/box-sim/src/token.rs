@@ -1,14 +1,8 @@
 //! POST /oauth2/token: client credentials, signed assertions, codes of the authorize page, refresh tokens.
 
 use crate::{
-    app::App,
-    ask::BoxRequest,
-    behaviour::Behaviour,
-    jwt,
-    refusal::{self as why, TokenError},
-    reply::BoxResponse,
-    spec::AuthMethod,
-    state::EnterpriseState,
+    app::App, behaviour::Behaviour, config::AuthMethod, jwt, request::BoxRequest, response::BoxResponse,
+    state::EnterpriseState, token_error as why, token_error::TokenError,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{StatusCode, header};

@@ -1,7 +1,7 @@
 //! A user as Box knows it, and how users are made up from a seed.
 //! A made-up user is a function of seed, number and id: the list stores the number, not the user.
 
-use crate::dice::Rng;
+use crate::rng::Rng;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -112,7 +112,7 @@ impl User {
             _ => "user",
         };
         let login = if app {
-            format!("AppUser_{n}_{}@boxdevedition.com", crate::dice::random_alphanumeric(seed ^ id, 10))
+            format!("AppUser_{n}_{}@boxdevedition.com", crate::rng::random_alphanumeric(seed ^ id, 10))
         } else {
             format!("{given_ascii}.{family_ascii}.{n}@{domain}")
         };

@@ -1,12 +1,12 @@
 //! GET /2.0/users: by marker and by offset.
 
 use crate::{
-    ask::BoxRequest,
     behaviour::Behaviour,
     fields::{EnterpriseValue, FieldSet, UserWriter},
     list::{RenderedUsers, UserList},
     marker::Marker,
-    reply::BoxResponse,
+    request::BoxRequest,
+    response::BoxResponse,
     state::EnterpriseState,
 };
 use http::StatusCode;

@@ -21,12 +21,14 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{Api, PostParams};
 use kube::{Client, Config};
 
-use crate::audit::AuditLog;
-use crate::error::{Context as _, Error, Result};
-use crate::kubectl::Kubectl;
-use crate::process::Process;
-use crate::scratch::TempDir;
-use crate::tools::{self, Tool};
+use crate::{
+    audit::AuditLog,
+    error::{Context as _, Error, Result},
+    kubectl::Kubectl,
+    process::Process,
+    temp_dir::TempDir,
+    tools::{self, Tool},
+};
 
 use commands::ProcessLauncher;
 

@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::error::{Error, Result};
-use crate::kubectl;
-use crate::scratch::TempDir;
-use crate::tools::{self, Tool};
+use crate::{
+    error::{Error, Result},
+    kubectl,
+    temp_dir::TempDir,
+    tools::{self, Tool},
+};
 
 /// What the pinned API server serves and a chart may ask for: without a server helm knows groups and versions, no kinds.
 const EXTRA_API_VERSION: &str = "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy";

@@ -49,25 +49,27 @@ mod operator;
 mod process;
 mod promtool;
 mod scrape;
-mod scratch;
 mod secrets;
 mod shared;
+mod temp_dir;
 pub mod tools;
 mod wait;
 
-pub use audit::{AuditEntries, AuditEntry, AuditLog, LogOffset, service_account_user};
-pub use control_plane::{ControlPlane, ControlPlaneOptions};
-pub use error::{Error, Result};
-pub use helm::Helm;
-pub use kubectl::{CommandOutput, Kubectl};
-pub use operator::{Operator, OperatorCommand};
-pub use process::Process;
-pub use promtool::Promtool;
-pub use scrape::MetricsPage;
-pub use scratch::TempDir;
-pub use secrets::Secrets;
-pub use shared::{ExclusiveControlPlane, TestNamespace, exclusive_control_plane, shared_control_plane};
-pub use wait::{eventually, wait_for_object};
+pub use crate::{
+    audit::{AuditEntries, AuditEntry, AuditLog, LogOffset, service_account_user},
+    control_plane::{ControlPlane, ControlPlaneOptions},
+    error::{Error, Result},
+    helm::Helm,
+    kubectl::{CommandOutput, Kubectl},
+    operator::{Operator, OperatorCommand},
+    process::Process,
+    promtool::Promtool,
+    scrape::MetricsPage,
+    secrets::Secrets,
+    shared::{ExclusiveControlPlane, TestNamespace, exclusive_control_plane, shared_control_plane},
+    temp_dir::TempDir,
+    wait::{eventually, wait_for_object},
+};
 
 /// Makes ring the crypto provider of this process. rustls panics at the first TLS connection where two
 /// providers are linked and none was chosen; whoever comes second here is no error.

@@ -11,9 +11,11 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::error::{Context as _, Error, Result};
-use crate::process::Process;
-use crate::secrets::Secrets;
+use crate::{
+    error::{Context as _, Error, Result},
+    process::Process,
+    secrets::Secrets,
+};
 
 /// kube's client takes `HTTPS_PROXY` for every address of a kubeconfig, loopback included, and would fail.
 /// A test that wants a proxy for Box sets it by [`Settings::env`].

@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::error::{Error, Result};
-use crate::kubectl;
-use crate::tools::{self, Tool};
+use crate::{
+    error::{Error, Result},
+    kubectl,
+    tools::{self, Tool},
+};
 
 pub struct Promtool(PathBuf);
 

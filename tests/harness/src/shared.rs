@@ -10,9 +10,11 @@ use kube::Client;
 use kube::api::{Api, ObjectMeta, PostParams};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
-use crate::control_plane::{ControlPlane, ControlPlaneOptions};
-use crate::error::{Context as _, Result};
-use crate::kubectl::Kubectl;
+use crate::{
+    control_plane::{ControlPlane, ControlPlaneOptions},
+    error::{Context as _, Result},
+    kubectl::Kubectl,
+};
 
 /// The control plane that all tests of this process share. Don't stop or pause it, and don't count what
 /// is not of your own namespace or user. Panics where it cannot start, for every test with the same words.

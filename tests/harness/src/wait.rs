@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::scratch::log_locations;
+use crate::temp_dir::log_locations;
 
 /// Looks every 50 ms until the look succeeds. A look that finds something else says what it found; a single
 /// look that never ends counts too. Panics after `limit` with the last of it.

@@ -1,6 +1,6 @@
 //! One request as the server understands it.
 
-use crate::{refusal::StatusError, store::Store};
+use crate::{status_error::StatusError, store::Store};
 use bytes::Bytes;
 use http::{Method, header, request::Parts};
 use serde_json::Value;

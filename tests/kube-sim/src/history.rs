@@ -1,6 +1,6 @@
 //! What changed, in order. Invariant: every resource version is exactly one change, so a version is an index.
 
-use crate::{object, refusal::StatusError};
+use crate::{object, status_error::StatusError};
 use serde_json::Value;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::time::Instant;

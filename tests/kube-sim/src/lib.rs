@@ -38,31 +38,33 @@
 //! `sendInitialEvents`, `continue`, orphaning and foreground deletion. Not there: RBAC (but [`KubeSim::forbid`]), CEL
 //! and schema types (but [`Resource::with_rule`]), `managedFields`, discovery, namespaces as objects.
 
-mod answer;
 mod builtin;
 mod call;
 mod clock;
-mod direct;
 mod fault;
+mod handlers;
 mod history;
 mod log;
 mod object;
-mod refusal;
+mod projection;
 mod resource;
-mod rules;
 mod schema;
-mod selection;
+mod selectors;
 mod serve;
 mod server;
-mod shape;
 mod sim;
+mod status_error;
 mod store;
-mod watching;
+mod test_api;
+mod validation;
+mod watch;
 mod write;
 
-pub use call::{Call, Verb};
-pub use clock::{Clock, SimClock};
-pub use fault::{Fault, FaultAction, Gate};
-pub use log::{LogPosition, LoggedCall};
-pub use resource::Resource;
-pub use sim::KubeSim;
+pub use crate::{
+    call::{Call, Verb},
+    clock::{Clock, SimClock},
+    fault::{Fault, FaultAction, Gate},
+    log::{LogPosition, LoggedCall},
+    resource::Resource,
+    sim::KubeSim,
+};

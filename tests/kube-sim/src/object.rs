@@ -1,6 +1,6 @@
 //! Reading and shaping stored objects. An object here is a JSON object whose `metadata` is one too.
 
-use crate::{refusal::StatusError, resource::Resource};
+use crate::{resource::Resource, status_error::StatusError};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize;

@@ -2,10 +2,10 @@
 
 use crate::{
     Call, Fault, FaultAction,
-    answer::{ApiResponse, ResolvedRequest},
     fault::ClientId,
-    refusal::StatusError,
+    handlers::{ApiResponse, ResolvedRequest},
     server::Server,
+    status_error::StatusError,
     write::WriteEffect,
 };
 use bytes::Bytes;

@@ -6,7 +6,7 @@ use crate::{
     history::{Change, History},
     object,
     resource::Resource,
-    selection::Selector,
+    selectors::Selector,
 };
 use jiff::Timestamp;
 use serde_json::Value;

@@ -1,10 +1,10 @@
 //! The rules of writing: what kube-apiserver 1.37 does on create, replace, patch and delete.
 
 use crate::{
-    object,
-    refusal::StatusError,
-    rules, schema,
+    object, schema,
+    status_error::StatusError,
     store::{ObjectKey, Store, WriteTime},
+    validation,
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ impl Store {
     ) -> Result<WriteResult, StatusError> {
         let resource = self.resource(index);
         object::check_type(&mut body, &resource)?;
-        rules::set_namespace(&mut body, namespace)?;
+        validation::set_namespace(&mut body, namespace)?;
         if !object::resource_version(&body).is_empty() {
             let message = "resourceVersion should not be set on objects to be created";
             return Err(StatusError::new(500, "", message));
@@ -70,7 +70,7 @@ impl Store {
         }
         (resource.normalize)(&mut body);
         schema::prune_and_default_object(&mut body, &resource.schema);
-        rules::validate(&resource, None, &body)?;
+        validation::validate(&resource, None, &body)?;
 
         let key = ObjectKey { resource: index, namespace: namespace.to_owned(), name };
         if self.contains(&key) {
@@ -90,28 +90,28 @@ impl Store {
         let old = self.get(&key).ok_or_else(|| StatusError::not_found(&resource, &key.name))?;
         let requested = match update {
             Update::Replace(mut body) => {
-                rules::check_identity(&mut body, &key, &resource)?;
-                rules::check_replace_uid(&body, &old, &resource)?;
+                validation::check_identity(&mut body, &key, &resource)?;
+                validation::check_replace_uid(&body, &old, &resource)?;
                 body
             }
             Update::Merge(patch) => {
                 let mut patched = (*old).clone();
                 object::merge_patch(&mut patched, patch);
-                rules::check_identity(&mut patched, &key, &resource)?;
+                validation::check_identity(&mut patched, &key, &resource)?;
                 patched
             }
         };
-        rules::check_version(&requested, &old, &resource)?;
+        validation::check_version(&requested, &old, &resource)?;
 
         let mut new = match part {
-            UpdateTarget::Main => rules::apply_main_update(requested, &old, &resource)?,
-            UpdateTarget::Status => rules::apply_status_update(&requested, &old),
+            UpdateTarget::Main => validation::apply_main_update(requested, &old, &resource)?,
+            UpdateTarget::Status => validation::apply_status_update(&requested, &old),
         };
         (resource.normalize)(&mut new);
         schema::prune_and_default_object(&mut new, &resource.schema);
         object::set_metadata(&mut new, "resourceVersion", object::resource_version(&old).into());
-        rules::update_generation(&mut new, &old, &resource);
-        rules::validate(&resource, Some(&old), &new)?;
+        validation::update_generation(&mut new, &old, &resource);
+        validation::validate(&resource, Some(&old), &new)?;
 
         if object::is_being_deleted(&new) && object::finalizers(&new).is_empty() {
             return Ok(self.persist_removal(key, new, now));
@@ -131,11 +131,11 @@ impl Store {
     ) -> Result<WriteResult, StatusError> {
         let resource = self.resource(key.resource);
         let old = self.get(&key).ok_or_else(|| StatusError::not_found(&resource, &key.name))?;
-        rules::check_identity(&mut new, &key, &resource)?;
+        validation::check_identity(&mut new, &key, &resource)?;
         (resource.normalize)(&mut new);
         schema::prune_and_default_object(&mut new, &resource.schema);
         object::set_metadata(&mut new, "uid", object::uid(&old).into());
-        rules::update_generation(&mut new, &old, &resource);
+        validation::update_generation(&mut new, &old, &resource);
         if new == *old {
             return Ok(WriteResult { object: old, effect: WriteEffect::Unchanged });
         }
@@ -151,7 +151,7 @@ impl Store {
     ) -> Result<WriteResult, StatusError> {
         let resource = self.resource(key.resource);
         let old = self.get(&key).ok_or_else(|| StatusError::not_found(&resource, &key.name))?;
-        rules::check_preconditions(&options["preconditions"], &old, &resource)?;
+        validation::check_preconditions(&options["preconditions"], &old, &resource)?;
         if object::finalizers(&old).is_empty() {
             let last = (*old).clone();
             return Ok(self.persist_removal(key, last, now));
@@ -162,7 +162,7 @@ impl Store {
         let mut new = (*old).clone();
         object::set_metadata(&mut new, "deletionTimestamp", object::format_timestamp(now.wall));
         object::set_metadata(&mut new, "deletionGracePeriodSeconds", 0.into());
-        rules::bump_generation(&mut new, &resource);
+        validation::bump_generation(&mut new, &resource);
         self.persist(key, new, now)
     }
 

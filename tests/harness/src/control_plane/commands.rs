@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::identity::AdminCredentials;
-use super::{MAX_START_ATTEMPTS, exited_error, ports};
-use crate::error::{Context as _, Error, Result};
-use crate::process::Process;
+use super::{MAX_START_ATTEMPTS, exited_error, identity::AdminCredentials, ports};
+use crate::{
+    error::{Context as _, Error, Result},
+    process::Process,
+};
 
 /// Metadata of every request, once, when it is answered; a watch also when it begins. Questions about
 /// health would only fill the log.

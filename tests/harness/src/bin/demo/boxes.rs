@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use box_sim::demo::{ACME, Demo, GLOBEX, INITECH};
-use box_sim::{Endpoint, Enterprise, KeyFormat, PASSPHRASE, Server, clock};
+use box_sim::{
+    Endpoint, Enterprise, KeyFormat, PASSPHRASE, Server, clock,
+    demo::{ACME, Demo, GLOBEX, INITECH},
+};
 use harness::{Error, Result, Secrets};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use harness::{Error, Result};
 
-use crate::cluster::CRDS;
-use crate::format_duration;
-use crate::story::{DemoRun, find_condition};
+use crate::{
+    cluster::CRDS,
+    format_duration,
+    story::{DemoRun, find_condition},
+};
 
 /// The first lists are there within this.
 const FIRST_SYNC_TIMEOUT: Duration = Duration::from_secs(10);

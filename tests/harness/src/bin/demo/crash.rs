@@ -6,10 +6,12 @@ use std::time::Duration;
 use box_sim::Enterprise;
 use harness::Result;
 
-use crate::boxes::{successful_users_call_count, users_call_count};
-use crate::reader::{ListReader, ReadCounts, box_users};
-use crate::story::{DemoRun, TIMEOUT};
-use crate::{format_count, format_duration};
+use crate::{
+    boxes::{successful_users_call_count, users_call_count},
+    format_count, format_duration,
+    reader::{ListReader, ReadCounts, box_users},
+    story::{DemoRun, TIMEOUT},
+};
 
 const SLOW_SETTINGS: &str = r#"{"latencyMillis": 700}"#;
 const FAST_SETTINGS: &str = r#"{"latencyMillis": 0}"#;

@@ -2,9 +2,11 @@
 
 use harness::Result;
 
-use crate::boxes::user_counts;
-use crate::format_count;
-use crate::story::{DemoRun, OutputFilter, TIMEOUT, find_condition};
+use crate::{
+    boxes::user_counts,
+    format_count,
+    story::{DemoRun, OutputFilter, TIMEOUT, find_condition},
+};
 
 const REMOVED_USERS: usize = 250;
 /// Of a long output, so much is shown.

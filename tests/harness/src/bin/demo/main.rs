@@ -30,9 +30,7 @@ use clap::Parser;
 use harness::{Error, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use cluster::DemoCluster;
-use screen::Screen;
-use story::DemoRun;
+use crate::{cluster::DemoCluster, screen::Screen, story::DemoRun};
 
 /// Shows the operator's main job on a real Kubernetes API server and a simulated Box.
 #[derive(Parser)]

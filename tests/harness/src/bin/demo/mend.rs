@@ -4,9 +4,11 @@ use std::time::{Duration, Instant};
 
 use harness::{Result, service_account_user};
 
-use crate::cluster::SERVICE_ACCOUNT;
-use crate::story::{DemoRun, TIMEOUT, find_condition};
-use crate::{format_count, format_duration};
+use crate::{
+    cluster::SERVICE_ACCOUNT,
+    format_count, format_duration,
+    story::{DemoRun, TIMEOUT, find_condition},
+};
 
 /// The operator looks at the Secret of a lost connection every minute.
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(65);

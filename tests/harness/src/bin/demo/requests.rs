@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use harness::Result;
 
-use crate::boxes::{user_counts, users_call_count};
-use crate::story::{DemoRun, TIMEOUT, find_condition};
-use crate::{format_count, format_duration};
+use crate::{
+    boxes::{user_counts, users_call_count},
+    format_count, format_duration,
+    story::{DemoRun, TIMEOUT, find_condition},
+};
 
 /// A request for a connection that is lost fails within this.
 const FAIL_TIMEOUT: Duration = Duration::from_secs(5);

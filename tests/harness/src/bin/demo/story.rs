@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 use harness::{CommandOutput, Error, Kubectl, OperatorCommand, Result, Secrets};
 use serde_json::Value;
 
-use crate::boxes::{DemoBox, user_counts};
-use crate::cluster::DemoCluster;
-use crate::format_count;
-use crate::screen::Screen;
+use crate::{
+    boxes::{DemoBox, user_counts},
+    cluster::DemoCluster,
+    format_count,
+    screen::Screen,
+};
 
 /// Of a kind of thing that has no bound of its own to show; for a busy machine.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);

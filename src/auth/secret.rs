@@ -1,0 +1,42 @@
+//! What a Secret's content is worth. Calls nobody.
+
+use k8s_openapi::api::core::v1::Secret;
+use secrecy::{SecretSlice, SecretString};
+
+use super::{failure::Failure, failure_context::FailureContext};
+use crate::{api::AuthType, box_client::Credentials};
+
+/// The credentials in a Secret, known to be usable and not those of another enterprise.
+///
+/// # Errors
+/// A key that is missing, content that cannot be used, a configuration file of another enterprise.
+pub fn credentials_from_secret(
+    context: &FailureContext,
+    method: AuthType,
+    secret: Secret,
+) -> Result<Credentials, Failure> {
+    let mut data = secret.data.unwrap_or_default();
+    let mut value = |key: &str| -> Result<SecretSlice<u8>, Failure> {
+        let bytes = data.remove(key).filter(|b| !b.0.is_empty());
+        bytes.map(|b| SecretSlice::from(b.0)).ok_or_else(|| Failure::missing_key(context, key))
+    };
+    let result = match method {
+        AuthType::ClientCredentials => Credentials::client_credentials(value("clientId")?, value("clientSecret")?),
+        AuthType::Jwt => Credentials::jwt(value("config.json")?),
+        AuthType::Oauth2 => Credentials::oauth2(value("clientId")?, value("clientSecret")?, value("refreshToken")?),
+    };
+    let credentials = result.map_err(|error| Failure::malformed_credentials(context, &error))?;
+    match credentials.enterprise_id() {
+        Some(file_enterprise) if file_enterprise != context.enterprise => {
+            Err(Failure::enterprise_mismatch(context, Some((file_enterprise, ""))))
+        }
+        Some(_) | None => Ok(credentials),
+    }
+}
+
+/// The access token in the Secret in which the operator keeps those of a user's authorization.
+pub fn access_token_from_secret(secret: Secret) -> Option<SecretString> {
+    let bytes = secret.data?.remove("accessToken")?;
+    let text = String::from_utf8(bytes.0).ok()?;
+    Some(text).filter(|text| !text.is_empty()).map(SecretString::from)
+}

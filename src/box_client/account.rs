@@ -1,0 +1,61 @@
+//! Who the credentials act as.
+
+use serde::Deserialize;
+
+use super::{
+    error::{Error, InvalidResponse},
+    lenient_value::LenientValue,
+};
+
+pub(super) const CURRENT_USER_PATH: &str = "/2.0/users/me?fields=id,type,name,login,role,status,enterprise";
+
+/// The Box account that the credentials act as: for server credentials the app's service account (`AutomationUser_…@boxdevedition.com`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    pub id: String,
+    pub login: String,
+    pub name: String,
+    /// The enterprise that the account belongs to, where Box names one.
+    pub enterprise: Option<Enterprise>,
+}
+
+/// A Box enterprise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enterprise {
+    pub id: String,
+    pub name: String,
+}
+
+#[derive(Deserialize)]
+struct CurrentUserResponse<'a> {
+    #[serde(borrow, default)]
+    id: LenientValue<'a>,
+    #[serde(borrow, default)]
+    login: LenientValue<'a>,
+    #[serde(borrow, default)]
+    name: LenientValue<'a>,
+    #[serde(borrow, default)]
+    enterprise: Option<EnterpriseResponse<'a>>,
+}
+
+#[derive(Deserialize)]
+struct EnterpriseResponse<'a> {
+    #[serde(borrow, default)]
+    id: LenientValue<'a>,
+    #[serde(borrow, default)]
+    name: LenientValue<'a>,
+}
+
+pub(super) fn parse_account(body: &[u8]) -> Result<Account, Error> {
+    let CurrentUserResponse { id, login, name, enterprise } =
+        serde_json::from_slice(body).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => Error::invalid_response(InvalidResponse::MissingAccount),
+            _ => Error::invalid_response(InvalidResponse::NotJson),
+        })?;
+    let text = |value: LenientValue<'_>| value.into_text().into_owned();
+    let id = id.into_non_empty_text().ok_or(Error::invalid_response(InvalidResponse::MissingAccount))?;
+    let enterprise = enterprise.and_then(|EnterpriseResponse { id, name }| {
+        Some(Enterprise { id: id.into_non_empty_text()?, name: text(name) })
+    });
+    Ok(Account { id, login: text(login), name: text(name), enterprise })
+}

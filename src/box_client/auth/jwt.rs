@@ -1,0 +1,131 @@
+//! An app that signs in with a JWT: its configuration file, and the assertions that it signs.
+
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use ring::rand::SystemRandom;
+use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{credentials::MalformedCredentials, private_key};
+use crate::box_client::{form_encoding::random_token, lenient_value::LenientValue};
+
+/// Box compares with its own address, whatever base URL the request was sent to.
+const AUDIENCE: &str = "https://api.box.com/oauth2/token";
+/// Box accepts 60 s at most; the rest is for clocks that differ a little.
+const LIFETIME_SECONDS: i64 = 45;
+
+/// What the configuration file holds, its key decrypted.
+pub(crate) struct JwtApp {
+    pub(crate) client_id: String,
+    pub(crate) client_secret: SecretString,
+    /// `None` where the file names none, or `"0"` as it does for apps that belong to several.
+    pub(crate) enterprise_id: Option<String>,
+    key_id: String,
+    key: RsaKeyPair,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct JwtConfigFile {
+    box_app_settings: Option<BoxAppSettings>,
+    #[serde(rename = "enterpriseID", default)]
+    enterprise_id: ConfigString,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BoxAppSettings {
+    #[serde(rename = "clientID", default)]
+    client_id: ConfigString,
+    #[serde(default)]
+    client_secret: ConfigString,
+    app_auth: Option<AppAuth>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AppAuth {
+    #[serde(rename = "publicKeyID", default)]
+    public_key_id: ConfigString,
+    #[serde(default)]
+    private_key: ConfigString,
+    #[serde(default)]
+    passphrase: ConfigString,
+}
+
+/// A text of the file, secret or not; `None` where it is missing, empty or no text.
+#[derive(Default)]
+struct ConfigString(Option<SecretString>);
+
+impl<'de> Deserialize<'de> for ConfigString {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(LenientValue::deserialize(deserializer)?.into_non_empty_text().map(SecretString::from)))
+    }
+}
+
+impl ConfigString {
+    fn required_secret(self, path: &'static str) -> Result<SecretString, MalformedCredentials> {
+        self.0.ok_or(MalformedCredentials::MissingField(path))
+    }
+
+    fn required_text(self, path: &'static str) -> Result<String, MalformedCredentials> {
+        Ok(self.required_secret(path)?.expose_secret().trim().to_owned())
+    }
+}
+
+impl JwtApp {
+    pub(crate) fn parse(config: &SecretSlice<u8>) -> Result<Self, MalformedCredentials> {
+        let bytes = config.expose_secret();
+        // Editors of Windows put a byte order mark before the file.
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        if bytes.trim_ascii().is_empty() {
+            return Err(MalformedCredentials::Empty("configuration file of the app"));
+        }
+        let JwtConfigFile { box_app_settings, enterprise_id } =
+            serde_json::from_slice(bytes).map_err(|error| match error.classify() {
+                // The error's own text may quote the file.
+                serde_json::error::Category::Data => MalformedCredentials::NotBoxConfig,
+                _ => MalformedCredentials::NotJson { line: error.line(), column: error.column() },
+            })?;
+        let BoxAppSettings { client_id, client_secret, app_auth } =
+            box_app_settings.ok_or(MalformedCredentials::NotBoxConfig)?;
+        let client_id = client_id.required_text("boxAppSettings.clientID")?;
+        let client_secret = client_secret.required_secret("boxAppSettings.clientSecret")?;
+        let AppAuth { public_key_id, private_key, passphrase } =
+            app_auth.ok_or(MalformedCredentials::MissingField("boxAppSettings.appAuth"))?;
+        let key_id = public_key_id.required_text("boxAppSettings.appAuth.publicKeyID")?;
+        let key = private_key::parse_private_key(
+            &private_key.required_secret("boxAppSettings.appAuth.privateKey")?,
+            passphrase.0.as_ref(),
+        )?;
+        let enterprise_id = enterprise_id.required_text("enterpriseID").ok().filter(|id| id != "0");
+        Ok(Self { client_id, client_secret, enterprise_id, key_id, key })
+    }
+
+    /// A new assertion: Box takes each only once, so every request needs its own.
+    pub(crate) fn sign_assertion(&self, enterprise_id: &str, issued_at: Timestamp) -> SecretString {
+        let header = json!({ "alg": "RS256", "typ": "JWT", "kid": self.key_id });
+        let claims = json!({
+            "iss": self.client_id,
+            "sub": enterprise_id,
+            "box_sub_type": "enterprise",
+            "aud": AUDIENCE,
+            // Never used before; Box asks for 16 to 128 characters.
+            "jti": random_token(),
+            "exp": issued_at.as_second() + LIFETIME_SECONDS,
+        });
+        let encode_part = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
+        let mut assertion =
+            format!("{}.{}", encode_part(header.to_string().as_bytes()), encode_part(claims.to_string().as_bytes()));
+        let mut signature = vec![0; self.key.public().modulus_len()];
+        self.key
+            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), assertion.as_bytes(), &mut signature)
+            .expect("a key that was accepted signs");
+        assertion.push('.');
+        assertion.push_str(&encode_part(&signature));
+        assertion.into()
+    }
+}

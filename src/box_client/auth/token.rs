@@ -1,0 +1,107 @@
+//! An access token, how long it may be used, and the refresh token that came with it.
+
+use std::time::Duration;
+
+use http::HeaderValue;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::token_refresh::OAuthTokens;
+use crate::box_client::{
+    error::{Error, InvalidResponse},
+    lenient_value::LenientValue,
+};
+
+/// A token is renewed this long before its end, so that none ends on its way to Box.
+const EXPIRY_MARGIN: Duration = Duration::from_secs(60);
+/// What Box's tokens live, taken where its answer does not say.
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(3600);
+const MAX_LIFETIME: Duration = Duration::from_secs(86_400);
+
+pub(crate) struct Token {
+    access_token: SecretString,
+    /// Only where a user's authorization was asked for.
+    refresh_token: Option<SecretString>,
+    /// By the monotonic clock: setting the wall clock back must not keep a dead token.
+    renew_at: Instant,
+    lifetime: Duration,
+}
+
+#[derive(Deserialize)]
+struct TokenResponse<'a> {
+    #[serde(default)]
+    access_token: Option<SecretString>,
+    #[serde(default)]
+    refresh_token: Option<SecretString>,
+    #[serde(borrow, default)]
+    expires_in: LenientValue<'a>,
+}
+
+impl Token {
+    /// Reads Box's answer; the token's life counts from now on.
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, Error> {
+        let response: TokenResponse<'_> = serde_json::from_slice(body).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => Error::invalid_response(InvalidResponse::MissingToken),
+            _ => Error::invalid_response(InvalidResponse::NotJson),
+        })?;
+        let access_token = response
+            .access_token
+            .filter(|token| is_token(token.expose_secret()))
+            .ok_or(Error::invalid_response(InvalidResponse::MissingToken))?;
+        let lifetime = match response.expires_in.as_i64() {
+            Some(seconds) => Duration::from_secs(u64::try_from(seconds).unwrap_or(0)).min(MAX_LIFETIME),
+            None => DEFAULT_LIFETIME,
+        };
+        let refresh_token = response.refresh_token.filter(|token| is_token(token.expose_secret()));
+        Ok(Self { refresh_token, ..Self::with_lifetime(access_token, lifetime) })
+    }
+
+    /// The access token of a grant.
+    pub(crate) fn from_stored(tokens: &OAuthTokens, now: Timestamp) -> Self {
+        let remaining = Duration::try_from(now.duration_until(tokens.access_expires_at)).unwrap_or_default();
+        Self::with_lifetime(tokens.access_token.clone(), remaining.min(MAX_LIFETIME))
+    }
+
+    fn with_lifetime(access_token: SecretString, lifetime: Duration) -> Self {
+        let renew_at = Instant::now() + lifetime.saturating_sub(EXPIRY_MARGIN.min(lifetime / 2));
+        Self { access_token, refresh_token: None, renew_at, lifetime }
+    }
+
+    /// How long it lives from when it was read.
+    pub(crate) fn lifetime(&self) -> Duration {
+        self.lifetime
+    }
+
+    /// A token that somebody else was given, and renews.
+    pub(crate) fn from_access_token(access_token: SecretString) -> Result<Self, Error> {
+        match is_token(access_token.expose_secret()) {
+            true => Ok(Self::with_lifetime(access_token, DEFAULT_LIFETIME)),
+            false => Err(Error::invalid_response(InvalidResponse::MissingToken)),
+        }
+    }
+
+    pub(crate) fn is_valid(&self) -> bool {
+        Instant::now() < self.renew_at
+    }
+
+    pub(crate) fn access_token(&self) -> &SecretString {
+        &self.access_token
+    }
+
+    pub(crate) fn refresh_token(&self) -> Option<&SecretString> {
+        self.refresh_token.as_ref()
+    }
+
+    pub(crate) fn authorization_header(&self) -> HeaderValue {
+        let mut header = HeaderValue::try_from(format!("Bearer {}", self.access_token.expose_secret()))
+            .expect("looked at when it was read");
+        header.set_sensitive(true);
+        header
+    }
+}
+
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}

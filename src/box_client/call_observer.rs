@@ -1,0 +1,110 @@
+//! What is told of a call to Box, for whoever counts: where it went, how it ended, how long it took. Nothing that was said.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use tokio::time::error::Elapsed;
+
+use super::{error_classification::EndpointKind, transport::TransportError};
+
+/// A call that ended. One that was given up in flight, since the process is to end, is not told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallRecord {
+    pub endpoint: Endpoint,
+    pub outcome: CallOutcome,
+    pub duration: Duration,
+    /// For how long Box asked to be left alone (`Retry-After`), where it did.
+    pub retry_after: Option<Duration>,
+}
+
+/// Who listens to a visit's calls.
+pub type CallObserver = Arc<dyn Fn(&CallRecord) + Send + Sync>;
+
+/// What Box is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    Token,
+    Me,
+    Users,
+}
+
+/// How a call ended, whatever its answer meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CallOutcome {
+    Status(u16),
+    /// No complete answer within the time limit.
+    Timeout,
+    Connect,
+    Broken,
+    BodyTooLarge,
+}
+
+impl Endpoint {
+    pub const ALL: [Self; 3] = [Self::Token, Self::Me, Self::Users];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Me => "me",
+            Self::Users => "users",
+        }
+    }
+
+    pub(super) const fn kind(self) -> EndpointKind {
+        match self {
+            Self::Token => EndpointKind::Token,
+            Self::Me | Self::Users => EndpointKind::Api,
+        }
+    }
+}
+
+/// The status codes that Box documents, or a proxy before it may send. Others are told by their class, so that no
+/// server decides how many words there are.
+const KNOWN_STATUS_CODES: [&str; 23] = [
+    "200", "202", "204", "301", "302", "303", "307", "308", "400", "401", "403", "404", "405", "407", "409", "412",
+    "413", "415", "429", "500", "502", "503", "504",
+];
+
+impl CallOutcome {
+    /// All that [`as_str`](Self::as_str) says.
+    pub fn all_labels() -> Vec<&'static str> {
+        let classes = (1..=6).map(|class| Self::Status(class * 100 + 99));
+        let others = [Self::Timeout, Self::Connect, Self::Broken, Self::BodyTooLarge];
+        KNOWN_STATUS_CODES.into_iter().chain(classes.chain(others).map(Self::as_str)).collect()
+    }
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Status(status) => {
+                KNOWN_STATUS_CODES.into_iter().find(|code| code.parse() == Ok(status)).unwrap_or(status_class(status))
+            }
+            Self::Timeout => "timeout",
+            Self::Connect => "connect",
+            Self::Broken => "broken",
+            Self::BodyTooLarge => "too_large",
+        }
+    }
+
+    pub(super) fn from_result(result: &Result<Result<Response<Bytes>, TransportError>, Elapsed>) -> Self {
+        match result {
+            Err(_) => Self::Timeout,
+            Ok(Err(TransportError::BodyTooLarge(_))) => Self::BodyTooLarge,
+            Ok(Err(TransportError::Connect { .. })) => Self::Connect,
+            Ok(Err(TransportError::Broken { .. } | TransportError::Setup(_))) => Self::Broken,
+            Ok(Ok(response)) => Self::Status(response.status().as_u16()),
+        }
+    }
+}
+
+const fn status_class(status: u16) -> &'static str {
+    match status {
+        100..=199 => "1xx",
+        200..=299 => "2xx",
+        300..=399 => "3xx",
+        400..=499 => "4xx",
+        500..=599 => "5xx",
+        _ => "other",
+    }
+}

@@ -1,0 +1,186 @@
+//! Box's own words about an error, cut down to what a person may read.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+use super::lenient_value::LenientValue;
+
+const MAX_MESSAGE_CHARS: usize = 300;
+const MAX_WORD_CHARS: usize = 64;
+/// A secret shorter than this would garble ordinary words, and is none.
+const MIN_SECRET_LEN: usize = 6;
+
+/// What Box said with an error: its code, its text, and the id under which Box's support finds the request.
+///
+/// Printable, bounded in length, and free of the secrets that the request carried, even if Box repeats them.
+/// Displays as `"This app is not authorized by the enterprise" (unauthorized_client, request id abc)`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ErrorBody {
+    code: Option<String>,
+    message: Option<String>,
+    request_id: Option<String>,
+}
+
+/// Both shapes of an error body: the API's `{code, message, request_id}` and the token endpoint's `{error, error_description}`.
+#[derive(Default, Deserialize)]
+struct RawErrorBody<'a> {
+    #[serde(borrow, default)]
+    error: LenientValue<'a>,
+    #[serde(borrow, default)]
+    error_description: LenientValue<'a>,
+    #[serde(borrow, default)]
+    code: LenientValue<'a>,
+    #[serde(borrow, default)]
+    message: LenientValue<'a>,
+    #[serde(borrow, default)]
+    request_id: LenientValue<'a>,
+}
+
+impl ErrorBody {
+    /// Reads an error body of either shape; `None` if it is no JSON object.
+    pub(super) fn parse(body: &[u8], secrets: &[&str]) -> Option<Self> {
+        let RawErrorBody { error, error_description, code, message, request_id } = serde_json::from_slice(body).ok()?;
+        let clean = |value: LenientValue<'_>, max| {
+            value.into_non_empty_text().and_then(|text| sanitize_text(&redact(text, secrets), max))
+        };
+        Some(Self {
+            code: clean(code, MAX_WORD_CHARS).or_else(|| clean(error, MAX_WORD_CHARS)),
+            message: clean(message, MAX_MESSAGE_CHARS).or_else(|| clean(error_description, MAX_MESSAGE_CHARS)),
+            request_id: clean(request_id, MAX_WORD_CHARS),
+        })
+    }
+
+    /// Fills in the request id of a header, where the body named none.
+    pub(super) fn or_request_id_header(mut self, header: Option<&str>) -> Self {
+        self.request_id = self.request_id.or_else(|| header.and_then(|id| sanitize_text(id, MAX_WORD_CHARS)));
+        self
+    }
+
+    /// `code` of the API's errors, `error` of the token endpoint's.
+    pub fn code(&self) -> Option<&str> {
+        self.code.as_deref()
+    }
+
+    /// `message` of the API's errors, `error_description` of the token endpoint's; at most some 300 characters.
+    pub fn message(&self) -> Option<&str> {
+        self.message.as_deref()
+    }
+
+    /// The id under which Box's support finds the request.
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self == &Self::default()
+    }
+}
+
+impl fmt::Display for ErrorBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = self.request_id.as_ref().map(|id| format!("request id {id}"));
+        let source: Vec<&str> = [self.code.as_deref(), id.as_deref()].into_iter().flatten().collect();
+        match (&self.message, source.is_empty()) {
+            (Some(text), false) => write!(f, "\"{text}\" ({})", source.join(", ")),
+            (Some(text), true) => write!(f, "\"{text}\""),
+            (None, false) => write!(f, "no explanation ({})", source.join(", ")),
+            (None, true) => f.write_str("no explanation"),
+        }
+    }
+}
+
+fn redact(mut text: String, secrets: &[&str]) -> String {
+    for secret in secrets.iter().filter(|secret| secret.len() >= MIN_SECRET_LEN) {
+        if text.contains(secret) {
+            text = text.replace(secret, "…");
+        }
+    }
+    text
+}
+
+/// The printable characters of a text, blanks joined, words that can only be data (a token, an assertion, base64) left out, cut at `max`.
+/// `None` if nothing is left.
+pub(super) fn sanitize_text(text: &str, max: usize) -> Option<String> {
+    let mut out = String::new();
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        match word.chars().count() > MAX_WORD_CHARS {
+            true => out.push('…'),
+            false => out.extend(word.chars().map(|c| if c == '"' { '\'' } else { c }).filter(|c| !is_invisible(*c))),
+        }
+    }
+    if let Some((at, _)) = out.char_indices().nth(max) {
+        out.truncate(at);
+        out.push('…');
+    }
+    Some(out).filter(|out| !out.is_empty())
+}
+
+/// Marks that turn the direction of a line or hide in it.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+impl ErrorBody {
+    /// What Box would have said, for tests of those who repeat it.
+    pub(crate) fn for_test(code: &str, text: &str) -> Self {
+        let id = Some("abc123".to_owned());
+        Self { code: Some(code.to_owned()), message: Some(text.to_owned()), request_id: id }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_and_format(body: &str) -> String {
+        ErrorBody::parse(body.as_bytes(), &["s3cret-of-the-app"]).expect("JSON").to_string()
+    }
+
+    #[test]
+    fn both_error_formats_show_the_message_of_box() {
+        assert_eq!(
+            parse_and_format(
+                r#"{"error":"unauthorized_client","error_description":"This app is not authorized by the enterprise","request_id":"abc"}"#
+            ),
+            r#""This app is not authorized by the enterprise" (unauthorized_client, request id abc)"#
+        );
+        assert_eq!(
+            parse_and_format(
+                r#"{"type":"error","status":403,"code":"forbidden_by_policy","message":"No","context_info":{"errors":[]},"request_id":1}"#
+            ),
+            r#""No" (forbidden_by_policy, request id 1)"#
+        );
+        assert_eq!(parse_and_format(r#"{"code":"forbidden"}"#), "no explanation (forbidden)");
+        assert_eq!(parse_and_format("{}"), "no explanation");
+        assert_eq!(ErrorBody::parse(b"<html>", &[]), None);
+        assert_eq!(ErrorBody::parse(b"", &[]), None);
+        assert!(ErrorBody::parse(b"", &[]).unwrap_or_default().is_empty());
+    }
+
+    #[test]
+    fn the_request_id_header_is_used_if_the_body_has_none() {
+        assert_eq!(ErrorBody::default().or_request_id_header(Some("h1")).to_string(), "no explanation (request id h1)");
+    }
+
+    #[test]
+    fn a_secret_or_an_assertion_that_box_repeats_is_redacted() {
+        let assertion = "eyJ".repeat(60);
+        let formatted = parse_and_format(&format!(
+            r#"{{"error":"invalid_grant","error_description":"bad s3cret-of-the-app in {assertion}"}}"#
+        ));
+        assert_eq!(formatted, r#""bad … in …" (invalid_grant)"#);
+    }
+
+    #[test]
+    fn messages_of_box_are_printable_and_of_bounded_length() {
+        let formatted =
+            parse_and_format(&format!(r#"{{"message":"a\u001b[31m\r\nb\u202e \"q\" {}"}}"#, "long ".repeat(200)));
+        assert!(formatted.starts_with(r#""a [31m b 'q' long long"#), "{formatted}");
+        assert!(formatted.chars().count() < 310, "{formatted}");
+    }
+}

@@ -1,0 +1,247 @@
+//! What an answer of Box means: the one table of its errors.
+
+use http::StatusCode;
+
+use super::{
+    error::{CredentialRejection, Denial},
+    error_body::ErrorBody,
+};
+
+/// Who was asked: the token endpoint or the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EndpointKind {
+    Token,
+    Api,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ResponseClass {
+    /// 200: there is something to read.
+    Success,
+    Denied(Denial),
+    /// The assertion's time or id was refused.
+    ClockSkew,
+    RateLimited,
+    Unavailable,
+    Redirect,
+    /// Any other status; the body has nothing for us.
+    Unexpected,
+}
+
+/// A row of the table: an error code, and words that its text must hold (in this order, not as parts of other words). The first row that fits counts.
+struct ErrorRule(EndpointKind, &'static str, &'static str, ResponseClass);
+
+const fn credentials_rejected(rejection: CredentialRejection) -> ResponseClass {
+    ResponseClass::Denied(Denial::CredentialsRejected(rejection))
+}
+
+/// Box's codes say little without their texts: `invalid_grant` alone stands for six different things.
+const ERROR_RULES: &[ErrorRule] = &[
+    ErrorRule(
+        EndpointKind::Token,
+        "invalid_grant",
+        "refresh token",
+        ResponseClass::Denied(Denial::AuthorizationExpired),
+    ),
+    ErrorRule(
+        EndpointKind::Token,
+        "invalid_grant",
+        "authorization code",
+        credentials_rejected(CredentialRejection::InvalidCode),
+    ),
+    ErrorRule(
+        EndpointKind::Token,
+        "invalid_grant",
+        "auth code",
+        credentials_rejected(CredentialRejection::InvalidCode),
+    ),
+    ErrorRule(
+        EndpointKind::Token,
+        "invalid_grant",
+        "grant credentials are invalid",
+        credentials_rejected(CredentialRejection::GrantCredentialsInvalid),
+    ),
+    ErrorRule(EndpointKind::Token, "invalid_grant", "kid", credentials_rejected(CredentialRejection::UnknownKeyId)),
+    ErrorRule(EndpointKind::Token, "invalid_grant", "sub", credentials_rejected(CredentialRejection::InvalidSubject)),
+    ErrorRule(EndpointKind::Token, "invalid_grant", "exp", ResponseClass::ClockSkew),
+    ErrorRule(EndpointKind::Token, "invalid_grant", "jti", ResponseClass::ClockSkew),
+    ErrorRule(EndpointKind::Token, "invalid_grant", "", credentials_rejected(CredentialRejection::Unknown)),
+    ErrorRule(
+        EndpointKind::Token,
+        "unauthorized_client",
+        "for this client_id",
+        credentials_rejected(CredentialRejection::GrantTypeNotAllowed),
+    ),
+    ErrorRule(EndpointKind::Token, "unauthorized_client", "", ResponseClass::Denied(Denial::AppNotAuthorized)),
+    ErrorRule(EndpointKind::Token, "invalid_client", "", credentials_rejected(CredentialRejection::InvalidClient)),
+    ErrorRule(
+        EndpointKind::Token,
+        "invalid_request",
+        "grant type is unauthorized",
+        credentials_rejected(CredentialRejection::GrantTypeNotAllowed),
+    ),
+    ErrorRule(
+        EndpointKind::Token,
+        "unsupported_grant_type",
+        "",
+        credentials_rejected(CredentialRejection::GrantTypeNotAllowed),
+    ),
+    ErrorRule(EndpointKind::Token, "access_from_location_blocked", "", ResponseClass::Denied(Denial::AccessBlocked)),
+    ErrorRule(EndpointKind::Token, "forbidden_by_policy", "", ResponseClass::Denied(Denial::AccessBlocked)),
+    ErrorRule(EndpointKind::Api, "access_from_location_blocked", "", ResponseClass::Denied(Denial::AccessBlocked)),
+    ErrorRule(EndpointKind::Api, "forbidden_by_policy", "", ResponseClass::Denied(Denial::AccessBlocked)),
+    ErrorRule(EndpointKind::Api, "insufficient_scope", "", ResponseClass::Denied(Denial::PermissionDenied)),
+    ErrorRule(
+        EndpointKind::Api,
+        "access_denied_insufficient_permissions",
+        "",
+        ResponseClass::Denied(Denial::PermissionDenied),
+    ),
+];
+
+/// `said` is `None` where the body was no JSON: then nobody knows whether it was Box who spoke.
+pub(super) fn classify_response(kind: EndpointKind, status: StatusCode, body: Option<&ErrorBody>) -> ResponseClass {
+    match (kind, status.as_u16()) {
+        (_, 200) => ResponseClass::Success,
+        (_, 429) => ResponseClass::RateLimited,
+        (_, 202 | 500..) => ResponseClass::Unavailable,
+        (_, 300..=399) => ResponseClass::Redirect,
+        // A body is not needed to understand this one, and Box does not always send one.
+        (EndpointKind::Api, 401) => ResponseClass::Denied(Denial::AuthorizationExpired),
+        (EndpointKind::Api, 403) => match body {
+            Some(body) => match_error_rule(kind, body).unwrap_or(ResponseClass::Denied(Denial::PermissionDenied)),
+            None => ResponseClass::Unexpected,
+        },
+        (EndpointKind::Token, 400 | 401 | 403) => {
+            body.and_then(|body| match_error_rule(kind, body)).unwrap_or(ResponseClass::Unexpected)
+        }
+        (EndpointKind::Api | EndpointKind::Token, _) => ResponseClass::Unexpected,
+    }
+}
+
+fn match_error_rule(kind: EndpointKind, body: &ErrorBody) -> Option<ResponseClass> {
+    let text = normalize_words(body.message().unwrap_or_default());
+    ERROR_RULES
+        .iter()
+        .find(|ErrorRule(rule_kind, code, phrase, _)| {
+            *rule_kind == kind && body.code() == Some(*code) && text.contains(&normalize_words(phrase))
+        })
+        .map(|ErrorRule(_, _, _, class)| *class)
+}
+
+/// Lower-case words between single blanks, a blank at both ends: so "exp" is found in "the 'exp' claim" and not in "has expired".
+fn normalize_words(text: &str) -> String {
+    let lower = text.to_lowercase();
+    let words = lower.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+    words.fold(String::from(" "), |line, word| line + word + " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use CredentialRejection::{
+        GrantCredentialsInvalid, GrantTypeNotAllowed, InvalidClient, InvalidCode, InvalidSubject, Unknown, UnknownKeyId,
+    };
+    use Denial::{AccessBlocked, AppNotAuthorized, AuthorizationExpired, PermissionDenied};
+    use EndpointKind::{Api, Token};
+    use ResponseClass::{ClockSkew, Denied, RateLimited, Redirect, Success, Unavailable, Unexpected};
+
+    #[test]
+    fn every_box_error_is_classified() {
+        for (kind, status, code, text, expected) in [
+            (Token, 400, "invalid_grant", "Refresh token has expired", Denied(AuthorizationExpired)),
+            (Token, 400, "invalid_grant", "Invalid refresh token", Denied(AuthorizationExpired)),
+            (
+                Token,
+                400,
+                "unauthorized_client",
+                "This app is not authorized by the enterprise. Ask an admin",
+                Denied(AppNotAuthorized),
+            ),
+            (
+                Token,
+                403,
+                "unauthorized_client",
+                "Cannot obtain token based on the enterprise configuration for your app",
+                Denied(AppNotAuthorized),
+            ),
+            (
+                Token,
+                400,
+                "unauthorized_client",
+                r#"The "box_subject_type" value is unauthorized for this client_id"#,
+                credentials_rejected(GrantTypeNotAllowed),
+            ),
+            (Token, 400, "invalid_client", "The client credentials are invalid", credentials_rejected(InvalidClient)),
+            (Token, 401, "invalid_client", "", credentials_rejected(InvalidClient)),
+            (
+                Token,
+                400,
+                "invalid_grant",
+                "Grant credentials are invalid",
+                credentials_rejected(GrantCredentialsInvalid),
+            ),
+            (Token, 400, "invalid_grant", "OAuth JWT 'kid' is not known", credentials_rejected(UnknownKeyId)),
+            (
+                Token,
+                400,
+                "invalid_grant",
+                "Please check the 'sub' claim. The 'sub' specified is invalid.",
+                credentials_rejected(InvalidSubject),
+            ),
+            (
+                Token,
+                400,
+                "invalid_request",
+                "The grant type is unauthorized for this client_id",
+                credentials_rejected(GrantTypeNotAllowed),
+            ),
+            (Token, 400, "unsupported_grant_type", "", credentials_rejected(GrantTypeNotAllowed)),
+            (Token, 400, "invalid_grant", "Please check the 'exp' claim.", ClockSkew),
+            (Token, 400, "invalid_grant", "Please check the 'jti' claim. A unique value is required.", ClockSkew),
+            (Token, 400, "invalid_grant", "The authorization code has expired", credentials_rejected(InvalidCode)),
+            (
+                Token,
+                400,
+                "invalid_grant",
+                "Auth code doesn't exist or is invalid for the client",
+                credentials_rejected(InvalidCode),
+            ),
+            (Token, 400, "invalid_grant", "The moon is full", credentials_rejected(Unknown)),
+            (Token, 400, "invalid_grant", "Something expired in the subway", credentials_rejected(Unknown)),
+            (Token, 400, "invalid_request", "Something else", Unexpected),
+            (Token, 400, "", "", Unexpected),
+            (Token, 403, "access_from_location_blocked", "", Denied(AccessBlocked)),
+            (Token, 404, "invalid_client", "", Unexpected),
+            (Token, 429, "", "", RateLimited),
+            (Token, 500, "invalid_grant", "", Unavailable),
+            (Api, 200, "", "", Success),
+            (Api, 202, "", "", Unavailable),
+            (Api, 204, "", "", Unexpected),
+            (Api, 302, "", "", Redirect),
+            (Api, 400, "bad_request", "", Unexpected),
+            (Api, 401, "", "", Denied(AuthorizationExpired)),
+            (Api, 403, "insufficient_scope", "", Denied(PermissionDenied)),
+            (Api, 403, "access_denied_insufficient_permissions", "", Denied(PermissionDenied)),
+            (Api, 403, "access_from_location_blocked", "", Denied(AccessBlocked)),
+            (Api, 403, "forbidden_by_policy", "", Denied(AccessBlocked)),
+            (Api, 403, "forbidden", "", Denied(PermissionDenied)),
+            (Api, 404, "not_found", "", Unexpected),
+            (Api, 429, "rate_limit_exceeded", "", RateLimited),
+            (Api, 500, "", "", Unavailable),
+            (Api, 503, "unavailable", "", Unavailable),
+        ] {
+            let body = serde_json::json!({ "error": code, "error_description": text }).to_string();
+            let error_body = ErrorBody::parse(body.as_bytes(), &[]).expect("JSON");
+            let status = StatusCode::from_u16(status).expect("a status");
+            assert_eq!(classify_response(kind, status, Some(&error_body)), expected, "{kind:?} {status} {code} {text}");
+        }
+    }
+
+    #[test]
+    fn a_403_that_is_not_json_does_not_come_from_box() {
+        assert_eq!(classify_response(Api, StatusCode::FORBIDDEN, None), Unexpected);
+        assert_eq!(classify_response(Token, StatusCode::BAD_REQUEST, None), Unexpected);
+        assert_eq!(classify_response(Api, StatusCode::UNAUTHORIZED, None), Denied(AuthorizationExpired));
+    }
+}

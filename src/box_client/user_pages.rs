@@ -1,0 +1,137 @@
+//! The walk over all users of the enterprise, page by page: whoever drives it decides between two pages whether to go on.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+
+use super::{
+    auth::token_source::Client,
+    call_observer::Endpoint,
+    error::{Error, InvalidResponse, LimitExceeded},
+    form_encoding::percent_encode,
+    user_page::{USER_FIELDS, UserPage},
+};
+
+/// Pages in a row that are tolerated without anybody new.
+const MAX_IDLE_PAGES: u32 = 5;
+
+/// What a walk reads at most; beyond it ends with [`Error::TooLarge`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Users in all pages together, one who stands on two pages counted twice.
+    pub users: usize,
+    pub pages: u32,
+    /// Bytes of one page as Box sends it.
+    pub page_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { users: 2_000_000, pages: 20_000, page_bytes: 16 << 20 }
+    }
+}
+
+/// A walk over the list. It counts only when [`next`](Self::next) has answered `None`.
+pub struct UserPages<'v> {
+    client: &'v Client,
+    limits: Limits,
+    position: PagePosition,
+    page_count: u32,
+    user_count: usize,
+    idle_pages: u32,
+    hash_builder: RandomState,
+    /// Hashes of the markers that Box sent.
+    seen_markers: HashSet<u64>,
+    /// Fingerprints of the pages that Box sent.
+    seen_pages: HashSet<u64>,
+}
+
+/// Asks for one user, to see whether any are given.
+pub(super) async fn check_list_access(client: &Client) -> Result<(), Error> {
+    let body =
+        client.get_authorized(Endpoint::Users, "/2.0/users?usemarker=true&limit=1&user_type=managed&fields=id").await?;
+    match UserPage::parse(&body)? {
+        (page, None) if page.is_empty() => Err(Error::invalid_response(InvalidResponse::EmptyUserList)),
+        _ => Ok(()),
+    }
+}
+
+enum PagePosition {
+    Start,
+    Marker(String),
+    End,
+}
+
+impl<'v> UserPages<'v> {
+    pub(super) fn new(client: &'v Client, limits: Limits) -> Self {
+        let (seen_markers, seen_pages) = (HashSet::new(), HashSet::new());
+        Self {
+            client,
+            limits,
+            position: PagePosition::Start,
+            page_count: 0,
+            user_count: 0,
+            idle_pages: 0,
+            hash_builder: RandomState::new(),
+            seen_markers,
+            seen_pages,
+        }
+    }
+
+    /// The next page; `None` at the real end of the list, and only there.
+    ///
+    /// After an error the walk stands where it stood: to ask again asks for the same page again.
+    pub async fn next(&mut self) -> Result<Option<UserPage>, Error> {
+        let mut path = format!("/2.0/users?usemarker=true&limit=1000&user_type=managed&fields={USER_FIELDS}");
+        match &self.position {
+            PagePosition::Start => {}
+            PagePosition::Marker(marker) => {
+                path.push_str("&marker=");
+                percent_encode(&mut path, marker);
+            }
+            PagePosition::End => return Ok(None),
+        }
+        if self.page_count >= self.limits.pages {
+            return Err(Error::LimitExceeded(LimitExceeded::Pages(self.limits.pages)));
+        }
+        let body = self.client.get_authorized(Endpoint::Users, &path).await?;
+        if body.len() > self.limits.page_bytes {
+            return Err(Error::LimitExceeded(LimitExceeded::Bytes(self.limits.page_bytes)));
+        }
+        let (page, marker) = UserPage::parse(&body)?;
+        self.accept_page(page, marker).map(Some)
+    }
+
+    /// Pages so far.
+    pub fn page_count(&self) -> u32 {
+        self.page_count
+    }
+
+    /// Everything is checked before anything is noted, so that a refused page changes nothing.
+    fn accept_page(&mut self, page: UserPage, marker: Option<String>) -> Result<UserPage, Error> {
+        let user_count = self.user_count + page.len();
+        if user_count > self.limits.users {
+            return Err(Error::LimitExceeded(LimitExceeded::Users(self.limits.users)));
+        }
+        let marker_hash = marker.as_ref().map(|marker| self.hash_builder.hash_one(marker));
+        if marker_hash.is_some_and(|marker_hash| self.seen_markers.contains(&marker_hash)) {
+            return Err(Error::invalid_response(InvalidResponse::RepeatedMarker));
+        }
+        let fingerprint = page.fingerprint(&self.hash_builder);
+        let idle_pages = match page.is_empty() || self.seen_pages.contains(&fingerprint) {
+            true => self.idle_pages + 1,
+            false => 0,
+        };
+        match marker {
+            Some(_) if idle_pages > MAX_IDLE_PAGES => {
+                return Err(Error::invalid_response(InvalidResponse::NoProgress(idle_pages)));
+            }
+            None if user_count == 0 => return Err(Error::invalid_response(InvalidResponse::EmptyUserList)),
+            Some(marker) => self.position = PagePosition::Marker(marker),
+            None => self.position = PagePosition::End,
+        }
+        self.seen_markers.extend(marker_hash);
+        self.seen_pages.insert(fingerprint);
+        (self.page_count, self.user_count, self.idle_pages) = (self.page_count + 1, user_count, idle_pages);
+        Ok(page)
+    }
+}

@@ -1,0 +1,103 @@
+//! `approve`: shows whose removal is held, asks, and lets them go.
+
+use super::{
+    changes::change_log::parse_record,
+    sync::{
+        create_request,
+        wait::{self, PendingRequest},
+    },
+};
+use crate::{
+    api::{BoxConnection, RemovalHold, SliceState},
+    cli::{
+        args::ApproveArgs,
+        errors,
+        exit_code::{CliError, ExitStatus},
+        io::{Io, Tty},
+        kube_context::KubeContext,
+        output::{
+            format::{format_age, format_number, format_time, pluralize},
+            table::replace_control_chars,
+        },
+    },
+    roster::{self, PublishedUser, ReadError, RosterSnapshot},
+};
+
+const MAX_SHOWN: usize = 20;
+
+pub(crate) async fn run(args: &ApproveArgs, kube: &KubeContext, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
+    let connection = kube.get_connection(&args.name).await?;
+    let snapshot = match roster::read_snapshot(&kube.roster_store(&args.name), &[SliceState::Held], None).await {
+        Ok(snapshot) => Some(snapshot),
+        Err(ReadError::NoRoster) => None,
+        Err(error) => return Err(errors::list_read_error(&error, &args.name, &kube.namespace)),
+    };
+    let Some(HeldRemovals { held, users }) = find_held_removals(&connection, snapshot.as_ref())? else {
+        writeln!(io.out, "No removals are held for {}.", args.name)?;
+        return Ok(ExitStatus::Success);
+    };
+    let now = io.clock.now();
+    writeln!(
+        io.out,
+        "{} of {} users of {} vanished from Box, since {} ({} ago). Their removal is held.",
+        format_number(held.removals),
+        format_number(held.total),
+        args.name,
+        format_time(held.time.0),
+        format_age(held.time.0, now)
+    )?;
+    io.out.write_all(format_held_users(users.as_deref(), &args.name, &kube.namespace).as_bytes())?;
+    match (args.yes, io.stdin_tty) {
+        (true, _) => {}
+        (false, Tty::Piped) => {
+            return Err(CliError::Message(
+                ExitStatus::Failure,
+                "nobody is here to be asked. Look at them, then pass --yes.".to_owned(),
+            ));
+        }
+        (false, Tty::Interactive) if io.confirm(&format!("Let {} go? [y/N] ", pluralize(held.removals, "user")))? => {}
+        (false, Tty::Interactive) => {
+            writeln!(io.out, "Nothing was approved.")?;
+            return Ok(ExitStatus::Failure);
+        }
+    }
+    let request = create_request(kube, &connection, Some(&held.digest)).await?;
+    wait::wait_for_all(vec![PendingRequest::new(&connection, request)], args.timeout, kube, io).await
+}
+
+/// Users who vanished from Box and whose removal is held.
+struct HeldRemovals<'a> {
+    /// Its digest is that of the very users that are shown: of the list where there is one.
+    held: RemovalHold,
+    /// `None`: nobody knows who.
+    users: Option<Vec<PublishedUser<'a>>>,
+}
+
+fn find_held_removals<'a>(
+    connection: &BoxConnection,
+    snapshot: Option<&'a RosterSnapshot>,
+) -> Result<Option<HeldRemovals<'a>>, CliError> {
+    let Some(snapshot) = snapshot else {
+        let held = connection.status.as_ref().and_then(|s| s.held.clone());
+        return Ok(held.map(|held| HeldRemovals { held, users: None }));
+    };
+    let Some(held) = snapshot.roster.spec.held.clone() else { return Ok(None) };
+    let users = snapshot.record_lines(SliceState::Held).map(parse_record).collect::<Result<_, CliError>>()?;
+    Ok(Some(HeldRemovals { held, users: Some(users) }))
+}
+
+fn format_held_users(users: Option<&[PublishedUser<'_>]>, name: &str, namespace: &str) -> String {
+    let Some(users) = users else {
+        return "The published list is lost: nobody knows who they are, only how many. Whoever is missing in Box's list will be missing in the new one.\n".to_owned();
+    };
+    let line = |user: &PublishedUser<'_>| {
+        let line = format!("  {} ({}, {})", user.login, user.name, user.status);
+        format!("{}\n", replace_control_chars(line.into()))
+    };
+    let mut text: String = users.iter().take(MAX_SHOWN).map(line).collect();
+    if let Some(more) = users.len().checked_sub(MAX_SHOWN).filter(|more| *more > 0) {
+        let more = format_number(i64::try_from(more).unwrap_or(i64::MAX));
+        text.push_str(&format!("  and {more} more: kubectl boxsync users {name} -n {namespace} --held\n"));
+    }
+    text
+}

@@ -1,0 +1,216 @@
+//! `changes`: what became of the list, revision by revision.
+
+pub(crate) mod change_log;
+
+use std::{fmt::Write as _, str::FromStr};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::users::{explain_read_error, output};
+use crate::{
+    api::{RevisionRecord, SliceState},
+    cli::{
+        args::{ChangesArgs, ChangesOutput},
+        errors::{self, Permission},
+        exit_code::{CliError, ExitStatus},
+        io::{ColorMode, Io},
+        kube_context::KubeContext,
+        output::{
+            format::{format_change_counts, format_number, format_requested_by, format_time},
+            table::replace_control_chars,
+        },
+    },
+    roster::{self, ChangeOp, ChangeRecord, ReadError},
+};
+use change_log::{ChangeLine, RevisionChanges, collect_revisions};
+
+/// A range of revisions, both ends in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RevisionRange {
+    first: i64,
+    last: i64,
+}
+
+impl FromStr for RevisionRange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let end = |text: &str, open: i64| if text.is_empty() { Some(open) } else { text.parse().ok() };
+        let (first, last) = match text.split_once("..") {
+            Some((first, last)) => (end(first, 0), end(last, i64::MAX)),
+            None => (text.parse().ok(), text.parse().ok()),
+        };
+        match (first, last) {
+            (Some(first), Some(last)) if text != ".." && first <= last => Ok(Self { first, last }),
+            _ => Err(format!("{text:?} is no range of revisions: write 42, 40..42, 40.. or ..42")),
+        }
+    }
+}
+
+/// Which entries of the journal are meant.
+struct RevisionFilter {
+    since: Option<Timestamp>,
+    revisions: Option<RevisionRange>,
+}
+
+impl RevisionFilter {
+    fn matches(&self, entry: &RevisionRecord) -> bool {
+        self.since.is_none_or(|since| entry.time.0 >= since)
+            && self.revisions.is_none_or(|r| (r.first..=r.last).contains(&entry.revision))
+    }
+}
+
+pub(crate) async fn run(args: &ChangesArgs, kube: &KubeContext, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
+    let since = args.since.map(|length| {
+        let length = SignedDuration::try_from(length).unwrap_or(SignedDuration::MAX);
+        io.clock.now().saturating_sub(length).unwrap_or(Timestamp::MIN)
+    });
+    let filter = RevisionFilter { since, revisions: args.revision };
+    let store = kube.roster_store(&args.name);
+    let roster = store
+        .get_roster()
+        .await
+        .map_err(|t| errors::kube_cli_error(&t, &Permission::in_namespace("get", "userrosters", &kube.namespace)))?;
+    let Some(roster) = roster else { return Err(explain_read_error(&ReadError::NoRoster, kube, &args.name).await) };
+    let matching = roster.spec.journal.iter().filter(|entry| filter.matches(entry));
+    let slice_names: Vec<String> = matching.flat_map(|entry| entry.slices.iter().cloned()).collect();
+    let read = roster::read_snapshot(&store, &[SliceState::Changes], Some(&slice_names)).await;
+    let snapshot = read.map_err(|e| errors::list_read_error(&e, &args.name, &kube.namespace))?;
+    // One published since then was not asked for.
+    let last = roster.spec.revision;
+    let changes = collect_revisions(&snapshot, Some(&slice_names))?.into_iter();
+    let changes: Vec<RevisionChanges<'_>> =
+        changes.filter(|r| filter.matches(r.entry) && r.entry.revision <= last).collect();
+    let changes = filter_by_user(changes, args.user.as_deref());
+    if changes.is_empty() && args.output == ChangesOutput::Table {
+        writeln!(io.err, "{}", no_changes_message(&snapshot.roster.spec.journal, &args.name))?;
+    }
+    match args.output {
+        ChangesOutput::Table => {
+            io.out.write_all(format_changes(&changes, args.user.as_deref(), io.color).as_bytes())?
+        }
+        ChangesOutput::Json => {
+            let entries: Vec<String> = changes.iter().map(|r| revision_json(r).to_string()).collect();
+            output::write_json_array(io.out, entries.iter().map(String::as_str))?;
+        }
+        ChangesOutput::Jsonl => {
+            for (revision, line) in changes.iter().flat_map(|r| r.changes.iter().flatten().map(move |line| (r, line))) {
+                writeln!(io.out, "{}", change_json_line(revision.entry, line))?;
+            }
+        }
+    }
+    Ok(ExitStatus::Success)
+}
+
+/// What tells of this user, where one is meant.
+fn filter_by_user<'a>(revisions: Vec<RevisionChanges<'a>>, user: Option<&str>) -> Vec<RevisionChanges<'a>> {
+    let Some(user) = user else { return revisions };
+    let keep_user = |RevisionChanges { entry, changes }: RevisionChanges<'a>| {
+        let changes =
+            changes.map(|lines| lines.into_iter().filter(|line| line.concerns_user(user)).collect::<Vec<_>>());
+        RevisionChanges { entry, changes }
+    };
+    let mentions_user =
+        |revision: &RevisionChanges<'a>| revision.changes.as_ref().is_none_or(|lines| !lines.is_empty());
+    revisions.into_iter().map(keep_user).filter(mentions_user).collect()
+}
+
+fn no_changes_message(journal: &[RevisionRecord], name: &str) -> String {
+    match journal.last() {
+        Some(first) => format!(
+            "No changes found. The record of {name} begins with revision {} of {}.",
+            first.revision,
+            format_time(first.time.0)
+        ),
+        None => format!("No changes found: the record of {name} is empty."),
+    }
+}
+
+fn format_changes(revisions: &[RevisionChanges<'_>], user: Option<&str>, color: ColorMode) -> String {
+    let mut text = String::new();
+    for RevisionChanges { entry, changes } in revisions {
+        let numbers = format_change_counts(entry.added, entry.updated, entry.removed);
+        let title = format!(
+            "revision {} · {} · {numbers} · {} held",
+            entry.revision,
+            format_time(entry.time.0),
+            format_number(entry.held)
+        );
+        let title = title + &format_requested_by(" · ", &entry.requested_by);
+        let _ = writeln!(text, "{}", color.bold(&replace_control_chars(title.into())));
+        match changes {
+            Some(lines) => lines.iter().for_each(|line| push_change(&mut text, &line.change, color)),
+            None if entry.revision == 1 => text.push_str("  (the first list)\n"),
+            None if user.is_some() => text.push_str("  (too many to tell one by one: it may have been among them)\n"),
+            None => text.push_str("  (too many to tell one by one)\n"),
+        }
+    }
+    text
+}
+
+fn push_change(text: &mut String, changed: &ChangeRecord, color: ColorMode) {
+    let login = replace_control_chars(changed.login.as_str().into());
+    match changed.op {
+        ChangeOp::Added => text.push_str(&color.green(&format!("  + {login}"))),
+        ChangeOp::Updated => {
+            let _ = write!(text, "  ~ {login}  {}", format_field_changes(changed));
+        }
+        ChangeOp::Removed => text.push_str(&color.red(&format!("  - {login}"))),
+        ChangeOp::Returned => text.push_str(&color.green(&format!("  ↩ {login} (back)"))),
+        ChangeOp::Held => text.push_str(&color.yellow(&format!("  ? {login} (held)"))),
+    }
+    text.push('\n');
+}
+
+/// `status: active → inactive`, and so on.
+pub(crate) fn format_field_changes(changed: &ChangeRecord) -> String {
+    let changes = changed
+        .fields
+        .iter()
+        .map(|(field, [from, to])| format!("{field}: {} → {}", format_value(from), format_value(to)));
+    replace_control_chars(changes.collect::<Vec<_>>().join(", ").into()).into_owned()
+}
+
+fn format_value(value: &Value) -> String {
+    match value {
+        Value::String(text) if text.is_empty() => "(none)".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Null => "(none)".to_owned(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
+}
+
+fn revision_json(RevisionChanges { entry, changes }: &RevisionChanges<'_>) -> Value {
+    json!({
+        "revision": entry.revision,
+        "time": entry.time,
+        "added": entry.added,
+        "updated": entry.updated,
+        "removed": entry.removed,
+        "held": entry.held,
+        "requestedBy": entry.requested_by,
+        "changes": changes.as_ref().map(|lines| lines.iter().map(|l| json!(l.change)).collect::<Vec<_>>()),
+    })
+}
+
+/// The line as it is published, behind its revision and time.
+fn change_json_line(entry: &RevisionRecord, line: &ChangeLine<'_>) -> String {
+    let rest = line.json.strip_prefix('{').unwrap_or(line.json);
+    format!("{{\"revision\":{},\"time\":\"{}\",{rest}", entry.revision, entry.time.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_may_be_open_at_either_end() {
+        for (text, first, last) in [("42", 42, 42), ("40..42", 40, 42), ("40..", 40, i64::MAX), ("..42", 0, 42)] {
+            assert_eq!(text.parse(), Ok(RevisionRange { first, last }), "{text}");
+        }
+        for text in ["", "..", "42..40", "a..b", "1-2"] {
+            assert!(text.parse::<RevisionRange>().is_err(), "{text:?}");
+        }
+    }
+}

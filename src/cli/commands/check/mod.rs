@@ -1,0 +1,295 @@
+//! `check`: what the operator last saw, and then whatever a connection needs, tried from this terminal.
+
+pub(crate) mod box_checks;
+pub(crate) mod last_status;
+pub(crate) mod result;
+pub(crate) mod runner;
+
+use std::path::Path;
+
+use k8s_openapi::{NamespaceResourceScope, api::core::v1::Secret};
+use kube::Resource;
+use secrecy::SecretSlice;
+use serde::de::DeserializeOwned;
+
+use super::status::leader::{self, LeaderStatus};
+use crate::{
+    api::{AuthType, BoxConnection, Reason, UserRoster, UserSlice, UserSyncRequest},
+    auth::{self, Failure, FailureContext},
+    box_client::Credentials,
+    cli::{
+        args::CheckArgs,
+        errors::{self, Permission},
+        exit_code::{CliError, ExitStatus},
+        io::Io,
+        kube_context::KubeContext,
+    },
+    kube_client::KubeError,
+};
+use box_checks::BoxAuth;
+use last_status::LastStatus;
+use result::{CheckKind, CheckResult};
+use runner::CheckRun;
+
+/// All but those of the cluster.
+const BOX_CHECKS: &[CheckKind] =
+    &[CheckKind::BoxApi, CheckKind::Clock, CheckKind::Token, CheckKind::Enterprise, CheckKind::UserList];
+
+/// `site` is not needed where a file is checked.
+pub(crate) async fn run(args: &CheckArgs, kube: Option<&KubeContext>, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
+    match (&args.file, &args.name, kube) {
+        (Some(file), _, _) => check_file(file, args, io).await,
+        (None, Some(name), Some(site)) => check_connection(name, args, site, io).await,
+        (None, _, _) => Err(CliError::usage("name a connection, or a file with --file.")),
+    }
+}
+
+async fn check_connection(
+    name: &str,
+    args: &CheckArgs,
+    kube: &KubeContext,
+    io: &mut Io<'_>,
+) -> Result<ExitStatus, CliError> {
+    let now = io.clock.now();
+    let leader = leader::read_leader_status(kube, args.operator_namespace.as_deref(), now).await?;
+    let missing_kinds = Box::pin(find_missing_kinds(kube, name)).await;
+    if missing_kinds.contains(&"BoxConnections") {
+        let mut check_run = CheckRun::new(args.output, io);
+        check_run.add_result(operator_result(&leader))?;
+        check_run.add_result(crds_result(&missing_kinds))?;
+        check_run
+            .skip_checks(&[CheckKind::Secret, CheckKind::Credentials], "Not checked: there can be no connection.")?;
+        check_run.skip_checks(BOX_CHECKS, "Not checked: there can be no connection.")?;
+        return check_run.print_summary(None);
+    }
+    let connection = kube.get_connection(name).await?;
+    let last_status = LastStatus::new(leader.clone(), &connection, now);
+    let text =
+        format!("{}\n{}\n", last_status.render_last_status(io.color), io.color.bold("Checked from this terminal"));
+    let mut check_run = CheckRun::new(args.output, io);
+    check_run.print_text(&text)?;
+    check_run.add_result(operator_result(&leader))?;
+    check_run.add_result(crds_result(&missing_kinds))?;
+    let context = FailureContext::for_connection(&connection);
+    let auth = read_box_auth(&mut check_run, kube, &connection, &context).await?;
+    Box::pin(box_checks::run_box_checks(&mut check_run, &args.box_api_url, &context, auth)).await?;
+    check_run.print_summary(Some(&last_status))
+}
+
+fn operator_result(leader: &LeaderStatus) -> CheckResult {
+    match leader {
+        LeaderStatus::Active { holder_identity, lease, .. } => {
+            CheckResult::pass(CheckKind::Operator, format!("{holder_identity} leads, and renews Lease {lease}."))
+        }
+        LeaderStatus::Expired { lease, .. } => CheckResult::fail(
+            CheckKind::Operator,
+            format!("No operator leads: nobody renews Lease {lease}."),
+            START_THE_OPERATOR,
+        ),
+        LeaderStatus::NoLease { scope } => CheckResult::fail(
+            CheckKind::Operator,
+            format!("No operator leads: there is no Lease of one in {}.", scope),
+            START_THE_OPERATOR,
+        ),
+        LeaderStatus::Unknown { message } => CheckResult::skip(CheckKind::Operator, format!("Not checked: {message}.")),
+    }
+}
+
+const START_THE_OPERATOR: &str = "A cluster admin looks why it does not run (kubectl get pods -A -l app.kubernetes.io/name=boxsync-operator), or installs the chart boxsync-operator.";
+
+/// Those of our kinds that the API server does not serve.
+async fn find_missing_kinds(kube: &KubeContext, name: &str) -> Vec<&'static str> {
+    let (connections, requests, rosters, slices) = tokio::join!(
+        is_kind_unserved::<BoxConnection>(kube, name),
+        is_kind_unserved::<UserSyncRequest>(kube, name),
+        is_kind_unserved::<UserRoster>(kube, name),
+        is_kind_unserved::<UserSlice>(kube, name),
+    );
+    let kinds = [
+        (connections, "BoxConnections"),
+        (requests, "UserSyncRequests"),
+        (rosters, "UserRosters"),
+        (slices, "UserSlices"),
+    ];
+    kinds.into_iter().filter(|(unserved, _)| *unserved).map(|(_, kind)| kind).collect()
+}
+
+/// Whether the kind is unknown here. Who may not read such objects is told nothing: then it is taken to be there.
+async fn is_kind_unserved<K>(kube: &KubeContext, name: &str) -> bool
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
+{
+    matches!(kube.client.call(kube.client.api::<K>(&kube.namespace).get(name)).await, Err(KubeError::UnknownKind))
+}
+
+fn crds_result(missing: &[&str]) -> CheckResult {
+    match missing {
+        [] => CheckResult::pass(CheckKind::Crds, "The API server serves the kinds of boxsync."),
+        missing => CheckResult::fail(
+            CheckKind::Crds,
+            format!("The API server serves no {}.", missing.join(", ")),
+            "A cluster admin installs the CRDs: kubectl apply --server-side -f crds/.",
+        ),
+    }
+}
+
+/// What Box can be shown: the Secret is read with the caller's own rights.
+async fn read_box_auth(
+    check_run: &mut CheckRun<'_, '_>,
+    kube: &KubeContext,
+    connection: &BoxConnection,
+    context: &FailureContext,
+) -> Result<BoxAuth, CliError> {
+    let Some((method, name)) = connection.spec.auth.selected_method() else {
+        check_run.add_result(CheckResult::from_failure(CheckKind::Secret, &Failure::invalid_auth_method(context)))?;
+        return skip_credentials(check_run, "Not checked: it is not known how to sign in.");
+    };
+    let secret = match get_secret(kube, name).await {
+        Ok(secret) => secret,
+        Err(KubeError::NotFound) => {
+            check_run.add_result(CheckResult::from_failure(CheckKind::Secret, &Failure::missing_secret(context)))?;
+            return skip_credentials(check_run, "Not checked: there is no Secret.");
+        }
+        Err(error) => {
+            let why = errors::kube_error_message(&error, &Permission::in_namespace("get", "secrets", &kube.namespace));
+            check_run.add_result(CheckResult::skip(CheckKind::Secret, format!("Not checked: {why}")))?;
+            return skip_credentials(check_run, "Not checked: it needs what is in the Secret, which you cannot read.");
+        }
+    };
+    check_run.add_result(CheckResult::pass(CheckKind::Secret, format!("Secret {name} is there.")))?;
+    match method {
+        AuthType::ClientCredentials | AuthType::Jwt => check_app_credentials(
+            check_run,
+            auth::credentials_from_secret(context, method, secret),
+            &format!("Secret {name}"),
+        ),
+        AuthType::Oauth2 => check_oauth_tokens(check_run, kube, context, secret).await,
+    }
+}
+
+fn skip_credentials(check_run: &mut CheckRun<'_, '_>, why: &str) -> Result<BoxAuth, CliError> {
+    check_run.skip_checks(&[CheckKind::Credentials], why)?;
+    Ok(BoxAuth::Unavailable(why.to_owned()))
+}
+
+async fn get_secret(kube: &KubeContext, name: &str) -> Result<Secret, KubeError> {
+    kube.client.call(kube.client.api::<Secret>(&kube.namespace).get(name)).await
+}
+
+/// What the credentials of an app are worth.
+fn check_app_credentials(
+    check_run: &mut CheckRun<'_, '_>,
+    read: Result<Credentials, Failure>,
+    source: &str,
+) -> Result<BoxAuth, CliError> {
+    match read {
+        Ok(credentials) => {
+            check_run
+                .add_result(CheckResult::pass(CheckKind::Credentials, credentials_message(&credentials, source)))?;
+            Ok(BoxAuth::Credentials(credentials))
+        }
+        // They were read: what is wrong is whose they are.
+        Err(failure) if failure.reason == Reason::EnterpriseMismatch => {
+            check_run.add_result(CheckResult::pass(
+                CheckKind::Credentials,
+                format!("What {source} holds is complete, and can be read."),
+            ))?;
+            Ok(BoxAuth::WrongEnterprise(failure))
+        }
+        Err(failure) => {
+            check_run.add_result(CheckResult::from_failure(CheckKind::Credentials, &failure))?;
+            Ok(BoxAuth::Unavailable("Not checked: the credentials cannot be used.".to_owned()))
+        }
+    }
+}
+
+fn credentials_message(credentials: &Credentials, source: &str) -> String {
+    let what = match credentials {
+        Credentials::ClientCredentials(_) => "has a client id and a client secret",
+        Credentials::Jwt(_) => "is complete, and its key can be decrypted",
+        Credentials::Oauth2(_) | Credentials::AuthorizationCode(_) => {
+            "has a client id, a client secret and a refresh token"
+        }
+    };
+    format!("{source} {what}; the app's client id is {}.", credentials.client_id())
+}
+
+/// A user's authorization: its tokens are the operator's, and only looked at.
+async fn check_oauth_tokens(
+    check_run: &mut CheckRun<'_, '_>,
+    kube: &KubeContext,
+    context: &FailureContext,
+    seed: Secret,
+) -> Result<BoxAuth, CliError> {
+    match auth::credentials_from_secret(context, AuthType::Oauth2, seed) {
+        Ok(credentials) => {
+            let message = credentials_message(&credentials, &format!("Secret {}", context.secret));
+            check_run.add_result(CheckResult::pass(CheckKind::Credentials, message))?;
+        }
+        Err(failure) => check_run.add_result(CheckResult::from_failure(CheckKind::Credentials, &failure))?,
+    }
+    let token_secret = context.token_secret_name();
+    let why = match get_secret(kube, &token_secret).await {
+        Ok(secret) => match auth::access_token_from_secret(secret) {
+            Some(token) => return Ok(BoxAuth::AccessToken(token)),
+            None => format!("Secret {token_secret} has no access token yet"),
+        },
+        Err(KubeError::NotFound) => format!("the operator has stored no tokens yet (Secret {token_secret})"),
+        Err(error) => {
+            let message =
+                errors::kube_error_message(&error, &Permission::in_namespace("get", "secrets", &kube.namespace));
+            message.trim_end_matches('.').to_owned()
+        }
+    };
+    Ok(BoxAuth::Unavailable(format!(
+        "Not checked: {why}. A token is not asked for from here, since a refresh token works once and is the operator's."
+    )))
+}
+
+async fn check_file(file: &Path, args: &CheckArgs, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
+    let source = if file == Path::new("-") { "the file".to_owned() } else { file.display().to_string() };
+    let read = Credentials::jwt(read_config_file(file, io)?);
+    let own_enterprise = read.as_ref().ok().and_then(|c| c.enterprise_id()).map(str::to_owned);
+    let enterprise = match (&args.enterprise_id, &own_enterprise, &read) {
+        (Some(asked), _, _) => asked.clone(),
+        (None, Some(own), _) => own.clone(),
+        (None, None, Err(_)) => String::new(),
+        (None, None, Ok(_)) => {
+            return Err(CliError::usage(format!(
+                "{source} names no enterprise: say with --enterprise-id which one is meant (Admin Console > Account & Billing)."
+            )));
+        }
+    };
+    // The Secret that the file will end up in has no name yet.
+    let context = FailureContext {
+        enterprise,
+        secret: "NAME".to_owned(),
+        method: Some(AuthType::Jwt),
+        ..FailureContext::default()
+    };
+    let read = match (read, own_enterprise) {
+        (Ok(_), Some(own)) if own != context.enterprise => Err(Failure::new(
+            Reason::EnterpriseMismatch,
+            format!("The file is made for enterprise {own}, not for enterprise {}.", context.enterprise),
+            format!("Use the file of an app of enterprise {}, or another --enterprise-id.", context.enterprise),
+        )),
+        (Ok(credentials), _) => Ok(credentials),
+        (Err(why), _) => Err(Failure::new(Reason::CredentialsInvalid, why.to_string(), "")),
+    };
+    let mut check_run = CheckRun::new(args.output, io);
+    let auth = check_app_credentials(&mut check_run, read, &source)?;
+    Box::pin(box_checks::run_box_checks(&mut check_run, &args.box_api_url, &context, auth)).await?;
+    check_run.print_summary(None)
+}
+
+fn read_config_file(file: &Path, io: &mut Io<'_>) -> Result<SecretSlice<u8>, CliError> {
+    let mut bytes = Vec::new();
+    let read =
+        if file == Path::new("-") { io.input.read_to_end(&mut bytes).map(|_| bytes) } else { std::fs::read(file) };
+    read.map(SecretSlice::from).map_err(|e| {
+        CliError::usage(format!(
+            "{} cannot be read: {e}. Name the file that Box's developer console hands out, or - for standard input.",
+            file.display()
+        ))
+    })
+}

@@ -1,0 +1,235 @@
+//! What a check found: a mark, what is so, and what mends it. Pure.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::{
+    api::{FailureClass, Reason},
+    auth::Failure,
+    box_client::{ConnectPhase, TransportError},
+    cli::{
+        commands::status::summary::WIDTH,
+        io::ColorMode,
+        output::{
+            format::{pluralize, wrap_text},
+            table::replace_control_chars,
+        },
+    },
+};
+
+/// What is checked, in this order: most need what stands above them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum CheckKind {
+    Operator,
+    Crds,
+    Secret,
+    Credentials,
+    BoxApi,
+    Clock,
+    Token,
+    Enterprise,
+    UserList,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum CheckStatus {
+    Pass,
+    Fail,
+    /// Something above it failed, it does not apply, or it may not be looked at.
+    Skipped,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct CheckResult {
+    pub(crate) check: CheckKind,
+    pub(crate) status: CheckStatus,
+    /// What is so: whole sentences.
+    pub(crate) message: String,
+    /// Who does what where; nothing where nobody has to, or where it is part of what is said.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) remediation: String,
+}
+
+/// A difference that no assertion's lifetime takes.
+const MAX_SKEW_SECONDS: i64 = 30;
+const SET_THE_CLOCK: &str = "Set the clock of this machine, best by a time server (NTP).";
+const TITLE_WIDTH: usize = 12;
+
+impl CheckKind {
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            CheckKind::Operator => "operator",
+            CheckKind::Crds => "CRDs",
+            CheckKind::Secret => "Secret",
+            CheckKind::Credentials => "credentials",
+            CheckKind::BoxApi => "Box",
+            CheckKind::Clock => "clock",
+            CheckKind::Token => "token",
+            CheckKind::Enterprise => "enterprise",
+            CheckKind::UserList => "user list",
+        }
+    }
+}
+
+impl CheckResult {
+    pub(crate) fn pass(check: CheckKind, message: impl Into<String>) -> Self {
+        Self { check, status: CheckStatus::Pass, message: message.into(), remediation: String::new() }
+    }
+
+    pub(crate) fn fail(check: CheckKind, message: impl Into<String>, remediation: impl Into<String>) -> Self {
+        Self { check, status: CheckStatus::Fail, message: message.into(), remediation: remediation.into() }
+    }
+
+    pub(crate) fn skip(check: CheckKind, message: impl Into<String>) -> Self {
+        Self { check, status: CheckStatus::Skipped, message: message.into(), remediation: String::new() }
+    }
+
+    pub(crate) fn from_failure(check: CheckKind, failure: &Failure) -> Self {
+        let Failure { reason, summary, remediation, retry_after, held: _ } = failure;
+        let is_transient = match reason.failure_class() {
+            FailureClass::Transient => remediation.is_empty(),
+            FailureClass::Neutral
+            | FailureClass::Suspect
+            | FailureClass::Stalled
+            | FailureClass::Disconnected
+            | FailureClass::RequestRejected => false,
+        };
+        let remediation = match retry_after {
+            // That of the operator's node plays no part here.
+            _ if *reason == Reason::ClockSkew => SET_THE_CLOCK.to_owned(),
+            Some(wait) if is_transient => {
+                format!("It passes by itself: try again in {} s, as Box asks.", wait.as_secs())
+            }
+            None if is_transient => "It mostly passes by itself: try again in a minute.".to_owned(),
+            Some(_) | None => remediation.clone(),
+        };
+        Self::fail(check, summary, remediation)
+    }
+
+    /// Whether our clock is Box's.
+    pub(crate) fn from_clock(date: Option<Timestamp>, now: Timestamp) -> Self {
+        let Some(date) = date else {
+            return Self::skip(CheckKind::Clock, "The answer had no Date to compare this machine's clock with.");
+        };
+        let skew_seconds = date.duration_since(now).as_secs();
+        let seconds = pluralize(skew_seconds.abs(), "second");
+        let message = match skew_seconds {
+            0 => "This machine's clock is Box's.".to_owned(),
+            1.. => format!("This machine's clock is {seconds} behind Box's."),
+            ..0 => format!("This machine's clock is {seconds} ahead of Box's."),
+        };
+        if skew_seconds.abs() > MAX_SKEW_SECONDS {
+            Self::fail(CheckKind::Clock, message, SET_THE_CLOCK)
+        } else {
+            Self::pass(CheckKind::Clock, message)
+        }
+    }
+
+    /// Why nobody answered at Box's address.
+    pub(crate) fn unreachable(error: &TransportError, proxy: Option<&str>) -> Self {
+        let via = proxy.map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
+        let hint = match proxy {
+            Some(_) => "Check that proxy (HTTPS_PROXY, NO_PROXY) and whether it lets you through to Box.",
+            None => "Check this machine's network and firewall; where there is a proxy, name it in HTTPS_PROXY.",
+        };
+        let (message, remediation) = match error {
+            TransportError::Connect { host, phase: ConnectPhase::Dns, cause: why } => match proxy {
+                Some(proxy) => (
+                    format!("The name of the proxy {proxy} cannot be resolved: {why}."),
+                    "Check the name in HTTPS_PROXY, and this machine's DNS.",
+                ),
+                None => (
+                    format!("The name {host} cannot be resolved: {why}."),
+                    "Check this machine's DNS; where a proxy resolves names, name it in HTTPS_PROXY.",
+                ),
+            },
+            TransportError::Connect { host, phase: ConnectPhase::Tls, cause: why } => (
+                format!("{host} was reached{via}, but not over TLS that this machine trusts: {why}."),
+                "Somebody on the way (a proxy that looks into TLS?) answers with a certificate of its own: add its CA to the system's trusted certificates, or have Box let through untouched.",
+            ),
+            TransportError::Connect { host, phase: ConnectPhase::Connect, cause: why } => {
+                (format!("{host} cannot be reached{via}: {why}."), hint)
+            }
+            TransportError::Broken { host, cause: why } => {
+                (format!("The connection to {host}{via} broke: {why}."), hint)
+            }
+            TransportError::BodyTooLarge(_) => ("What answers at Box's address sends far too much.".to_owned(), hint),
+            TransportError::Setup(why) => (
+                format!("This machine cannot speak TLS: {why}."),
+                "Install the system's trusted certificates (the package is mostly called ca-certificates).",
+            ),
+        };
+        Self::fail(CheckKind::BoxApi, message, remediation)
+    }
+
+    /// What has to be done, of something wrong.
+    pub(crate) fn required_action(&self) -> Option<&str> {
+        match self.status {
+            CheckStatus::Fail if self.remediation.is_empty() => Some(&self.message),
+            CheckStatus::Fail => Some(&self.remediation),
+            CheckStatus::Pass | CheckStatus::Skipped => None,
+        }
+    }
+
+    /// As it is printed: the mark, what was checked, and what is to be said.
+    pub(crate) fn render_result(&self, color: ColorMode) -> String {
+        let symbol = match self.status {
+            CheckStatus::Pass => color.green("✓"),
+            CheckStatus::Fail => color.red("✗"),
+            CheckStatus::Skipped => color.dim("–"),
+        };
+        let message = replace_control_chars(format!("{} {}", self.message, self.remediation).into()).into_owned();
+        let lines = wrap_text(&message, WIDTH - TITLE_WIDTH - 2);
+        let gap = format!("\n{:width$}", "", width = TITLE_WIDTH + 2);
+        format!("{symbol} {:TITLE_WIDTH$}{}\n", self.check.title(), lines.join(&gap))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_skew_of_up_to_30_seconds_passes() {
+        let now: Timestamp = "2026-11-22T12:00:00Z".parse().expect("a time");
+        for (seconds, status, message) in [
+            (0, CheckStatus::Pass, "This machine's clock is Box's."),
+            (30, CheckStatus::Pass, "This machine's clock is 30 seconds behind Box's."),
+            (31, CheckStatus::Fail, "This machine's clock is 31 seconds behind Box's."),
+            (-1, CheckStatus::Pass, "This machine's clock is 1 second ahead of Box's."),
+            (-3600, CheckStatus::Fail, "This machine's clock is 3,600 seconds ahead of Box's."),
+        ] {
+            let result = CheckResult::from_clock(Some(now + jiff::SignedDuration::from_secs(seconds)), now);
+            assert_eq!((result.status, result.message.as_str()), (status, message));
+        }
+        assert_eq!(CheckResult::from_clock(None, now).status, CheckStatus::Skipped);
+    }
+
+    #[test]
+    fn dns_tls_and_connect_errors_have_different_messages() {
+        let error = |at| TransportError::Connect { host: "api.box.com".into(), phase: at, cause: "because".into() };
+        for (at, proxy, message) in [
+            (ConnectPhase::Dns, None, "The name api.box.com cannot be resolved: because."),
+            (ConnectPhase::Tls, None, "api.box.com was reached, but not over TLS that this machine trusts: because."),
+            (ConnectPhase::Connect, None, "api.box.com cannot be reached: because."),
+            (
+                ConnectPhase::Connect,
+                Some("http://proxy:1"),
+                "api.box.com cannot be reached through the proxy http://proxy:1: because.",
+            ),
+        ] {
+            assert_eq!(CheckResult::unreachable(&error(at), proxy).message, message);
+        }
+    }
+
+    #[test]
+    fn long_results_wrap_with_a_hanging_indent() {
+        let result = CheckResult::fail(CheckKind::Token, "word ".repeat(25).trim_end(), "Mend it.");
+        let lines: Vec<String> = result.render_result(ColorMode::Plain).lines().map(str::to_owned).collect();
+        assert_eq!(lines.len(), 2);
+        assert!(lines[0].starts_with("✗ token       word") && lines[1].ends_with("Mend it."), "{lines:?}");
+        assert!(lines[1].starts_with(&" ".repeat(14)) && lines[0].chars().count() <= WIDTH, "{lines:?}");
+    }
+}

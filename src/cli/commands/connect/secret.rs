@@ -1,0 +1,131 @@
+//! The Secret with the credentials: read, and written so that everything else in it stays.
+
+use std::{collections::BTreeMap, fmt};
+
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+use kube::api::ObjectMeta;
+use secrecy::{ExposeSecret, SecretSlice};
+
+use super::managed_by;
+use crate::{
+    cli::{
+        errors::{self, Permission},
+        exit_code::CliError,
+        kube_context::{KubeContext, post_params},
+    },
+    kube_client::KubeError,
+};
+
+/// What is to stand in the Secret, by key.
+pub(crate) type SecretData = BTreeMap<&'static str, SecretSlice<u8>>;
+
+/// Tries of one write, where somebody else writes too. A grant that was not written would have to be given again.
+const MAX_WRITE_ATTEMPTS: usize = 3;
+
+/// The Secret as it is now.
+pub(crate) struct ExistingSecret {
+    pub(crate) name: String,
+    secret: Option<Secret>,
+}
+
+/// What a write did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WriteResult {
+    Created,
+    Updated,
+    Unchanged,
+}
+
+impl fmt::Display for WriteResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            WriteResult::Created => "created",
+            WriteResult::Updated => "updated",
+            WriteResult::Unchanged => "unchanged",
+        })
+    }
+}
+
+impl ExistingSecret {
+    /// What stands under a key, if anything does.
+    pub(crate) fn value(&self, key: &str) -> Option<SecretSlice<u8>> {
+        let found = self.secret.as_ref()?.data.as_ref()?.get(key)?;
+        Some(&found.0).filter(|bytes| !bytes.is_empty()).map(|bytes| SecretSlice::from(bytes.clone()))
+    }
+
+    pub(crate) fn managed_by(&self) -> Option<String> {
+        managed_by::find_manager(&self.secret.as_ref()?.metadata)
+    }
+
+    /// Better told before somebody has granted access than afterwards.
+    pub(crate) fn check_writable(&self) -> Result<(), CliError> {
+        match self.secret.as_ref().and_then(|secret| secret.immutable) {
+            Some(true) => Err(CliError::error(format!(
+                "Secret {} is immutable. Delete it and run this again, or name another Secret in spec.auth.",
+                self.name
+            ))),
+            Some(false) | None => Ok(()),
+        }
+    }
+}
+
+pub(crate) async fn read_secret(kube: &KubeContext, name: &str) -> Result<ExistingSecret, CliError> {
+    let api = kube.client.api::<Secret>(&kube.namespace);
+    let secret = match kube.client.call(api.get(name)).await {
+        Ok(secret) => Some(secret),
+        Err(KubeError::NotFound) => None,
+        Err(other) => {
+            return Err(errors::kube_cli_error(&other, &Permission::in_namespace("get", "secrets", &kube.namespace)));
+        }
+    };
+    Ok(ExistingSecret { name: name.to_owned(), secret })
+}
+
+/// Puts this into the Secret, which is created if it is not there.
+pub(crate) async fn write_secret(
+    kube: &KubeContext,
+    existing: ExistingSecret,
+    content: &SecretData,
+) -> Result<WriteResult, CliError> {
+    let mut existing = existing;
+    for _ in 1..MAX_WRITE_ATTEMPTS {
+        match write_secret_once(kube, &existing, content).await {
+            Err((KubeError::Conflict, _)) => existing = read_secret(kube, &existing.name).await?,
+            other => return other.map_err(|(error, verb)| write_error(&error, verb, kube)),
+        }
+    }
+    write_secret_once(kube, &existing, content).await.map_err(|(error, verb)| write_error(&error, verb, kube))
+}
+
+fn write_error(error: &KubeError, verb: &str, kube: &KubeContext) -> CliError {
+    errors::kube_cli_error(error, &Permission::in_namespace(verb, "secrets", &kube.namespace))
+}
+
+/// Replaces the version that was read, and no other. An error comes with the verb that failed.
+async fn write_secret_once(
+    kube: &KubeContext,
+    existing: &ExistingSecret,
+    content: &SecretData,
+) -> Result<WriteResult, (KubeError, &'static str)> {
+    let api = kube.client.api::<Secret>(&kube.namespace);
+    let Some(old) = &existing.secret else {
+        let metadata = ObjectMeta { name: Some(existing.name.clone()), ..ObjectMeta::default() };
+        let new = with_data(Secret { metadata, ..Secret::default() }, content);
+        let created = kube.client.call(api.create(&post_params(), &new)).await;
+        return created.map(|_| WriteResult::Created).map_err(|e| (e, "create"));
+    };
+    let new = with_data(old.clone(), content);
+    if new == *old {
+        return Ok(WriteResult::Unchanged);
+    }
+    let updated = kube.client.call(api.replace(&existing.name, &post_params(), &new)).await;
+    updated.map(|_| WriteResult::Updated).map_err(|e| (e, "update"))
+}
+
+fn with_data(mut secret: Secret, content: &SecretData) -> Secret {
+    let data = secret.data.get_or_insert_default();
+    for (key, value) in content {
+        data.insert((*key).to_owned(), ByteString(value.expose_secret().to_vec()));
+    }
+    secret
+}

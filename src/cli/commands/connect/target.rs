@@ -1,0 +1,159 @@
+//! The connection that is meant: one that is there, or one that is to be created, and how it signs in.
+
+use kube::{
+    Api, Resource,
+    api::{ApiResource, DynamicObject},
+};
+use serde_json::{Value, json};
+
+use super::args::ConnectArgs;
+use crate::{
+    api::{AuthType, BoxConnection},
+    auth::FailureContext,
+    cli::{
+        errors::{self, Permission},
+        exit_code::{CliError, ExitStatus},
+        io::{Io, Tty},
+        kube_context::{KubeContext, post_params},
+    },
+    kube_client::KubeError,
+};
+
+pub(crate) struct ConnectTarget {
+    pub(crate) context: FailureContext,
+    pub(crate) method: AuthType,
+    state: TargetState,
+}
+
+enum TargetState {
+    Existing(Box<BoxConnection>),
+    /// As it is to be created.
+    New(Value),
+}
+
+/// What the flag --method calls it.
+pub(crate) fn method_name(method: AuthType) -> &'static str {
+    match method {
+        AuthType::Oauth2 => "oauth2",
+        AuthType::ClientCredentials => "client-credentials",
+        AuthType::Jwt => "jwt",
+    }
+}
+
+pub(crate) async fn resolve_target(args: &ConnectArgs, kube: &KubeContext) -> Result<ConnectTarget, CliError> {
+    let api = kube.client.api::<BoxConnection>(&kube.namespace);
+    let requested_method = args.method.map(AuthType::from);
+    match (kube.client.call(api.get(&args.name)).await, requested_method, &args.enterprise_id) {
+        (Ok(connection), _, _) => existing_target(args, connection),
+        (Err(KubeError::NotFound), Some(method), Some(enterprise)) => {
+            Ok(new_target(&args.name, method, enterprise, kube))
+        }
+        (Err(KubeError::NotFound), None, None) => Err(match kube.get_connection(&args.name).await {
+            Err(CliError::Message(exit, message)) => {
+                CliError::Message(exit, format!("{message} To create it, pass --method and --enterprise-id."))
+            }
+            Err(other) => other,
+            // It has come meanwhile.
+            Ok(_) => CliError::error("somebody else changed it in this moment. Try it again."),
+        }),
+        (Err(KubeError::NotFound), _, _) => Err(CliError::usage(format!(
+            "there is no BoxConnection {} yet, and a new one needs both --method and --enterprise-id.",
+            args.name
+        ))),
+        (Err(other), _, _) => {
+            Err(errors::kube_cli_error(&other, &Permission::in_namespace("get", "boxconnections", &kube.namespace)))
+        }
+    }
+}
+
+fn existing_target(args: &ConnectArgs, connection: BoxConnection) -> Result<ConnectTarget, CliError> {
+    let name = &args.name;
+    let context = FailureContext::for_connection(&connection);
+    let Some(method) = context.method else {
+        return Err(CliError::error(format!(
+            "BoxConnection {name} names no sign-in method, or more than one. Set exactly one of spec.auth.clientCredentials, spec.auth.jwt and spec.auth.oauth2."
+        )));
+    };
+    if let Some(other) = args.method.map(AuthType::from).filter(|other| *other != method) {
+        return Err(CliError::usage(format!(
+            "BoxConnection {name} is there already, and signs in by {}. Leave out --method {}, or change its spec.auth first.",
+            method_name(method),
+            method_name(other)
+        )));
+    }
+    if let Some(other) = args.enterprise_id.as_ref().filter(|other| **other != context.enterprise) {
+        return Err(CliError::usage(format!(
+            "BoxConnection {name} is there already, and is for enterprise {}. For enterprise {other}, choose another name.",
+            context.enterprise
+        )));
+    }
+    Ok(ConnectTarget { context, method, state: TargetState::Existing(Box::new(connection)) })
+}
+
+fn new_target(name: &str, method: AuthType, enterprise: &str, kube: &KubeContext) -> ConnectTarget {
+    let context = FailureContext {
+        connection: name.to_owned(),
+        namespace: kube.namespace.clone(),
+        secret: format!("{name}-box"),
+        uid: String::new(),
+        enterprise: enterprise.to_owned(),
+        method: Some(method),
+        client_id: None,
+    };
+    let field = match method {
+        AuthType::Oauth2 => "oauth2",
+        AuthType::ClientCredentials => "clientCredentials",
+        AuthType::Jwt => "jwt",
+    };
+    let manifest = json!({
+        "apiVersion": BoxConnection::api_version(&()), "kind": BoxConnection::kind(&()),
+        "metadata": { "name": name, "namespace": kube.namespace },
+        "spec": { "enterpriseId": enterprise, "auth": { field: { "secretRef": { "name": context.secret } } } },
+    });
+    ConnectTarget { context, method, state: TargetState::New(manifest) }
+}
+
+impl ConnectTarget {
+    /// Whether a new connection is wanted, by flag or by answer. One that is there needs no word.
+    pub(crate) fn confirm_creation(&self, args: &ConnectArgs, io: &mut Io<'_>) -> Result<bool, CliError> {
+        let TargetState::New(manifest) = &self.state else { return Ok(true) };
+        let yaml = serde_saphyr::to_string(manifest)
+            .map_err(|e| CliError::error(format!("the BoxConnection cannot be shown: {e}.")))?;
+        writeln!(io.out, "{}", yaml.trim_end())?;
+        match (args.yes, io.stdin_tty) {
+            (true, _) => Ok(true),
+            (false, Tty::Piped) => Err(CliError::Message(
+                ExitStatus::Failure,
+                "nobody is here to be asked whether this may be created. Pass --yes.".to_owned(),
+            )),
+            (false, Tty::Interactive) => Ok(io.confirm(&format!(
+                "Create BoxConnection {} for enterprise {}? [y/N] ",
+                self.context.connection, self.context.enterprise
+            ))?),
+        }
+    }
+
+    /// The connection, created if it is not there.
+    pub(crate) async fn create_connection(
+        self,
+        kube: &KubeContext,
+        io: &mut Io<'_>,
+    ) -> Result<BoxConnection, CliError> {
+        let manifest = match self.state {
+            TargetState::Existing(connection) => return Ok(*connection),
+            TargetState::New(manifest) => manifest,
+        };
+        // Not as a BoxConnection: that would write down the defaults, as if somebody had chosen them.
+        let object: DynamicObject = serde_json::from_value(manifest)
+            .map_err(|e| CliError::error(format!("the BoxConnection cannot be written: {e}.")))?;
+        let resource = ApiResource::erase::<BoxConnection>(&());
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(kube.client.raw_client().clone(), &kube.namespace, &resource);
+        let created = kube.client.call(api.create(&post_params(), &object)).await;
+        created.map_err(|e| {
+            errors::kube_cli_error(&e, &Permission::in_namespace("create", "boxconnections", &kube.namespace))
+        })?;
+        writeln!(io.out, "boxconnection.boxsync.dev/{} created", self.context.connection)?;
+        kube.get_connection(&self.context.connection).await
+    }
+}

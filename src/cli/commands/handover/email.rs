@@ -1,0 +1,350 @@
+//! The letter to the Box admin: which app, what is wrong, which clicks, and what happens meanwhile. Pure.
+//! It is sent by mail: no secret stands in it, no user's name, and nothing that only who knows Kubernetes understands.
+
+use jiff::Timestamp;
+
+use crate::{
+    api::{AuthType, Reason},
+    cli::output::{
+        format::{format_time, pluralize, wrap_text},
+        table::replace_control_chars,
+    },
+};
+
+const WIDTH: usize = 78;
+
+/// What there is to write of.
+pub(crate) struct AdminEmail<'a> {
+    /// As kubectl boxsync connect takes it.
+    pub(crate) connection: &'a str,
+    pub(crate) method: AuthType,
+    pub(crate) client_id: Option<&'a str>,
+    pub(crate) enterprise_id: &'a str,
+    pub(crate) enterprise_name: &'a str,
+    /// What is wrong, and since when.
+    pub(crate) failure: Option<(Reason, Timestamp)>,
+    pub(crate) published_list: Option<PublishedList>,
+}
+
+/// The list that is there.
+pub(crate) struct PublishedList {
+    pub(crate) time: Timestamp,
+    pub(crate) users: i64,
+    pub(crate) fresh_until: Option<Timestamp>,
+}
+
+/// What the admin is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AdminAction {
+    /// As at the beginning.
+    Authorize,
+    Reauthorize,
+    SignIn,
+    AllowAccess,
+    GrantScopes,
+    ReplaceCredentials,
+    ConfirmEnterprise,
+    /// Nothing now: it works.
+    NoAction,
+}
+
+const ADMIN_CONSOLE: &str =
+    "Open the Admin Console (https://app.box.com/master) > Integrations > Platform Apps Manager";
+const DEVELOPER_CONSOLE: &str =
+    "Whoever owns the app opens it in the developer console (https://app.box.com/developers/console) > Configuration";
+const SCOPES: &str = "the application scope \"Manage users\" and, under App Access Level, \"App + Enterprise Access\"";
+
+/// What a reason asks of the admin of Box; nothing where the cause is not theirs.
+const fn admin_action(reason: Reason, method: AuthType) -> Option<AdminAction> {
+    Some(match (reason, method) {
+        (Reason::AppNotAuthorized, _) => AdminAction::Authorize,
+        (Reason::AuthorizationExpired, AuthType::ClientCredentials | AuthType::Jwt) => AdminAction::Reauthorize,
+        (Reason::AuthorizationExpired | Reason::RestoredTokens, AuthType::Oauth2) => AdminAction::SignIn,
+        (Reason::AccessBlocked, _) => AdminAction::AllowAccess,
+        (Reason::PermissionDenied, _) => AdminAction::GrantScopes,
+        (Reason::CredentialsMissing | Reason::CredentialsInvalid | Reason::CredentialsRejected, _) => {
+            AdminAction::ReplaceCredentials
+        }
+        (Reason::EnterpriseMismatch, _) => AdminAction::ConfirmEnterprise,
+        (
+            Reason::RestoredTokens
+            | Reason::OAuthDisabled
+            | Reason::WaitingForOperator
+            | Reason::NotChecked
+            | Reason::Connected
+            | Reason::Syncing
+            | Reason::Synced
+            | Reason::LastAttemptFailed
+            | Reason::Stale
+            | Reason::Suspended
+            | Reason::Paused
+            | Reason::AuthorizationEndsSoon
+            | Reason::ScheduleInvalid
+            | Reason::ListTooLarge
+            | Reason::RemovalsHeld
+            | Reason::RosterConflict
+            | Reason::RateLimited
+            | Reason::BoxUnavailable
+            | Reason::Internal
+            | Reason::BoxResponseInvalid
+            | Reason::ClockSkew
+            | Reason::Pending
+            | Reason::CoolingDown
+            | Reason::Running
+            | Reason::TooManyRequests
+            | Reason::ConnectionNotFound
+            | Reason::HeldListChanged,
+            _,
+        ) => return None,
+    })
+}
+
+impl AdminEmail<'_> {
+    /// Whether the admin of Box has something to mend.
+    pub(crate) fn has_action(&self) -> bool {
+        self.failure.is_some_and(|(reason, _)| admin_action(reason, self.method).is_some())
+    }
+
+    pub(crate) fn render_email(&self) -> String {
+        let failure =
+            self.failure.and_then(|(reason, since)| Some((reason, since, admin_action(reason, self.method)?)));
+        let default_action = if self.published_list.is_some() { AdminAction::NoAction } else { AdminAction::Authorize };
+        let action = failure.map_or(default_action, |(_, _, plea)| plea);
+        let mut parts = vec![format!("Subject: {}", self.subject(action)), "Hello,".to_owned(), self.introduction()];
+        if let Some((reason, since, _)) = failure {
+            parts.push(format!("What is wrong since {}: {}.", format_time(since), reason.summary()));
+        }
+        let heading = match action {
+            AdminAction::NoAction => "You need not do anything now. Should the app ever have to be authorized anew:",
+            AdminAction::Authorize
+            | AdminAction::Reauthorize
+            | AdminAction::SignIn
+            | AdminAction::AllowAccess
+            | AdminAction::GrantScopes
+            | AdminAction::ReplaceCredentials
+            | AdminAction::ConfirmEnterprise => "What we ask you to do:",
+        };
+        parts.push(heading.to_owned());
+        let steps = self.steps(action);
+        let numbered = steps.iter().enumerate().map(|(at, step)| numbered_step(&format!("{}. ", at + 1), step));
+        let steps: Vec<String> = numbered.collect();
+        parts.extend([
+            self.list_paragraph(),
+            follow_up(action).to_owned(),
+            "There is no password and no key in this letter. Please send us none by mail either.".to_owned(),
+        ]);
+        let paragraph = |part: &String| match part == heading {
+            true => format!("{heading}\n{}", steps.join("\n")),
+            false => wrap_text(&replace_control_chars(part.into()), WIDTH).join("\n"),
+        };
+        parts.iter().map(paragraph).collect::<Vec<_>>().join("\n\n") + "\n"
+    }
+
+    fn subject(&self, action: AdminAction) -> String {
+        let request = match action {
+            AdminAction::Authorize => "please authorize our app",
+            AdminAction::Reauthorize => "please authorize our app again",
+            AdminAction::SignIn => "please sign in for our app again",
+            AdminAction::AllowAccess => "please let our app in",
+            AdminAction::GrantScopes => "please let our app list users",
+            AdminAction::ReplaceCredentials => "please look after our app's credentials",
+            AdminAction::ConfirmEnterprise => "which enterprise does our app belong to?",
+            AdminAction::NoAction => "what our app does and needs",
+        };
+        format!("Box enterprise {}: {request}", self.enterprise_id)
+    }
+
+    fn enterprise(&self) -> String {
+        match self.enterprise_name {
+            "" => format!("enterprise {}", self.enterprise_id),
+            name => format!("enterprise {} ({name})", self.enterprise_id),
+        }
+    }
+
+    fn app(&self) -> String {
+        match self.client_id {
+            Some(id) => format!("the app with client id {id}"),
+            None => "the app whose client id we send you separately".to_owned(),
+        }
+    }
+
+    fn introduction(&self) -> String {
+        let (how, who) = match self.method {
+            AuthType::ClientCredentials => ("Server Authentication, client credentials", "by itself"),
+            AuthType::Jwt => ("Server Authentication, with JWT", "by itself"),
+            AuthType::Oauth2 => ("User Authentication, OAuth 2.0", "for the admin who signed in for it"),
+        };
+        format!(
+            "We keep a copy of the list of users of your Box {}. For that {} signs in to Box {who} ({how}), reads the list of users, and changes nothing in Box. It needs {SCOPES}.",
+            self.enterprise(),
+            self.app()
+        )
+    }
+
+    fn steps(&self, action: AdminAction) -> Vec<String> {
+        let apps = match self.method {
+            AuthType::ClientCredentials | AuthType::Jwt => "Server Authentication Apps",
+            AuthType::Oauth2 => "User Authentication Apps",
+        };
+        let (app, id) = (self.app(), self.client_id.unwrap_or("that we send you"));
+        let open = format!("{ADMIN_CONSOLE} > {apps}.");
+        let signing_in = format!(
+            "A Box admin, or a co-admin who may manage users, opens the link that we send you (it is made by: kubectl boxsync connect {}) and chooses Grant access to Box.",
+            self.connection
+        );
+        match (action, self.method) {
+            (AdminAction::Authorize | AdminAction::NoAction, AuthType::ClientCredentials | AuthType::Jwt) => vec![
+                open,
+                format!("If the app is not in the table, choose Add App and enter the client id {id}."),
+                format!("See that it asks for {SCOPES}, and choose Authorize. If it is in the table already, choose Reauthorize App in its menu."),
+            ],
+            (AdminAction::Authorize | AdminAction::NoAction, AuthType::Oauth2) => vec![
+                open,
+                format!("Find the app, or choose Add App and enter the client id {id}; set it to Enabled."),
+                signing_in,
+            ],
+            (AdminAction::Reauthorize, _) => vec![
+                open,
+                format!("Find {app}. If it is gone, choose Add App and enter the client id."),
+                "See that it is enabled, and choose Reauthorize App in its menu.".to_owned(),
+            ],
+            (AdminAction::SignIn, _) => vec![signing_in],
+            (AdminAction::AllowAccess, _) => vec![
+                "Open the Admin Console (https://app.box.com/master) > Enterprise Settings > Security.".to_owned(),
+                "Where logins or apps are limited to networks, add the addresses that we call from: we send you them separately.".to_owned(),
+                format!("{ADMIN_CONSOLE}, and see that no policy there keeps out {app}."),
+            ],
+            (AdminAction::GrantScopes, AuthType::ClientCredentials | AuthType::Jwt) => vec![
+                format!("{DEVELOPER_CONSOLE}, chooses {SCOPES}, and saves."),
+                open,
+                format!("Find {app} and choose Reauthorize App in its menu: Box applies no change of scopes or access level before, each time."),
+            ],
+            (AdminAction::GrantScopes, AuthType::Oauth2) => vec![
+                format!("{DEVELOPER_CONSOLE}, chooses the application scope \"Manage users\", and saves."),
+                open,
+                "See that the app is enabled with its new scopes.".to_owned(),
+                format!("{signing_in} A user who is no admin cannot list users, whatever the scopes are."),
+            ],
+            (AdminAction::ReplaceCredentials, method) => {
+                let new = match method {
+                    AuthType::Jwt => "generates a public/private keypair, which downloads a new configuration file",
+                    AuthType::ClientCredentials | AuthType::Oauth2 => "copies the client id and resets the client secret",
+                };
+                vec![
+                    format!("{DEVELOPER_CONSOLE}, and {new}."),
+                    "They hand it over in a password manager or by another safe way, not by mail.".to_owned(),
+                    format!("{open} See there that {app} is enabled and authorized."),
+                ]
+            }
+            (AdminAction::ConfirmEnterprise, _) => vec![
+                "Open the Admin Console (https://app.box.com/master) > Account & Billing and tell us the Enterprise ID that stands there.".to_owned(),
+                format!("If it is {}, the app belongs to another enterprise: please tell us the client id of an app of yours, or have one made.", self.enterprise_id),
+                format!("{open} Choose Add App, enter the client id of the right app, and authorize it."),
+            ],
+        }
+    }
+
+    fn list_paragraph(&self) -> String {
+        let Some(PublishedList { time, users, fresh_until }) = &self.published_list else {
+            return "What happens meanwhile: nothing. No list has been read yet, and nothing is deleted.".to_owned();
+        };
+        let freshness =
+            fresh_until.map(|t| format!(" and counts as fresh until {}", format_time(t))).unwrap_or_default();
+        format!(
+            "What happens meanwhile: our list of {} with {} stays{freshness}. Nothing is deleted, neither in Box nor here.",
+            format_time(*time),
+            pluralize(*users, "user")
+        )
+    }
+}
+
+/// How the answer is noticed.
+const fn follow_up(action: AdminAction) -> &'static str {
+    match action {
+        AdminAction::Authorize | AdminAction::Reauthorize | AdminAction::SignIn | AdminAction::AllowAccess => {
+            "Afterwards you need not tell us: it is noticed within 15 minutes."
+        }
+        AdminAction::GrantScopes => {
+            "Afterwards please tell us, and we look at once. Otherwise it is noticed when the list is read the next time, mostly within a day."
+        }
+        AdminAction::ReplaceCredentials => "We put them in place; that it works is noticed within a minute then.",
+        AdminAction::ConfirmEnterprise => "Afterwards please tell us: it may be our mistake.",
+        AdminAction::NoAction => "We tell you if anything changes.",
+    }
+}
+
+/// A step of the list, its number before it.
+fn numbered_step(number: &str, step: &str) -> String {
+    let gap = format!("\n{:width$}", "", width = number.len() + 2);
+    format!("  {number}{}", wrap_text(&replace_control_chars(step.into()), WIDTH - number.len() - 2).join(&gap))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{api::FailureClass, test_support::assert_generated};
+
+    const METHODS: [(AuthType, &str); 3] =
+        [(AuthType::ClientCredentials, "client credentials"), (AuthType::Jwt, "JWT"), (AuthType::Oauth2, "OAuth 2.0")];
+
+    fn timestamp(text: &str) -> Timestamp {
+        text.parse().expect("a time")
+    }
+
+    fn email_for(reason: Option<Reason>, method: AuthType) -> AdminEmail<'static> {
+        AdminEmail {
+            connection: "acme -n backup",
+            method,
+            client_id: Some("6w5YXeIIBgzStZb1bififfeN116MzBNB"),
+            enterprise_id: "1001",
+            enterprise_name: "Acme",
+            failure: reason.map(|reason| (reason, timestamp("2026-11-22T10:00:00Z"))),
+            published_list: Some(PublishedList {
+                time: timestamp("2026-11-22T09:00:00Z"),
+                users: 1200,
+                fresh_until: Some(timestamp("2026-11-24T09:00:00Z")),
+            }),
+        }
+    }
+
+    /// Every letter, by reason and method, to be read as an admin would.
+    #[test]
+    fn the_generated_emails_are_up_to_date() {
+        let mut page = String::from("Every letter to a Box admin. Generated: `make generate`.\n");
+        for reason in [None].into_iter().chain(Reason::ALL.iter().copied().map(Some)) {
+            for (method, words) in METHODS {
+                let email = email_for(reason, method);
+                if reason.is_none() || email.has_action() {
+                    let reason = reason.map_or("Nothing is wrong", Reason::as_str);
+                    page.push_str(&format!("\n== {reason}, {words}\n\n{}", email.render_email()));
+                }
+            }
+        }
+        assert_generated("src/cli/letters.txt", &page);
+    }
+
+    #[test]
+    fn every_disconnecting_reason_has_an_admin_action_except_the_operators_own() {
+        for &reason in Reason::ALL {
+            let has_action = METHODS.iter().any(|(method, _)| admin_action(reason, *method).is_some());
+            let expected = match reason.failure_class() {
+                FailureClass::Disconnected => reason != Reason::OAuthDisabled,
+                FailureClass::Stalled => reason == Reason::PermissionDenied,
+                FailureClass::Neutral
+                | FailureClass::Transient
+                | FailureClass::Suspect
+                | FailureClass::RequestRejected => false,
+            };
+            assert_eq!(has_action, expected, "{reason}");
+        }
+    }
+
+    #[test]
+    fn unknown_values_are_left_out() {
+        let email =
+            AdminEmail { client_id: None, enterprise_name: "", published_list: None, ..email_for(None, AuthType::Jwt) };
+        let text = email.render_email().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains("your Box enterprise 1001. For that the app whose client id we send you"), "{text}");
+        assert!(text.contains("No list has been read yet"), "{text}");
+    }
+}

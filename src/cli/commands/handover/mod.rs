@@ -1,0 +1,65 @@
+//! `handover`: what the Box admin has to do, as a letter.
+
+pub(crate) mod email;
+
+use k8s_openapi::api::core::v1::Secret;
+
+use super::check::last_status;
+use crate::{
+    api::BoxConnection,
+    auth::{self, FailureContext},
+    cli::{
+        args::HandoverArgs,
+        exit_code::{CliError, ExitStatus},
+        io::Io,
+        kube_context::KubeContext,
+    },
+};
+use email::{AdminEmail, PublishedList};
+
+pub(crate) async fn run(args: &HandoverArgs, kube: &KubeContext, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
+    let connection = kube.get_connection(&args.name).await?;
+    let Some((method, _)) = connection.spec.auth.selected_method() else {
+        return Err(CliError::error(format!(
+            "BoxConnection {} names no sign-in method, or more than one: set exactly one in spec.auth.",
+            args.name
+        )));
+    };
+    let client_id = match last_status::signed_in_client_id(&connection) {
+        Some(known) => Some(known),
+        None => client_id_from_secret(kube, &connection).await,
+    };
+    let status = connection.status.clone().unwrap_or_default();
+    let enterprise = status.enterprise.filter(|e| e.id == connection.spec.enterprise_id);
+    let email = AdminEmail {
+        connection: &last_status::connection_args(&connection),
+        method,
+        client_id: client_id.as_deref(),
+        enterprise_id: &connection.spec.enterprise_id,
+        enterprise_name: enterprise.as_ref().map_or("", |e| e.name.as_str()),
+        failure: last_status::root_failure(&connection),
+        published_list: status.last_sync.map(|last| PublishedList {
+            time: last.completion_time.0,
+            users: status.users.map_or(0, |users| users.total),
+            fresh_until: status.stale_time.map(|time| time.0),
+        }),
+    };
+    if !email.has_action() {
+        // Beside the letter, so that it can still be sent as it is.
+        let found = match email.failure {
+            Some((reason, _)) => format!("{}, and a Box admin has nothing to do with that", reason.summary()),
+            None => "nothing is known to be wrong".to_owned(),
+        };
+        writeln!(io.err, "note: {found}. The letter asks for what the app needs from the beginning.")?;
+    }
+    io.out.write_all(email.render_email().as_bytes())?;
+    Ok(ExitStatus::Success)
+}
+
+/// The app's client id, where the caller may read the Secret and it can be found there. It is no secret itself.
+async fn client_id_from_secret(kube: &KubeContext, connection: &BoxConnection) -> Option<String> {
+    let (method, name) = connection.spec.auth.selected_method()?;
+    let secret = kube.client.call(kube.client.api::<Secret>(&kube.namespace).get(name)).await.ok()?;
+    let context = FailureContext::for_connection(connection);
+    auth::credentials_from_secret(&context, method, secret).ok().map(|credentials| credentials.client_id().to_owned())
+}

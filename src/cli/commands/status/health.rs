@@ -1,0 +1,216 @@
+//! How a connection is, as its status says: does it need somebody, does it pass? Pure.
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use serde::Serialize;
+
+use crate::api::{BoxConnection, BoxConnectionStatus, ConditionStatus, ConditionsExt, Reason, UserCounts};
+
+/// What a connection needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) enum ConnectionHealth {
+    Ready,
+    NeedsAction,
+    Retrying,
+    /// Before its first result, or overdue.
+    Waiting,
+    Suspended,
+    /// No operator has looked at it yet.
+    Unobserved,
+}
+
+impl ConnectionHealth {
+    pub(crate) const ALL: [ConnectionHealth; 6] = [
+        ConnectionHealth::Ready,
+        ConnectionHealth::NeedsAction,
+        ConnectionHealth::Retrying,
+        ConnectionHealth::Waiting,
+        ConnectionHealth::Suspended,
+        ConnectionHealth::Unobserved,
+    ];
+
+    /// As a summary counts it.
+    pub(crate) fn format_count(self, n: usize) -> String {
+        match self {
+            ConnectionHealth::Ready => format!("{n} ready"),
+            ConnectionHealth::NeedsAction if n == 1 => "1 needs a person".to_owned(),
+            ConnectionHealth::NeedsAction => format!("{n} need a person"),
+            ConnectionHealth::Retrying => format!("{n} retrying"),
+            ConnectionHealth::Waiting => format!("{n} waiting for a sync"),
+            ConnectionHealth::Suspended => format!("{n} suspended"),
+            ConnectionHealth::Unobserved => format!("{n} not looked at yet"),
+        }
+    }
+
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            ConnectionHealth::Ready => "ready",
+            ConnectionHealth::NeedsAction => "needs a person",
+            ConnectionHealth::Retrying => "retrying",
+            ConnectionHealth::Waiting => "waiting for a sync",
+            ConnectionHealth::Suspended => "suspended",
+            ConnectionHealth::Unobserved => "not looked at yet",
+        }
+    }
+}
+
+/// What there is to say of a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ConnectionReport {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) enterprise_id: String,
+    pub(crate) health: ConnectionHealth,
+    pub(crate) reason: String,
+    pub(crate) since: Option<Timestamp>,
+    /// That of the condition that holds the cause.
+    pub(crate) message: String,
+    pub(crate) users: Option<UserCounts>,
+    /// When the list was complete, and until when it counts as fresh.
+    pub(crate) list_time: Option<Timestamp>,
+    pub(crate) stale_time: Option<Timestamp>,
+    pub(crate) next_sync_time: Option<Timestamp>,
+    pub(crate) revision: Option<i64>,
+    /// How many removals are held.
+    pub(crate) held: Option<i64>,
+    /// Since when the operator, being told so, asks Box nothing.
+    pub(crate) paused: Option<Timestamp>,
+}
+
+impl ConnectionReport {
+    pub(crate) fn from_connection(connection: &BoxConnection) -> Self {
+        let default_status = BoxConnectionStatus::default();
+        let status = connection.status.as_ref().unwrap_or(&default_status);
+        let health = connection_health(connection.spec.suspend, status);
+        let (reason, since, message) = health_cause(status, health);
+        Self {
+            namespace: connection.namespace().unwrap_or_default(),
+            name: connection.name_any(),
+            enterprise_id: connection.spec.enterprise_id.clone(),
+            health,
+            reason,
+            since,
+            message,
+            users: status.users,
+            list_time: status.last_sync.as_ref().map(|s| s.completion_time.0),
+            stale_time: status.stale_time.as_ref().map(|t| t.0),
+            next_sync_time: status.next_sync_time.as_ref().map(|t| t.0),
+            revision: status.roster_ref.as_ref().map(|r| r.revision),
+            held: status.held.as_ref().map(|h| h.removals),
+            paused: status.conditions.find_condition("Paused").map(|c| c.last_transition_time.0),
+        }
+    }
+}
+
+fn connection_health(suspend: bool, status: &BoxConnectionStatus) -> ConnectionHealth {
+    if status.conditions.is_empty() || status.conditions.reason("Ready") == Some(Reason::WaitingForOperator) {
+        ConnectionHealth::Unobserved
+    } else if suspend {
+        // What is broken meanwhile is nobody's task until somebody wants it back.
+        ConnectionHealth::Suspended
+    } else if status.conditions.has_status("Stalled", ConditionStatus::True) || status.held.is_some() {
+        ConnectionHealth::NeedsAction
+    } else if status.failures.is_some() {
+        ConnectionHealth::Retrying
+    } else if status.conditions.has_status("Ready", ConditionStatus::True) {
+        ConnectionHealth::Ready
+    } else {
+        ConnectionHealth::Waiting
+    }
+}
+
+/// Reason, beginning and message of what made it so. The condition that holds a cause tells it whole, the others only
+/// point there.
+fn health_cause(status: &BoxConnectionStatus, health: ConnectionHealth) -> (String, Option<Timestamp>, String) {
+    let broken =
+        ["Connected", "Synced"].into_iter().find(|kind| status.conditions.has_status(kind, ConditionStatus::False));
+    let kind = match health {
+        // A schedule that cannot be kept breaks neither of them.
+        ConnectionHealth::NeedsAction
+            if broken.is_none() && status.conditions.has_status("Stalled", ConditionStatus::True) =>
+        {
+            "Stalled"
+        }
+        ConnectionHealth::NeedsAction | ConnectionHealth::Retrying => broken.unwrap_or("Ready"),
+        ConnectionHealth::Ready
+        | ConnectionHealth::Waiting
+        | ConnectionHealth::Suspended
+        | ConnectionHealth::Unobserved => "Ready",
+    };
+    let found = status.conditions.find_condition(kind);
+    let (reason, message) = found.map(|c| (c.reason.clone(), c.message.clone())).unwrap_or_default();
+    let since = match (health, &status.held, broken) {
+        // What the CRD's default says has no beginning.
+        (ConnectionHealth::Unobserved, _, _) => None,
+        (ConnectionHealth::NeedsAction, Some(held), None) => Some(held.time.0),
+        _ => found.map(|c| c.last_transition_time.0),
+    };
+    (reason, since, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn connection_with_status(suspend: bool, status: &Value) -> BoxConnection {
+        serde_json::from_value(json!({
+            "apiVersion": "boxsync.dev/v1alpha1", "kind": "BoxConnection",
+            "metadata": { "name": "acme", "namespace": "backup" },
+            "spec": { "enterpriseId": "1", "suspend": suspend, "auth": {} }, "status": status,
+        }))
+        .expect("a connection")
+    }
+
+    fn conditions(conditions: &[(&str, &str, &str)]) -> Value {
+        let one = |(kind, status, reason): &(&str, &str, &str)| json!({ "type": kind, "status": status, "reason": reason, "message": kind, "lastTransitionTime": "2026-11-22T10:00:00Z" });
+        conditions.iter().map(one).collect()
+    }
+
+    #[test]
+    fn health_follows_from_the_status() {
+        let failures = json!({ "reason": "RateLimited", "count": 1, "lastTime": "2026-11-22T10:00:00Z" });
+        let held = json!({ "time": "2026-11-22T09:00:00Z", "removals": 250, "total": 1200, "digest": "d" });
+        let good = conditions(&[
+            ("Ready", "True", "Synced"),
+            ("Connected", "True", "Connected"),
+            ("Synced", "True", "Synced"),
+        ]);
+        let lost = conditions(&[
+            ("Ready", "False", "AuthorizationExpired"),
+            ("Connected", "False", "AuthorizationExpired"),
+            ("Stalled", "True", "AuthorizationExpired"),
+        ]);
+        let limited = conditions(&[
+            ("Ready", "True", "LastAttemptFailed"),
+            ("Connected", "True", "Connected"),
+            ("Synced", "False", "RateLimited"),
+        ]);
+        let holding = conditions(&[
+            ("Ready", "True", "RemovalsHeld"),
+            ("Connected", "True", "Connected"),
+            ("Synced", "True", "Synced"),
+        ]);
+        let unscheduled = conditions(&[("Ready", "True", "Synced"), ("Stalled", "True", "ScheduleInvalid")]);
+        let default = conditions(&[("Ready", "Unknown", "WaitingForOperator")]);
+        let first = conditions(&[("Ready", "Unknown", "Syncing")]);
+        for (suspend, status, expected, cause) in [
+            (false, json!({ "conditions": good }), ConnectionHealth::Ready, "Ready"),
+            (true, json!({ "conditions": good }), ConnectionHealth::Suspended, "Ready"),
+            (false, json!({ "conditions": lost }), ConnectionHealth::NeedsAction, "Connected"),
+            (true, json!({ "conditions": lost }), ConnectionHealth::Suspended, "Ready"),
+            (false, json!({ "conditions": limited, "failures": failures }), ConnectionHealth::Retrying, "Synced"),
+            (false, json!({ "conditions": holding, "held": held }), ConnectionHealth::NeedsAction, "Ready"),
+            (false, json!({ "conditions": unscheduled }), ConnectionHealth::NeedsAction, "Stalled"),
+            (false, json!({ "conditions": default }), ConnectionHealth::Unobserved, "Ready"),
+            (true, json!({ "conditions": default }), ConnectionHealth::Unobserved, "Ready"),
+            (false, json!({}), ConnectionHealth::Unobserved, ""),
+            (false, json!({ "conditions": first }), ConnectionHealth::Waiting, "Ready"),
+        ] {
+            let report = ConnectionReport::from_connection(&connection_with_status(suspend, &status));
+            assert_eq!((report.health, report.message.as_str()), (expected, cause), "{status}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! `status`: who looks after the connections, and how they are.
+
+pub(crate) mod health;
+pub(crate) mod leader;
+pub(crate) mod summary;
+pub(crate) mod watch;
+
+use crate::cli::{
+    args::{StatusArgs, StatusOutput},
+    exit_code::{CliError, ExitStatus},
+    io::Io,
+    kube_context::{KubeContext, NamespaceScope},
+};
+use health::ConnectionReport;
+use leader::LeaderStatus;
+use summary::{DetailLevel, StatusReport, render_connection};
+
+pub(crate) async fn run(args: &StatusArgs, kube: &KubeContext, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
+    if args.watch {
+        return watch::run(args, kube, io).await;
+    }
+    let (text, status_report) = fetch_report(args, kube, io).await?;
+    io.out.write_all(text.as_bytes())?;
+    // Whoever says where the operator is relies on knowing whether it works.
+    let leader_unknown =
+        args.operator_namespace.is_some() && matches!(status_report.operator, LeaderStatus::Unknown { .. });
+    Ok(if leader_unknown { ExitStatus::Error } else { status_report.exit_status() })
+}
+
+/// What is to be printed, and what it was made of.
+pub(crate) async fn fetch_report(
+    args: &StatusArgs,
+    kube: &KubeContext,
+    io: &Io<'_>,
+) -> Result<(String, StatusReport), CliError> {
+    let scope = if args.all_namespaces { NamespaceScope::All } else { NamespaceScope::One };
+    let connections = match &args.name {
+        Some(name) => vec![kube.get_connection(name).await?],
+        None => kube.list_connections(scope, args.selector.as_deref()).await?,
+    };
+    let now = io.clock.now();
+    let leader = leader::read_leader_status(kube, args.operator_namespace.as_deref(), now).await?;
+    let status_report =
+        StatusReport::new(leader, connections.iter().map(ConnectionReport::from_connection).collect(), scope);
+    let level = match (args.output, args.all) {
+        (Some(StatusOutput::Json), _) => {
+            let json = serde_json::to_string_pretty(&status_report).map_err(|e| CliError::error(e.to_string()))?;
+            return Ok((format!("{json}\n"), status_report));
+        }
+        (Some(StatusOutput::Wide), _) => DetailLevel::Wide,
+        (None, true) => DetailLevel::All,
+        (None, false) => DetailLevel::OnlyActionable,
+    };
+    let text = match (&args.name, status_report.connections.as_slice(), connections.as_slice()) {
+        (Some(_), [report], [connection]) if level != DetailLevel::Wide => format!(
+            "{}\n{}",
+            status_report.operator.status_line(io.color, now),
+            render_connection(report, connection.status.as_ref(), io.color, now)
+        ),
+        _ => status_report.render_report(level, io.color, now),
+    };
+    Ok((text, status_report))
+}

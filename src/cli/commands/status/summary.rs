@@ -1,0 +1,368 @@
+//! How a status is told: the operator, a summary, and then those who need somebody. Pure.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{
+    health::{ConnectionHealth, ConnectionReport},
+    leader::LeaderStatus,
+};
+use crate::{
+    api::{BoxConnectionStatus, LastSync, Reason},
+    cli::{
+        exit_code::ExitStatus,
+        io::ColorMode,
+        kube_context::NamespaceScope,
+        output::{
+            format::{
+                format_age, format_change_counts, format_number, format_relative_time, format_requested_by,
+                format_time, pluralize, wrap_text,
+            },
+            table::{self, Column, replace_control_chars},
+        },
+    },
+};
+
+/// Messages are long; this is as wide as eyes like it.
+pub(crate) const WIDTH: usize = 110;
+
+/// What is known of the connections at one moment.
+#[derive(Serialize)]
+pub(crate) struct StatusReport {
+    pub(crate) operator: LeaderStatus,
+    pub(crate) summary: Summary,
+    pub(crate) connections: Vec<ConnectionReport>,
+    #[serde(skip)]
+    pub(crate) scope: NamespaceScope,
+}
+
+/// So many of each kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Summary {
+    connections: usize,
+    ready: usize,
+    needs_action: usize,
+    retrying: usize,
+    waiting: usize,
+    suspended: usize,
+    unobserved: usize,
+    /// Beside how they stand otherwise.
+    paused: usize,
+    users: i64,
+}
+
+/// How much is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DetailLevel {
+    /// Those who need somebody.
+    OnlyActionable,
+    All,
+    Wide,
+}
+
+impl StatusReport {
+    pub(crate) fn new(operator: LeaderStatus, connections: Vec<ConnectionReport>, scope: NamespaceScope) -> Self {
+        let count = |health| connections.iter().filter(|c| c.health == health).count();
+        let summary = Summary {
+            connections: connections.len(),
+            ready: count(ConnectionHealth::Ready),
+            needs_action: count(ConnectionHealth::NeedsAction),
+            retrying: count(ConnectionHealth::Retrying),
+            waiting: count(ConnectionHealth::Waiting),
+            suspended: count(ConnectionHealth::Suspended),
+            unobserved: count(ConnectionHealth::Unobserved),
+            paused: connections.iter().filter(|c| c.paused.is_some()).count(),
+            users: connections.iter().filter_map(|c| c.users).map(|u| u.total).sum(),
+        };
+        Self { operator, summary, connections, scope }
+    }
+
+    /// The weightiest that has to be said.
+    pub(crate) fn exit_status(&self) -> ExitStatus {
+        let has_any = |health| self.summary.count_of(health) > 0;
+        match &self.operator {
+            LeaderStatus::Expired { .. } | LeaderStatus::NoLease { .. } => ExitStatus::NoOperator,
+            LeaderStatus::Active { .. } | LeaderStatus::Unknown { .. } if has_any(ConnectionHealth::NeedsAction) => {
+                ExitStatus::Failure
+            }
+            LeaderStatus::Active { .. } | LeaderStatus::Unknown { .. } => {
+                let not_ready = [ConnectionHealth::Retrying, ConnectionHealth::Waiting, ConnectionHealth::Unobserved]
+                    .into_iter()
+                    .any(has_any);
+                if not_ready { ExitStatus::NotReady } else { ExitStatus::Success }
+            }
+        }
+    }
+
+    pub(crate) fn render_report(&self, detail: DetailLevel, color: ColorMode, now: Timestamp) -> String {
+        let mut text = format!("{}\n{}\n", self.operator.status_line(color, now), self.summary.summary_line());
+        if let Some(since) = self.connections.iter().filter_map(|c| c.paused).min() {
+            let paused = format!(
+                "The operator is paused (--paused) for {}: for {} it asks Box nothing, and requests wait.",
+                format_age(since, now),
+                pluralize(to_i64(self.summary.paused), "connection")
+            );
+            let _ = writeln!(text, "{}", color.yellow(&paused));
+        }
+        match (self.connections.is_empty(), self.scope) {
+            (true, NamespaceScope::One) => {
+                text.push_str("\nThere is no such connection in this namespace: -A looks into all of them.\n")
+            }
+            (true, NamespaceScope::All) => {
+                text.push_str("\nThere is no such connection: see kubectl explain boxconnection.spec to create one.\n")
+            }
+            (false, _) => self.write_action_groups(&mut text, color, now),
+        }
+        let table_rows: Vec<ConnectionRow<'_>> = self
+            .connections
+            .iter()
+            .filter(|c| detail == DetailLevel::Wide || c.health != ConnectionHealth::NeedsAction)
+            .map(|report| ConnectionRow { report, name: self.display_name(report), now })
+            .collect();
+        match detail {
+            DetailLevel::OnlyActionable => {
+                let not_ready: usize =
+                    [ConnectionHealth::Retrying, ConnectionHealth::Waiting, ConnectionHealth::Unobserved]
+                        .map(|s| self.summary.count_of(s))
+                        .iter()
+                        .sum();
+                if not_ready > 0 {
+                    let hint = color.dim("Those that are not ready and need nobody: --all shows them.");
+                    let _ = writeln!(text, "\n{hint}");
+                }
+            }
+            DetailLevel::All | DetailLevel::Wide if table_rows.is_empty() => {}
+            DetailLevel::All => {
+                text.push('\n');
+                text.push_str(&render_table(&table_columns(), &table_rows));
+            }
+            DetailLevel::Wide => {
+                text.push('\n');
+                text.push_str(&render_table(&wide_columns(), &table_rows));
+            }
+        }
+        text
+    }
+
+    pub(crate) fn display_name(&self, report: &ConnectionReport) -> String {
+        match self.scope {
+            NamespaceScope::One => report.name.clone(),
+            NamespaceScope::All => format!("{}/{}", report.namespace, report.name),
+        }
+    }
+
+    /// Those who need somebody, by what they need.
+    fn write_action_groups(&self, text: &mut String, color: ColorMode, now: Timestamp) {
+        let mut groups: BTreeMap<&str, Vec<&ConnectionReport>> = BTreeMap::new();
+        for report in self.connections.iter().filter(|c| c.health == ConnectionHealth::NeedsAction) {
+            groups.entry(&report.reason).or_default().push(report);
+        }
+        for (reason, reports) in groups {
+            let headline = Reason::parse(reason).map(|r| format!(" · {}", r.summary())).unwrap_or_default();
+            let title = format!("{reason} · {}{headline}", pluralize(to_i64(reports.len()), "connection"));
+            let _ = write!(text, "\n{}\n", color.yellow(&title));
+            for report in reports {
+                let since = report.since.map(|t| format!(" · for {}", format_age(t, now))).unwrap_or_default();
+                let _ = writeln!(
+                    text,
+                    "  {}{since} · {}",
+                    color.bold(&self.display_name(report)),
+                    list_summary(report, now)
+                );
+                write_explanation(text, report);
+            }
+        }
+    }
+}
+
+/// The message, and what the plugin itself can do about it.
+fn write_explanation(text: &mut String, report: &ConnectionReport) {
+    for line in wrap_text(&report.message, WIDTH) {
+        let _ = writeln!(text, "    {line}");
+    }
+    if let Some(held) = report.held {
+        let (name, namespace) = (&report.name, &report.namespace);
+        let held = pluralize(held, "removal");
+        let _ = writeln!(
+            text,
+            "    {held} held: see kubectl boxsync users {name} -n {namespace} --held, and let them go with kubectl boxsync approve {name} -n {namespace}"
+        );
+    }
+}
+
+/// Which list is there, and until when it is good.
+pub(crate) fn list_summary(report: &ConnectionReport, now: Timestamp) -> String {
+    let Some(time) = report.list_time else { return "no list yet".to_owned() };
+    let users = report.users.map(|u| format!(" ({})", pluralize(u.total, "user"))).unwrap_or_default();
+    let freshness = match report.stale_time {
+        Some(stale) if stale > now => {
+            format!(", fresh until {} ({})", format_time(stale), format_relative_time(stale, now))
+        }
+        Some(stale) => format!(", stale since {} ({})", format_time(stale), format_relative_time(stale, now)),
+        None => String::new(),
+    };
+    format!("list of {}{users}{freshness}", format_time(time))
+}
+
+/// One connection, in detail.
+pub(crate) fn render_connection(
+    report: &ConnectionReport,
+    status: Option<&BoxConnectionStatus>,
+    color: ColorMode,
+    now: Timestamp,
+) -> String {
+    let health = match report.health {
+        ConnectionHealth::Ready => color.green(report.health.label()),
+        ConnectionHealth::NeedsAction => color.yellow(report.health.label()),
+        ConnectionHealth::Retrying
+        | ConnectionHealth::Waiting
+        | ConnectionHealth::Suspended
+        | ConnectionHealth::Unobserved => report.health.label().to_owned(),
+    };
+    let since = report.since.map(|t| format!(" for {}", format_age(t, now))).unwrap_or_default();
+    let mut text =
+        format!("{}: {health}{since} ({}) · {}\n", color.bold(&report.name), report.reason, list_summary(report, now));
+    match report.health {
+        ConnectionHealth::Ready => {}
+        ConnectionHealth::NeedsAction
+        | ConnectionHealth::Retrying
+        | ConnectionHealth::Waiting
+        | ConnectionHealth::Suspended
+        | ConnectionHealth::Unobserved => {
+            write_explanation(&mut text, report);
+        }
+    }
+    let Some(status) = status else { return text };
+    if let Some(users) = &status.users {
+        let _ = writeln!(
+            text,
+            "  users      {} · {} active · {} inactive · {} restricted · {} app · {} held · {} removed",
+            format_number(users.total),
+            format_number(users.active),
+            format_number(users.inactive),
+            format_number(users.restricted),
+            format_number(users.app),
+            format_number(users.held),
+            format_number(users.removed)
+        );
+    }
+    if let Some(last) = &status.last_sync {
+        let _ = writeln!(
+            text,
+            "  last sync  {} ({}) · {} · {} · revision {}{}",
+            format_time(last.completion_time.0),
+            format_relative_time(last.completion_time.0, now),
+            last.trigger.as_str(),
+            format_change_counts(last.added, last.updated, last.removed),
+            last.revision,
+            replace_control_chars(last_requesters(status, last).into())
+        );
+    }
+    if let Some(current) = &status.current_sync {
+        let _ = writeln!(
+            text,
+            "  running    {} · {} · {} · for {}",
+            current.trigger.as_str(),
+            pluralize(current.pages, "page"),
+            pluralize(current.users, "user"),
+            format_age(current.start_time.0, now)
+        );
+    }
+    if let Some(since) = report.paused {
+        let _ = writeln!(
+            text,
+            "  paused     for {}: the operator runs with --paused and asks Box nothing",
+            format_age(since, now)
+        );
+    }
+    if let Some(next) = report.next_sync_time {
+        let _ = writeln!(text, "  next sync  {} ({})", format_time(next), format_relative_time(next, now));
+    }
+    text
+}
+
+/// Who asked for the last sync, as the history has it.
+fn last_requesters(status: &BoxConnectionStatus, last: &LastSync) -> String {
+    let ended = status.history.iter().find(|attempt| attempt.completion_time == last.completion_time);
+    ended.map_or_else(String::new, |attempt| format_requested_by(" · ", &attempt.requested_by))
+}
+
+impl Summary {
+    fn count_of(&self, health: ConnectionHealth) -> usize {
+        match health {
+            ConnectionHealth::Ready => self.ready,
+            ConnectionHealth::NeedsAction => self.needs_action,
+            ConnectionHealth::Retrying => self.retrying,
+            ConnectionHealth::Waiting => self.waiting,
+            ConnectionHealth::Suspended => self.suspended,
+            ConnectionHealth::Unobserved => self.unobserved,
+        }
+    }
+
+    fn summary_line(&self) -> String {
+        let mut parts = vec![pluralize(to_i64(self.connections), "connection")];
+        let counts = ConnectionHealth::ALL.into_iter().map(|s| (s, self.count_of(s)));
+        parts.extend(counts.filter(|(s, n)| *n > 0 || *s == ConnectionHealth::Ready).map(|(s, n)| s.format_count(n)));
+        parts.push(pluralize(self.users, "user"));
+        parts.join(" · ")
+    }
+}
+
+fn to_i64(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+struct ConnectionRow<'a> {
+    report: &'a ConnectionReport,
+    name: String,
+    now: Timestamp,
+}
+
+fn table_columns<'a>() -> Vec<Column<ConnectionRow<'a>>> {
+    vec![
+        Column { title: "CONNECTION", cell: |row| row.name.as_str().into() },
+        Column { title: "STATE", cell: |row| row.report.health.label().into() },
+        Column { title: "REASON", cell: |row| row.report.reason.as_str().into() },
+        Column {
+            title: "USERS",
+            cell: |row| row.report.users.map(|u| format_number(u.total)).unwrap_or_default().into(),
+        },
+        Column {
+            title: "LIST-AGE",
+            cell: |row| format_optional_time(row.report.list_time, |t| format_age(t, row.now)).into(),
+        },
+        Column {
+            title: "STALE",
+            cell: |row| format_optional_time(row.report.stale_time, |t| format_relative_time(t, row.now)).into(),
+        },
+        Column {
+            title: "NEXT-SYNC",
+            cell: |row| format_optional_time(row.report.next_sync_time, |t| format_relative_time(t, row.now)).into(),
+        },
+    ]
+}
+
+fn wide_columns<'a>() -> Vec<Column<ConnectionRow<'a>>> {
+    let mut columns = table_columns();
+    columns.extend([
+        Column { title: "ENTERPRISE", cell: |row: &ConnectionRow<'a>| row.report.enterprise_id.as_str().into() },
+        Column { title: "REVISION", cell: |row| row.report.revision.map(|r| r.to_string()).unwrap_or_default().into() },
+        Column { title: "HELD", cell: |row| row.report.held.map(format_number).unwrap_or_default().into() },
+        Column { title: "MESSAGE", cell: |row| row.report.message.as_str().into() },
+    ]);
+    columns
+}
+
+fn format_optional_time(time: Option<Timestamp>, format: impl Fn(Timestamp) -> String) -> String {
+    time.map(format).unwrap_or_default()
+}
+
+fn render_table<'a>(columns: &[Column<ConnectionRow<'a>>], rows: &[ConnectionRow<'a>]) -> String {
+    let mut text = Vec::new();
+    // Memory takes all that is written.
+    table::write_table(&mut text, columns, rows).ok();
+    String::from_utf8(text).unwrap_or_default()
+}

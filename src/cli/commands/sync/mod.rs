@@ -1,0 +1,132 @@
+//! `sync`: creates requests, and waits for their end where that is wanted.
+
+pub(crate) mod expect_logins;
+pub(crate) mod progress;
+pub(crate) mod wait;
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use kube::{ResourceExt, api::ObjectMeta};
+
+use crate::{
+    api::{BoxConnection, ConnectionRef, UserSyncRequest, UserSyncRequestSpec},
+    cli::{
+        args::SyncArgs,
+        errors::{self, Permission},
+        exit_code::{CliError, ExitStatus},
+        io::Io,
+        kube_context::{KubeContext, NamespaceScope, post_params},
+    },
+};
+use wait::PendingRequest;
+
+const DEADLINE_SECONDS: i32 = 3600;
+const TTL_SECONDS: i32 = 86_400;
+
+pub(crate) async fn run(args: &SyncArgs, kube: &KubeContext, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
+    let connections = select_connections(args, kube, io).await?;
+    if let Some(file) = &args.expect_file {
+        let [connection] = connections.as_slice() else {
+            return Err(CliError::usage("--expect-file looks into one list: name one connection."));
+        };
+        let expected = expect_logins::parse_logins(&read_login_file(file, io)?);
+        return expect_logins::run(&expected, connection, args.timeout, kube, io).await;
+    }
+    let mut pending = Vec::new();
+    for connection in &connections {
+        let request = create_request(kube, connection, None).await?;
+        if !args.wait {
+            writeln!(io.out, "usersyncrequest.boxsync.dev/{} created", request.name_any())?;
+        }
+        pending.push(PendingRequest::new(connection, request));
+    }
+    if args.wait { wait::wait_for_all(pending, args.timeout, kube, io).await } else { Ok(ExitStatus::Success) }
+}
+
+/// The connections that were named; of those that were only described, those that are not suspended.
+async fn select_connections(
+    args: &SyncArgs,
+    kube: &KubeContext,
+    io: &mut Io<'_>,
+) -> Result<Vec<BoxConnection>, CliError> {
+    if !args.names.is_empty() {
+        let mut named = BTreeMap::new();
+        for name in &args.names {
+            named.insert(name, kube.get_connection(name).await?);
+        }
+        return Ok(named.into_values().collect());
+    }
+    let found = kube.list_connections(NamespaceScope::One, args.selector.as_deref()).await?;
+    let (suspended, active): (Vec<_>, Vec<_>) = found.into_iter().partition(|c| c.spec.suspend);
+    for connection in suspended {
+        writeln!(io.err, "{} is suspended and left out.", connection.name_any())?;
+    }
+    match active.as_slice() {
+        [] => Err(CliError::error(format!(
+            "there is no such connection in namespace {}. See kubectl boxsync status --all.",
+            kube.namespace
+        ))),
+        _ => Ok(active),
+    }
+}
+
+/// Asks for a sync; with the digest of held removals, for one that lets these go.
+pub(crate) async fn create_request(
+    kube: &KubeContext,
+    connection: &BoxConnection,
+    approved_digest: Option<&str>,
+) -> Result<UserSyncRequest, CliError> {
+    let name = connection.name_any();
+    let request = UserSyncRequest {
+        metadata: ObjectMeta {
+            generate_name: Some(format!("{name}-")),
+            namespace: Some(kube.namespace.clone()),
+            // Restored from a backup, it would be a new request and sync once more.
+            labels: Some([("velero.io/exclude-from-backup".to_owned(), "true".to_owned())].into()),
+            ..ObjectMeta::default()
+        },
+        spec: UserSyncRequestSpec {
+            connection_ref: ConnectionRef { name: name.clone() },
+            approve_removals: approved_digest.map(str::to_owned),
+            active_deadline_seconds: DEADLINE_SECONDS,
+            ttl_seconds_after_finished: Some(TTL_SECONDS),
+        },
+        status: None,
+    };
+    let api = kube.client.api::<UserSyncRequest>(&kube.namespace);
+    kube.client.call(api.create(&post_params(), &request)).await.map_err(|error| {
+        errors::kube_cli_error(&error, &Permission::in_namespace("create", "usersyncrequests", &kube.namespace))
+    })
+}
+
+fn read_login_file(file: &Path, io: &mut Io<'_>) -> Result<String, CliError> {
+    let mut text = String::new();
+    let read = if file == Path::new("-") {
+        io.input.read_to_string(&mut text).map(|_| text)
+    } else {
+        std::fs::read_to_string(file)
+    };
+    read.map_err(|e| {
+        CliError::usage(format!(
+            "{} cannot be read: {e}. Name a file with one login a line, or - for standard input.",
+            file.display()
+        ))
+    })
+}
+
+/// How long after one sync another is worth its while.
+pub(crate) fn retry_delay(attempts: u32) -> Duration {
+    const INITIAL: Duration = Duration::from_secs(15);
+    const MAX: Duration = Duration::from_secs(120);
+    INITIAL.saturating_mul(2_u32.saturating_pow(attempts.saturating_sub(1))).min(MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_delays_double_up_to_two_minutes() {
+        assert_eq!([1, 2, 3, 4, 5, 99].map(|tries| retry_delay(tries).as_secs()), [15, 30, 60, 120, 120, 120]);
+    }
+}

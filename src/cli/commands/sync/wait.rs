@@ -1,0 +1,222 @@
+//! Waiting for the end of requests: on a terminal a line each that is drawn again, in a pipe a line for each new state.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+
+use super::progress::{self, Throughput};
+use crate::{
+    api::{BoxConnection, RequestPhase, UserSyncRequest},
+    cli::{
+        errors::{self, Permission},
+        exit_code::{CliError, ExitStatus},
+        io::{Io, Tty},
+        kube_context::KubeContext,
+        output::format::format_duration,
+    },
+    kube_client::KubeError,
+};
+
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// An operator that runs answers within seconds.
+const PICKUP_TIMEOUT: SignedDuration = SignedDuration::from_secs(10);
+
+const NO_WRAP: &str = "\x1b[?7l";
+const WRAP: &str = "\x1b[?7h";
+
+/// A request whose end is waited for.
+pub(crate) struct PendingRequest {
+    connection: String,
+    request: UserSyncRequest,
+    /// Users of the last list: about so many there will be.
+    expected_users: Option<i64>,
+    outcome: Option<RequestOutcome>,
+    throughput: Option<Throughput>,
+    /// What was printed last.
+    last_printed: String,
+}
+
+/// How a request ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum RequestOutcome {
+    /// With what is to be said of it.
+    Succeeded(String),
+    Failed(String),
+    /// Somebody deleted it.
+    Deleted,
+}
+
+impl PendingRequest {
+    pub(crate) fn new(connection: &BoxConnection, request: UserSyncRequest) -> Self {
+        Self {
+            connection: connection.name_any(),
+            request,
+            expected_users: connection.status.as_ref().and_then(|s| s.users).map(|u| u.total),
+            outcome: None,
+            throughput: None,
+            last_printed: String::new(),
+        }
+    }
+
+    /// Looks at the request. Trouble that passes is waited out.
+    async fn refresh(&mut self, kube: &KubeContext, now: Timestamp) -> Result<(), CliError> {
+        if self.outcome.is_some() {
+            return Ok(());
+        }
+        let api = kube.client.api::<UserSyncRequest>(&kube.namespace);
+        match kube.client.call(api.get(&self.request.name_any())).await {
+            Ok(request) if request.uid() == self.request.uid() => self.request = request,
+            Ok(_) | Err(KubeError::NotFound) => self.outcome = Some(RequestOutcome::Deleted),
+            Err(
+                KubeError::Conflict
+                | KubeError::UnknownKind
+                | KubeError::Unreachable(_)
+                | KubeError::Rejected { code: 429 | 500.., .. },
+            ) => {}
+            Err(other @ (KubeError::Forbidden(_) | KubeError::Rejected { .. })) => {
+                return Err(errors::kube_cli_error(
+                    &other,
+                    &Permission::in_namespace("get", "usersyncrequests", &kube.namespace),
+                ));
+            }
+        }
+        let Some(status) = &self.request.status else { return Ok(()) };
+        if let Some(progress) = status.progress {
+            self.throughput.get_or_insert(Throughput { start: now, users: progress.users });
+        }
+        match status.phase {
+            RequestPhase::Pending | RequestPhase::Running => {}
+            RequestPhase::Succeeded => {
+                let next = read_next_sync_time(kube, &self.connection).await;
+                self.outcome = Some(RequestOutcome::Succeeded(progress::success_message(status, next, now)));
+            }
+            RequestPhase::Failed => self.outcome = Some(RequestOutcome::Failed(progress::failure_message(status))),
+        }
+        Ok(())
+    }
+
+    fn is_unobserved(&self) -> bool {
+        self.request.status.as_ref().and_then(|s| s.observed_generation).unwrap_or(-1) < 0
+    }
+
+    /// What there is to say at this moment.
+    fn state_line(&self, io: &Io<'_>, start: Timestamp) -> String {
+        let now = io.clock.now();
+        let elapsed = start.duration_until(now);
+        let text = match &self.outcome {
+            Some(RequestOutcome::Succeeded(text)) => io.color.green(text),
+            Some(RequestOutcome::Failed(text)) => io.color.red(text),
+            Some(RequestOutcome::Deleted) => {
+                io.color.red("the request is gone: somebody deleted it. Create another with kubectl boxsync sync")
+            }
+            None if self.is_unobserved() && elapsed >= PICKUP_TIMEOUT => io.color.yellow(&format!(
+                "no operator has picked it up within {} s: see kubectl boxsync status",
+                PICKUP_TIMEOUT.as_secs()
+            )),
+            None => match io.stdout_tty {
+                Tty::Interactive => {
+                    progress::progress_line(&self.request, self.expected_users, self.throughput.as_ref(), now, elapsed)
+                }
+                Tty::Piped => progress::request_state(&self.request),
+            },
+        };
+        format!("{}: {text}", self.connection)
+    }
+}
+
+/// Waits until all have ended or the time is over, and tells how they go.
+pub(crate) async fn wait_for_all(
+    mut pending: Vec<PendingRequest>,
+    timeout: Duration,
+    kube: &KubeContext,
+    io: &mut Io<'_>,
+) -> Result<ExitStatus, CliError> {
+    let start = io.clock.now();
+    let limit = SignedDuration::try_from(timeout).unwrap_or(SignedDuration::MAX);
+    let mut drawn_lines = 0;
+    loop {
+        let now = io.clock.now();
+        let refreshes = pending.iter_mut().map(|one| one.refresh(kube, now));
+        join_all(refreshes).await.into_iter().collect::<Result<Vec<()>, CliError>>()?;
+        drawn_lines = print_progress(&mut pending, io, start, drawn_lines)?;
+        let unfinished: Vec<&PendingRequest> = pending.iter().filter(|one| one.outcome.is_none()).collect();
+        if unfinished.is_empty() {
+            return Ok(exit_status(&pending));
+        }
+        if start.duration_until(now) >= limit {
+            return Err(timeout_error(&unfinished, &kube.namespace, limit));
+        }
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+}
+
+/// Prints what is new, and says how many lines can be drawn over.
+fn print_progress(
+    pending: &mut [PendingRequest],
+    io: &mut Io<'_>,
+    start: Timestamp,
+    drawn_lines: usize,
+) -> Result<usize, CliError> {
+    let mut live = String::new();
+    let mut lines = 0;
+    if io.stdout_tty == Tty::Interactive && drawn_lines > 0 {
+        write!(io.out, "\x1b[{drawn_lines}A\r\x1b[J")?;
+    }
+    for request in pending {
+        let state = request.state_line(io, start);
+        match (io.stdout_tty, &request.outcome) {
+            (Tty::Interactive, None) => {
+                live.push_str(&format!("{state}\n"));
+                lines += 1;
+            }
+            (Tty::Interactive, Some(_)) | (Tty::Piped, _) => {
+                if request.last_printed != state {
+                    writeln!(io.out, "{state}")?;
+                    request.last_printed = state;
+                }
+            }
+        }
+    }
+    if lines > 0 {
+        // A line that wrapped could not be drawn over.
+        write!(io.out, "{NO_WRAP}{live}{WRAP}")?;
+    }
+    io.out.flush()?;
+    Ok(lines)
+}
+
+fn exit_status(pending: &[PendingRequest]) -> ExitStatus {
+    let succeeded = pending.iter().all(|one| matches!(one.outcome, Some(RequestOutcome::Succeeded(_))));
+    if succeeded { ExitStatus::Success } else { ExitStatus::Failure }
+}
+
+/// The time is over before these requests are.
+fn timeout_error(unfinished: &[&PendingRequest], namespace: &str, limit: SignedDuration) -> CliError {
+    let names: Vec<String> = unfinished.iter().map(|one| one.request.name_any()).collect();
+    let names = names.join(" ");
+    if unfinished.iter().all(|one| one.is_unobserved()) {
+        return CliError::Message(
+            ExitStatus::NoOperator,
+            format!(
+                "no operator picked up {names} within {}. Check that one runs and watches namespace {namespace}: kubectl boxsync status.",
+                format_duration(limit)
+            ),
+        );
+    }
+    CliError::Message(
+        ExitStatus::TimedOut,
+        format!(
+            "{names} did not end within {}, and goes on. See kubectl get usersyncrequests -n {namespace} {names}.",
+            format_duration(limit)
+        ),
+    )
+}
+
+/// When the connection is synced without being asked; nobody has to know.
+async fn read_next_sync_time(kube: &KubeContext, connection: &str) -> Option<Timestamp> {
+    let api = kube.client.api::<BoxConnection>(&kube.namespace);
+    let read = kube.client.call(api.get(connection)).await.ok()?;
+    Some(read.status?.next_sync_time?.0)
+}

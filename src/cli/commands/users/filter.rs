@@ -1,0 +1,84 @@
+//! Which users of a list are meant. Pure.
+
+use crate::{
+    cli::args::UsersArgs,
+    roster::{PublishedUser, RemovedUser},
+};
+
+/// All of it has to fit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct UserFilter {
+    status: Vec<String>,
+    role: Vec<String>,
+    /// Whether app users are meant, or all others.
+    app: Option<bool>,
+    /// In lower case.
+    search: Option<String>,
+}
+
+impl UserFilter {
+    pub(crate) fn from_args(args: &UsersArgs) -> Self {
+        let app = match (args.app, args.no_app) {
+            (true, _) => Some(true),
+            (false, true) => Some(false),
+            (false, false) => None,
+        };
+        Self {
+            status: args.status.clone(),
+            role: args.role.clone(),
+            app,
+            search: args.search.as_ref().map(|text| text.to_lowercase()),
+        }
+    }
+
+    pub(crate) fn matches(&self, user: &PublishedUser<'_>) -> bool {
+        let Self { status: _, role, app, search: _ } = self;
+        self.matches_fields(&user.id, &user.login, &user.name, &user.status)
+            && (role.is_empty() || role.iter().any(|r| *r == user.role))
+            && app.is_none_or(|app| app == user.app)
+    }
+
+    pub(crate) fn matches_removed(&self, user: &RemovedUser) -> bool {
+        self.matches_fields(&user.id, &user.login, &user.name, &user.last_status)
+    }
+
+    fn matches_fields(&self, id: &str, login: &str, name: &str, status: &str) -> bool {
+        let is = |wanted: &String| match wanted.as_str() {
+            "restricted" => status.starts_with("cannot_delete_edit"),
+            other => other == status,
+        };
+        (self.status.is_empty() || self.status.iter().any(is))
+            && self
+                .search
+                .as_ref()
+                .is_none_or(|text| [login, name, id].into_iter().any(|haystack| contains_ignore_case(haystack, text)))
+    }
+}
+
+/// Whether `text`, in lower case, stands in `told`.
+fn contains_ignore_case(haystack: &str, needle: &str) -> bool {
+    if haystack.is_ascii() && needle.is_ascii() {
+        let (haystack, needle) = (haystack.as_bytes(), needle.as_bytes());
+        needle.is_empty() || haystack.windows(needle.len()).any(|part| part.eq_ignore_ascii_case(needle))
+    } else {
+        haystack.to_lowercase().contains(needle)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_found_whatever_its_case() {
+        for (haystack, needle, found) in [
+            ("Jane@Acme.com", "jane", true),
+            ("jane", "", true),
+            ("", "x", false),
+            ("JÜRGEN", "jürgen", true),
+            ("jan", "jane", false),
+        ] {
+            assert_eq!(contains_ignore_case(haystack, needle), found, "{haystack:?} {needle:?}");
+        }
+    }
+}

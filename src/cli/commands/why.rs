@@ -1,0 +1,300 @@
+//! `why`: why somebody is or is not in the list.
+
+use std::collections::HashSet;
+
+use super::{
+    changes::{
+        change_log::{ChangeLine, RevisionChanges, collect_revisions, parse_record, same_login},
+        format_field_changes,
+    },
+    users,
+};
+use crate::{
+    api::{BoxConnection, RosterContent, SliceState},
+    cli::{
+        args::WhyArgs,
+        exit_code::{CliError, ExitStatus},
+        io::Io,
+        kube_context::KubeContext,
+        output::{
+            format::{format_requested_by, format_time, pluralize},
+            table::replace_control_chars,
+        },
+    },
+    roster::{ChangeOp, PublishedUser, RemovedUser, RosterSnapshot},
+};
+
+const ALL_STATES: &[SliceState] = &[SliceState::Live, SliceState::Held, SliceState::Removed, SliceState::Changes];
+const MAX_SUGGESTIONS: usize = 3;
+
+/// What is known.
+struct UserLookup<'a> {
+    connection: &'a str,
+    namespace: &'a str,
+    roster: &'a RosterContent,
+    /// When the list was last found to be so, where that may be known.
+    list_time: Option<jiff::Timestamp>,
+    live: Vec<PublishedUser<'a>>,
+    held: Vec<PublishedUser<'a>>,
+    removed: Vec<RemovedUser>,
+    revisions: Vec<RevisionChanges<'a>>,
+}
+
+/// What is to be said, the best first, and whether the list has the user.
+#[derive(Debug, PartialEq, Eq)]
+enum Explanation {
+    Listed(Vec<String>),
+    NotListed(Vec<String>),
+}
+
+pub(crate) async fn run(args: &WhyArgs, kube: &KubeContext, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
+    let snapshot = users::read_list(kube, &args.name, ALL_STATES).await?;
+    // Who may read lists need not be allowed to read connections; then it is said without this time.
+    let connection = kube.get_connection(&args.name).await.ok();
+    let lookup = UserLookup::from_snapshot(&snapshot, connection.as_ref(), &args.name, &kube.namespace)?;
+    let (lines, exit) = match lookup.explain(args.login_or_id.trim()) {
+        Explanation::Listed(lines) => (lines, ExitStatus::Success),
+        Explanation::NotListed(lines) => (lines, ExitStatus::Failure),
+    };
+    for line in lines {
+        writeln!(io.out, "{}", replace_control_chars(line.into()))?;
+    }
+    Ok(exit)
+}
+
+impl<'a> UserLookup<'a> {
+    fn from_snapshot(
+        snapshot: &'a RosterSnapshot,
+        connection: Option<&BoxConnection>,
+        name: &'a str,
+        namespace: &'a str,
+    ) -> Result<Self, CliError> {
+        let users = |state| {
+            snapshot.record_lines(state).map(parse_record).collect::<Result<Vec<PublishedUser<'a>>, CliError>>()
+        };
+        let last = connection.and_then(|c| c.status.as_ref()?.last_sync.as_ref());
+        Ok(Self {
+            connection: name,
+            namespace,
+            roster: &snapshot.roster.spec,
+            list_time: last.map(|last| last.completion_time.0),
+            live: users(SliceState::Live)?,
+            held: users(SliceState::Held)?,
+            removed: snapshot.record_lines(SliceState::Removed).map(parse_record).collect::<Result<_, CliError>>()?,
+            revisions: collect_revisions(snapshot, None)?,
+        })
+    }
+
+    fn explain(&self, login_or_id: &str) -> Explanation {
+        let is = |user: &&PublishedUser<'_>| user.id == login_or_id || same_login(&user.login, login_or_id);
+        let mut lines: Vec<String> = self.live.iter().filter(is).map(|user| self.listed_message(user)).collect();
+        lines.extend(self.held.iter().filter(is).map(|user| self.held_message(user)));
+        let listed = !lines.is_empty();
+        lines.extend(self.renamed_messages(login_or_id));
+        // By the login of before, too.
+        let changed_ids: HashSet<&str> =
+            self.changes_of(login_or_id).map(|(_, line)| line.change.id.as_str()).collect();
+        let was_user = |gone: &&RemovedUser| {
+            gone.id == login_or_id || same_login(&gone.login, login_or_id) || changed_ids.contains(gone.id.as_str())
+        };
+        let mut removed: Vec<&RemovedUser> = self.removed.iter().filter(was_user).collect();
+        removed.sort_by_key(|gone| std::cmp::Reverse(gone.removed_at));
+        lines.extend(removed.into_iter().map(|gone| self.removed_message(gone)));
+        if listed {
+            return Explanation::Listed(lines);
+        }
+        if lines.is_empty() {
+            lines.extend(self.last_change_message(login_or_id));
+        }
+        if lines.is_empty() {
+            lines = self.not_found_messages(login_or_id);
+        }
+        Explanation::NotListed(lines)
+    }
+
+    fn listed_message(&self, user: &PublishedUser<'_>) -> String {
+        let changed = self
+            .newest_change(&user.id, ChangeOp::Updated)
+            .map(|(revision, what)| format!(" Last changed in {}: {what}.", format_revision(revision)));
+        format!(
+            "{} is in the list of {} {}.{}",
+            format_user(user),
+            self.connection,
+            self.listed_since(&user.id),
+            changed.unwrap_or_default()
+        )
+    }
+
+    /// Since when somebody is in the list, as far as the record tells.
+    fn listed_since(&self, id: &str) -> String {
+        let added_in = self.revisions.iter().find(|revision| {
+            revision.changes.iter().flatten().any(|line| {
+                let was_removed = || line.change.fields.get("state").is_some_and(|[from, _]| from == "removed");
+                line.change.id == id
+                    && match line.change.op {
+                        ChangeOp::Added => true,
+                        ChangeOp::Returned => was_removed(),
+                        ChangeOp::Updated | ChangeOp::Removed | ChangeOp::Held => false,
+                    }
+            })
+        });
+        let revisions_without_changes: Vec<&RevisionChanges<'_>> =
+            self.revisions.iter().filter(|r| r.changes.is_none() && r.entry.added > 0).collect();
+        match (added_in, revisions_without_changes.as_slice(), self.revisions.last()) {
+            (Some(revision), _, _) => format!("since {}", format_revision(revision)),
+            (None, [only], Some(first)) if only.entry.revision == 1 && first.entry.revision == 1 => {
+                format!("since {}, the first", format_revision(only))
+            }
+            (None, [newest, ..], _) => {
+                format!(
+                    "since {} or before: that one added more users than are told one by one",
+                    format_revision(newest)
+                )
+            }
+            (None, [], Some(first)) => format!("since before revision {} of the record", first.entry.revision),
+            (None, [], None) => format!("since revision {} or before", self.roster.revision),
+        }
+    }
+
+    fn held_message(&self, user: &PublishedUser<'_>) -> String {
+        let Self { connection, namespace, .. } = self;
+        let since = match self.newest_change(&user.id, ChangeOp::Held) {
+            Some((revision, _)) => format!("since {}", format_revision(revision)),
+            None => self
+                .roster
+                .held
+                .as_ref()
+                .map_or_else(String::new, |held| format!("since {} or before", format_time(held.time.0))),
+        };
+        format!(
+            "{} is in the list of {connection}, but Box has not listed this user {since}: the removal is held with many others. Who looked at them lets them go with kubectl boxsync approve {connection} -n {namespace}.",
+            format_user(user)
+        )
+    }
+
+    /// A login that now is another one.
+    fn renamed_messages(&self, login_or_id: &str) -> Vec<String> {
+        let changed = self.changes_of(login_or_id).filter(|(_, line)| {
+            let from = line.change.fields.get("login").and_then(|[from, _]| from.as_str());
+            // A removal tells all that was known, to nothing.
+            line.change.op != ChangeOp::Removed && from.is_some_and(|from| same_login(from, login_or_id))
+        });
+        let current_user = |id: &str| {
+            self.live
+                .iter()
+                .chain(&self.held)
+                .find(|user| user.id == id)
+                .filter(|user| !same_login(&user.login, login_or_id))
+        };
+        let named_now =
+            changed.filter_map(|(revision, line)| current_user(&line.change.id).map(|user| (revision, user)));
+        let line = |(revision, user): (&RevisionChanges<'_>, &PublishedUser<'_>)| {
+            format!(
+                "{login_or_id} was the login of {} until {}: the user is in the list under another login.",
+                format_user(user),
+                format_revision(revision)
+            )
+        };
+        named_now.take(1).map(line).collect()
+    }
+
+    fn removed_message(&self, user: &RemovedUser) -> String {
+        format!(
+            "{} (id {}, {}, last {}) was removed from the list of {} on {}: Box no longer lists this user. If that is wrong, a Box admin finds out in the Admin Console.",
+            user.login,
+            user.id,
+            user.name,
+            user.last_status,
+            self.connection,
+            format_time(user.removed_at)
+        )
+    }
+
+    /// Somebody whom only the record still knows.
+    fn last_change_message(&self, login_or_id: &str) -> Option<String> {
+        let (revision, line) = self.changes_of(login_or_id).next()?;
+        let what = line.change.op.as_str();
+        Some(format!(
+            "{login_or_id} is not in the list of {}: last told of in {} ({what}).",
+            self.connection,
+            format_revision(revision)
+        ))
+    }
+
+    /// The lines of the record that tell of somebody, newest first.
+    fn changes_of(&self, login_or_id: &str) -> impl Iterator<Item = (&RevisionChanges<'a>, &ChangeLine<'a>)> {
+        let lines = self.revisions.iter().flat_map(|r| r.changes.iter().flatten().map(move |line| (r, line)));
+        lines.filter(move |(_, line)| line.concerns_user(login_or_id))
+    }
+
+    fn not_found_messages(&self, login_or_id: &str) -> Vec<String> {
+        let Self { connection, namespace, roster, .. } = self;
+        let list = match self.list_time {
+            Some(time) => format!("list of {}", format_time(time)),
+            None => "list".to_owned(),
+        };
+        let record = match self.revisions.last() {
+            Some(first) => format!(" nor in its record since {}", format_time(first.entry.time.0)),
+            None => String::new(),
+        };
+        let mut lines = vec![format!(
+            "{login_or_id} was never seen in the {list} of {connection} (revision {}, {}){record}.",
+            roster.revision,
+            pluralize(roster.users.total, "user")
+        )];
+        let similar = self.similar_logins(login_or_id);
+        if !similar.is_empty() {
+            lines.push(format!("Near: {}.", similar.join(", ")));
+        }
+        lines.push(
+            "Box cannot list external users (collaborators of other enterprises) and pending invitations.".to_owned(),
+        );
+        lines.push(format!(
+            "Somebody who was added just now is found after kubectl boxsync sync {connection} -n {namespace} --wait."
+        ));
+        lines
+    }
+
+    /// Logins that look much like it.
+    fn similar_logins(&self, wanted: &str) -> Vec<&str> {
+        let wanted = wanted.to_lowercase();
+        let max_distance = (wanted.chars().count() / 6).max(2);
+        let local_part = wanted.split('@').next().filter(|part| part.len() > 2);
+        let distance = |login: &str| {
+            let login = login.to_lowercase();
+            // Another domain of the same company.
+            if local_part.is_some() && login.split('@').next() == local_part {
+                return Some(1);
+            }
+            let close = login.len().abs_diff(wanted.len()) <= max_distance;
+            close.then(|| strsim::osa_distance(&login, &wanted)).filter(|distance| *distance <= max_distance)
+        };
+        let all = self.live.iter().chain(&self.held).map(|user| &*user.login);
+        let mut candidates: Vec<(usize, &str)> = all.filter_map(|login| Some((distance(login)?, login))).collect();
+        candidates.sort_unstable();
+        candidates.into_iter().take(MAX_SUGGESTIONS).map(|(_, login)| login).collect()
+    }
+
+    /// The newest line of this kind that tells of the user.
+    fn newest_change(&self, id: &str, op: ChangeOp) -> Option<(&RevisionChanges<'a>, String)> {
+        self.revisions.iter().find_map(|revision| {
+            let mut lines = revision.changes.iter().flatten();
+            let line = lines.find(|line| line.change.id == id && line.change.op == op)?;
+            Some((revision, format_field_changes(&line.change)))
+        })
+    }
+}
+
+fn format_revision(revision: &RevisionChanges<'_>) -> String {
+    let entry = revision.entry;
+    format!(
+        "revision {} ({}{})",
+        entry.revision,
+        format_time(entry.time.0),
+        format_requested_by(", ", &entry.requested_by)
+    )
+}
+
+fn format_user(user: &PublishedUser<'_>) -> String {
+    format!("{} (id {}, {}, {}, {})", user.login, user.id, user.name, user.status, user.role)
+}

@@ -1,0 +1,154 @@
+//! The cluster's side: kubeconfig, context and namespace as kubectl has them, and what is read there.
+
+use std::{path::Path, time::Duration};
+
+use kube::{
+    Api, Client, Config, ResourceExt,
+    api::{ListParams, ObjectList, PostParams},
+    config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
+};
+
+use super::{
+    args::GlobalArgs,
+    errors::{self, Permission},
+    exit_code::CliError,
+};
+use crate::{
+    api::BoxConnection,
+    kube_client::{KubeClient, KubeError},
+    roster::Store,
+};
+
+/// A cluster, and the namespace that is meant in it.
+pub(super) struct KubeContext {
+    pub(super) client: KubeClient,
+    pub(super) namespace: String,
+}
+
+/// Where connections are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NamespaceScope {
+    One,
+    All,
+}
+
+/// Every write says whose it is.
+pub(super) fn post_params() -> PostParams {
+    PostParams { field_manager: Some("kubectl-boxsync".to_owned()), ..PostParams::default() }
+}
+
+/// The client, and the namespace that is meant.
+pub(super) async fn build_client(global_args: &GlobalArgs) -> Result<(Client, String), CliError> {
+    let GlobalArgs { context, namespace, kubeconfig, request_timeout } = global_args;
+    let mut config = load_kube_config(context.as_deref(), kubeconfig.as_deref()).await?;
+    if let Some(limit) = request_timeout.filter(|limit| *limit > Duration::ZERO) {
+        config.read_timeout = Some(limit);
+        config.connect_timeout = Some(limit);
+    }
+    let agent = concat!("kubectl-boxsync/", env!("CARGO_PKG_VERSION"));
+    config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(agent)));
+    let namespace = namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+    let client = Client::try_from(config)
+        .map_err(|e| CliError::error(format!("no client for the cluster could be made: {e}. Check the kubeconfig.")))?;
+    Ok((client, namespace))
+}
+
+async fn load_kube_config(context: Option<&str>, file: Option<&Path>) -> Result<Config, CliError> {
+    let read = match file {
+        Some(file) => Kubeconfig::read_from(file),
+        None => Kubeconfig::read(),
+    };
+    let config_error = |e: KubeconfigError| {
+        let why = match &e {
+            KubeconfigError::ReadConfig(why, path) => format!("{} cannot be read: {why}", path.display()),
+            KubeconfigError::LoadContext(name) => format!("it has no context {name}"),
+            KubeconfigError::CurrentContextNotSet => "it names no current context".to_owned(),
+            other => other.to_string(),
+        };
+        CliError::error(format!(
+            "the kubeconfig cannot be used: {why}. See kubectl config view, or pass --kubeconfig and --context."
+        ))
+    };
+    match read {
+        Ok(kubeconfig) => {
+            let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+            Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(config_error)
+        }
+        // As kubectl does in a pod.
+        Err(KubeconfigError::ReadConfig(..) | KubeconfigError::FindPath) if file.is_none() && context.is_none() => {
+            Config::incluster().map_err(|_| {
+                CliError::error("there is no kubeconfig, and this is no pod with a ServiceAccount. Set KUBECONFIG, or pass --kubeconfig.")
+            })
+        }
+        Err(e) => Err(config_error(e)),
+    }
+}
+
+impl KubeContext {
+    pub(super) fn new(client: Client, namespace: String) -> Self {
+        Self { client: KubeClient::new(client), namespace }
+    }
+
+    pub(super) fn roster_store(&self, connection: &str) -> Store {
+        Store::new(self.client.clone(), &self.namespace, connection)
+    }
+
+    /// The connection of this name; where there is none, the sentence names what is there.
+    pub(super) async fn get_connection(&self, name: &str) -> Result<BoxConnection, CliError> {
+        let api = self.client.api::<BoxConnection>(&self.namespace);
+        match self.client.call(api.get(name)).await {
+            Ok(connection) => Ok(connection),
+            Err(KubeError::NotFound) => Err(self.connection_not_found(name).await),
+            Err(other) => {
+                Err(errors::kube_cli_error(&other, &Permission::in_namespace("get", "boxconnections", &self.namespace)))
+            }
+        }
+    }
+
+    /// Whether there is such a connection, as far as one may know; if not, what is to be said of it.
+    pub(super) async fn check_connection_exists(&self, name: &str) -> Result<(), CliError> {
+        let api = self.client.api::<BoxConnection>(&self.namespace);
+        match self.client.call(api.get(name)).await {
+            Err(KubeError::NotFound) => Err(self.connection_not_found(name).await),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    async fn connection_not_found(&self, name: &str) -> CliError {
+        let api = self.client.api::<BoxConnection>(&self.namespace);
+        match self.client.call(api.list(&ListParams::default())).await {
+            Ok(list) => {
+                let names: Vec<String> = list.iter().map(ResourceExt::name_any).collect();
+                errors::connection_not_found(name, &self.namespace, Some(&names))
+            }
+            Err(KubeError::UnknownKind) => errors::not_installed(),
+            Err(_) => errors::connection_not_found(name, &self.namespace, None),
+        }
+    }
+
+    pub(super) async fn list_connections(
+        &self,
+        scope: NamespaceScope,
+        labels: Option<&str>,
+    ) -> Result<Vec<BoxConnection>, CliError> {
+        let mut params = ListParams::default();
+        if let Some(labels) = labels {
+            params = params.labels(labels);
+        }
+        let api: Api<BoxConnection> = match scope {
+            NamespaceScope::One => self.client.api(&self.namespace),
+            NamespaceScope::All => Api::all(self.client.raw_client().clone()),
+        };
+        let listed: Result<ObjectList<BoxConnection>, KubeError> = self.client.call(api.list(&params)).await;
+        match (listed, scope) {
+            (Ok(list), _) => Ok(list.items),
+            (Err(other), NamespaceScope::One) => Err(errors::kube_cli_error(
+                &other,
+                &Permission::in_namespace("list", "boxconnections", &self.namespace),
+            )),
+            (Err(other), NamespaceScope::All) => {
+                Err(errors::kube_cli_error(&other, &Permission::in_all_namespaces("list", "boxconnections")))
+            }
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! The conditions of a connection. Pure. Two of them hold causes, Connected and Synced; the others follow from these,
+//! the rest of the status and the time.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use super::{failure_messages::Failure, messages, plan_input::RosterPresence, sync_schedule::ResolvedSchedule};
+use crate::api::{
+    BoxConnection, BoxConnectionStatus, ConditionStatus, ConditionsExt, FailureClass, Reason, new_condition,
+};
+
+/// The two conditions that hold causes; the others follow from them.
+pub(crate) struct RootConditions {
+    pub(crate) connected: ConditionCause,
+    pub(crate) synced: ConditionCause,
+}
+
+pub(crate) struct ConditionCause {
+    pub(crate) state: ConditionStatus,
+    pub(crate) reason: Reason,
+    pub(crate) message: String,
+}
+
+impl RootConditions {
+    pub(crate) fn from_status(status: &BoxConnectionStatus) -> Self {
+        Self {
+            connected: ConditionCause::from_status(status, "Connected"),
+            synced: ConditionCause::from_status(status, "Synced"),
+        }
+    }
+}
+
+impl ConditionCause {
+    pub(crate) fn new(state: ConditionStatus, reason: Reason, message: String) -> Self {
+        Self { state, reason, message }
+    }
+
+    pub(crate) fn from_failure(
+        failure: &Failure,
+        connection: &BoxConnection,
+        status: &BoxConnectionStatus,
+        now: Timestamp,
+    ) -> Self {
+        let name = connection.metadata.name.as_deref().unwrap_or_default();
+        Self::new(ConditionStatus::False, failure.reason, messages::failure_message(failure, name, status, now))
+    }
+
+    pub(crate) fn from_status(status: &BoxConnectionStatus, kind: &str) -> Self {
+        let known = status.conditions.find_condition(kind).and_then(|c| {
+            let state = [ConditionStatus::True, ConditionStatus::False].into_iter().find(|s| s.as_str() == c.status)?;
+            Some(Self::new(state, Reason::parse(&c.reason)?, c.message.clone()))
+        });
+        known.unwrap_or_else(|| Self::new(ConditionStatus::Unknown, Reason::NotChecked, String::new()))
+    }
+
+    fn into_condition(self, kind: &str, generation: i64, now: Timestamp) -> Condition {
+        new_condition(kind, self.state, self.reason, self.message, generation, now)
+    }
+}
+
+/// What the conditions follow from beside the status and the spec.
+pub(crate) struct ConditionInputs<'a> {
+    pub(crate) roster_presence: RosterPresence,
+    pub(crate) schedule: &'a ResolvedSchedule,
+    /// The operator is told to ask Box nothing.
+    pub(crate) paused: bool,
+}
+
+/// What keeps Box from being asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PauseCause {
+    /// The connection is told so.
+    Suspended,
+    /// The operator is.
+    Paused,
+}
+
+impl ConditionInputs<'_> {
+    pub(crate) fn pause_cause(&self, connection: &BoxConnection) -> Option<PauseCause> {
+        if connection.spec.suspend { Some(PauseCause::Suspended) } else { self.paused.then_some(PauseCause::Paused) }
+    }
+}
+
+/// All conditions as they should stand there now, in their order, each as if it began now.
+pub(crate) fn build_conditions(
+    connection: &BoxConnection,
+    inputs: &ConditionInputs<'_>,
+    status: &BoxConnectionStatus,
+    root_conditions: RootConditions,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let pause_cause = inputs.pause_cause(connection);
+    let generation = status.observed_generation.unwrap_or(-1);
+    let first = status.last_sync.is_none()
+        && status.failures.is_none()
+        && root_conditions.connected.state != ConditionStatus::False;
+    let ready_condition = ready_cause(connection, inputs, status, &root_conditions, now);
+    let last_failure = status.failures.as_ref().and_then(|f| Reason::parse(&f.reason));
+    let retrying = status.failures.as_ref().is_some_and(|f| f.retry_time.is_some());
+
+    let unobserved = status.observed_generation != connection.metadata.generation;
+    let reconciling = if pause_cause.is_some() {
+        None
+    } else if first {
+        Some((Reason::Syncing, format!("{}.", Reason::Syncing.summary())))
+    } else if unobserved {
+        Some((Reason::Syncing, "The changed spec is about to be tried.".to_owned()))
+    } else if retrying && ready_condition.state != ConditionStatus::True {
+        last_failure.map(|reason| (reason, messages::see_condition(reason, "Synced")))
+    } else {
+        None
+    };
+    let stalling_failure = last_failure.filter(|reason| reason.failure_class() == FailureClass::Stalled);
+    let stalled = if root_conditions.connected.state == ConditionStatus::False {
+        Some((root_conditions.connected.reason, messages::see_condition(root_conditions.connected.reason, "Connected")))
+    } else {
+        stalling_failure
+            .map(|reason| (reason, messages::see_condition(reason, "Synced")))
+            .or_else(|| Some((Reason::ScheduleInvalid, invalid_schedule_message(connection, inputs, status, now)?)))
+    };
+    let paused = inputs.paused.then(|| (Reason::Paused, messages::PAUSED.to_owned()));
+    let connected = match root_conditions.connected.state {
+        ConditionStatus::Unknown => ConditionCause::new(
+            ConditionStatus::Unknown,
+            Reason::NotChecked,
+            format!("{}.", Reason::NotChecked.summary()),
+        ),
+        ConditionStatus::True | ConditionStatus::False => root_conditions.connected,
+    };
+    let synced = match root_conditions.synced.state {
+        ConditionStatus::Unknown => not_synced_yet(pause_cause),
+        ConditionStatus::True | ConditionStatus::False => root_conditions.synced,
+    };
+    let present = |kind, cause: Option<(Reason, String)>| {
+        cause.map(|(reason, message)| new_condition(kind, ConditionStatus::True, reason, message, generation, now))
+    };
+    [
+        Some(ready_condition.into_condition("Ready", generation, now)),
+        Some(connected.into_condition("Connected", generation, now)),
+        Some(synced.into_condition("Synced", generation, now)),
+        present("Reconciling", reconciling),
+        present("Stalled", stalled),
+        present("Paused", paused),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn invalid_schedule_message(
+    connection: &BoxConnection,
+    inputs: &ConditionInputs<'_>,
+    status: &BoxConnectionStatus,
+    now: Timestamp,
+) -> Option<String> {
+    let name = connection.metadata.name.as_deref().unwrap_or_default();
+    match inputs.schedule {
+        ResolvedSchedule::Invalid(error) => Some(messages::invalid_schedule(error, name, status, now)),
+        ResolvedSchedule::Interval { .. } | ResolvedSchedule::Cron { .. } => None,
+    }
+}
+
+/// May others rely on the list? One failed night does not make it unreliable; age does, whatever the cause.
+fn ready_cause(
+    connection: &BoxConnection,
+    inputs: &ConditionInputs<'_>,
+    status: &BoxConnectionStatus,
+    root_conditions: &RootConditions,
+    now: Timestamp,
+) -> ConditionCause {
+    let pause_cause = inputs.pause_cause(connection);
+    let last_failure = status.failures.as_ref().and_then(|f| Reason::parse(&f.reason));
+    if root_conditions.connected.state == ConditionStatus::False {
+        let reason = root_conditions.connected.reason;
+        let message = messages::join_sentences([
+            &messages::see_condition(reason, "Connected"),
+            &messages::remaining_list(status, now),
+        ]);
+        return ConditionCause::new(ConditionStatus::False, reason, message);
+    }
+    let (Some(last), Some(users), Some(stale)) = (&status.last_sync, &status.users, &status.stale_time) else {
+        return match last_failure {
+            Some(reason) => {
+                ConditionCause::new(ConditionStatus::False, reason, messages::see_condition(reason, "Synced"))
+            }
+            None => not_synced_yet(pause_cause),
+        };
+    };
+    match inputs.roster_presence {
+        // Without the list nobody knows who vanished: it is not published again before somebody has looked.
+        RosterPresence::Missing if last_failure == Some(Reason::RemovalsHeld) => {
+            let message =
+                messages::join_sentences([ROSTER_DELETED, &messages::see_condition(Reason::RemovalsHeld, "Synced")]);
+            return ConditionCause::new(ConditionStatus::False, Reason::RemovalsHeld, message);
+        }
+        RosterPresence::Missing => {
+            let why = match (pause_cause, last_failure) {
+                (Some(PauseCause::Suspended), _) => {
+                    "The connection is suspended: set spec.suspend to false to have it published again.".to_owned()
+                }
+                (Some(PauseCause::Paused), _) => see_paused_condition(),
+                (None, Some(reason)) => last_attempt_failed(reason),
+                (None, None) => "It is being fetched and published again.".to_owned(),
+            };
+            return ConditionCause::new(
+                ConditionStatus::False,
+                Reason::Syncing,
+                messages::join_sentences([ROSTER_DELETED, &why]),
+            );
+        }
+        RosterPresence::Present => {}
+    }
+    let list = messages::list_summary(last.completion_time.0, users);
+    let stale = stale.0;
+    if now >= stale {
+        let why = match (pause_cause, last_failure, inputs.schedule) {
+            (Some(PauseCause::Suspended), _, _) => {
+                "The connection is suspended: set spec.suspend to false for a new one.".to_owned()
+            }
+            (Some(PauseCause::Paused), _, _) => see_paused_condition(),
+            (None, Some(reason), _) => last_attempt_failed(reason),
+            (None, None, ResolvedSchedule::Invalid(_)) => messages::see_condition(Reason::ScheduleInvalid, "Stalled"),
+            (None, None, ResolvedSchedule::Interval { .. } | ResolvedSchedule::Cron { .. }) => {
+                "A sync is overdue.".to_owned()
+            }
+        };
+        let message = format!("{list} It counted as fresh until {stale}. {why}");
+        return ConditionCause::new(ConditionStatus::False, Reason::Stale, message);
+    }
+    let held = status
+        .held
+        .as_ref()
+        .map(|held| messages::removals_held(held, connection.metadata.name.as_deref().unwrap_or_default()));
+    match last_failure {
+        Some(Reason::RemovalsHeld) => {
+            let message = messages::join_sentences([&list, &messages::see_condition(Reason::RemovalsHeld, "Synced")]);
+            ConditionCause::new(ConditionStatus::False, Reason::RemovalsHeld, message)
+        }
+        Some(reason) if held.is_some() => {
+            let message =
+                messages::join_sentences([&list, held.as_deref().unwrap_or_default(), &last_attempt_failed(reason)]);
+            ConditionCause::new(ConditionStatus::True, Reason::RemovalsHeld, message)
+        }
+        Some(reason) => {
+            let message = format!("{list} It counts as fresh until {stale}. {}", last_attempt_failed(reason));
+            ConditionCause::new(ConditionStatus::True, Reason::LastAttemptFailed, message)
+        }
+        None => match held {
+            Some(held) => ConditionCause::new(
+                ConditionStatus::True,
+                Reason::RemovalsHeld,
+                messages::join_sentences([&list, &held]),
+            ),
+            None => ConditionCause::new(ConditionStatus::True, Reason::Synced, list),
+        },
+    }
+}
+
+const ROSTER_DELETED: &str = "The published list is gone: its UserRoster was deleted.";
+
+fn last_attempt_failed(reason: Reason) -> String {
+    format!("The last attempt failed. {}", messages::see_condition(reason, "Synced"))
+}
+
+fn see_paused_condition() -> String {
+    messages::see_condition(Reason::Paused, "Paused")
+}
+
+fn not_synced_yet(pause_cause: Option<PauseCause>) -> ConditionCause {
+    let (reason, message) = match pause_cause {
+        Some(PauseCause::Suspended) => (
+            Reason::Suspended,
+            "The connection is suspended and no list was fetched before: set spec.suspend to false to begin."
+                .to_owned(),
+        ),
+        Some(PauseCause::Paused) => (Reason::Paused, see_paused_condition()),
+        None => (Reason::Syncing, format!("{}.", Reason::Syncing.summary())),
+    };
+    ConditionCause::new(ConditionStatus::Unknown, reason, message)
+}

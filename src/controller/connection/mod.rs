@@ -1,0 +1,17 @@
+//! The reconcile of a BoxConnection: observe, plan, act, report.
+
+pub(crate) mod backoff;
+pub(crate) mod conditions;
+pub(crate) mod cron;
+pub(crate) mod failure_messages;
+pub(crate) mod messages;
+pub(crate) mod orphan_slices;
+pub(crate) mod plan;
+pub(crate) mod plan_input;
+pub(crate) mod progress;
+pub(crate) mod reconcile;
+pub(crate) mod sign_in;
+pub(crate) mod state;
+pub(crate) mod status;
+pub(crate) mod sync_run;
+pub(crate) mod sync_schedule;

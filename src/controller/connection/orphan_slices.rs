@@ -1,0 +1,61 @@
+//! Slices that nobody names, looked for by one list of all slices at the start and every hour: what an operator left
+//! behind that was ended while it published. Each is deleted by its connection's own reconcile, when its time is over.
+
+use std::{collections::HashMap, time::Duration};
+
+use kube::runtime::reflector::ObjectRef;
+use tokio::{sync::mpsc::UnboundedSender, time::Instant};
+
+use super::state::{ConnectionKey, log_name};
+use crate::{
+    controller::context::Context,
+    roster::{self, SliceMeta},
+};
+
+const CHECK_INTERVAL: Duration = Duration::from_secs(3600);
+const ERROR_RETRY: Duration = Duration::from_secs(60);
+
+/// Looks for ever, and wakes each connection for which there is something to sweep.
+pub(crate) async fn find_orphan_slices(
+    context: &Context,
+    namespaces: &[String],
+    wake: &UnboundedSender<ConnectionKey>,
+) {
+    loop {
+        let wait = match roster::list_all_slices(&context.cluster, namespaces).await {
+            Ok(slices) => {
+                record_orphan_slices(context, slices, wake);
+                CHECK_INTERVAL
+            }
+            Err(error) => {
+                tracing::warn!(%error, "slices were not looked for");
+                ERROR_RETRY
+            }
+        };
+        tokio::time::sleep_until(Instant::now() + wait).await;
+    }
+}
+
+fn record_orphan_slices(
+    context: &Context,
+    slices: HashMap<(String, String), Vec<SliceMeta>>,
+    wake: &UnboundedSender<ConnectionKey>,
+) {
+    for ((namespace, connection), present) in slices {
+        let key: ConnectionKey = ObjectRef::new(&connection).within(&namespace);
+        let Some(connection) = context.cached_connection(&key) else { continue };
+        let Some(roster) = context.cached_plan_input(connection.clone()).roster else { continue };
+        let uid = connection.metadata.uid.clone().unwrap_or_default();
+        let unreferenced = roster::unreferenced_slices(&roster.spec, &uid, &present);
+        if !unreferenced.is_empty() {
+            tracing::debug!(
+                connection = log_name(connection.as_ref()),
+                slices = unreferenced.len(),
+                "slices that nobody names"
+            );
+            context.with_state(&connection, |memory| memory.set_unreferenced(unreferenced));
+            // The receiver lives as long as the controller that would do the work.
+            let _ = wake.send(key);
+        }
+    }
+}

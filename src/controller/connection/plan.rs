@@ -1,0 +1,286 @@
+//! What to do now for one connection. Pure: the decision table of docs/decisions.md, tested row by row below.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::{
+    backoff::{add_duration, ceil_seconds},
+    plan_input::{PlanInput, RosterPresence},
+    sync_schedule::{ResolvedSchedule, stale_time},
+};
+use crate::{
+    api::{ConditionsExt, FailureClass, Reason, SyncFailures, Trigger, UserSyncRequest},
+    auth::reconnect_interval,
+    controller::{context::ControllerOptions, oauth::expiry},
+};
+
+/// Unfinished requests a connection takes; the younger ones are refused.
+pub(crate) const MAX_PENDING_REQUESTS: usize = 50;
+/// How often the Secret of a disconnected connection is looked at.
+const SECRET_CHECK_INTERVAL: Duration = Duration::from_secs(60);
+
+/// One step for the connection and, beside it, the requests to refuse. Refusing asks Box nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Plan {
+    pub(crate) step: Step,
+    pub(crate) refused_requests: Vec<(String, Reason)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Nothing is due before then; without a time, not before something changes.
+    Wait(Option<Timestamp>),
+    /// Read which version of the Secret there is.
+    CheckSecret,
+    /// Tell what a sync published whose process was ended before it could.
+    Report,
+    /// Delete slices that nobody names.
+    CollectGarbage,
+    /// Ask Box whether the credentials still work; list nobody.
+    Probe,
+    /// Fetch the list; the answer is for these requests and, where set, for this value of the annotation.
+    Sync { trigger: Trigger, request_names: Vec<String>, annotation: Option<String> },
+}
+
+impl Step {
+    /// Whether somebody waits for it; all else is scheduled work.
+    pub(crate) fn is_requested(&self) -> bool {
+        match self {
+            Step::Wait(_) | Step::CheckSecret | Step::Report | Step::CollectGarbage | Step::Probe => false,
+            Step::Sync { request_names, annotation, .. } => !request_names.is_empty() || annotation.is_some(),
+        }
+    }
+}
+
+pub(crate) fn plan(input: &PlanInput, options: &ControllerOptions, now: Timestamp) -> Plan {
+    if input.unreported_publish().is_some() {
+        return Plan { step: Step::Report, refused_requests: Vec::new() };
+    }
+    let schedule = ResolvedSchedule::for_connection(&input.connection, options.schedule_spread);
+    let stale = stale_time(&input.connection, &schedule, input.status().last_sync.as_ref()).filter(|t| *t > now);
+    let (requests, mut refuse) = limit_requests(input);
+    if input.connection.spec.suspend {
+        refuse.extend(requests.iter().map(|r| (r.name_any(), Reason::Suspended)));
+        let step =
+            if options.paused { wait_while_paused(input, stale, now) } else { plan_suspended(input, stale, now) };
+        return Plan { step: or_collect_garbage(step, input, now), refused_requests: refuse };
+    }
+    let (requests, outdated): (Vec<_>, Vec<_>) = requests.into_iter().partition(|r| approval_matches_held(input, r));
+    refuse.extend(outdated.iter().map(|r| (r.name_any(), Reason::HeldListChanged)));
+    if options.paused {
+        return Plan {
+            step: or_collect_garbage(wait_while_paused(input, stale, now), input, now),
+            refused_requests: refuse,
+        };
+    }
+    let allowed = earliest_sync(input, &requests, now);
+    let (waiting, past_deadline): (Vec<_>, Vec<_>) =
+        requests.into_iter().partition(|r| !misses_deadline(r, allowed, now));
+    refuse.extend(past_deadline.iter().map(|r| (r.name_any(), last_failure_reason(input, r))));
+    let due = sync_due(input, &waiting, allowed, &schedule, now);
+    Plan {
+        step: or_collect_garbage(next_step(input, &waiting, [due, stale], options.min_sync_gap, now), input, now),
+        refused_requests: refuse,
+    }
+}
+
+/// While nothing else is due, slices that nobody names are.
+fn or_collect_garbage(step: Step, input: &PlanInput, now: Timestamp) -> Step {
+    match (step, input.state.until_garbage_collection) {
+        (Step::Wait(_), Some(Duration::ZERO)) => Step::CollectGarbage,
+        (Step::Wait(until), Some(left)) => Step::Wait(until.into_iter().chain([add_duration(now, left)]).min()),
+        (step, _) => step,
+    }
+}
+
+/// Whether a request approves nothing, or exactly what is held.
+fn approval_matches_held(input: &PlanInput, request: &UserSyncRequest) -> bool {
+    let held = input.status().held.as_ref().map(|h| &h.digest);
+    request.spec.approve_removals.is_none() || request.spec.approve_removals.as_ref() == held
+}
+
+fn next_step(
+    input: &PlanInput,
+    requests: &[&UserSyncRequest],
+    [due, stale]: [Option<Timestamp>; 2],
+    min_sync_gap: Duration,
+    now: Timestamp,
+) -> Step {
+    let gap_ends = input.state.since_listing.map(|ago| add_duration(now, min_sync_gap.saturating_sub(ago)));
+    let due = due.map(|due| due.max(gap_ends.unwrap_or(due)));
+    if due.is_some_and(|due| due <= now) {
+        let request_names = requests.iter().map(|r| r.name_any()).collect();
+        return Step::Sync {
+            trigger: trigger(input, requests),
+            request_names,
+            annotation: input.pending_annotation().map(str::to_owned),
+        };
+    }
+    let mut next: Vec<Timestamp> = due.into_iter().chain(stale).collect();
+    if input.is_disconnected() {
+        match input.state.since_secret_check.map(|ago| SECRET_CHECK_INTERVAL.saturating_sub(ago)) {
+            None | Some(Duration::ZERO) => return Step::CheckSecret,
+            Some(left) => next.push(add_duration(now, left)),
+        }
+    } else if should_probe(input) {
+        if input.state.until_probe.is_zero() {
+            return Step::Probe;
+        }
+        next.push(add_duration(now, input.state.until_probe));
+    }
+    next.extend(expiry_warning_due(input, now));
+    next.extend(requests.iter().filter(|r| was_attempted(r)).map(|r| deadline(r, now)).filter(|t| *t > now));
+    Step::Wait(next.into_iter().min())
+}
+
+/// The requests that are taken, and those that are too many.
+fn limit_requests(input: &PlanInput) -> (Vec<&UserSyncRequest>, Vec<(String, Reason)>) {
+    let mut requests: Vec<&UserSyncRequest> = input.requests.iter().map(AsRef::as_ref).collect();
+    let surplus = requests.split_off(requests.len().min(MAX_PENDING_REQUESTS));
+    (requests, surplus.iter().map(|r| (r.name_any(), Reason::TooManyRequests)).collect())
+}
+
+/// From when on Box may be asked for a list, whether or not one is due.
+fn earliest_sync(input: &PlanInput, requests: &[&UserSyncRequest], now: Timestamp) -> Timestamp {
+    if input.auth_changed() {
+        return now;
+    }
+    let newly_requested = input.pending_annotation().is_some() || requests.iter().any(|r| !was_attempted(r));
+    let next_attempt = if input.is_disconnected() {
+        let retry_immediately = newly_requested || input.state.secret_changed;
+        let interval = if requests.is_empty() { current_reconnect_interval(input, now) } else { SECRET_CHECK_INTERVAL };
+        match input.state.since_sign_in {
+            Some(ago) if !retry_immediately => add_duration(now, interval.saturating_sub(ago)),
+            Some(_) | None => now,
+        }
+    } else {
+        match &input.status().failures {
+            Some(f) if newly_requested && !f.retry_after => now,
+            Some(f) if f.reason == Reason::RosterConflict.as_str() && !input.has_roster_conflict() => now,
+            Some(f) => retry_due(input, f, now).unwrap_or(now),
+            None => now,
+        }
+    };
+    next_attempt.max(add_duration(now, input.state.until_retry_allowed))
+}
+
+/// From when on a sync is due, which is never before it is allowed; `None`: nothing calls for one.
+fn sync_due(
+    input: &PlanInput,
+    requests: &[&UserSyncRequest],
+    allowed: Timestamp,
+    schedule: &ResolvedSchedule,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let status = input.status();
+    let requested = input.pending_annotation().is_some() || !requests.is_empty();
+    if requested || input.auth_changed() || input.is_disconnected() {
+        return Some(allowed);
+    }
+    match (&status.failures, &status.last_sync) {
+        (Some(SyncFailures { retry_time: Some(_), .. }), _) => Some(allowed),
+        (Some(f), _) if f.last_time.0 > now => Some(now),
+        (Some(f), _) => schedule.next_start(f.last_time.0),
+        (None, None) => Some(now),
+        (None, Some(_)) if status.current_sync.is_some() => Some(now),
+        (None, Some(_)) if input.roster_presence() == RosterPresence::Missing || status.roster_ref.is_none() => {
+            Some(now)
+        }
+        (None, Some(last)) if last.start_time.0 > now => Some(now),
+        (None, Some(last)) => schedule.next_start(last.start_time.0),
+    }
+}
+
+/// The retry that `failures` names, but no further away than its own wait, measured since this process first saw it:
+/// a clock that was set back delays no retry.
+fn retry_due(input: &PlanInput, f: &SyncFailures, now: Timestamp) -> Option<Timestamp> {
+    let retry = f.retry_time.as_ref()?.0;
+    let wait = Duration::try_from(f.last_time.0.duration_until(retry)).unwrap_or_default();
+    Some(retry.min(add_duration(now, wait.saturating_sub(input.state.since_failure))))
+}
+
+fn current_reconnect_interval(input: &PlanInput, now: Timestamp) -> Duration {
+    reconnect_interval(input.disconnected_since().unwrap_or(now).duration_until(now))
+}
+
+/// The weightiest of what calls for the sync.
+fn trigger(input: &PlanInput, requests: &[&UserSyncRequest]) -> Trigger {
+    let status = input.status();
+    let trigger = if status.last_sync.is_none() {
+        Trigger::Created
+    } else if input.is_disconnected() || input.auth_changed() {
+        Trigger::Reconnected
+    } else if input.pending_annotation().is_some() || !requests.is_empty() {
+        Trigger::Requested
+    } else if status.failures.as_ref().is_some_and(|f| f.retry_time.is_some()) {
+        Trigger::Retry
+    } else {
+        Trigger::Scheduled
+    };
+    status.current_sync.as_ref().map_or(trigger, |interrupted| trigger.min(interrupted.trigger))
+}
+
+/// A probe is for connections that work: not while a retry, which finds out as well, is pending.
+fn should_probe(input: &PlanInput) -> bool {
+    let retrying = input.status().failures.as_ref().is_some_and(|f| f.retry_time.is_some());
+    input.is_connected() && !retrying
+}
+
+/// A suspended connection asks Box nothing, but does not let the authorization of a user end. `stale` is when its list
+/// becomes so.
+fn plan_suspended(input: &PlanInput, stale: Option<Timestamp>, now: Timestamp) -> Step {
+    let authorization = input.status().authorization.as_ref().filter(|_| input.is_connected());
+    let renewal = authorization.map(|a| expiry::renewal_time(a).max(add_duration(now, input.state.until_probe)));
+    match renewal {
+        Some(time) if time <= now => Step::Probe,
+        other => Step::Wait(stale.into_iter().chain(expiry_warning_due(input, now)).chain(other).min()),
+    }
+}
+
+/// Box is not asked; the status is told when it has to say something else.
+fn wait_while_paused(input: &PlanInput, stale: Option<Timestamp>, now: Timestamp) -> Step {
+    Step::Wait(stale.into_iter().chain(expiry_warning_due(input, now)).min())
+}
+
+/// When the status has to warn that the authorization of a user ends.
+fn expiry_warning_due(input: &PlanInput, now: Timestamp) -> Option<Timestamp> {
+    let unwarned = input.status().authorization.as_ref().filter(|a| a.warned_time.is_none());
+    unwarned.map(|a| expiry::warning_time(a).max(now))
+}
+
+/// Whether an attempt was made for the request already.
+fn was_attempted(request: &UserSyncRequest) -> bool {
+    request.status.as_ref().is_some_and(|s| s.attempts > 0)
+}
+
+pub(crate) fn deadline(request: &UserSyncRequest, now: Timestamp) -> Timestamp {
+    let start = request.status.as_ref().and_then(|s| s.start_time.as_ref()).map_or(now, |t| t.0);
+    let limit = Duration::from_secs(request.spec.active_deadline_seconds.unsigned_abs().into());
+    add_duration(start, limit)
+}
+
+/// Whether the request's next try would lie beyond its deadline. One that only waits for a place or for the gap
+/// between two syncs was never kept by trouble and goes on waiting.
+fn misses_deadline(request: &UserSyncRequest, allowed: Timestamp, now: Timestamp) -> bool {
+    let next_attempt = if was_attempted(request) { allowed.max(now) } else { allowed };
+    (was_attempted(request) || allowed > now) && next_attempt > deadline(request, now)
+}
+
+/// What keeps the request: its own last trouble, the connection's, or else a wait that Box asked for.
+fn last_failure_reason(input: &PlanInput, request: &UserSyncRequest) -> Reason {
+    let request_reason = request.status.as_ref().and_then(|s| s.conditions.reason("Reconciling"));
+    let is_failure = |r: &Reason| r.failure_class() != FailureClass::Neutral;
+    let failures = input.status().failures.as_ref().and_then(|f| Reason::parse(&f.reason));
+    request_reason.filter(is_failure).or(failures.filter(is_failure)).unwrap_or(Reason::RateLimited)
+}
+
+/// How many seconds from `now` until `time`; zero where it is past.
+pub(crate) fn duration_until(time: Timestamp, now: Timestamp) -> Duration {
+    Duration::from_secs(ceil_seconds(Duration::try_from(now.duration_until(time)).unwrap_or_default()).unsigned_abs())
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

@@ -1,0 +1,165 @@
+//! What a decision may depend on, as plain values.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use crate::{
+    api::{BoxConnection, BoxConnectionStatus, ConditionStatus, ConditionsExt, UserRoster, UserSyncRequest},
+    roster::check_ownership,
+};
+
+/// A connection, its published list, its unfinished requests and what this process remembers. Nothing in it can do IO.
+#[derive(Clone, Debug)]
+pub(crate) struct PlanInput {
+    pub(crate) connection: Arc<BoxConnection>,
+    /// The roster of the connection's name, whoever owns it.
+    pub(crate) roster: Option<Arc<UserRoster>>,
+    /// Unfinished requests of this connection, oldest first.
+    pub(crate) requests: Vec<Arc<UserSyncRequest>>,
+    pub(crate) state: StateView,
+}
+
+/// What this process remembers of a connection, as spans measured on a clock that never jumps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct StateView {
+    /// Since the Secret's version was last read.
+    pub(crate) since_secret_check: Option<Duration>,
+    /// Whether the Secret as last seen is another than the one last tried.
+    pub(crate) secret_changed: bool,
+    /// Since Box was last asked to let us in.
+    pub(crate) since_sign_in: Option<Duration>,
+    /// Since the last listing ended.
+    pub(crate) since_listing: Option<Duration>,
+    /// Since `status.failures`, as it stands, was first seen by this process.
+    pub(crate) since_failure: Duration,
+    /// Until the next probe.
+    pub(crate) until_probe: Duration,
+    /// Until Box, which named the time, may be asked again; beside what the status says, which knows only of attempts.
+    pub(crate) until_retry_allowed: Duration,
+    /// Whether this process knows that the roster is there, although the watch has not shown it yet.
+    pub(crate) published: bool,
+    /// Until slices that nobody names are due to be swept; `None`: no such slices were seen.
+    pub(crate) until_garbage_collection: Option<Duration>,
+}
+
+/// Whether the published list is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RosterPresence {
+    /// It is, or none was published yet.
+    Present,
+    /// It was published, and is gone.
+    Missing,
+}
+
+impl RosterPresence {
+    /// What it means that there is no roster.
+    pub(crate) fn without_roster(connection: &BoxConnection) -> Self {
+        if status_of(connection).roster_ref.is_some() { RosterPresence::Missing } else { RosterPresence::Present }
+    }
+}
+
+impl PlanInput {
+    pub(crate) fn new(
+        connection: Arc<BoxConnection>,
+        roster: Option<Arc<UserRoster>>,
+        mut requests: Vec<Arc<UserSyncRequest>>,
+        state: StateView,
+    ) -> Self {
+        requests.retain(|r| !r.is_finished() && r.metadata.deletion_timestamp.is_none());
+        requests.sort_by_cached_key(|r| (r.creation_timestamp().map(|t| t.0), r.name_any()));
+        Self { connection, roster, requests, state }
+    }
+
+    pub(crate) fn uid(&self) -> &str {
+        self.connection.metadata.uid.as_deref().unwrap_or_default()
+    }
+
+    pub(crate) fn status(&self) -> &BoxConnectionStatus {
+        status_of(&self.connection)
+    }
+
+    pub(crate) fn is_disconnected(&self) -> bool {
+        self.status().conditions.has_status("Connected", ConditionStatus::False)
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.status().conditions.has_status("Connected", ConditionStatus::True)
+    }
+
+    /// When the connection was lost; meaningful only while it is.
+    pub(crate) fn disconnected_since(&self) -> Option<Timestamp> {
+        self.status().conditions.find_condition("Connected").map(|c| c.last_transition_time.0)
+    }
+
+    pub(crate) fn roster_presence(&self) -> RosterPresence {
+        let present = self.roster.is_some() || self.state.published;
+        if present { RosterPresence::Present } else { RosterPresence::without_roster(&self.connection) }
+    }
+
+    /// Whether another list of this name is in the way.
+    pub(crate) fn has_roster_conflict(&self) -> bool {
+        let enterprise = &self.connection.spec.enterprise_id;
+        self.roster.as_ref().is_some_and(|roster| check_ownership(roster, self.uid(), enterprise).is_err())
+    }
+
+    /// The roster, where it tells of a sync that the connection's status or a request does not know of: the process
+    /// that wrote it was ended before it could tell.
+    pub(crate) fn unreported_publish(&self) -> Option<&UserRoster> {
+        let roster = self.roster.as_deref()?;
+        let ours = check_ownership(roster, self.uid(), &self.connection.spec.enterprise_id) == Ok(true);
+        let known = self.status().roster_ref.as_ref().map_or(0, |r| r.revision);
+        let unanswered = || {
+            let asked = |r: &Arc<UserSyncRequest>| {
+                roster.spec.change.requests.iter().any(|a| Some(&a.uid) == r.metadata.uid.as_ref())
+            };
+            roster.spec.revision == known && self.requests.iter().any(asked)
+        };
+        (ours && (roster.spec.revision > known || unanswered())).then_some(roster)
+    }
+
+    /// The value of the annotation that asks for a sync, unless it was acted on.
+    pub(crate) fn pending_annotation(&self) -> Option<&str> {
+        let value = self.connection.annotations().get(crate::api::REQUESTED_AT_ANNOTATION)?;
+        (self.status().last_handled_request.as_ref() != Some(value)).then_some(value)
+    }
+
+    /// Whether the spec names other credentials than those that Box last accepted, in a generation not tried yet.
+    pub(crate) fn auth_changed(&self) -> bool {
+        generation_unobserved(&self.connection) && auth_differs(&self.connection)
+    }
+}
+
+pub(crate) fn status_of(connection: &BoxConnection) -> &BoxConnectionStatus {
+    const EMPTY: &BoxConnectionStatus = &BoxConnectionStatus {
+        observed_generation: None,
+        conditions: Vec::new(),
+        enterprise: None,
+        account: None,
+        app: None,
+        users: None,
+        last_sync: None,
+        current_sync: None,
+        next_sync_time: None,
+        next_sync: None,
+        stale_time: None,
+        failures: None,
+        history: Vec::new(),
+        credentials: None,
+        authorization: None,
+        last_handled_request: None,
+        held: None,
+        roster_ref: None,
+    };
+    connection.status.as_ref().unwrap_or(EMPTY)
+}
+
+pub(crate) fn generation_unobserved(connection: &BoxConnection) -> bool {
+    status_of(connection).observed_generation != connection.metadata.generation
+}
+
+pub(crate) fn auth_differs(connection: &BoxConnection) -> bool {
+    let accepted = status_of(connection).credentials.as_ref().map(|c| (c.method, c.secret_name.as_str()));
+    accepted.is_none() || accepted != connection.spec.auth.selected_method()
+}

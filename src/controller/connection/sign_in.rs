@@ -1,0 +1,273 @@
+//! Getting into Box: the Secret is read, its credentials are tried, and the enterprise that answers is checked.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    failure_messages::{Failure, FailureContext},
+    plan_input::status_of,
+    state::{CachedSession, CredentialsVersion},
+    status::SignedIn,
+};
+use crate::{
+    api::{AuthType, BoxAccount, BoxApp, BoxConnection, BoxEnterprise, ConditionStatus, ConditionsExt, FailureClass},
+    auth::credentials_from_secret,
+    box_client::Client,
+    controller::{context::Context, kube_calls::KubeError},
+    roster::sha256_hex,
+};
+
+/// An API server that has just started denies what it will allow once it has read its rules; it is asked twice.
+const RBAC_RETRY_DELAY: Duration = Duration::from_secs(1);
+
+/// How much is to be proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SignInCheck {
+    /// A token that still lives is proof enough: the listing will tell.
+    CachedToken,
+    /// The credentials themselves: a new token is asked for.
+    NewToken,
+}
+
+/// Box let us in.
+pub(crate) struct SignInSuccess {
+    pub(crate) client: Client,
+    pub(crate) signed_in: SignedIn,
+    pub(crate) failure_context: FailureContext,
+    /// Why the Secret's new content was not taken, where the older content went on.
+    pub(crate) fallback_cause: Option<Failure>,
+    /// Calls made to Box before the visit.
+    pub(crate) prior_calls: u32,
+}
+
+/// Why we did not get in.
+#[derive(Debug)]
+pub(crate) enum SignInError {
+    /// It says something of the connection.
+    Failed(SignInFailure),
+    /// The API server could not be asked: nobody knows.
+    Kube(KubeError),
+    /// The visit was told to stop.
+    Cancelled,
+}
+
+/// Nobody let us in, and why.
+#[derive(Debug)]
+pub(crate) struct SignInFailure {
+    pub(crate) failure: Failure,
+    /// The app that the credentials name, as far as they could be read.
+    pub(crate) app: Option<BoxApp>,
+    pub(crate) calls: u32,
+}
+
+/// Reads which version of the Secret there is.
+pub(crate) async fn check_secret(context: &Context, connection: &BoxConnection) -> Result<(), KubeError> {
+    // Whatever comes of it, the next look is a minute away.
+    context.with_state(connection, |state| state.secret_checked_at = Some(Instant::now()));
+    let Some((method, secret_name)) = connection.spec.auth.selected_method() else { return Ok(()) };
+    let namespace = connection.namespace().unwrap_or_default();
+    let secret = match context.cluster.get_secret(&namespace, secret_name).await {
+        Ok(secret) => Some(secret),
+        Err(KubeError::NotFound) => None,
+        Err(error) => return Err(error),
+    };
+    let version = credentials_version(method, secret_name, secret.as_ref());
+    context.with_state(connection, |state| state.record_secret_version(&version));
+    Ok(())
+}
+
+/// Gets into Box with what the Secret holds now. New content that is no good leaves older credentials in use as long
+/// as their token lives.
+pub(crate) async fn sign_in(
+    context: &Context,
+    connection: &BoxConnection,
+    check: SignInCheck,
+    stop: &CancellationToken,
+) -> Result<SignInSuccess, SignInError> {
+    let failure_context = FailureContext::for_connection(connection);
+    let Some((method, secret_name)) = connection.spec.auth.selected_method() else {
+        return Err(failed_before_sign_in(Failure::invalid_auth_method(&failure_context)));
+    };
+    if method == AuthType::Oauth2 && !context.options.oauth {
+        return Err(failed_before_sign_in(Failure::oauth_disabled(&failure_context)));
+    }
+    let secret = read_credentials_secret(context, connection, &failure_context, secret_name).await?;
+    let version = credentials_version(method, secret_name, secret.as_ref());
+    context.with_state(connection, |state| {
+        state.record_secret_version(&version);
+        state.record_sign_in(&version);
+    });
+    let Some(secret) = secret else {
+        context.with_state(connection, |state| state.cached_session = None);
+        return Err(failed_before_sign_in(Failure::missing_secret(&failure_context)));
+    };
+    let cached = context.with_state(connection, |state| state.cached_session.clone());
+    if let Some(held) = cached.as_ref().filter(|held| held.version == version) {
+        return verify_sign_in(context, connection, held, check, stop).await;
+    }
+    let resource_version = secret.resource_version().unwrap_or_default();
+    let known = was_accepted(connection, &version, &resource_version);
+    let new = match credentials_from_secret(&failure_context, method, secret) {
+        Ok(credentials) => CachedSession {
+            version: version.clone(),
+            resource_version,
+            client_id: credentials.client_id().to_owned(),
+            session: context.token_source(connection, credentials),
+        },
+        Err(failure) => {
+            let sign_in_failure = SignInFailure { failure, app: None, calls: 0 };
+            return sign_in_with_previous(context, connection, cached, &version, sign_in_failure, stop).await;
+        }
+    };
+    let check = if known { check } else { SignInCheck::NewToken };
+    match verify_sign_in(context, connection, &new, check, stop).await {
+        Ok(success) => {
+            context.with_state(connection, |state| state.cached_session = Some(new));
+            Ok(success)
+        }
+        Err(SignInError::Failed(sign_in_failure))
+            if sign_in_failure.failure.reason.failure_class() == FailureClass::Disconnected =>
+        {
+            sign_in_with_previous(context, connection, cached, &version, sign_in_failure, stop).await
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The credentials that were in use before, where the Secret's new content was refused.
+async fn sign_in_with_previous(
+    context: &Context,
+    connection: &BoxConnection,
+    cached: Option<CachedSession>,
+    new: &CredentialsVersion,
+    sign_in_failure: SignInFailure,
+    stop: &CancellationToken,
+) -> Result<SignInSuccess, SignInError> {
+    let connected = status_of(connection).conditions.has_status("Connected", ConditionStatus::True);
+    let usable = cached.filter(|held| {
+        let same = held.version.method == new.method && held.version.secret_name == new.secret_name;
+        connected && same && held.session.has_valid_token()
+    });
+    let Some(cached) = usable else { return Err(SignInError::Failed(sign_in_failure)) };
+    match verify_sign_in(context, connection, &cached, SignInCheck::CachedToken, stop).await {
+        Ok(success) => Ok(SignInSuccess {
+            fallback_cause: Some(sign_in_failure.failure),
+            prior_calls: sign_in_failure.calls,
+            ..success
+        }),
+        Err(SignInError::Failed(previous_failure)) => {
+            // Trouble that passes does not say that the older credentials are lost as well.
+            let calls = sign_in_failure.calls + previous_failure.calls;
+            let lost = previous_failure.failure.reason.failure_class() == FailureClass::Disconnected;
+            Err(SignInError::Failed(SignInFailure { calls, ..if lost { sign_in_failure } else { previous_failure } }))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn read_credentials_secret(
+    context: &Context,
+    connection: &BoxConnection,
+    failure_context: &FailureContext,
+    secret: &str,
+) -> Result<Option<Secret>, SignInError> {
+    let namespace = connection.namespace().unwrap_or_default();
+    let mut response = context.cluster.get_secret(&namespace, secret).await;
+    if matches!(response, Err(KubeError::Forbidden(_))) {
+        tokio::time::sleep(RBAC_RETRY_DELAY).await;
+        response = context.cluster.get_secret(&namespace, secret).await;
+    }
+    match response {
+        Ok(secret) => Ok(Some(secret)),
+        Err(KubeError::NotFound) => Ok(None),
+        Err(KubeError::Forbidden(_)) => Err(failed_before_sign_in(Failure::secret_forbidden(failure_context))),
+        Err(KubeError::Rejected { code, .. }) => {
+            Err(failed_before_sign_in(Failure::secret_unreadable(failure_context, code)))
+        }
+        Err(error @ (KubeError::Conflict | KubeError::UnknownKind | KubeError::Unreachable(_))) => {
+            Err(SignInError::Kube(error))
+        }
+    }
+}
+
+/// Kept out before Box was asked.
+fn failed_before_sign_in(failure: Failure) -> SignInError {
+    SignInError::Failed(SignInFailure { failure, app: None, calls: 0 })
+}
+
+fn credentials_version(method: AuthType, secret_name: &str, secret: Option<&Secret>) -> CredentialsVersion {
+    let data = secret.map(|s| s.data.iter().flatten());
+    // A digest over digests: where one value ends and the next begins is part of it.
+    let content =
+        data.map(|data| data.map(|(key, value)| format!("{key}={}\n", sha256_hex(&value.0))).collect::<String>());
+    CredentialsVersion {
+        method,
+        secret_name: secret_name.to_owned(),
+        content: content.map(|c| sha256_hex(c.as_bytes())),
+    }
+}
+
+/// Whether Box has accepted this very Secret before, maybe from another process.
+fn was_accepted(connection: &BoxConnection, version: &CredentialsVersion, resource_version: &str) -> bool {
+    status_of(connection).credentials.as_ref().is_some_and(|c| {
+        c.method == version.method && c.secret_name == version.secret_name && c.resource_version == resource_version
+    })
+}
+
+/// Tries a session and checks who answers.
+async fn verify_sign_in(
+    context: &Context,
+    connection: &BoxConnection,
+    cached: &CachedSession,
+    check: SignInCheck,
+    stop: &CancellationToken,
+) -> Result<SignInSuccess, SignInError> {
+    let failure_context =
+        FailureContext { client_id: Some(cached.client_id.clone()), ..FailureContext::for_connection(connection) };
+    let app = BoxApp { client_id: cached.client_id.clone(), auth_type: cached.version.method };
+    let client = cached.session.new_client(stop.clone()).with_observer(context.call_observer(connection));
+    let signed_in_account = async {
+        match check {
+            SignInCheck::CachedToken => {}
+            SignInCheck::NewToken => client.sign_in().await?,
+        }
+        client.get_account().await
+    };
+    let account = match signed_in_account.await {
+        Ok(account) => account,
+        Err(error) => {
+            let failure = Failure::from_box_error(&failure_context, &error).ok_or(SignInError::Cancelled)?;
+            let wait = failure.retry_after.map(|wait| Instant::now() + wait);
+            context.with_state(connection, |state| state.retry_allowed_at = wait);
+            return Err(SignInError::Failed(SignInFailure { failure, app: Some(app), calls: client.call_count() }));
+        }
+    };
+    context.with_state(connection, |state| state.retry_allowed_at = None);
+    let found = match account.enterprise {
+        Some(found) if found.id == failure_context.enterprise => found,
+        other => {
+            let found = other.as_ref().map(|e| (e.id.as_str(), e.name.as_str()));
+            let failure = Failure::enterprise_mismatch(&failure_context, found);
+            return Err(SignInError::Failed(SignInFailure { failure, app: Some(app), calls: client.call_count() }));
+        }
+    };
+    let fallback_cause =
+        cached.session.take_fallback_cause().and_then(|error| Failure::from_box_error(&failure_context, &error));
+    // What was passed over was not accepted.
+    let before = status_of(connection).credentials.as_ref().filter(|_| fallback_cause.is_some());
+    let resource_version = before.map_or(&cached.resource_version, |c| &c.resource_version).clone();
+    let signed_in = SignedIn {
+        enterprise: BoxEnterprise { id: found.id, name: found.name },
+        account: BoxAccount { id: account.id, login: account.login, name: account.name },
+        app,
+        method: cached.version.method,
+        secret_name: cached.version.secret_name.clone(),
+        resource_version,
+        authorization_expiration: cached.session.refresh_expires_at(),
+    };
+    Ok(SignInSuccess { client, signed_in, failure_context, fallback_cause, prior_calls: 0 })
+}

@@ -1,0 +1,193 @@
+//! What this process remembers of its connections. Nothing depends on its being kept: it is gone with the process,
+//! and the next one finds out again.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::{ResourceExt, runtime::reflector::ObjectRef};
+use tokio::time::Instant;
+
+use super::{
+    backoff::probe_interval,
+    plan_input::{StateView, status_of},
+};
+use crate::{
+    api::{AuthType, BoxConnection},
+    box_client::TokenSource,
+    controller::oauth::token_store::RejectedToken,
+    roster::SliceMeta,
+};
+
+/// So long a slice that nobody names stays, for whoever reads an older list or publishes a new one.
+const UNREFERENCED_GRACE: Duration = Duration::from_secs(15 * 60);
+
+pub(crate) type ConnectionKey = ObjectRef<BoxConnection>;
+
+/// An object as log lines name it.
+pub(crate) fn log_name<K: ResourceExt>(object: &K) -> String {
+    format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any())
+}
+
+/// Which credentials: a Secret's content, by a digest that never leaves this process, and the names it goes by. Labels
+/// and annotations are no content.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct CredentialsVersion {
+    pub(crate) method: AuthType,
+    pub(crate) secret_name: String,
+    /// `None`: there is no such Secret.
+    pub(crate) content: Option<String>,
+}
+
+/// A session, and what it was made of.
+#[derive(Clone)]
+pub(crate) struct CachedSession {
+    pub(crate) version: CredentialsVersion,
+    /// The Secret's when its content was read.
+    pub(crate) resource_version: String,
+    pub(crate) client_id: String,
+    pub(crate) session: TokenSource,
+}
+
+/// What is remembered of one connection.
+pub(crate) struct ConnectionState {
+    uid: String,
+    pub(crate) secret_checked_at: Option<Instant>,
+    pub(crate) secret_version: Option<CredentialsVersion>,
+    pub(crate) sign_in_tried_at: Option<Instant>,
+    pub(crate) tried_version: Option<CredentialsVersion>,
+    pub(crate) listed_at: Option<Instant>,
+    pub(crate) next_probe_at: Instant,
+    /// Until when Box, which named the time, is left alone, whether or not the status says so.
+    pub(crate) retry_allowed_at: Option<Instant>,
+    /// The session that Box last accepted.
+    pub(crate) cached_session: Option<CachedSession>,
+    /// The version that Box refused while an older one still works; told once.
+    pub(crate) rejected_version: Option<CredentialsVersion>,
+    /// The refresh token that Box refused last.
+    pub(crate) rejected_token: RejectedToken,
+    /// The requests that a run in this process answers now.
+    pub(crate) running_requests: Option<Vec<String>>,
+    /// Whether the roster is known to be there, until the watch shows it.
+    pub(crate) published: bool,
+    /// Slices that nobody names, and since when they were seen.
+    unreferenced: HashMap<SliceMeta, Instant>,
+    last_failure: Option<(Time, Instant)>,
+}
+
+#[derive(Default)]
+pub(crate) struct ConnectionStates(Mutex<HashMap<ConnectionKey, ConnectionState>>);
+
+impl ConnectionStates {
+    /// Looks into the memory of a connection, which begins when it is first looked into and again under a new UID.
+    pub(crate) fn with_state<T>(
+        &self,
+        connection: &BoxConnection,
+        interval: Duration,
+        f: impl FnOnce(&mut ConnectionState) -> T,
+    ) -> T {
+        let uid = connection.uid().unwrap_or_default();
+        let mut states = self.lock();
+        let state =
+            states.entry(ConnectionKey::from(connection)).or_insert_with(|| ConnectionState::new(&uid, interval));
+        if state.uid != uid {
+            *state = ConnectionState::new(&uid, interval);
+        }
+        f(state)
+    }
+
+    /// Looks into the memory of a connection of which there may be none.
+    pub(crate) fn read_state<T>(&self, key: &ConnectionKey, f: impl FnOnce(&ConnectionState) -> T) -> Option<T> {
+        self.lock().get(key).map(f)
+    }
+
+    pub(crate) fn remove_state(&self, key: &ConnectionKey) {
+        self.lock().remove(key);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ConnectionKey, ConnectionState>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ConnectionState {
+    fn new(uid: &str, interval: Duration) -> Self {
+        Self {
+            uid: uid.to_owned(),
+            secret_checked_at: None,
+            secret_version: None,
+            sign_in_tried_at: None,
+            tried_version: None,
+            listed_at: None,
+            next_probe_at: Instant::now() + probe_interval(uid, interval),
+            retry_allowed_at: None,
+            cached_session: None,
+            rejected_version: None,
+            rejected_token: RejectedToken::default(),
+            running_requests: None,
+            published: false,
+            unreferenced: HashMap::new(),
+            last_failure: None,
+        }
+    }
+
+    /// Takes note of what is seen now, and tells what is remembered as spans of time.
+    pub(crate) fn view(&mut self, connection: &BoxConnection) -> StateView {
+        let now = Instant::now();
+        let failed = status_of(connection).failures.as_ref().map(|f| f.last_time.clone());
+        self.last_failure = match (self.last_failure.take(), failed) {
+            (Some((recorded, since)), Some(last)) if recorded == last => Some((recorded, since)),
+            (_, last) => last.map(|last| (last, now)),
+        };
+        StateView {
+            since_secret_check: self.secret_checked_at.map(|t| now - t),
+            secret_changed: self.secret_version.is_some() && self.secret_version != self.tried_version,
+            since_sign_in: self.sign_in_tried_at.map(|t| now - t),
+            since_listing: self.listed_at.map(|t| now - t),
+            since_failure: self.last_failure.as_ref().map(|(_, t)| now - *t).unwrap_or_default(),
+            until_probe: self.next_probe_at - now,
+            until_retry_allowed: self.retry_allowed_at.map(|t| t - now).unwrap_or_default(),
+            published: self.published,
+            until_garbage_collection: self.unreferenced.values().min().map(|since| (*since + UNREFERENCED_GRACE) - now),
+        }
+    }
+
+    /// These slices are there and nobody names them; others that were seen before are named now, or gone.
+    pub(crate) fn set_unreferenced(&mut self, slices: impl IntoIterator<Item = SliceMeta>) {
+        let now = Instant::now();
+        self.unreferenced = slices
+            .into_iter()
+            .map(|s| (self.unreferenced.get(&s).copied().unwrap_or(now), s))
+            .map(|(t, s)| (s, t))
+            .collect();
+    }
+
+    /// Which of them have been there for so long that nobody reads or publishes them any more.
+    pub(crate) fn expired_slices(&self) -> HashSet<SliceMeta> {
+        self.unreferenced
+            .iter()
+            .filter(|(_, since)| since.elapsed() >= UNREFERENCED_GRACE)
+            .map(|(s, _)| s.clone())
+            .collect()
+    }
+
+    /// The Secret was read.
+    pub(crate) fn record_secret_version(&mut self, version: &CredentialsVersion) {
+        self.secret_checked_at = Some(Instant::now());
+        self.secret_version = Some(version.clone());
+    }
+
+    /// Box was asked to let these credentials in.
+    pub(crate) fn record_sign_in(&mut self, version: &CredentialsVersion) {
+        self.sign_in_tried_at = Some(Instant::now());
+        self.tried_version = Some(version.clone());
+    }
+
+    /// Box let us in or kept us out: the next probe is a whole interval away.
+    pub(crate) fn schedule_next_probe(&mut self, interval: Duration) {
+        self.next_probe_at = Instant::now() + probe_interval(&self.uid, interval);
+    }
+}

@@ -1,0 +1,393 @@
+//! What a connection's status says after something happened, or after nothing did. Pure.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{
+    backoff::{add_duration, backoff},
+    conditions::{ConditionCause, ConditionInputs, RootConditions, build_conditions},
+    failure_messages::Failure,
+    messages,
+    plan_input::{RosterPresence, auth_differs, generation_unobserved, status_of},
+    sync_schedule::{ResolvedSchedule, stale_time},
+};
+use crate::{
+    api::{
+        AcceptedCredentials, AuthType, BoxAccount, BoxApp, BoxConnection, BoxConnectionStatus, BoxEnterprise,
+        ConditionStatus, ConditionsExt, CurrentSync, FailureClass, LastSync, Reason, RemovalHold, RosterChange,
+        RosterContent, RosterRef, SyncAttempt, SyncFailures, Trigger, UserCounts,
+    },
+    controller::{context::ControllerOptions, oauth::expiry, request::requested_by},
+};
+
+const MAX_HISTORY: usize = 5;
+const MAX_NAMES: usize = 10;
+
+/// What there is to report.
+#[derive(Clone, Debug)]
+pub(crate) enum StatusUpdate<'a> {
+    /// Nothing but that time has passed or the spec has changed.
+    Refresh,
+    /// A run that takes long goes on; Box let it in.
+    Progress(CurrentSync, &'a SignedIn),
+    /// A run was told to stop, and nothing came of it.
+    Stopped,
+    /// A probe ended.
+    Probed(&'a Result<SignedIn, Failure>),
+    /// A run ended.
+    SyncFinished(&'a SyncOutcome),
+}
+
+/// A run that ended.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SyncOutcome {
+    pub(crate) trigger: Trigger,
+    pub(crate) start: Timestamp,
+    pub(crate) end: Timestamp,
+    pub(crate) calls: u32,
+    /// The requests that it answers.
+    pub(crate) requests: Vec<String>,
+    /// The value of the annotation that it answers.
+    pub(crate) annotation: Option<String>,
+    /// Who asked, as far as that is told.
+    pub(crate) requested_by: Vec<String>,
+    /// The generation whose spec it followed.
+    pub(crate) generation: Option<i64>,
+    /// The app that was kept out, where it is known.
+    pub(crate) app: Option<BoxApp>,
+    /// Who let us in; `None` where nobody did.
+    pub(crate) signed_in: Option<SignedIn>,
+    pub(crate) result: Result<SyncResult, Failure>,
+}
+
+/// A list that is published.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SyncResult {
+    pub(crate) users: UserCounts,
+    pub(crate) added: i64,
+    pub(crate) updated: i64,
+    pub(crate) removed: i64,
+    pub(crate) revision: i64,
+    pub(crate) held: Option<RemovalHold>,
+    /// The digest whose removals were approved and took place.
+    pub(crate) approved: Option<String>,
+    /// When and by what sync the list was published, where it was an earlier one.
+    pub(crate) earlier_publish: Option<(Timestamp, RosterChange)>,
+}
+
+impl SyncResult {
+    /// A sync that published this roster.
+    pub(crate) fn from_published(roster: &RosterContent) -> Self {
+        let change = &roster.change;
+        Self {
+            users: roster.users,
+            added: change.added,
+            updated: change.updated,
+            removed: change.removed,
+            revision: roster.revision,
+            held: roster.held.clone(),
+            approved: change.approved.clone(),
+            earlier_publish: None,
+        }
+    }
+
+    /// A sync that found the list as it was published before.
+    pub(crate) fn from_unchanged(roster: &RosterContent) -> Self {
+        let earlier_publish = Some((roster.revision_time.0, roster.change.clone()));
+        Self { added: 0, updated: 0, removed: 0, approved: None, earlier_publish, ..Self::from_published(roster) }
+    }
+}
+
+impl SyncOutcome {
+    /// A sync that published this roster and was ended before it could tell.
+    pub(crate) fn from_unreported(connection: &BoxConnection, roster: &RosterContent) -> Self {
+        let change = &roster.change;
+        Self {
+            trigger: change.trigger,
+            start: change.start_time.0,
+            end: roster.revision_time.0,
+            calls: u32::try_from(change.calls).unwrap_or_default(),
+            requests: change.requests.iter().map(|r| r.name.clone()).collect(),
+            annotation: change.requested_at.clone(),
+            requested_by: change.requested_by.clone(),
+            generation: status_of(connection).observed_generation,
+            app: None,
+            signed_in: None,
+            result: Ok(SyncResult::from_published(roster)),
+        }
+    }
+}
+
+/// Box let us in: who answered, and to which credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SignedIn {
+    pub(crate) enterprise: BoxEnterprise,
+    pub(crate) account: BoxAccount,
+    pub(crate) app: BoxApp,
+    pub(crate) method: AuthType,
+    pub(crate) secret_name: String,
+    pub(crate) resource_version: String,
+    /// Until when the authorization of a user can be renewed.
+    pub(crate) authorization_expiration: Option<Timestamp>,
+}
+
+/// The status that should stand there now, given the one that does.
+pub(crate) fn build_status(
+    connection: &BoxConnection,
+    roster_presence: RosterPresence,
+    update: &StatusUpdate<'_>,
+    options: &ControllerOptions,
+    now: Timestamp,
+) -> BoxConnectionStatus {
+    let schedule = ResolvedSchedule::for_connection(connection, options.schedule_spread);
+    let mut root_conditions = RootConditions::from_status(status_of(connection));
+    let mut status = status_of(connection).clone();
+    // What a failure leaves behind is told by the spec of now.
+    status.stale_time = stale_time(connection, &schedule, status.last_sync.as_ref()).map(Time);
+    match update {
+        StatusUpdate::Refresh => {}
+        StatusUpdate::Progress(current, signed_in) => {
+            status.current_sync = Some(current.clone());
+            apply_sign_in(&mut status, &mut root_conditions, signed_in, now);
+        }
+        StatusUpdate::Stopped => status.current_sync = None,
+        StatusUpdate::Probed(Ok(signed_in)) => apply_sign_in(&mut status, &mut root_conditions, signed_in, now),
+        StatusUpdate::Probed(Err(failure)) => {
+            if failure.reason.failure_class() == FailureClass::Disconnected {
+                root_conditions.connected = ConditionCause::from_failure(failure, connection, &status, now);
+            }
+        }
+        StatusUpdate::SyncFinished(outcome) => {
+            if !is_repeat(connection, outcome) {
+                apply_sync_outcome(connection, &mut status, &mut root_conditions, outcome);
+            }
+        }
+    }
+    let inputs = ConditionInputs { roster_presence, schedule: &schedule, paused: options.paused };
+    refresh_derived_fields(connection, &inputs, &mut status, root_conditions, now);
+    status
+}
+
+/// Whether a try found a lost connection just as lost as before, with nobody asking: that is no attempt, and no news.
+fn is_repeat(connection: &BoxConnection, outcome: &SyncOutcome) -> bool {
+    let status = status_of(connection);
+    let unrequested = outcome.requests.is_empty() && outcome.annotation.is_none();
+    let lost = status.conditions.has_status("Connected", ConditionStatus::False);
+    let known = outcome.generation == status.observed_generation;
+    let as_before = outcome.result.as_ref().is_err_and(|f| match f.reason.failure_class() {
+        FailureClass::Disconnected => status.conditions.reason("Connected") == Some(f.reason),
+        FailureClass::Transient | FailureClass::Suspect => outcome.signed_in.is_none(),
+        FailureClass::Stalled | FailureClass::RequestRejected | FailureClass::Neutral => false,
+    });
+    lost && unrequested && known && as_before && status.current_sync.is_none()
+}
+
+fn apply_sync_outcome(
+    connection: &BoxConnection,
+    status: &mut BoxConnectionStatus,
+    root_conditions: &mut RootConditions,
+    outcome: &SyncOutcome,
+) {
+    status.current_sync = None;
+    status.observed_generation = outcome.generation;
+    if outcome.annotation.is_some() {
+        status.last_handled_request.clone_from(&outcome.annotation);
+    }
+    if outcome.app.is_some() {
+        status.app.clone_from(&outcome.app);
+    }
+    if let Some(signed_in) = &outcome.signed_in {
+        apply_sign_in(status, root_conditions, signed_in, outcome.end);
+    }
+    match &outcome.result {
+        Ok(synced) => {
+            let &SyncResult { users, added, updated, removed, revision, ref held, approved: _, earlier_publish: _ } =
+                synced;
+            status.users = Some(users);
+            status.failures = None;
+            status.held.clone_from(held);
+            status.roster_ref = connection.metadata.name.clone().map(|name| RosterRef { name, revision });
+            status.last_sync = Some(LastSync {
+                trigger: outcome.trigger,
+                start_time: Time(outcome.start),
+                completion_time: Time(outcome.end),
+                added,
+                updated,
+                removed,
+                revision,
+            });
+            root_conditions.synced =
+                ConditionCause::new(ConditionStatus::True, Reason::Synced, messages::list_summary(outcome.end, &users));
+        }
+        Err(failure) => {
+            if let Some(held) = &failure.held {
+                status.held = Some(held.as_ref().clone());
+            }
+            apply_failure(connection, status, root_conditions, failure, outcome.end);
+        }
+    }
+    push_history(&mut status.history, outcome);
+}
+
+fn apply_failure(
+    connection: &BoxConnection,
+    status: &mut BoxConnectionStatus,
+    root_conditions: &mut RootConditions,
+    failure: &Failure,
+    end: Timestamp,
+) {
+    let consequence = failure.reason.failure_class();
+    let is_retried = matches!(consequence, FailureClass::Transient | FailureClass::Suspect);
+    if is_retried && root_conditions.connected.state == ConditionStatus::False {
+        return;
+    }
+    let before = status.failures.take().filter(|f| f.retry_time.is_some() == is_retried);
+    let count = before.map_or(0, |f| f.count) + 1;
+    let uid = connection.metadata.uid.as_deref().unwrap_or_default();
+    let wait = failure.retry_after.unwrap_or_else(|| backoff(uid, count));
+    status.failures = Some(SyncFailures {
+        reason: failure.reason.as_str().to_owned(),
+        count,
+        last_time: Time(end),
+        retry_time: is_retried.then(|| Time(add_duration(end, wait))),
+        retry_after: is_retried && failure.retry_after.is_some(),
+    });
+    if consequence == FailureClass::Disconnected {
+        root_conditions.connected = ConditionCause::from_failure(failure, connection, status, end);
+        root_conditions.synced = ConditionCause::new(
+            ConditionStatus::False,
+            failure.reason,
+            messages::see_condition(failure.reason, "Connected"),
+        );
+    } else {
+        root_conditions.synced = ConditionCause::from_failure(failure, connection, status, end);
+    }
+}
+
+fn apply_sign_in(
+    status: &mut BoxConnectionStatus,
+    root_conditions: &mut RootConditions,
+    signed_in: &SignedIn,
+    now: Timestamp,
+) {
+    status.authorization =
+        expiry::updated_authorization(status.authorization.take(), signed_in.authorization_expiration);
+    let same = status.credentials.as_ref().is_some_and(|c| {
+        c.method == signed_in.method
+            && c.secret_name == signed_in.secret_name
+            && c.resource_version == signed_in.resource_version
+    });
+    if same && root_conditions.connected.state == ConditionStatus::True {
+        return;
+    }
+    if !same {
+        status.credentials = Some(AcceptedCredentials {
+            method: signed_in.method,
+            secret_name: signed_in.secret_name.clone(),
+            resource_version: signed_in.resource_version.clone(),
+            accepted_time: Time(now),
+        });
+    }
+    status.enterprise = Some(signed_in.enterprise.clone());
+    status.account = Some(signed_in.account.clone());
+    status.app = Some(signed_in.app.clone());
+    let message = format!(
+        "Box accepts the credentials of Secret {} for enterprise {} ({}) as {}.",
+        signed_in.secret_name, signed_in.enterprise.id, signed_in.enterprise.name, signed_in.account.login
+    );
+    root_conditions.connected = ConditionCause::new(ConditionStatus::True, Reason::Connected, message);
+}
+
+fn push_history(history: &mut Vec<SyncAttempt>, outcome: &SyncOutcome) {
+    let (reason, synced) = match &outcome.result {
+        Ok(synced) => (Reason::Synced, Some(synced)),
+        Err(failure) => (failure.reason, None),
+    };
+    let calls = i64::from(outcome.calls);
+    match history.first_mut() {
+        Some(last) if synced.is_none() && last.reason == reason.as_str() => {
+            last.completion_time = Time(outcome.end);
+            last.attempts += 1;
+            last.calls += calls;
+            add_names(&mut last.requests, &outcome.requests, MAX_NAMES);
+            add_names(&mut last.requested_by, &outcome.requested_by, requested_by::MAX_REQUESTERS);
+        }
+        Some(_) | None => history.insert(
+            0,
+            SyncAttempt {
+                trigger: outcome.trigger,
+                start_time: Time(outcome.start),
+                completion_time: Time(outcome.end),
+                reason: reason.as_str().to_owned(),
+                attempts: 1,
+                calls,
+                users: synced.map(|s| s.users.total),
+                added: synced.map(|s| s.added),
+                updated: synced.map(|s| s.updated),
+                removed: synced.map(|s| s.removed),
+                revision: synced.map(|s| s.revision),
+                requests: outcome.requests.iter().take(MAX_NAMES).cloned().collect(),
+                requested_by: outcome.requested_by.clone(),
+            },
+        ),
+    }
+    history.truncate(MAX_HISTORY);
+}
+
+/// Adds the names that are not there yet, as far as there is room.
+fn add_names(names: &mut Vec<String>, more: &[String], most: usize) {
+    for name in more {
+        if names.len() < most && !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+}
+
+/// Brings all that follows from the rest up to date: observedGeneration, the times, and the conditions.
+fn refresh_derived_fields(
+    connection: &BoxConnection,
+    inputs: &ConditionInputs<'_>,
+    status: &mut BoxConnectionStatus,
+    root_conditions: RootConditions,
+    now: Timestamp,
+) {
+    let spec = &connection.spec;
+    let sync_applied = status.observed_generation != status_of(connection).observed_generation;
+    if !sync_applied && (spec.suspend || !(generation_unobserved(connection) && auth_differs(connection))) {
+        status.observed_generation = connection.metadata.generation;
+    }
+    if root_conditions.connected.reason == Reason::AuthorizationExpired {
+        status.authorization = None;
+    }
+    if let Some(authorization) = &mut status.authorization {
+        expiry::mark_warned(authorization, now);
+    }
+    let schedule = inputs.schedule;
+    let next = next_sync_time(connection, inputs, status, &root_conditions);
+    status.next_sync = next.map(|t| schedule.format_time(t));
+    status.next_sync_time = next.map(Time);
+    status.stale_time = stale_time(connection, schedule, status.last_sync.as_ref()).map(Time);
+    let new = build_conditions(connection, inputs, status, root_conditions, now);
+    status.conditions = status_of(connection).conditions.keeping_transition_times(new);
+}
+
+fn next_sync_time(
+    connection: &BoxConnection,
+    inputs: &ConditionInputs<'_>,
+    status: &BoxConnectionStatus,
+    root_conditions: &RootConditions,
+) -> Option<Timestamp> {
+    if inputs.pause_cause(connection).is_some() || root_conditions.connected.state == ConditionStatus::False {
+        return None;
+    }
+    match (&status.failures, &status.last_sync) {
+        (Some(SyncFailures { retry_time: Some(retry), .. }), _) => Some(retry.0),
+        (Some(failures), _) => inputs.schedule.next_start(failures.last_time.0),
+        (None, Some(last)) => inputs.schedule.next_start(last.start_time.0),
+        (None, None) => None,
+    }
+}
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;

@@ -1,0 +1,419 @@
+//! What a connection says of itself, by what happened to it.
+
+use std::fmt::Write;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use super::*;
+use crate::{
+    api::RequestPhase,
+    controller::{
+        request::status,
+        test_failures,
+        test_support::{
+            Case, UID, held_removals, minutes_ago, new_connection, sample_failure, sample_roster, sample_sign_in,
+            sync_outcome, sync_result, test_now, user_counts,
+        },
+    },
+};
+
+/// The status as it is told now.
+fn current_status(given: &Case) -> BoxConnectionStatus {
+    build_status(&given.connection, given.roster_presence(), &StatusUpdate::Refresh, &given.options, test_now())
+}
+
+fn format_conditions(status: &BoxConnectionStatus) -> String {
+    let texts: Vec<String> =
+        status.conditions.iter().map(|c| format!("{}={} {}", c.type_, c.status, c.reason)).collect();
+    texts.join(", ")
+}
+
+#[test]
+fn conditions_show_every_state_of_a_connection() {
+    let rows: &[(&str, Case, &str)] = &[
+        (
+            "nobody has looked",
+            new_connection(),
+            "Ready=Unknown Syncing, Connected=Unknown NotChecked, Synced=Unknown Syncing, Reconciling=True Syncing",
+        ),
+        (
+            "suspended from the start",
+            new_connection().suspended(),
+            "Ready=Unknown Suspended, Connected=Unknown NotChecked, Synced=Unknown Suspended",
+        ),
+        ("synced", new_connection().synced_ago(10), "Ready=True Synced, Connected=True Connected, Synced=True Synced"),
+        (
+            "synced, then suspended",
+            new_connection().synced_ago(10).suspended(),
+            "Ready=True Synced, Connected=True Connected, Synced=True Synced",
+        ),
+        (
+            "one failed night",
+            new_connection().synced_ago(1000).with_failure(Reason::BoxUnavailable, 1),
+            "Ready=True LastAttemptFailed, Connected=True Connected, Synced=False BoxUnavailable",
+        ),
+        (
+            "two failed days",
+            new_connection().synced_ago(3000).with_failure(Reason::BoxUnavailable, 1),
+            "Ready=False Stale, Connected=True Connected, Synced=False BoxUnavailable, Reconciling=True BoxUnavailable",
+        ),
+        (
+            "suspended for two days",
+            new_connection().synced_ago(3000).suspended(),
+            "Ready=False Stale, Connected=True Connected, Synced=True Synced",
+        ),
+        (
+            "a first attempt that met trouble",
+            new_connection().with_failure(Reason::BoxUnavailable, 1),
+            "Ready=False BoxUnavailable, Connected=Unknown NotChecked, Synced=False BoxUnavailable, Reconciling=True BoxUnavailable",
+        ),
+        (
+            "a first attempt that was kept out",
+            new_connection().with_failure(Reason::AppNotAuthorized, 1),
+            "Ready=False AppNotAuthorized, Connected=False AppNotAuthorized, Synced=False AppNotAuthorized, Stalled=True AppNotAuthorized",
+        ),
+        (
+            "suspended after a first attempt that met trouble",
+            new_connection().with_failure(Reason::BoxUnavailable, 1).suspended(),
+            "Ready=False BoxUnavailable, Connected=Unknown NotChecked, Synced=False BoxUnavailable",
+        ),
+        (
+            "found lost by a probe",
+            new_connection().synced_ago(10).disconnected(Reason::AccessBlocked, 1),
+            "Ready=False AccessBlocked, Connected=False AccessBlocked, Synced=True Synced, Stalled=True AccessBlocked",
+        ),
+        (
+            "may not list users",
+            new_connection().synced_ago(10).with_failure(Reason::PermissionDenied, 1),
+            "Ready=True LastAttemptFailed, Connected=True Connected, Synced=False PermissionDenied, Stalled=True PermissionDenied",
+        ),
+        (
+            "another Secret, not tried yet",
+            new_connection().synced_ago(10).with_other_secret(),
+            "Ready=True Synced, Connected=True Connected, Synced=True Synced, Reconciling=True Syncing",
+        ),
+        (
+            "mended",
+            new_connection().synced_ago(3000).disconnected(Reason::AccessBlocked, 10).synced_ago(1),
+            "Ready=True Synced, Connected=True Connected, Synced=True Synced",
+        ),
+        (
+            "paused from the start",
+            new_connection().paused(),
+            "Ready=Unknown Paused, Connected=Unknown NotChecked, Synced=Unknown Paused, Paused=True Paused",
+        ),
+        (
+            "synced, then paused",
+            new_connection().synced_ago(10).paused(),
+            "Ready=True Synced, Connected=True Connected, Synced=True Synced, Paused=True Paused",
+        ),
+        (
+            "paused for two days after a failure",
+            new_connection().synced_ago(3000).with_failure(Reason::BoxUnavailable, 2900).paused(),
+            "Ready=False Stale, Connected=True Connected, Synced=False BoxUnavailable, Paused=True Paused",
+        ),
+        (
+            "lost, then paused",
+            new_connection().synced_ago(10).disconnected(Reason::AccessBlocked, 1).paused(),
+            "Ready=False AccessBlocked, Connected=False AccessBlocked, Synced=True Synced, Stalled=True AccessBlocked, Paused=True Paused",
+        ),
+        (
+            "paused no longer",
+            new_connection().synced_ago(10).paused().refreshed().unpaused(),
+            "Ready=True Synced, Connected=True Connected, Synced=True Synced",
+        ),
+        (
+            "a schedule that cannot be kept",
+            new_connection().on_cron("61 20 * * *", "UTC").synced_ago(10),
+            "Ready=True Synced, Connected=True Connected, Synced=True Synced, Stalled=True ScheduleInvalid",
+        ),
+    ];
+    for (sentence, given, expected) in rows {
+        assert_eq!(format_conditions(&current_status(given)), *expected, "{sentence}");
+    }
+}
+
+#[test]
+fn rebuilding_a_status_changes_nothing() {
+    for given in [
+        new_connection(),
+        new_connection().synced_ago(10),
+        new_connection().synced_ago(3000).with_failure(Reason::BoxUnavailable, 1),
+        new_connection().synced_ago(10).suspended(),
+        new_connection().synced_ago(3000).paused(),
+        new_connection().on_cron("0 20 * * *", "Europe/Berlin").synced_ago(10),
+        new_connection().on_cron("61 20 * * *", "Europe/Berlin").synced_ago(10),
+    ] {
+        let mut rebuilt = given.clone();
+        rebuilt.connection.status = Some(current_status(&given));
+        assert_eq!(current_status(&rebuilt), current_status(&given));
+    }
+}
+
+#[test]
+fn the_next_sync_is_shown_in_the_time_zone_of_its_schedule() {
+    let next = |given: Case| {
+        let status = current_status(&given);
+        (status.next_sync_time.map(|t| t.0.to_string()), status.next_sync)
+    };
+    let both = |time: &str, shown: &str| (Some(time.to_owned()), Some(shown.to_owned()));
+    let daily_cron = new_connection().on_cron("0 20 * * *", "Europe/Berlin").synced_ago(10);
+    assert_eq!(next(new_connection().synced_ago(10)), both("2026-11-22T16:06:55Z", "2026-11-22T16:06:55Z"));
+    assert_eq!(next(daily_cron.clone()), both("2026-11-22T18:53:05Z", "2026-11-22T19:53:05+01:00[Europe/Berlin]"));
+    assert_eq!(
+        next(daily_cron.clone().with_failure(Reason::BoxUnavailable, 0)),
+        both("2026-11-22T12:00:24Z", "2026-11-22T13:00:24+01:00[Europe/Berlin]")
+    );
+    for without in [
+        daily_cron.clone().suspended(),
+        daily_cron.paused(),
+        new_connection().on_cron("61 20 * * *", "UTC").synced_ago(10),
+    ] {
+        assert_eq!(next(without), (None, None));
+    }
+}
+
+#[test]
+fn a_scheduled_list_becomes_stale_after_two_missed_syncs() {
+    let stale = |given: Case| current_status(&given).stale_time.expect("a list").0.to_string();
+    let at = |cron| new_connection().on_cron(cron, "Europe/Berlin").synced_ago(10);
+    assert_eq!(stale(new_connection().synced_ago(10)), "2026-11-24T11:50:00Z");
+    assert_eq!(stale(at("0 20 * * *")), "2026-11-23T19:00:00Z");
+    assert_eq!(stale(at("0 20 * * 5")), "2026-12-04T19:00:00Z");
+    assert_eq!(stale(at("0 20 1 * *")), "2027-01-01T19:00:00Z");
+    assert_eq!(stale(at("61 20 * * *")), "2026-11-24T11:50:00Z", "as with the usual interval");
+    let mut explicit = at("0 20 * * *");
+    explicit.connection.spec.stale_after = Some("1h".parse().expect("an interval"));
+    assert_eq!(stale(explicit), "2026-11-22T12:50:00Z");
+}
+
+#[test]
+fn a_pause_does_not_count_towards_a_requests_deadline() {
+    let given = new_connection().synced_ago(10).with_request("r").with_attempt(Reason::BoxUnavailable, 5);
+    let mut request = given.requests[0].clone();
+    let waiting = status::paused_status(&request, "Wait.".to_owned(), test_now());
+    assert_eq!((waiting.phase, waiting.start_time.clone(), waiting.attempts), (RequestPhase::Pending, None, 1));
+    request.status = Some(waiting);
+    assert_eq!(
+        status::pending_status(&request, Reason::Pending, String::new(), test_now()).start_time,
+        Some(Time(test_now()))
+    );
+}
+
+#[test]
+fn a_condition_keeps_its_last_transition_time() {
+    let given = new_connection().synced_ago(100).with_failure(Reason::BoxUnavailable, 50).synced_ago(10);
+    let status = current_status(&given);
+    let since = |kind: &str| status.conditions.find_condition(kind).expect("told").last_transition_time.0;
+    assert_eq!(
+        (since("Ready"), since("Connected"), since("Synced")),
+        (minutes_ago(100), minutes_ago(100), minutes_ago(10))
+    );
+}
+
+#[test]
+fn a_changed_spec_is_observed_at_once_unless_it_needs_a_sync() {
+    let observed = |given: Case| current_status(&given).observed_generation;
+    assert_eq!(observed(new_connection()), None, "the first attempt brings it");
+    assert_eq!(observed(new_connection().synced_ago(10).edited()), Some(2));
+    assert_eq!(observed(new_connection().synced_ago(10).with_other_secret()), Some(1), "the attempt brings it");
+    assert_eq!(observed(new_connection().synced_ago(10).with_other_secret().suspended()), Some(3));
+    assert_eq!(
+        observed(new_connection().synced_ago(10).with_other_secret().with_failure(Reason::CredentialsRejected, 0)),
+        Some(2)
+    );
+}
+
+#[test]
+fn backoff_doubles_and_is_recorded_in_the_status() {
+    let mut given = new_connection().synced_ago(100);
+    let mut waits = Vec::new();
+    for _ in 0..10 {
+        given = given.with_failure(Reason::BoxUnavailable, 0);
+        let failures = current_status(&given).failures.expect("failed");
+        let retry = failures.retry_time.expect("retried").0;
+        waits.push(failures.last_time.0.duration_until(retry).as_secs());
+    }
+    assert!(waits.windows(2).take(6).all(|w| w[1] > w[0]), "{waits:?}");
+    assert!(waits.iter().all(|w| (24..=3600).contains(w)), "{waits:?}");
+}
+
+#[test]
+fn history_keeps_five_and_counts_repeated_failures_in_one() {
+    let mut given = new_connection();
+    for minute in (0..8).rev() {
+        given = given
+            .synced_ago(minute * 10)
+            .with_failure(Reason::BoxUnavailable, minute * 10)
+            .with_failure(Reason::BoxUnavailable, minute * 10);
+    }
+    let history = current_status(&given).history;
+    assert_eq!(history.len(), 5);
+    assert_eq!((history[0].attempts, history[0].calls, history[1].reason.as_str()), (2, 6, "Synced"));
+}
+
+#[test]
+fn an_unchanged_failure_to_reconnect_does_not_change_the_status() {
+    let given = new_connection().synced_ago(100).disconnected(Reason::AppNotAuthorized, 50);
+    let before = current_status(&given);
+    assert_eq!(current_status(&given.clone().with_failure(Reason::AppNotAuthorized, 1)), before);
+    assert_eq!(current_status(&given.clone().with_failure(Reason::BoxUnavailable, 1)), before);
+    let other = current_status(&given.clone().with_failure(Reason::CredentialsRejected, 1));
+    assert_eq!(other.conditions.reason("Connected"), Some(Reason::CredentialsRejected));
+    let mut requested = sync_outcome(minutes_ago(1), Err(sample_failure(Reason::AppNotAuthorized)));
+    requested.requests = vec!["r".to_owned()];
+    assert_eq!(
+        current_status(&given.with_outcome(&requested)).history[0].requests,
+        ["r"],
+        "for somebody who asks it is news"
+    );
+}
+
+#[test]
+fn the_history_lists_requesters_up_to_a_limit() {
+    let with_requesters = |minutes, names: &[&str]| {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        SyncOutcome {
+            requested_by: names,
+            ..sync_outcome(minutes_ago(minutes), Err(sample_failure(Reason::BoxUnavailable)))
+        }
+    };
+    let given = new_connection().synced_ago(100).with_outcome(&with_requesters(3, &["a", "b"]));
+    let given =
+        given.with_outcome(&with_requesters(2, &["b", "c"])).with_outcome(&with_requesters(1, &["d", "e", "f"]));
+    assert_eq!(current_status(&given).history[0].requested_by, ["a", "b", "c", "d", "e"]);
+}
+
+#[test]
+fn accepted_credentials_keep_the_time_of_their_first_acceptance() {
+    let given = new_connection().synced_ago(100).synced_ago(50);
+    let accepted = current_status(&given).credentials.expect("accepted");
+    assert_eq!(accepted.accepted_time.0, minutes_ago(100) - jiff::ToSpan::seconds(0));
+    let probed = Ok(SignedIn { resource_version: "8".to_owned(), ..sample_sign_in() });
+    let status = build_status(
+        &given.connection,
+        given.roster_presence(),
+        &StatusUpdate::Probed(&probed),
+        &given.options,
+        test_now(),
+    );
+    let newer = status.credentials.expect("accepted");
+    assert_eq!((newer.resource_version.as_str(), newer.accepted_time.0), ("8", test_now()));
+}
+
+#[test]
+fn a_finished_request_is_never_answered_again() {
+    let given = new_connection().synced_ago(10).with_request("r");
+    let mut request = given.requests[0].clone();
+    let done = status::status_after_sync(
+        &request,
+        1,
+        &sync_outcome(minutes_ago(1), Ok(user_counts(5))),
+        &given.connection,
+        minutes_ago(1),
+    );
+    request.status = Some(done.clone());
+    let failed = sync_outcome(test_now(), Err(sample_failure(Reason::AppNotAuthorized)));
+    assert_eq!(status::status_after_sync(&request, 2, &failed, &given.connection, test_now()), done);
+    assert_eq!(status::refused_status(&request, Reason::Suspended, Some(&given.connection), test_now()), done);
+    assert_eq!(status::pending_status(&request, Reason::Pending, String::new(), test_now()), done);
+}
+
+/// Every message that a user can meet in a condition, on one page, to be read as a user would.
+#[test]
+fn the_committed_message_page_is_up_to_date() {
+    let mut page = String::from("Every message of a condition, as users read it. Generated: `make generate`.\n");
+    let mut section = |title: &str, conditions: &[Condition]| {
+        let _ = writeln!(page, "\n== {title}");
+        for c in conditions {
+            let _ = writeln!(page, "{}={} {}\n    {}", c.type_, c.status, c.reason, c.message);
+        }
+    };
+    section("A new connection", &current_status(&new_connection()).conditions);
+    section("A new connection, suspended", &current_status(&new_connection().suspended()).conditions);
+    section("Synced", &current_status(&new_connection().synced_ago(10)).conditions);
+    section("Stale, suspended", &current_status(&new_connection().synced_ago(3000).suspended()).conditions);
+    section("Removals held", &current_status(&new_connection().with_held_removals(10)).conditions);
+    section(
+        "Removals held, and the last attempt failed",
+        &current_status(&new_connection().with_held_removals(100).with_failure(Reason::BoxUnavailable, 1)).conditions,
+    );
+    section(
+        "The published list was deleted",
+        &current_status(&new_connection().synced_ago(10).without_roster()).conditions,
+    );
+    section(
+        "The published list was deleted, suspended",
+        &current_status(&new_connection().synced_ago(10).without_roster().suspended()).conditions,
+    );
+    let deleted = new_connection().synced_ago(10).without_roster().refreshed().with_request("r");
+    let unavailable = sync_outcome(minutes_ago(1), Err(sample_failure(Reason::BoxUnavailable)));
+    let request = status::status_after_sync(&deleted.requests[0], 1, &unavailable, &deleted.connection, test_now());
+    section("The published list was deleted, and Box is away: the request", &request.conditions);
+    let deleted = deleted.with_outcome(&unavailable);
+    section("The published list was deleted, and Box is away", &current_status(&deleted).conditions);
+    let unknown = Failure { held: Some(Box::new(held_removals())), ..sample_failure(Reason::RemovalsHeld) };
+    let unknown = new_connection()
+        .synced_ago(10)
+        .without_roster()
+        .with_outcome(&sync_outcome(minutes_ago(1), Err(unknown)))
+        .without_roster();
+    section("The published list was deleted, and nobody knows who vanished", &current_status(&unknown).conditions);
+    section("Paused, before the first sync", &current_status(&new_connection().paused()).conditions);
+    section("Paused, with an old list", &current_status(&new_connection().synced_ago(3000).paused()).conditions);
+    section(
+        "Paused, the published list was deleted",
+        &current_status(&new_connection().synced_ago(10).without_roster().paused()).conditions[..1],
+    );
+    let waits = new_connection().synced_ago(10).with_request("r");
+    let waits = status::paused_status(&waits.requests[0], messages::REQUEST_PAUSED.to_owned(), test_now());
+    section("Paused: a request", &waits.conditions);
+    for (cron, zone) in
+        [("61 20 * * *", "UTC"), ("0 20 * * *", "Europe/Berln"), ("0 20 30 2 *", "UTC"), ("*/5 * * * *", "UTC")]
+    {
+        let given = new_connection().on_cron(cron, zone).synced_ago(10);
+        let stalled: Vec<_> =
+            current_status(&given).conditions.iter().filter(|c| c.type_ == "Stalled").cloned().collect();
+        section(&format!("ScheduleInvalid: {cron} {zone}"), &stalled);
+    }
+    let old = new_connection().on_cron("61 20 * * *", "UTC").synced_ago(3000);
+    section("ScheduleInvalid, with an old list", &current_status(&old).conditions);
+    section("Another Secret", &current_status(&new_connection().synced_ago(10).with_other_secret()).conditions);
+    for failure in test_failures::sample_failures() {
+        let (reason, asked) = (failure.reason, new_connection().synced_ago(1000).with_request("r"));
+        let given = asked.with_outcome(&sync_outcome(minutes_ago(1), Err(failure.clone())));
+        let status = current_status(&given);
+        let holds_cause = |c: &&Condition| c.status == "False" && c.type_ != "Ready" && !c.message.contains("see the");
+        let cause: Vec<_> = status.conditions.iter().filter(holds_cause).cloned().collect();
+        section(&format!("{reason}: the condition with the cause"), &cause);
+        let ended = sync_outcome(minutes_ago(1), Err(failure));
+        let request = status::status_after_sync(&given.requests[0], 1, &ended, &given.connection, minutes_ago(1));
+        section(&format!("{reason}: the request"), &request.conditions[..1]);
+    }
+    section(
+        "Lost, with a list",
+        &current_status(&new_connection().synced_ago(1000).disconnected(Reason::AccessBlocked, 5)).conditions,
+    );
+    let never = new_connection().with_failure(Reason::CredentialsMissing, 1);
+    section("CredentialsMissing, without a list: the connection", &current_status(&never).conditions);
+    let stale = new_connection().synced_ago(3000).with_failure(Reason::BoxUnavailable, 1);
+    section("BoxUnavailable, with an old list: the connection", &current_status(&stale).conditions);
+    let asked = new_connection().synced_ago(10).with_request("r");
+    for reason in [Reason::Suspended, Reason::TooManyRequests, Reason::ConnectionNotFound, Reason::BoxUnavailable] {
+        let refused = status::refused_status(&asked.requests[0], reason, Some(&asked.connection), test_now());
+        section(&format!("{reason}: a refused request"), &refused.conditions[..1]);
+    }
+    let changed = SyncResult { added: 12, updated: 1, revision: 42, ..sync_result(user_counts(1212)) };
+    let earlier = Some((minutes_ago(1), sample_roster(UID, 42).spec.change));
+    let unchanged = SyncResult { revision: 42, earlier_publish: earlier, ..sync_result(user_counts(1212)) };
+    for (title, found) in [("published a revision", changed), ("found nothing new", unchanged.clone())] {
+        let found = SyncOutcome { result: Ok(found), ..sync_outcome(test_now(), Ok(user_counts(0))) };
+        let done = status::status_after_sync(&asked.requests[0], 1, &found, &asked.connection, test_now());
+        section(&format!("A request whose sync {title}"), &done.conditions);
+    }
+    let holding = new_connection().with_held_removals(10).with_request("r").approving(&"0".repeat(64));
+    let found = SyncOutcome { result: Ok(unchanged), ..sync_outcome(test_now(), Ok(user_counts(0))) };
+    let refused = status::status_after_sync(&holding.requests[0], 1, &found, &holding.connection, test_now());
+    section("A request that approved something else", &refused.conditions[..1]);
+    crate::test_support::assert_generated("src/controller/messages.txt", &page);
+}

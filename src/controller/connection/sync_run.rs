@@ -1,0 +1,301 @@
+//! One sync of one connection under supervision: it is told to stop when it is no longer wanted, and while it takes
+//! long it is told how far it is.
+
+use std::{panic::AssertUnwindSafe, sync::OnceLock, time::Duration};
+
+use futures::FutureExt;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+use tokio::{sync::watch, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    failure_messages::Failure,
+    plan_input::PlanInput,
+    progress::RunObjects,
+    sign_in::{self, SignInCheck, SignInError, SignInFailure, SignInSuccess},
+    state::{ConnectionKey, log_name},
+    status::{SignedIn, SyncOutcome, SyncResult},
+};
+use crate::{
+    api::{BoxApp, CurrentSync, RequestRef, RosterChange, SyncProgress, Trigger, UserSyncRequest},
+    controller::{context::Context, kube_calls::KubeError, request::requested_by::requesters, telemetry::SyncEnded},
+    roster::{PublishRequest, check_ownership},
+    sync,
+};
+
+/// A run that is shorter writes its status once, at its end.
+const FIRST_PROGRESS_DELAY: Duration = Duration::from_secs(5);
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
+/// How often a run asks whether it is still wanted.
+const STOP_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a page in flight may take once the run is to stop.
+const STOP_GRACE_PERIOD: Duration = Duration::from_secs(2);
+
+/// What is to be run, as the plan on the confirmed objects has it.
+pub(crate) struct SyncJob {
+    pub(crate) input: PlanInput,
+    pub(crate) trigger: Trigger,
+    /// Names of the requests that it answers.
+    pub(crate) request_names: Vec<String>,
+    pub(crate) annotation: Option<String>,
+}
+
+impl SyncJob {
+    /// The requests that it answers.
+    pub(crate) fn answered_requests(&self) -> impl Iterator<Item = &UserSyncRequest> {
+        self.input.requests.iter().map(AsRef::as_ref).filter(|r| self.request_names.contains(&r.name_any()))
+    }
+
+    /// Who asked for it.
+    fn requested_by(&self) -> Vec<String> {
+        let connection = self.annotation.is_some().then_some(&self.input.connection.metadata);
+        requesters(self.answered_requests().map(|r| &r.metadata).chain(connection))
+    }
+}
+
+/// How a run ended.
+pub(crate) enum RunEnd {
+    Finished {
+        outcome: Box<SyncOutcome>,
+        fallback_cause: Option<Failure>,
+    },
+    /// It was told to stop; nothing came of it.
+    Stopped(StopReason),
+    /// The API server could not be asked for the Secret; nothing is known, and it is nobody's failure.
+    Kube(KubeError),
+}
+
+/// Why a run is no longer wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StopReason {
+    Deleted,
+    Replaced,
+    Suspended,
+    AuthChanged,
+    ShuttingDown,
+}
+
+/// What the work itself brings.
+struct RunOutput {
+    app: Option<BoxApp>,
+    signed_in: Option<SignedIn>,
+    calls: u32,
+    fallback_cause: Option<Failure>,
+    result: Result<SyncResult, Failure>,
+}
+
+/// Runs a sync. Returns how it ended, and the objects that it speaks of as they were last known.
+pub(crate) async fn run(context: &Context, job: SyncJob) -> (RunEnd, RunObjects) {
+    let mut objects = RunObjects::for_job(&job);
+    let ended = run_supervised(context, job, &mut objects).await;
+    (ended, objects)
+}
+
+async fn run_supervised(context: &Context, job: SyncJob, objects: &mut RunObjects) -> RunEnd {
+    let (start, started) = (context.current_time(), Instant::now());
+    let stop = context.stop.child_token();
+    let (progress, progress_receiver) = watch::channel(SyncProgress::default());
+    let signed_in_cell = OnceLock::new();
+    let connection = job.input.connection.clone();
+    context.with_state(&connection, |state| state.running_requests = Some(job.request_names.clone()));
+    let output = {
+        let work =
+            AssertUnwindSafe(Box::pin(fetch_and_publish(context, &job, start, &stop, &signed_in_cell, &progress)))
+                .catch_unwind();
+        let supervision = supervise(context, &job, start, &stop, &signed_in_cell, progress_receiver, objects);
+        tokio::select! {
+            worked = work => match worked {
+                Ok(worked) => worked,
+                Err(_) => Ok(RunOutput { app: None, signed_in: None, calls: 0, fallback_cause: None, result: Err(Failure::panicked()) }),
+            },
+            why = supervision => Err(RunInterruption::Stopped(why)),
+        }
+    };
+    context.with_state(&connection, |state| state.running_requests = None);
+    let RunOutput { app, signed_in, calls, fallback_cause, result } = match output {
+        Ok(work) => work,
+        Err(RunInterruption::Stopped(why)) => return RunEnd::Stopped(why),
+        Err(RunInterruption::Cancelled) => {
+            return RunEnd::Stopped(stop_reason(context, &job).unwrap_or(StopReason::ShuttingDown));
+        }
+        Err(RunInterruption::Kube(trouble)) => return RunEnd::Kube(trouble),
+    };
+    let outcome = SyncOutcome {
+        trigger: job.trigger,
+        start,
+        end: context.current_time(),
+        calls,
+        requested_by: job.requested_by(),
+        requests: job.request_names,
+        annotation: job.annotation,
+        generation: connection.metadata.generation,
+        app,
+        signed_in,
+        result,
+    };
+    SyncEnded { connection: &connection, outcome: &outcome, duration: started.elapsed() }.emit(&context.metrics);
+    RunEnd::Finished { outcome: Box::new(outcome), fallback_cause }
+}
+
+enum RunInterruption {
+    Stopped(StopReason),
+    /// A wait ended because the run is to stop.
+    Cancelled,
+    Kube(KubeError),
+}
+
+async fn fetch_and_publish(
+    context: &Context,
+    job: &SyncJob,
+    start: Timestamp,
+    stop: &CancellationToken,
+    signed_in_cell: &OnceLock<SignedIn>,
+    progress: &watch::Sender<SyncProgress>,
+) -> Result<RunOutput, RunInterruption> {
+    let connection = &job.input.connection;
+    let check = if job.input.is_disconnected() { SignInCheck::NewToken } else { SignInCheck::CachedToken };
+    let SignInSuccess { client, signed_in, failure_context, fallback_cause, prior_calls } =
+        match sign_in::sign_in(context, connection, check, stop).await {
+            Ok(success) => success,
+            Err(SignInError::Failed(SignInFailure { failure, app, calls })) => {
+                return Ok(RunOutput { app, signed_in: None, calls, fallback_cause: None, result: Err(failure) });
+            }
+            Err(SignInError::Kube(trouble)) => return Err(RunInterruption::Kube(trouble)),
+            Err(SignInError::Cancelled) => return Err(RunInterruption::Cancelled),
+        };
+    let signed_in = signed_in_cell.get_or_init(|| signed_in).clone();
+    let done = |calls, result| RunOutput { app: None, signed_in: Some(signed_in), calls, fallback_cause, result };
+    let uid = connection.uid().unwrap_or_default();
+    if let Some(Err(conflict)) =
+        job.input.roster.as_ref().map(|r| check_ownership(r, &uid, &connection.spec.enterprise_id))
+    {
+        return Ok(done(prior_calls + client.call_count(), Err(Failure::roster_conflict(&failure_context, &conflict))));
+    }
+    let calls = || prior_calls + client.call_count();
+    let build_request = || {
+        // The listing has ended; what follows is the cluster's time.
+        context.with_state(connection, |state| state.listed_at = Some(Instant::now()));
+        publish_request(job, &uid, start, calls())
+    };
+    let now = || context.current_time();
+    let synced = sync::run(
+        &client,
+        context.box_client_config.limits,
+        progress,
+        &context.roster_store(connection),
+        build_request,
+        now,
+    )
+    .await;
+    context.with_state(connection, |state| {
+        state.listed_at = Some(Instant::now());
+        state.schedule_next_probe(context.options.probe_interval);
+    });
+    let result = match synced {
+        Ok(published) => {
+            context.with_state(connection, |state| {
+                state.published = true;
+                state.set_unreferenced(published.unreferenced);
+            });
+            let roster = &published.roster;
+            let synced =
+                if published.written { SyncResult::from_published(roster) } else { SyncResult::from_unchanged(roster) };
+            Ok(SyncResult { approved: published.approved, ..synced })
+        }
+        Err(sync::Error::Box(error)) => {
+            Err(Failure::from_box_error(&failure_context, &error).ok_or(RunInterruption::Cancelled)?)
+        }
+        Err(sync::Error::Roster(error)) => {
+            tracing::warn!(connection = log_name(connection.as_ref()), %error, "the list was not published");
+            Err(Failure::from_roster_error(&failure_context, &error))
+        }
+    };
+    Ok(done(calls(), result))
+}
+
+/// What this run wants published, and why.
+fn publish_request<'a>(job: &'a SyncJob, uid: &'a str, start: Timestamp, calls: u32) -> PublishRequest<'a> {
+    let connection = &job.input.connection;
+    let status = job.input.status();
+    PublishRequest {
+        owner_uid: uid,
+        enterprise_id: &connection.spec.enterprise_id,
+        retention: connection.spec.history_retention.as_duration(),
+        max_removal_percent: connection.spec.max_removal_percent,
+        approved_digest: job.answered_requests().find_map(|r| r.spec.approve_removals.as_deref()),
+        last_published: status.roster_ref.as_ref().map(|r| (r.revision, status.users.map_or(0, |u| u.total))),
+        change: RosterChange {
+            trigger: job.trigger,
+            start_time: Time(start),
+            added: 0,
+            updated: 0,
+            removed: 0,
+            calls: calls.into(),
+            requests: job
+                .answered_requests()
+                .map(|r| RequestRef { name: r.name_any(), uid: r.uid().unwrap_or_default() })
+                .collect(),
+            requested_at: job.annotation.clone(),
+            requested_by: job.requested_by(),
+            approved: None,
+        },
+    }
+}
+
+/// Returns when the run has to end, after the grace for a page in flight.
+async fn supervise(
+    context: &Context,
+    job: &SyncJob,
+    start: Timestamp,
+    stop: &CancellationToken,
+    signed_in_cell: &OnceLock<SignedIn>,
+    progress: watch::Receiver<SyncProgress>,
+    objects: &mut RunObjects,
+) -> StopReason {
+    let mut due = Instant::now() + FIRST_PROGRESS_DELAY;
+    let mut stop_check = tokio::time::interval(STOP_CHECK_INTERVAL);
+    loop {
+        tokio::select! {
+            _ = stop_check.tick() => {}
+            () = stop.cancelled() => {}
+        }
+        if let Some(why) = stop_reason(context, job) {
+            stop.cancel();
+            tokio::time::sleep(STOP_GRACE_PERIOD).await;
+            return why;
+        }
+        // Until Box has let us in there is no sync to tell of.
+        if let Some(signed_in) = signed_in_cell.get().filter(|_| Instant::now() >= due) {
+            let SyncProgress { pages, users } = *progress.borrow();
+            let current = CurrentSync { trigger: job.trigger, start_time: Time(start), pages, users };
+            objects.report_progress(context, &current, signed_in).await;
+            due = Instant::now() + PROGRESS_INTERVAL;
+        }
+    }
+}
+
+/// Why the run is no longer wanted, as the watch knows it. A watch that lags behind the confirmed object says nothing.
+fn stop_reason(context: &Context, job: &SyncJob) -> Option<StopReason> {
+    if context.stop.is_cancelled() {
+        return Some(StopReason::ShuttingDown);
+    }
+    let confirmed = &job.input.connection;
+    let Some(cached) = context.cached_connection(&ConnectionKey::from(confirmed.as_ref())) else {
+        return Some(StopReason::Deleted);
+    };
+    if cached.uid() != confirmed.uid() {
+        return (cached.creation_timestamp() >= confirmed.creation_timestamp()).then_some(StopReason::Replaced);
+    }
+    if cached.metadata.deletion_timestamp.is_some() {
+        return Some(StopReason::Deleted);
+    }
+    if cached.metadata.generation <= confirmed.metadata.generation {
+        return None;
+    }
+    if cached.spec.suspend {
+        return Some(StopReason::Suspended);
+    }
+    (cached.spec.auth != confirmed.spec.auth).then_some(StopReason::AuthChanged)
+}

@@ -1,0 +1,99 @@
+//! What the controllers ask of the API server, beside the published list.
+
+use std::fmt::Debug;
+
+use k8s_openapi::{NamespaceResourceScope, api::core::v1::Secret};
+use kube::{
+    Resource, ResourceExt,
+    api::{DeleteParams, ListParams, PostParams, Preconditions},
+    core::object::HasStatus,
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::api::{BoxConnection, UserSyncRequest};
+pub(super) use crate::kube_client::{KubeClient, KubeError};
+
+/// Who owns the fields of a status, as `kubectl get --show-managed-fields` tells it.
+const FIELD_MANAGER: &str = "boxsync-operator";
+
+/// A kind whose status the operator tells.
+pub(super) trait StatusObject:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + HasStatus<Status: Clone + PartialEq + Send + Sync>
+    + Clone
+    + Debug
+    + DeserializeOwned
+    + Serialize
+    + Send
+    + Sync
+{
+}
+
+impl StatusObject for BoxConnection {}
+impl StatusObject for UserSyncRequest {}
+
+impl KubeClient {
+    pub(in crate::controller) async fn get_object<K: StatusObject>(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<K, KubeError> {
+        self.call(self.api::<K>(namespace).get(name)).await
+    }
+
+    /// The object as it is now, if it still is the same one.
+    pub(in crate::controller) async fn get_same_object<K: StatusObject>(&self, object: &K) -> Result<K, KubeError> {
+        let fresh: K = self.get_object(&object.namespace().unwrap_or_default(), &object.name_any()).await?;
+        if fresh.uid() == object.uid() { Ok(fresh) } else { Err(KubeError::NotFound) }
+    }
+
+    /// Writes a status where nobody has changed the object since it was read.
+    pub(in crate::controller) async fn replace_status<K: StatusObject>(
+        &self,
+        current: &K,
+        status: K::Status,
+    ) -> Result<K, KubeError> {
+        let mut new = current.clone();
+        *new.status_mut() = Some(status);
+        let (namespace, name) = (new.namespace().unwrap_or_default(), new.name_any());
+        self.call(self.api::<K>(&namespace).replace_status(&name, &post_params(), &new)).await
+    }
+
+    /// The requests of a connection that have not ended.
+    pub(in crate::controller) async fn list_unfinished_requests(
+        &self,
+        namespace: &str,
+        connection: &str,
+    ) -> Result<Vec<UserSyncRequest>, KubeError> {
+        let selector = format!("spec.connectionRef.name={connection},status.phase!=Succeeded,status.phase!=Failed");
+        let list = ListParams::default().fields(&selector);
+        Ok(self.call(self.api::<UserSyncRequest>(namespace).list(&list)).await?.items)
+    }
+
+    pub(in crate::controller) async fn get_secret(&self, namespace: &str, name: &str) -> Result<Secret, KubeError> {
+        self.call(self.api::<Secret>(namespace).get(name)).await
+    }
+
+    pub(in crate::controller) async fn create_secret(&self, secret: &Secret) -> Result<(), KubeError> {
+        let namespace = secret.namespace().unwrap_or_default();
+        self.call(self.api::<Secret>(&namespace).create(&post_params(), secret)).await.map(drop)
+    }
+
+    /// Writes a Secret where nobody has changed it since it was read.
+    pub(in crate::controller) async fn replace_secret(&self, secret: &Secret) -> Result<(), KubeError> {
+        let (namespace, name) = (secret.namespace().unwrap_or_default(), secret.name_any());
+        self.call(self.api::<Secret>(&namespace).replace(&name, &post_params(), secret)).await.map(drop)
+    }
+
+    /// Deletes this very request, not one that has taken its name.
+    pub(in crate::controller) async fn delete_request(&self, request: &UserSyncRequest) -> Result<(), KubeError> {
+        let (namespace, name) = (request.namespace().unwrap_or_default(), request.name_any());
+        let preconditions = Preconditions { uid: request.uid(), resource_version: request.resource_version() };
+        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
+        self.call(self.api::<UserSyncRequest>(&namespace).delete(&name, &params)).await.map(|_| ())
+    }
+}
+
+fn post_params() -> PostParams {
+    PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() }
+}

@@ -1,0 +1,139 @@
+//! The reconcile of a request: it acknowledges one that its connection has not answered within two seconds, answers
+//! one without a connection, and deletes one whose time is over. It never talks to Box.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use kube::{ResourceExt, runtime::controller::Action};
+
+use super::status::{self, CONNECTION_TIMEOUT};
+use crate::{
+    api::{BoxConnection, ConditionsExt, Reason, UserSyncRequest, UserSyncRequestStatus},
+    controller::{
+        connection::{
+            backoff::add_duration,
+            messages,
+            plan::duration_until,
+            state::{ConnectionKey, ConnectionState, log_name},
+        },
+        context::{Context, connection_key},
+        kube_calls::KubeError,
+        status_writer,
+        telemetry::{ReconcileFailed, ResourceKind, measure_reconcile},
+    },
+};
+
+const ACKNOWLEDGE_DELAY: Duration = Duration::from_secs(2);
+/// A look without any reason, in case something was missed.
+const RESYNC_PERIOD: Duration = Duration::from_secs(3600);
+const ERROR_RETRY: Duration = Duration::from_secs(5);
+
+pub(crate) async fn reconcile(request: Arc<UserSyncRequest>, context: Arc<Context>) -> Result<Action, KubeError> {
+    measure_reconcile(&context.metrics, ResourceKind::Requests, Box::pin(reconcile_inner(&context, &request))).await
+}
+
+async fn reconcile_inner(context: &Context, request: &UserSyncRequest) -> Result<Action, KubeError> {
+    let now = context.current_time();
+    if request.is_finished() {
+        return delete_expired(context, request, now).await;
+    }
+    let key = connection_key(request);
+    let connection = context.cached_connection(&key).filter(|c| c.metadata.deletion_timestamp.is_none());
+    let started = request.status.as_ref().and_then(|s| s.start_time.as_ref()).map(|t| t.0);
+    let paused = request.status.as_ref().and_then(|s| s.conditions.reason("Reconciling")) == Some(Reason::Paused);
+    let acknowledged = if context.options.paused { paused } else { started.is_some() };
+    match (connection, started) {
+        (Some(_), _) if acknowledged => Ok(Action::requeue(RESYNC_PERIOD)),
+        (Some(connection), _) => match until_acknowledge(request, now) {
+            Duration::ZERO => {
+                let status = match pending_reason(context, &key, &connection, request) {
+                    (Reason::Running, _) => status::running_status(request, None, now, now),
+                    (Reason::Paused, message) => status::paused_status(request, message, now),
+                    (reason, message) => status::pending_status(request, reason, message, now),
+                };
+                acknowledge(context, request, status).await
+            }
+            wait => Ok(Action::requeue(wait)),
+        },
+        (None, None) => {
+            let message = format!("There is no BoxConnection {} in this namespace yet.", key.name);
+            acknowledge(context, request, status::pending_status(request, Reason::Pending, message, now)).await
+        }
+        (None, Some(start)) => match duration_until(add_duration(start, CONNECTION_TIMEOUT), now) {
+            Duration::ZERO => {
+                let refused = |r: &UserSyncRequest| {
+                    status::refused_status(r, Reason::ConnectionNotFound, None, context.current_time())
+                };
+                status_writer::write_request_status(context, request, refused).await;
+                Ok(Action::await_change())
+            }
+            wait => Ok(Action::requeue(wait)),
+        },
+    }
+}
+
+pub(crate) fn error_policy(request: &UserSyncRequest, error: &KubeError, context: &Context) -> Action {
+    let (kind, object) = (ResourceKind::Requests, log_name(request));
+    ReconcileFailed { kind, object, error, requeue_after: ERROR_RETRY }.emit(&context.metrics);
+    Action::requeue(ERROR_RETRY)
+}
+
+/// The connection's own reconcile usually answers first. Creation times come from another machine's clock: one that
+/// lies ahead of ours counts as long ago.
+fn until_acknowledge(request: &UserSyncRequest, now: Timestamp) -> Duration {
+    let created = request.creation_timestamp().map_or(now, |t| t.0);
+    if created > now { Duration::ZERO } else { duration_until(add_duration(created, ACKNOWLEDGE_DELAY), now) }
+}
+
+/// What the request waits for.
+fn pending_reason(
+    context: &Context,
+    key: &ConnectionKey,
+    connection: &BoxConnection,
+    request: &UserSyncRequest,
+) -> (Reason, String) {
+    if context.options.paused {
+        return (Reason::Paused, messages::REQUEST_PAUSED.to_owned());
+    }
+    let name = request.name_any();
+    let gap = context.options.min_sync_gap;
+    let reason_for = |state: &ConnectionState| match &state.running_requests {
+        Some(answers) if answers.contains(&name) => (Reason::Running, String::new()),
+        Some(_) => {
+            (Reason::Pending, "A sync that began before this request is running; the next one answers it.".to_owned())
+        }
+        None if state.listed_at.is_some_and(|t| t.elapsed() < gap) => (
+            Reason::CoolingDown,
+            format!("A sync ended a moment ago; the next one begins {} s after it.", gap.as_secs()),
+        ),
+        None => (
+            Reason::Pending,
+            "All places for syncs are taken, or Box asked to wait; see the BoxConnection's status.".to_owned(),
+        ),
+    };
+    let unknown = || (Reason::Pending, format!("BoxConnection {} is about to be looked at.", connection.name_any()));
+    context.connection_states.read_state(key, reason_for).unwrap_or_else(unknown)
+}
+
+/// Writes a first status. Where somebody else was quicker, theirs stands.
+async fn acknowledge(
+    context: &Context,
+    request: &UserSyncRequest,
+    status: UserSyncRequestStatus,
+) -> Result<Action, KubeError> {
+    match context.cluster.replace_status(request, status).await {
+        Ok(_) | Err(KubeError::Conflict | KubeError::NotFound) => Ok(Action::requeue(CONNECTION_TIMEOUT)),
+        Err(error) => Err(error),
+    }
+}
+
+async fn delete_expired(context: &Context, request: &UserSyncRequest, now: Timestamp) -> Result<Action, KubeError> {
+    let Some(time) = status::deletion_time(request) else { return Ok(Action::await_change()) };
+    match duration_until(time, now) {
+        Duration::ZERO => match context.cluster.delete_request(request).await {
+            Ok(()) | Err(KubeError::NotFound | KubeError::Conflict) => Ok(Action::await_change()),
+            Err(error) => Err(error),
+        },
+        wait => Ok(Action::requeue(wait)),
+    }
+}

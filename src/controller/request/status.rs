@@ -1,0 +1,251 @@
+//! What a request's status says. Pure. A finished request is returned as it is: that it never runs again lives here.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+
+use crate::{
+    api::{
+        BoxConnection, ConditionStatus, ConditionsExt, FailureClass, Reason, RequestPhase, SyncProgress,
+        UserSyncRequest, UserSyncRequestStatus, new_condition,
+    },
+    controller::connection::{
+        backoff::{add_duration, ceil_seconds},
+        messages,
+        plan::{MAX_PENDING_REQUESTS, deadline},
+        plan_input::status_of,
+        status::{SyncOutcome, SyncResult},
+    },
+};
+
+/// How long a request waits for a connection that does not exist (yet).
+pub(crate) const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
+/// After how many answers that make no sense a request gives up.
+const MAX_SUSPECT_ATTEMPTS: i64 = 3;
+/// The next try for a request whose connection is lost, see the plan.
+const DISCONNECTED_RETRY: Duration = Duration::from_secs(60);
+
+const NEW_REQUEST_HINT: &str = "For another sync create a new request.";
+
+/// The request is known and waits.
+pub(crate) fn pending_status(
+    request: &UserSyncRequest,
+    reason: Reason,
+    message: String,
+    now: Timestamp,
+) -> UserSyncRequestStatus {
+    status_with(request, RequestPhase::Pending, [("Reconciling", reason, message)], now, |_| {})
+}
+
+/// It waits for the end of the operator's pause. That is no time of its own: its deadline counts from then on.
+pub(crate) fn paused_status(request: &UserSyncRequest, message: String, now: Timestamp) -> UserSyncRequestStatus {
+    let status = pending_status(request, Reason::Paused, message, now);
+    if status.phase.is_finished() { status } else { UserSyncRequestStatus { start_time: None, ..status } }
+}
+
+/// Its run goes on and takes long; how far it is, where that is known.
+pub(crate) fn running_status(
+    request: &UserSyncRequest,
+    progress: Option<SyncProgress>,
+    start: Timestamp,
+    now: Timestamp,
+) -> UserSyncRequestStatus {
+    let message = format!("{}.", Reason::Running.summary());
+    status_with(request, RequestPhase::Running, [("Reconciling", Reason::Running, message)], now, |s| {
+        s.start_time.get_or_insert(Time(start));
+        s.progress = progress;
+    })
+}
+
+/// It is refused without asking Box.
+pub(crate) fn refused_status(
+    request: &UserSyncRequest,
+    reason: Reason,
+    connection: Option<&BoxConnection>,
+    now: Timestamp,
+) -> UserSyncRequestStatus {
+    let name = &request.spec.connection_ref.name;
+    let why = match reason {
+        Reason::Suspended => {
+            format!("BoxConnection {name} is suspended. Set its spec.suspend to false, then create a new request.")
+        }
+        Reason::TooManyRequests => format!(
+            "{MAX_PENDING_REQUESTS} older requests wait for BoxConnection {name}; one is enough, since a sync answers all that wait. Wait for one of them."
+        ),
+        Reason::HeldListChanged => match connection {
+            Some(connection) => {
+                return failed_status(request, reason, approval_mismatch(request, connection, now), now, |_| {});
+            }
+            None => String::new(),
+        },
+        Reason::ConnectionNotFound => format!(
+            "There is no BoxConnection {name} in namespace {}. See kubectl get boxconnections, then create a new request.",
+            request.namespace().unwrap_or_default()
+        ),
+        other => format!(
+            "The deadline of {} seconds came before the sync did. Last trouble: {}. See kubectl describe boxconnection {name}, then create a new request.",
+            request.spec.active_deadline_seconds,
+            lowercase_first(other.summary())
+        ),
+    };
+    let remaining = connection.map(|c| messages::remaining_list(status_of(c), now)).unwrap_or_default();
+    failed_status(request, reason, messages::join_sentences([&why, &remaining]), now, |_| {})
+}
+
+/// Its run, the `tries`th, ended; `connection` has the status that tells of it.
+pub(crate) fn status_after_sync(
+    request: &UserSyncRequest,
+    attempts: i64,
+    outcome: &SyncOutcome,
+    connection: &BoxConnection,
+    now: Timestamp,
+) -> UserSyncRequestStatus {
+    let set_started = |s: &mut UserSyncRequestStatus| {
+        s.start_time.get_or_insert(Time(outcome.start));
+        s.attempts = attempts;
+    };
+    let failure = match &outcome.result {
+        Ok(synced) if request.spec.approve_removals.is_none() || request.spec.approve_removals == synced.approved => {
+            let SyncResult { users, added, updated, removed, revision, held, approved: _, earlier_publish: earlier } =
+                synced;
+            let answers = messages::request_answered(outcome.end, users, *revision);
+            let what = match earlier {
+                Some((published, change)) => messages::published_earlier(*published, change, *revision, outcome.end),
+                None => format!("It was published just now: {}.", messages::change_counts(*added, *updated, *removed)),
+            };
+            let held = held.as_ref().map(|h| {
+                format!(
+                    "The removal of {} is held: see the condition Ready of BoxConnection {}.",
+                    messages::format_user_count(h.removals),
+                    request.spec.connection_ref.name
+                )
+            });
+            let message =
+                messages::join_sentences([&answers, &what, held.as_deref().unwrap_or_default(), NEW_REQUEST_HINT]);
+            return status_with(request, RequestPhase::Succeeded, [("Complete", Reason::Synced, message)], now, |s| {
+                set_started(s);
+                s.completion_time = Some(Time(now));
+                s.users = Some(*users);
+                s.added = Some(*added);
+                s.updated = Some(*updated);
+                s.removed = Some(*removed);
+                s.revision = Some(*revision);
+            });
+        }
+        Ok(_) => {
+            let message = approval_mismatch(request, connection, now);
+            return failed_status(request, Reason::HeldListChanged, message, now, set_started);
+        }
+        Err(failure) if failure.reason == Reason::RemovalsHeld && request.spec.approve_removals.is_some() => {
+            let message = approval_mismatch(request, connection, now);
+            return failed_status(request, Reason::HeldListChanged, message, now, set_started);
+        }
+        Err(failure) => failure,
+    };
+    let next = next_attempt_time(connection, now);
+    let late = next > deadline(request, outcome.start);
+    // What the message ends with where the request does.
+    let final_hint = match failure.reason.failure_class() {
+        FailureClass::Disconnected | FailureClass::Stalled | FailureClass::RequestRejected | FailureClass::Neutral => {
+            Some("Then create a new request.".to_owned())
+        }
+        FailureClass::Suspect if attempts >= MAX_SUSPECT_ATTEMPTS => {
+            Some(format!("It was tried {attempts} times; create a new request once it is mended."))
+        }
+        FailureClass::Suspect | FailureClass::Transient => late
+            .then(|| format!("The next try, at {next}, would come after this request's deadline; create a new one.")),
+    };
+    let remaining = match failure.held {
+        Some(_) => String::new(),
+        None => messages::remaining_list(status_of(connection), now),
+    };
+    let next_attempt_hint = format!("It is tried again at {next}.");
+    let last = final_hint.as_ref().unwrap_or(&next_attempt_hint);
+    let message = messages::join_sentences([&failure.summary, &remaining, &failure.remediation, last]);
+    match final_hint {
+        Some(_) => failed_status(request, failure.reason, message, now, set_started),
+        None => {
+            status_with(request, RequestPhase::Pending, [("Reconciling", failure.reason, message)], now, set_started)
+        }
+    }
+}
+
+fn next_attempt_time(connection: &BoxConnection, now: Timestamp) -> Timestamp {
+    let status = status_of(connection);
+    let retry = status.failures.as_ref().and_then(|f| f.retry_time.as_ref()).map(|t| t.0);
+    let disconnected = status.conditions.has_status("Connected", ConditionStatus::False);
+    retry.filter(|_| !disconnected).unwrap_or_else(|| add_duration(now, DISCONNECTED_RETRY))
+}
+
+/// Why an approval took no effect.
+fn approval_mismatch(request: &UserSyncRequest, connection: &BoxConnection, now: Timestamp) -> String {
+    let name = &request.spec.connection_ref.name;
+    let what = match &status_of(connection).held {
+        Some(held) => format!(
+            "The removals that wait for approval are not those that this request approves: {} now, with digest {}.",
+            messages::format_user_count(held.removals),
+            held.digest
+        ),
+        None => "Nothing that waits for approval: no removal is held (any more).".to_owned(),
+    };
+    let remaining = messages::remaining_list(status_of(connection), now);
+    let retry_hint = format!("Look again (kubectl boxsync approve {name}), then create a new request.");
+    messages::join_sentences([&what, "Nobody was removed on its account.", &remaining, &retry_hint])
+}
+
+fn failed_status(
+    request: &UserSyncRequest,
+    reason: Reason,
+    message: String,
+    now: Timestamp,
+    update: impl FnOnce(&mut UserSyncRequestStatus),
+) -> UserSyncRequestStatus {
+    let stalled = messages::see_condition(reason, "Failed");
+    status_with(request, RequestPhase::Failed, [("Failed", reason, message), ("Stalled", reason, stalled)], now, |s| {
+        update(s);
+        s.completion_time = Some(Time(now));
+    })
+}
+
+/// The request's status with this phase and these conditions, all of them True.
+fn status_with<const N: usize>(
+    request: &UserSyncRequest,
+    phase: RequestPhase,
+    conditions: [(&str, Reason, String); N],
+    now: Timestamp,
+    update: impl FnOnce(&mut UserSyncRequestStatus),
+) -> UserSyncRequestStatus {
+    let previous = request.status.clone().unwrap_or_default();
+    if previous.phase.is_finished() {
+        return previous;
+    }
+    let generation = request.metadata.generation.unwrap_or(-1);
+    let new = conditions
+        .map(|(kind, reason, message)| new_condition(kind, ConditionStatus::True, reason, message, generation, now));
+    let mut status = UserSyncRequestStatus {
+        observed_generation: request.metadata.generation,
+        conditions: previous.conditions.keeping_transition_times(new.to_vec()),
+        phase,
+        progress: None,
+        ..previous
+    };
+    update(&mut status);
+    status.start_time.get_or_insert(Time(now));
+    status
+}
+
+/// When a finished request is to be deleted; `None`: never.
+pub(crate) fn deletion_time(request: &UserSyncRequest) -> Option<Timestamp> {
+    let ttl = request.spec.ttl_seconds_after_finished?;
+    let status = request.status.as_ref().filter(|s| s.phase.is_finished())?;
+    let limit = Duration::from_secs(ttl.unsigned_abs().into());
+    Some(crate::controller::connection::backoff::add_seconds(status.completion_time.as_ref()?.0, ceil_seconds(limit)))
+}
+
+fn lowercase_first(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().filter(|_| !text.starts_with("Box"));
+    first.map_or_else(|| text.to_owned(), |c| c.to_lowercase().chain(chars).collect())
+}

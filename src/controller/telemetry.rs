@@ -1,0 +1,189 @@
+//! What happens while the controllers work, one struct a happening: its log line and its metric stand together.
+
+use std::{fmt, time::Duration};
+
+use kube::ResourceExt;
+use tokio::time::Instant;
+
+use super::{
+    connection::{
+        failure_messages::Failure,
+        state::log_name,
+        status::{SyncOutcome, SyncResult},
+    },
+    kube_calls::KubeError,
+};
+use crate::{
+    api::{BoxConnection, ConditionStatus, ConditionsExt, Reason, RequestPhase, UserSyncRequest},
+    box_client::CallRecord,
+    metrics::Metrics,
+};
+
+/// What is reconciled, and what is watched for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResourceKind {
+    Connections,
+    Requests,
+    Rosters,
+}
+
+impl ResourceKind {
+    /// Whatever is watched.
+    pub const WATCHED: [Self; 3] = [Self::Connections, Self::Requests, Self::Rosters];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connections => "boxconnections",
+            Self::Requests => "usersyncrequests",
+            Self::Rosters => "userrosters",
+        }
+    }
+}
+
+impl fmt::Display for ResourceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A call to Box for this connection has ended.
+pub(super) struct BoxCallEnded<'a> {
+    pub(super) connection: &'a str,
+    pub(super) call: &'a CallRecord,
+}
+
+impl BoxCallEnded<'_> {
+    pub(super) fn emit(&self, metrics: &Metrics) {
+        let &Self { connection, call: CallRecord { endpoint, outcome, duration: took, retry_after } } = self;
+        let (endpoint, code, milliseconds) = (endpoint.as_str(), outcome.as_str(), as_milliseconds(*took));
+        tracing::debug!(connection, endpoint, code, milliseconds, ?retry_after, "Box was asked");
+        metrics.box_calls.inc([endpoint, code]);
+        metrics.box_call_duration.observe([endpoint], *took);
+        if let Some(wait) = retry_after {
+            metrics.box_rate_limit_wait.observe([endpoint], *wait);
+        }
+    }
+}
+
+/// A sync came to its end.
+pub(super) struct SyncEnded<'a> {
+    pub(super) connection: &'a BoxConnection,
+    pub(super) outcome: &'a SyncOutcome,
+    pub(super) duration: Duration,
+}
+
+impl SyncEnded<'_> {
+    pub(super) fn emit(&self, metrics: &Metrics) {
+        let connection = log_name(self.connection);
+        let SyncOutcome { trigger, calls, requests, result, .. } = self.outcome;
+        let (trigger, requests, milliseconds) = (trigger.as_str(), requests.len(), as_milliseconds(self.duration));
+        let reason = match result {
+            Ok(SyncResult { users, added, updated, removed, revision, held, approved: _, earlier_publish: _ }) => {
+                let (reason, users, held) = (Reason::Synced, users.total, held.as_ref().map_or(0, |h| h.removals));
+                tracing::info!(
+                    connection, %reason, trigger, milliseconds, calls, requests, users, added, updated, removed, held, revision,
+                    "the list was fetched"
+                );
+                reason
+            }
+            Err(Failure { reason, summary: what, .. }) => {
+                tracing::warn!(connection, %reason, trigger, milliseconds, calls, requests, "{what}");
+                *reason
+            }
+        };
+        metrics.syncs.inc([trigger, reason.as_str()]);
+        metrics.sync_duration.observe([reason.as_str()], self.duration);
+    }
+}
+
+/// A request came to its end, whose event is written beside its status.
+pub(super) struct RequestEnded<'a>(pub(super) &'a UserSyncRequest);
+
+impl RequestEnded<'_> {
+    pub(super) fn emit(&self, metrics: &Metrics) {
+        let Some(status) = &self.0.status else { return };
+        let (result, kind) = match status.phase {
+            RequestPhase::Pending | RequestPhase::Running => return,
+            RequestPhase::Succeeded => ("Succeeded", "Complete"),
+            RequestPhase::Failed => ("Failed", "Failed"),
+        };
+        let condition_true = status.conditions.has_status(kind, ConditionStatus::True);
+        let reason = status.conditions.reason(kind).filter(|_| condition_true).unwrap_or(Reason::Internal);
+        let (request, connection) = (log_name(self.0), &self.0.spec.connection_ref.name);
+        let connection = format!("{}/{connection}", self.0.namespace().unwrap_or_default());
+        tracing::debug!(request, connection, result, %reason, "a request has ended");
+        metrics.requests.inc([result, reason.as_str()]);
+    }
+}
+
+/// A reconcile failed, and comes again after a pause.
+pub(super) struct ReconcileFailed<'a> {
+    pub(super) kind: ResourceKind,
+    /// The object's namespace and name.
+    pub(super) object: String,
+    pub(super) error: &'a KubeError,
+    pub(super) requeue_after: Duration,
+}
+
+impl ReconcileFailed<'_> {
+    pub(super) fn emit(&self, metrics: &Metrics) {
+        let &Self { kind, ref object, error, requeue_after } = self;
+        let seconds = requeue_after.as_secs();
+        match kind {
+            ResourceKind::Requests => tracing::warn!(request = object, %error, "a request was not seen to"),
+            ResourceKind::Connections | ResourceKind::Rosters => {
+                tracing::warn!(connection = object, %error, "looking again in {seconds} s");
+            }
+        }
+        let error_label = match error {
+            KubeError::NotFound => "NotFound",
+            KubeError::UnknownKind => "NotServed",
+            KubeError::Conflict => "Conflict",
+            KubeError::Forbidden(_) => "Forbidden",
+            KubeError::Rejected { .. } => "Refused",
+            KubeError::Unreachable(_) => "Unreachable",
+        };
+        metrics.reconcile_errors.inc([kind.as_str(), error_label]);
+    }
+}
+
+/// A reconcile of this connection panicked, which is its failure and nobody else's.
+pub(super) struct ReconcilePanicked<'a>(pub(super) &'a BoxConnection);
+
+impl ReconcilePanicked<'_> {
+    pub(super) fn emit(&self, metrics: &Metrics) {
+        tracing::error!(connection = log_name(self.0), reason = %Reason::Internal, "a reconcile panicked");
+        metrics.reconcile_errors.inc([ResourceKind::Connections.as_str(), "Panic"]);
+    }
+}
+
+/// A watch broke off, as often in a row, and begins again.
+pub(super) struct WatchInterrupted<'a> {
+    pub(super) kind: ResourceKind,
+    pub(super) consecutive_errors: u64,
+    pub(super) error: &'a dyn std::error::Error,
+}
+
+impl WatchInterrupted<'_> {
+    pub(super) fn emit(&self, metrics: &Metrics) {
+        let &Self { kind, consecutive_errors, error } = self;
+        tracing::warn!(%kind, consecutive_errors, %error, "the watch was interrupted and begins again");
+        metrics.watch_errors.inc([kind.as_str()]);
+    }
+}
+
+/// Awaits a reconcile and takes its time, however it ends.
+pub(super) async fn measure_reconcile<T>(
+    metrics: &Metrics,
+    kind: ResourceKind,
+    reconcile: impl Future<Output = T>,
+) -> T {
+    let started = Instant::now();
+    let output = reconcile.await;
+    metrics.reconcile_duration.observe([kind.as_str()], started.elapsed());
+    output
+}
+
+fn as_milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,131 @@
+//! Every failure that a person can meet, one of each, for the page of all messages.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use super::{
+    connection::failure_messages::{Failure, FailureContext},
+    test_support::held_removals,
+};
+use crate::{
+    api::AuthType,
+    box_client::{
+        CredentialRejection, Denial, Error, ErrorBody, InvalidResponse, LimitExceeded, MalformedCredentials,
+        TokenStoreError,
+    },
+    kube_client::KubeError,
+    roster::{self, OwnershipConflict},
+};
+
+pub(super) fn sample_failures() -> Vec<Failure> {
+    let failure_context = FailureContext {
+        connection: "acme".to_owned(),
+        namespace: "backup".to_owned(),
+        secret: "acme-box".to_owned(),
+        uid: "2f1d9c1e-0000-4000-8000-000000000001".to_owned(),
+        enterprise: "1001".to_owned(),
+        method: Some(AuthType::ClientCredentials),
+        client_id: Some("client-acme".to_owned()),
+    };
+    let mut all = vec![
+        Failure::missing_secret(&failure_context),
+        Failure::missing_key(&failure_context, "clientSecret"),
+        Failure::enterprise_mismatch(&failure_context, Some(("2002", "Globex"))),
+        Failure::enterprise_mismatch(&failure_context, None),
+        Failure::secret_forbidden(&failure_context),
+        Failure::secret_unreadable(&failure_context, 500),
+        Failure::invalid_auth_method(&failure_context),
+        Failure::panicked(),
+        Failure::oauth_disabled(&failure_context),
+    ];
+    let malformed = [
+        MalformedCredentials::Empty("client id"),
+        MalformedCredentials::NotJson { line: 3, column: 7 },
+        MalformedCredentials::MissingField("boxAppSettings.clientID"),
+        MalformedCredentials::WrongPassphrase,
+        MalformedCredentials::LegacyEncryptedPem,
+        MalformedCredentials::MalformedKey,
+    ];
+    all.extend(malformed.iter().map(|why| Failure::malformed_credentials(&failure_context, why)));
+    all.extend(box_errors().iter().filter_map(|error| Failure::from_box_error(&failure_context, error)));
+    let oauth_context = FailureContext { method: Some(AuthType::Oauth2), ..failure_context.clone() };
+    all.extend(oauth_errors().iter().filter_map(|error| Failure::from_box_error(&oauth_context, error)));
+    all.extend(publish_errors().iter().map(|error| Failure::from_roster_error(&failure_context, error)));
+    all
+}
+
+/// What only the authorization of a user meets.
+fn oauth_errors() -> Vec<Error> {
+    let error_body = ErrorBody::for_test("invalid_grant", "Refresh token has expired");
+    let mut all = vec![Error::Denied { denial: Denial::AuthorizationExpired, body: error_body }];
+    let store_errors = [
+        TokenStoreError::OwnedByOther,
+        TokenStoreError::ForeignSecret,
+        TokenStoreError::Forbidden,
+        TokenStoreError::Unreachable,
+        TokenStoreError::NotPersisted,
+    ];
+    all.extend(store_errors.map(Error::from));
+    all
+}
+
+fn publish_errors() -> Vec<roster::Error> {
+    vec![
+        OwnershipConflict::OtherOwner.into(),
+        OwnershipConflict::OtherEnterprise("2002".to_owned()).into(),
+        OwnershipConflict::NewerFormat(2).into(),
+        roster::Error::TooLarge { users: 2_100_000, slices: 4_200 },
+        roster::Error::BaselineLost(held_removals()),
+        KubeError::Forbidden(String::new()).into(),
+        KubeError::Rejected { code: 500, message: String::new() }.into(),
+        KubeError::Unreachable(String::new()).into(),
+    ]
+}
+
+fn box_errors() -> Vec<Error> {
+    let refused = |refusal, code, text| Error::Denied { denial: refusal, body: ErrorBody::for_test(code, text) };
+    let rejected = |why, code, text| refused(Denial::CredentialsRejected(why), code, text);
+    let no_body = || ErrorBody::default();
+    vec![
+        refused(Denial::AppNotAuthorized, "unauthorized_client", "This app is not authorized by the enterprise"),
+        refused(Denial::AuthorizationExpired, "unauthorized", "Unauthorized"),
+        refused(
+            Denial::AccessBlocked,
+            "access_from_location_blocked",
+            "You're attempting to log in to Box from a location that has not been approved",
+        ),
+        refused(
+            Denial::PermissionDenied,
+            "insufficient_scope",
+            "The request requires higher privileges than provided by the access token.",
+        ),
+        rejected(CredentialRejection::InvalidClient, "invalid_client", "The client credentials are invalid"),
+        rejected(CredentialRejection::GrantCredentialsInvalid, "invalid_grant", "Grant credentials are invalid"),
+        rejected(CredentialRejection::UnknownKeyId, "invalid_grant", "The 'kid' is invalid"),
+        rejected(CredentialRejection::InvalidSubject, "invalid_grant", "Please check the 'sub' claim"),
+        rejected(
+            CredentialRejection::GrantTypeNotAllowed,
+            "invalid_request",
+            "The grant type is unauthorized for this client_id",
+        ),
+        rejected(CredentialRejection::Unknown, "invalid_grant", "Something new"),
+        Error::RateLimited {
+            retry_after: Some(Duration::from_secs(3600)),
+            body: ErrorBody::for_test("rate_limit_exceeded", "Request rate limit exceeded, please try again later"),
+        },
+        Error::Unavailable { retry_after: None, detail: "Box answered 503 (request id abc123)".to_owned() },
+        Error::Unavailable {
+            retry_after: None,
+            detail: "could not connect to api.box.com: connection refused".to_owned(),
+        },
+        Error::InvalidResponse { problem: InvalidResponse::NotJson, body: no_body() },
+        Error::InvalidResponse { problem: InvalidResponse::EmptyUserList, body: no_body() },
+        Error::InvalidResponse { problem: InvalidResponse::OffsetPagination, body: no_body() },
+        Error::ClockSkew {
+            body: ErrorBody::for_test("invalid_grant", "Please check the 'exp' claim"),
+            skew: Some(SignedDuration::from_secs(754)),
+        },
+        Error::LimitExceeded(LimitExceeded::Users(2_000_000)),
+    ]
+}

@@ -1,0 +1,113 @@
+//! What is different between a new list and the published one. Pure.
+//!
+//! Only slices that differ are compared: a user who is in an unchanged slice is unchanged, since ids are unique. So this
+//! finds exactly what comparing everything would.
+
+use std::iter::Peekable;
+use std::ops::Range;
+
+use super::{
+    UserList, UserListBuilder,
+    chunking::Chunk,
+    compare_ids,
+    records::{ChangeRecord, PublishedUser},
+};
+
+/// Beyond so many a revision's changes are counted, not told one by one.
+const MAX_CHANGE_RECORDS: usize = 10_000;
+
+/// The changes of a revision, one by one as long as they are few.
+#[derive(Debug, Default)]
+pub(super) struct ChangeLog {
+    records: Vec<ChangeRecord>,
+    overflowed: bool,
+}
+
+impl ChangeLog {
+    /// A record that only counts.
+    pub(super) fn disabled() -> Self {
+        Self { records: Vec::new(), overflowed: true }
+    }
+
+    pub(super) fn push_with(&mut self, record: impl FnOnce() -> ChangeRecord) {
+        if self.overflowed {
+            return;
+        }
+        if self.records.len() == MAX_CHANGE_RECORDS {
+            *self = Self::disabled();
+            return;
+        }
+        self.records.push(record());
+    }
+
+    /// The lines sorted by id; none where there were too many.
+    pub(super) fn into_sorted(mut self) -> Vec<ChangeRecord> {
+        self.records.sort_by(|a, b| compare_ids(&a.id, &b.id).then(a.op.cmp(&b.op)));
+        self.records
+    }
+}
+
+/// A comparison under way: fed with the published slices that the new list does not have, in their order.
+pub(super) struct Differ<'a, I: Iterator<Item = usize>> {
+    list: &'a UserList,
+    unpublished: Peekable<I>,
+    diff: Diff,
+    vanished: UserListBuilder,
+}
+
+/// What a comparison found.
+pub(super) struct Diff {
+    /// Places in the new list of users whom no slice had.
+    pub(super) added: Vec<u32>,
+    pub(super) updated: i64,
+    /// Users of the slices who are not in the new list.
+    pub(super) vanished: UserList,
+    pub(super) change_log: ChangeLog,
+}
+
+/// Places of the new list that are in none of the published slices.
+pub(super) fn unpublished_indices<'a>(
+    chunks: &'a [Chunk],
+    published: impl Fn(&str) -> bool + 'a,
+) -> impl Iterator<Item = usize> + 'a {
+    let ranges = chunks.iter().filter(move |cut| !published(&cut.digest)).map(|cut| cut.range.clone());
+    ranges.flat_map(|range: Range<usize>| range)
+}
+
+impl<'a, I: Iterator<Item = usize>> Differ<'a, I> {
+    pub(super) fn new(list: &'a UserList, unpublished: I, change_log: ChangeLog) -> Self {
+        let diff = Diff { added: Vec::new(), updated: 0, vanished: UserListBuilder::default().build(), change_log };
+        Self { list, unpublished: unpublished.peekable(), diff, vanished: UserListBuilder::default() }
+    }
+
+    /// The users of the next published slice.
+    pub(super) fn compare_slice(&mut self, users: &[PublishedUser<'_>]) {
+        let mut vanished = Vec::new();
+        for old in users {
+            while let Some(at) = self.unpublished.next_if(|at| compare_ids(self.list.id_at(*at), &old.id).is_lt()) {
+                self.diff.added.push(to_u32_index(at));
+            }
+            match self.unpublished.next_if(|at| self.list.id_at(*at) == old.id) {
+                Some(at) => {
+                    let (from, to) = (old.as_record(), self.list.user_at(at));
+                    if from != to {
+                        self.diff.updated += 1;
+                        self.diff.change_log.push_with(|| ChangeRecord::user_updated(from, to));
+                    }
+                }
+                None => vanished.push(old.as_record()),
+            }
+        }
+        self.vanished.push_page(vanished);
+    }
+
+    pub(super) fn into_diff(mut self) -> Diff {
+        self.diff.added.extend(self.unpublished.map(to_u32_index));
+        Diff { vanished: self.vanished.build(), ..self.diff }
+    }
+}
+
+/// A place takes four bytes: of a first list everybody is added.
+fn to_u32_index(at: usize) -> u32 {
+    u32::try_from(at).expect("a list that is published has fewer users")
+}

@@ -1,0 +1,211 @@
+//! What a new list is compared with: the published one, read as far as it differs, and what becomes of everybody.
+
+use std::collections::HashSet;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
+
+use super::{
+    UserList, UserListBuilder,
+    chunking::{Chunk, split_into_chunks},
+    diff::{ChangeLog, Diff, Differ, unpublished_indices},
+    next_revision::{ListParts, PublishedState, is_expired},
+    publish::{Error, PublishAttemptError, PublishRequest},
+    records::{ChangeRecord, PublishedUser, RemovedUser},
+    removals::{PreviousList, RemovalDecision, decide_removals},
+    store::{SliceMeta, Store},
+};
+use crate::{
+    api::{RemovalHold, SliceRef, SliceState, UserCounts, UserRoster},
+    kube_client::KubeError,
+};
+
+const MAX_CONCURRENT_READS: usize = 4;
+
+/// The published list, as a next one can build on it.
+pub(super) fn published_state<'a>(
+    roster: &'a UserRoster,
+    owned: bool,
+    owner_uid: &str,
+    existing: &'a [SliceMeta],
+) -> PublishedState<'a> {
+    let content = &roster.spec;
+    let previous = content.previous.iter().flat_map(|p| p.slices.iter());
+    let referenced: HashSet<&str> =
+        content.slices.iter().map(|s| &s.name).chain(previous).map(String::as_str).collect();
+    let available = existing.iter().filter(|p| referenced.contains(p.name.as_str()));
+    PublishedState {
+        content,
+        owned,
+        reusable: available
+            .clone()
+            .filter(|p| p.owner_uid.as_deref() == Some(owner_uid))
+            .map(|p| p.name.as_str())
+            .collect(),
+        readable: available.clone().map(|p| p.name.as_str()).collect(),
+        ownerless: available.filter(|p| p.owner_uid.is_none()).map(|p| p.name.clone()).collect(),
+    }
+}
+
+/// Compares with what is published. The inner error: removals of nobody knows whom that would have to be held.
+pub(super) async fn diff_published(
+    store: &Store,
+    request: &PublishRequest<'_>,
+    list: &UserList,
+    chunks: &[Chunk],
+    published: Option<&PublishedState<'_>>,
+    now: Timestamp,
+) -> Result<Result<(ListParts, RemovalDecision), RemovalHold>, PublishAttemptError> {
+    let slices = |state| published.into_iter().flat_map(|c| &c.content.slices).filter(move |s| s.state == state);
+    let digests: HashSet<&str> = chunks.iter().map(|c| c.digest.as_str()).collect();
+    let published_digests: HashSet<&str> = slices(SliceState::Live).map(|s| s.digest.as_str()).collect();
+    let live_changed = digests != published_digests;
+    let missing = |slice: &SliceRef| published.is_some_and(|c| !c.reusable.contains(slice.name.as_str()));
+    let total =
+        published.map_or_else(|| request.last_published.map_or(0, |(_, total)| total), |c| c.content.users.total);
+
+    let read_held = live_changed || request.approved_digest.is_some() || slices(SliceState::Held).any(missing);
+    let (held, mut lost) =
+        if read_held { read_users(store, slices(SliceState::Held)).await? } else { (UserList::default(), 0) };
+    let changed_slices: Vec<&SliceRef> =
+        slices(SliceState::Live).filter(|s| !digests.contains(s.digest.as_str())).collect();
+    let change_log = if published.is_none() { ChangeLog::disabled() } else { ChangeLog::default() };
+    let mut differ =
+        Differ::new(list, unpublished_indices(chunks, |digest| published_digests.contains(digest)), change_log);
+    let reads = stream::iter(0..changed_slices.len())
+        .map(async |at| store.get_slice_data(changed_slices[at]).await)
+        .buffered(MAX_CONCURRENT_READS);
+    let mut reads = std::pin::pin!(reads);
+    for slice in &changed_slices {
+        let data = reads.try_next().await?.flatten();
+        match data.as_deref().and_then(parse_records::<PublishedUser<'_>>) {
+            Some(users) => differ.compare_slice(&users),
+            None => lost += slice.count,
+        }
+    }
+    let mut diff: Diff = differ.into_diff();
+    if published.is_none() {
+        lost = total;
+    }
+    if lost > 0 {
+        tracing::warn!(
+            connection = store.connection_name(),
+            users = lost,
+            "a part of the published list is lost: it counts in numbers"
+        );
+        diff.change_log = ChangeLog::disabled();
+    }
+    let previous = PreviousList {
+        total,
+        held,
+        held_summary: published.and_then(|c| c.content.held.clone()),
+        lost_users: lost,
+        max_removal_percent: request.max_removal_percent,
+        approved_digest: request.approved_digest,
+    };
+    let held_before = previous.held_summary.clone();
+    let mut decision = match decide_removals(list, diff, previous, now) {
+        Ok(resolved) => resolved,
+        Err(held) => return Ok(Err(held)),
+    };
+    let parts_held = if !read_held {
+        decision.held_summary = held_before;
+        None
+    } else {
+        let held = std::mem::take(&mut decision.held);
+        let chunks = split_into_chunks(&held).map_err(|_| PublishAttemptError::Fatal(Error::RecordTooLarge))?;
+        Some((held, chunks))
+    };
+    let removed = removed_records(store, request, list, published, &mut decision, now).await?;
+    let changes = std::mem::take(&mut decision.change_log).into_sorted();
+    let changes_chunks =
+        split_into_chunks(changes.as_slice()).map_err(|_| PublishAttemptError::Fatal(Error::RecordTooLarge))?;
+    let users = match (&parts_held, published) {
+        (None, Some(current)) => current.content.users,
+        (None, None) => list.count_users(),
+        (Some((held, _)), _) => add_held_counts(list.count_users(), &held.count_users()),
+    };
+    let parts = ListParts {
+        held: parts_held,
+        held_summary: decision.held_summary.clone(),
+        removed,
+        changes: (changes, changes_chunks),
+        users,
+    };
+    Ok(Ok((parts, decision)))
+}
+
+/// Those who are gone, as they are to be published; `None`: as they are. Tells of the added ones who is back.
+async fn removed_records(
+    store: &Store,
+    request: &PublishRequest<'_>,
+    list: &UserList,
+    published: Option<&PublishedState<'_>>,
+    decision: &mut RemovalDecision,
+    now: Timestamp,
+) -> Result<Option<(Vec<RemovedUser>, Vec<Chunk>)>, PublishAttemptError> {
+    let oldest = published.and_then(|c| c.content.oldest_removed_at.as_ref());
+    let has_expired = oldest.is_some_and(|t| is_expired(t.0, request.retention, now));
+    let mut removed_users = Vec::new();
+    let needed = !decision.added.is_empty() || !decision.removed.is_empty() || has_expired;
+    if needed {
+        let slices = published.into_iter().flat_map(|c| &c.content.slices).filter(|s| s.state == SliceState::Removed);
+        for slice in slices {
+            match store.get_slice_data(slice).await?.as_deref().and_then(parse_records::<RemovedUser>) {
+                Some(gone) => removed_users.extend(gone),
+                None => {
+                    let (connection, users) = (store.connection_name(), slice.count);
+                    tracing::warn!(connection, users, "the record of users who are gone is lost in part");
+                }
+            }
+        }
+    }
+    let previously_removed: HashSet<&str> = removed_users.iter().map(|gone| gone.id.as_str()).collect();
+    for at in &decision.added {
+        let user = list.user_at(*at as usize);
+        let returned = previously_removed.contains(user.id);
+        decision.change_log.push_with(|| {
+            if returned { ChangeRecord::removed_user_returned(&user) } else { ChangeRecord::user_added(&user) }
+        });
+    }
+    if !needed {
+        return Ok(None);
+    }
+    removed_users.retain(|gone| !list.contains(&gone.id) && !is_expired(gone.removed_at, request.retention, now));
+    removed_users.append(&mut decision.removed);
+    removed_users.sort_by(|a, b| super::compare_ids(&a.id, &b.id));
+    let chunks =
+        split_into_chunks(removed_users.as_slice()).map_err(|_| PublishAttemptError::Fatal(Error::RecordTooLarge))?;
+    Ok(Some((removed_users, chunks)))
+}
+
+/// The users of these slices, and how many are lost.
+async fn read_users(store: &Store, slices: impl Iterator<Item = &SliceRef>) -> Result<(UserList, i64), KubeError> {
+    let (mut builder, mut lost) = (UserListBuilder::default(), 0);
+    for slice in slices {
+        let data = store.get_slice_data(slice).await?;
+        match data.as_deref().and_then(parse_records::<PublishedUser<'_>>) {
+            Some(users) => builder.push_page(users.iter().map(PublishedUser::as_record)),
+            None => lost += slice.count,
+        }
+    }
+    Ok((builder.build(), lost))
+}
+
+/// The lines of a slice; `None` where one of them cannot be read, and none can be relied on.
+fn parse_records<'a, T: serde::Deserialize<'a>>(data: &'a str) -> Option<Vec<T>> {
+    data.lines().map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+fn add_held_counts(live: UserCounts, held: &UserCounts) -> UserCounts {
+    UserCounts {
+        total: live.total + held.total,
+        active: live.active + held.active,
+        inactive: live.inactive + held.inactive,
+        restricted: live.restricted + held.restricted,
+        other: live.other + held.other,
+        app: live.app + held.app,
+        held: held.total,
+        removed: 0,
+    }
+}

@@ -1,0 +1,279 @@
+//! The next roster: which slices stay, which are written, and what the revision says of itself. Pure.
+
+use std::{collections::HashSet, ops::Range, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{
+    UserList,
+    chunking::{Chunk, slice_name},
+    records::{ChangeRecord, RemovedUser},
+    removals::{RemovalDecision, to_i64},
+};
+use crate::api::{
+    PreviousRevision, ROSTER_FORMAT_VERSION, RemovalHold, RevisionRecord, RosterChange, RosterContent, SliceRef,
+    SliceState, UserCounts,
+};
+
+/// More than etcd takes, together with all that else stands in a roster.
+pub(super) const MAX_SLICES: usize = 4_000;
+const MAX_ROSTER_BYTES: usize = 1_280 * 1024;
+
+/// Where the lines of a slice come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum SliceSource {
+    /// It is there already.
+    Existing,
+    /// These lines of the new list, of those who are held or gone, or of the changes, as the slice's state says.
+    New(Range<usize>),
+    /// The slice of this name, which another owner had.
+    Copy(String),
+}
+
+/// A slice of the next roster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PlannedSlice {
+    pub(super) slice: SliceRef,
+    pub(super) source: SliceSource,
+}
+
+/// The published list that the next one follows.
+pub(super) struct PublishedState<'a> {
+    pub(super) content: &'a RosterContent,
+    /// Whether it is ours, and not one to be adopted.
+    pub(super) owned: bool,
+    /// Slices that it names and that are there under our connection.
+    pub(super) reusable: HashSet<&'a str>,
+    /// Slices that are there at all.
+    pub(super) readable: HashSet<&'a str>,
+    /// Slices that are there, belong to nobody, and that the adopted roster named.
+    pub(super) ownerless: Vec<String>,
+}
+
+/// Whose list it is.
+pub(super) struct RosterOwner<'a> {
+    pub(super) connection: &'a str,
+    pub(super) owner_uid: &'a str,
+    pub(super) enterprise_id: &'a str,
+    pub(super) retention: Duration,
+    /// The last revision that the connection's status knows of.
+    pub(super) known_revision: i64,
+}
+
+/// The lines of the next list beside the live ones. `None`: as they are published.
+pub(super) struct ListParts {
+    pub(super) held: Option<(UserList, Vec<Chunk>)>,
+    pub(super) held_summary: Option<RemovalHold>,
+    pub(super) removed: Option<(Vec<RemovedUser>, Vec<Chunk>)>,
+    pub(super) changes: (Vec<ChangeRecord>, Vec<Chunk>),
+    pub(super) users: UserCounts,
+}
+
+/// The next roster, whose slices are named as far as their names are free.
+pub(super) struct NextRevision {
+    pub(super) slices: Vec<PlannedSlice>,
+    pub(super) parts: ListParts,
+    content: RosterContent,
+}
+
+/// Whether a time has outlived the retention.
+pub(super) fn is_expired(time: Timestamp, retention: Duration, now: Timestamp) -> bool {
+    let age = SignedDuration::try_from(retention).unwrap_or(SignedDuration::MAX);
+    time.duration_until(now) >= age
+}
+
+/// # Errors
+/// How many slices it would take, where these are more than a roster can name.
+pub(super) fn plan_revision(
+    roster_owner: &RosterOwner<'_>,
+    published: Option<&PublishedState<'_>>,
+    live: &[Chunk],
+    parts: ListParts,
+    change: RosterChange,
+    newly_held: i64,
+    now: Timestamp,
+) -> Result<NextRevision, usize> {
+    let plan_chunks = |state, cuts: &[Chunk]| {
+        cuts.iter().map(|cut| plan_chunk(roster_owner, published, state, cut)).collect::<Vec<_>>()
+    };
+    let plan_existing = |state| published.map(|c| plan_existing_slices(roster_owner, c, state)).unwrap_or_default();
+    let changes = plan_chunks(SliceState::Changes, &parts.changes.1);
+    let revision = published.map_or(0, |c| c.content.revision).max(roster_owner.known_revision) + 1;
+    let has_changes = change.added + change.updated + change.removed + newly_held > 0 || !changes.is_empty();
+    let mut journal = published.map(|c| carry_over_journal(roster_owner, c, now)).unwrap_or_default();
+    if has_changes {
+        let entry = RevisionRecord {
+            revision,
+            time: Time(now),
+            added: change.added,
+            updated: change.updated,
+            removed: change.removed,
+            held: newly_held,
+            requested_by: change.requested_by.clone(),
+            slices: changes.iter().map(|piece| piece.slice.name.clone()).collect(),
+        };
+        journal.insert(0, entry);
+    }
+    let mut slices = plan_chunks(SliceState::Live, live);
+    slices.extend(
+        parts.held.as_ref().map_or_else(|| plan_existing(SliceState::Held), |h| plan_chunks(SliceState::Held, &h.1)),
+    );
+    slices.extend(
+        parts
+            .removed
+            .as_ref()
+            .map_or_else(|| plan_existing(SliceState::Removed), |r| plan_chunks(SliceState::Removed, &r.1)),
+    );
+    let old_changes = plan_existing(SliceState::Changes);
+    slices.extend(
+        changes.into_iter().chain(old_changes).filter(|p| journal.iter().any(|e| e.slices.contains(&p.slice.name))),
+    );
+
+    let previous_revision = |c: &PublishedState<'_>| {
+        let dropped = c.content.slices.iter().map(|s| s.name.clone()).chain(c.ownerless.iter().cloned());
+        let named: HashSet<&str> = slices.iter().map(|p| p.slice.name.as_str()).collect();
+        let mut dropped: Vec<String> = dropped.filter(|name| !named.contains(name.as_str())).collect();
+        dropped.sort_unstable();
+        dropped.dedup();
+        PreviousRevision { revision: c.content.revision, slices: dropped }
+    };
+    let oldest = match &parts.removed {
+        Some((removed, _)) => removed.iter().map(|gone| gone.removed_at).min().map(Time),
+        None => published.and_then(|c| c.content.oldest_removed_at.clone()),
+    };
+    let removed = slices.iter().filter(|p| p.slice.state == SliceState::Removed).map(|p| p.slice.count).sum();
+    let content = RosterContent {
+        format: ROSTER_FORMAT_VERSION,
+        enterprise_id: roster_owner.enterprise_id.to_owned(),
+        revision,
+        revision_time: Time(now),
+        users: UserCounts { removed, ..parts.users },
+        slice_count: 0,
+        slices: Vec::new(),
+        oldest_removed_at: oldest.filter(|_| removed > 0),
+        held: parts.held_summary.clone(),
+        previous: published.map(previous_revision),
+        change,
+        journal,
+        swept_at: published.and_then(|c| c.content.swept_at.clone()),
+    };
+    trim_journal(NextRevision { slices, parts, content })
+}
+
+impl NextRevision {
+    /// Whether it differs from what is published.
+    pub(super) fn differs_from(&self, published: Option<&PublishedState<'_>>) -> bool {
+        published.is_none_or(|c| {
+            let slices = self.slices.iter().map(|p| &p.slice);
+            !c.owned
+                || c.content.format != ROSTER_FORMAT_VERSION
+                || c.content.held != self.content.held
+                || !slices.eq(&c.content.slices)
+        })
+    }
+
+    /// The roster, with the slices as they were named in the end.
+    pub(super) fn roster_content(&self) -> RosterContent {
+        let slices: Vec<SliceRef> = self.slices.iter().map(|p| p.slice.clone()).collect();
+        RosterContent { slice_count: to_i64(slices.len()), slices, ..self.content.clone() }
+    }
+
+    /// Gives a slice another name, since the one it had is taken.
+    pub(super) fn rename_slice(&mut self, at: usize, name: String) {
+        let slice = &mut self.slices[at].slice;
+        let entries = self.content.journal.iter_mut().flat_map(|entry| entry.slices.iter_mut());
+        entries.filter(|named| **named == slice.name).for_each(|named| named.clone_from(&name));
+        slice.name = name;
+    }
+}
+
+/// The oldest entries of the journal give way until the roster is small enough.
+fn trim_journal(mut next: NextRevision) -> Result<NextRevision, usize> {
+    loop {
+        let fits = serde_json::to_vec(&next.roster_content()).is_ok_and(|json| json.len() <= MAX_ROSTER_BYTES);
+        if fits && next.slices.len() <= MAX_SLICES {
+            return Ok(next);
+        }
+        let Some(oldest) = next.content.journal.pop() else { return Err(next.slices.len()) };
+        next.slices.retain(|piece| !oldest.slices.contains(&piece.slice.name));
+    }
+}
+
+/// A slice of these lines: the published one that holds the same, or a new one.
+fn plan_chunk(
+    roster_owner: &RosterOwner<'_>,
+    published: Option<&PublishedState<'_>>,
+    state: SliceState,
+    chunk: &Chunk,
+) -> PlannedSlice {
+    let existing = published.and_then(|c| {
+        let same_digest = c.content.slices.iter().find(|s| s.state == state && s.digest == chunk.digest);
+        same_digest.filter(|s| c.owned && c.reusable.contains(s.name.as_str())).map(|s| s.name.clone())
+    });
+    let (name, source) = match existing {
+        Some(name) => (name, SliceSource::Existing),
+        None => {
+            let name = slice_name(roster_owner.connection, roster_owner.owner_uid, state.as_str(), &chunk.digest, "");
+            (name, SliceSource::New(chunk.range.clone()))
+        }
+    };
+    PlannedSlice { slice: SliceRef { name, count: chunk.record_count(), digest: chunk.digest.clone(), state }, source }
+}
+
+/// The published slices of a state, as they are; those that are lost are left out.
+fn plan_existing_slices(
+    roster_owner: &RosterOwner<'_>,
+    published: &PublishedState<'_>,
+    state: SliceState,
+) -> Vec<PlannedSlice> {
+    let slices = published.content.slices.iter().filter(|s| s.state == state);
+    let planned = slices.filter_map(|slice| {
+        if published.owned && published.reusable.contains(slice.name.as_str()) {
+            return Some(PlannedSlice { slice: slice.clone(), source: SliceSource::Existing });
+        }
+        published.readable.contains(slice.name.as_str()).then(|| PlannedSlice {
+            slice: SliceRef { name: copied_slice_name(roster_owner, slice), ..slice.clone() },
+            source: SliceSource::Copy(slice.name.clone()),
+        })
+    });
+    planned.collect()
+}
+
+fn copied_slice_name(roster_owner: &RosterOwner<'_>, slice: &SliceRef) -> String {
+    slice_name(roster_owner.connection, roster_owner.owner_uid, slice.state.as_str(), &slice.digest, "")
+}
+
+/// What is still remembered of earlier revisions, with the slices that are still there, under the names they get.
+fn carry_over_journal(
+    roster_owner: &RosterOwner<'_>,
+    published: &PublishedState<'_>,
+    now: Timestamp,
+) -> Vec<RevisionRecord> {
+    let existing = plan_existing_slices(roster_owner, published, SliceState::Changes);
+    let renamed = |old: &String| {
+        existing.iter().find_map(|piece| match &piece.source {
+            SliceSource::Copy(from) => (from == old).then(|| piece.slice.name.clone()),
+            SliceSource::Existing | SliceSource::New(_) => (piece.slice.name == *old).then(|| old.clone()),
+        })
+    };
+    let entries =
+        published.content.journal.iter().filter(|entry| !is_expired(entry.time.0, roster_owner.retention, now));
+    let entries = entries.map(|entry| RevisionRecord {
+        // Told whole or not at all.
+        slices: entry.slices.iter().map(renamed).collect::<Option<_>>().unwrap_or_default(),
+        ..entry.clone()
+    });
+    entries.collect()
+}
+
+/// The change as the roster tells it.
+pub(super) fn with_counts(change: &RosterChange, decision: &RemovalDecision) -> RosterChange {
+    RosterChange {
+        added: decision.added_count,
+        updated: decision.updated,
+        removed: decision.removed_count,
+        approved: decision.approved.clone(),
+        ..change.clone()
+    }
+}

@@ -1,0 +1,136 @@
+//! Who is gone, who is held and who is back, once it is known what is different. Pure.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{
+    UserList, UserListBuilder,
+    diff::{ChangeLog, Diff},
+    records::{ChangeRecord, RemovedUser},
+    removal_guard,
+};
+use crate::api::RemovalHold;
+
+/// What the published list says, as far as it could be read, and what the rules are.
+pub(super) struct PreviousList<'a> {
+    /// Users in the published list.
+    pub(super) total: i64,
+    /// Users whose removal is held.
+    pub(super) held: UserList,
+    /// The same as the roster tells it.
+    pub(super) held_summary: Option<RemovalHold>,
+    /// Users of slices that are lost: nobody knows who they were.
+    pub(super) lost_users: i64,
+    pub(super) max_removal_percent: i32,
+    /// The digest of the removals that somebody approved.
+    pub(super) approved_digest: Option<&'a str>,
+}
+
+/// What becomes of everybody.
+pub(super) struct RemovalDecision {
+    /// Places in the new list of users who were not in the published one, as far as these are known.
+    pub(super) added: Vec<u32>,
+    pub(super) added_count: i64,
+    pub(super) updated: i64,
+    /// Users who go from the list now.
+    pub(super) removed: Vec<RemovedUser>,
+    pub(super) removed_count: i64,
+    /// Everybody whose removal is held from now on.
+    pub(super) held: UserList,
+    pub(super) held_summary: Option<RemovalHold>,
+    /// How many of them vanished just now.
+    pub(super) newly_held: i64,
+    /// The digest that was approved, if it took effect.
+    pub(super) approved: Option<String>,
+    pub(super) change_log: ChangeLog,
+}
+
+/// # Errors
+/// The removals that would be held, where nobody knows who vanished.
+pub(super) fn decide_removals(
+    list: &UserList,
+    diff: Diff,
+    previous: PreviousList<'_>,
+    now: Timestamp,
+) -> Result<RemovalDecision, RemovalHold> {
+    let Diff { added, mut updated, vanished, mut change_log } = diff;
+    let PreviousList { total, held, held_summary, lost_users, max_removal_percent, approved_digest } = previous;
+
+    let (returned, added) = match held.is_empty() {
+        true => (Vec::new(), added),
+        false => added.into_iter().partition(|at| held.contains(list.id_at(*at as usize))),
+    };
+    for at in returned {
+        let to = list.user_at(at as usize);
+        if let Some(from) = held.find_user(to.id) {
+            updated += i64::from(from != to);
+            change_log.push_with(|| ChangeRecord::held_user_returned(from, to));
+        }
+    }
+    let mut removed = Vec::new();
+    let mut remove_users = |users: &mut dyn Iterator<Item = super::UserRecord<'_>>, change_log: &mut ChangeLog| {
+        for user in users {
+            removed.push(RemovedUser::from_user(&user, now));
+            change_log.push_with(|| ChangeRecord::user_removed(user));
+        }
+    };
+    let approves_held =
+        approved_digest.is_some() && held_summary.as_ref().map(|h| h.digest.as_str()) == approved_digest;
+    let mut still_held = UserListBuilder::default();
+    {
+        let mut missing = held.iter_users().filter(|user| !list.contains(user.id));
+        if approves_held {
+            remove_users(&mut missing, &mut change_log);
+        } else {
+            still_held.push_page(missing);
+        }
+    }
+
+    let known = to_i64(vanished.len());
+    let unknown = (lost_users - to_i64(added.len())).max(0);
+    let mut approved = approved_digest.filter(|_| approves_held);
+    let mut newly_held = 0;
+    if removal_guard::must_hold_removals(known + unknown, total, max_removal_percent) {
+        if lost_users > 0 {
+            let digest = removal_guard::digest_removal_counts(total, to_i64(list.len()));
+            if approved_digest != Some(digest.as_str()) {
+                return Err(RemovalHold { time: Time(now), removals: known + unknown, total, digest });
+            }
+            approved = approved_digest;
+            remove_users(&mut vanished.iter_users(), &mut change_log);
+        } else {
+            newly_held = known;
+            vanished.iter_users().for_each(|user| change_log.push_with(|| ChangeRecord::removal_held(&user)));
+            still_held.push_page(vanished.iter_users());
+        }
+    } else {
+        remove_users(&mut vanished.iter_users(), &mut change_log);
+    }
+    removed.sort_by(|a, b| super::compare_ids(&a.id, &b.id));
+
+    let held = still_held.build();
+    let added_count = (to_i64(added.len()) - lost_users).max(0);
+    let removed_count = to_i64(removed.len()) + unknown;
+    let held_summary = (!held.is_empty()).then(|| RemovalHold {
+        time: held_summary.filter(|_| newly_held == 0).map_or(Time(now), |h| h.time),
+        removals: to_i64(held.len()),
+        total: to_i64(list.len()) + to_i64(held.len()),
+        digest: removal_guard::digest_held_users(&held),
+    });
+    Ok(RemovalDecision {
+        added,
+        added_count,
+        updated,
+        removed,
+        removed_count,
+        held,
+        held_summary,
+        newly_held,
+        approved: approved.map(str::to_owned),
+        change_log,
+    })
+}
+
+pub(super) fn to_i64(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}

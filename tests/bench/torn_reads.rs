@@ -1,0 +1,133 @@
+//! torn — a reader that loops while list after list is published, and whether it ever saw anything but one of Box's
+//! complete answers.
+//!
+//! Before each sync, some users all over the list are given the round's number as their title. A list is torn where
+//! they have not all the same, or not that of the revision, or where somebody is missing.
+
+use std::collections::{BTreeSet, HashSet};
+use std::time::{Duration, Instant};
+
+use boxsync::{
+    api::{BoxConnection, SliceState, UserRoster, UserSyncRequest},
+    roster::{self, LIST_STATES, PublishedUser, RosterSnapshot, Store},
+};
+use futures::future;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Result,
+    env::{Bench, SECRET_NAME, connection_name, is_complete, is_ready, start_watch},
+    log_progress,
+    stats::Samples,
+    table::BenchRow,
+};
+
+const USERS: usize = 1_000;
+const MARKED_USERS: usize = 8;
+const PUBLISHES: usize = 1_000;
+/// However far it is then.
+const MAX_TIME: Duration = Duration::from_secs(120);
+const MIN_PUBLISHES: usize = 100;
+
+pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
+    let env = bench.new_env("torn").await?;
+    let ids = env.create_enterprises(1, USERS).await?;
+    let id = ids.first().ok_or("no enterprise")?;
+    let _operator = env.start_operator_with_flag("--min-sync-gap", "0s")?;
+    let published = start_watch(env.api::<BoxConnection>(), Some(&connection_name(id)), 1, is_ready).await?;
+    env.connect_enterprise(id, SECRET_NAME).await?;
+    published.reached_at().await?;
+
+    let users = env.sim.user_ids(id).await?;
+    let marked: Vec<u64> = users.iter().copied().step_by(USERS / MARKED_USERS).collect();
+    let stop = CancellationToken::new();
+    let names = marked.iter().map(u64::to_string).collect();
+    let reader = read_in_loop(env.reader_store(id), names, stop.clone());
+    let publisher = async {
+        let (begin, mut times) = (Instant::now(), Vec::new());
+        while times.len() < PUBLISHES && begin.elapsed() < MAX_TIME {
+            let round = times.len() + 1;
+            let titles = marked.iter().map(|user| (user, round_title(round)));
+            future::try_join_all(titles.map(async |(user, title)| env.sim.set_job_title(id, *user, &title).await))
+                .await?;
+            let name = format!("round-{round}");
+            let completed = start_watch(env.api::<UserSyncRequest>(), Some(&name), 1, is_complete).await?;
+            let start = Instant::now();
+            env.create_sync_request(&name, id).await?;
+            times.push(completed.reached_at().await? - start);
+            if round.is_multiple_of(MIN_PUBLISHES) {
+                log_progress(&format!("{round} publishes"));
+            }
+        }
+        Ok::<_, crate::Error>(times)
+    };
+    let publisher = async {
+        let times = publisher.await;
+        stop.cancel();
+        times
+    };
+    let (stats, times) = future::join(reader, publisher).await;
+    let (times, ReadStats { reads, torn, failed_reads: failed, revisions }) = (times?, stats);
+    let last = env.api::<UserRoster>().get(&connection_name(id)).await?.spec.revision;
+    let publishes = times.len();
+    if usize::try_from(last)? != publishes + 1 {
+        return Err(format!("{publishes} rounds led to revision {last}").into());
+    }
+    let times = Samples::from_durations(times);
+    Ok(vec![
+        BenchRow::new(
+            &format!("torn reads, a reader looping through {publishes} publishes of {USERS} users"),
+            format!("{torn} of {reads} reads, {failed} in vain; it saw {} revisions", revisions.len()),
+            "0",
+            torn == 0 && failed == 0 && publishes >= MIN_PUBLISHES,
+        ),
+        BenchRow::detail("from a request to Complete meanwhile", format!("{times} ({})", times.format_range(0))),
+    ])
+}
+
+/// What the marked users are called in this round, which publishes the revision after it.
+fn round_title(round: usize) -> String {
+    format!("round {round}")
+}
+
+#[derive(Default)]
+struct ReadStats {
+    reads: usize,
+    torn: usize,
+    failed_reads: usize,
+    revisions: BTreeSet<i64>,
+}
+
+async fn read_in_loop(store: Store, marked: HashSet<String>, stop: CancellationToken) -> ReadStats {
+    let mut stats = ReadStats::default();
+    while !stop.is_cancelled() {
+        stats.reads += 1;
+        match roster::read_snapshot(&store, LIST_STATES, None).await {
+            Ok(snapshot) => {
+                stats.revisions.insert(snapshot.roster.spec.revision);
+                if !is_consistent(&snapshot, &marked) {
+                    stats.torn += 1;
+                }
+            }
+            Err(error) => {
+                log_progress(&format!("the reader got no list: {error}"));
+                stats.failed_reads += 1;
+            }
+        }
+    }
+    stats
+}
+
+fn is_consistent(snapshot: &RosterSnapshot, marked: &HashSet<String>) -> bool {
+    let expected = usize::try_from(snapshot.roster.spec.revision - 1).map(round_title).unwrap_or_default();
+    let (mut ids, mut as_expected) = (HashSet::new(), 0);
+    for line in snapshot.record_lines(SliceState::Live) {
+        let Ok(user) = serde_json::from_str::<PublishedUser<'_>>(line) else { return false };
+        // Those of the first revision still have titles of their own.
+        if marked.contains(&*user.id) && (user.job_title == expected || expected == round_title(0)) {
+            as_expected += 1;
+        }
+        ids.insert(user.id.into_owned());
+    }
+    ids.len() == USERS && as_expected == marked.len()
+}

@@ -1,0 +1,264 @@
+//! A cluster with connections and published lists, and somebody at a desk who asks kubectl boxsync.
+
+use std::{
+    io::{self, BufRead, Cursor, Write},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use boxsync::{
+    api::{self, BoxConnection, RosterChange, Trigger, UserRoster},
+    cli::{self, Cli, ColorMode, Io, Tty},
+    kube_client::KubeClient,
+    roster::{PublishRequest, PublishResult, Store, UserListBuilder, UserRecord, UserRole, UserStatus, publish_list},
+    runtime::Clock,
+};
+use clap::Parser;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+use kube_sim::{KubeSim, Resource, SimClock};
+use serde_json::{Value, json};
+
+pub(crate) const NAMESPACE: &str = "backup";
+
+pub(crate) struct CliEnv {
+    pub(crate) kube: KubeSim,
+    pub(crate) clock: SimClock,
+}
+
+/// Shares what is written with whoever waits for it.
+#[derive(Clone, Default)]
+pub(crate) struct OutputBuffer(Arc<Mutex<Vec<u8>>>);
+
+impl OutputBuffer {
+    pub(crate) fn contents(&self) -> String {
+        String::from_utf8(self.0.lock().expect("not poisoned").clone()).expect("text")
+    }
+}
+
+impl Write for OutputBuffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("not poisoned").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What was printed, and the exit code.
+#[derive(Debug)]
+pub(crate) struct CliOutput {
+    pub(crate) out: String,
+    pub(crate) err: String,
+    pub(crate) code: u8,
+}
+
+impl CliOutput {
+    pub(crate) fn stdout_lines(&self) -> Vec<&str> {
+        self.out.lines().collect()
+    }
+}
+
+/// Where somebody sits, and what they type.
+#[derive(Clone, Copy)]
+pub(crate) struct TestIo<'a> {
+    pub(crate) stdout_tty: Tty,
+    pub(crate) stdin_tty: Tty,
+    pub(crate) no_color: Option<&'a str>,
+    pub(crate) input: &'a str,
+}
+
+pub(crate) const PIPE: TestIo<'_> = TestIo { stdout_tty: Tty::Piped, stdin_tty: Tty::Piped, no_color: None, input: "" };
+pub(crate) const TERMINAL: TestIo<'_> =
+    TestIo { stdout_tty: Tty::Interactive, stdin_tty: Tty::Interactive, no_color: None, input: "" };
+
+impl CliEnv {
+    pub(crate) fn new() -> Self {
+        let clock = SimClock::new("2026-11-22T12:00:00Z".parse().expect("a time"));
+        let kinds: Vec<Resource> = api::crds().iter().map(Resource::from_crd).collect();
+        Self { kube: KubeSim::new(clock.clock_fn(), kinds), clock }
+    }
+
+    /// A connection of the usual namespace, as the API server creates it.
+    pub(crate) fn create_connection(&self, name: &str) {
+        self.create_connection_in(NAMESPACE, name);
+    }
+
+    pub(crate) fn create_connection_in(&self, namespace: &str, name: &str) {
+        self.kube.create(json!({
+            "apiVersion": "boxsync.dev/v1alpha1", "kind": "BoxConnection",
+            "metadata": { "name": name, "namespace": namespace, "labels": { "team": name } },
+            "spec": { "enterpriseId": "1001", "auth": { "clientCredentials": { "secretRef": { "name": "box" } } } },
+        }));
+    }
+
+    pub(crate) fn set_status(&self, name: &str, status: Value) {
+        self.kube.edit("BoxConnection", NAMESPACE, name, |c| c["status"] = status);
+    }
+
+    /// A connection that works, whose list is three hours old.
+    pub(crate) fn create_ready_connection(&self, name: &str, users: i64) {
+        self.create_connection(name);
+        self.set_status(name, ready_status(users));
+    }
+
+    /// A Lease that was renewed so many seconds ago.
+    pub(crate) fn apply_lease(&self, seconds: u64) {
+        let renewed = self.clock.now() - Duration::from_secs(seconds);
+        self.kube.apply(json!({
+            "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+            "metadata": { "name": "boxsync-operator", "namespace": "boxsync",
+                "labels": { "app.kubernetes.io/name": "boxsync-operator" } },
+            "spec": { "holderIdentity": "pod-a", "leaseDurationSeconds": 15, "renewTime": format!("{renewed:.6}") },
+        }));
+    }
+
+    /// Publishes that Box now lists these users: id, login, and whatever else there is to say.
+    pub(crate) async fn publish_users(&self, name: &str, users: &[UserRecord<'_>]) -> PublishResult {
+        self.publish_users_approved(name, users, None).await
+    }
+
+    pub(crate) async fn publish_users_approved(
+        &self,
+        name: &str,
+        users: &[UserRecord<'_>],
+        approve: Option<&str>,
+    ) -> PublishResult {
+        let connection: BoxConnection = self.kube.object(NAMESPACE, name).expect("a connection");
+        let change = RosterChange {
+            trigger: Trigger::Scheduled,
+            start_time: Time(self.current_time()),
+            added: 0,
+            updated: 0,
+            removed: 0,
+            calls: 1,
+            requests: Vec::new(),
+            requested_at: None,
+            requested_by: Vec::new(),
+            approved: None,
+        };
+        let owner = connection.uid().expect("a UID");
+        let known = self.kube.object::<UserRoster>(NAMESPACE, name).map(|r| (r.spec.revision, r.spec.users.total));
+        let request = PublishRequest {
+            owner_uid: &owner,
+            enterprise_id: "1001",
+            retention: Duration::from_secs(720 * 3600),
+            max_removal_percent: 20,
+            approved_digest: approve,
+            last_published: known,
+            change,
+        };
+        let mut builder = UserListBuilder::default();
+        builder.push_page(users.iter().copied());
+        publish_list(&self.list_store(name), &request, &builder.build(), || self.current_time())
+            .await
+            .expect("it can be published")
+    }
+
+    pub(crate) fn list_store(&self, name: &str) -> Store {
+        Store::new(KubeClient::new(self.kube.client_as("operator")), NAMESPACE, name)
+    }
+
+    fn current_time(&self) -> Timestamp {
+        Clock::from_fn({
+            let clock = self.clock.clone();
+            move || clock.now()
+        })
+        .now()
+    }
+
+    /// Asks as a script does.
+    pub(crate) async fn run(&self, line: &str) -> CliOutput {
+        self.run_with_io(PIPE, line).await
+    }
+
+    pub(crate) async fn run_with_io(&self, io: TestIo<'_>, line: &str) -> CliOutput {
+        let out = OutputBuffer::default();
+        let (code, err) = self.run_into_buffer(&out, io, line).await;
+        CliOutput { out: out.contents(), err, code }
+    }
+
+    /// Asks, and hands what is printed to the log at once.
+    pub(crate) async fn run_into_buffer(&self, stdout: &OutputBuffer, io: TestIo<'_>, line: &str) -> (u8, String) {
+        self.run_with_stdin(stdout, io, &mut Cursor::new(io.input.as_bytes()), line).await
+    }
+
+    /// Asks, and types what this hands over.
+    pub(crate) async fn run_with_stdin(
+        &self,
+        stdout: &OutputBuffer,
+        io: TestIo<'_>,
+        input: &mut dyn BufRead,
+        line: &str,
+    ) -> (u8, String) {
+        let args = ["kubectl-boxsync"].into_iter().chain(line.split_whitespace());
+        let command = Cli::try_parse_from(args).unwrap_or_else(|e| panic!("{line}: {e}"));
+        let (mut out, mut err) = (stdout.clone(), Vec::new());
+        let clock = self.clock.clone();
+        let mut io = Io {
+            out: &mut out,
+            err: &mut err,
+            input,
+            stdout_tty: io.stdout_tty,
+            stdin_tty: io.stdin_tty,
+            color: ColorMode::for_stdout(io.stdout_tty, io.no_color),
+            clock: Clock::from_fn(move || clock.now()),
+        };
+        let exit = cli::run(command, self.kube.client_as("somebody"), NAMESPACE, &mut io).await;
+        (exit.code(), String::from_utf8(err).expect("text"))
+    }
+}
+
+pub(crate) fn ready_status(users: i64) -> Value {
+    json!({
+        "observedGeneration": 1,
+        "conditions": [
+            condition_json("Ready", "True", "Synced", "The list holds users."),
+            condition_json("Connected", "True", "Connected", "Box accepts the credentials."),
+            condition_json("Synced", "True", "Synced", "The list holds users."),
+        ],
+        "users": user_counts(users),
+        "lastSync": { "trigger": "Scheduled", "startTime": "2026-11-22T08:59:00Z", "completionTime": "2026-11-22T09:00:00Z",
+            "added": 2, "updated": 1, "removed": 0, "revision": 42 },
+        "staleTime": "2026-11-24T09:00:00Z",
+        "nextSyncTime": "2026-11-23T08:59:00Z",
+        "rosterRef": { "name": "acme", "revision": 42 },
+    })
+}
+
+pub(crate) fn user_counts(users: i64) -> Value {
+    json!({ "total": users, "active": users, "inactive": 0, "restricted": 0, "other": 0, "app": 0, "held": 0, "removed": 0 })
+}
+
+pub(crate) fn condition_json(kind: &str, status: &str, reason: &str, message: &str) -> Value {
+    json!({ "type": kind, "status": status, "reason": reason, "message": message,
+        "lastTransitionTime": "2026-11-22T10:00:00Z" })
+}
+
+/// A user; the rest is as with most.
+pub(crate) fn user_record<'a>(id: &'a str, login: &'a str, name: &'a str) -> UserRecord<'a> {
+    UserRecord {
+        id,
+        login,
+        name,
+        job_title: "Clerk",
+        language: "en",
+        timezone: "Europe/Berlin",
+        status: UserStatus::Active,
+        role: UserRole::User,
+        app: false,
+        created_at: Some(1_700_000_000),
+        space_amount: -1,
+    }
+}
+
+/// Three of whom most tests speak.
+pub(crate) fn three_users() -> [UserRecord<'static>; 3] {
+    [
+        UserRecord { role: UserRole::Admin, ..user_record("2001", "ann@acme.com", "Ann Archer") },
+        UserRecord { status: UserStatus::Inactive, ..user_record("2002", "bob@acme.com", "Bob Baker") },
+        UserRecord { app: true, ..user_record("2003", "robot@boxdevedition.com", "Robot") },
+    ]
+}

@@ -1,0 +1,90 @@
+//! The chart as a release of Helm, and the operator as its Deployment would start it.
+
+use std::path::{Path, PathBuf};
+
+use harness::{ControlPlane, Helm, Kubectl, Operator, eventually};
+use serde_json::{Value, json};
+
+use crate::env::{E2eEnv, SERVICE_ACCOUNT, SHORT_TIMEOUT, assert_no_warning, chart_path};
+
+pub(crate) const NAMESPACE: &str = "boxsync";
+pub(crate) const PLUGIN: &str = env!("CARGO_BIN_EXE_kubectl-boxsync");
+
+pub(crate) struct Release {
+    pub(crate) kubectl: Kubectl,
+    helm: Helm,
+    chart: PathBuf,
+}
+
+impl Release {
+    pub(crate) async fn on_plane(plane: &ControlPlane) -> Self {
+        let helm = Helm::new().await.expect("helm").kubeconfig(plane.admin_kubeconfig());
+        Self { helm, kubectl: plane.kubectl().namespace(NAMESPACE), chart: chart_path() }
+    }
+
+    /// From now on of this chart.
+    pub(crate) fn with_chart(self, chart: &Path) -> Self {
+        Self { chart: chart.to_owned(), ..self }
+    }
+
+    /// `helm install` or `helm upgrade`; what it said.
+    pub(crate) async fn run_helm(&self, args: &[&str], values: &Value) -> String {
+        let (verb, more) = args.split_first().expect("a command");
+        let chart = self.chart.display().to_string();
+        let all = [&[*verb, SERVICE_ACCOUNT, &chart, "--namespace", NAMESPACE, "--values", "-"], more].concat();
+        self.helm.run(&all, values).await.expect(verb)
+    }
+
+    async fn deployment_args(&self) -> Vec<String> {
+        let deployment = self.kubectl.get_json(["deployment", SERVICE_ACCOUNT]).await.expect("read");
+        let arguments = &deployment["spec"]["template"]["spec"]["containers"][0]["args"];
+        serde_json::from_value(arguments.clone()).expect("texts")
+    }
+
+    /// As the Deployment starts it.
+    pub(crate) async fn start_deployed_operator(&self, env: &E2eEnv) -> Operator {
+        let arguments = self.deployment_args().await;
+        let (task, flags) = arguments.split_first().expect("a task");
+        assert_eq!(task, "run");
+        let flags = flags.iter().map(|flag| flag.split_once('=').expect("a flag and its value"));
+        env.start_operator_with(
+            &flags.fold(env.cluster_wide_settings(), |settings, (name, value)| settings.flag(name, value)),
+        )
+    }
+
+    /// As `helm test` runs the plugin, under the operator's account.
+    pub(crate) async fn run_helm_test(&self, env: &E2eEnv) {
+        let hooks = self
+            .helm
+            .run(&["get", "hooks", SERVICE_ACCOUNT, "--namespace", NAMESPACE], &json!({}))
+            .await
+            .expect("hooks");
+        self.assert_pod_admitted(&hooks).await;
+        let pod: Value = serde_saphyr::from_str(hooks.trim_start_matches("---")).expect("one pod");
+        let container = &pod["spec"]["containers"][0];
+        assert_eq!(container["command"], json!(["/usr/local/bin/kubectl-boxsync"]));
+        let arguments: Vec<String> = serde_json::from_value(container["args"].clone()).expect("texts");
+        eventually("helm test succeeds", SHORT_TIMEOUT, async || {
+            let mut plugin = tokio::process::Command::new(PLUGIN);
+            let output =
+                plugin.args(&arguments).env("KUBECONFIG", env.operator_kubeconfig()).output().await.expect("runs");
+            if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+        })
+        .await;
+    }
+
+    /// The API server would run this pod, under Pod Security "restricted".
+    pub(crate) async fn assert_pod_admitted(&self, pod: &str) {
+        let dry_run = ["create", "--dry-run=server", "--validate=strict", "-f", "-"];
+        let admitted = self.kubectl.run_with_stdin(dry_run, pod).await.expect("kubectl");
+        assert_no_warning(&admitted);
+        admitted.into_stdout().expect("admitted");
+    }
+
+    pub(crate) async fn uninstall(&self) {
+        self.helm
+            .run(&["uninstall", SERVICE_ACCOUNT, "--namespace", NAMESPACE], &json!({}))
+            .await
+            .expect("uninstalled");
+    }
+}

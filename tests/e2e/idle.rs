@@ -1,0 +1,49 @@
+//! Nothing to do, nothing to write.
+
+use std::time::Duration;
+
+use box_sim::EnterpriseConfig;
+use harness::{ControlPlaneOptions, exclusive_control_plane};
+
+use crate::env::{E2eEnv, LONG_TIMEOUT, connection_yaml, create_acme, install_crds};
+
+#[tokio::test]
+async fn an_idle_minute_writes_nothing() {
+    let plane =
+        exclusive_control_plane(ControlPlaneOptions { name: "idle".to_owned(), ..ControlPlaneOptions::default() })
+            .await
+            .expect("control plane");
+    install_crds(&plane).await;
+    let env = E2eEnv::on_plane(&plane, "idle", |manifests| manifests).await;
+    let operator = env.start_operator_with(&env.operator_settings());
+    // One that works, with a finished request; one that waits for its Secret and one for its admin, both of which the
+    // operator looks at every minute; one that is suspended.
+    env.connect_by_client_credentials("acme", &create_acme(&env.sim)).await;
+    env.wait_until_ready("acme").await;
+    env.wait_until_finished(&env.request_sync("acme").await).await;
+    env.apply_manifest(&connection_yaml("secretless", "1002", "clientCredentials", "")).await;
+    let withdrawn = env.sim.add_enterprise(EnterpriseConfig::new("1003").users(10));
+    withdrawn.deauthorize_app();
+    env.connect_by_client_credentials("withdrawn", &withdrawn).await;
+    env.apply_manifest(&connection_yaml("suspended", "1004", "clientCredentials", "  suspend: true")).await;
+    env.wait_for_condition("secretless", "Connected", "False", "CredentialsMissing").await;
+    env.wait_for_condition("withdrawn", "Connected", "False", "AppNotAuthorized").await;
+    env.wait_for_condition("suspended", "Ready", "Unknown", "Suspended").await;
+
+    let audit_mark = plane
+        .audit_log()
+        .wait_until_idle(&env.operator_user, Duration::from_secs(3), LONG_TIMEOUT)
+        .await
+        .expect("it becomes quiet");
+    let calls_before = withdrawn.call_counts().total();
+    tokio::time::sleep(Duration::from_secs(63)).await;
+    let entries = plane.audit_log().entries_since(audit_mark).by_user(&env.operator_user);
+    assert!(
+        entries.clone().with_resource("secrets").len() >= 2,
+        "it looks at the Secrets that are missing or of no use:\n{entries}"
+    );
+    assert!(withdrawn.call_counts().total() > calls_before, "it asks Box again for the one that was withdrawn");
+    let writes = entries.only_writes().without_resource("leases");
+    assert!(writes.is_empty(), "{writes}");
+    env.stop_and_verify(operator).await;
+}

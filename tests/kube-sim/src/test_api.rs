@@ -1,0 +1,204 @@
+//! The test's own hands in the store: not logged, never delayed, no trouble.
+//! They follow the rules of the server and panic with its message where it refuses.
+
+use crate::{
+    KubeSim, object,
+    selectors::Selector,
+    server::ServerState,
+    status_error::StatusError,
+    store::{ObjectKey, WriteTime},
+    write::{Update, UpdateTarget, WriteEffect, WriteResult},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use std::time::Duration;
+
+/// # Panics
+/// All of these: where the server would refuse, and on a kind that it does not serve.
+impl KubeSim {
+    /// Creates an object; where it names no namespace, in `default`.
+    #[track_caller]
+    pub fn create(&self, object: impl Serialize) -> Value {
+        let object = to_json(object);
+        self.write_with(|state, now| {
+            let key = key_for_object(state, &object);
+            state.store.create(key.resource, &key.namespace, object, now)
+        })
+    }
+
+    /// Creates the object, or merges it into the one that is there, as the main endpoint does: without its status.
+    #[track_caller]
+    pub fn apply(&self, object: impl Serialize) -> Value {
+        let object = to_json(object);
+        self.write_with(|state, now| {
+            let key = key_for_object(state, &object);
+            match state.store.contains(&key) {
+                true => state.store.update(key, UpdateTarget::Main, Update::Merge(object), now),
+                false => state.store.create(key.resource, &key.namespace, object, now),
+            }
+        })
+    }
+
+    /// Changes an object in one step, spec and status alike; admission rules are not asked.
+    #[track_caller]
+    pub fn edit(&self, kind: &str, namespace: &str, name: &str, change: impl FnOnce(&mut Value)) -> Value {
+        let Some(mut object) = self.get(kind, namespace, name) else {
+            panic!("there is no {kind} {namespace}/{name} to edit")
+        };
+        change(&mut object);
+        self.write_with(|state, now| {
+            let key = object_key(state, kind, namespace, name);
+            state.store.overwrite(key, object, now)
+        })
+    }
+
+    /// Deletes an object; with finalizers it stays, marked.
+    #[track_caller]
+    pub fn delete(&self, kind: &str, namespace: &str, name: &str) {
+        self.write_with(|state, now| {
+            let key = object_key(state, kind, namespace, name);
+            state.store.delete(key, &Value::Null, now)
+        });
+    }
+
+    #[track_caller]
+    #[must_use]
+    pub fn get(&self, kind: &str, namespace: &str, name: &str) -> Option<Value> {
+        let state = self.server.lock_state();
+        let object = state.store.get(&object_key(&state, kind, namespace, name))?;
+        Some((*object).clone())
+    }
+
+    /// All objects of a kind, by namespace and name.
+    #[track_caller]
+    #[must_use]
+    pub fn list(&self, kind: &str) -> Vec<Value> {
+        let state = self.server.lock_state();
+        let index = resource_index(&state, kind);
+        let all = Selector::default();
+        let objects = state.store.list(index, &all);
+        objects.map(|object| (**object).clone()).collect()
+    }
+
+    /// The object as its type.
+    #[track_caller]
+    #[must_use]
+    pub fn object<K>(&self, namespace: &str, name: &str) -> Option<K>
+    where
+        K: kube::Resource<DynamicType = ()> + DeserializeOwned,
+    {
+        self.get(&K::kind(&()), namespace, name).map(deserialize_object)
+    }
+
+    /// All objects of a type, by namespace and name.
+    #[track_caller]
+    #[must_use]
+    pub fn objects<K>(&self) -> Vec<K>
+    where
+        K: kube::Resource<DynamicType = ()> + DeserializeOwned,
+    {
+        self.list(&K::kind(&())).into_iter().map(deserialize_object).collect()
+    }
+
+    /// Waits until the object is there and `holds`, at most for `limit`; a failure prints the object.
+    pub async fn wait_until<F>(&self, limit: Duration, kind: &str, namespace: &str, name: &str, condition: F) -> Value
+    where
+        F: Fn(&Value) -> bool,
+    {
+        let mut changes = self.server.subscribe();
+        let wait = async {
+            loop {
+                changes.borrow_and_update();
+                match self.get(kind, namespace, name) {
+                    Some(object) if condition(&object) => return object,
+                    _ => {
+                        // The sender is in `self`, so the channel cannot close.
+                        let _ = changes.changed().await;
+                    }
+                }
+            }
+        };
+        match tokio::time::timeout(limit, wait).await {
+            Ok(object) => object,
+            Err(_) => {
+                let found = self.get(kind, namespace, name).unwrap_or_default();
+                panic!("within {limit:?} {kind} {namespace}/{name} did not become what was waited for: {found:#}")
+            }
+        }
+    }
+
+    /// Deletes what has only owners that are gone, again and again until nothing is left to delete. Says how many.
+    pub fn collect_garbage(&self) -> usize {
+        let now = self.server.write_time();
+        let mut state = self.server.lock_state();
+        let mut collected = 0;
+        loop {
+            let mut progress = false;
+            for orphan in state.store.orphans() {
+                if let Ok(written) = state.store.delete(orphan, &Value::Null, now) {
+                    progress |= written.effect != WriteEffect::Unchanged;
+                    collected += usize::from(written.effect == WriteEffect::Removed);
+                }
+            }
+            if !progress {
+                break;
+            }
+        }
+        drop(state);
+        self.server.notify_watchers();
+        collected
+    }
+
+    #[track_caller]
+    fn write_with(&self, write: impl FnOnce(&mut ServerState, WriteTime) -> Result<WriteResult, StatusError>) -> Value {
+        let now = self.server.write_time();
+        let written = write(&mut self.server.lock_state(), now);
+        match written {
+            Ok(written) => {
+                self.server.notify_watchers();
+                (*written.object).clone()
+            }
+            Err(error) => panic!("the server refused with {}: {}", error.code, error.message),
+        }
+    }
+}
+
+#[track_caller]
+fn to_json(object: impl Serialize) -> Value {
+    match serde_json::to_value(object) {
+        Ok(object) => object,
+        Err(error) => panic!("the object cannot be written as JSON: {error}"),
+    }
+}
+
+#[track_caller]
+fn deserialize_object<K: DeserializeOwned>(object: Value) -> K {
+    match serde_json::from_value(object.clone()) {
+        Ok(typed) => typed,
+        Err(error) => panic!("the stored object is not of the type that was asked for: {error}: {object:#}"),
+    }
+}
+
+#[track_caller]
+fn resource_index(state: &ServerState, kind: &str) -> usize {
+    match state.store.find_kind(kind) {
+        Some(index) => index,
+        None => panic!("the simulated server does not serve the kind {kind:?}"),
+    }
+}
+
+#[track_caller]
+fn object_key(state: &ServerState, kind: &str, namespace: &str, name: &str) -> ObjectKey {
+    ObjectKey { resource: resource_index(state, kind), namespace: namespace.to_owned(), name: name.to_owned() }
+}
+
+#[track_caller]
+fn key_for_object(state: &ServerState, object: &Value) -> ObjectKey {
+    let kind = object["kind"].as_str().unwrap_or_default();
+    let namespaced = state.store.resource(resource_index(state, kind)).namespaced;
+    let namespace = match object::namespace(object) {
+        "" if namespaced => "default",
+        namespace => namespace,
+    };
+    object_key(state, kind, namespace, object::name(object))
+}

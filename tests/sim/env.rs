@@ -1,0 +1,314 @@
+//! A cluster, a Box and an operator, all in this process and all on one paused clock.
+
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use box_sim::{BoxSim, Enterprise, EnterpriseConfig};
+use boxsync::{
+    api::{self, BoxConnection, BoxConnectionStatus, RequestPhase, UserSyncRequest, UserSyncRequestStatus},
+    box_client::Limits,
+    controller::{self, BoxClientConfig, ControllerOptions, Dependencies},
+    metrics::{Metrics, PerConnectionMetrics},
+    runtime::{BackgroundTasks, Clock},
+};
+use harness::MetricsPage;
+use jiff::Timestamp;
+use kube_sim::{KubeSim, LogPosition, Resource, SimClock};
+use serde_json::{Value, json};
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::network::{Network, in_process_transport};
+
+pub(crate) const NAMESPACE: &str = "backup";
+pub(crate) const START: &str = "2026-11-22T12:00:00Z";
+pub(crate) const OPERATOR: &str = "system:serviceaccount:boxsync:boxsync-operator";
+/// Longer than any wait of the operator: a story that goes on beyond it is stuck.
+const WAIT_LIMIT: Duration = Duration::from_secs(40 * 86_400);
+
+pub(crate) struct SimEnv {
+    pub(crate) kube: KubeSim,
+    pub(crate) box_sim: BoxSim,
+    pub(crate) clock: SimClock,
+    pub(crate) rules: ControllerOptions,
+    /// Makes the operator panic whenever it calls Box.
+    pub(crate) panic_on_call: Arc<AtomicBool>,
+    /// What happens to calls on their way to Box and back.
+    pub(crate) network: Network,
+    pub(crate) metrics: Arc<Metrics>,
+    operator: Option<RunningOperator>,
+}
+
+/// An operator's process.
+pub(crate) struct RunningOperator {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+    background: Arc<BackgroundTasks>,
+}
+
+impl RunningOperator {
+    /// SIGKILL: whatever was under way is gone.
+    pub(crate) async fn abort(self) {
+        self.task.abort();
+        let _ = self.task.await;
+    }
+
+    /// SIGTERM, and waiting for the end.
+    pub(crate) async fn shut_down(self) {
+        self.stop.cancel();
+        self.task.await.expect("the operator ends in good order");
+        self.background.wait_for_all(secs(20)).await;
+    }
+}
+
+/// What it takes to start an operator.
+#[derive(Clone)]
+pub(crate) struct OperatorFactory {
+    kube: KubeSim,
+    box_sim: BoxSim,
+    clock: SimClock,
+    rules: ControllerOptions,
+    panic_on_call: Arc<AtomicBool>,
+    network: Network,
+    metrics: Arc<Metrics>,
+}
+
+impl OperatorFactory {
+    pub(crate) fn start_as(&self, user: &str) -> RunningOperator {
+        let clock = self.clock.clone();
+        let background = Arc::new(BackgroundTasks::default());
+        let deps = Dependencies {
+            client: self.kube.client_as(user),
+            namespaces: Vec::new(),
+            box_client_config: BoxClientConfig {
+                transport: in_process_transport(&self.box_sim, &self.panic_on_call, &self.network),
+                base_url: "http://127.0.0.1".parse().expect("a URL"),
+                limits: Limits::default(),
+            },
+            clock: Clock::from_fn(move || clock.now()),
+            options: self.rules.clone(),
+            background: background.clone(),
+            metrics: self.metrics.clone(),
+            listed: watch::Sender::default(),
+        };
+        let stop = CancellationToken::new();
+        RunningOperator { stop: stop.clone(), task: tokio::spawn(controller::run(deps, stop)), background }
+    }
+}
+
+impl SimEnv {
+    /// A world without an operator: see [`World::start`].
+    pub(crate) fn new() -> Self {
+        let start: Timestamp = START.parse().expect("a time");
+        let clock = SimClock::new(start);
+        let kinds: Vec<Resource> = api::crds().iter().map(Resource::from_crd).collect();
+        Self {
+            kube: KubeSim::new(clock.clock_fn(), kinds),
+            // Box's clock is its own: it does not follow when a test sets ours back.
+            box_sim: BoxSim::new(SimClock::new(start).clock_fn()),
+            clock,
+            rules: ControllerOptions {
+                max_concurrent_syncs: 4,
+                min_sync_gap: secs(15),
+                probe_interval: secs(3600),
+                oauth: true,
+                schedule_spread: secs(900),
+                paused: false,
+            },
+            panic_on_call: Arc::default(),
+            network: Network::default(),
+            metrics: Arc::new(Metrics::new("0.0.0", PerConnectionMetrics::Enabled)),
+            operator: None,
+        }
+    }
+
+    /// A world with a running operator.
+    pub(crate) fn with_operator() -> Self {
+        let mut env = Self::new();
+        env.spawn_operator();
+        env
+    }
+
+    pub(crate) fn spawn_operator(&mut self) {
+        self.operator = Some(self.operator_factory().start_as(OPERATOR));
+    }
+
+    pub(crate) fn operator_factory(&self) -> OperatorFactory {
+        OperatorFactory {
+            kube: self.kube.clone(),
+            box_sim: self.box_sim.clone(),
+            clock: self.clock.clone(),
+            rules: self.rules.clone(),
+            panic_on_call: self.panic_on_call.clone(),
+            network: self.network.clone(),
+            metrics: self.metrics.clone(),
+        }
+    }
+
+    /// SIGKILL: whatever was under way is gone.
+    pub(crate) async fn kill_operator(&mut self) {
+        self.operator.take().expect("an operator runs").abort().await;
+    }
+
+    /// SIGTERM, and waiting for the end.
+    pub(crate) async fn stop_operator(&mut self) {
+        self.operator.take().expect("an operator runs").shut_down().await;
+    }
+
+    /// An enterprise in Box, its Secret, and its connection of the same name in the cluster.
+    pub(crate) fn connect_enterprise(&self, name: &str, users: usize) -> Enterprise {
+        let enterprise = self.add_enterprise(name, users);
+        self.apply_credentials(&enterprise, name);
+        self.apply_connection(name, enterprise.id(), &json!({}));
+        enterprise
+    }
+
+    pub(crate) fn add_enterprise(&self, name: &str, users: usize) -> Enterprise {
+        let seed = u64::try_from(self.box_sim.enterprises().len()).expect("few");
+        let id = (1000 + seed).to_string();
+        self.box_sim.add_enterprise(EnterpriseConfig::new(id).name(name).users(users).seed(seed))
+    }
+
+    /// The enterprise's present credentials.
+    pub(crate) fn apply_credentials(&self, enterprise: &Enterprise, name: &str) {
+        let data = json!({
+            "clientId": encode_base64(&enterprise.client_id()),
+            "clientSecret": encode_base64(&enterprise.client_secret()),
+        });
+        self.apply_secret(name, &data);
+    }
+
+    pub(crate) fn apply_secret(&self, name: &str, data: &Value) {
+        self.kube.apply(json!({
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": { "name": format!("{name}-box"), "namespace": NAMESPACE }, "data": data,
+        }));
+    }
+
+    /// A connection with these fields of the spec beside the usual ones.
+    pub(crate) fn apply_connection(&self, name: &str, enterprise: &str, extra_spec: &Value) {
+        let mut spec = json!({
+            "enterpriseId": enterprise, "suspend": false,
+            "auth": { "clientCredentials": { "secretRef": { "name": format!("{name}-box") } } },
+        });
+        spec.as_object_mut().expect("an object").extend(extra_spec.as_object().cloned().unwrap_or_default());
+        self.kube.apply(json!({
+            "apiVersion": "boxsync.dev/v1alpha1", "kind": "BoxConnection",
+            "metadata": { "name": name, "namespace": NAMESPACE }, "spec": spec,
+        }));
+    }
+
+    /// What Prometheus would read now, which has to keep its rules.
+    pub(crate) fn scrape_metrics(&self) -> MetricsPage {
+        let page = self.metrics.encode_openmetrics();
+        MetricsPage::parse(&page).unwrap_or_else(|problem| panic!("{problem}\n{page}"))
+    }
+
+    pub(crate) fn edit_connection(&self, name: &str, change: impl FnOnce(&mut Value)) {
+        self.kube.edit("BoxConnection", NAMESPACE, name, change);
+    }
+
+    pub(crate) fn create_request(&self, name: &str, connection: &str) {
+        self.create_request_with(name, connection, &json!({}));
+    }
+
+    pub(crate) fn create_request_with(&self, name: &str, connection: &str, extra_spec: &Value) {
+        let mut spec = json!({ "connectionRef": { "name": connection }, "activeDeadlineSeconds": 3600 });
+        spec.as_object_mut().expect("an object").extend(extra_spec.as_object().cloned().unwrap_or_default());
+        self.kube.create(json!({
+            "apiVersion": "boxsync.dev/v1alpha1", "kind": "UserSyncRequest",
+            "metadata": { "name": name, "namespace": NAMESPACE }, "spec": spec,
+        }));
+    }
+
+    pub(crate) fn connection_status(&self, name: &str) -> BoxConnectionStatus {
+        self.kube.object::<BoxConnection>(NAMESPACE, name).and_then(|c| c.status).expect("a status")
+    }
+
+    pub(crate) fn request_status(&self, name: &str) -> UserSyncRequestStatus {
+        self.kube.object::<UserSyncRequest>(NAMESPACE, name).and_then(|r| r.status).expect("a status")
+    }
+
+    /// Lets time pass until the connection's status is as it is waited for.
+    pub(crate) async fn wait_for_connection(
+        &self,
+        name: &str,
+        holds: impl Fn(&BoxConnectionStatus) -> bool,
+    ) -> BoxConnectionStatus {
+        let typed =
+            |v: &Value| serde_json::from_value::<BoxConnectionStatus>(v["status"].clone()).is_ok_and(|s| holds(&s));
+        self.kube.wait_until(WAIT_LIMIT, "BoxConnection", NAMESPACE, name, typed).await;
+        self.connection_status(name)
+    }
+
+    /// Lets time pass until the request has ended.
+    pub(crate) async fn wait_until_finished(&self, name: &str) -> UserSyncRequestStatus {
+        self.wait_for_request(name, |s| s.phase.is_finished()).await
+    }
+
+    pub(crate) async fn wait_for_request(
+        &self,
+        name: &str,
+        holds: impl Fn(&UserSyncRequestStatus) -> bool,
+    ) -> UserSyncRequestStatus {
+        let typed =
+            |v: &Value| serde_json::from_value::<UserSyncRequestStatus>(v["status"].clone()).is_ok_and(|s| holds(&s));
+        self.kube.wait_until(WAIT_LIMIT, "UserSyncRequest", NAMESPACE, name, typed).await;
+        self.request_status(name)
+    }
+
+    /// How many seconds have passed since the world began.
+    pub(crate) fn elapsed_secs(&self) -> i64 {
+        START.parse::<Timestamp>().expect("a time").duration_until(self.clock.now()).as_secs()
+    }
+
+    /// Writes of the operator since `mark`, as "verb resource/subresource name"; events are no state and don't count.
+    pub(crate) fn writes_since(&self, mark: LogPosition) -> Vec<String> {
+        let writes = self.kube.writes_since(mark).into_iter().filter(|w| w.user == OPERATOR && w.resource != "events");
+        writes.map(|w| format!("{w:?}")).collect()
+    }
+}
+
+pub(crate) fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// Lets `seconds` pass.
+pub(crate) async fn sleep_secs(seconds: u64) {
+    tokio::time::sleep(secs(seconds)).await;
+}
+
+pub(crate) fn encode_base64(text: &str) -> String {
+    serde_json::to_value(k8s_openapi::ByteString(text.as_bytes().to_vec()))
+        .expect("bytes")
+        .as_str()
+        .expect("base64")
+        .to_owned()
+}
+
+pub(crate) fn request_succeeded(status: &UserSyncRequestStatus) -> bool {
+    status.phase == RequestPhase::Succeeded
+}
+
+/// Status, reason and message of a condition, for a test to look at.
+pub(crate) fn format_condition(
+    conditions: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition],
+    kind: &str,
+) -> String {
+    conditions.iter().find(|c| c.type_ == kind).map_or_else(String::new, |c| format!("{} {}", c.status, c.reason))
+}
+
+/// The conditions in short: `Ready=True Synced`, in their order.
+pub(crate) fn format_conditions(status: &BoxConnectionStatus) -> String {
+    let parts: Vec<String> =
+        status.conditions.iter().map(|c| format!("{}={} {}", c.type_, c.status, c.reason)).collect();
+    parts.join(", ")
+}
+
+/// Listings that Box saw, by their first pages.
+pub(crate) fn count_listings(enterprise: &Enterprise) -> usize {
+    let calls = enterprise.recent_calls();
+    calls.iter().filter(|c| c.path == "/2.0/users" && !c.params.iter().any(|p| p == "marker")).count()
+}

@@ -1,0 +1,134 @@
+//! Renewals of a user's authorization whose process ends in the middle, at every moment.
+
+use box_sim::{AuthMethod, Behaviour, Endpoint, Enterprise};
+use kube_sim::{Fault, FaultAction};
+
+use crate::{
+    env::{SimEnv, format_condition, request_succeeded, sleep_secs},
+    network::NetworkFault,
+    oauth::{condition_message, stored_token, wait_until_ready},
+};
+
+/// Longer than a turn that nobody ends.
+const REFRESH_LOCK_EXPIRY_SECS: i64 = 90;
+const DAY: u64 = 86_400;
+
+/// What a moment is called, and what brings it about.
+type CrashPoint = (&'static str, fn(&SimEnv));
+
+/// A renewal whose process is gone at this moment; then a new process starts.
+async fn crash_during_refresh(world: &mut SimEnv, acme: &Enterprise, when: impl FnOnce(&SimEnv)) {
+    wait_until_ready(world, "acme").await;
+    sleep_secs(60).await;
+    acme.revoke_tokens();
+    when(world);
+    world.create_request("r", "acme");
+    tokio::select! {
+        () = world.kube.killed() => {}
+        () = world.network.fault_reached.notified() => {}
+    }
+    world.kill_operator().await;
+    sleep_secs(5).await;
+    world.spawn_operator();
+}
+
+fn fault_at_secret_write(world: &SimEnv, nth: usize, fault: Fault) {
+    let mut writes = 0;
+    world.kube.on_write(move |_, call| {
+        writes += usize::from(call.resource == "secrets");
+        (call.resource == "secrets" && writes == nth).then(|| fault.clone())
+    });
+}
+
+/// It goes on as if nothing had been, at most a little later.
+async fn assert_recovers(world: &SimEnv, acme: &Enterprise, what: &str) {
+    let begun = world.elapsed_secs();
+    assert!(request_succeeded(&world.wait_until_finished("r").await), "{what}: {:?}", world.request_status("r"));
+    assert!(
+        world.elapsed_secs() - begun <= REFRESH_LOCK_EXPIRY_SECS + 10,
+        "{what}: {} s",
+        world.elapsed_secs() - begun
+    );
+    assert_eq!(stored_token(world, "acme", "refreshToken"), acme.refresh_token().expect("authorized"), "{what}");
+    sleep_secs(3 * DAY).await;
+    assert_eq!(format_condition(&world.connection_status("acme").conditions, "Connected"), "True Connected", "{what}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_before_the_refresh_or_after_the_token_is_stored_loses_nothing() {
+    let crash_points: [CrashPoint; 5] = [
+        ("before the turn is taken", |w| fault_at_secret_write(w, 1, Fault::Before(FaultAction::Kill))),
+        ("after the turn is taken", |w| fault_at_secret_write(w, 1, Fault::After(FaultAction::Kill))),
+        ("before Box heard of it", |w| w.network.inject_fault(NetworkFault::BeforeRequest)),
+        ("after the token is kept", |w| fault_at_secret_write(w, 2, Fault::After(FaultAction::Kill))),
+        ("the answer to the write is lost", |w| fault_at_secret_write(w, 2, Fault::After(FaultAction::Disconnect))),
+    ];
+    for (what, when) in crash_points {
+        let mut world = SimEnv::with_operator();
+        let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
+        if what.contains("lost") {
+            wait_until_ready(&world, "acme").await;
+            sleep_secs(60).await;
+            acme.revoke_tokens();
+            when(&world);
+            world.create_request("r", "acme");
+        } else {
+            crash_during_refresh(&mut world, &acme, when).await;
+        }
+        assert_recovers(&world, &acme, what).await;
+        world.kill_operator().await;
+    }
+}
+
+const UNSAFE_CRASH_POINTS: [CrashPoint; 2] = [
+    ("Box's answer got lost", |w| w.network.inject_fault(NetworkFault::AfterResponse)),
+    ("before the token is kept", |w| fault_at_secret_write(w, 2, Fault::Before(FaultAction::Kill))),
+];
+
+/// The one moment in which a token exists nowhere but in the process that died: Box has spent the old one. If Box is as
+/// strict as it says, nobody can go on, and the way back is told.
+#[tokio::test(start_paused = true)]
+async fn a_crash_between_the_refresh_and_storing_the_token_reports_how_to_reconnect() {
+    for (what, when) in UNSAFE_CRASH_POINTS {
+        let mut world = SimEnv::with_operator();
+        let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
+        crash_during_refresh(&mut world, &acme, when).await;
+        let failed = world.wait_until_finished("r").await;
+        assert_eq!(format_condition(&failed.conditions, "Failed"), "True AuthorizationExpired", "{what}");
+        assert!(condition_message(&world, "acme", "Connected").contains("kubectl boxsync connect acme"), "{what}");
+        assert_eq!(world.connection_status("acme").users.expect("the list stays").total, 100, "{what}");
+        world.authorize_connection(&acme, "acme");
+        wait_until_ready(&world, "acme").await;
+        world.kill_operator().await;
+    }
+}
+
+/// Box once wrote that the old token stays usable until the new access token is first used: nothing is lost then.
+#[tokio::test(start_paused = true)]
+async fn with_lenient_refresh_no_crash_loses_the_authorization() {
+    for (what, when) in UNSAFE_CRASH_POINTS {
+        let mut world = SimEnv::with_operator();
+        let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
+        acme.enable_behaviour(Behaviour::LenientRefresh);
+        crash_during_refresh(&mut world, &acme, when).await;
+        assert_recovers(&world, &acme, what).await;
+        world.kill_operator().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_graceful_stop_during_a_refresh_waits_until_the_token_is_stored() {
+    let mut world = SimEnv::with_operator();
+    let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
+    wait_until_ready(&world, "acme").await;
+    sleep_secs(60).await;
+    acme.revoke_tokens();
+    world.network.inject_fault(NetworkFault::DelayedResponse);
+    world.create_request("r", "acme");
+    sleep_secs(3).await;
+    world.stop_operator().await;
+    assert_eq!(stored_token(&world, "acme", "refreshToken"), acme.refresh_token().expect("authorized"));
+    world.spawn_operator();
+    assert!(request_succeeded(&world.wait_until_finished("r").await));
+    assert_eq!(acme.call_counts().with_status(Endpoint::Token, 400), 0);
+}

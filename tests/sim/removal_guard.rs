@@ -1,0 +1,151 @@
+//! The guard: when many vanish at once, somebody has to look before they are gone.
+
+use box_sim::{Behaviour, Enterprise, User};
+use boxsync::api::SliceState;
+use serde_json::json;
+
+use crate::{
+    env::{NAMESPACE, SimEnv, format_condition, format_conditions, request_succeeded, sleep_secs},
+    reader::box_users,
+};
+
+/// 1,000 users are listed, and then 250 of them vanish.
+async fn env_with_vanished_users() -> (SimEnv, Enterprise, Vec<User>) {
+    let world = SimEnv::with_operator();
+    let acme = world.connect_enterprise("acme", 1000);
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let leavers: Vec<User> = acme.users().into_iter().step_by(4).collect();
+    leavers.iter().for_each(|user| drop(acme.remove_user(user.id)));
+    (world, acme, leavers)
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_users_vanishing_at_once_are_held_and_new_users_are_published() {
+    let (world, acme, leavers) = env_with_vanished_users().await;
+    acme.add_user("Jane", "jane@acme.com");
+    world.create_request("r", "acme");
+    let done = world.wait_until_finished("r").await;
+    assert_eq!((done.added, done.updated, done.removed), (Some(1), Some(0), Some(0)));
+    let status = world.connection_status("acme");
+    assert_eq!(format_conditions(&status), "Ready=True RemovalsHeld, Connected=True Connected, Synced=True Synced");
+    let held = status.held.expect("held");
+    assert_eq!((held.removals, held.total), (250, 1001));
+    let users = status.users.expect("counted");
+    assert_eq!((users.total, users.held, users.removed), (1001, 250, 0));
+    assert_eq!(users.total, users.active + users.inactive + users.restricted + users.other);
+    let people = world.published_users("acme").await;
+    assert_eq!(people.len(), 1001);
+    assert!(leavers.iter().all(|user| people.contains_key(&user.id.to_string())));
+    let digest = held.digest.clone();
+    sleep_secs(86_400).await;
+    let later = world.connection_status("acme").held.expect("held");
+    assert_eq!((later.digest, later.time), (digest, held.time), "a night later it is the same");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_approval_removes_exactly_the_reviewed_users() {
+    let (world, acme, leavers) = env_with_vanished_users().await;
+    world.create_request("r", "acme");
+    world.wait_until_finished("r").await;
+    let held = world.connection_status("acme").held.expect("held");
+    acme.put_user(leavers[0].clone());
+    sleep_secs(60).await;
+    world.create_request_with("approval", "acme", &json!({ "approveRemovals": held.digest }));
+    let done = world.wait_until_finished("approval").await;
+    assert!(request_succeeded(&done), "{done:?}");
+    assert_eq!((done.added, done.removed), (Some(0), Some(249)), "who is back was in the list all along");
+    let status = world.connection_status("acme");
+    assert_eq!((status.held.clone(), format_condition(&status.conditions, "Ready")), (None, "True Synced".to_owned()));
+    assert_eq!(world.published_users("acme").await, box_users(&acme));
+    assert_eq!(world.removed_logins("acme").await.len(), 249);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_approval_of_another_list_fails_and_removes_nobody() {
+    let (world, acme, _) = env_with_vanished_users().await;
+    world.create_request("r", "acme");
+    world.wait_until_finished("r").await;
+    let reviewed_digest = world.connection_status("acme").held.expect("held").digest;
+    for user in acme.users().into_iter().take(300) {
+        acme.remove_user(user.id);
+    }
+    sleep_secs(60).await;
+    world.create_request("more", "acme");
+    world.wait_until_finished("more").await;
+    let held = world.connection_status("acme").held.expect("held");
+    assert_eq!(held.removals, 550, "those who vanished later join them");
+    assert_ne!(held.digest, reviewed_digest);
+    sleep_secs(60).await;
+    let calls = acme.call_counts().total();
+    world.create_request_with("approval", "acme", &json!({ "approveRemovals": reviewed_digest }));
+    let failed = world.wait_until_finished("approval").await;
+    assert_eq!(format_condition(&failed.conditions, "Failed"), "True HeldListChanged");
+    assert_eq!(acme.call_counts().total(), calls, "Box was not asked");
+    assert_eq!(world.published_users("acme").await.len(), 1000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn held_users_who_come_back_become_live_again() {
+    let (world, acme, leavers) = env_with_vanished_users().await;
+    world.create_request("r", "acme");
+    world.wait_until_finished("r").await;
+    leavers.iter().for_each(|user| acme.put_user(user.clone()));
+    sleep_secs(60).await;
+    world.create_request("back", "acme");
+    let done = world.wait_until_finished("back").await;
+    assert_eq!((done.added, done.updated, done.removed), (Some(0), Some(0), Some(0)));
+    let status = world.connection_status("acme");
+    assert_eq!((status.held, status.users.expect("counted").held), (None, 0));
+    assert_eq!(world.published_users("acme").await, box_users(&acme));
+    assert!(world.get_roster("acme").spec.slices.iter().all(|s| s.state != SliceState::Held));
+}
+
+#[tokio::test(start_paused = true)]
+async fn users_already_held_are_not_counted_again() {
+    let (world, acme, _) = env_with_vanished_users().await;
+    world.create_request("r", "acme");
+    world.wait_until_finished("r").await;
+    let digest = world.connection_status("acme").held.expect("held").digest;
+    for user in acme.users().into_iter().take(20) {
+        acme.remove_user(user.id);
+    }
+    sleep_secs(60).await;
+    world.create_request("few", "acme");
+    assert_eq!(world.wait_until_finished("few").await.removed, Some(20), "a few more are believed");
+    assert_eq!(world.connection_status("acme").held.expect("still").digest, digest);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_user_list_is_never_published() {
+    let world = SimEnv::with_operator();
+    let acme = world.add_enterprise("acme", 50);
+    world.apply_credentials(&acme, "acme");
+    world.apply_connection("acme", acme.id(), &json!({ "maxRemovalPercent": 100 }));
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    acme.enable_behaviour(Behaviour::EmptyList);
+    let before = box_users(&acme);
+    world.wait_for_connection("acme", |s| s.failures.as_ref().is_some_and(|f| f.reason == "BoxResponseInvalid")).await;
+    assert_eq!(world.published_users("acme").await, before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_list_with_many_vanished_users_waits_for_an_approval() {
+    let (world, acme, _) = env_with_vanished_users().await;
+    world.kube.delete("UserRoster", NAMESPACE, "acme");
+    let status = world.wait_for_connection("acme", |s| s.held.is_some()).await;
+    assert_eq!(format_condition(&status.conditions, "Ready"), "False RemovalsHeld");
+    assert_eq!(format_condition(&status.conditions, "Stalled"), "True RemovalsHeld");
+    let held = status.held.expect("held");
+    assert_eq!((held.removals, held.total), (250, 1000));
+    assert!(world.kube.get("UserRoster", NAMESPACE, "acme").is_none(), "nothing was published");
+    sleep_secs(60).await;
+    world.create_request("asked", "acme");
+    assert_eq!(format_condition(&world.wait_until_finished("asked").await.conditions, "Failed"), "True RemovalsHeld");
+    sleep_secs(60).await;
+    world.create_request_with("approval", "acme", &json!({ "approveRemovals": held.digest }));
+    let done = world.wait_until_finished("approval").await;
+    assert!(request_succeeded(&done), "{done:?}");
+    assert_eq!((done.removed, done.revision), (Some(250), Some(2)));
+    assert_eq!(world.published_users("acme").await, box_users(&acme));
+    assert_eq!(format_condition(&world.connection_status("acme").conditions, "Ready"), "True Synced");
+}

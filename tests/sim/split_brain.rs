@@ -1,0 +1,215 @@
+//! Two operators at once: an old leader that was paused before one of its writes, and a new one that went on.
+
+use boxsync::{
+    api::{RosterChange, Trigger},
+    kube_client::KubeClient,
+    roster::{
+        self, LIST_STATES, PublishRequest, PublishResult, Store, UserList, UserListBuilder, UserRecord, UserRole,
+        UserStatus,
+    },
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube_sim::{Fault, FaultAction, Gate, Verb};
+
+use crate::{
+    env::{NAMESPACE, OPERATOR, START, SimEnv, secs, sleep_secs},
+    reader::box_users,
+};
+
+const OLD_LEADER: &str = "system:serviceaccount:boxsync:old";
+
+/// The old leader is held before its `k`th write, for so long. Returns whether it got that far.
+async fn run_with_paused_leader(write_index: usize, seconds: u64) -> bool {
+    let mut world = SimEnv::new();
+    let acme = world.connect_enterprise("acme", 400);
+    let first = box_users(&acme);
+    let gate = Gate::new();
+    let (held_gate, mut count) = (gate.clone(), 0);
+    world.kube.on_write(move |_, call| {
+        if call.user != OLD_LEADER || call.resource == "events" {
+            return None;
+        }
+        count += 1;
+        (count == write_index).then(|| Fault::Before(FaultAction::Hold(held_gate.clone())))
+    });
+    let old = world.operator_factory().start_as(OLD_LEADER);
+    let reader = world.start_reader("acme", secs(5));
+    let reached = tokio::time::timeout(secs(60), gate.reached()).await.is_ok();
+    // The new one publishes, and sweeps what it finds unnamed.
+    let users = acme.users();
+    acme.remove_user(users[20].id);
+    acme.add_user("Jane", "jane@acme.com");
+    let second = box_users(&acme);
+    world.spawn_operator();
+    world.wait_for_connection("acme", |s| s.last_sync.as_ref().is_some_and(|l| l.revision >= 1)).await;
+    sleep_secs(seconds).await;
+    gate.open();
+    sleep_secs(7200).await;
+    world.create_request("r", "acme");
+    world.wait_until_finished("r").await;
+    let what = format!("held before write {write_index} for {seconds} s");
+    reader.assert_saw_only(&[first, second.clone()]);
+    assert_eq!(world.published_users("acme").await, second, "{what}");
+    sleep_secs(3600).await;
+    assert_eq!(world.orphan_slices("acme"), Vec::<String>::new(), "{what}: the loser's slices are gone");
+    old.shut_down().await;
+    world.stop_operator().await;
+    assert!(world.kube.get("UserRoster", NAMESPACE, "acme").is_some());
+    reached
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resumed_old_leader_does_no_damage() {
+    assert_ne!(OLD_LEADER, OPERATOR);
+    for seconds in [1, 1000] {
+        let mut write_index = 1;
+        while run_with_paused_leader(write_index, seconds).await {
+            write_index += 1;
+        }
+        assert!(write_index > 4, "slices, the roster and the status: held before {} writes", write_index - 1);
+    }
+}
+
+/// What another operator does while a publisher stands still before one of its writes.
+#[derive(Clone, Copy, Debug)]
+enum ConcurrentAction {
+    /// It deletes every slice that nobody names, their time being over.
+    CollectGarbage,
+    /// It publishes the same list.
+    PublishSameList,
+    /// It publishes another list, and then sweeps.
+    PublishAndCollectGarbage,
+}
+
+/// A list of so many users, the first of whom are called by `name`.
+fn build_list(users: usize, name: &str) -> UserList {
+    let texts: Vec<(String, String)> =
+        (0..users).map(|n| ((10_000 + n).to_string(), format!("{}{n}", if n < 400 { name } else { "U" }))).collect();
+    let mut builder = UserListBuilder::default();
+    builder.push_page(texts.iter().map(|(id, name)| UserRecord {
+        id,
+        login: name,
+        name,
+        job_title: "",
+        language: "en",
+        timezone: "UTC",
+        status: UserStatus::Active,
+        role: UserRole::User,
+        app: false,
+        created_at: None,
+        space_amount: -1,
+    }));
+    builder.build()
+}
+
+async fn publish_list(store: &Store, list: &UserList) -> PublishResult {
+    let change = RosterChange {
+        trigger: Trigger::Scheduled,
+        start_time: Time(START.parse().expect("a time")),
+        added: 0,
+        updated: 0,
+        removed: 0,
+        calls: 1,
+        requests: Vec::new(),
+        requested_at: None,
+        requested_by: Vec::new(),
+        approved: None,
+    };
+    let order = PublishRequest {
+        owner_uid: "owner",
+        enterprise_id: "1000",
+        retention: secs(720 * 3600),
+        max_removal_percent: 20,
+        approved_digest: None,
+        last_published: None,
+        change,
+    };
+    roster::publish_list(store, &order, list, || START.parse().expect("a time")).await.expect("published")
+}
+
+/// A publisher stands still before its `k`th write; returns whether it came to that.
+async fn run_with_paused_publisher(
+    write_index: usize,
+    action: ConcurrentAction,
+    published_before: Option<&str>,
+) -> bool {
+    let world = SimEnv::new();
+    let store = |user: &str| Store::new(KubeClient::new(world.kube.client_as(user)), NAMESPACE, "acme");
+    let (first, other) = (store("first"), store("other"));
+    if let Some(name) = published_before {
+        publish_list(&other, &build_list(1000, name)).await;
+    }
+    let gate = Gate::new();
+    let (held_gate, mut count) = (gate.clone(), 0);
+    world.kube.on_write(move |_, call| {
+        count += usize::from(call.user == "first");
+        (call.user == "first" && count == write_index).then(|| Fault::Before(FaultAction::Hold(held_gate.clone())))
+    });
+    let publisher = tokio::spawn(async move { publish_list(&first, &build_list(1000, "Jane")).await });
+    let reached = tokio::time::timeout(secs(5), gate.reached()).await.is_ok();
+    let now = START.parse().expect("a time");
+    let collect_garbage =
+        async || drop(roster::collect_garbage(&other, "owner", "1000", |_| true, now).await.expect("swept"));
+    match action {
+        ConcurrentAction::CollectGarbage => collect_garbage().await,
+        ConcurrentAction::PublishSameList => drop(publish_list(&other, &build_list(1000, "Jane")).await),
+        ConcurrentAction::PublishAndCollectGarbage => {
+            publish_list(&other, &build_list(1000, "Joan")).await;
+            collect_garbage().await;
+        }
+    }
+    gate.open();
+    publisher.await.expect("published in the end");
+    let what = format!("{action:?} before write {write_index}, on {published_before:?}");
+    let read = roster::read_snapshot(&other, LIST_STATES, None).await.unwrap_or_else(|e| panic!("{what}: {e}"));
+    assert_eq!(LIST_STATES.iter().flat_map(|state| read.record_lines(*state)).count(), 1000, "{what}");
+    reached
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_publisher_never_references_a_garbage_collected_slice() {
+    for published_before in [None, Some("June")] {
+        for action in [
+            ConcurrentAction::CollectGarbage,
+            ConcurrentAction::PublishSameList,
+            ConcurrentAction::PublishAndCollectGarbage,
+        ] {
+            let mut write_index = 1;
+            while run_with_paused_publisher(write_index, action, published_before).await {
+                write_index += 1;
+            }
+            assert!(write_index > 3, "it stood still before {} writes", write_index - 1);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_garbage_collection_deletes_no_slice_published_meanwhile() {
+    let world = SimEnv::new();
+    let store = |user: &str| Store::new(KubeClient::new(world.kube.client_as(user)), NAMESPACE, "acme");
+    publish_list(&store("other"), &build_list(1000, "June")).await;
+    // Somebody wrote slices, and was killed before they were published.
+    world.kube.fail_next(
+        1,
+        |c| c.user == "killed" && c.resource == "userrosters" && c.verb.is_write(),
+        Fault::Before(FaultAction::Kill),
+    );
+    let killed = store("killed");
+    let killed = tokio::spawn(async move { publish_list(&killed, &build_list(1000, "Jane")).await });
+    world.kube.killed().await;
+    killed.abort();
+    let gate = Gate::new();
+    let hold_fault = Fault::Before(FaultAction::Hold(gate.clone()));
+    world.kube.fail_next(1, |c| c.user == "sweeper" && c.matches(Verb::Delete, "userslices"), hold_fault);
+    let gc_store = store("sweeper");
+    let gc_task = tokio::spawn(async move {
+        roster::collect_garbage(&gc_store, "owner", "1000", |_| true, START.parse().expect("a time")).await
+    });
+    gate.reached().await;
+    publish_list(&store("other"), &build_list(1000, "Jane")).await;
+    gate.open();
+    let gc_result = gc_task.await.expect("it ends").expect("swept");
+    assert!(gc_result.deleted > 0);
+    let read = roster::read_snapshot(&store("reader"), LIST_STATES, None).await.expect("every slice is there");
+    assert_eq!(LIST_STATES.iter().flat_map(|state| read.record_lines(*state)).count(), 1000);
+}

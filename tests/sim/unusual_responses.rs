@@ -1,0 +1,54 @@
+//! What is odd about Box's answers and true all the same; what is not is told in `causes`.
+
+use box_sim::Behaviour;
+
+use crate::env::SimEnv;
+
+/// What Box may answer, and the list is whole all the same.
+const HARMLESS: &[Behaviour] = &[
+    Behaviour::NextMarkerEmptyString,
+    Behaviour::NextMarkerMissing,
+    Behaviour::ShortPages,
+    Behaviour::EmptyPageInTheMiddle,
+    Behaviour::DuplicateAcrossPages,
+    Behaviour::NotificationEmailArray,
+    Behaviour::NumericIds,
+    Behaviour::NumericPhones,
+    Behaviour::UnknownStatus,
+    Behaviour::UnknownRole,
+    Behaviour::UnknownFields,
+    Behaviour::ShuffledOrder,
+    Behaviour::ClockAhead,
+    Behaviour::ClockBehind,
+    Behaviour::TokenExpiresMidListing,
+];
+
+#[tokio::test(start_paused = true)]
+async fn unusual_but_valid_responses_give_the_whole_list() {
+    let world = SimEnv::with_operator();
+    for (n, behaviour) in HARMLESS.iter().enumerate() {
+        let name = format!("odd{n:02}");
+        let enterprise = world.add_enterprise(&name, 2500);
+        enterprise.enable_behaviour(*behaviour);
+        world.apply_credentials(&enterprise, &name);
+        world.apply_connection(&name, enterprise.id(), &serde_json::json!({}));
+        let status = world.wait_for_connection(&name, |s| s.last_sync.is_some() || s.failures.is_some()).await;
+        assert_eq!(status.users.map(|u| u.total), Some(2500), "{}: {status:?}", behaviour.as_str());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_allowed_box_calls_are_made() {
+    let world = SimEnv::with_operator();
+    let acme = world.connect_enterprise("acme", 2500);
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    for call in acme.recent_calls() {
+        let allowed: &[&str] = match call.path.as_str() {
+            "/oauth2/token" => &[],
+            "/2.0/users/me" => &["fields"],
+            "/2.0/users" => &["usemarker", "limit", "user_type", "fields", "marker"],
+            other => panic!("{other} was called"),
+        };
+        assert!(call.params.iter().all(|p| allowed.contains(&p.as_str())), "{call:?}");
+    }
+}
