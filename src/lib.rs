@@ -1,32 +1,33 @@
 //! boxsync keeps the user lists of Box enterprises in a Kubernetes cluster in sync.
 //!
-//! The rooms, each with what it holds and what it must not know. `tests/tidy.rs` keeps them apart.
+//! The modules, what each holds and which other modules it may use. `tests/architecture.rs` checks the imports.
 //!
-//! | room | holds | knows |
+//! | module | holds | may use |
 //! | --- | --- | --- |
 //! | [`api`] | the custom resources, reasons and conditions: what users write and read | nothing |
-//! | [`boxapi`] | Box over HTTP: signing in, who we are, the walk over the users | nothing |
-//! | [`cluster`] | the API server, asked with a time limit | nothing |
-//! | [`roster`] | the list of users: packed, cut into slices, compared, published, read | `api` `cluster` |
-//! | [`signin`] | what a Secret is worth in Box, and what it means that it is not enough | `api` `boxapi` |
-//! | [`sync`] | one run: Box walked to its end, then the list published | `api` `boxapi` `roster` |
-//! | [`metrics`] | what is counted and measured, and the page of it | `api` `boxapi` |
-//! | [`controller`] | observe → plan → place, confirm, plan again → act → report | all of the above, `runtime` |
-//! | [`runtime`] | clock, log, signals, leadership, the port | nothing |
-//! | [`cli`] | kubectl boxsync, a file a subcommand: what people ask of the cluster and read there | `api` `boxapi` `cluster` `roster` `runtime` `signin` |
-//! | [`health`] | whether this process does its part, and what is missing | `controller` `runtime` |
-//! | [`config`], [`operator`] | flags and environment; the parts put together | all |
+//! | [`box_client`] | Box over HTTP: sign-in, the current user, paging through the users | nothing |
+//! | [`kube_client`] | Kubernetes API calls with a timeout | nothing |
+//! | [`roster`] | the list of users: packing, chunking into slices, diff, publishing, reading | `api` `kube_client` |
+//! | [`auth`] | credentials in a Secret, and why Box does not accept them | `api` `box_client` |
+//! | [`sync`] | one run: fetch all users from Box, then publish the list | `api` `box_client` `roster` |
+//! | [`metrics`] | metrics and their page | `api` `box_client` |
+//! | [`controller`] | input → plan → permit, confirm, plan again → act → status | all of the above, `runtime` |
+//! | [`leader_election`] | the Lease: which replica works | `runtime` |
+//! | [`runtime`] | clock, logging, signals, background tasks, the admin server | nothing |
+//! | [`cli`] | kubectl boxsync, one file or folder per subcommand | `api` `auth` `box_client` `kube_client` `leader_election` `roster` `runtime` |
+//! | [`health`] | whether this process is ready, and what is missing | `controller` `leader_election` `runtime` |
+//! | [`config`], [`operator`] | flags and environment; startup of all parts | all |
 //!
-//! What always holds:
-//! * A list counts only when Box was walked to its end, and is published whole: writing the roster, after all slices, is
-//!   the commit. Whatever ends a run early leaves the last list as it was.
-//! * One reconcile, the connection's own, talks to Box; kube runs one at a time for an object. So a connection has one
-//!   sync at most, and requests are its inputs.
+//! Invariants:
+//! * A list counts only if every page was fetched, and is published as a whole: writing the roster, after all slices, is
+//!   the commit. A run that ends early leaves the last list unchanged.
+//! * Only the connection's own reconcile calls Box, and kube runs one reconcile at a time for an object. So a connection
+//!   has at most one sync, and requests are its inputs.
 //! * What is decided is decided by pure functions of values and the time, twice: cheaply on what the watches know, then
 //!   on what the API server confirms. Only the second decision acts.
-//! * Due-ness follows from the status, never from memory. What a process remembers may be lost with it.
+//! * What is due follows from the status, never from memory: a restart loses nothing.
 //! * Every write names the version that it replaces. A steady state writes nothing.
-//! * No secret, token, response body or user's name stands in a message, an event, a metric or a log line.
+//! * No message, event, metric or log line contains a secret, a token, a response body or a user's name.
 
 pub mod api;
 pub mod auth;
