@@ -14,7 +14,7 @@
 //! | [`controller`] | input → plan → permit, confirm, plan again → act → status | all of the above, `runtime` |
 //! | [`leader_election`] | the Lease: which replica works | `runtime` |
 //! | [`runtime`] | clock, logging, signals, background tasks, the admin server | nothing |
-//! | [`cli`] | kubectl boxsync, one file or folder per subcommand | `api` `auth` `box_client` `kube_client` `leader_election` `roster` `runtime` |
+//! | [`cli`] | kubectl boxsync, one file or folder per subcommand | `api` `auth` `box_client` `kube_client` `roster` `runtime` |
 //! | [`health`] | whether this process is ready, and what is missing | `controller` `leader_election` `runtime` |
 //! | [`config`], [`operator`] | flags and environment; startup of all parts | all |
 //!
