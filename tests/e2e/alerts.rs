@@ -84,7 +84,7 @@ async fn every_alert_has_a_summary_a_description_and_a_runbook() {
         .collect();
     assert_eq!(explained, alert_names(&rule), "docs/alerts.md has a section on each alert, and on no other");
     for section in sections.iter().filter(|s| s.starts_with("Boxsync")) {
-        for part in ["**Means**", "**Look**", "**Do**", "**No alarm**"] {
+        for part in ["**Meaning**", "**Check**", "**Fix**", "**False alarm**"] {
             assert!(section.contains(part), "no {part} in: {section}");
         }
     }
