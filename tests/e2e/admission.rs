@@ -206,7 +206,7 @@ async fn requesters_are_recorded_by_the_api_server_and_approvals_need_permission
     env.wait_for_condition("acme", "Ready", "True", "RemovalsHeld").await;
     let (code, printed) = admission.run_plugin(&["approve", "acme", "--yes"]).await;
     let why = format!(
-        "a policy of this cluster refuses it: Approving removals takes the verb approve-removals on BoxConnection acme, which {clerk} does not have."
+        "a policy of this cluster refuses it: Approving removals needs the verb approve-removals on BoxConnection acme, which {clerk} does not have."
     );
     assert!(code != 0 && printed.contains(&why), "{code} {printed}");
     env.wait_for_condition("acme", "Ready", "True", "RemovalsHeld").await;

@@ -45,7 +45,7 @@ async fn the_chart_works_cluster_wide_or_namespaced_and_uninstall_keeps_the_list
     // Helm takes over what kubectl has made, as docs/installing.md says.
     let options = json!({"networkPolicy": {"enabled": true}});
     let notes = release.run_helm(&["install", "--take-ownership", "--force-conflicts"], &options).await;
-    assert!(notes.contains("It looks after connections in all namespaces."), "{notes}");
+    assert!(notes.contains("The operator watches connections in all namespaces."), "{notes}");
     let deployment = release.kubectl.get_json(["deployment", SERVICE_ACCOUNT]).await.expect("read");
     let mut pod = deployment["spec"]["template"].clone();
     pod["apiVersion"] = "v1".into();
@@ -69,7 +69,7 @@ async fn the_chart_works_cluster_wide_or_namespaced_and_uninstall_keeps_the_list
         "admission": {"lists": {"enabled": true}, "approvals": {"enabled": true}, "requesters": {"enabled": true}},
     });
     let notes = release.run_helm(&["upgrade", "--force-conflicts"], &two_namespaces).await;
-    assert!(notes.contains("It looks after connections in team-a, team-b."), "{notes}");
+    assert!(notes.contains("The operator watches connections in team-a, team-b."), "{notes}");
     let cluster_roles =
         release.kubectl.get_json(["clusterroles,clusterrolebindings", "-l", "app.kubernetes.io/instance"]);
     let cluster_roles = cluster_roles.await.expect("read");

@@ -55,7 +55,7 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
   namespace: {{ .Release.Namespace }}
 {{- end }}
 
-{{- /* Where a policy holds: where the operator looks after connections. */}}
+{{- /* A policy applies in the namespaces that the operator watches. */}}
 {{- define "boxsync-operator.matchResources" -}}
 {{- with .Values.watchNamespaces -}}
 matchResources:
