@@ -210,7 +210,7 @@ async fn requesters_are_recorded_by_the_api_server_and_approvals_need_permission
     );
     assert!(code != 0 && printed.contains(&why), "{code} {printed}");
     env.wait_for_condition("acme", "Ready", "True", "RemovalsHeld").await;
-    let (_, command) = printed.trim().trim_end_matches('.').split_once("gives it: kubectl ").expect("a command");
+    let (_, command) = printed.trim().trim_end_matches('.').split_once("can grant it: kubectl ").expect("a command");
     let command = command.replace("NAME", clerk);
     env.run(&command.split_whitespace().collect::<Vec<_>>()).await;
     eventually("the clerk may", SHORT_TIMEOUT, async || {
