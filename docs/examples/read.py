@@ -12,7 +12,7 @@ import time
 
 
 def get(kind, name, namespace):
-    """The object, or None where there is none. Other trouble ends the program."""
+    """The object, or None if it does not exist. Other errors end the program."""
     command = ["kubectl", "get", kind, name, "--output=json", "--ignore-not-found"]
     if namespace:
         command.append(f"--namespace={namespace}")
@@ -23,7 +23,7 @@ def get(kind, name, namespace):
 
 
 def lines(roster, namespace):
-    """The users of the list, or None where a slice is missing or has another digest."""
+    """The users of the list, or None if a slice is missing or has another digest."""
     users = []
     for named in roster["slices"]:
         if named["state"] not in ("Live", "Held"):

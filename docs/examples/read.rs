@@ -39,7 +39,7 @@ async fn main() -> Result<ExitCode, Box<dyn Error>> {
     Err(format!("a slice of the list of {connection} is missing or damaged; nothing was printed").into())
 }
 
-/// The logins of all slices that the roster names; `None` where one of them is missing or has another digest.
+/// The logins of all slices that the roster names; `None` if a slice is missing or has another digest.
 async fn logins(roster: &Value, slices: &Api<DynamicObject>) -> Result<Option<Vec<String>>, Box<dyn Error>> {
     let mut logins = Vec::new();
     for slice_ref in roster["slices"].as_array().into_iter().flatten() {

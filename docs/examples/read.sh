@@ -16,7 +16,7 @@ fail() {
     exit "$1"
 }
 
-# The lines of all slices that the roster names; false where one of them is missing or has another digest.
+# Writes the lines of all slices that the roster names; fails if a slice is missing or has another digest.
 slices() {
     : >"$folder/lines"
     while read -r name digest; do
