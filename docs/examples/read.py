@@ -25,14 +25,14 @@ def get(kind, name, namespace):
 def lines(roster, namespace):
     """The users of the list, or None if a slice is missing or has another digest."""
     users = []
-    for named in roster["slices"]:
-        if named["state"] not in ("Live", "Held"):
+    for slice_ref in roster["slices"]:
+        if slice_ref["state"] not in ("Live", "Held"):
             continue
-        found = get("userslice", named["name"], namespace)
+        found = get("userslice", slice_ref["name"], namespace)
         if found is None:
             return None
         data = found["data"].encode()
-        if hashlib.sha256(data).hexdigest() != named["digest"]:
+        if hashlib.sha256(data).hexdigest() != slice_ref["digest"]:
             return None
         users += [json.loads(line) for line in data.splitlines()]
     return users

@@ -23,7 +23,7 @@ slices() {
         get userslice "$name" --output='jsonpath={.data}' >"$folder/slice" || return 1
         [ "$(sha256sum <"$folder/slice")" = "$digest  -" ] || return 1
         cat "$folder/slice" >>"$folder/lines" || return 1
-    done <"$folder/named"
+    done <"$folder/slices"
 }
 
 for start in 1 2 3 4 5; do
@@ -33,7 +33,7 @@ for start in 1 2 3 4 5; do
     format=$(jq .format "$folder/roster")
     [ "$format" = 1 ] || fail 1 "the list is in format $format, which this script does not know"
     jq -r '.slices[] | select(.state == "Live" or .state == "Held") | "\(.name) \(.digest)"' \
-        "$folder/roster" >"$folder/named"
+        "$folder/roster" >"$folder/slices"
     if slices; then
         jq -r .login "$folder/lines" >"$folder/logins"
         LC_ALL=C sort "$folder/logins"
