@@ -134,8 +134,8 @@ async fn the_argo_cd_checks_have_test_data_from_the_operator_and_expected_result
 fn the_argo_cd_config_map_contains_the_checks_verbatim() {
     let mut map = String::from(
         "\
-# The health checks of boxsync.dev for Argo CD, made from the folder beside this file by `make generate`. To add them to
-# an Argo CD that is there:
+# The health checks of boxsync.dev for Argo CD, generated from the folder next to this file by `make generate`. To add
+# them to an existing Argo CD:
 #
 #   kubectl patch configmap argocd-cm --namespace argocd --type merge --patch-file argocd-cm.yaml
 apiVersion: v1

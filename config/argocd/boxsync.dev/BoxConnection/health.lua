@@ -1,5 +1,5 @@
--- Healthy: others may rely on the list. Degraded: they may not, or a person is needed. Suspended: nothing happens
--- because somebody wants it so. Progressing: it goes on by itself.
+-- Healthy: others can rely on the list. Degraded: they cannot, or a person must act. Suspended: nothing happens, on
+-- purpose. Progressing: it continues by itself.
 local hs = { status = "Progressing", message = "No operator has looked at this connection yet." }
 if obj.status == nil or obj.status.conditions == nil then
   return hs
@@ -14,7 +14,7 @@ local function is(type, status)
   return conditions[type] ~= nil and conditions[type].status == status
 end
 
--- The condition that says what to do: Stalled itself only points to it.
+-- The condition that says what to do: Stalled only has the same reason.
 local function cause()
   for _, type in ipairs({ "Connected", "Synced" }) do
     if is(type, "False") and conditions[type].reason == conditions["Stalled"].reason then
@@ -36,7 +36,7 @@ if obj.status.observedGeneration ~= obj.metadata.generation then
   elseif is("Reconciling", "True") then
     hs.message = conditions["Reconciling"].message
   elseif ready ~= nil and ready.status ~= "Unknown" then
-    hs.message = "The changed spec has not been looked at yet."
+    hs.message = "The changed spec has not been reconciled yet."
   end
 elseif obj.spec.suspend then
   hs.status = "Suspended"
