@@ -1,6 +1,6 @@
 //! boxsync keeps the user lists of Box enterprises in a Kubernetes cluster in sync.
 //!
-//! The modules, what each holds and which other modules it may use. `tests/architecture.rs` checks the imports.
+//! The modules, what each holds and which other modules it may use. `tests/architecture` checks the imports.
 //!
 //! | module | holds | may use |
 //! | --- | --- | --- |
@@ -11,7 +11,7 @@
 //! | [`auth`] | credentials in a Secret, and why Box does not accept them | `api` `box_client` |
 //! | [`sync`] | one run: fetch all users from Box, then publish the list | `api` `box_client` `roster` |
 //! | [`metrics`] | metrics and their page | `api` `box_client` |
-//! | [`controller`] | input → plan → permit, confirm, plan again → act → status | all of the above, `runtime` |
+//! | [`controller`] | observe → maintain → permit → confirm, plan again → act → report | all of the above, `runtime` |
 //! | [`leader_election`] | the Lease: which replica works | `runtime` |
 //! | [`runtime`] | clock, logging, signals, background tasks, the admin server | nothing |
 //! | [`cli`] | kubectl boxsync, one file or folder per subcommand | `api` `auth` `box_client` `kube_client` `roster` `runtime` |
