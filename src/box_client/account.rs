@@ -1,13 +1,15 @@
-//! Who the credentials act as.
+//! The account that the credentials act as (`users/me`).
 
 use serde::Deserialize;
 
 use super::{
+    call_observer::Endpoint,
+    client::Client,
     error::{Error, InvalidResponse},
     lenient_value::LenientValue,
 };
 
-pub(super) const CURRENT_USER_PATH: &str = "/2.0/users/me?fields=id,type,name,login,role,status,enterprise";
+const CURRENT_USER_PATH: &str = "/2.0/users/me?fields=id,type,name,login,role,status,enterprise";
 
 /// The Box account that the credentials act as: for server credentials the app's service account (`AutomationUser_…@boxdevedition.com`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +48,14 @@ struct EnterpriseResponse<'a> {
     name: LenientValue<'a>,
 }
 
-pub(super) fn parse_account(body: &[u8]) -> Result<Account, Error> {
+impl Client {
+    /// The account that the credentials act as (`users/me`), with its enterprise.
+    pub async fn get_account(&self) -> Result<Account, Error> {
+        parse_account(&self.get_authorized(Endpoint::Me, CURRENT_USER_PATH).await?)
+    }
+}
+
+fn parse_account(body: &[u8]) -> Result<Account, Error> {
     let CurrentUserResponse { id, login, name, enterprise } =
         serde_json::from_slice(body).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => Error::invalid_response(InvalidResponse::MissingAccount),

@@ -1,28 +1,28 @@
-//! What is told of a call to Box, for whoever counts: where it went, how it ended, how long it took. Nothing that was said.
+//! The record of a call to Box, for metrics and logs: endpoint, outcome and duration, without any content.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Response;
+use http::{Response, StatusCode};
 use tokio::time::error::Elapsed;
 
 use super::{error_classification::EndpointKind, transport::TransportError};
 
-/// A call that ended. One that was given up in flight, since the process is to end, is not told.
+/// A finished call. A call that is dropped in flight has no record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallRecord {
     pub endpoint: Endpoint,
     pub outcome: CallOutcome,
     pub duration: Duration,
-    /// For how long Box asked to be left alone (`Retry-After`), where it did.
+    /// The `Retry-After` of the response.
     pub retry_after: Option<Duration>,
 }
 
-/// Who listens to a visit's calls.
+/// Receives the record of every finished call.
 pub type CallObserver = Arc<dyn Fn(&CallRecord) + Send + Sync>;
 
-/// What Box is asked for.
+/// The endpoints that are called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Endpoint {
     Token,
@@ -30,11 +30,11 @@ pub enum Endpoint {
     Users,
 }
 
-/// How a call ended, whatever its answer meant.
+/// How a call ended, regardless of what the response means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CallOutcome {
     Status(u16),
-    /// No complete answer within the time limit.
+    /// No complete response within the time limit.
     Timeout,
     Connect,
     Broken,
@@ -60,25 +60,47 @@ impl Endpoint {
     }
 }
 
-/// The status codes that Box documents, or a proxy before it may send. Others are told by their class, so that no
-/// server decides how many words there are.
-const KNOWN_STATUS_CODES: [&str; 23] = [
-    "200", "202", "204", "301", "302", "303", "307", "308", "400", "401", "403", "404", "405", "407", "409", "412",
-    "413", "415", "429", "500", "502", "503", "504",
+/// The status codes that Box documents, or that a proxy may send. Others are labeled by their class, so that the
+/// number of label values does not depend on a server.
+static KNOWN_STATUS_CODES: [StatusCode; 23] = [
+    StatusCode::OK,
+    StatusCode::ACCEPTED,
+    StatusCode::NO_CONTENT,
+    StatusCode::MOVED_PERMANENTLY,
+    StatusCode::FOUND,
+    StatusCode::SEE_OTHER,
+    StatusCode::TEMPORARY_REDIRECT,
+    StatusCode::PERMANENT_REDIRECT,
+    StatusCode::BAD_REQUEST,
+    StatusCode::UNAUTHORIZED,
+    StatusCode::FORBIDDEN,
+    StatusCode::NOT_FOUND,
+    StatusCode::METHOD_NOT_ALLOWED,
+    StatusCode::PROXY_AUTHENTICATION_REQUIRED,
+    StatusCode::CONFLICT,
+    StatusCode::PRECONDITION_FAILED,
+    StatusCode::PAYLOAD_TOO_LARGE,
+    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+    StatusCode::TOO_MANY_REQUESTS,
+    StatusCode::INTERNAL_SERVER_ERROR,
+    StatusCode::BAD_GATEWAY,
+    StatusCode::SERVICE_UNAVAILABLE,
+    StatusCode::GATEWAY_TIMEOUT,
 ];
 
 impl CallOutcome {
-    /// All that [`as_str`](Self::as_str) says.
+    /// All values of [`as_str`](Self::as_str).
     pub fn all_labels() -> Vec<&'static str> {
         let classes = (1..=6).map(|class| Self::Status(class * 100 + 99));
         let others = [Self::Timeout, Self::Connect, Self::Broken, Self::BodyTooLarge];
-        KNOWN_STATUS_CODES.into_iter().chain(classes.chain(others).map(Self::as_str)).collect()
+        KNOWN_STATUS_CODES.iter().map(StatusCode::as_str).chain(classes.chain(others).map(Self::as_str)).collect()
     }
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Status(status) => {
-                KNOWN_STATUS_CODES.into_iter().find(|code| code.parse() == Ok(status)).unwrap_or(status_class(status))
+                let known = KNOWN_STATUS_CODES.iter().find(|code| code.as_u16() == status);
+                known.map_or(status_class(status), StatusCode::as_str)
             }
             Self::Timeout => "timeout",
             Self::Connect => "connect",

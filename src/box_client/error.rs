@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::{auth::token_refresh::TokenStoreError, error_body::ErrorBody};
+use super::{auth::token_store::TokenStoreError, error_body::ErrorBody};
 
 /// Why an errand to Box failed. Displays as one sentence that a user may read: what happened, in Box's words.
 /// What to do about it is the caller's to say.

@@ -1,25 +1,30 @@
-//! boxapi — Box over HTTP: sign in, ask who we are, walk the list of users.
+//! Client for the Box API: sign-in, the current account, and the list of users.
 //!
 //! Invariants:
-//! * Nothing here knows the operator or where credentials come from; a caller brings bytes, a clock and a transport.
-//! * Every call to Box goes through `exchange.rs`: tries, waits, time limit and the reading of errors stand there, above the transport,
-//!   so that they hold for sockets and for a router in process alike.
-//! * A secret is a `secrecy` type from its first byte to the request that carries it. No error repeats a secret, a token, an assertion or a body.
-//! * A refresh token that Box handed out is kept before it is used. A renewal that has begun is not cancelled.
-//! * A walk that did not reach Box's own end never says so: it returns an error, and goes on returning it.
+//! * Nothing here knows the operator or where credentials come from; a caller passes bytes, a clock and a transport.
+//! * Every call to Box goes through `sender.rs`, which applies retries, delays, the timeout and the classification of
+//!   errors above the transport, so that they hold for sockets and for an in-process router alike.
+//! * A secret is a `secrecy` type from its first byte to the request that carries it. No error contains a secret, a
+//!   token, an assertion or a response body.
+//! * A refresh token that Box issued is stored before it is used. A refresh that has started is not cancelled. A token
+//!   source runs one renewal at a time.
+//! * An incomplete list of users is never reported as complete: [`UserPages`] ends only after Box's last page.
+//! * The files do not import each other in circles: `transport` and `error` ← `sender` ← `auth::token_source` ←
+//!   `client` ← `account`, `user_pages`.
 
-pub(crate) mod auth;
+mod auth;
 
 mod account;
 mod base_url;
 mod call_observer;
+mod client;
 mod error;
 mod error_body;
 mod error_classification;
-mod form_encoding;
 mod lenient_value;
 mod reachability;
 mod retry;
+mod sender;
 mod transport;
 mod user_page;
 mod user_pages;
@@ -30,15 +35,18 @@ mod tests;
 pub use account::{Account, Enterprise};
 pub use auth::{
     authorization_code::{AuthorizationRequest, AuthorizationResponse},
-    credentials::{ClientCredentials, Credentials, MalformedCredentials},
-    token_refresh::{AfterRejection, OAuthTokens, RefreshLock, TokenStore, TokenStoreError},
-    token_source::{Client, ClockFn, TokenSource},
+    credentials::{ClientCredentials, Credentials},
+    malformed_credentials::MalformedCredentials,
+    token_source::{SpawnFn, TokenSource},
+    token_store::{AfterRejection, OAuthTokens, RefreshLock, TokenStore, TokenStoreError},
 };
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use call_observer::{CallObserver, CallOutcome, CallRecord, Endpoint};
+pub use client::Client;
 pub use error::{CredentialRejection, Denial, Error, InvalidResponse, LimitExceeded};
 pub use error_body::ErrorBody;
 pub use reachability::{ProxyConfig, Reachability, check_reachability};
+pub use sender::ClockFn;
 pub use transport::{ConnectPhase, Transport, TransportError, https_transport};
 pub use user_page::{User, UserPage};
 pub use user_pages::{Limits, UserPages};

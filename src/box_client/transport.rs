@@ -1,8 +1,9 @@
-//! One HTTP exchange with Box, and the one that goes over sockets. It knows nothing of tokens, tries or what an answer means.
+//! One HTTP exchange, and its implementation over sockets. It knows neither tokens nor retries nor the meaning of a
+//! response.
 
 use std::error::Error as StdError;
-use std::io;
 use std::time::Duration;
+use std::{io, iter};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -11,46 +12,48 @@ use tower::util::BoxCloneSyncService;
 
 use super::{base_url::is_loopback, error_body::sanitize_text};
 
-/// One HTTP exchange, the body read whole. `https` makes the real one; a router in process makes a fine one for tests.
+/// One HTTP exchange that reads the whole body: [`https_transport`], or an in-process router in tests.
 ///
-/// The time limit of an exchange is not the transport's: a [`Session`](super::Session) sets it for every transport.
+/// The transport has no timeout; the sender applies one to every transport.
 pub type Transport = BoxCloneSyncService<Request<Bytes>, Response<Bytes>, TransportError>;
 
-/// Why there is no answer. The texts are safe to show: they name the host, and no address beyond it.
+/// Why there is no response. The texts are safe to show: they contain the host, but no URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
     #[error("could not connect to {host}: {cause}")]
     Connect { host: String, phase: ConnectPhase, cause: String },
     #[error("the connection to {host} broke: {cause}")]
     Broken { host: String, cause: String },
-    /// More than this many bytes were about to be read.
+    /// The limit in bytes.
     #[error("the answer is larger than {0} bytes")]
     BodyTooLarge(usize),
     #[error("the HTTP client cannot be set up: {0}")]
     Setup(String),
 }
 
-/// How far a connection came that was not made.
+/// The phase in which a connection failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectPhase {
-    /// The host's name has no address.
+    /// The host name cannot be resolved.
     Dns,
-    /// There is a way, but no trust: mostly a certificate that is not among the system's.
+    /// The TLS handshake failed, mostly because of a certificate that the system does not trust.
     Tls,
-    /// Nobody answered, or somebody on the way refused.
+    /// No response, or the connection was refused.
     Connect,
 }
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// A page of 1,000 users takes about half a MiB.
+/// A page of 1,000 users has about half a MiB.
 const MAX_BODY_BYTES: usize = 32 << 20;
+/// Real chains have about five.
+const MAX_CAUSES: usize = 16;
 
 /// The transport over the network: HTTP/1.1 or 2, the system's trusted certificates, proxies from the environment
 /// (`HTTPS_PROXY`, `NO_PROXY`, …), `User-Agent: boxsync-operator/<version>`, no redirects, at most 32 MiB of body,
 /// 10 s to connect.
 ///
-/// Plain HTTP is refused but to loopback, as [`BaseUrl`](super::BaseUrl) has it, and there it never goes through a proxy.
-/// A process-wide rustls crypto provider has to be installed before.
+/// Plain HTTP is rejected except to loopback, as in [`BaseUrl`](super::BaseUrl), and never uses a proxy there. A
+/// process-wide rustls crypto provider must be installed before.
 pub fn https_transport(version: &str) -> Result<Transport, TransportError> {
     https_transport_with_limit(version, MAX_BODY_BYTES)
 }
@@ -60,19 +63,19 @@ pub(super) fn https_transport_with_limit(version: &str, max_body_bytes: usize) -
         reqwest::Client::builder()
             .user_agent(format!("boxsync-operator/{version}"))
             .redirect(reqwest::redirect::Policy::none())
-            // Tries are counted above, all of them.
+            // Retries are counted in the sender.
             .retry(reqwest::retry::never())
             .connect_timeout(CONNECT_TIMEOUT)
     };
     let setup = |error: reqwest::Error| TransportError::Setup(innermost_cause(&error));
     let remote = base_builder().https_only(true).build().map_err(setup)?;
-    // HTTP_PROXY must not see what is sent to this machine in plain text, and no certificates are needed for it.
+    // HTTP_PROXY must not see plain-text requests to this machine, and they need no certificates.
     let local = base_builder().no_proxy().tls_certs_only([]).build().map_err(setup)?;
     Ok(BoxCloneSyncService::new(tower::service_fn(move |request: Request<Bytes>| {
         let uri = request.uri();
         let client = match uri.scheme_str() {
             Some("http") if uri.host().is_some_and(is_loopback) => local.clone(),
-            // This one refuses plain HTTP.
+            // It rejects plain HTTP.
             _ => remote.clone(),
         };
         send_request(client, request, max_body_bytes)
@@ -85,59 +88,116 @@ async fn send_request(
     max_body_bytes: usize,
 ) -> Result<Response<Bytes>, TransportError> {
     let host = request.uri().host().unwrap_or_default().to_owned();
-    let to_transport_error = |error: reqwest::Error, host: &str| match (error.is_connect(), error.is_timeout()) {
-        (true, true) => TransportError::Connect {
-            host: host.into(),
-            phase: ConnectPhase::Connect,
-            cause: format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()),
-        },
-        (true, false) => {
-            TransportError::Connect { host: host.into(), phase: connect_phase(&error), cause: innermost_cause(&error) }
+    let to_transport_error = |error: reqwest::Error| {
+        // The URL contains the paging marker.
+        let error = error.without_url();
+        let host = host.clone();
+        tracing::debug!(host, error = cause_chain(&error), "HTTP request to Box failed");
+        match (error.is_connect(), error.is_timeout()) {
+            (true, true) => TransportError::Connect {
+                host,
+                phase: ConnectPhase::Connect,
+                cause: format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()),
+            },
+            (true, false) => {
+                TransportError::Connect { host, phase: connect_phase(&error), cause: innermost_cause(&error) }
+            }
+            (false, _) => TransportError::Broken { host, cause: innermost_cause(&error) },
         }
-        (false, _) => TransportError::Broken { host: host.into(), cause: innermost_cause(&error) },
     };
-    let request = reqwest::Request::try_from(request).map_err(|error| to_transport_error(error, &host))?;
-    let response = client.execute(request).await.map_err(|error| to_transport_error(error, &host))?;
+    let request = reqwest::Request::try_from(request).map_err(&to_transport_error)?;
+    let response = client.execute(request).await.map_err(&to_transport_error)?;
     let (head, body) = Response::<reqwest::Body>::from(response).into_parts();
     let body = Limited::new(body, max_body_bytes).collect().await.map_err(|error| {
         match error.downcast::<LengthLimitError>() {
             Ok(_) => TransportError::BodyTooLarge(max_body_bytes),
-            Err(error) => TransportError::Broken { host: host.clone(), cause: innermost_cause(&*error) },
+            Err(error) => {
+                tracing::debug!(host, error = cause_chain(&*error), "reading the response of Box failed");
+                TransportError::Broken { host: host.clone(), cause: innermost_cause(&*error) }
+            }
         }
     })?;
     Ok(Response::from_parts(head, body.to_bytes()))
 }
 
 fn connect_phase(error: &(dyn StdError + 'static)) -> ConnectPhase {
-    let mut next = Some(error);
-    while let Some(cause) = next {
-        if is_tls(cause) {
+    for cause in causes(error) {
+        if cause.is::<rustls::Error>() {
             return ConnectPhase::Tls;
         }
-        // The connector says so in words only.
+        // The connector has no type for this error.
         if cause.to_string() == "dns error" {
             return ConnectPhase::Dns;
         }
-        next = cause.source();
     }
     ConnectPhase::Connect
 }
 
-/// What an I/O error carries is not among its sources.
-fn is_tls(error: &(dyn StdError + 'static)) -> bool {
-    let carried = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    error.is::<rustls::Error>() || carried.is_some_and(|carried| is_tls(carried))
+/// The error and its causes, outermost first, including the error inside an [`io::Error`], which is not its source.
+fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    iter::successors(Some(error), |error| next_cause(*error)).take(MAX_CAUSES)
 }
 
-/// The innermost cause: the outer ones name the address with its query, and say less.
-fn innermost_cause(error: &(dyn StdError + 'static)) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
+fn next_cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(inner) => Some(inner),
+        None => error.source(),
     }
-    let text = match innermost.downcast_ref::<io::Error>() {
+}
+
+/// The innermost cause. Outer errors say less (`client error (Connect)`), or contain the URL with its query.
+fn innermost_cause(error: &(dyn StdError + 'static)) -> String {
+    let text = causes(error).last().map(|innermost| match innermost.downcast_ref::<io::Error>() {
         Some(io) if io.raw_os_error().is_some() => io.kind().to_string(),
         _ => innermost.to_string(),
-    };
-    sanitize_text(&text, 200).unwrap_or_else(|| "no reason given".into())
+    });
+    text.and_then(|text| sanitize_text(&text, 200)).unwrap_or_else(|| "no reason given".into())
+}
+
+/// All causes, for the log.
+fn cause_chain(error: &(dyn StdError + 'static)) -> String {
+    let mut texts: Vec<String> = causes(error).map(ToString::to_string).collect();
+    texts.dedup();
+    sanitize_text(&texts.join(": "), 1000).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Layer {
+        text: &'static str,
+        source: Option<Box<dyn StdError + Send + Sync>>,
+    }
+
+    fn layer(text: &'static str, source: Option<Box<dyn StdError + Send + Sync>>) -> Box<Layer> {
+        Box::new(Layer { text, source })
+    }
+
+    #[test]
+    fn the_innermost_cause_is_shown_and_the_whole_chain_is_logged() {
+        let certificate = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let io = io::Error::new(io::ErrorKind::InvalidData, certificate);
+        let tls = layer("error sending request", Some(layer("client error (Connect)", Some(Box::new(io)))));
+        assert_eq!(innermost_cause(&*tls), "invalid peer certificate: UnknownIssuer");
+        assert_eq!(connect_phase(&*tls), ConnectPhase::Tls);
+        assert_eq!(
+            cause_chain(&*tls),
+            "error sending request: client error (Connect): invalid peer certificate: UnknownIssuer"
+        );
+
+        let inner = layer("tunnel error", Some(layer("proxy requires authentication", None)));
+        let hidden = layer("client error (Connect)", Some(Box::new(io::Error::other(inner))));
+        assert_eq!(innermost_cause(&*hidden), "proxy requires authentication");
+        assert_eq!(connect_phase(&*hidden), ConnectPhase::Connect);
+
+        let dns =
+            layer("client error (Connect)", Some(layer("dns error", Some(Box::new(io::Error::other("no such host"))))));
+        assert_eq!((innermost_cause(&*dns).as_str(), connect_phase(&*dns)), ("no such host", ConnectPhase::Dns));
+
+        let refused = layer("client error (Connect)", Some(Box::new(io::Error::from_raw_os_error(111))));
+        assert_eq!(innermost_cause(&*refused), "connection refused");
+    }
 }

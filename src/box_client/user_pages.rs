@@ -4,10 +4,9 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
 use super::{
-    auth::token_source::Client,
     call_observer::Endpoint,
+    client::Client,
     error::{Error, InvalidResponse, LimitExceeded},
-    form_encoding::percent_encode,
     user_page::{USER_FIELDS, UserPage},
 };
 
@@ -45,13 +44,19 @@ pub struct UserPages<'v> {
     seen_pages: HashSet<u64>,
 }
 
-/// Asks for one user, to see whether any are given.
-pub(super) async fn check_list_access(client: &Client) -> Result<(), Error> {
-    let body =
-        client.get_authorized(Endpoint::Users, "/2.0/users?usemarker=true&limit=1&user_type=managed&fields=id").await?;
-    match UserPage::parse(&body)? {
-        (page, None) if page.is_empty() => Err(Error::invalid_response(InvalidResponse::EmptyUserList)),
-        _ => Ok(()),
+impl Client {
+    /// Checks the right to list users with a request for one user.
+    pub async fn check_list_access(&self) -> Result<(), Error> {
+        let path = "/2.0/users?usemarker=true&limit=1&user_type=managed&fields=id";
+        match UserPage::parse(&self.get_authorized(Endpoint::Users, path).await?)? {
+            (page, None) if page.is_empty() => Err(Error::invalid_response(InvalidResponse::EmptyUserList)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Lists all users of the enterprise page by page. Calls Box only when a page is requested.
+    pub fn list_users(&self, limits: Limits) -> UserPages<'_> {
+        UserPages::new(self, limits)
     }
 }
 
@@ -62,7 +67,7 @@ enum PagePosition {
 }
 
 impl<'v> UserPages<'v> {
-    pub(super) fn new(client: &'v Client, limits: Limits) -> Self {
+    fn new(client: &'v Client, limits: Limits) -> Self {
         let (seen_markers, seen_pages) = (HashSet::new(), HashSet::new());
         Self {
             client,
@@ -86,7 +91,7 @@ impl<'v> UserPages<'v> {
             PagePosition::Start => {}
             PagePosition::Marker(marker) => {
                 path.push_str("&marker=");
-                percent_encode(&mut path, marker);
+                path.extend(form_urlencoded::byte_serialize(marker.as_bytes()));
             }
             PagePosition::End => return Ok(None),
         }

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     api::{BoxConnection, UserRoster, UserSyncRequest},
-    box_client::{BaseUrl, CallObserver, Credentials, Limits, TokenSource, Transport},
+    box_client::{BaseUrl, CallObserver, Credentials, Limits, SpawnFn, TokenSource, Transport},
     metrics::Metrics,
     roster,
     runtime::{BackgroundTasks, Clock},
@@ -134,22 +134,25 @@ impl Context {
 
     pub(super) fn token_source(&self, connection: &BoxConnection, credentials: Credentials) -> TokenSource {
         let clock = self.clock.clone();
-        let credentials = match credentials.initial_refresh_token().cloned() {
-            Some(seed) => {
-                let rejected_token = self.with_state(connection, |state| state.rejected_token.clone());
-                let token_store =
-                    SecretTokenStore::new(self.cluster.clone(), connection, seed, rejected_token, &self.background);
-                credentials.with_token_store(Arc::new(token_store))
-            }
-            None => credentials,
-        };
-        TokenSource::new(
+        let initial_token = credentials.initial_refresh_token().cloned();
+        let token_source = TokenSource::new(
             self.box_client_config.transport.clone(),
             self.box_client_config.base_url.clone(),
             credentials,
             connection.spec.enterprise_id.clone(),
             Arc::new(move || clock.now()),
-        )
+        );
+        let Some(initial_token) = initial_token else { return token_source };
+        let rejected_token = self.with_state(connection, |state| state.rejected_token.clone());
+        let token_store = SecretTokenStore::new(self.cluster.clone(), connection, initial_token, rejected_token);
+        let background = Arc::downgrade(&self.background);
+        let spawn: SpawnFn = Arc::new(move |task| {
+            // Without an owner the process is about to exit, and the waiting caller gets `Error::Cancelled`.
+            if let Some(background) = background.upgrade() {
+                background.spawn_task(task);
+            }
+        });
+        token_source.with_token_store(Arc::new(token_store), spawn)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use boxsync::{
     api::SyncProgress,
-    box_client::{Credentials, Limits, TokenSource, Transport, https_transport},
+    box_client::{Client, Credentials, Limits, TokenSource, Transport, https_transport},
     sync,
 };
 use bytes::Bytes;
@@ -121,7 +121,7 @@ async fn time_listing(session: &TokenSource) -> Result<Duration> {
     let session = session.clone();
     // As a task, like the reconcile that it belongs to.
     let task = tokio::spawn(async move {
-        let visit = session.new_client(CancellationToken::new());
+        let visit = Client::new(&session, CancellationToken::new());
         let (progress, _receiver) = watch::channel(SyncProgress::default());
         let begin = Instant::now();
         let list = sync::fetch_list(&visit, Limits::default(), &progress).await?;

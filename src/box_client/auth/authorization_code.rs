@@ -9,12 +9,12 @@ use ring::digest::{SHA256, digest};
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
-use super::credentials::{AuthorizationCodeCredentials, ClientCredentials, Credentials};
-use crate::box_client::{
-    base_url::BaseUrl,
-    error_body::sanitize_text,
-    form_encoding::{encode_form, random_token},
+use super::{
+    credentials::{AuthorizationCodeCredentials, ClientCredentials, Credentials},
+    form::encode_form,
+    random_token::random_token,
 };
+use crate::box_client::{base_url::BaseUrl, error_body::sanitize_text};
 
 /// A question to a user whether an app may act for them. It is asked once, and takes only the answer that was made for it.
 pub struct AuthorizationRequest {

@@ -1,14 +1,12 @@
 //! The ways an app signs in, as their owner hands them over. Nothing here calls Box.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
-use super::{jwt::JwtApp, token_refresh::TokenStore};
-use crate::box_client::form_encoding::encode_form;
+use super::{form::encode_form, jwt::JwtApp, malformed_credentials::MalformedCredentials};
 
 /// What an app signs in with, known to be usable: complete, and with a key that can be read.
 pub enum Credentials {
@@ -59,49 +57,6 @@ pub struct OAuth2Credentials {
     client_id: String,
     client_secret: SecretString,
     refresh_token: SecretString,
-    pub(crate) token_store: Option<Arc<dyn TokenStore>>,
-}
-
-/// Why credentials cannot even be tried: what is wrong, and how to mend it. Never holds any of their content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum MalformedCredentials {
-    #[error("The {0} is empty. Copy it again from the app's page in Box's developer console.")]
-    Empty(&'static str),
-    #[error("The {0} is not text. Copy it again from the app's page in Box's developer console.")]
-    NotUtf8(&'static str),
-    #[error(
-        "The configuration file of the app is not JSON (line {line}, column {column}). Use the file as Box's developer console hands it out (Configuration, \"App Settings\", Download as JSON)."
-    )]
-    NotJson { line: usize, column: usize },
-    #[error(
-        "The configuration file of the app is JSON, but not the file that Box's developer console hands out. Download it there again (Configuration, \"App Settings\", Download as JSON)."
-    )]
-    NotBoxConfig,
-    /// A member of the configuration file, by its path.
-    #[error(
-        "The configuration file of the app lacks {0}, or it is not a text. Generate a key pair in Box's developer console and use the file that it hands out then."
-    )]
-    MissingField(&'static str),
-    #[error(
-        "The private key cannot be decrypted with boxAppSettings.appAuth.passphrase. Use key and passphrase of the same configuration file."
-    )]
-    WrongPassphrase,
-    #[error(
-        "The private key (boxAppSettings.appAuth.privateKey) is an encrypted PEM of the traditional kind (\"Proc-Type: 4,ENCRYPTED\"), which is not supported. Convert it with `openssl pkcs8 -topk8 -v2 aes-256-cbc -in old.pem -out new.pem` and put the new one into the configuration file."
-    )]
-    LegacyEncryptedPem,
-    #[error(
-        "The private key (boxAppSettings.appAuth.privateKey) is encrypted in a way that is not supported. Convert it with `openssl pkcs8 -topk8 -v2 aes-256-cbc -in old.pem -out new.pem` and put the new one into the configuration file."
-    )]
-    UnsupportedKeyCipher,
-    #[error(
-        "The private key (boxAppSettings.appAuth.privateKey) is not a complete PEM of a private key. Use the configuration file as Box's developer console hands it out."
-    )]
-    MalformedKey,
-    #[error(
-        "The private key (boxAppSettings.appAuth.privateKey) is not an RSA key of 2048 to 4096 bits. Generate a new key pair in Box's developer console."
-    )]
-    UnsupportedKey,
 }
 
 impl Credentials {
@@ -130,16 +85,7 @@ impl Credentials {
         let client_id = decode_secret_text(&client_id, "client id")?.to_owned();
         let client_secret = decode_secret_text(&client_secret, "client secret")?.into();
         let refresh_token = decode_secret_text(&refresh_token, "refresh token")?.into();
-        Ok(Self::Oauth2(OAuth2Credentials { client_id, client_secret, refresh_token, token_store: None }))
-    }
-
-    /// The same, its tokens kept by `keeper`: without one, those of a user are not renewed. Nothing for the other methods.
-    #[must_use]
-    pub fn with_token_store(self, store: Arc<dyn TokenStore>) -> Self {
-        match self {
-            Self::Oauth2(app) => Self::Oauth2(OAuth2Credentials { token_store: Some(store), ..app }),
-            other @ (Self::ClientCredentials(_) | Self::Jwt(_) | Self::AuthorizationCode(_)) => other,
-        }
+        Ok(Self::Oauth2(OAuth2Credentials { client_id, client_secret, refresh_token }))
     }
 
     /// The refresh token that everything began with; of a user's authorization only.
@@ -227,6 +173,10 @@ impl Credentials {
 }
 
 impl OAuth2Credentials {
+    pub(crate) fn client_secret(&self) -> &SecretString {
+        &self.client_secret
+    }
+
     /// The form that spends a refresh token.
     pub(crate) fn refresh_form(&self, refresh_token: &SecretString) -> SecretString {
         encode_form(&[

@@ -9,8 +9,8 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{credentials::MalformedCredentials, private_key};
-use crate::box_client::{form_encoding::random_token, lenient_value::LenientValue};
+use super::{malformed_credentials::MalformedCredentials, private_key, random_token::random_token};
+use crate::box_client::lenient_value::LenientValue;
 
 /// Box compares with its own address, whatever base URL the request was sent to.
 const AUDIENCE: &str = "https://api.box.com/oauth2/token";

@@ -1,9 +1,13 @@
-//! Tokens: credentials, where they come from, how long they are good for.
+//! Authentication with Box: credentials, assertions, tokens and their renewal.
 
-pub(crate) mod authorization_code;
-pub(crate) mod credentials;
-pub(crate) mod jwt;
-pub(crate) mod private_key;
-pub(crate) mod token;
-pub(crate) mod token_refresh;
-pub(crate) mod token_source;
+pub(super) mod authorization_code;
+pub(super) mod credentials;
+mod form;
+mod jwt;
+pub(super) mod malformed_credentials;
+mod private_key;
+mod random_token;
+pub(super) mod token;
+mod token_refresh;
+pub(super) mod token_source;
+pub(super) mod token_store;

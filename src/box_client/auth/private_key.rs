@@ -6,7 +6,7 @@ use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
 use ring::signature::RsaKeyPair;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
-use super::credentials::MalformedCredentials;
+use super::malformed_credentials::MalformedCredentials;
 
 const ENCRYPTED_PKCS8: &str = "ENCRYPTED PRIVATE KEY";
 const PKCS8: &str = "PRIVATE KEY";

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use super::token_refresh::OAuthTokens;
+use super::token_store::OAuthTokens;
 use crate::box_client::{
     error::{Error, InvalidResponse},
     lenient_value::LenientValue,

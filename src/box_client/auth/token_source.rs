@@ -1,82 +1,75 @@
-//! A session: one enterprise, one set of credentials, and the token that they are worth at the moment.
+//! The source of access tokens for one set of credentials: caches the token, and requests or refreshes it.
 
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, header};
+use futures::future::{BoxFuture, FutureExt};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::OwnedMutexGuard;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{OwnedMutexGuard, oneshot};
 
-use super::{credentials::Credentials, token::Token};
+use super::{
+    credentials::{Credentials, OAuth2Credentials},
+    token::Token,
+    token_refresh::{RefreshedTokens, refresh_tokens},
+    token_store::{TokenStore, TokenStoreError},
+};
 use crate::box_client::{
-    account::{self, Account},
     base_url::BaseUrl,
-    call_observer::{CallObserver, Endpoint},
+    call_observer::Endpoint,
     error::{Denial, Error, InvalidResponse},
     error_body::ErrorBody,
-    retry::{CALL_TIMEOUT, RequestTemplate},
+    sender::{CALL_TIMEOUT, ClockFn, RequestTemplate, Sender},
     transport::Transport,
-    user_pages::{self, Limits, UserPages},
 };
 
-/// The wall clock, which only assertions need: Box checks their time.
-pub type ClockFn = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+/// Runs a task to its end, whether or not anything still waits for its result.
+pub type SpawnFn = Arc<dyn Fn(BoxFuture<'static, ()>) + Send + Sync>;
 
-/// Credentials at work. It holds the access token, renews it some 60 s before its end, and has one renewal in flight at most.
-/// Clones share all of that.
+/// Supplies access tokens: caches one, renews it 60 s before it expires, and runs one renewal at a time. Clones share
+/// the token.
 #[derive(Clone)]
-pub struct TokenSource(pub(crate) Arc<TokenSourceInner>);
-
-pub(crate) struct TokenSourceInner {
-    pub(crate) transport: Transport,
-    pub(crate) base: BaseUrl,
-    pub(crate) origin: TokenOrigin,
-    pub(crate) call_timeout: Duration,
-    clock: ClockFn,
-    cache: Mutex<TokenCache>,
-    /// Whoever holds it may ask Box for a token.
-    token_mutex: TokenMutex,
+pub struct TokenSource {
+    inner: Arc<TokenSourceInner>,
+    refresher: Option<Refresher>,
 }
 
-type TokenMutex = Arc<tokio::sync::Mutex<()>>;
+struct TokenSourceInner {
+    sender: Sender,
+    origin: TokenOrigin,
+    cache: Mutex<TokenCache>,
+    /// Its holder may request a token.
+    renewal_mutex: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// Where the tokens of a user's authorization are stored, and what runs a refresh.
+#[derive(Clone)]
+struct Refresher {
+    store: Arc<dyn TokenStore>,
+    spawn: SpawnFn,
+}
 
 #[derive(Default)]
 struct TokenCache {
     token: Option<Arc<Token>>,
-    /// The last token that Box refused before its end.
+    /// The last token that Box rejected before it expired.
     rejected_access_token: Option<SecretString>,
-    /// Until when a user's authorization can be renewed.
     refresh_expires_at: Option<Timestamp>,
-    /// Why newer credentials were not taken, where kept ones went on.
     fallback_cause: Option<Error>,
 }
 
-/// Where tokens come from.
-pub(crate) enum TokenOrigin {
+enum TokenOrigin {
     Credentials {
         credentials: Credentials,
         enterprise_id: String,
     },
-    /// From somebody else: what was lent is used, and never renewed.
+    /// An access token of another process, which is never renewed here.
     AccessTokenOnly,
 }
 
-impl TokenOrigin {
-    /// What Box's words must not show.
-    pub(crate) fn client_secret(&self) -> &str {
-        match self {
-            Self::Credentials { credentials, enterprise_id: _ } => credentials.client_secret().expose_secret(),
-            Self::AccessTokenOnly => "",
-        }
-    }
-}
-
 impl TokenSource {
-    /// Calls nobody. `enterprise_id` is the enterprise that the tokens are asked for.
+    /// Makes no call. `enterprise_id` is the enterprise that tokens are requested for.
     pub fn new(
         transport: Transport,
         base: BaseUrl,
@@ -95,66 +88,120 @@ impl TokenSource {
         clock: ClockFn,
         call_timeout: Duration,
     ) -> Self {
-        let origin = TokenOrigin::Credentials { credentials, enterprise_id };
-        let (cache, token_mutex) = (Mutex::default(), TokenMutex::default());
-        Self(Arc::new(TokenSourceInner { transport, base, origin, call_timeout, clock, cache, token_mutex }))
+        let sender = Sender::new(transport, base, clock, call_timeout);
+        Self::from_parts(sender, TokenOrigin::Credentials { credentials, enterprise_id }, TokenCache::default())
     }
 
-    /// A session with an access token that somebody else keeps and renews. Calls nobody, and never asks for a token:
-    /// that would spend the refresh token, which works once.
+    /// A source that only has an access token of another process. Makes no call, and never requests a token: that would
+    /// use up the refresh token, which works once.
     ///
     /// # Errors
-    /// It cannot be a token.
+    /// The text cannot be a token.
     pub fn with_access_token(
         transport: Transport,
         base: BaseUrl,
         access_token: SecretString,
         clock: ClockFn,
     ) -> Result<Self, Error> {
-        let cache = Mutex::new(TokenCache {
-            token: Some(Arc::new(Token::from_access_token(access_token)?)),
-            ..TokenCache::default()
-        });
-        let (origin, call_timeout, token_mutex) = (TokenOrigin::AccessTokenOnly, CALL_TIMEOUT, TokenMutex::default());
-        Ok(Self(Arc::new(TokenSourceInner { transport, base, origin, call_timeout, clock, cache, token_mutex })))
+        let token = Some(Arc::new(Token::from_access_token(access_token)?));
+        let sender = Sender::new(transport, base, clock, CALL_TIMEOUT);
+        Ok(Self::from_parts(sender, TokenOrigin::AccessTokenOnly, TokenCache { token, ..TokenCache::default() }))
     }
 
-    /// Begins an errand. Every wait in it ends with [`Error::Stopped`] once `stop` is cancelled, and no new call begins then;
-    /// a call in flight goes on until its future is dropped.
-    pub fn new_client(&self, cancel: CancellationToken) -> Client {
-        Client { token_source: self.clone(), cancel, call_count: Arc::default(), observer: None }
+    /// Stores the tokens of a user's authorization in `store`; without a store they are not refreshed. `spawn` runs each
+    /// refresh. Other authentication methods do not use either.
+    #[must_use]
+    pub fn with_token_store(self, store: Arc<dyn TokenStore>, spawn: SpawnFn) -> Self {
+        Self { refresher: Some(Refresher { store, spawn }), ..self }
     }
 
-    /// Whether a token is there that has not reached its end.
+    /// Whether a token is cached that has not expired.
     pub fn has_valid_token(&self) -> bool {
         self.valid_token().is_some()
     }
 
-    /// The refresh token that Box gave with the token that is held.
+    /// The refresh token that Box issued together with the cached token.
     pub fn refresh_token(&self) -> Option<SecretString> {
         self.lock_cache().token.as_ref().and_then(|token| token.refresh_token().cloned())
     }
 
-    pub(crate) fn current_time(&self) -> Timestamp {
-        (self.0.clock)()
-    }
-
-    /// Until when the authorization of a user can be renewed, as far as it was used.
+    /// When a user's authorization expires, once its tokens have been used.
     pub fn refresh_expires_at(&self) -> Option<Timestamp> {
         self.lock_cache().refresh_expires_at
     }
 
-    /// Why newer credentials were refused, where kept ones went on; told once.
+    /// Why Box rejected newer credentials while stored tokens continued to work; returned once.
     pub fn take_fallback_cause(&self) -> Option<Error> {
         self.lock_cache().fallback_cause.take()
     }
 
-    pub(crate) fn set_fallback_cause(&self, cause: Option<Error>) {
-        self.lock_cache().fallback_cause = cause;
+    pub(crate) fn sender(&self) -> &Sender {
+        &self.inner.sender
     }
 
-    /// From now on this token is used.
-    pub(crate) fn cache_token(&self, token: Token, refresh_expires_at: Option<Timestamp>) -> Arc<Token> {
+    /// A valid token: cached, stored or new.
+    pub(crate) async fn token(&self, sender: &Sender) -> Result<Arc<Token>, Error> {
+        if let Some(token) = self.valid_token() {
+            return Ok(token);
+        }
+        let guard = self.lock_renewal(sender).await?;
+        if let Some(token) = self.valid_token() {
+            return Ok(token);
+        }
+        if self.oauth2_app().is_some()
+            && let Some(token) = self.load_stored_token().await?
+        {
+            return Ok(token);
+        }
+        self.renew_locked(sender, guard).await
+    }
+
+    /// A new token, even if one is cached. After a failure, the cached one remains.
+    pub(crate) async fn renew(&self, sender: &Sender) -> Result<Arc<Token>, Error> {
+        let guard = self.lock_renewal(sender).await?;
+        self.renew_locked(sender, guard).await
+    }
+
+    /// Whether a rejected token can be replaced.
+    pub(crate) fn can_renew(&self) -> bool {
+        match &self.inner.origin {
+            TokenOrigin::Credentials { credentials, enterprise_id: _ } => !credentials.is_used(),
+            TokenOrigin::AccessTokenOnly => false,
+        }
+    }
+
+    pub(crate) fn client_secret(&self) -> Option<&SecretString> {
+        match &self.inner.origin {
+            TokenOrigin::Credentials { credentials, enterprise_id: _ } => Some(credentials.client_secret()),
+            TokenOrigin::AccessTokenOnly => None,
+        }
+    }
+
+    /// Removes a token that Box rejected.
+    pub(crate) fn invalidate(&self, rejected: &Arc<Token>) {
+        let mut cache = self.lock_cache();
+        cache.rejected_access_token = Some(rejected.access_token().clone());
+        // Another client may have replaced it meanwhile.
+        if cache.token.as_ref().is_some_and(|cached| Arc::ptr_eq(cached, rejected)) {
+            cache.token = None;
+        }
+    }
+
+    fn from_parts(sender: Sender, origin: TokenOrigin, cache: TokenCache) -> Self {
+        let inner = TokenSourceInner { sender, origin, cache: Mutex::new(cache), renewal_mutex: Arc::default() };
+        Self { inner: Arc::new(inner), refresher: None }
+    }
+
+    fn lock_cache(&self) -> MutexGuard<'_, TokenCache> {
+        // Nothing panics while the lock is held, so the cache is consistent even if it is poisoned.
+        self.inner.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn valid_token(&self) -> Option<Arc<Token>> {
+        self.lock_cache().token.clone().filter(|token| token.is_valid())
+    }
+
+    fn cache_token(&self, token: Token, refresh_expires_at: Option<Timestamp>) -> Arc<Token> {
         let token = Arc::new(token);
         let mut cache = self.lock_cache();
         cache.token = Some(Arc::clone(&token));
@@ -162,148 +209,35 @@ impl TokenSource {
         token
     }
 
-    pub(crate) fn is_rejected_token(&self, access_token: &SecretString) -> bool {
+    fn is_rejected_token(&self, access_token: &SecretString) -> bool {
         self.lock_cache()
             .rejected_access_token
             .as_ref()
             .is_some_and(|rejected| rejected.expose_secret() == access_token.expose_secret())
     }
 
-    fn lock_cache(&self) -> MutexGuard<'_, TokenCache> {
-        // Nothing panics while it is held; the slot is whole whatever happened.
-        self.0.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    async fn lock_renewal(&self, sender: &Sender) -> Result<OwnedMutexGuard<()>, Error> {
+        sender.unless_cancelled(Arc::clone(&self.inner.renewal_mutex).lock_owned()).await
     }
 
-    fn valid_token(&self) -> Option<Arc<Token>> {
-        self.lock_cache().token.clone().filter(|token| token.is_valid())
-    }
-
-    fn invalidate(&self, rejected: &Arc<Token>) {
-        let mut cache = self.lock_cache();
-        cache.rejected_access_token = Some(rejected.access_token().clone());
-        // Another visit may have brought a new one meanwhile.
-        if cache.token.as_ref().is_some_and(|cached| Arc::ptr_eq(cached, rejected)) {
-            cache.token = None;
-        }
-    }
-}
-
-/// One errand to Box: it counts its calls, and can be told to stop. Clones are the same errand.
-#[derive(Clone)]
-pub struct Client {
-    pub(crate) token_source: TokenSource,
-    pub(crate) cancel: CancellationToken,
-    pub(crate) call_count: Arc<AtomicU32>,
-    pub(crate) observer: Option<CallObserver>,
-}
-
-impl Client {
-    /// From now on this one is told of every call that ends.
-    #[must_use]
-    pub fn with_observer(self, observer: CallObserver) -> Self {
-        Self { observer: Some(observer), ..self }
-    }
-
-    /// Asks Box for a new token, whatever is held. If that fails, a token that is still good stays in use.
-    pub async fn sign_in(&self) -> Result<(), Error> {
-        let token_guard = self.lock_token_mutex().await?;
-        self.renew_token(token_guard).await.map(drop)
-    }
-
-    /// Who the credentials act as (`users/me`), and in which enterprise.
-    pub async fn get_account(&self) -> Result<Account, Error> {
-        account::parse_account(&self.get_authorized(Endpoint::Me, account::CURRENT_USER_PATH).await?)
-    }
-
-    /// Whether the list of users may be had: one user is asked for.
-    pub async fn check_list_access(&self) -> Result<(), Error> {
-        user_pages::check_list_access(self).await
-    }
-
-    /// A walk over all users of the enterprise. It calls Box only when it is asked for a page.
-    pub fn list_users(&self, limits: Limits) -> UserPages<'_> {
-        UserPages::new(self, limits)
-    }
-
-    /// HTTP calls made to Box so far, every try counted.
-    pub fn call_count(&self) -> u32 {
-        self.call_count.load(Ordering::Relaxed)
-    }
-
-    /// GET, signed in. A token that Box refuses is replaced once.
-    pub(crate) async fn get_authorized(&self, endpoint: Endpoint, path: &str) -> Result<Bytes, Error> {
-        let token = self.access_token().await?;
-        match (self.get_with_token(&token, endpoint, path).await, &self.token_source.0.origin) {
-            (
-                Err(Error::Denied { denial: Denial::AuthorizationExpired, .. }),
-                TokenOrigin::Credentials { credentials, enterprise_id: _ },
-            ) if !credentials.is_used() => {
-                let token = self.access_token().await?;
-                self.get_with_token(&token, endpoint, path).await
+    async fn renew_locked(&self, sender: &Sender, guard: OwnedMutexGuard<()>) -> Result<Arc<Token>, Error> {
+        match &self.inner.origin {
+            TokenOrigin::Credentials { credentials: Credentials::Oauth2(_), enterprise_id: _ } => {
+                let guard = Arc::new(guard);
+                sender.with_retries(|| self.refresh(sender, Arc::clone(&guard))).await
             }
-            (result, TokenOrigin::Credentials { .. } | TokenOrigin::AccessTokenOnly) => result,
-        }
-    }
-
-    /// GET with this token, which is forgotten if Box refuses it.
-    async fn get_with_token(&self, token: &Arc<Token>, endpoint: Endpoint, path: &str) -> Result<Bytes, Error> {
-        let url = self.token_source.0.base.join(path);
-        let template = || RequestTemplate {
-            request: Request::get(&url).header(header::AUTHORIZATION, token.authorization_header()),
-            body: Bytes::new(),
-            secret: token.access_token().clone(),
-        };
-        let result = self.send_with_retries(endpoint, template).await;
-        if let Err(Error::Denied { denial: Denial::AuthorizationExpired, .. }) = &result {
-            self.token_source.invalidate(token);
-        }
-        result
-    }
-
-    async fn access_token(&self) -> Result<Arc<Token>, Error> {
-        if let Some(token) = self.token_source.valid_token() {
-            return Ok(token);
-        }
-        let token_guard = self.lock_token_mutex().await?;
-        match self.token_source.valid_token() {
-            Some(token) => Ok(token),
-            None => match &self.token_source.0.origin {
-                TokenOrigin::Credentials { credentials: Credentials::Oauth2(app), enterprise_id: _ } => {
-                    match self.load_stored_token(app).await? {
-                        Some(token) => Ok(token),
-                        None => self.renew_token(token_guard).await,
-                    }
-                }
-                TokenOrigin::Credentials { .. } | TokenOrigin::AccessTokenOnly => self.renew_token(token_guard).await,
-            },
-        }
-    }
-
-    async fn lock_token_mutex(&self) -> Result<OwnedMutexGuard<()>, Error> {
-        tokio::select! {
-            biased;
-            () = self.cancel.cancelled() => Err(Error::Cancelled),
-            token_guard = Arc::clone(&self.token_source.0.token_mutex).lock_owned() => Ok(token_guard),
-        }
-    }
-
-    async fn renew_token(&self, token_guard: OwnedMutexGuard<()>) -> Result<Arc<Token>, Error> {
-        match &self.token_source.0.origin {
-            TokenOrigin::Credentials { credentials: Credentials::Oauth2(app), enterprise_id: _ } => {
-                let token_guard = Arc::new(token_guard);
-                self.with_retries(|| self.refresh_tokens(app, Arc::clone(&token_guard))).await
-            }
-            TokenOrigin::Credentials { credentials, enterprise_id: _ } => {
+            TokenOrigin::Credentials { credentials, enterprise_id } => {
                 if credentials.is_used() {
                     return Err(Error::invalid_response(InvalidResponse::MissingToken));
                 }
-                let body = match self.request_token(SignedDuration::ZERO).await {
-                    // Once more with a new id, and by Box's clock where it told it.
-                    Err(Error::ClockSkew { skew, .. }) => self.request_token(skew.unwrap_or_default()).await?,
+                let request = |skew| request_token(sender, credentials, enterprise_id, skew);
+                let body = match request(SignedDuration::ZERO).await {
+                    // Once more with a new assertion id, and by Box's clock if it is known.
+                    Err(Error::ClockSkew { skew, .. }) => request(skew.unwrap_or_default()).await?,
                     other => other?,
                 };
                 credentials.mark_used();
-                Ok(self.token_source.cache_token(Token::parse(&body)?, None))
+                Ok(self.cache_token(Token::parse(&body)?, None))
             }
             TokenOrigin::AccessTokenOnly => {
                 Err(Error::Denied { denial: Denial::AuthorizationExpired, body: ErrorBody::default() })
@@ -311,22 +245,68 @@ impl Client {
         }
     }
 
-    async fn request_token(&self, skew: SignedDuration) -> Result<Bytes, Error> {
-        let TokenSourceInner { base, origin, .. } = &*self.token_source.0;
-        let TokenOrigin::Credentials { credentials, enterprise_id } = origin else {
-            return Err(Error::Denied { denial: Denial::AuthorizationExpired, body: ErrorBody::default() });
-        };
-        let url = base.join("/oauth2/token");
-        self.send_with_retries(Endpoint::Token, || {
-            let now = self.token_source.current_time();
-            let form: SecretString =
-                credentials.token_request_form(enterprise_id, now.checked_add(skew).unwrap_or(now));
-            RequestTemplate {
-                request: Request::post(&url).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded"),
-                body: Bytes::copy_from_slice(form.expose_secret().as_bytes()),
-                secret: form,
+    fn oauth2_app(&self) -> Option<&OAuth2Credentials> {
+        match &self.inner.origin {
+            TokenOrigin::Credentials { credentials: Credentials::Oauth2(app), enterprise_id: _ } => Some(app),
+            TokenOrigin::Credentials { .. } | TokenOrigin::AccessTokenOnly => None,
+        }
+    }
+
+    fn refresher(&self) -> Result<&Refresher, TokenStoreError> {
+        self.refresher.as_ref().ok_or(TokenStoreError::Disabled)
+    }
+
+    /// The stored access token, if it is still usable.
+    async fn load_stored_token(&self) -> Result<Option<Arc<Token>>, Error> {
+        let Some(tokens) = self.refresher()?.store.load().await? else { return Ok(None) };
+        let token = Token::from_stored(&tokens, self.inner.sender.now());
+        if !token.is_valid() || self.is_rejected_token(&tokens.access_token) {
+            return Ok(None);
+        }
+        Ok(Some(self.cache_token(token, Some(tokens.refresh_expires_at()))))
+    }
+
+    /// Refreshes the tokens of a user's authorization once. Dropping the future does not stop the refresh, which holds
+    /// `guard` until its end.
+    async fn refresh(&self, sender: &Sender, guard: Arc<OwnedMutexGuard<()>>) -> Result<Arc<Token>, Error> {
+        let spawn = Arc::clone(&self.refresher()?.spawn);
+        let (token_source, sender) = (self.clone(), sender.clone());
+        let (result_sender, result_receiver) = oneshot::channel();
+        spawn(
+            async move {
+                let result = token_source.refresh_and_cache(&sender).await;
+                drop(guard);
+                // The receiver may be gone; the token is cached nevertheless.
+                let _ = result_sender.send(result);
             }
+            .boxed(),
+        );
+        result_receiver.await.unwrap_or(Err(Error::Cancelled))
+    }
+
+    async fn refresh_and_cache(&self, sender: &Sender) -> Result<Arc<Token>, Error> {
+        let store = &self.refresher()?.store;
+        let app = self.oauth2_app().ok_or(TokenStoreError::Disabled)?;
+        let RefreshedTokens { tokens, fallback_cause } = refresh_tokens(sender, app, &**store).await?;
+        self.lock_cache().fallback_cause = fallback_cause;
+        let token = Token::from_stored(&tokens, sender.now());
+        Ok(self.cache_token(token, Some(tokens.refresh_expires_at())))
+    }
+}
+
+async fn request_token(
+    sender: &Sender,
+    credentials: &Credentials,
+    enterprise_id: &str,
+    skew: SignedDuration,
+) -> Result<Bytes, Error> {
+    let url = sender.url("/oauth2/token");
+    sender
+        .send_with_retries(Endpoint::Token, || {
+            let now = sender.now();
+            let form = credentials.token_request_form(enterprise_id, now.checked_add(skew).unwrap_or(now));
+            let secrets = vec![form.clone(), credentials.client_secret().clone()];
+            RequestTemplate::post_form(&url, &form, secrets)
         })
         .await
-    }
 }

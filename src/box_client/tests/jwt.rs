@@ -13,7 +13,7 @@ fn jwt_token_source(fake: &FakeBox) -> TokenSource {
 }
 
 fn jwt_client(fake: &FakeBox) -> Client {
-    jwt_token_source(fake).new_client(CancellationToken::new())
+    Client::new(&jwt_token_source(fake), CancellationToken::new())
 }
 
 fn decode_part(assertion: &str, number: usize) -> Vec<u8> {

@@ -122,7 +122,7 @@ impl FakeBox {
     }
 
     pub(super) fn connect(&self) -> Client {
-        self.new_token_source().new_client(CancellationToken::new())
+        Client::new(&self.new_token_source(), CancellationToken::new())
     }
 }
 

@@ -169,7 +169,7 @@ async fn permanent_errors_are_not_retried() {
 async fn cancellation_ends_every_wait() {
     let fake = FakeBox::default().respond_with(ME, vec![canned_response(429, "").with_header("retry-after", 50); 5]);
     let cancel = CancellationToken::new();
-    let client = fake.new_token_source().new_client(cancel.clone());
+    let client = Client::new(&fake.new_token_source(), cancel.clone());
     let cancelling = async {
         tokio::time::sleep(Duration::from_secs(3)).await;
         cancel.cancel();
@@ -185,7 +185,7 @@ async fn waiting_for_a_token_can_be_cancelled_while_the_call_in_flight_continues
     let fake =
         FakeBox::default().respond_with(TOKEN, [token_response("t0ken", 3600).with_delay(Duration::from_secs(20))]);
     let (token_source, cancel) = (fake.new_token_source(), CancellationToken::new());
-    let (first, second) = (token_source.new_client(cancel.clone()), token_source.new_client(cancel.clone()));
+    let (first, second) = (Client::new(&token_source, cancel.clone()), Client::new(&token_source, cancel.clone()));
     let cancelling = async {
         tokio::time::sleep(Duration::from_secs(3)).await;
         cancel.cancel();

@@ -29,7 +29,7 @@ async fn client_credentials_are_sent_as_documented() {
 async fn a_token_is_used_until_shortly_before_it_expires() {
     let fake = FakeBox::default();
     let token_source = fake.new_token_source();
-    let client = token_source.new_client(CancellationToken::new());
+    let client = Client::new(&token_source, CancellationToken::new());
     assert!(!token_source.has_valid_token());
     client.get_account().await.expect("an account");
     tokio::time::sleep(HOUR - Duration::from_secs(61)).await;
@@ -50,7 +50,7 @@ async fn concurrent_callers_share_one_token_request() {
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..10 {
         let token_source = token_source.clone();
-        tasks.spawn(async move { token_source.new_client(CancellationToken::new()).get_account().await });
+        tasks.spawn(async move { Client::new(&token_source, CancellationToken::new()).get_account().await });
     }
     assert!(tasks.join_all().await.iter().all(Result::is_ok));
     assert_eq!(fake.requests_to(TOKEN).len(), 1);
@@ -70,7 +70,7 @@ async fn a_rejected_token_is_replaced_once() {
 async fn a_second_rejected_token_means_that_the_authorization_has_expired() {
     let fake = FakeBox::default().respond_with(ME, [canned_response(401, ""), api_error(401, "unauthorized")]);
     let token_source = fake.new_token_source();
-    let error = token_source.new_client(CancellationToken::new()).get_account().await.expect_err("refused");
+    let error = Client::new(&token_source, CancellationToken::new()).get_account().await.expect_err("refused");
     assert!(matches!(error, Error::Denied { denial: Denial::AuthorizationExpired, .. }), "{error:?}");
     assert_eq!(
         error.to_string(),
@@ -98,7 +98,7 @@ async fn a_failed_sign_in_keeps_a_valid_token() {
         [token_response("old-token", 3600), oauth_error("invalid_client", "The client credentials are invalid")],
     );
     let token_source = fake.new_token_source();
-    let client = token_source.new_client(CancellationToken::new());
+    let client = Client::new(&token_source, CancellationToken::new());
     client.sign_in().await.expect("signed in");
     let error = client.sign_in().await.expect_err("refused");
     assert_eq!(
@@ -133,7 +133,7 @@ async fn a_missing_or_absurd_token_lifetime_is_bounded() {
         let fake = FakeBox::default()
             .respond_with(TOKEN, [canned_response(200, json!({ "access_token": "t0ken", "expires_in": lifetime }))]);
         let token_source = fake.new_token_source();
-        token_source.new_client(CancellationToken::new()).sign_in().await.expect("signed in");
+        Client::new(&token_source, CancellationToken::new()).sign_in().await.expect("signed in");
         tokio::time::sleep(Duration::from_secs(valid_for)).await;
         assert_eq!(token_source.has_valid_token(), valid_for > 0, "{lifetime}");
         tokio::time::sleep(2 * 24 * HOUR).await;
@@ -191,7 +191,7 @@ async fn an_authorization_code_is_exchanged_for_a_token_and_the_first_refresh_to
         json!({ "access_token": "an-access-token", "expires_in": 3600, "refresh_token": "the-refresh-token" });
     let fake = FakeBox::default().respond_with(TOKEN, [canned_response(200, with_refresh)]);
     let token_source = fake.token_source_for(code_credentials());
-    let client = token_source.new_client(CancellationToken::new());
+    let client = Client::new(&token_source, CancellationToken::new());
     client.sign_in().await.expect("a token");
     client.get_account().await.expect("an account");
     let refresh = token_source.refresh_token().expect("a refresh token");
@@ -213,7 +213,7 @@ async fn an_authorization_code_is_exchanged_for_a_token_and_the_first_refresh_to
 #[tokio::test]
 async fn a_used_authorization_code_is_never_sent_again() {
     let fake = FakeBox::default().respond_with(ME, [api_error(401, "unauthorized")]);
-    let client = fake.token_source_for(code_credentials()).new_client(CancellationToken::new());
+    let client = Client::new(&fake.token_source_for(code_credentials()), CancellationToken::new());
     client.sign_in().await.expect("a token");
     let error = client.get_account().await.expect_err("refused");
     assert!(matches!(error, Error::Denied { denial: Denial::AuthorizationExpired, .. }), "{error}");
@@ -224,6 +224,6 @@ async fn a_used_authorization_code_is_never_sent_again() {
 #[tokio::test(start_paused = true)]
 async fn an_authorization_code_is_retried_after_a_server_error() {
     let fake = FakeBox::default().respond_with(TOKEN, [canned_response(503, "")]);
-    fake.token_source_for(code_credentials()).new_client(CancellationToken::new()).sign_in().await.expect("a token");
+    Client::new(&fake.token_source_for(code_credentials()), CancellationToken::new()).sign_in().await.expect("a token");
     assert_eq!(fake.requests_to(TOKEN).len(), 2);
 }

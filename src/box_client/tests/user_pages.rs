@@ -243,7 +243,7 @@ async fn a_token_that_expires_during_a_listing_is_renewed() {
 async fn a_listing_can_be_cancelled_between_two_pages() {
     let fake = FakeBox::default().respond_with(USERS, [user_page_response(&["1"], Some("m"))]);
     let cancel = CancellationToken::new();
-    let client = fake.new_token_source().new_client(cancel.clone());
+    let client = Client::new(&fake.new_token_source(), cancel.clone());
     let mut pages = client.list_users(Limits::default());
     assert!(pages.next().await.expect("a page").is_some());
     cancel.cancel();

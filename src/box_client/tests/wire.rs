@@ -46,7 +46,7 @@ async fn sign_in_and_listing_work_over_a_socket_and_send_the_user_agent() {
     let server = tokio::spawn(axum::serve(listener, fake.router()).into_future());
     let token_source =
         TokenSource::new(transport_with_limit(1 << 20), base, client_credentials(), "123".into(), Arc::new(test_time));
-    let client = token_source.new_client(CancellationToken::new());
+    let client = Client::new(&token_source, CancellationToken::new());
     assert_eq!(client.get_account().await.expect("an account").id, "7");
     assert_eq!(collect_user_ids(&client, Limits::default()).await.expect("a list"), ["1"]);
     assert!(fake.recorded_requests().iter().all(|request| request.header("user-agent") == "boxsync-operator/1.2.3"));
@@ -122,7 +122,7 @@ async fn a_slow_body_hits_the_timeout() {
         SHORT,
     );
     let cancel = CancellationToken::new();
-    let client = token_source.new_client(cancel.clone());
+    let client = Client::new(&token_source, cancel.clone());
     let cancelling = async {
         tokio::time::sleep(SHORT * 2).await;
         cancel.cancel();

@@ -229,7 +229,7 @@ async fn verify_sign_in(
     let failure_context =
         FailureContext { client_id: Some(cached.client_id.clone()), ..FailureContext::for_connection(connection) };
     let app = BoxApp { client_id: cached.client_id.clone(), auth_type: cached.version.method };
-    let client = cached.session.new_client(stop.clone()).with_observer(context.call_observer(connection));
+    let client = Client::new(&cached.session, stop.clone()).with_observer(context.call_observer(connection));
     let signed_in_account = async {
         match check {
             SignInCheck::CachedToken => {}

@@ -2,7 +2,7 @@
 //! time renews them: the user's Secret is only where they began, and is never written.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -23,7 +23,6 @@ use crate::{
     box_client::{AfterRejection, OAuthTokens, RefreshLock, TokenStore, TokenStoreError},
     controller::kube_calls::{KubeClient, KubeError},
     roster::sha256_hex,
-    runtime::BackgroundTasks,
 };
 
 /// A call to Box ends after a minute; whoever has not ended a turn after this was ended itself.
@@ -49,7 +48,6 @@ pub(crate) struct SecretTokenStore {
     owner: OwnerReference,
     seed: SecretString,
     rejected_token: RejectedToken,
-    background: Weak<BackgroundTasks>,
 }
 
 impl SecretTokenStore {
@@ -58,7 +56,6 @@ impl SecretTokenStore {
         connection: &BoxConnection,
         seed: SecretString,
         rejected_token: RejectedToken,
-        background: &Arc<BackgroundTasks>,
     ) -> Self {
         Self {
             cluster,
@@ -69,7 +66,6 @@ impl SecretTokenStore {
             owner: connection.controller_owner_ref(&()).unwrap_or_default(),
             seed,
             rejected_token,
-            background: Arc::downgrade(background),
         }
     }
 
@@ -278,13 +274,6 @@ impl TokenStore for SecretTokenStore {
             }
         }
         .boxed()
-    }
-
-    fn run_to_completion(&self, renewal: BoxFuture<'static, ()>) {
-        // Without an owner the process is about to end; whoever waits hears that nothing came of it.
-        if let Some(background) = self.background.upgrade() {
-            background.spawn_task(renewal);
-        }
     }
 }
 

@@ -81,12 +81,12 @@ async fn check_sign_in(
         BoxAuth::Credentials(credentials) => {
             let context = FailureContext { client_id: Some(credentials.client_id().to_owned()), ..context.clone() };
             let session = TokenSource::new(transport, base, credentials, context.enterprise.clone(), now);
-            let client = session.new_client(CancellationToken::new());
+            let client = Client::new(&session, CancellationToken::new());
             return check_with_credentials(check_run, &client, &context).await;
         }
         BoxAuth::AccessToken(token) => match TokenSource::with_access_token(transport, base, token, now) {
             Ok(session) => {
-                let client = session.new_client(CancellationToken::new());
+                let client = Client::new(&session, CancellationToken::new());
                 return check_with_access_token(check_run, &client, context).await;
             }
             Err(_) => "Not checked: what is stored as the access token is none. The operator renews it when it next needs one.".to_owned(),

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{args::ConnectArgs, target::ConnectTarget};
 use crate::{
     auth::{Failure, FailureContext},
-    box_client::{self, Credentials, MalformedCredentials, TokenSource},
+    box_client::{self, Client, Credentials, MalformedCredentials, TokenSource},
     cli::{
         exit_code::{CliError, ExitStatus},
         io::Io,
@@ -51,7 +51,7 @@ impl BoxLogin {
 
     /// Signs in and asks who that is. Another enterprise's account is refused.
     pub(crate) async fn verify_account(&self) -> Result<SignedInAccount, CliError> {
-        let client = self.session.new_client(CancellationToken::new());
+        let client = Client::new(&self.session, CancellationToken::new());
         let sign_in = async {
             client.sign_in().await?;
             client.get_account().await

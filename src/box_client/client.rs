@@ -1,0 +1,70 @@
+//! The authorized client of one run: a [`Sender`] with bearer tokens of a [`TokenSource`].
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    auth::{token::Token, token_source::TokenSource},
+    call_observer::{CallObserver, Endpoint},
+    error::{Denial, Error},
+    sender::{RequestTemplate, Sender},
+};
+
+/// A client for one run, which counts its calls and can be cancelled. Clones share both.
+#[derive(Clone)]
+pub struct Client {
+    sender: Sender,
+    token_source: TokenSource,
+}
+
+impl Client {
+    /// After `cancel` is cancelled, every wait ends with [`Error::Cancelled`] and no new call starts; a call in flight
+    /// continues until its future is dropped.
+    pub fn new(token_source: &TokenSource, cancel: CancellationToken) -> Self {
+        Self { sender: token_source.sender().with_cancellation(cancel), token_source: token_source.clone() }
+    }
+
+    /// Reports every finished call to `observer`.
+    #[must_use]
+    pub fn with_observer(self, observer: CallObserver) -> Self {
+        Self { sender: self.sender.with_observer(observer), ..self }
+    }
+
+    /// Requests a new token even if one is cached. After a failure, a cached token that is still valid remains in use.
+    pub async fn sign_in(&self) -> Result<(), Error> {
+        self.token_source.renew(&self.sender).await.map(drop)
+    }
+
+    /// HTTP calls made to Box so far, including retries.
+    pub fn call_count(&self) -> u32 {
+        self.sender.call_count()
+    }
+
+    /// GET with a bearer token. A rejected token is replaced once.
+    pub(super) async fn get_authorized(&self, endpoint: Endpoint, path: &str) -> Result<Bytes, Error> {
+        let token = self.token_source.token(&self.sender).await?;
+        match self.get_with_token(&token, endpoint, path).await {
+            Err(Error::Denied { denial: Denial::AuthorizationExpired, .. }) if self.token_source.can_renew() => {
+                let token = self.token_source.token(&self.sender).await?;
+                self.get_with_token(&token, endpoint, path).await
+            }
+            result => result,
+        }
+    }
+
+    async fn get_with_token(&self, token: &Arc<Token>, endpoint: Endpoint, path: &str) -> Result<Bytes, Error> {
+        let url = self.sender.url(path);
+        let template = || {
+            let secrets = [Some(token.access_token()), self.token_source.client_secret()];
+            let secrets = secrets.into_iter().flatten().cloned().collect();
+            RequestTemplate::get(&url, token.authorization_header(), secrets)
+        };
+        let result = self.sender.send_with_retries(endpoint, template).await;
+        if let Err(Error::Denied { denial: Denial::AuthorizationExpired, .. }) = &result {
+            self.token_source.invalidate(token);
+        }
+        result
+    }
+}
