@@ -39,7 +39,7 @@ use super::{CurrentSync, GoDuration, LastSync, RemovalHold, Schedule, SyncAttemp
 )]
 #[x_kube(
     validation = Rule::new("!has(self.schedule) || !has(self.syncInterval)").message("set syncInterval or schedule, not both").field_path(".schedule"),
-    validation = Rule::new("!has(self.staleAfter) || has(self.schedule) || [self.staleAfter, has(self.syncInterval) ? self.syncInterval : '24h'].exists(d, !d.matches(r'^([0-9]+(\\.[0-9]+)?(h|m|s))+$')) || duration(self.staleAfter) > duration(has(self.syncInterval) ? self.syncInterval : '24h')").message("staleAfter must be longer than syncInterval (24h where it is absent), or the list would be stale before every sync").field_path(".staleAfter")
+    validation = Rule::new("!has(self.staleAfter) || has(self.schedule) || [self.staleAfter, has(self.syncInterval) ? self.syncInterval : '24h'].exists(d, !d.matches(r'^([0-9]+(\\.[0-9]+)?(h|m|s))+$')) || duration(self.staleAfter) > duration(has(self.syncInterval) ? self.syncInterval : '24h')").message("staleAfter must be longer than syncInterval (default 24h), or the list would be stale before every sync").field_path(".staleAfter")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct BoxConnectionSpec {

@@ -45,7 +45,7 @@ pub(super) struct PublishedState<'a> {
     pub(super) ownership: Ownership,
     /// Existing slices that it references and that the connection owns.
     pub(super) reusable: HashSet<&'a str>,
-    /// Existing slices that it references, whoever owns them.
+    /// Existing slices that it references, regardless of their owner.
     pub(super) readable: HashSet<&'a str>,
     /// Existing slices that it references and that have no owner.
     pub(super) ownerless: Vec<String>,

@@ -28,7 +28,7 @@ pub struct Store {
     connection: String,
 }
 
-/// The metadata of an existing slice, whoever owns it.
+/// The metadata of an existing slice, regardless of its owner.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SliceMeta {
     pub name: String,
