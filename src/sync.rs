@@ -1,6 +1,5 @@
-//! sync — one run: walk Box to the end, and only then publish.
-//! Invariant: knows the list, Box and where the list is published. Whatever ends a run early leaves the published list
-//! as it was.
+//! sync — one sync run: fetch the complete list from Box, then publish it.
+//! Invariant: depends on the Box client and on the roster. A run that ends early leaves the published list unchanged.
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -11,7 +10,7 @@ use crate::{
     roster::{self, PublishRequest, PublishResult, Store, UserList, UserListBuilder, UserRecord, UserRole, UserStatus},
 };
 
-/// Why nothing new was published.
+/// Why a run published nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
@@ -20,10 +19,10 @@ pub enum Error {
     Roster(#[from] roster::Error),
 }
 
-/// Fetches the whole list; tells after each page how far it is.
+/// Fetches the complete list. Sends the progress after each page.
 ///
 /// # Errors
-/// Whatever kept the walk from Box's own end, an answer without a single user included.
+/// The list could not be fetched completely, or Box returned no users.
 pub async fn fetch_list(
     client: &Client,
     limits: Limits,
@@ -39,10 +38,10 @@ pub async fn fetch_list(
     Ok(builder.build())
 }
 
-/// Fetches the whole list and publishes it. `order` is called when the list is complete.
+/// Fetches the complete list and publishes it. `make_request` is called when the list is complete.
 ///
 /// # Errors
-/// Whatever kept Box's list from being complete, or from being published.
+/// The list could not be fetched completely or not be published.
 pub async fn run<'a>(
     client: &Client,
     limits: Limits,
@@ -55,7 +54,7 @@ pub async fn run<'a>(
     Ok(roster::publish_list(store, &make_request(), &list, now).await?)
 }
 
-/// A user as Box tells it, as the list keeps it.
+/// Converts a user of the Box API to a record of the list.
 fn to_user_record(user: User<'_>) -> UserRecord<'_> {
     let User { id, login, name, status, role, job_title, language, timezone, app, created_at, space_amount } = user;
     UserRecord {

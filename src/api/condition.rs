@@ -1,11 +1,13 @@
-//! Conditions as `metav1.Condition` has them.
+//! Helpers for `metav1.Condition`.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use strum::IntoStaticStr;
 
 use super::Reason;
 
-/// A condition's three-valued status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The status of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(const_into_str)]
 pub enum ConditionStatus {
     True,
     False,
@@ -14,15 +16,11 @@ pub enum ConditionStatus {
 
 impl ConditionStatus {
     pub const fn as_str(self) -> &'static str {
-        match self {
-            ConditionStatus::True => "True",
-            ConditionStatus::False => "False",
-            ConditionStatus::Unknown => "Unknown",
-        }
+        self.into_str()
     }
 }
 
-/// A condition that began now. [`Conditions::since`] gives it its true beginning.
+/// A condition whose last transition is now. [`ConditionsExt::keeping_transition_times`] corrects that time.
 pub fn new_condition(
     kind: &str,
     status: ConditionStatus,
@@ -41,7 +39,7 @@ pub fn new_condition(
     }
 }
 
-/// How conditions are looked up and renewed.
+/// Lookup in a list of conditions, and its update.
 pub trait ConditionsExt {
     fn find_condition(&self, kind: &str) -> Option<&Condition>;
 
@@ -53,8 +51,8 @@ pub trait ConditionsExt {
         self.find_condition(kind).and_then(|c| Reason::parse(&c.reason))
     }
 
-    /// `new` with the transition times of those that had the same status before. What the CRD's default said before
-    /// anybody looked has no time of its own.
+    /// `new`, where a condition whose status is unchanged keeps its transition time. The time in the CRD's default status
+    /// is not a real one and is not kept.
     fn keeping_transition_times(&self, new: Vec<Condition>) -> Vec<Condition> {
         new.into_iter()
             .map(|mut c| {

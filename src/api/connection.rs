@@ -1,4 +1,4 @@
-//! BoxConnection: one Box enterprise and how it is kept in sync.
+//! BoxConnection: a Box enterprise, its credentials and its sync settings.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CurrentSync, GoDuration, LastSync, RemovalHold, Schedule, SyncAttempt, SyncFailures, UserCounts};
 
-/// What to connect: the enterprise, its credentials and the rhythm.
+/// The enterprise, its credentials and when to sync.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "boxsync.dev",
@@ -21,25 +21,25 @@ use super::{CurrentSync, GoDuration, LastSync, RemovalHold, Schedule, SyncAttemp
     namespaced,
     status = "BoxConnectionStatus",
     derive = "PartialEq",
-    doc = "A BoxConnection names one Box enterprise and the Secret with its credentials. The operator fetches the enterprise's whole user list every syncInterval or by its schedule, and at once for a UserSyncRequest.",
-    validation = Rule::new("!has(self.spec.auth.oauth2) || self.spec.auth.oauth2.secretRef.name != self.metadata.name + '-oauth2'").message("must be another Secret: in the one named as the connection with -oauth2 at its end the operator keeps its own tokens").field_path(".spec.auth.oauth2.secretRef.name"),
+    doc = "A BoxConnection names one Box enterprise and the Secret with its credentials. The operator fetches the enterprise's whole user list every syncInterval or by its schedule, and immediately for a UserSyncRequest.",
+    validation = Rule::new("!has(self.spec.auth.oauth2) || self.spec.auth.oauth2.secretRef.name != self.metadata.name + '-oauth2'").message("must be another Secret: NAME-oauth2 is reserved for the operator's own tokens").field_path(".spec.auth.oauth2.secretRef.name"),
     validation = Rule::new("size(self.metadata.name) <= 63").message("must be at most 63 characters, since it becomes a label value").field_path(".metadata.name"),
     printcolumn(name = "Enterprise", type_ = "string", json_path = ".spec.enterpriseId", description = "The id of the Box enterprise"),
     printcolumn(name = "Connected", type_ = "string", json_path = r#".status.conditions[?(@.type=="Connected")].status"#, description = "Whether Box accepts the credentials"),
-    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#, description = "Whether others may rely on the list"),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#, description = "Whether the list is usable"),
     printcolumn(name = "Status", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#, description = "Why it is or is not Ready"),
     printcolumn(name = "Users", type_ = "integer", json_path = ".status.users.total", description = "Users in the last complete list"),
     printcolumn(name = "Active", type_ = "integer", json_path = ".status.users.active", description = "Active users in the last complete list"),
-    printcolumn(name = "List-Age", type_ = "date", json_path = ".status.lastSync.completionTime", description = "How long ago the last complete list was fetched"),
+    printcolumn(name = "List-Age", type_ = "date", json_path = ".status.lastSync.completionTime", description = "The age of the last complete list"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", description = "Whether syncs are suspended", priority = 1),
     printcolumn(name = "Next-Sync", type_ = "string", json_path = ".status.nextSync", description = "When the next automatic sync or retry is due", priority = 1),
-    printcolumn(name = "Removed", type_ = "integer", json_path = ".status.users.removed", description = "Users who are gone and still known", priority = 1),
+    printcolumn(name = "Removed", type_ = "integer", json_path = ".status.users.removed", description = "Removed users that are still recorded", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].message"#, description = "The message of Ready", priority = 1),
 )]
 #[x_kube(
     validation = Rule::new("!has(self.schedule) || !has(self.syncInterval)").message("set syncInterval or schedule, not both").field_path(".schedule"),
-    validation = Rule::new("!has(self.staleAfter) || has(self.schedule) || [self.staleAfter, has(self.syncInterval) ? self.syncInterval : '24h'].exists(d, !d.matches(r'^([0-9]+(\\.[0-9]+)?(h|m|s))+$')) || duration(self.staleAfter) > duration(has(self.syncInterval) ? self.syncInterval : '24h')").message("staleAfter must be longer than syncInterval (24h where it is absent), or the list would be stale before every sync").field_path(".staleAfter")
+    validation = Rule::new("!has(self.staleAfter) || has(self.schedule) || [self.staleAfter, has(self.syncInterval) ? self.syncInterval : '24h'].exists(d, !d.matches(r'^([0-9]+(\\.[0-9]+)?(h|m|s))+$')) || duration(self.staleAfter) > duration(has(self.syncInterval) ? self.syncInterval : '24h')").message("staleAfter must be longer than syncInterval (default 24h), or the list would be stale before every sync").field_path(".staleAfter")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct BoxConnectionSpec {
@@ -56,33 +56,32 @@ pub struct BoxConnectionSpec {
     pub auth: AuthSpec,
 
     /// Time between two automatic syncs: hours, minutes and seconds such as `24h` or `1h30m`, from 15m to 8760h. Default 24h,
-    /// unless there is a schedule. The time of day is fixed per connection, so that not all of them start at once.
+    /// unless there is a schedule. The time of day is fixed per connection, so that not all connections sync at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sync_interval: Option<GoDuration>,
 
-    /// Instead of syncInterval: the list is to be there at these times. Each connection starts somewhat earlier, by a
-    /// fixed part of the operator's --schedule-spread (15m), so that not all of them start at once.
+    /// Instead of syncInterval: the list is ready at these times. Each connection starts somewhat earlier, by a fixed
+    /// part of the operator's --schedule-spread (15m), so that not all connections sync at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
 
-    /// The age from which on the list no longer counts as fresh and the connection is no longer Ready: longer than
-    /// syncInterval, up to 17520h. Default: twice the syncInterval; with a schedule, until the second of its times after
-    /// the list's sync.
+    /// The age after which the list is stale and the connection is no longer Ready: longer than syncInterval, up to
+    /// 17520h. Default: twice the syncInterval; with a schedule, when two scheduled times have been missed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "GoDuration::schema_up_to_two_years")]
     pub stale_after: Option<GoDuration>,
 
-    /// No automatic syncs and no checks of the connection while true; requests are refused with reason Suspended. Default false.
+    /// Stops automatic syncs and checks of the connection while true; requests fail with reason Suspended. Default false.
     #[serde(default)]
     pub suspend: bool,
 
-    /// How long users who are gone stay known as removed, and the record of changes is kept: from 15m to 17520h. Default 720h.
+    /// How long removed users and the changes of revisions stay recorded: from 15m to 17520h. Default 720h.
     #[serde(default = "default_history_retention")]
     #[schemars(schema_with = "GoDuration::schema_up_to_two_years")]
     pub history_retention: GoDuration,
 
-    /// When more than this share of the list, and more than 10 users, vanish from Box in one sync, their removal is held
-    /// until somebody approves it (approveRemovals of a UserSyncRequest): 0 to 100, where 100 holds nothing. Default 20.
+    /// If more than this percentage of the list, and more than 10 users, vanish from Box in one sync, their removal is
+    /// held until it is approved (approveRemovals of a UserSyncRequest): 0 to 100, where 100 holds nothing. Default 20.
     #[serde(default = "default_max_removal_percent")]
     #[schemars(range(min = 0, max = 100))]
     pub max_removal_percent: i32,
@@ -107,20 +106,19 @@ pub struct AuthSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_credentials: Option<AuthMethod>,
 
-    /// A Box app with a key pair: a Secret with the key `config.json`, the file that Box's developer console hands out.
+    /// A Box app with a key pair: a Secret with the key `config.json`, the file from Box's developer console.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwt: Option<AuthMethod>,
 
     /// A Box app that a user authorized (OAuth 2.0): a Secret with the keys `clientId`, `clientSecret` and
-    /// `refreshToken`. `kubectl boxsync connect` writes it. The operator never changes it: tokens that Box hands out
-    /// later are kept in a Secret of the operator's own, named as the connection with `-oauth2` at its end. Needs an
-    /// operator that runs with --oauth.
+    /// `refreshToken`. `kubectl boxsync connect` writes it. The operator never changes it: tokens that Box
+    /// issues later are stored in the operator's own Secret, NAME-oauth2. Requires the operator's flag --oauth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oauth2: Option<AuthMethod>,
 }
 
 impl AuthSpec {
-    /// The method and its Secret; `None` only for an object that bypassed the schema.
+    /// The method and the name of its Secret; `None` only for an object that bypassed the schema.
     pub fn selected_method(&self) -> Option<(AuthType, &str)> {
         let AuthSpec { client_credentials, jwt, oauth2 } = self;
         match (client_credentials, jwt, oauth2) {
@@ -132,7 +130,7 @@ impl AuthSpec {
     }
 }
 
-/// One way to sign in, and where its credentials are.
+/// The credentials of a sign-in method.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct AuthMethod {
@@ -160,22 +158,22 @@ pub enum AuthType {
     Oauth2,
 }
 
-/// What the operator last saw of the connection.
+/// The last observed state of the connection.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct BoxConnectionStatus {
-    /// The generation of the spec that this status speaks of; -1 until an operator has looked.
+    /// The generation of the spec that this status describes; -1 until an operator has processed the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// Ready (may others rely on the list?), Connected (does Box accept the credentials?), Synced (how did the last
-    /// attempt go?), and only while they apply Reconciling, Stalled (a person is needed) and Paused (the operator is
-    /// told to ask Box nothing).
+    /// Ready (is the list usable?), Connected (does Box accept the credentials?), Synced (did the last attempt
+    /// succeed?), and only while they apply Reconciling, Stalled (a person must act) and Paused (the operator must not
+    /// call Box).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
 
-    /// The enterprise that answered.
+    /// The enterprise that the credentials belong to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enterprise: Option<BoxEnterprise>,
 
@@ -183,7 +181,7 @@ pub struct BoxConnectionStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<BoxAccount>,
 
-    /// The Box app that a Box admin has to authorize.
+    /// The Box app that a Box admin must authorize.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<BoxApp>,
 
@@ -191,11 +189,11 @@ pub struct BoxConnectionStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub users: Option<UserCounts>,
 
-    /// The last sync that succeeded; its completionTime says how fresh the list is.
+    /// The last successful sync; its completionTime is the age of the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_sync: Option<LastSync>,
 
-    /// The sync that runs now. Box gives no total, so there is no percentage.
+    /// The running sync. Box reports no total, so there is no percentage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current_sync: Option<CurrentSync>,
 
@@ -203,11 +201,11 @@ pub struct BoxConnectionStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_sync_time: Option<Time>,
 
-    /// nextSyncTime as people read it: with a schedule, on the clock of its time zone.
+    /// nextSyncTime in human-readable form; with a schedule, in its time zone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_sync: Option<String>,
 
-    /// When the list stops counting as fresh if no sync succeeds until then. Output only.
+    /// When the list becomes stale if no sync succeeds until then. Output only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stale_time: Option<Time>,
 
@@ -219,20 +217,20 @@ pub struct BoxConnectionStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<RemovalHold>,
 
-    /// The last attempts that ended, newest first, at most five.
+    /// The last finished attempts, newest first, at most five.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub history: Vec<SyncAttempt>,
 
-    /// The credentials that Box last accepted: where they came from, never what they are.
+    /// The credentials that Box last accepted: their source, never their content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<AcceptedCredentials>,
 
-    /// Until when the authorization of a user lives (OAuth 2.0); absent for the other methods.
+    /// When the authorization of a user expires (OAuth 2.0); absent for the other methods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorization: Option<Authorization>,
 
-    /// The value of the annotation boxsync.dev/requested-at that was last acted on.
+    /// The last handled value of the annotation boxsync.dev/requested-at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_handled_request: Option<String>,
 
@@ -246,7 +244,7 @@ pub struct BoxConnectionStatus {
 pub struct RosterRef {
     /// The name of the UserRoster.
     pub name: String,
-    /// Its revision when it was last written or found unchanged.
+    /// The revision that was last written or found unchanged.
     pub revision: i64,
 }
 
@@ -274,9 +272,9 @@ pub struct BoxAccount {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct BoxApp {
-    /// Its client id, by which a Box admin authorizes it. No secret.
+    /// Its client id, by which a Box admin authorizes it. Not a secret.
     pub client_id: String,
-    /// How it signs in.
+    /// The sign-in method.
     pub auth_type: AuthType,
 }
 
@@ -284,24 +282,24 @@ pub struct BoxApp {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct AcceptedCredentials {
-    /// How they sign in.
+    /// The sign-in method.
     pub method: AuthType,
-    /// The Secret they came from.
+    /// The Secret that holds them.
     pub secret_name: String,
-    /// The Secret's resourceVersion at that time.
+    /// The Secret's resourceVersion when Box accepted them.
     pub resource_version: String,
     /// When Box first accepted this resourceVersion.
     pub accepted_time: Time,
 }
 
-/// The authorization that a Box user gave an app (OAuth 2.0).
+/// The authorization of an app by a Box user (OAuth 2.0).
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Authorization {
-    /// It ends then, or later: Box lets it live for 60 days from each renewal, and the operator renews it long before.
-    /// Told anew when it has moved by more than a day.
+    /// The earliest time at which it expires: it is valid for 60 days from each renewal, and the operator renews it long
+    /// before. Updated when it has moved by more than a day.
     pub expiration_time: Time,
-    /// When an event warned that it ends within two weeks.
+    /// When an event warned that it expires within two weeks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warned_time: Option<Time>,
 }

@@ -1,4 +1,4 @@
-//! The CustomResourceDefinitions as the cluster gets them.
+//! The generated CustomResourceDefinitions.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{BoxConnection, Reason, UserRoster, UserSlice, UserSyncRequest};
 
-/// All of them. The status defaults say that nobody has looked yet: without them a brand-new object would count as
-/// current for those who wait by observedGeneration and conditions (kstatus).
+/// All CustomResourceDefinitions. The default status says that no operator has processed the object: without it, tools
+/// that wait for observedGeneration and conditions (kstatus) would consider a new object current.
 pub fn crds() -> Vec<CustomResourceDefinition> {
     let connection = json!({
         "observedGeneration": -1,
@@ -15,7 +15,7 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
             "type": "Ready",
             "status": "Unknown",
             "reason": Reason::WaitingForOperator.as_str(),
-            "message": "No operator has looked at this connection yet. Check that it runs and watches this namespace.",
+            "message": "No operator has processed this connection yet. Check that the operator is running and watches this namespace.",
             "lastTransitionTime": "1970-01-01T00:00:00Z",
         }],
     });
@@ -28,12 +28,12 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
     ]
 }
 
-/// All of them as one YAML stream.
+/// All CustomResourceDefinitions as one YAML stream.
 pub fn crds_yaml() -> Result<String, serde_saphyr::ser::Error> {
     crds().iter().map(|crd| Ok(format!("---\n{}", serde_saphyr::to_string(crd)?))).collect()
 }
 
-/// `crd` with that default of its status, if it has one, and without `nullable`: what is absent is absent, never null.
+/// Sets the default status, if any, and removes `nullable`: optional fields are absent, never null.
 fn normalize_crd(crd: CustomResourceDefinition, status: Option<&Value>) -> CustomResourceDefinition {
     let mut crd = json!(crd);
     strip_nullable(&mut crd);
@@ -42,9 +42,9 @@ fn normalize_crd(crd: CustomResourceDefinition, status: Option<&Value>) -> Custo
     if let Some(default) = status {
         fields["status"]["default"] = default.clone();
     }
-    // For a rule on the name to say where it failed.
+    // Needed by validation rules whose fieldPath is the name.
     fields["metadata"] = json!({ "type": "object", "properties": { "name": { "type": "string" } } });
-    serde_json::from_value(crd).expect("a CustomResourceDefinition with a default is one")
+    serde_json::from_value(crd).expect("valid CustomResourceDefinition")
 }
 
 fn strip_nullable(schema: &mut Value) {
@@ -58,8 +58,8 @@ fn strip_nullable(schema: &mut Value) {
     }
 }
 
-/// Makes each description one line: where a doc comment broke its lines says nothing, and `kubectl explain` would
-/// break there too.
+/// Joins the lines of each description: the line breaks of a doc comment have no meaning, but `kubectl explain` would
+/// print them.
 fn join_description_lines(schema: &mut Value) {
     match schema {
         Value::Object(members) => {

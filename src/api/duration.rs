@@ -1,19 +1,19 @@
-//! A span of time as users write it: `24h`, `1h30m`, `1.5h`.
+//! Go-style durations in specs: `24h`, `1h30m`, `1.5h`.
 
 use std::{fmt, str::FromStr, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A Go-style duration of hours, minutes and seconds. Keeps the text as it was written, so that
-/// what Git holds and what the server shows are the same.
+/// A Go-style duration of hours, minutes and seconds. Keeps the original text, so that the object in the cluster equals
+/// the one in Git.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GoDuration {
     text: String,
     duration: Duration,
 }
 
-/// What the API server checks before anything reaches [`Interval::from_str`], which takes all of it.
+/// The pattern in the CRD schema. [`GoDuration::from_str`] accepts every text that matches.
 pub(super) const DURATION_PATTERN: &str = r"^([0-9]+(\.[0-9]+)?(h|m|s))+$";
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -102,7 +102,7 @@ impl JsonSchema for GoDuration {
 }
 
 impl GoDuration {
-    /// The schema of what is by default twice as long as the longest interval.
+    /// The schema of fields that may be twice as long as the longest interval.
     pub(super) fn schema_up_to_two_years(_: &mut SchemaGenerator) -> Schema {
         range_schema("15m", "17520h", "two years")
     }
@@ -152,7 +152,7 @@ mod tests {
         #[test]
         fn a_duration_round_trips_through_its_text(seconds in 0_u64..100_000_000) {
             let made = GoDuration::from(Duration::from_secs(seconds));
-            prop_assert_eq!(made.text.parse::<GoDuration>().expect("our own text"), made);
+            prop_assert_eq!(made.text.parse::<GoDuration>().expect("formatted by GoDuration"), made);
         }
     }
 }

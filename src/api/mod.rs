@@ -1,7 +1,7 @@
-//! api — what users write and read: the custom resources and the words in their status.
-//! Invariant: plain values only. Nothing here knows Kubernetes' API server, Box, or the time.
+//! api — the custom resources, and the reasons and conditions in their status.
+//! Invariant: plain values only; no dependency on the API server, on Box, or on the clock.
 #![expect(unreachable_pub, reason = "KubeSchema repeats each struct inside a function")]
-#![expect(clippy::duplicated_attributes, reason = "two columns of one type are no repetition")]
+#![expect(clippy::duplicated_attributes, reason = "printer columns of the same type are not duplicates")]
 
 mod condition;
 mod connection;
@@ -39,12 +39,13 @@ pub use slice::{SliceContent, SliceState, UserSlice};
 pub use sync_status::{CurrentSync, LastSync, SyncAttempt, SyncFailures, Trigger};
 pub use user_counts::UserCounts;
 
-/// The annotation whose changed value asks for a sync, for those who keep connections in Git.
+/// The annotation that requests a sync when its value changes, for connections that are managed in Git.
 pub const REQUESTED_AT_ANNOTATION: &str = "boxsync.dev/requested-at";
 
-/// The annotation that says who asked: of a UserSyncRequest, or of a BoxConnection beside `REQUESTED_AT`. Anybody may write
-/// it; only where the cluster stamps it does it say more than a claim.
+/// The annotation that names the requester, on a UserSyncRequest, or on a BoxConnection together with
+/// [`REQUESTED_AT_ANNOTATION`]. Anyone who can write the object can set it, so it is an unverified claim unless an
+/// admission policy sets it.
 pub const REQUESTED_BY_ANNOTATION: &str = "boxsync.dev/requested-by";
 
-/// The annotation of a Secret with tokens that says to which BoxConnection they belong, by its UID.
+/// The annotation of a token Secret with the UID of the BoxConnection that owns the tokens.
 pub const CONNECTION_UID_ANNOTATION: &str = "boxsync.dev/connection-uid";

@@ -1,7 +1,10 @@
-//! Why something is as it is: the one vocabulary of condition, event, metric, log and documentation.
+//! Reasons, shared by conditions, events, metrics, logs and documentation.
 
-/// A reason, as users see it in conditions and events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+
+/// A reason of a condition or an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Display, EnumString, IntoStaticStr, VariantArray)]
+#[strum(const_into_str)]
 pub enum Reason {
     WaitingForOperator,
     NotChecked,
@@ -40,104 +43,32 @@ pub enum Reason {
     HeldListChanged,
 }
 
-/// What follows from a reason.
+/// How the operator reacts to a reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureClass {
-    /// It tells a state and is no failure.
+    /// A state, not a failure.
     Neutral,
-    /// It passes by itself: tried again with backoff; a request waits for it until its deadline.
+    /// Passes without intervention: retried with backoff; a request keeps retrying until its deadline.
     Transient,
-    /// It may pass by itself: tried again with backoff; a request gives up after three tries.
+    /// May pass without intervention: retried with backoff; a request fails after three attempts.
     Suspect,
-    /// Somebody has to act although the connection works: no retry before the next scheduled sync; a request fails at once.
+    /// The connection works, but a person must act: no retry before the next scheduled sync; a request fails immediately.
     Stalled,
-    /// Somebody has to reconnect: no scheduled sync until then; a request fails at once.
+    /// A person must reconnect: no scheduled sync until then; a request fails immediately.
     Disconnected,
-    /// It ends a request and says nothing of the connection.
+    /// Ends a request and does not affect the connection.
     RequestRejected,
 }
 
 impl Reason {
-    pub const ALL: &[Reason] = &[
-        Reason::WaitingForOperator,
-        Reason::NotChecked,
-        Reason::Connected,
-        Reason::Syncing,
-        Reason::Synced,
-        Reason::LastAttemptFailed,
-        Reason::Stale,
-        Reason::Suspended,
-        Reason::Paused,
-        Reason::CredentialsMissing,
-        Reason::CredentialsInvalid,
-        Reason::CredentialsRejected,
-        Reason::AuthorizationExpired,
-        Reason::AppNotAuthorized,
-        Reason::EnterpriseMismatch,
-        Reason::AccessBlocked,
-        Reason::AuthorizationEndsSoon,
-        Reason::OAuthDisabled,
-        Reason::RestoredTokens,
-        Reason::PermissionDenied,
-        Reason::ListTooLarge,
-        Reason::ScheduleInvalid,
-        Reason::RemovalsHeld,
-        Reason::RosterConflict,
-        Reason::RateLimited,
-        Reason::BoxUnavailable,
-        Reason::Internal,
-        Reason::BoxResponseInvalid,
-        Reason::ClockSkew,
-        Reason::Pending,
-        Reason::CoolingDown,
-        Reason::Running,
-        Reason::TooManyRequests,
-        Reason::ConnectionNotFound,
-        Reason::HeldListChanged,
-    ];
+    pub const ALL: &[Reason] = <Reason as VariantArray>::VARIANTS;
 
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Reason::WaitingForOperator => "WaitingForOperator",
-            Reason::NotChecked => "NotChecked",
-            Reason::Connected => "Connected",
-            Reason::Syncing => "Syncing",
-            Reason::Synced => "Synced",
-            Reason::LastAttemptFailed => "LastAttemptFailed",
-            Reason::Stale => "Stale",
-            Reason::Suspended => "Suspended",
-            Reason::Paused => "Paused",
-            Reason::CredentialsMissing => "CredentialsMissing",
-            Reason::CredentialsInvalid => "CredentialsInvalid",
-            Reason::CredentialsRejected => "CredentialsRejected",
-            Reason::AuthorizationExpired => "AuthorizationExpired",
-            Reason::AppNotAuthorized => "AppNotAuthorized",
-            Reason::EnterpriseMismatch => "EnterpriseMismatch",
-            Reason::AccessBlocked => "AccessBlocked",
-            Reason::AuthorizationEndsSoon => "AuthorizationEndsSoon",
-            Reason::OAuthDisabled => "OAuthDisabled",
-            Reason::RestoredTokens => "RestoredTokens",
-            Reason::PermissionDenied => "PermissionDenied",
-            Reason::ListTooLarge => "ListTooLarge",
-            Reason::ScheduleInvalid => "ScheduleInvalid",
-            Reason::RemovalsHeld => "RemovalsHeld",
-            Reason::RosterConflict => "RosterConflict",
-            Reason::RateLimited => "RateLimited",
-            Reason::BoxUnavailable => "BoxUnavailable",
-            Reason::Internal => "Internal",
-            Reason::BoxResponseInvalid => "BoxResponseInvalid",
-            Reason::ClockSkew => "ClockSkew",
-            Reason::Pending => "Pending",
-            Reason::CoolingDown => "CoolingDown",
-            Reason::Running => "Running",
-            Reason::TooManyRequests => "TooManyRequests",
-            Reason::ConnectionNotFound => "ConnectionNotFound",
-            Reason::HeldListChanged => "HeldListChanged",
-        }
+        self.into_str()
     }
 
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|reason| reason.as_str() == name)
+        name.parse().ok()
     }
 
     pub const fn failure_class(self) -> FailureClass {
@@ -176,51 +107,45 @@ impl Reason {
         }
     }
 
-    /// The reason in a few words, for those conditions that only point to the one that holds the cause.
+    /// The reason in a few words, for conditions whose cause is in another condition.
     pub const fn summary(self) -> &'static str {
         match self {
-            Reason::WaitingForOperator => "No operator has looked at this yet",
-            Reason::NotChecked => "Box has not been asked yet",
+            Reason::WaitingForOperator => "No operator has processed this yet",
+            Reason::NotChecked => "The credentials have not been checked yet",
             Reason::Connected => "Box accepts the credentials",
             Reason::Syncing => "The user list is being fetched for the first time",
             Reason::Synced => "The last sync succeeded",
             Reason::LastAttemptFailed => "The last attempt failed, the list is still fresh",
-            Reason::Stale => "The list is older than it may be",
+            Reason::Stale => "The list is stale",
             Reason::Suspended => "The connection is suspended",
-            Reason::Paused => "The operator is paused and asks Box nothing",
+            Reason::Paused => "The operator is paused and makes no Box API calls",
             Reason::CredentialsMissing => "The credentials are missing",
-            Reason::CredentialsInvalid => "The credentials cannot be used",
-            Reason::CredentialsRejected => "Box refuses the credentials",
+            Reason::CredentialsInvalid => "The credentials are unusable",
+            Reason::CredentialsRejected => "Box rejects the credentials",
             Reason::AuthorizationExpired => "Box no longer accepts the authorization",
-            Reason::AppNotAuthorized => "A Box admin has to authorize the app",
+            Reason::AppNotAuthorized => "A Box admin must authorize the app",
             Reason::EnterpriseMismatch => "The credentials belong to another enterprise",
-            Reason::AccessBlocked => "A policy in Box blocks the access",
+            Reason::AccessBlocked => "A Box policy blocks the access",
             Reason::AuthorizationEndsSoon => "The authorization ends within two weeks",
-            Reason::OAuthDisabled => "The operator does not renew tokens of users",
+            Reason::OAuthDisabled => "Refresh of OAuth 2.0 tokens is disabled",
             Reason::RestoredTokens => "The tokens belong to another cluster's connection",
-            Reason::PermissionDenied => "The app may not list users",
-            Reason::ListTooLarge => "The list is larger than this version can take",
-            Reason::ScheduleInvalid => "The schedule cannot be kept",
-            Reason::RemovalsHeld => "More users vanished from Box than may go unasked",
-            Reason::RosterConflict => "Another list of this name is in the way",
-            Reason::RateLimited => "Box asks to slow down",
-            Reason::BoxUnavailable => "Box cannot be reached or does not work",
-            Reason::Internal => "The operator could not do its part",
-            Reason::BoxResponseInvalid => "Box's answer makes no sense",
-            Reason::ClockSkew => "The clock here differs from Box's",
-            Reason::Pending => "The request waits for its turn",
-            Reason::CoolingDown => "A sync ended a moment ago",
+            Reason::PermissionDenied => "The app is not allowed to list users",
+            Reason::ListTooLarge => "The list exceeds this version's limit",
+            Reason::ScheduleInvalid => "The schedule is invalid",
+            Reason::RemovalsHeld => "More users vanished from Box than may be removed without approval",
+            Reason::RosterConflict => "A roster of this name belongs to another owner",
+            Reason::RateLimited => "Box is rate-limiting the app",
+            Reason::BoxUnavailable => "Box is unreachable or unavailable",
+            Reason::Internal => "Internal error of the operator",
+            Reason::BoxResponseInvalid => "Box sent an invalid response",
+            Reason::ClockSkew => "The operator's clock differs from Box's",
+            Reason::Pending => "The request is queued",
+            Reason::CoolingDown => "Waiting for the minimum gap between syncs",
             Reason::Running => "The user list is being fetched",
-            Reason::TooManyRequests => "Too many requests wait for this connection",
-            Reason::ConnectionNotFound => "There is no such connection",
-            Reason::HeldListChanged => "The held removals are not those that were approved",
+            Reason::TooManyRequests => "Too many requests are queued for this connection",
+            Reason::ConnectionNotFound => "The connection does not exist",
+            Reason::HeldListChanged => "The held removals differ from the approved ones",
         }
-    }
-}
-
-impl std::fmt::Display for Reason {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 
@@ -233,6 +158,6 @@ mod tests {
         for &reason in Reason::ALL {
             assert_eq!(Reason::parse(reason.as_str()), Some(reason));
         }
-        assert_eq!(Reason::parse("Unheard"), None);
+        assert_eq!(Reason::parse("Unknown"), None);
     }
 }

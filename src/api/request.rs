@@ -1,4 +1,4 @@
-//! UserSyncRequest: somebody wants the list to be fetched now.
+//! UserSyncRequest: a request for one sync.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::UserCounts;
 
-/// Which connection to sync, and how long to try.
+/// Which connection to sync, and for how long to retry.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[kube(
     group = "boxsync.dev",
@@ -19,7 +19,7 @@ use super::UserCounts;
     namespaced,
     status = "UserSyncRequestStatus",
     derive = "PartialEq",
-    doc = "A UserSyncRequest asks for one sync of a BoxConnection's user list, now. It runs at most once; for another sync create another request.",
+    doc = "A UserSyncRequest requests one immediate sync of a BoxConnection's user list. It runs at most once; for another sync create another request.",
     selectable = ".spec.connectionRef.name",
     selectable = ".status.phase",
     printcolumn(
@@ -38,7 +38,7 @@ use super::UserCounts;
         name = "Users",
         type_ = "integer",
         json_path = ".status.users.total",
-        description = "Users in the list that answers the request"
+        description = "Users in the list that the sync published or found unchanged"
     ),
     printcolumn(
         name = "Added",
@@ -69,7 +69,7 @@ use super::UserCounts;
         name = "Message",
         type_ = "string",
         json_path = r#".status.conditions[?(@.status=="True")].message"#,
-        description = "What happened, in a sentence",
+        description = "What happened",
         priority = 1
     )
 )]
@@ -81,8 +81,8 @@ pub struct UserSyncRequestSpec {
     /// The BoxConnection to sync.
     pub connection_ref: ConnectionRef,
 
-    /// Approves removals that are held: the status.held.digest of the BoxConnection that was looked at. Exactly those
-    /// users go, unless Box lists them again. Another digest, or nothing held, fails the request.
+    /// Approves held removals: the status.held.digest of the BoxConnection that was reviewed. Exactly those users are
+    /// removed, unless Box lists them again. If the digest differs, or nothing is held, the request fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(
         validation = Rule::new("self.matches('^[0-9a-f]{64}$')").message("approveRemovals must be the status.held.digest of the BoxConnection: 64 characters of 0-9 and a-f")
@@ -90,14 +90,14 @@ pub struct UserSyncRequestSpec {
     #[schemars(length(max = 128))]
     pub approve_removals: Option<String>,
 
-    /// For how many seconds, counted from status.startTime, the request is tried again after trouble that passes (Box
-    /// is down, or asks to wait) before it fails. At least 1; default 3600.
+    /// For how many seconds from status.startTime the request is retried after transient failures (Box is down or
+    /// rate-limits) before it fails. At least 1; default 3600.
     #[serde(default = "default_active_deadline_seconds")]
     #[schemars(range(min = 1))]
     pub active_deadline_seconds: i32,
 
-    /// How many seconds after its end, successful or not, the request is deleted, as in a Job. Default: it is kept.
-    /// Leave it out of requests that are kept in Git, which would come back and sync again.
+    /// How many seconds after it finished, successfully or not, the request is deleted, as in a Job. Default: it is not
+    /// deleted. Do not set it for requests that are managed in Git, which would be recreated and sync again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub ttl_seconds_after_finished: Option<i32>,
@@ -118,17 +118,17 @@ pub struct ConnectionRef {
     pub name: String,
 }
 
-/// Where a request stands; derived from its conditions.
+/// The phase of a request; derived from its conditions.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum RequestPhase {
-    /// It waits: for an operator, for its turn, or for the next try.
+    /// It waits for an operator, in the queue, or for the next retry.
     #[default]
     Pending,
     /// The list is being fetched.
     Running,
-    /// The list that answers it is complete.
+    /// The list was fetched and published.
     Succeeded,
-    /// It ended without a list.
+    /// It ended without a complete list.
     Failed,
 }
 
@@ -141,15 +141,15 @@ impl RequestPhase {
     }
 }
 
-/// How a request goes, and how it ended.
+/// The progress and the result of a request.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct UserSyncRequestStatus {
-    /// The generation that this status speaks of; -1 until an operator has looked.
+    /// The generation that this status describes; -1 until an operator has processed the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// Complete or Failed when it ended, Stalled beside Failed; Reconciling until then.
+    /// Complete or Failed when it ended, Stalled together with Failed; Reconciling until then.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -158,44 +158,44 @@ pub struct UserSyncRequestStatus {
     #[serde(default)]
     pub phase: RequestPhase,
 
-    /// When the operator first took it up, waiting included; anew after the operator was paused.
+    /// When the operator first accepted it (includes waiting); reset after the operator was paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_time: Option<Time>,
 
-    /// When it ended, in success or failure.
+    /// When it ended, successfully or not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<Time>,
 
-    /// How many attempts were made for it.
+    /// Number of attempts.
     #[serde(default)]
     pub attempts: i64,
 
-    /// How far the running sync is.
+    /// Progress of the running sync.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<SyncProgress>,
 
-    /// Counts of the list that answers it.
+    /// Counts of the list that the sync published or found unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub users: Option<UserCounts>,
 
-    /// Users that the sync added to the list.
+    /// Number of users added to the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub added: Option<i64>,
 
-    /// Users whose details or status the sync changed.
+    /// Number of users whose details or status changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated: Option<i64>,
 
-    /// Users that the sync removed from the list.
+    /// Number of users removed from the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removed: Option<i64>,
 
-    /// The revision of the UserRoster that answers the request.
+    /// The revision of the UserRoster that the sync published or found unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<i64>,
 }
 
-/// How far a running sync is. Box gives no total, so there is no percentage.
+/// Progress of a running sync. Box reports no total, so there is no percentage.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SyncProgress {
     /// Pages fetched so far.

@@ -1,4 +1,4 @@
-//! UserRoster: which slices are the published list, and what its last revisions changed.
+//! UserRoster: the published list, as references to its slices, and the changes of its last revisions.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
@@ -10,10 +10,10 @@ use super::{SliceState, Trigger, UserCounts};
 /// The format of rosters and slices that this version writes.
 pub const ROSTER_FORMAT_VERSION: i64 = 1;
 
-/// The label by which rosters and slices name their connection.
+/// The label of rosters and slices with the name of their connection.
 pub const CONNECTION_LABEL: &str = "boxsync.dev/connection";
 
-/// The published list of a connection of the same name. Writing it is what publishes: all of a revision or nothing.
+/// The published list of the connection of the same name. Writing it publishes a revision atomically.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[kube(
     group = "boxsync.dev",
@@ -24,25 +24,25 @@ pub const CONNECTION_LABEL: &str = "boxsync.dev/connection";
     namespaced,
     no_spec,
     derive = "PartialEq",
-    doc = "A UserRoster is the published user list of the BoxConnection of the same name: it names the UserSlices that hold the users. Read it, then the slices; where one is missing or has another digest, read the roster again. No roster is not an empty list. Only the operator writes it.",
+    doc = "A UserRoster is the published user list of the BoxConnection of the same name: it references the UserSlices that hold the users. Read it, then the slices; if one is missing or its digest differs, start again with the roster. A missing roster does not mean an empty list. Only the operator writes it.",
     printcolumn(
         name = "Revision",
         type_ = "integer",
         json_path = ".revision",
-        description = "Counts up with every published change"
+        description = "Increases with every published change"
     ),
     printcolumn(name = "Users", type_ = "integer", json_path = ".users.total", description = "Users in the list"),
     printcolumn(
         name = "Removed",
         type_ = "integer",
         json_path = ".users.removed",
-        description = "Users who are gone and still known"
+        description = "Removed users that are still recorded"
     ),
     printcolumn(
         name = "Slices",
         type_ = "integer",
         json_path = ".sliceCount",
-        description = "UserSlices that the list is made of"
+        description = "Number of UserSlices of the list"
     ),
     printcolumn(
         name = "Revised",
@@ -54,31 +54,31 @@ pub const CONNECTION_LABEL: &str = "boxsync.dev/connection";
 )]
 #[serde(rename_all = "camelCase")]
 pub struct RosterContent {
-    /// The format of this object and its slices; this is 1.
+    /// The format of this object and its slices; currently 1.
     pub format: i64,
 
     /// The id of the Box enterprise whose users these are.
     pub enterprise_id: String,
 
-    /// Counts up with every change that is published. Together with the roster's UID it tells one list from another.
+    /// Increases with every published change. Together with the roster's UID it identifies a list.
     pub revision: i64,
 
-    /// When this revision was published. How fresh the list is stands in the BoxConnection's status.lastSync: a sync
-    /// that finds nothing new writes no roster.
+    /// When this revision was published. For the age of the list see status.lastSync of the BoxConnection; a sync
+    /// without changes does not write the roster.
     pub revision_time: Time,
 
-    /// How many users the list holds, by kind.
+    /// The number of users in the list, by status.
     pub users: UserCounts,
 
-    /// How many slices there are.
+    /// The number of slices.
     pub slice_count: i64,
 
-    /// The slices that this revision is made of: Live, Held, Removed and Changes, each in the order of ids.
+    /// The slices of this revision: Live, Held, Removed and Changes, each in the order of ids.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub slices: Vec<SliceRef>,
 
-    /// When the user who is gone for longest, and still known, was removed.
+    /// Removal time of the oldest recorded removed user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_removed_at: Option<Time>,
 
@@ -86,19 +86,19 @@ pub struct RosterContent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<RemovalHold>,
 
-    /// The revision before this one.
+    /// The previous revision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<PreviousRevision>,
 
     /// The sync that published this revision.
     pub change: RosterChange,
 
-    /// What earlier revisions and this one changed, newest first, for historyRetention.
+    /// The changes of this and earlier revisions, newest first, for historyRetention.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub journal: Vec<RevisionRecord>,
 
-    /// When slices that no revision names were last deleted.
+    /// When unreferenced slices were last deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub swept_at: Option<Time>,
 }
@@ -108,63 +108,64 @@ pub struct RosterContent {
 pub struct SliceRef {
     /// The name of the UserSlice.
     pub name: String,
-    /// How many lines it has.
+    /// The number of its lines.
     pub count: i64,
-    /// SHA-256 of its data, as lower-case hex.
+    /// SHA-256 of its data, in lower-case hex.
     pub digest: String,
-    /// What its lines are.
+    /// The kind of its lines.
     pub state: SliceState,
 }
 
 /// Users whose removal is held: more of them vanished from Box at once than spec.maxRemovalPercent allows.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct RemovalHold {
-    /// When the last of them vanished.
+    /// When the last of these users vanished.
     pub time: Time,
-    /// How many users would be removed.
+    /// The number of users that would be removed.
     pub removals: i64,
-    /// How many users the list holds, these included.
+    /// The number of users in the list, these included.
     pub total: i64,
-    /// Names exactly these users: a UserSyncRequest whose approveRemovals says this digest lets them go.
+    /// Identifies exactly these users: a UserSyncRequest whose approveRemovals has this digest approves their removal.
     pub digest: String,
 }
 
-/// The revision before.
+/// The previous revision.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct PreviousRevision {
     /// Its number.
     pub revision: i64,
-    /// The slices that it named and this revision does not: they stay until the next one, for whoever still reads them.
+    /// The slices that only the previous revision references: they are kept until the next revision, for readers that are
+    /// still reading them.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub slices: Vec<String>,
 }
 
-/// A sync that published a revision, and what it changed.
+/// The sync that published a revision, and its changes.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct RosterChange {
     /// What started it.
     pub trigger: Trigger,
-    /// When it began.
+    /// When it started.
     pub start_time: Time,
-    /// Users who are new in the list, or back in it.
+    /// Number of users that are new in the list, or back in it.
     pub added: i64,
-    /// Users whose details or status changed.
+    /// Number of users whose details or status changed.
     pub updated: i64,
-    /// Users who went from the list.
+    /// Number of users removed from the list.
     pub removed: i64,
-    /// Calls made to Box, tries included.
+    /// Box API calls, retries included.
     pub calls: i64,
-    /// The requests that it answers.
+    /// The UserSyncRequests that it served.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub requests: Vec<RequestRef>,
-    /// The value of the annotation boxsync.dev/requested-at that it answers.
+    /// The value of the annotation boxsync.dev/requested-at that requested it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_at: Option<String>,
-    /// Who asked for it, at most five: what the annotation boxsync.dev/requested-by of those that it answers says. A mere
-    /// claim, unless the cluster stamps it (the chart's value admission.requesters).
+    /// Who requested it, at most five: the annotation boxsync.dev/requested-by of the objects that requested it. An
+    /// unverified claim, unless the cluster sets the annotation (the chart's value admission.requesters).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub requested_by: Vec<String>,
@@ -182,7 +183,7 @@ pub struct RequestRef {
     pub uid: String,
 }
 
-/// What one revision changed.
+/// The changes of one revision.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct RevisionRecord {
@@ -190,19 +191,19 @@ pub struct RevisionRecord {
     pub revision: i64,
     /// When it was published.
     pub time: Time,
-    /// Users who were new in the list, or back in it.
+    /// Number of users that were new in the list, or back in it.
     pub added: i64,
-    /// Users whose details or status changed.
+    /// Number of users whose details or status changed.
     pub updated: i64,
-    /// Users who went from the list.
+    /// Number of users removed from the list.
     pub removed: i64,
-    /// Users who vanished from Box and whose removal was held.
+    /// Number of users who vanished from Box and whose removal was held.
     pub held: i64,
-    /// Who asked for the sync that published it, as change.requestedBy has it.
+    /// Who requested the sync that published it, as in change.requestedBy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub requested_by: Vec<String>,
-    /// The UserSlices of state Changes that tell it line by line; none where there were too many changes.
+    /// The UserSlices of state Changes that list the changes one by one; empty if there were too many changes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub slices: Vec<String>,

@@ -1,10 +1,11 @@
-//! UserSlice: some of the users of a published list.
+//! UserSlice: a part of a published user list.
 
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
-/// A part of the published list. It never changes: a changed list has other slices.
+/// A part of the published list. Immutable: a changed list consists of other slices.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[kube(
     group = "boxsync.dev",
@@ -14,14 +15,14 @@ use serde::{Deserialize, Serialize};
     namespaced,
     no_spec,
     derive = "PartialEq",
-    doc = "A UserSlice holds some users of a published list, one JSON object a line. It counts only while a UserRoster names it. It never changes, and only the operator writes it.",
+    doc = "A UserSlice holds a part of a published user list, one JSON object per line. It is valid only while a UserRoster references it. It is immutable, and only the operator writes it.",
     printcolumn(
         name = "State",
         type_ = "string",
         json_path = ".state",
-        description = "What its lines are: Live, Held, Removed or Changes"
+        description = "The kind of its lines: Live, Held, Removed or Changes"
     ),
-    printcolumn(name = "Count", type_ = "integer", json_path = ".count", description = "Lines"),
+    printcolumn(name = "Count", type_ = "integer", json_path = ".count", description = "Number of lines"),
     printcolumn(name = "First-Id", type_ = "string", json_path = ".firstId", description = "The id of its first line"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
@@ -31,17 +32,17 @@ pub struct SliceContent {
     #[x_kube(validation = Rule::new("self == oldSelf").message(IMMUTABLE_MESSAGE))]
     pub format: i64,
 
-    /// What the lines are: Live (users that Box lists), Held (users that Box no longer lists, whose removal is held:
-    /// treat them as Live), Removed (users who are gone) or Changes (what one revision changed).
+    /// The kind of the lines: Live (users that Box lists), Held (users that Box no longer lists and whose removal is
+    /// held: treat them as Live), Removed (removed users) or Changes (the changes of one revision).
     #[x_kube(validation = Rule::new("self == oldSelf").message(IMMUTABLE_MESSAGE))]
     pub state: SliceState,
 
-    /// One JSON object a line, sorted by id.
+    /// One JSON object per line, sorted by id.
     #[x_kube(validation = Rule::new("self == oldSelf").message(IMMUTABLE_MESSAGE))]
     #[schemars(length(max = 524_288))]
     pub data: String,
 
-    /// How many lines there are.
+    /// The number of lines.
     #[x_kube(validation = Rule::new("self == oldSelf").message(IMMUTABLE_MESSAGE))]
     pub count: i64,
 
@@ -58,28 +59,26 @@ pub struct SliceContent {
     pub digest: String,
 }
 
-const IMMUTABLE_MESSAGE: &str = "a UserSlice never changes: the operator writes new ones";
+const IMMUTABLE_MESSAGE: &str = "a UserSlice is immutable";
 
-/// What the lines of a slice are.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// The kind of the lines of a slice.
+#[derive(
+    JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr,
+)]
+#[strum(const_into_str)]
 pub enum SliceState {
     /// Users that Box lists.
     Live,
-    /// Users that Box no longer lists, whose removal is held. Readers treat them as Live.
+    /// Users that Box no longer lists and whose removal is held. Readers treat them as Live.
     Held,
-    /// Users who are gone.
+    /// Removed users.
     Removed,
-    /// What one revision changed.
+    /// The changes of one revision.
     Changes,
 }
 
 impl SliceState {
     pub const fn as_str(self) -> &'static str {
-        match self {
-            SliceState::Live => "Live",
-            SliceState::Held => "Held",
-            SliceState::Removed => "Removed",
-            SliceState::Changes => "Changes",
-        }
+        self.into_str()
     }
 }

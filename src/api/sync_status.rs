@@ -1,19 +1,23 @@
-//! Syncs as a connection's status tells of them: the one that runs, and those that ended.
+//! Syncs in the status of a connection: the running one, and finished ones.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
-/// What started a sync, the weightiest first.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// What started a sync, highest priority first.
+#[derive(
+    JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr,
+)]
+#[strum(const_into_str)]
 pub enum Trigger {
-    /// The connection never succeeded before.
+    /// The first sync of the connection.
     Created,
-    /// The connection was mended, or its credentials replaced.
+    /// The connection was fixed, or its credentials replaced.
     Reconnected,
     /// A UserSyncRequest, or the annotation boxsync.dev/requested-at.
     Requested,
-    /// The attempt before failed.
+    /// The previous attempt failed.
     Retry,
     /// The interval, or the schedule.
     Scheduled,
@@ -21,13 +25,7 @@ pub enum Trigger {
 
 impl Trigger {
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Trigger::Created => "Created",
-            Trigger::Reconnected => "Reconnected",
-            Trigger::Requested => "Requested",
-            Trigger::Retry => "Retry",
-            Trigger::Scheduled => "Scheduled",
-        }
+        self.into_str()
     }
 }
 
@@ -39,23 +37,23 @@ pub struct LastSync {
     pub trigger: Trigger,
     /// When it began, before the first page.
     pub start_time: Time,
-    /// When the list was complete and published.
+    /// When the list was published.
     pub completion_time: Time,
-    /// Users that it added to the list.
+    /// Number of users added to the list.
     #[serde(default)]
     pub added: i64,
-    /// Users whose details or status it changed.
+    /// Number of users whose details or status changed.
     #[serde(default)]
     pub updated: i64,
-    /// Users that it removed from the list.
+    /// Number of users removed from the list.
     #[serde(default)]
     pub removed: i64,
-    /// The revision of the list that it published or found unchanged.
+    /// The revision that it published or found unchanged.
     #[serde(default)]
     pub revision: i64,
 }
 
-/// A sync that runs.
+/// A running sync.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct CurrentSync {
@@ -69,25 +67,25 @@ pub struct CurrentSync {
     pub users: i64,
 }
 
-/// Attempts that failed since the last success.
+/// Failed attempts since the last success.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncFailures {
-    /// Why the last of them failed.
+    /// Why the last attempt failed.
     pub reason: String,
-    /// How many there were.
+    /// Number of failed attempts.
     pub count: i64,
-    /// When the last of them ended.
+    /// When the last attempt ended.
     pub last_time: Time,
-    /// When the next attempt is due; absent where none is made before somebody acts.
+    /// When the next attempt is due; absent if someone must act first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_time: Option<Time>,
-    /// Whether Box itself named retryTime; then no request goes before it.
+    /// Whether Box set retryTime (Retry-After); then no request is sent earlier.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub retry_after: bool,
 }
 
-/// An attempt that ended.
+/// A finished attempt.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncAttempt {
@@ -97,33 +95,33 @@ pub struct SyncAttempt {
     pub start_time: Time,
     /// When it ended.
     pub completion_time: Time,
-    /// Synced, or why it failed.
+    /// Synced, or the reason of the failure.
     pub reason: String,
-    /// How many attempts in a row failed for this reason; their calls and requests add up here.
+    /// Number of consecutive attempts that failed for this reason; their calls and requests are added up.
     pub attempts: i64,
-    /// Calls made to Box, tries included.
+    /// Box API calls, retries included.
     pub calls: i64,
-    /// Users in the list; only of an attempt that succeeded, as are the next four.
+    /// Number of users in the list; like the next four fields only after success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub users: Option<i64>,
-    /// Users that it added to the list.
+    /// Number of users added to the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub added: Option<i64>,
-    /// Users whose details or status it changed.
+    /// Number of users whose details or status changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub updated: Option<i64>,
-    /// Users that it removed from the list.
+    /// Number of users removed from the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removed: Option<i64>,
-    /// The revision of the list that it published or found unchanged.
+    /// The revision that it published or found unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<i64>,
-    /// The UserSyncRequests that it answered, at most ten.
+    /// The UserSyncRequests that it served, at most ten.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub requests: Vec<String>,
-    /// Who asked for it, at most five: what the annotation boxsync.dev/requested-by of those that it answers says. A mere
-    /// claim, unless the cluster stamps it (the chart's value admission.requesters).
+    /// Who requested it, at most five: the annotation boxsync.dev/requested-by of the objects that requested it. An
+    /// unverified claim, unless the cluster sets the annotation (the chart's value admission.requesters).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub requested_by: Vec<String>,

@@ -1,28 +1,28 @@
-//! How many users a list holds, by kind.
+//! The number of users of a list, by status.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Counts of the users of one Box enterprise, as its last complete list had them.
+/// The number of users in the last complete list of a Box enterprise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UserCounts {
-    /// All users of the list: active + inactive + restricted + other.
+    /// All users in the list: active + inactive + restricted + other.
     pub total: i64,
     /// Users with Box status `active`.
     pub active: i64,
-    /// Users with Box status `inactive`: they cannot log in, their content stays.
+    /// Users with Box status `inactive`: they cannot log in, their content is kept.
     pub inactive: i64,
     /// Users with Box status `cannot_delete_edit` or `cannot_delete_edit_upload`.
     pub restricted: i64,
-    /// Users with a status that this version does not know.
+    /// Users with any other status.
     pub other: i64,
-    /// App users (`is_platform_access_only`), a part of `total`.
+    /// App users (`is_platform_access_only`); included in `total`.
     pub app: i64,
-    /// Users who vanished from Box and whose removal is held, a part of `total`.
+    /// Users who vanished from Box and whose removal is held; included in `total`.
     #[serde(default)]
     pub held: i64,
-    /// Users who are gone and still known as removed; not in `total`.
+    /// Removed users that are still recorded; not included in `total`.
     #[serde(default)]
     pub removed: i64,
 }

@@ -1,5 +1,5 @@
-//! Where slices begin and end. Pure. The ids alone decide, so that what changes about a user, and users who come and go
-//! elsewhere, move no boundary.
+//! Content-defined chunking of records into slices. Pure. Boundaries depend only on ids, so that a changed user, or users
+//! added and removed elsewhere, move no boundary.
 
 use std::ops::Range;
 
@@ -12,20 +12,20 @@ use super::{
 
 const MIN_SLICE_RECORDS: usize = 250;
 const MAX_SLICE_RECORDS: usize = 1_000;
-/// Above the minimum, one user in so many ends a slice.
+/// Above the minimum, one in this many users ends a slice.
 const BOUNDARY_MODULUS: u32 = 250;
-/// Of one slice's data: with its quotes escaped in JSON it stays well below what etcd takes.
+/// Maximum size of a slice's data: with its quotes escaped in JSON it stays well below etcd's limit for one object.
 pub const MAX_SLICE_BYTES: usize = 512 * 1024;
 
-/// What slices are cut from: lines sorted by id.
+/// Records sorted by id, to be split into slices.
 pub(super) trait RecordSource {
     fn len(&self) -> usize;
     fn record_id(&self, at: usize) -> &str;
-    /// Appends the line, its end included.
+    /// Appends the record as a line, including the line feed.
     fn write_record(&self, at: usize, to: &mut Vec<u8>);
 }
 
-/// Lines that make a slice.
+/// The records of one slice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Chunk {
     pub(super) range: Range<usize>,
@@ -38,7 +38,7 @@ impl Chunk {
     }
 }
 
-/// One line alone is larger than a slice may be.
+/// A single record exceeds the slice size limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct RecordTooLarge;
 
@@ -96,8 +96,8 @@ fn is_slice_boundary(id: &str) -> bool {
     u32::from_be_bytes([a, b, c, d]).is_multiple_of(BOUNDARY_MODULUS)
 }
 
-/// The name of a slice: one that a connection created anew never shares with its predecessor of the same name. `salt`
-/// is empty unless that name is taken by a slice that nobody names.
+/// The name of a slice. It contains the owner's UID, so that a recreated connection never shares names with its
+/// predecessor. `salt` is empty unless the name is taken by an unreferenced slice.
 pub(super) fn slice_name(connection: &str, uid: &str, state: &str, digest: &str, salt: &str) -> String {
     let mut context = Context::new(&SHA256);
     for part in [uid, state, digest, salt] {
@@ -107,7 +107,7 @@ pub(super) fn slice_name(connection: &str, uid: &str, state: &str, digest: &str,
     format!("{connection}-{}", &to_hex(context.finish().as_ref())[..16])
 }
 
-/// SHA-256 as all digests are written: lower-case hex.
+/// SHA-256 in lower-case hex, the form of all digests.
 pub fn sha256_hex(data: &[u8]) -> String {
     to_hex(digest(&SHA256, data).as_ref())
 }
@@ -121,7 +121,7 @@ fn to_hex(bytes: &[u8]) -> String {
 }
 
 fn write_json_line(value: &impl serde::Serialize, to: &mut Vec<u8>) {
-    serde_json::to_writer(&mut *to, value).expect("texts and numbers always serialize");
+    serde_json::to_writer(&mut *to, value).expect("strings and numbers always serialize");
     to.push(b'\n');
 }
 

@@ -1,7 +1,7 @@
-//! What is different between a new list and the published one. Pure.
+//! The differences between a new list and the published one. Pure.
 //!
-//! Only slices that differ are compared: a user who is in an unchanged slice is unchanged, since ids are unique. So this
-//! finds exactly what comparing everything would.
+//! Only slices that differ are compared. Ids are unique, so a user in an unchanged slice is unchanged, and the result is
+//! the same as that of a full comparison.
 
 use std::iter::Peekable;
 use std::ops::Range;
@@ -13,10 +13,10 @@ use super::{
     records::{ChangeRecord, PublishedUser},
 };
 
-/// Beyond so many a revision's changes are counted, not told one by one.
+/// Above this number the changes of a revision are only counted.
 const MAX_CHANGE_RECORDS: usize = 10_000;
 
-/// The changes of a revision, one by one as long as they are few.
+/// The changes of a revision, as long as they are few enough to be recorded one by one.
 #[derive(Debug, Default)]
 pub(super) struct ChangeLog {
     records: Vec<ChangeRecord>,
@@ -24,7 +24,7 @@ pub(super) struct ChangeLog {
 }
 
 impl ChangeLog {
-    /// A record that only counts.
+    /// A log that records nothing.
     pub(super) fn disabled() -> Self {
         Self { records: Vec::new(), overflowed: true }
     }
@@ -40,14 +40,14 @@ impl ChangeLog {
         self.records.push(record());
     }
 
-    /// The lines sorted by id; none where there were too many.
+    /// The records sorted by id; empty if there were too many.
     pub(super) fn into_sorted(mut self) -> Vec<ChangeRecord> {
         self.records.sort_by(|a, b| compare_ids(&a.id, &b.id).then(a.op.cmp(&b.op)));
         self.records
     }
 }
 
-/// A comparison under way: fed with the published slices that the new list does not have, in their order.
+/// An incremental comparison, fed with the published slices that the new list does not contain, in order.
 pub(super) struct Differ<'a, I: Iterator<Item = usize>> {
     list: &'a UserList,
     unpublished: Peekable<I>,
@@ -55,22 +55,22 @@ pub(super) struct Differ<'a, I: Iterator<Item = usize>> {
     vanished: UserListBuilder,
 }
 
-/// What a comparison found.
+/// The result of a comparison.
 pub(super) struct Diff {
-    /// Places in the new list of users whom no slice had.
+    /// Indices in the new list of users that were in no slice.
     pub(super) added: Vec<u32>,
     pub(super) updated: i64,
-    /// Users of the slices who are not in the new list.
+    /// Users in the slices that are not in the new list.
     pub(super) vanished: UserList,
     pub(super) change_log: ChangeLog,
 }
 
-/// Places of the new list that are in none of the published slices.
+/// Indices in the new list that are in none of the published slices.
 pub(super) fn unpublished_indices<'a>(
     chunks: &'a [Chunk],
     published: impl Fn(&str) -> bool + 'a,
 ) -> impl Iterator<Item = usize> + 'a {
-    let ranges = chunks.iter().filter(move |cut| !published(&cut.digest)).map(|cut| cut.range.clone());
+    let ranges = chunks.iter().filter(move |chunk| !published(&chunk.digest)).map(|chunk| chunk.range.clone());
     ranges.flat_map(|range: Range<usize>| range)
 }
 
@@ -80,7 +80,7 @@ impl<'a, I: Iterator<Item = usize>> Differ<'a, I> {
         Self { list, unpublished: unpublished.peekable(), diff, vanished: UserListBuilder::default() }
     }
 
-    /// The users of the next published slice.
+    /// Compares the users of the next published slice.
     pub(super) fn compare_slice(&mut self, users: &[PublishedUser<'_>]) {
         let mut vanished = Vec::new();
         for old in users {
@@ -107,7 +107,7 @@ impl<'a, I: Iterator<Item = usize>> Differ<'a, I> {
     }
 }
 
-/// A place takes four bytes: of a first list everybody is added.
+/// Indices take four bytes, since all users of a first list are added.
 fn to_u32_index(at: usize) -> u32 {
-    u32::try_from(at).expect("a list that is published has fewer users")
+    u32::try_from(at).expect("user count fits in u32")
 }

@@ -1,4 +1,4 @@
-//! What a new list is compared with: the published one, read as far as it differs, and what becomes of everybody.
+//! Comparison of a new list with the published one. Only slices that differ are read.
 
 use std::collections::HashSet;
 
@@ -10,22 +10,23 @@ use super::{
     chunking::{Chunk, split_into_chunks},
     diff::{ChangeLog, Diff, Differ, unpublished_indices},
     next_revision::{ListParts, PublishedState, is_expired},
+    ownership::Ownership,
     publish::{Error, PublishAttemptError, PublishRequest},
     records::{ChangeRecord, PublishedUser, RemovedUser},
     removals::{PreviousList, RemovalDecision, decide_removals},
     store::{SliceMeta, Store},
 };
 use crate::{
-    api::{RemovalHold, SliceRef, SliceState, UserCounts, UserRoster},
+    api::{SliceRef, SliceState, UserCounts, UserRoster},
     kube_client::KubeError,
 };
 
 const MAX_CONCURRENT_READS: usize = 4;
 
-/// The published list, as a next one can build on it.
+/// The published list and its slices that can be reused or read.
 pub(super) fn published_state<'a>(
     roster: &'a UserRoster,
-    owned: bool,
+    ownership: Ownership,
     owner_uid: &str,
     existing: &'a [SliceMeta],
 ) -> PublishedState<'a> {
@@ -36,7 +37,7 @@ pub(super) fn published_state<'a>(
     let available = existing.iter().filter(|p| referenced.contains(p.name.as_str()));
     PublishedState {
         content,
-        owned,
+        ownership,
         reusable: available
             .clone()
             .filter(|p| p.owner_uid.as_deref() == Some(owner_uid))
@@ -47,7 +48,10 @@ pub(super) fn published_state<'a>(
     }
 }
 
-/// Compares with what is published. The inner error: removals of nobody knows whom that would have to be held.
+/// Compares a new list with the published one, and decides on removals.
+///
+/// # Errors
+/// [`Error::BaselineLost`] if removals would have to be held, but slices are missing and the removed users are unknown.
 pub(super) async fn diff_published(
     store: &Store,
     request: &PublishRequest<'_>,
@@ -55,7 +59,7 @@ pub(super) async fn diff_published(
     chunks: &[Chunk],
     published: Option<&PublishedState<'_>>,
     now: Timestamp,
-) -> Result<Result<(ListParts, RemovalDecision), RemovalHold>, PublishAttemptError> {
+) -> Result<(ListParts, RemovalDecision), PublishAttemptError> {
     let slices = |state| published.into_iter().flat_map(|c| &c.content.slices).filter(move |s| s.state == state);
     let digests: HashSet<&str> = chunks.iter().map(|c| c.digest.as_str()).collect();
     let published_digests: HashSet<&str> = slices(SliceState::Live).map(|s| s.digest.as_str()).collect();
@@ -91,7 +95,7 @@ pub(super) async fn diff_published(
         tracing::warn!(
             connection = store.connection_name(),
             users = lost,
-            "a part of the published list is lost: it counts in numbers"
+            "slices of the published list are missing, comparing by counts only"
         );
         diff.change_log = ChangeLog::disabled();
     }
@@ -104,22 +108,18 @@ pub(super) async fn diff_published(
         approved_digest: request.approved_digest,
     };
     let held_before = previous.held_summary.clone();
-    let mut decision = match decide_removals(list, diff, previous, now) {
-        Ok(resolved) => resolved,
-        Err(held) => return Ok(Err(held)),
-    };
+    let mut decision = decide_removals(list, diff, previous, now).map_err(Error::BaselineLost)?;
     let parts_held = if !read_held {
         decision.held_summary = held_before;
         None
     } else {
         let held = std::mem::take(&mut decision.held);
-        let chunks = split_into_chunks(&held).map_err(|_| PublishAttemptError::Fatal(Error::RecordTooLarge))?;
+        let chunks = split_into_chunks(&held).map_err(Error::from)?;
         Some((held, chunks))
     };
     let removed = removed_records(store, request, list, published, &mut decision, now).await?;
     let changes = std::mem::take(&mut decision.change_log).into_sorted();
-    let changes_chunks =
-        split_into_chunks(changes.as_slice()).map_err(|_| PublishAttemptError::Fatal(Error::RecordTooLarge))?;
+    let changes_chunks = split_into_chunks(changes.as_slice()).map_err(Error::from)?;
     let users = match (&parts_held, published) {
         (None, Some(current)) => current.content.users,
         (None, None) => list.count_users(),
@@ -132,10 +132,11 @@ pub(super) async fn diff_published(
         changes: (changes, changes_chunks),
         users,
     };
-    Ok(Ok((parts, decision)))
+    Ok((parts, decision))
 }
 
-/// Those who are gone, as they are to be published; `None`: as they are. Tells of the added ones who is back.
+/// The next records of removed users; `None` if they stay as published. Adds the added and the returned users to the
+/// change log.
 async fn removed_records(
     store: &Store,
     request: &PublishRequest<'_>,
@@ -152,15 +153,15 @@ async fn removed_records(
         let slices = published.into_iter().flat_map(|c| &c.content.slices).filter(|s| s.state == SliceState::Removed);
         for slice in slices {
             match store.get_slice_data(slice).await?.as_deref().and_then(parse_records::<RemovedUser>) {
-                Some(gone) => removed_users.extend(gone),
+                Some(records) => removed_users.extend(records),
                 None => {
                     let (connection, users) = (store.connection_name(), slice.count);
-                    tracing::warn!(connection, users, "the record of users who are gone is lost in part");
+                    tracing::warn!(connection, users, "slices of removed users are missing, their records are dropped");
                 }
             }
         }
     }
-    let previously_removed: HashSet<&str> = removed_users.iter().map(|gone| gone.id.as_str()).collect();
+    let previously_removed: HashSet<&str> = removed_users.iter().map(|user| user.id.as_str()).collect();
     for at in &decision.added {
         let user = list.user_at(*at as usize);
         let returned = previously_removed.contains(user.id);
@@ -171,15 +172,14 @@ async fn removed_records(
     if !needed {
         return Ok(None);
     }
-    removed_users.retain(|gone| !list.contains(&gone.id) && !is_expired(gone.removed_at, request.retention, now));
+    removed_users.retain(|user| !list.contains(&user.id) && !is_expired(user.removed_at, request.retention, now));
     removed_users.append(&mut decision.removed);
     removed_users.sort_by(|a, b| super::compare_ids(&a.id, &b.id));
-    let chunks =
-        split_into_chunks(removed_users.as_slice()).map_err(|_| PublishAttemptError::Fatal(Error::RecordTooLarge))?;
+    let chunks = split_into_chunks(removed_users.as_slice()).map_err(Error::from)?;
     Ok(Some((removed_users, chunks)))
 }
 
-/// The users of these slices, and how many are lost.
+/// The users in the slices, and the number of users in missing slices.
 async fn read_users(store: &Store, slices: impl Iterator<Item = &SliceRef>) -> Result<(UserList, i64), KubeError> {
     let (mut builder, mut lost) = (UserListBuilder::default(), 0);
     for slice in slices {
@@ -192,7 +192,7 @@ async fn read_users(store: &Store, slices: impl Iterator<Item = &SliceRef>) -> R
     Ok((builder.build(), lost))
 }
 
-/// The lines of a slice; `None` where one of them cannot be read, and none can be relied on.
+/// The records of a slice; `None` if one of them cannot be parsed, since then none is reliable.
 fn parse_records<'a, T: serde::Deserialize<'a>>(data: &'a str) -> Option<Vec<T>> {
     data.lines().map(|line| serde_json::from_str(line).ok()).collect()
 }

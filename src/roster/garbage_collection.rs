@@ -1,4 +1,5 @@
-//! Slices that nobody names (any more) are deleted, after those who may still read or publish them had their time.
+//! Garbage collection of unreferenced slices. The caller decides when a slice is due, so that readers and publishers
+//! that still use it can finish.
 
 use std::collections::HashSet;
 
@@ -6,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
-    publish::check_ownership,
+    ownership::{Ownership, check_ownership},
     store::{SliceMeta, Store},
 };
 use crate::{
@@ -14,8 +15,8 @@ use crate::{
     kube_client::KubeError,
 };
 
-/// Slices of this owner that neither the roster nor the revision before it names, and those without an owner that an
-/// adopted roster named.
+/// Slices of this owner that neither the roster nor its previous revision references, and slices without an owner that
+/// an adopted roster referenced.
 pub fn unreferenced_slices(roster: &RosterContent, owner_uid: &str, existing: &[SliceMeta]) -> Vec<SliceMeta> {
     let current: HashSet<&str> = roster.slices.iter().map(|s| s.name.as_str()).collect();
     let previous: HashSet<&str> = roster.previous.iter().flat_map(|p| p.slices.iter()).map(String::as_str).collect();
@@ -29,19 +30,19 @@ pub fn unreferenced_slices(roster: &RosterContent, owner_uid: &str, existing: &[
     existing.iter().filter(is_unreferenced).cloned().collect()
 }
 
-/// What a look for unnamed slices found.
+/// The result of a garbage collection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GcResult {
-    /// How many were deleted.
+    /// The number of deleted slices.
     pub deleted: usize,
-    /// Those that are there still.
+    /// Unreferenced slices that still exist.
     pub unreferenced: Vec<SliceMeta>,
 }
 
-/// Looks which slices nobody names, and deletes those of them that are `due`. Without a roster of ours nothing is.
+/// Deletes the unreferenced slices that are `due`. Without a roster that the connection owns, nothing is deleted.
 ///
 /// # Errors
-/// The API server's trouble; [`Trouble::Conflict`] where the list moved on meanwhile.
+/// API server errors; [`KubeError::Conflict`] if another revision was published meanwhile.
 pub async fn collect_garbage(
     store: &Store,
     owner_uid: &str,
@@ -50,7 +51,7 @@ pub async fn collect_garbage(
     now: Timestamp,
 ) -> Result<GcResult, KubeError> {
     let Some(roster) = store.get_roster().await? else { return Ok(GcResult::default()) };
-    if check_ownership(&roster, owner_uid, enterprise_id) != Ok(true) {
+    if check_ownership(&roster, owner_uid, enterprise_id) != Ok(Ownership::Owned) {
         return Ok(GcResult::default());
     }
     let unreferenced = unreferenced_slices(&roster.spec, owner_uid, &store.list_slices().await?);
@@ -58,7 +59,8 @@ pub async fn collect_garbage(
     if due.is_empty() {
         return Ok(GcResult { deleted: 0, unreferenced: remaining });
     }
-    // Whoever is about to publish one of them has read an older version of the roster, and is refused from now on.
+    // A concurrent publisher that is about to reference one of them has read the older version of the roster, and gets a
+    // conflict from now on.
     bump_resource_version(store, owner_uid, &roster, now).await?;
     for slice in &due {
         store.delete_slice(slice).await?;

@@ -1,27 +1,31 @@
-//! roster — the list of an enterprise's users, and how it is published.
+//! roster — the list of an enterprise's users, and its publication.
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `list` | the list in memory, packed |
-//! | `line` | the lines that are published |
-//! | `cut` | where slices begin and end, and their names |
-//! | `compare`, `guard`, `resolve` | what is different, whether removals are held, who is gone and who is back |
-//! | `revision` | the next roster |
-//! | `baseline` | the published list, read as far as a new one differs from it |
-//! | `publish`, `sweep` | the protocol: slices first, then the roster; what nobody names is deleted later |
-//! | `store`, `read` | rosters and slices in the cluster; the reader that any other program could be |
+//! | `user_list` | the list in memory, packed |
+//! | `records` | the JSON records in slices |
+//! | `chunking` | slice boundaries and slice names |
+//! | `diff`, `removal_guard`, `removals` | the differences, the rule for held removals, removed and returned users |
+//! | `ownership` | which rosters may be replaced |
+//! | `next_revision` | the next roster |
+//! | `diff_published` | the comparison with the published list, reading only slices that differ |
+//! | `publish`, `publication`, `garbage_collection` | the protocol: slices first, then the roster; unreferenced slices are deleted later |
+//! | `store`, `reader` | reads and writes of rosters and slices; a reader as any other program could implement it |
 //!
 //! Invariants:
-//! * Nothing here knows Box. Only `baseline`, `publish`, `sweep`, `store` and `read` do IO.
-//! * A list, once finished, never changes: sorted by id, every id once. A slice, once written, never changes.
-//! * A roster names only slices that were there when it was written. Nothing deletes a slice but the sweep, and it
-//!   first writes the roster: whoever published on an older view of it has to begin again.
+//! * No dependency on Box. Only `diff_published`, `publish`, `publication`, `garbage_collection`, `store` and `reader` do
+//!   IO.
+//! * A finished list is immutable, sorted by id, without duplicates. A slice is immutable.
+//! * A roster references only slices that existed when it was written. Only garbage collection deletes slices, and it
+//!   writes the roster first, so that a concurrent publisher with an older version of the roster gets a conflict.
 
 mod chunking;
 mod diff;
 mod diff_published;
 mod garbage_collection;
 mod next_revision;
+mod ownership;
+mod publication;
 mod publish;
 mod reader;
 mod records;
@@ -32,7 +36,8 @@ mod user_list;
 
 pub use chunking::{MAX_SLICE_BYTES, sha256_hex};
 pub use garbage_collection::{GcResult, collect_garbage, unreferenced_slices};
-pub use publish::{Error, OwnershipConflict, PublishRequest, PublishResult, check_ownership, publish_list};
+pub use ownership::{Ownership, OwnershipConflict, check_ownership};
+pub use publish::{Error, PublishOutcome, PublishRequest, PublishResult, publish_list};
 pub use reader::{LIST_STATES, ReadError, RosterSnapshot, read_snapshot};
 pub use records::{ChangeOp, ChangeRecord, PublishedUser, RemovedUser};
 pub use store::{SliceMeta, Store, list_all_slices};

@@ -1,4 +1,4 @@
-//! The next roster: which slices stay, which are written, and what the revision says of itself. Pure.
+//! Planning the next roster: the slices to reuse, the slices to write, and the content. Pure.
 
 use std::{collections::HashSet, ops::Range, time::Duration};
 
@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::{
     UserList,
     chunking::{Chunk, slice_name},
+    ownership::Ownership,
     records::{ChangeRecord, RemovedUser},
     removals::{RemovalDecision, to_i64},
 };
@@ -16,18 +17,18 @@ use crate::api::{
     SliceState, UserCounts,
 };
 
-/// More than etcd takes, together with all that else stands in a roster.
+/// More references than that exceed etcd's limit for one object, together with the other fields of a roster.
 pub(super) const MAX_SLICES: usize = 4_000;
 const MAX_ROSTER_BYTES: usize = 1_280 * 1024;
 
-/// Where the lines of a slice come from.
+/// Where the records of a slice come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum SliceSource {
-    /// It is there already.
+    /// The slice already exists.
     Existing,
-    /// These lines of the new list, of those who are held or gone, or of the changes, as the slice's state says.
+    /// These records of the new list, of the held users, the removed users or the changes, depending on the slice's state.
     New(Range<usize>),
-    /// The slice of this name, which another owner had.
+    /// A copy of the slice with this name, which has another owner.
     Copy(String),
 }
 
@@ -38,30 +39,35 @@ pub(super) struct PlannedSlice {
     pub(super) source: SliceSource,
 }
 
-/// The published list that the next one follows.
+/// The published list on which the next revision is based.
 pub(super) struct PublishedState<'a> {
     pub(super) content: &'a RosterContent,
-    /// Whether it is ours, and not one to be adopted.
-    pub(super) owned: bool,
-    /// Slices that it names and that are there under our connection.
+    pub(super) ownership: Ownership,
+    /// Existing slices that it references and that the connection owns.
     pub(super) reusable: HashSet<&'a str>,
-    /// Slices that are there at all.
+    /// Existing slices that it references, regardless of their owner.
     pub(super) readable: HashSet<&'a str>,
-    /// Slices that are there, belong to nobody, and that the adopted roster named.
+    /// Existing slices that it references and that have no owner.
     pub(super) ownerless: Vec<String>,
 }
 
-/// Whose list it is.
+impl PublishedState<'_> {
+    fn is_reusable(&self, slice: &str) -> bool {
+        self.ownership == Ownership::Owned && self.reusable.contains(slice)
+    }
+}
+
+/// The connection that owns the list.
 pub(super) struct RosterOwner<'a> {
     pub(super) connection: &'a str,
     pub(super) owner_uid: &'a str,
     pub(super) enterprise_id: &'a str,
     pub(super) retention: Duration,
-    /// The last revision that the connection's status knows of.
+    /// The last revision in the connection's status.
     pub(super) known_revision: i64,
 }
 
-/// The lines of the next list beside the live ones. `None`: as they are published.
+/// The records of the next list except the live ones. `None`: as published.
 pub(super) struct ListParts {
     pub(super) held: Option<(UserList, Vec<Chunk>)>,
     pub(super) held_summary: Option<RemovalHold>,
@@ -70,21 +76,21 @@ pub(super) struct ListParts {
     pub(super) users: UserCounts,
 }
 
-/// The next roster, whose slices are named as far as their names are free.
+/// The next roster. Slices are renamed later if their names are taken.
 pub(super) struct NextRevision {
     pub(super) slices: Vec<PlannedSlice>,
     pub(super) parts: ListParts,
     content: RosterContent,
 }
 
-/// Whether a time has outlived the retention.
+/// Whether a time is older than the retention.
 pub(super) fn is_expired(time: Timestamp, retention: Duration, now: Timestamp) -> bool {
     let age = SignedDuration::try_from(retention).unwrap_or(SignedDuration::MAX);
     time.duration_until(now) >= age
 }
 
 /// # Errors
-/// How many slices it would take, where these are more than a roster can name.
+/// The number of slices that the revision needs, if one roster cannot reference that many.
 pub(super) fn plan_revision(
     roster_owner: &RosterOwner<'_>,
     published: Option<&PublishedState<'_>>,
@@ -94,8 +100,8 @@ pub(super) fn plan_revision(
     newly_held: i64,
     now: Timestamp,
 ) -> Result<NextRevision, usize> {
-    let plan_chunks = |state, cuts: &[Chunk]| {
-        cuts.iter().map(|cut| plan_chunk(roster_owner, published, state, cut)).collect::<Vec<_>>()
+    let plan_chunks = |state, chunks: &[Chunk]| {
+        chunks.iter().map(|chunk| plan_chunk(roster_owner, published, state, chunk)).collect::<Vec<_>>()
     };
     let plan_existing = |state| published.map(|c| plan_existing_slices(roster_owner, c, state)).unwrap_or_default();
     let changes = plan_chunks(SliceState::Changes, &parts.changes.1);
@@ -111,7 +117,7 @@ pub(super) fn plan_revision(
             removed: change.removed,
             held: newly_held,
             requested_by: change.requested_by.clone(),
-            slices: changes.iter().map(|piece| piece.slice.name.clone()).collect(),
+            slices: changes.iter().map(|planned| planned.slice.name.clone()).collect(),
         };
         journal.insert(0, entry);
     }
@@ -132,14 +138,14 @@ pub(super) fn plan_revision(
 
     let previous_revision = |c: &PublishedState<'_>| {
         let dropped = c.content.slices.iter().map(|s| s.name.clone()).chain(c.ownerless.iter().cloned());
-        let named: HashSet<&str> = slices.iter().map(|p| p.slice.name.as_str()).collect();
-        let mut dropped: Vec<String> = dropped.filter(|name| !named.contains(name.as_str())).collect();
+        let referenced: HashSet<&str> = slices.iter().map(|p| p.slice.name.as_str()).collect();
+        let mut dropped: Vec<String> = dropped.filter(|name| !referenced.contains(name.as_str())).collect();
         dropped.sort_unstable();
         dropped.dedup();
         PreviousRevision { revision: c.content.revision, slices: dropped }
     };
     let oldest = match &parts.removed {
-        Some((removed, _)) => removed.iter().map(|gone| gone.removed_at).min().map(Time),
+        Some((removed, _)) => removed.iter().map(|user| user.removed_at).min().map(Time),
         None => published.and_then(|c| c.content.oldest_removed_at.clone()),
     };
     let removed = slices.iter().filter(|p| p.slice.state == SliceState::Removed).map(|p| p.slice.count).sum();
@@ -162,24 +168,24 @@ pub(super) fn plan_revision(
 }
 
 impl NextRevision {
-    /// Whether it differs from what is published.
+    /// Whether it differs from the published revision.
     pub(super) fn differs_from(&self, published: Option<&PublishedState<'_>>) -> bool {
         published.is_none_or(|c| {
             let slices = self.slices.iter().map(|p| &p.slice);
-            !c.owned
+            c.ownership != Ownership::Owned
                 || c.content.format != ROSTER_FORMAT_VERSION
                 || c.content.held != self.content.held
                 || !slices.eq(&c.content.slices)
         })
     }
 
-    /// The roster, with the slices as they were named in the end.
+    /// The roster with the final names of its slices.
     pub(super) fn roster_content(&self) -> RosterContent {
         let slices: Vec<SliceRef> = self.slices.iter().map(|p| p.slice.clone()).collect();
         RosterContent { slice_count: to_i64(slices.len()), slices, ..self.content.clone() }
     }
 
-    /// Gives a slice another name, since the one it had is taken.
+    /// Renames a slice whose name is taken.
     pub(super) fn rename_slice(&mut self, at: usize, name: String) {
         let slice = &mut self.slices[at].slice;
         let entries = self.content.journal.iter_mut().flat_map(|entry| entry.slices.iter_mut());
@@ -188,7 +194,7 @@ impl NextRevision {
     }
 }
 
-/// The oldest entries of the journal give way until the roster is small enough.
+/// Removes the oldest journal entries until the roster is small enough.
 fn trim_journal(mut next: NextRevision) -> Result<NextRevision, usize> {
     loop {
         let fits = serde_json::to_vec(&next.roster_content()).is_ok_and(|json| json.len() <= MAX_ROSTER_BYTES);
@@ -196,11 +202,11 @@ fn trim_journal(mut next: NextRevision) -> Result<NextRevision, usize> {
             return Ok(next);
         }
         let Some(oldest) = next.content.journal.pop() else { return Err(next.slices.len()) };
-        next.slices.retain(|piece| !oldest.slices.contains(&piece.slice.name));
+        next.slices.retain(|planned| !oldest.slices.contains(&planned.slice.name));
     }
 }
 
-/// A slice of these lines: the published one that holds the same, or a new one.
+/// The slice for a chunk: the published slice with the same content, or a new one.
 fn plan_chunk(
     roster_owner: &RosterOwner<'_>,
     published: Option<&PublishedState<'_>>,
@@ -209,7 +215,7 @@ fn plan_chunk(
 ) -> PlannedSlice {
     let existing = published.and_then(|c| {
         let same_digest = c.content.slices.iter().find(|s| s.state == state && s.digest == chunk.digest);
-        same_digest.filter(|s| c.owned && c.reusable.contains(s.name.as_str())).map(|s| s.name.clone())
+        same_digest.filter(|s| c.is_reusable(&s.name)).map(|s| s.name.clone())
     });
     let (name, source) = match existing {
         Some(name) => (name, SliceSource::Existing),
@@ -221,7 +227,7 @@ fn plan_chunk(
     PlannedSlice { slice: SliceRef { name, count: chunk.record_count(), digest: chunk.digest.clone(), state }, source }
 }
 
-/// The published slices of a state, as they are; those that are lost are left out.
+/// The published slices of a state, unchanged; missing slices are left out.
 fn plan_existing_slices(
     roster_owner: &RosterOwner<'_>,
     published: &PublishedState<'_>,
@@ -229,7 +235,7 @@ fn plan_existing_slices(
 ) -> Vec<PlannedSlice> {
     let slices = published.content.slices.iter().filter(|s| s.state == state);
     let planned = slices.filter_map(|slice| {
-        if published.owned && published.reusable.contains(slice.name.as_str()) {
+        if published.is_reusable(&slice.name) {
             return Some(PlannedSlice { slice: slice.clone(), source: SliceSource::Existing });
         }
         published.readable.contains(slice.name.as_str()).then(|| PlannedSlice {
@@ -244,7 +250,7 @@ fn copied_slice_name(roster_owner: &RosterOwner<'_>, slice: &SliceRef) -> String
     slice_name(roster_owner.connection, roster_owner.owner_uid, slice.state.as_str(), &slice.digest, "")
 }
 
-/// What is still remembered of earlier revisions, with the slices that are still there, under the names they get.
+/// The journal entries within the retention, with the final names of their slices.
 fn carry_over_journal(
     roster_owner: &RosterOwner<'_>,
     published: &PublishedState<'_>,
@@ -252,22 +258,22 @@ fn carry_over_journal(
 ) -> Vec<RevisionRecord> {
     let existing = plan_existing_slices(roster_owner, published, SliceState::Changes);
     let renamed = |old: &String| {
-        existing.iter().find_map(|piece| match &piece.source {
-            SliceSource::Copy(from) => (from == old).then(|| piece.slice.name.clone()),
-            SliceSource::Existing | SliceSource::New(_) => (piece.slice.name == *old).then(|| old.clone()),
+        existing.iter().find_map(|planned| match &planned.source {
+            SliceSource::Copy(from) => (from == old).then(|| planned.slice.name.clone()),
+            SliceSource::Existing | SliceSource::New(_) => (planned.slice.name == *old).then(|| old.clone()),
         })
     };
     let entries =
         published.content.journal.iter().filter(|entry| !is_expired(entry.time.0, roster_owner.retention, now));
     let entries = entries.map(|entry| RevisionRecord {
-        // Told whole or not at all.
+        // An incomplete list of changes is dropped.
         slices: entry.slices.iter().map(renamed).collect::<Option<_>>().unwrap_or_default(),
         ..entry.clone()
     });
     entries.collect()
 }
 
-/// The change as the roster tells it.
+/// The change with its counts filled in.
 pub(super) fn with_counts(change: &RosterChange, decision: &RemovalDecision) -> RosterChange {
     RosterChange {
         added: decision.added_count,

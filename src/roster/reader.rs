@@ -1,5 +1,5 @@
-//! Reading the published list as any other program would: the roster, then the slices that it names. A slice that is
-//! missing or has another digest means that the list has moved on: begin again with the roster.
+//! Reads the published list as any other program would: the roster, then the slices that it references. If a slice is
+//! missing or its digest differs, a newer revision was published: start again with the roster.
 
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::ResourceExt;
@@ -11,32 +11,32 @@ use crate::{
 };
 
 const MAX_CONCURRENT_READS: usize = 8;
-/// A list that moves on so often while it is read is not moving on, it is broken.
+/// After this many incomplete reads the list is damaged rather than just updated concurrently.
 const MAX_READ_ATTEMPTS: usize = 5;
-/// Between two starts where nothing has changed: somebody deleted a slice, or the list is being restored.
+/// Between two attempts at an unchanged roster: a slice was deleted, or the list is being restored.
 const RETRY_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// The states of the slices that are the list: those who are held belong to it until they are approved to go.
+/// The states of slices whose users belong to the list: held users belong to it until their removal is approved.
 pub const LIST_STATES: &[SliceState] = &[SliceState::Live, SliceState::Held];
 
-/// One revision of a list, whole.
+/// One complete revision of a list.
 #[derive(Clone, Debug)]
 pub struct RosterSnapshot {
     pub roster: UserRoster,
-    /// The data of the slices that were asked for, in the roster's order.
+    /// The data of the requested slices, in the roster's order.
     pub slices: Vec<(SliceState, String)>,
 }
 
-/// Why there is no list to read.
+/// Why the list cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
-    /// No list was published (yet). That is not an empty list.
+    /// No list has been published (yet). This does not mean an empty list.
     #[error("no list has been published")]
     NoRoster,
-    /// Slices that the roster names are missing or damaged.
-    #[error("a slice that revision {revision} names is missing or damaged")]
+    /// Slices that the roster references are missing or damaged.
+    #[error("a slice of revision {revision} is missing or damaged")]
     Incomplete { revision: i64 },
-    /// A newer version of the operator wrote it.
+    /// A newer version of the operator published it.
     #[error("the list is in format {format}, which this version cannot read")]
     NewerFormat { format: i64 },
     #[error(transparent)]
@@ -44,16 +44,16 @@ pub enum ReadError {
 }
 
 impl RosterSnapshot {
-    /// The lines of the slices of these states, each a JSON object.
+    /// The lines of the slices of this state, each a JSON object.
     pub fn record_lines(&self, state: SliceState) -> impl Iterator<Item = &str> {
         self.slices.iter().filter(move |(s, _)| *s == state).flat_map(|(_, data)| data.lines())
     }
 }
 
-/// Reads one revision: its slices of these states and, where `only` is given, only those of them that it names.
+/// Reads one revision: its slices of these states, limited to the names in `only` if given.
 ///
 /// # Errors
-/// Where there is no list, or it cannot be read whole.
+/// There is no list, or it cannot be read completely.
 pub async fn read_snapshot(
     store: &Store,
     states: &[SliceState],
@@ -78,7 +78,7 @@ pub async fn read_snapshot(
     Err(ReadError::Incomplete { revision })
 }
 
-/// The slices; `None` where one of them is missing or has another digest.
+/// The slices; `None` if one of them is missing or its digest differs.
 async fn read_slices(
     store: &Store,
     roster: &RosterContent,

@@ -1,4 +1,4 @@
-//! The lines of slices: what is written and what readers get. Pure.
+//! The JSON records in slices, one per line. Pure.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -6,43 +6,44 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use strum::IntoStaticStr;
 
 use super::{UserRecord, UserRole, UserStatus};
 
-/// A user of a `Live` or `Held` slice. Every key is always there, in this order.
+/// A user in a `Live` or `Held` slice. Every key is always present, in this order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PublishedUser<'a> {
-    /// Box's id of the user: digits, as a text. It stays when login and name change.
+    /// Box's id of the user: a string of digits. It does not change when login or name change.
     #[serde(borrow)]
     pub id: Cow<'a, str>,
-    /// The e-mail address with which the user signs in.
+    /// The email address with which the user signs in.
     #[serde(borrow)]
     pub login: Cow<'a, str>,
     /// The display name.
     #[serde(borrow)]
     pub name: Cow<'a, str>,
-    /// active, inactive, cannot_delete_edit, cannot_delete_edit_upload, or what Box adds later.
+    /// active, inactive, cannot_delete_edit, cannot_delete_edit_upload, or any value that Box adds later.
     #[serde(borrow)]
     pub status: Cow<'a, str>,
-    /// admin, coadmin, user, or what Box adds later.
+    /// admin, coadmin, user, or any value that Box adds later.
     #[serde(borrow)]
     pub role: Cow<'a, str>,
-    /// Whether it is an app user: one that an app made, and no person.
+    /// Whether it is an app user: created by an app, not a person.
     pub app: bool,
-    /// When the user was created in Box; null where Box does not tell.
+    /// When the user was created in Box; null if Box does not report it.
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub created_at: Option<Timestamp>,
-    /// Empty where there is none.
+    /// Empty if there is none.
     #[serde(borrow)]
     pub job_title: Cow<'a, str>,
-    /// The language of Box for this user, as Box names it: en.
+    /// The user's language in Box's notation: en.
     #[serde(borrow)]
     pub language: Cow<'a, str>,
-    /// As Box names it: Europe/Berlin.
+    /// The user's time zone in Box's notation: Europe/Berlin.
     #[serde(borrow)]
     pub timezone: Cow<'a, str>,
-    /// How much the user may store: bytes; -1 is unlimited.
+    /// The user's storage quota in bytes; -1 is unlimited.
     pub space_amount: i64,
 }
 
@@ -81,26 +82,26 @@ impl<'a> PublishedUser<'a> {
         }
     }
 
-    /// What is known of the user beside the id and the login, as values by their keys.
+    /// All fields except the id, by key.
     fn field_values(&self) -> BTreeMap<String, Value> {
         let Ok(Value::Object(fields)) = serde_json::to_value(self) else { return BTreeMap::new() };
         fields.into_iter().filter(|(key, _)| key != "id").collect()
     }
 }
 
-/// A user of a `Removed` slice. Every key is always there, in this order.
+/// A user in a `Removed` slice. Every key is always present, in this order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RemovedUser {
-    /// Box's id of the user: digits, as a text.
+    /// Box's id of the user: a string of digits.
     pub id: String,
-    /// The login that Box told last.
+    /// The login last reported by Box.
     pub login: String,
-    /// The name that Box told last.
+    /// The name last reported by Box.
     pub name: String,
-    /// The status that Box told last.
+    /// The status last reported by Box.
     pub last_status: String,
-    /// When the user went from the list.
+    /// When the user was removed from the list.
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub removed_at: Timestamp,
 }
@@ -117,32 +118,35 @@ impl RemovedUser {
     }
 }
 
-/// A line of a `Changes` slice: what happened to one user in one revision.
+/// A line of a `Changes` slice: one change of a user in one revision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ChangeRecord {
-    /// What happened.
+    /// The kind of the change.
     pub op: ChangeOp,
-    /// Box's id of the user: digits, as a text.
+    /// Box's id of the user: a string of digits.
     pub id: String,
-    /// The login after the change; of a user who was removed, the last one.
+    /// The login after the change; for a removed user the last one.
     pub login: String,
-    /// What changed: from and to. Of a user who was removed all that was known, to null. `state` tells where a user who
-    /// returned had been, and that one was held.
+    /// The changed fields, each with its old and its new value. For a removed user all fields, with null as the new value.
+    /// `state` is the previous and the new state of a user that returned or whose removal is held.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, [Value; 2]>,
 }
 
-/// What happened to a user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+/// The kind of a change.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema, IntoStaticStr,
+)]
 #[serde(rename_all = "camelCase")]
+#[strum(const_into_str, serialize_all = "camelCase")]
 pub enum ChangeOp {
-    /// Box lists a user whom the list did not know.
+    /// Box lists a user that was not in the list.
     Added,
-    /// Something about the user changed.
+    /// A field of the user changed.
     Updated,
-    /// The user went from the list.
+    /// The user was removed from the list.
     Removed,
-    /// Box lists the user again: who had been removed counts as added, who had been held was in the list all along.
+    /// Box lists the user again: a removed user counts as added; a held user was in the list all the time.
     Returned,
     /// Box no longer lists the user; the removal is held.
     Held,
@@ -150,13 +154,7 @@ pub enum ChangeOp {
 
 impl ChangeOp {
     pub const fn as_str(self) -> &'static str {
-        match self {
-            ChangeOp::Added => "added",
-            ChangeOp::Updated => "updated",
-            ChangeOp::Removed => "removed",
-            ChangeOp::Returned => "returned",
-            ChangeOp::Held => "held",
-        }
+        self.into_str()
     }
 }
 
@@ -182,12 +180,12 @@ impl ChangeRecord {
         Self::new(ChangeOp::Held, user, state_transition("live", "held"))
     }
 
-    /// Back from among those who were removed.
+    /// Box lists a removed user again.
     pub(super) fn removed_user_returned(user: &UserRecord<'_>) -> Self {
         Self::new(ChangeOp::Returned, user, state_transition("removed", "live"))
     }
 
-    /// Back from among those who were held.
+    /// Box lists a user again whose removal was held.
     pub(super) fn held_user_returned(from: UserRecord<'_>, to: UserRecord<'_>) -> Self {
         let mut fields = state_transition("held", "live");
         fields.extend(diff_fields(from, to));
@@ -224,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn record_schemas_are_up_to_date() {
+    fn the_record_schemas_are_up_to_date() {
         crate::test_support::assert_generated("docs/schemas/user.json", &schema_json::<PublishedUser<'_>>());
         crate::test_support::assert_generated("docs/schemas/removed.json", &schema_json::<RemovedUser>());
         crate::test_support::assert_generated("docs/schemas/change.json", &schema_json::<ChangeRecord>());

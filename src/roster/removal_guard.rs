@@ -1,16 +1,16 @@
-//! When removals are held, and what names those who are. Pure.
+//! The rule for held removals, and the digests that identify them. Pure.
 
 use super::{UserList, chunking::sha256_hex};
 
-/// So many users may always go: in a small list they would soon be a large share.
+/// Up to this number removals are never held: in a small list they would often be a large percentage.
 const ALWAYS_ALLOWED_REMOVALS: i64 = 10;
 
-/// Whether it takes a person to believe that so many of `total` users are gone.
+/// Whether the removal of `vanished` of `total` users needs approval.
 pub(super) fn must_hold_removals(vanished: i64, total: i64, max_percent: i32) -> bool {
     vanished > ALWAYS_ALLOWED_REMOVALS && vanished.saturating_mul(100) > total.saturating_mul(max_percent.into())
 }
 
-/// Names exactly these users.
+/// Identifies exactly these users.
 pub(super) fn digest_held_users(held: &UserList) -> String {
     let mut ids = String::new();
     for at in 0..held.len() {
@@ -20,7 +20,7 @@ pub(super) fn digest_held_users(held: &UserList) -> String {
     sha256_hex(ids.as_bytes())
 }
 
-/// Names removals of which only the number is known, since the published list is lost.
+/// Identifies removals of which only the number is known, because the published list is lost.
 pub(super) fn digest_removal_counts(before: i64, now: i64) -> String {
     sha256_hex(format!("{before} users before, {now} now\n").as_bytes())
 }

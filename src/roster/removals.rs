@@ -1,4 +1,4 @@
-//! Who is gone, who is held and who is back, once it is known what is different. Pure.
+//! The decision which users are removed, held or returned, based on a diff. Pure.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -11,34 +11,34 @@ use super::{
 };
 use crate::api::RemovalHold;
 
-/// What the published list says, as far as it could be read, and what the rules are.
+/// The published list, as far as it could be read, and the rules for removals.
 pub(super) struct PreviousList<'a> {
     /// Users in the published list.
     pub(super) total: i64,
     /// Users whose removal is held.
     pub(super) held: UserList,
-    /// The same as the roster tells it.
+    /// The held removals in the roster.
     pub(super) held_summary: Option<RemovalHold>,
-    /// Users of slices that are lost: nobody knows who they were.
+    /// Number of users in missing slices, whose ids are unknown.
     pub(super) lost_users: i64,
     pub(super) max_removal_percent: i32,
-    /// The digest of the removals that somebody approved.
+    /// The digest of the approved removals.
     pub(super) approved_digest: Option<&'a str>,
 }
 
-/// What becomes of everybody.
+/// The users to add, remove and hold.
 pub(super) struct RemovalDecision {
-    /// Places in the new list of users who were not in the published one, as far as these are known.
+    /// Indices in the new list of users that were not in the published one, as far as that is known.
     pub(super) added: Vec<u32>,
     pub(super) added_count: i64,
     pub(super) updated: i64,
-    /// Users who go from the list now.
+    /// Users to remove from the list.
     pub(super) removed: Vec<RemovedUser>,
     pub(super) removed_count: i64,
-    /// Everybody whose removal is held from now on.
+    /// All users whose removal is held.
     pub(super) held: UserList,
     pub(super) held_summary: Option<RemovalHold>,
-    /// How many of them vanished just now.
+    /// How many of them vanished in this sync.
     pub(super) newly_held: i64,
     /// The digest that was approved, if it took effect.
     pub(super) approved: Option<String>,
@@ -46,7 +46,7 @@ pub(super) struct RemovalDecision {
 }
 
 /// # Errors
-/// The removals that would be held, where nobody knows who vanished.
+/// The removals that would have to be held, if it is unknown which users vanished.
 pub(super) fn decide_removals(
     list: &UserList,
     diff: Diff,

@@ -1,4 +1,4 @@
-//! The published list in the cluster: reading and writing rosters and slices. Every write has a precondition.
+//! Reads and writes of rosters and slices through the API server. Every write has a precondition.
 
 use std::collections::HashMap;
 
@@ -14,13 +14,13 @@ use crate::{
     kube_client::{KubeClient, KubeError},
 };
 
-/// Who owns the fields, as `kubectl get --show-managed-fields` tells it.
+/// The field manager, as in `kubectl get --show-managed-fields`.
 const FIELD_MANAGER: &str = "boxsync-operator";
-/// Slices of one page of a metadata list.
+/// Slices per page of a metadata list.
 const LIST_PAGE_SIZE: u32 = 500;
 const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
-/// The list of one connection.
+/// The roster and slices of one connection.
 #[derive(Clone)]
 pub struct Store {
     client: KubeClient,
@@ -28,7 +28,7 @@ pub struct Store {
     connection: String,
 }
 
-/// A slice that is there, whoever owns it.
+/// The metadata of an existing slice, regardless of its owner.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SliceMeta {
     pub name: String,
@@ -46,26 +46,26 @@ impl Store {
         &self.connection
     }
 
-    /// The roster, if there is one.
+    /// The roster, if it exists.
     ///
     /// # Errors
-    /// The API server's trouble.
+    /// API server errors.
     pub async fn get_roster(&self) -> Result<Option<UserRoster>, KubeError> {
         let api = self.client.api::<UserRoster>(&self.namespace);
         not_found_as_none(self.client.call(api.get(&self.connection)).await)
     }
 
-    /// The data of a slice, if it is there and is what the roster says.
+    /// The data of a slice, if it exists and its digest is the one in the roster.
     ///
     /// # Errors
-    /// The API server's trouble.
+    /// API server errors.
     pub async fn get_slice_data(&self, slice: &SliceRef) -> Result<Option<String>, KubeError> {
         let api = self.client.api::<UserSlice>(&self.namespace);
         let read = not_found_as_none(self.client.call(api.get(&slice.name)).await)?.map(|s| s.spec.data);
         Ok(read.filter(|data| sha256_hex(data.as_bytes()) == slice.digest))
     }
 
-    /// All slices that carry the connection's label, by their metadata alone.
+    /// The metadata of all slices with the connection's label.
     pub(super) async fn list_slices(&self) -> Result<Vec<SliceMeta>, KubeError> {
         let api = self.client.api::<UserSlice>(&self.namespace);
         let selector = format!("{CONNECTION_LABEL}={}", self.connection);
@@ -74,7 +74,7 @@ impl Store {
         Ok(slices)
     }
 
-    /// Creates a slice; [`Trouble::Conflict`] where the name is taken.
+    /// Creates a slice; [`KubeError::Conflict`] if the name is taken.
     pub(super) async fn create_slice(
         &self,
         owner_uid: &str,
@@ -90,12 +90,12 @@ impl Store {
             .header(http::header::ACCEPT, METADATA_ONLY)
             .body(body)
             .map_err(|e| KubeError::Unreachable(e.to_string()))?;
-        // The answer would bring all the data back.
+        // Metadata only: a full response would repeat all the data.
         let raw_client = self.client.raw_client();
         self.client.call(raw_client.request::<PartialObjectMeta<UserSlice>>(request)).await.map(|_| ())
     }
 
-    /// Publishes: writes the roster where it still is the one that was read, or where there still is none.
+    /// Replaces the roster if it is still the version that was read, or creates it if there is still none.
     pub(super) async fn commit_roster(
         &self,
         owner_uid: &str,
@@ -109,7 +109,7 @@ impl Store {
             let roster = UserRoster { metadata, spec: content };
             return self.client.call(api.create(&params, &roster)).await;
         };
-        // What others wrote beside our own stays.
+        // Labels and annotations of others are kept.
         let mut labels = base.labels().clone();
         labels.append(metadata.labels.get_or_insert_default());
         metadata.labels = Some(labels);
@@ -118,13 +118,13 @@ impl Store {
         metadata.uid.clone_from(&base.metadata.uid);
         let roster = UserRoster { metadata, spec: content };
         match self.client.call(api.replace(&self.connection, &params, &roster)).await {
-            // Deleted since it was read.
+            // It was deleted since it was read.
             Err(KubeError::NotFound) => Err(KubeError::Conflict),
-            answer => answer,
+            response => response,
         }
     }
 
-    /// Deletes this very slice, not one that has taken its name.
+    /// Deletes exactly this slice, not a newer one of the same name.
     pub(super) async fn delete_slice(&self, slice: &SliceMeta) -> Result<(), KubeError> {
         let api = self.client.api::<UserSlice>(&self.namespace);
         let preconditions = Preconditions { uid: Some(slice.uid.clone()), resource_version: None };
@@ -154,10 +154,10 @@ impl Store {
     }
 }
 
-/// All slices that are there, by the namespace and the name of the connection that their label names.
+/// All slices, by the namespace and the name of the connection in their label.
 ///
 /// # Errors
-/// The API server's trouble.
+/// API server errors.
 pub async fn list_all_slices(
     client: &KubeClient,
     namespaces: &[String],
@@ -173,7 +173,7 @@ pub async fn list_all_slices(
     Ok(slices)
 }
 
-/// The metadata of slices, page by page.
+/// Calls `each` with the metadata of every slice, page by page.
 async fn for_each_slice(
     client: &KubeClient,
     api: &Api<UserSlice>,

@@ -1,4 +1,5 @@
-//! The list in memory, packed: one allocation a page, eight bytes of index a user. Some 100 bytes a user instead of 600 as structs.
+//! The user list in memory, packed: one allocation per page, eight bytes of index per user. About 100 bytes per user,
+//! instead of 600 as structs.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -10,7 +11,7 @@ use crate::api::UserCounts;
 /// A user of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserRecord<'a> {
-    // Stays first: the id alone is read for sorting.
+    // Must be first: sorting decodes only the id.
     pub id: &'a str,
     pub login: &'a str,
     pub name: &'a str,
@@ -23,13 +24,13 @@ pub struct UserRecord<'a> {
     pub role: UserRole<'a>,
     /// Whether this is an app user.
     pub app: bool,
-    /// Seconds since 1970.
+    /// Unix time in seconds.
     pub created_at: Option<i64>,
     /// Bytes; -1 is unlimited.
     pub space_amount: i64,
 }
 
-/// What a user may do. `Other` is a status that this version does not know.
+/// The Box status of a user. `Other` is a status that this version does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UserStatus<'a> {
     Active,
@@ -61,7 +62,7 @@ impl<'a> UserStatus<'a> {
     }
 }
 
-/// What a user is in the enterprise. `Other` is a role that this version does not know.
+/// The Box role of a user. `Other` is a role that this version does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UserRole<'a> {
     Admin,
@@ -90,32 +91,32 @@ impl<'a> UserRole<'a> {
     }
 }
 
-/// The order of every list: shorter ids first, then by their bytes. For ids that are numbers this is the order of the numbers.
+/// The order of every list: shorter ids first, then by bytes. For numeric ids this is the numeric order.
 pub fn compare_ids(a: &str, b: &str) -> Ordering {
     a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
 
-/// A list in the making: pages in any order of arrival.
+/// Builds a list from pages in any order.
 #[derive(Default)]
 pub struct UserListBuilder {
     pages: Vec<PackedPage>,
     len: usize,
-    /// Kept from page to page, so that each page is one allocation of the right size.
+    /// Reused for every page, so that each page is one allocation of the right size.
     buffer: Vec<u8>,
     starts: Vec<u32>,
 }
 
-/// The users of one page, one behind the other, and where each begins.
+/// The encoded users of one page, and the offset of each.
 struct PackedPage {
     bytes: Box<[u8]>,
     starts: Box<[u32]>,
 }
 
-/// No page grows beyond this, however much is pushed at once: positions in it are 32 bits wide.
+/// The size at which a page is split, however much is pushed at once: offsets are 32 bits wide.
 const PAGE_BYTES: usize = 1 << 20;
 
 impl UserListBuilder {
-    /// Adds users. Of two with the same id the later one counts, whichever page it came on.
+    /// Adds users. Of two users with the same id the later one wins, also across pages.
     pub fn push_page<'a>(&mut self, users: impl IntoIterator<Item = UserRecord<'a>>) {
         for user in users {
             if self.buffer.len() >= PAGE_BYTES {
@@ -123,7 +124,7 @@ impl UserListBuilder {
             }
             self.starts.push(u32::try_from(self.buffer.len()).expect("below PAGE_BYTES"));
             let buffer = std::mem::take(&mut self.buffer);
-            self.buffer = postcard::to_extend(&user, buffer).expect("texts and numbers always serialize");
+            self.buffer = postcard::to_extend(&user, buffer).expect("strings and numbers always serialize");
         }
         self.flush_page();
     }
@@ -138,7 +139,7 @@ impl UserListBuilder {
         self.starts.clear();
     }
 
-    /// Users pushed so far; one who was pushed twice counts twice.
+    /// The number of users pushed so far, duplicates included.
     pub fn len(&self) -> usize {
         self.len
     }
@@ -147,19 +148,19 @@ impl UserListBuilder {
         self.len == 0
     }
 
-    /// Sorts, and leaves the last of each id.
+    /// Sorts by id and keeps the last user of each id.
     pub fn build(self) -> UserList {
-        // The index is made once, now that its length is known: one that grew would for a moment take three times its space.
+        // The index is allocated once, since its length is known: growing it would briefly take three times its space.
         let mut index = Vec::with_capacity(self.len);
         let mut pages = Vec::with_capacity(self.pages.len());
         for (number, PackedPage { bytes, starts }) in self.pages.into_iter().enumerate() {
-            let page = u32::try_from(number).expect("fewer pages than users, and those fit");
+            let page = u32::try_from(number).expect("page count fits in u32");
             index.extend(starts.iter().map(|&byte| UserOffset { page, byte }));
             pages.push(bytes);
         }
         let mut list = UserList { pages, index: Vec::new() };
         let id = |at: &UserOffset| list.unpack_id(*at);
-        // The later one first, so that it is the one that stays. Without scratch space, and linear if Box kept its order.
+        // The later one first, so that dedup keeps it. The unstable sort needs no scratch space and is linear for sorted input.
         index.sort_unstable_by(|a, b| compare_ids(id(a), id(b)).then_with(|| b.cmp(a)));
         index.dedup_by(|later, retained| id(later) == id(retained));
         index.shrink_to_fit();
@@ -168,14 +169,14 @@ impl UserListBuilder {
     }
 }
 
-/// Where a user begins. Later pages and later places are greater.
+/// The position of a user. Ordered by page, then by offset.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct UserOffset {
     page: u32,
     byte: u32,
 }
 
-/// A complete list, sorted [by id](by_id), every id once. It never changes.
+/// A complete list, sorted [by id](compare_ids), without duplicates. Immutable.
 #[derive(Default)]
 pub struct UserList {
     pages: Vec<Box<[u8]>>,
@@ -191,33 +192,33 @@ impl UserList {
         self.index.is_empty()
     }
 
-    /// The users in the order of their ids, unpacked one by one.
+    /// The users in the order of their ids, decoded one by one.
     pub fn iter_users(&self) -> impl ExactSizeIterator<Item = UserRecord<'_>> {
         self.index.iter().map(|at| self.unpack(*at))
     }
 
-    /// The user at this place.
+    /// The user at an index.
     ///
     /// # Panics
-    /// If there are not so many.
+    /// If the index is out of bounds.
     pub fn user_at(&self, at: usize) -> UserRecord<'_> {
         self.unpack(self.index[at])
     }
 
-    /// The id of the user at this place.
+    /// The id of the user at an index.
     ///
     /// # Panics
-    /// If there are not so many.
+    /// If the index is out of bounds.
     pub fn id_at(&self, at: usize) -> &str {
         self.unpack_id(self.index[at])
     }
 
-    /// Whether there is a user of this id.
+    /// Whether the list contains a user with this id.
     pub fn contains(&self, id: &str) -> bool {
         self.index_of(id).is_some()
     }
 
-    /// The user of this id.
+    /// The user with this id.
     pub fn find_user(&self, id: &str) -> Option<UserRecord<'_>> {
         self.index_of(id).map(|at| self.user_at(at))
     }
@@ -226,7 +227,7 @@ impl UserList {
         self.index.binary_search_by(|at| compare_ids(self.unpack_id(*at), id)).ok()
     }
 
-    /// How many there are of each kind. Looks at every user.
+    /// Counts the users by status. Iterates over all users.
     pub fn count_users(&self) -> UserCounts {
         let mut counts = UserCounts::default();
         for user in self.iter_users() {
@@ -235,7 +236,7 @@ impl UserList {
                 UserStatus::Active => &mut counts.active,
                 UserStatus::Inactive => &mut counts.inactive,
                 UserStatus::CannotDeleteEdit | UserStatus::CannotDeleteEditUpload => &mut counts.restricted,
-                // Box's family of restrictions may grow.
+                // Box may add restrictions.
                 UserStatus::Other(name) if name.starts_with("cannot_delete_edit") => &mut counts.restricted,
                 UserStatus::Other(_) => &mut counts.other,
             } += 1;
@@ -244,7 +245,7 @@ impl UserList {
         counts
     }
 
-    /// Bytes that the list takes in memory, the index included.
+    /// The size of the list in memory in bytes, including the index.
     pub fn memory_bytes(&self) -> usize {
         self.pages.iter().map(|page| page.len()).sum::<usize>() + self.index.len() * size_of::<UserOffset>()
     }
@@ -253,17 +254,20 @@ impl UserList {
         self.unpack(at)
     }
 
-    /// A whole user, or what stands first in one: its id.
+    /// A whole user, or its first field: the id.
     fn unpack<'a, T: Deserialize<'a>>(&'a self, at: UserOffset) -> T {
         let bytes = &self.pages[at.page as usize][at.byte as usize..];
-        postcard::take_from_bytes(bytes).expect("our own bytes").0
+        postcard::take_from_bytes(bytes).expect("packed by UserListBuilder").0
     }
 }
 
-/// Counts, never names: a list holds people.
+/// Prints counts only: the list holds personal data.
 impl fmt::Debug for UserList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("List").field("users", &self.len()).field("bytes", &self.memory_bytes()).finish_non_exhaustive()
+        f.debug_struct("UserList")
+            .field("users", &self.len())
+            .field("bytes", &self.memory_bytes())
+            .finish_non_exhaustive()
     }
 }
 

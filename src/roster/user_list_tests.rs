@@ -1,4 +1,4 @@
-//! What the packed list promises, for inputs nobody thought of.
+//! Property tests of the packed list.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// A user with owned texts, from which an `Entry` borrows.
+/// A user with owned strings, from which a `UserRecord` borrows.
 #[derive(Clone, Debug)]
 struct OwnedUser {
     id: String,
@@ -37,7 +37,7 @@ impl OwnedUser {
     }
 }
 
-/// Any text, mostly short: a regular expression would make a test of seconds out of one of milliseconds.
+/// Any text, mostly short. A regular expression as strategy would take seconds instead of milliseconds.
 fn any_text() -> impl Strategy<Value = String> + Clone {
     prop::collection::vec(any::<char>(), 0..6).prop_map(String::from_iter)
 }
@@ -53,7 +53,7 @@ fn any_user() -> impl Strategy<Value = OwnedUser> {
         "",
     ];
     const ROLES: &[&str] = &["admin", "coadmin", "user"];
-    // Few ids, so that many of them meet.
+    // Few ids, so that many of them collide.
     let id = prop_oneof![(0..60_u8).prop_map(|id| id.to_string()), any_text()];
     let status = prop_oneof![4 => prop::sample::select(STATUSES).prop_map(String::from), 1 => any_text()];
     let role = prop_oneof![3 => prop::sample::select(ROLES).prop_map(String::from), 1 => any_text()];
@@ -152,7 +152,7 @@ fn a_user_takes_about_a_hundred_bytes() {
         builder.push_page(ids.iter().map(|id| sample_user(id, "Maximiliane Mustermann")));
     }
     let list = builder.build();
-    assert!(list.memory_bytes() <= 125 * list.len(), "{} bytes a user", list.memory_bytes() / list.len());
+    assert!(list.memory_bytes() <= 125 * list.len(), "{} bytes per user", list.memory_bytes() / list.len());
 }
 
 #[test]

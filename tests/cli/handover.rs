@@ -35,7 +35,7 @@ Authentication, client credentials), reads the list of users, and changes
 nothing in Box. It needs the application scope \"Manage users\" and, under App
 Access Level, \"App + Enterprise Access\".
 
-What is wrong since 2026-11-22 10:00Z: A Box admin has to authorize the app.
+What is wrong since 2026-11-22 10:00Z: A Box admin must authorize the app.
 
 What we ask you to do:
   1. Open the Admin Console (https://app.box.com/master) > Integrations >

@@ -36,7 +36,7 @@ async fn a_new_object_says_that_no_operator_has_observed_it_yet() {
         (&json!("Ready"), &json!("Unknown"), &json!("WaitingForOperator"))
     );
     let message = ready["message"].as_str().unwrap_or_default();
-    assert!(message.contains("No operator has looked at this connection yet"), "{message}");
+    assert!(message.contains("No operator has processed this connection yet"), "{message}");
     // No interval is filled in: it would stand beside a schedule that is written later.
     assert_eq!((&acme["spec"]["syncInterval"], &acme["spec"]["suspend"]), (&Value::Null, &json!(false)));
 

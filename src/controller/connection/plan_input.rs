@@ -7,7 +7,7 @@ use kube::ResourceExt;
 
 use crate::{
     api::{BoxConnection, BoxConnectionStatus, ConditionStatus, ConditionsExt, UserRoster, UserSyncRequest},
-    roster::check_ownership,
+    roster::{Ownership, check_ownership},
 };
 
 /// A connection, its published list, its unfinished requests and what this process remembers. Nothing in it can do IO.
@@ -108,7 +108,7 @@ impl PlanInput {
     /// that wrote it was ended before it could tell.
     pub(crate) fn unreported_publish(&self) -> Option<&UserRoster> {
         let roster = self.roster.as_deref()?;
-        let ours = check_ownership(roster, self.uid(), &self.connection.spec.enterprise_id) == Ok(true);
+        let ours = check_ownership(roster, self.uid(), &self.connection.spec.enterprise_id) == Ok(Ownership::Owned);
         let known = self.status().roster_ref.as_ref().map_or(0, |r| r.revision);
         let unanswered = || {
             let asked = |r: &Arc<UserSyncRequest>| {

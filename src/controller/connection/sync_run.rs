@@ -21,7 +21,7 @@ use super::{
 use crate::{
     api::{BoxApp, CurrentSync, RequestRef, RosterChange, SyncProgress, Trigger, UserSyncRequest},
     controller::{context::Context, kube_calls::KubeError, request::requested_by::requesters, telemetry::SyncEnded},
-    roster::{PublishRequest, check_ownership},
+    roster::{PublishOutcome, PublishRequest, check_ownership},
     sync,
 };
 
@@ -200,8 +200,10 @@ async fn fetch_and_publish(
                 state.set_unreferenced(published.unreferenced);
             });
             let roster = &published.roster;
-            let synced =
-                if published.written { SyncResult::from_published(roster) } else { SyncResult::from_unchanged(roster) };
+            let synced = match published.outcome {
+                PublishOutcome::Committed => SyncResult::from_published(roster),
+                PublishOutcome::Unchanged => SyncResult::from_unchanged(roster),
+            };
             Ok(SyncResult { approved: published.approved, ..synced })
         }
         Err(sync::Error::Box(error)) => {
