@@ -11,7 +11,7 @@
 //! | [`signin`] | what a Secret is worth in Box, and what it means that it is not enough | `api` `boxapi` |
 //! | [`sync`] | one run: Box walked to its end, then the list published | `api` `boxapi` `roster` |
 //! | [`metrics`] | what is counted and measured, and the page of it | `api` `boxapi` |
-//! | [`controller`] | observe → plan → place, confirm, plan again → act → report | all of the above, `runtime` |
+//! | [`controller`] | observe → maintain → acquire a permit → confirm and plan again → act and report | all of the above, `runtime` |
 //! | [`runtime`] | clock, log, signals, leadership, the port | nothing |
 //! | [`cli`] | kubectl boxsync, a file a subcommand: what people ask of the cluster and read there | `api` `boxapi` `cluster` `roster` `runtime` `signin` |
 //! | [`health`] | whether this process does its part, and what is missing | `controller` `runtime` |
@@ -22,8 +22,10 @@
 //!   the commit. Whatever ends a run early leaves the last list as it was.
 //! * One reconcile, the connection's own, talks to Box; kube runs one at a time for an object. So a connection has one
 //!   sync at most, and requests are its inputs.
-//! * What is decided is decided by pure functions of values and the time, twice: cheaply on what the watches know, then
-//!   on what the API server confirms. Only the second decision acts.
+//! * Every decision is a pure function of values and the time, made twice: first on the cached view of the watches, then
+//!   on objects confirmed by the API server. On the cached view only maintenance is done (`connection/maintain.rs`):
+//!   reading the Secret's version, deleting unreferenced slices, updating the status to the time. Everything else, each
+//!   call to Box included, acts on the second decision.
 //! * Due-ness follows from the status, never from memory. What a process remembers may be lost with it.
 //! * Every write names the version that it replaces. A steady state writes nothing.
 //! * No secret, token, response body or user's name stands in a message, an event, a metric or a log line.

@@ -1,9 +1,11 @@
-//! The reconcile of a BoxConnection: observe, plan, act, report.
+//! The reconcile of a BoxConnection, with its decision, its sync run and its status.
 
+mod act;
 pub(crate) mod backoff;
 pub(crate) mod conditions;
 pub(crate) mod cron;
 pub(crate) mod failure_messages;
+mod maintain;
 pub(crate) mod messages;
 pub(crate) mod orphan_slices;
 pub(crate) mod plan;
