@@ -1,6 +1,12 @@
 //! What the controllers work with, made once.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use kube::{
@@ -14,6 +20,7 @@ use super::{
         plan_input::{PlanInput, RosterPresence},
         state::{ConnectionKey, ConnectionState, ConnectionStates, log_name},
     },
+    error_backoff::ErrorBackoffs,
     events::Events,
     kube_calls::KubeClient,
     oauth::token_store::SecretTokenStore,
@@ -64,6 +71,10 @@ pub(super) struct Context {
     pub(super) requests: Store<UserSyncRequest>,
     pub(super) rosters: Store<UserRoster>,
     pub(super) connection_states: ConnectionStates,
+    pub(super) connection_errors: ErrorBackoffs<BoxConnection>,
+    pub(super) request_errors: ErrorBackoffs<UserSyncRequest>,
+    /// How many reconciles of connections have begun, which numbers them in the log.
+    pub(super) run_counter: AtomicU64,
     pub(super) permits: Arc<PermitPool<ConnectionKey>>,
     pub(super) stop: CancellationToken,
     pub(super) background: Arc<BackgroundTasks>,
@@ -72,6 +83,11 @@ pub(super) struct Context {
 impl Context {
     pub(super) fn current_time(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// A number for the log lines of one reconcile.
+    pub(super) fn next_run_id(&self) -> u64 {
+        self.run_counter.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     pub(super) fn with_state<T>(&self, connection: &BoxConnection, f: impl FnOnce(&mut ConnectionState) -> T) -> T {

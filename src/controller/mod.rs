@@ -9,6 +9,7 @@ pub(crate) mod request;
 
 mod context;
 mod crd_check;
+mod error_backoff;
 mod events;
 mod kube_calls;
 mod merged_watch;

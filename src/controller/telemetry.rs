@@ -56,7 +56,7 @@ impl BoxCallEnded<'_> {
     pub(super) fn emit(&self, metrics: &Metrics) {
         let &Self { connection, call: CallRecord { endpoint, outcome, duration: took, retry_after } } = self;
         let (endpoint, code, milliseconds) = (endpoint.as_str(), outcome.as_str(), as_milliseconds(*took));
-        tracing::debug!(connection, endpoint, code, milliseconds, ?retry_after, "Box was asked");
+        tracing::debug!(connection, endpoint, code, milliseconds, ?retry_after, "Box API call");
         metrics.box_calls.inc([endpoint, code]);
         metrics.box_call_duration.observe([endpoint], *took);
         if let Some(wait) = retry_after {
@@ -82,12 +82,12 @@ impl SyncEnded<'_> {
                 let (reason, users, held) = (Reason::Synced, users.total, held.as_ref().map_or(0, |h| h.removals));
                 tracing::info!(
                     connection, %reason, trigger, milliseconds, calls, requests, users, added, updated, removed, held, revision,
-                    "the list was fetched"
+                    "sync succeeded"
                 );
                 reason
             }
-            Err(Failure { reason, summary: what, .. }) => {
-                tracing::warn!(connection, %reason, trigger, milliseconds, calls, requests, "{what}");
+            Err(Failure { reason, summary, .. }) => {
+                tracing::warn!(connection, %reason, trigger, milliseconds, calls, requests, summary, "sync failed");
                 *reason
             }
         };
@@ -111,7 +111,7 @@ impl RequestEnded<'_> {
         let reason = status.conditions.reason(kind).filter(|_| condition_true).unwrap_or(Reason::Internal);
         let (request, connection) = (log_name(self.0), &self.0.spec.connection_ref.name);
         let connection = format!("{}/{connection}", self.0.namespace().unwrap_or_default());
-        tracing::debug!(request, connection, result, %reason, "a request has ended");
+        tracing::debug!(request, connection, result, %reason, "request finished");
         metrics.requests.inc([result, reason.as_str()]);
     }
 }
@@ -128,11 +128,13 @@ pub(super) struct ReconcileFailed<'a> {
 impl ReconcileFailed<'_> {
     pub(super) fn emit(&self, metrics: &Metrics) {
         let &Self { kind, ref object, error, requeue_after } = self;
-        let seconds = requeue_after.as_secs();
+        let requeue_after_seconds = requeue_after.as_secs_f64();
         match kind {
-            ResourceKind::Requests => tracing::warn!(request = object, %error, "a request was not seen to"),
+            ResourceKind::Requests => {
+                tracing::warn!(request = object, %error, requeue_after_seconds, "reconcile failed, retrying");
+            }
             ResourceKind::Connections | ResourceKind::Rosters => {
-                tracing::warn!(connection = object, %error, "looking again in {seconds} s");
+                tracing::warn!(connection = object, %error, requeue_after_seconds, "reconcile failed, retrying");
             }
         }
         let error_label = match error {
@@ -152,7 +154,7 @@ pub(super) struct ReconcilePanicked<'a>(pub(super) &'a BoxConnection);
 
 impl ReconcilePanicked<'_> {
     pub(super) fn emit(&self, metrics: &Metrics) {
-        tracing::error!(connection = log_name(self.0), reason = %Reason::Internal, "a reconcile panicked");
+        tracing::error!(connection = log_name(self.0), reason = %Reason::Internal, "reconcile panicked");
         metrics.reconcile_errors.inc([ResourceKind::Connections.as_str(), "Panic"]);
     }
 }
@@ -167,7 +169,7 @@ pub(super) struct WatchInterrupted<'a> {
 impl WatchInterrupted<'_> {
     pub(super) fn emit(&self, metrics: &Metrics) {
         let &Self { kind, consecutive_errors, error } = self;
-        tracing::warn!(%kind, consecutive_errors, %error, "the watch was interrupted and begins again");
+        tracing::warn!(%kind, consecutive_errors, %error, "watch failed, restarting");
         metrics.watch_errors.inc([kind.as_str()]);
     }
 }

@@ -1,6 +1,10 @@
 //! The watches and the two controllers that they feed.
 
-use std::{fmt::Debug, sync::Arc, time::Duration};
+use std::{
+    fmt::Debug,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use futures::{
     StreamExt,
@@ -32,6 +36,7 @@ use super::{
         state::{ConnectionKey, ConnectionStates},
     },
     context::{BoxClientConfig, Context, ControllerOptions, connection_key},
+    error_backoff::ErrorBackoffs,
     events::Events,
     kube_calls::{KubeClient, KubeError},
     merged_watch::WatchMerger,
@@ -79,7 +84,7 @@ pub async fn run(dependencies: Dependencies, stop: CancellationToken) {
     let (connections, connection_writer) = reflector::store_shared::<BoxConnection>(STORE_BUFFER);
     let (requests, request_writer) = reflector::store_shared::<UserSyncRequest>(STORE_BUFFER);
     let (rosters, roster_writer) = reflector::store_shared::<UserRoster>(STORE_BUFFER);
-    let subscribe = "a shared store can be subscribed to";
+    let subscribe = "shared store supports subscribing";
     let connection_events = connection_writer.subscribe().expect(subscribe);
     let request_events = request_writer.subscribe().expect(subscribe);
     let connections_of_requests = request_writer.subscribe().expect(subscribe);
@@ -96,6 +101,9 @@ pub async fn run(dependencies: Dependencies, stop: CancellationToken) {
         requests: requests.clone(),
         rosters: rosters.clone(),
         connection_states: ConnectionStates::default(),
+        connection_errors: ErrorBackoffs::default(),
+        request_errors: ErrorBackoffs::default(),
+        run_counter: AtomicU64::new(0),
         stop: stop.clone(),
         background,
     });
@@ -116,6 +124,7 @@ pub async fn run(dependencies: Dependencies, stop: CancellationToken) {
         .for_each(|result| {
             log_reconcile_result(ResourceKind::Connections, result, |key: &ConnectionKey| {
                 context.connection_states.remove_state(key);
+                context.connection_errors.reset(key);
                 context.permits.cancel_wait(key);
             });
             std::future::ready(())
@@ -128,7 +137,9 @@ pub async fn run(dependencies: Dependencies, stop: CancellationToken) {
             context.clone(),
         )
         .for_each(|result| {
-            log_reconcile_result(ResourceKind::Requests, result, |_: &reflector::ObjectRef<UserSyncRequest>| {});
+            log_reconcile_result(ResourceKind::Requests, result, |key: &reflector::ObjectRef<UserSyncRequest>| {
+                context.request_errors.reset(key);
+            });
             std::future::ready(())
         });
 
@@ -294,7 +305,7 @@ fn skip_unreadable<K>(event: Event<DeserializeGuard<K>>, kind: ResourceKind) -> 
         Ok(object) => Some(object),
         Err(InvalidObject { error, metadata }) => {
             let (namespace, name) = (metadata.namespace, metadata.name);
-            tracing::error!(%kind, namespace, name, error, "an object cannot be read and is passed over");
+            tracing::error!(%kind, namespace, name, error, "skipping an object that cannot be parsed");
             None
         }
     };
@@ -322,7 +333,7 @@ fn log_reconcile_result<K>(
         Ok(_) | Err(Error::ReconcilerFailed(..)) => {}
         Err(Error::ObjectNotFound(key)) => on_deleted(&key.into_kind_unchecked(())),
         Err(error @ (Error::QueueError(_) | Error::RunnerError(_))) => {
-            tracing::error!(%kind, %error, "the controller stumbled")
+            tracing::error!(%kind, %error, "controller error");
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::{
         events::{EventAction, PendingEvent, object_reference},
         kube_calls::KubeError,
         request::status,
-        status_writer,
+        status_writer::{self, StatusOrigin},
     },
 };
 
@@ -39,11 +39,11 @@ pub(super) async fn act(
     plan: Plan,
     permit: PermitRequest,
 ) -> Result<Action, KubeError> {
-    refuse_requests(context, &confirmed, &plan.refused_requests).await;
+    refuse_requests(context, &confirmed, &plan.refused_requests).await?;
     match (plan.step, permit) {
         (Step::Report, permit) => {
             drop(permit);
-            report_unreported_publish(context, &confirmed).await;
+            report_unreported_publish(context, &confirmed).await?;
             Ok(Action::requeue(Duration::ZERO))
         }
         (step @ (Step::Wait(_) | Step::CheckSecret | Step::CollectGarbage), permit) => {
@@ -61,6 +61,7 @@ pub(super) async fn act(
             probed
         }
         (Step::Sync { trigger, request_names, annotation }, PermitRequest::Acquired(permit)) => {
+            tracing::Span::current().record("trigger", trigger.as_str());
             let job = SyncJob { input: confirmed, trigger, request_names, annotation };
             let (run_end, objects) = Box::pin(run(context, job)).await;
             drop(permit);
@@ -70,8 +71,8 @@ pub(super) async fn act(
 }
 
 /// Reports what a sync published whose process ended before it could report it.
-async fn report_unreported_publish(context: &Context, confirmed: &PlanInput) {
-    let Some(roster) = confirmed.unreported_publish() else { return };
+async fn report_unreported_publish(context: &Context, confirmed: &PlanInput) -> Result<(), KubeError> {
+    let Some(roster) = confirmed.unreported_publish() else { return Ok(()) };
     let outcome = SyncOutcome::from_unreported(&confirmed.connection, &roster.spec);
     tracing::info!(
         connection = log_name(confirmed.connection.as_ref()),
@@ -84,25 +85,26 @@ async fn report_unreported_publish(context: &Context, confirmed: &PlanInput) {
     let written = if already_recorded {
         Some(confirmed.connection.as_ref().clone())
     } else {
-        status_writer::write_connection_status(context, &confirmed.connection, &update).await
+        status_writer::write_connection_status(context, &confirmed.connection, &update).await?
     };
-    let Some(written) = written else { return };
+    let Some(written) = written else { return Ok(()) };
     let is_answered =
         |r: &&Arc<UserSyncRequest>| roster.spec.change.requests.iter().any(|a| r.uid().as_ref() == Some(&a.uid));
     let requests: Vec<UserSyncRequest> =
         confirmed.requests.iter().filter(is_answered).map(|r| r.as_ref().clone()).collect();
-    status_writer::write_request_results(context, &requests, &outcome, &written).await;
+    status_writer::write_request_results(context, &requests, &outcome, &written).await
 }
 
-async fn refuse_requests(context: &Context, input: &PlanInput, refusals: &[(String, Reason)]) {
+async fn refuse_requests(context: &Context, input: &PlanInput, refusals: &[(String, Reason)]) -> Result<(), KubeError> {
     for (name, reason) in refusals {
         let Some(request) = input.requests.iter().find(|r| r.name_any() == *name) else { continue };
         tracing::info!(connection = log_name(input.connection.as_ref()), request = name, %reason, "request refused");
-        status_writer::write_request_status(context, request, |r| {
-            status::refused_status(r, *reason, Some(&input.connection), context.current_time())
-        })
-        .await;
+        let refused = |r: &UserSyncRequest| {
+            Some(status::refused_status(r, *reason, Some(&input.connection), context.current_time()))
+        };
+        status_writer::write_request_status(context, request, StatusOrigin::Result, refused).await?;
     }
+    Ok(())
 }
 
 async fn probe_connection(context: &Context, input: &PlanInput) -> Result<Action, KubeError> {
@@ -130,7 +132,7 @@ async fn probe_connection(context: &Context, input: &PlanInput) -> Result<Action
         );
     }
     let Some(written) =
-        status_writer::write_connection_status(context, connection, &StatusUpdate::Probed(&result)).await
+        status_writer::write_connection_status(context, connection, &StatusUpdate::Probed(&result)).await?
     else {
         return Ok(Action::await_change());
     };
@@ -146,24 +148,25 @@ fn requeue_after_write(context: &Context, written: BoxConnection) -> Action {
 
 async fn finish_run(context: &Context, objects: &RunObjects, run_end: RunEnd) -> Result<Action, KubeError> {
     match run_end {
-        RunEnd::Finished { outcome: attempted, fallback_cause: passed_over } => {
-            let update = StatusUpdate::SyncFinished(&attempted);
-            let Some(written) = status_writer::write_connection_status(context, &objects.connection, &update).await
+        RunEnd::Finished { outcome, fallback_cause } => {
+            let update = StatusUpdate::SyncFinished(&outcome);
+            let Some(written) = status_writer::write_connection_status(context, &objects.connection, &update).await?
             else {
                 return Ok(Action::await_change());
             };
-            status_writer::write_request_results(context, &objects.requests, &attempted, &written).await;
-            report_fallback(context, &written, passed_over).await;
+            status_writer::write_request_results(context, &objects.requests, &outcome, &written).await?;
+            report_fallback(context, &written, fallback_cause).await;
             Ok(requeue_after_write(context, written))
         }
         RunEnd::Stopped(why) => {
-            tracing::info!(connection = log_name(&objects.connection), ?why, "a sync was stopped");
+            tracing::info!(connection = log_name(&objects.connection), reason = ?why, "sync stopped");
             match why {
                 StopReason::Deleted | StopReason::Replaced | StopReason::ShuttingDown => {
                     Ok(Action::requeue(STOPPED_RETRY))
                 }
                 StopReason::Suspended | StopReason::AuthChanged => {
-                    status_writer::write_connection_status(context, &objects.connection, &StatusUpdate::Stopped).await;
+                    status_writer::write_connection_status(context, &objects.connection, &StatusUpdate::Stopped)
+                        .await?;
                     Ok(Action::requeue(Duration::ZERO))
                 }
             }
@@ -185,7 +188,12 @@ async fn report_fallback(context: &Context, connection: &BoxConnection, fallback
             "{} The credentials from before stay in use as long as their token lives. {}",
             failure.summary, failure.remediation
         );
-        tracing::warn!(connection = log_name(connection), reason = %failure.reason, "{text}");
+        tracing::warn!(
+            connection = log_name(connection),
+            reason = %failure.reason,
+            cause = failure.summary,
+            "new credentials rejected, using the previous ones"
+        );
         context
             .events
             .publish_event(

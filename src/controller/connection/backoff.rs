@@ -6,6 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 
 const FIRST_BACKOFF: Duration = Duration::from_secs(30);
 const MAX_BACKOFF: Duration = Duration::from_secs(3600);
+const FIRST_ERROR_BACKOFF: Duration = Duration::from_secs(1);
+const MAX_ERROR_BACKOFF: Duration = Duration::from_secs(300);
 
 /// The first time after `after` on the connection's grid: a fixed phase, given by its UID, modulo the interval. Equal
 /// intervals do not fire together, the time of day does not drift, and no gap is longer than the interval.
@@ -30,6 +32,14 @@ pub(crate) fn backoff(uid: &str, count: i64) -> Duration {
     let jitter = fnv1a_hash(format!("{uid}/{count}").as_bytes()) % 1000;
     let shortened = u64::try_from(full.as_millis()).unwrap_or(u64::MAX) * (5000 - jitter) / 5000;
     Duration::from_secs(shortened / 1000)
+}
+
+/// How long a reconcile of this object waits after the `count`th error of the API server in a row: 1 s doubling to 5
+/// min, shorter or longer by up to a fifth so that objects that failed together are not retried together.
+pub(crate) fn error_backoff(name: &str, count: u32) -> Duration {
+    let full = FIRST_ERROR_BACKOFF.saturating_mul(1 << (count.clamp(1, 16) - 1)).min(MAX_ERROR_BACKOFF);
+    let jitter = fnv1a_hash(format!("{name}/{count}").as_bytes()) % 401;
+    full * u32::try_from(800 + jitter).unwrap_or(1000) / 1000
 }
 
 /// The time between two probes of this connection: the interval, shortened by up to a tenth.
@@ -90,6 +100,15 @@ mod tests {
             let full = match count { ..=1 => 30, 2..=7 => 30 << (count - 1), _ => 3600 };
             let got = backoff(&uid, count).as_secs();
             prop_assert!(got <= full && got >= full * 4 / 5 - 1, "{} of {}", got, full);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn error_backoff_stays_within_a_fifth_of_its_step(name in ".{1,40}", count in 0_u32..1000) {
+            let full = match count { ..=1 => 1, 2..=9 => 1 << (count - 1), _ => 300 };
+            let got = error_backoff(&name, count).as_millis();
+            prop_assert!(got >= full * 800 && got <= full * 1200, "{} of {}", got, full);
         }
     }
 

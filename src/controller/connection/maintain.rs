@@ -7,19 +7,14 @@ use kube::ResourceExt;
 
 use super::{
     plan::{Plan, Step},
-    plan_input::status_of,
     reconcile::observe,
     sign_in,
     state::log_name,
-    status::{StatusUpdate, build_status},
+    status::StatusUpdate,
 };
 use crate::{
     api::BoxConnection,
-    controller::{
-        context::Context,
-        events::{self, object_reference},
-        kube_calls::KubeError,
-    },
+    controller::{context::Context, kube_calls::KubeError, status_writer},
     roster::{self, GcResult},
 };
 
@@ -68,27 +63,7 @@ async fn collect_garbage(context: &Context, connection: &BoxConnection) -> Resul
     }
 }
 
-/// Updates the status to the time and the spec. If the object has changed meanwhile, the watch brings it again.
+/// Updates the status to the time and the spec.
 pub(super) async fn refresh_status(context: &Context, connection: &BoxConnection) -> Result<(), KubeError> {
-    let status = build_status(
-        connection,
-        context.roster_presence(connection),
-        &StatusUpdate::Refresh,
-        &context.options,
-        context.current_time(),
-    );
-    if connection.status.as_ref() == Some(&status) {
-        return Ok(());
-    }
-    let events = events::connection_events(status_of(connection), &status, &StatusUpdate::Refresh);
-    match context.cluster.replace_status(connection, status).await {
-        Ok(written) => {
-            for event in events {
-                context.events.publish_event(&object_reference(&written), &event).await;
-            }
-            Ok(())
-        }
-        Err(KubeError::Conflict | KubeError::NotFound) => Ok(()),
-        Err(error) => Err(error),
-    }
+    status_writer::write_connection_status(context, connection, &StatusUpdate::Refresh).await.map(drop)
 }

@@ -10,6 +10,7 @@ pub(crate) mod messages;
 pub(crate) mod orphan_slices;
 pub(crate) mod plan;
 pub(crate) mod plan_input;
+pub(crate) mod plan_reason;
 pub(crate) mod progress;
 pub(crate) mod reconcile;
 pub(crate) mod sign_in;

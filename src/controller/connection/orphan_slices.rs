@@ -28,7 +28,7 @@ pub(crate) async fn find_orphan_slices(
                 CHECK_INTERVAL
             }
             Err(error) => {
-                tracing::warn!(%error, "slices were not looked for");
+                tracing::warn!(%error, "listing slices failed, retrying");
                 ERROR_RETRY
             }
         };
@@ -51,7 +51,7 @@ fn record_orphan_slices(
             tracing::debug!(
                 connection = log_name(connection.as_ref()),
                 slices = unreferenced.len(),
-                "slices that nobody names"
+                "found unreferenced slices"
             );
             context.with_state(&connection, |memory| memory.set_unreferenced(unreferenced));
             // The receiver lives as long as the controller that would do the work.

@@ -13,8 +13,8 @@ mod clock;
 #[path = "plan_tests_published.rs"]
 mod published;
 
-/// A row: what is the case, in words and in values, and what is to be done.
-type DecisionRow = (&'static str, Case, &'static str);
+/// A row: the case in words and in values, the step that is planned, and why.
+type DecisionRow = (&'static str, Case, &'static str, &'static str);
 
 fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -45,16 +45,22 @@ fn decision_table() -> Vec<(&'static str, Vec<DecisionRow>)> {
 
 fn schedule_rows() -> Vec<DecisionRow> {
     vec![
-        ("A new connection syncs at once", new_connection(), "sync Created"),
-        ("A fresh list waits for the connection's time of day", new_connection().synced_ago(10), "wait until 16:06:55"),
-        ("A sync on demand moves nothing", new_connection().synced_ago(1).synced_ago(0), "wait until 16:06:55"),
-        ("A list older than the last grid time is overdue", new_connection().synced_ago(1300), "sync Scheduled"),
-        ("Overdue by three intervals is one sync", new_connection().synced_ago(80 * 60), "sync Scheduled"),
-        ("A last sync in the future counts as overdue", new_connection().synced_ago(-100), "sync Scheduled"),
+        ("A new connection syncs at once", new_connection(), "sync Created", "WHY"),
+        (
+            "A fresh list waits for the connection's time of day",
+            new_connection().synced_ago(10),
+            "wait until 16:06:55",
+            "WHY",
+        ),
+        ("A sync on demand moves nothing", new_connection().synced_ago(1).synced_ago(0), "wait until 16:06:55", "WHY"),
+        ("A list older than the last grid time is overdue", new_connection().synced_ago(1300), "sync Scheduled", "WHY"),
+        ("Overdue by three intervals is one sync", new_connection().synced_ago(80 * 60), "sync Scheduled", "WHY"),
+        ("A last sync in the future counts as overdue", new_connection().synced_ago(-100), "sync Scheduled", "WHY"),
         (
             "What is due waits for the gap after the last listing",
             new_connection().synced_ago(1300).with_view(|r| r.since_listing = Some(secs(5))),
             "wait until 12:00:10",
+            "WHY",
         ),
     ]
 }
@@ -65,18 +71,26 @@ fn failure_rows() -> Vec<DecisionRow> {
             "A failure waits for its retry, not for the grid",
             new_connection().synced_ago(1000).with_failure(Reason::BoxUnavailable, 0),
             "wait until 12:00:24",
+            "WHY",
         ),
         (
             "A retry that is due is made",
             new_connection().synced_ago(1000).with_failure(Reason::BoxUnavailable, 1),
             "sync Retry",
+            "WHY",
         ),
         (
             "A first sync that failed is retried as the first sync",
             new_connection().with_failure(Reason::BoxUnavailable, 1),
             "sync Created",
+            "WHY",
         ),
-        ("A Retry-After is waited for", new_connection().synced_ago(1000).rate_limited(10), "wait until 12:50:00"),
+        (
+            "A Retry-After is waited for",
+            new_connection().synced_ago(1000).rate_limited(10),
+            "wait until 12:50:00",
+            "WHY",
+        ),
         (
             "A clock set back by a day delays no retry",
             new_connection()
@@ -84,21 +98,25 @@ fn failure_rows() -> Vec<DecisionRow> {
                 .with_failure(Reason::BoxUnavailable, -1440)
                 .with_view(|r| r.since_failure = secs(60)),
             "sync Retry",
+            "WHY",
         ),
         (
             "With the clock set back, a Retry-After lasts as long as it was",
             new_connection().synced_ago(1000).rate_limited(-1440).with_view(|r| r.since_failure = secs(600)),
             "wait until 12:50:00",
+            "WHY",
         ),
         (
             "What a person has to mend is tried again at the next grid time",
             new_connection().synced_ago(2000).with_failure(Reason::PermissionDenied, 10),
             "wait until 16:06:55",
+            "WHY",
         ),
         (
             "And then it is tried",
             new_connection().synced_ago(2800).with_failure(Reason::PermissionDenied, 1300),
             "sync Scheduled",
+            "WHY",
         ),
     ]
 }
@@ -109,9 +127,10 @@ fn disconnected_rows() -> Vec<DecisionRow> {
             "Nothing is scheduled while disconnected; the Secret is looked at every minute",
             disconnected_case(60, 60),
             "look",
+            "WHY",
         ),
-        ("Between two looks there is nothing to do", disconnected_case(20, 20), "wait until 12:00:40"),
-        ("After 75 minutes Box is asked every 15 minutes", disconnected_case(20, 900), "sync Reconnected"),
+        ("Between two looks there is nothing to do", disconnected_case(20, 20), "wait until 12:00:40", "WHY"),
+        ("After 75 minutes Box is asked every 15 minutes", disconnected_case(20, 900), "sync Reconnected", "WHY"),
         (
             "After 15 minutes it is asked every 5 minutes",
             new_connection()
@@ -119,6 +138,7 @@ fn disconnected_rows() -> Vec<DecisionRow> {
                 .disconnected(Reason::AccessBlocked, 20)
                 .with_view(|r| r.since_sign_in = Some(secs(300))),
             "sync Reconnected",
+            "WHY",
         ),
         (
             "In the first 15 minutes it is asked every minute",
@@ -127,22 +147,26 @@ fn disconnected_rows() -> Vec<DecisionRow> {
                 .disconnected(Reason::AccessBlocked, 2)
                 .with_view(|r| r.since_sign_in = Some(secs(60))),
             "sync Reconnected",
+            "WHY",
         ),
         (
             "A process that has not tried yet tries at once",
             new_connection().synced_ago(600).disconnected(Reason::AccessBlocked, 90),
             "sync Reconnected",
+            "WHY",
         ),
         (
             "New content of the Secret is tried at once",
             disconnected_case(5, 20).with_view(|r| r.secret_changed = true),
             "sync Reconnected",
+            "WHY",
         ),
-        ("A request is tried at once", disconnected_case(20, 20).with_request("a"), "sync Reconnected for a"),
+        ("A request is tried at once", disconnected_case(20, 20).with_request("a"), "sync Reconnected for a", "WHY"),
         (
             "A request that met passing trouble is tried every minute",
             disconnected_case(20, 20).with_request("a").with_attempt(Reason::BoxUnavailable, 0),
             "wait until 12:00:40",
+            "WHY",
         ),
         (
             "A Retry-After is waited for even so",
@@ -151,6 +175,7 @@ fn disconnected_rows() -> Vec<DecisionRow> {
                 r.until_retry_allowed = secs(300);
             }),
             "wait until 12:00:40",
+            "WHY",
         ),
         (
             "A first sync that finds no Secret waits for one",
@@ -159,28 +184,37 @@ fn disconnected_rows() -> Vec<DecisionRow> {
                 r.since_sign_in = Some(secs(10));
             }),
             "wait until 12:00:50",
+            "WHY",
         ),
     ]
 }
 
 fn request_rows() -> Vec<DecisionRow> {
     vec![
-        ("A request is answered at once", new_connection().synced_ago(10).with_request("a"), "sync Requested for a"),
+        (
+            "A request is answered at once",
+            new_connection().synced_ago(10).with_request("a"),
+            "sync Requested for a",
+            "WHY",
+        ),
         (
             "All that wait are answered by one sync",
             new_connection().synced_ago(10).with_request("a").with_request("b"),
             "sync Requested for a, b",
+            "WHY",
         ),
-        ("A first sync answers requests too", new_connection().with_request("a"), "sync Created for a"),
+        ("A first sync answers requests too", new_connection().with_request("a"), "sync Created for a", "WHY"),
         (
             "The changed annotation is a request",
             new_connection().synced_ago(10).annotated("x"),
             "sync Requested for the annotation",
+            "WHY",
         ),
         (
             "A request does override a backoff of our own",
             new_connection().synced_ago(10).with_failure(Reason::BoxUnavailable, 0).with_request("a"),
             "sync Requested for a",
+            "WHY",
         ),
         (
             "But once",
@@ -190,42 +224,55 @@ fn request_rows() -> Vec<DecisionRow> {
                 .with_request("a")
                 .with_attempt(Reason::BoxUnavailable, 0),
             "wait until 12:00:24",
+            "WHY",
         ),
         (
             "A request does not override a Retry-After",
             new_connection().synced_ago(10).rate_limited(10).with_request("a"),
             "wait until 12:50:00",
+            "WHY",
         ),
         (
             "Nor does the annotation",
             new_connection().synced_ago(10).rate_limited(10).annotated("x"),
             "wait until 12:50:00",
+            "WHY",
         ),
         (
             "A request does override what a person has to mend",
             new_connection().synced_ago(2000).with_failure(Reason::PermissionDenied, 10).with_request("a"),
             "sync Requested for a",
+            "WHY",
         ),
         (
             "A request waits for the gap",
             new_connection().synced_ago(0).with_request("a").with_view(|r| r.since_listing = Some(secs(5))),
             "wait until 12:00:10",
+            "WHY",
         ),
         (
             "The 51st request is too many",
             with_requests(new_connection().synced_ago(10).rate_limited(10), 51),
             "wait until 12:50:00, refuse r50 TooManyRequests",
+            "WHY",
         ),
         (
             "A request whose next try would come too late ends now",
             past_deadline("a"),
             "wait until 12:50:00, refuse a RateLimited",
+            "WHY",
         ),
-        ("A request that only waited for a place is not late", waited_without_attempt("a"), "sync Requested for a"),
+        (
+            "A request that only waited for a place is not late",
+            waited_without_attempt("a"),
+            "sync Requested for a",
+            "WHY",
+        ),
         (
             "A request that was tried and whose time is over ends",
             attempted_past_deadline("a"),
             "sync Retry, refuse a BoxUnavailable",
+            "WHY",
         ),
     ]
 }
@@ -236,20 +283,33 @@ fn spec_rows() -> Vec<DecisionRow> {
             "Suspended: nothing is due, and requests are refused",
             new_connection().synced_ago(1000).suspended().with_request("a"),
             "wait until 19:20:00 in 2 days, refuse a Suspended",
+            "WHY",
         ),
-        ("A new connection that is suspended does nothing", new_connection().suspended(), "wait"),
-        ("Another Secret is tried at once", new_connection().synced_ago(10).with_other_secret(), "sync Reconnected"),
+        ("A new connection that is suspended does nothing", new_connection().suspended(), "wait", "WHY"),
+        (
+            "Another Secret is tried at once",
+            new_connection().synced_ago(10).with_other_secret(),
+            "sync Reconnected",
+            "WHY",
+        ),
         (
             "Also over a Retry-After, which was told to the old credentials",
             new_connection().synced_ago(10).rate_limited(10).with_other_secret(),
             "sync Reconnected",
+            "WHY",
         ),
-        ("Another interval alone starts nothing", new_connection().synced_ago(10).edited(), "wait until 16:06:55"),
-        ("An annotation that was acted on starts nothing", annotation_handled("x"), "wait until 16:06:55"),
+        (
+            "Another interval alone starts nothing",
+            new_connection().synced_ago(10).edited(),
+            "wait until 16:06:55",
+            "WHY",
+        ),
+        ("An annotation that was acted on starts nothing", annotation_handled("x"), "wait until 16:06:55", "WHY"),
         (
             "A suspended connection leaves the annotation for later",
             new_connection().synced_ago(10).annotated("x").suspended(),
             "wait until 11:50:00 in 2 days",
+            "WHY",
         ),
     ]
 }
@@ -260,11 +320,13 @@ fn probe_rows() -> Vec<DecisionRow> {
             "A connection that works is probed",
             new_connection().synced_ago(10).with_view(|r| r.until_probe = secs(0)),
             "probe",
+            "WHY",
         ),
         (
             "Before that there is nothing to do",
             new_connection().synced_ago(10).with_view(|r| r.until_probe = secs(90)),
             "wait until 12:01:30",
+            "WHY",
         ),
         (
             "No probe while a retry is pending",
@@ -273,21 +335,25 @@ fn probe_rows() -> Vec<DecisionRow> {
                 .with_failure(Reason::BoxUnavailable, 0)
                 .with_view(|r| r.until_probe = secs(0)),
             "wait until 12:00:24",
+            "WHY",
         ),
         (
             "A request comes before a probe",
             new_connection().synced_ago(10).with_request("a").with_view(|r| r.until_probe = secs(0)),
             "sync Requested for a",
+            "WHY",
         ),
         (
             "A suspended connection does not let the authorization of its user end",
             new_connection().synced_ago(10).authorized(29).suspended().with_view(|r| r.until_probe = secs(0)),
             "probe",
+            "WHY",
         ),
         (
             "It is renewed a month before, and tried once in a probe interval",
             new_connection().synced_ago(10).authorized(29).suspended().with_view(|r| r.until_probe = secs(90)),
             "wait until 12:01:30",
+            "WHY",
         ),
         (
             "A lost one cannot be renewed",
@@ -298,11 +364,13 @@ fn probe_rows() -> Vec<DecisionRow> {
                 .suspended()
                 .with_view(|r| r.until_probe = secs(0)),
             "wait until 02:00:00 in 2 days",
+            "WHY",
         ),
         (
             "It is time to warn two weeks before the end",
             new_connection().synced_ago(10).authorized(14).with_view(|r| r.until_probe = secs(90)),
             "wait until 12:00:00",
+            "WHY",
         ),
     ]
 }
@@ -313,16 +381,19 @@ fn interrupted_rows() -> Vec<DecisionRow> {
             "A sync that nobody runs is due again with its trigger",
             new_connection().synced_ago(10).interrupted(Trigger::Requested),
             "sync Requested",
+            "WHY",
         ),
         (
             "It waits for a retry like any other",
             new_connection().synced_ago(10).with_failure(Reason::BoxUnavailable, 0).interrupted(Trigger::Scheduled),
             "wait until 12:00:24",
+            "WHY",
         ),
         (
             "And while suspended it does not run",
             new_connection().synced_ago(1000).interrupted(Trigger::Scheduled).suspended(),
             "wait until 19:20:00 in 2 days",
+            "WHY",
         ),
     ]
 }
@@ -359,7 +430,7 @@ fn annotation_handled(value: &str) -> Case {
     given
 }
 
-/// A plan in words.
+/// A plan's step and refused requests in words.
 fn format_plan(plan: &Plan) -> String {
     let time = |t: &Timestamp| {
         let days = test_now().duration_until(*t).as_hours() / 24 + 1;
@@ -369,9 +440,9 @@ fn format_plan(plan: &Plan) -> String {
     let step = match &plan.step {
         Step::Wait(None) => "wait".to_owned(),
         Step::Wait(Some(t)) => format!("wait until {}", time(t)),
-        Step::CheckSecret => "look".to_owned(),
+        Step::CheckSecret => "check the Secret".to_owned(),
         Step::Report => "report".to_owned(),
-        Step::CollectGarbage => "sweep".to_owned(),
+        Step::CollectGarbage => "collect garbage".to_owned(),
         Step::Probe => "probe".to_owned(),
         Step::Sync { trigger, request_names, annotation } => {
             let mut requesters = request_names.clone();
@@ -389,10 +460,13 @@ fn format_plan(plan: &Plan) -> String {
 fn every_row_of_the_decision_table_holds() {
     let mut wrong = Vec::new();
     for (_, rows) in decision_table() {
-        for (sentence, given, expected) in rows {
-            let got = format_plan(&plan(&given.plan_input(), &given.options, test_now()));
-            if got != expected {
-                wrong.push(format!("{sentence}:\n  expected: {expected}\n  got:      {got}"));
+        for (sentence, case, step, reason) in rows {
+            let got = plan(&case.plan_input(), &case.options, test_now());
+            let (got_step, got_reason) = (format_plan(&got), got.reason.as_str());
+            if (got_step.as_str(), got_reason) != (step, reason) {
+                wrong.push(format!(
+                    "{sentence}:\n  expected: {step}, because: {reason}\n  got:      {got_step}, because: {got_reason}"
+                ));
             }
         }
     }
@@ -403,9 +477,9 @@ fn every_row_of_the_decision_table_holds() {
 fn the_documented_decision_table_is_up_to_date() {
     let mut page = String::from(include_str!("decisions_intro.md"));
     for (title, rows) in decision_table() {
-        page += &format!("\n## {title}\n\n| when | then |\n| --- | --- |\n");
-        for (sentence, _, expected) in rows {
-            page += &format!("| {sentence} | {expected} |\n");
+        page += &format!("\n## {title}\n\n| when | then | why |\n| --- | --- | --- |\n");
+        for (sentence, _, step, reason) in rows {
+            page += &format!("| {sentence} | {step} | {reason} |\n");
         }
     }
     crate::test_support::assert_generated("docs/decisions.md", &page);

@@ -4,6 +4,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
 use kube::{ResourceExt, runtime::controller::Action};
+use tracing::Instrument;
 
 use super::{
     act::act,
@@ -29,28 +30,43 @@ use crate::{
 const RESYNC_PERIOD: Duration = Duration::from_secs(3600);
 /// While queued for a permit, which wakes by itself: the list may become stale meanwhile.
 pub(super) const PERMIT_RECHECK: Duration = Duration::from_secs(60);
-const ERROR_RETRY: Duration = Duration::from_secs(5);
+/// After a panic whose failure could not be recorded.
+const PANIC_RETRY: Duration = Duration::from_secs(5);
 
 pub(crate) async fn reconcile(connection: Arc<BoxConnection>, context: Arc<Context>) -> Result<Action, KubeError> {
     if connection.metadata.deletion_timestamp.is_some() {
         context.permits.cancel_wait(&ConnectionKey::from(connection.as_ref()));
         return Ok(Action::await_change());
     }
-    let reconciled = AssertUnwindSafe(Box::pin(run_phases(&context, &connection))).catch_unwind();
-    match measure_reconcile(&context.metrics, ResourceKind::Connections, reconciled).await {
-        Ok(action) => action,
-        Err(_) => Ok(report_panic(&context, &connection).await),
+    let span = tracing::info_span!(
+        "reconcile",
+        namespace = connection.namespace(),
+        connection = connection.name_any(),
+        run = context.next_run_id(),
+        trigger = tracing::field::Empty,
+    );
+    let reconciled =
+        AssertUnwindSafe(Box::pin(run_phases(&context, &connection))).catch_unwind().instrument(span.clone());
+    let result = match measure_reconcile(&context.metrics, ResourceKind::Connections, reconciled).await {
+        Ok(result) => result,
+        Err(_) => Ok(report_panic(&context, &connection).instrument(span).await),
+    };
+    if result.is_ok() {
+        context.connection_errors.reset(&ConnectionKey::from(connection.as_ref()));
     }
+    result
 }
 
 pub(crate) fn error_policy(connection: &BoxConnection, error: &KubeError, context: &Context) -> Action {
     let (kind, object) = (ResourceKind::Connections, log_name(connection));
-    ReconcileFailed { kind, object, error, requeue_after: ERROR_RETRY }.emit(&context.metrics);
-    Action::requeue(ERROR_RETRY)
+    let requeue_after = context.connection_errors.next_delay(connection);
+    ReconcileFailed { kind, object, error, requeue_after }.emit(&context.metrics);
+    Action::requeue(requeue_after)
 }
 
 /// observe → maintain → request a permit → confirm and plan again → act and report.
 async fn run_phases(context: &Context, connection: &Arc<BoxConnection>) -> Result<Action, KubeError> {
+    tracing::debug!(resource_version = connection.resource_version(), "reconciling");
     let observed = observe(context, connection);
     let planned = maintain::run(context, connection, observed).await?;
     let permit = request_permit(context, connection, &planned.step);
@@ -63,12 +79,25 @@ async fn run_phases(context: &Context, connection: &Arc<BoxConnection>) -> Resul
     }
     let Some(confirmed) = confirm(context, connection).await? else { return Ok(Action::await_change()) };
     let plan = decide_plan(context, &confirmed);
+    let Plan { step, reason, .. } = &plan;
+    tracing::debug!(step = step.as_str(), %reason, requests = confirmed.requests.len(), "plan confirmed");
     act(context, confirmed, plan, permit).await
 }
 
 /// The plan for what the watches and this process know. Costs no call.
 pub(super) fn observe(context: &Context, connection: &Arc<BoxConnection>) -> Plan {
-    decide_plan(context, &context.cached_plan_input(connection.clone()))
+    let plan = decide_plan(context, &context.cached_plan_input(connection.clone()));
+    if context.with_state(connection, |state| state.is_new_plan(&plan)) {
+        let Plan { step, reason, refused_requests } = &plan;
+        tracing::debug!(
+            step = step.as_str(),
+            %reason,
+            until = step.wait_until().map(tracing::field::display),
+            refused_requests = refused_requests.len(),
+            "planned"
+        );
+    }
+    plan
 }
 
 /// Whether the step may call Box now.
@@ -90,7 +119,16 @@ fn request_permit(context: &Context, connection: &BoxConnection, step: &Step) ->
         }
         Step::Probe | Step::Sync { .. } => {
             let priority = if step.is_requested() { Priority::Requested } else { Priority::Scheduled };
-            context.permits.try_acquire(&key, priority).map_or(PermitRequest::Queued, PermitRequest::Acquired)
+            match context.permits.try_acquire(&key, priority) {
+                Some(permit) => {
+                    tracing::debug!(?priority, "permit acquired");
+                    PermitRequest::Acquired(permit)
+                }
+                None => {
+                    tracing::debug!(?priority, "waiting for a permit");
+                    PermitRequest::Queued
+                }
+            }
         }
     }
 }
@@ -152,6 +190,9 @@ async fn report_panic(context: &Context, connection: &BoxConnection) -> Action {
         signed_in: None,
         result: Err(Failure::panicked()),
     };
-    status_writer::write_connection_status(context, connection, &StatusUpdate::SyncFinished(&outcome)).await;
-    Action::requeue(ERROR_RETRY)
+    let update = StatusUpdate::SyncFinished(&outcome);
+    if let Err(error) = status_writer::write_connection_status(context, connection, &update).await {
+        tracing::warn!(connection = log_name(connection), %error, "status update failed");
+    }
+    Action::requeue(PANIC_RETRY)
 }

@@ -101,6 +101,7 @@ pub(crate) async fn sign_in(
         state.record_secret_version(&version);
         state.record_sign_in(&version);
     });
+    tracing::debug!(secret = secret_name, found = secret.is_some(), "credentials read");
     let Some(secret) = secret else {
         context.with_state(connection, |state| state.cached_session = None);
         return Err(failed_before_sign_in(Failure::missing_secret(&failure_context)));

@@ -7,12 +7,14 @@ use std::{
     time::Duration,
 };
 
+use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
 use tokio::time::Instant;
 
 use super::{
     backoff::probe_interval,
+    plan::{Plan, Step},
     plan_input::{StateView, status_of},
 };
 use crate::{
@@ -24,6 +26,9 @@ use crate::{
 
 /// So long a slice that nobody names stays, for whoever reads an older list or publishes a new one.
 const UNREFERENCED_GRACE: Duration = Duration::from_secs(15 * 60);
+
+/// Times of equal plans differ by this much, since spans are rounded up to seconds.
+const PLAN_TIME_TOLERANCE: SignedDuration = SignedDuration::from_secs(2);
 
 pub(crate) type ConnectionKey = ObjectRef<BoxConnection>;
 
@@ -69,6 +74,8 @@ pub(crate) struct ConnectionState {
     pub(crate) rejected_version: Option<CredentialsVersion>,
     /// The refresh token that Box refused last.
     pub(crate) rejected_token: RejectedToken,
+    /// The plan that was logged last.
+    logged_plan: Option<Plan>,
     /// The requests that a run in this process answers now.
     pub(crate) running_requests: Option<Vec<String>>,
     /// Whether the roster is known to be there, until the watch shows it.
@@ -127,6 +134,7 @@ impl ConnectionState {
             cached_session: None,
             rejected_version: None,
             rejected_token: RejectedToken::default(),
+            logged_plan: None,
             running_requests: None,
             published: false,
             unreferenced: HashMap::new(),
@@ -153,6 +161,19 @@ impl ConnectionState {
             published: self.published,
             until_garbage_collection: self.unreferenced.values().min().map(|since| (*since + UNREFERENCED_GRACE) - now),
         }
+    }
+
+    /// Remembers the plan. Returns whether it differs from the last one by more than the rounding of its time.
+    pub(crate) fn is_new_plan(&mut self, plan: &Plan) -> bool {
+        let same = self.logged_plan.as_ref().is_some_and(|last| match (&last.step, &plan.step) {
+            (Step::Wait(Some(before)), Step::Wait(Some(now))) => {
+                let moved = before.duration_until(*now).abs() > PLAN_TIME_TOLERANCE;
+                !moved && last.reason == plan.reason && last.refused_requests == plan.refused_requests
+            }
+            _ => last == plan,
+        });
+        self.logged_plan = Some(plan.clone());
+        !same
     }
 
     /// These slices are there and nobody names them; others that were seen before are named now, or gone.

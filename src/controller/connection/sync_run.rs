@@ -200,6 +200,12 @@ async fn fetch_and_publish(
                 state.set_unreferenced(published.unreferenced);
             });
             let roster = &published.roster;
+            let (revision, slices) = (roster.revision, roster.slices.len());
+            if published.written {
+                tracing::debug!(revision, slices, "roster committed");
+            } else {
+                tracing::debug!(revision, slices, "list unchanged, nothing published");
+            }
             let synced =
                 if published.written { SyncResult::from_published(roster) } else { SyncResult::from_unchanged(roster) };
             Ok(SyncResult { approved: published.approved, ..synced })
@@ -208,7 +214,7 @@ async fn fetch_and_publish(
             Err(Failure::from_box_error(&failure_context, &error).ok_or(RunInterruption::Cancelled)?)
         }
         Err(sync::Error::Roster(error)) => {
-            tracing::warn!(connection = log_name(connection.as_ref()), %error, "the list was not published");
+            tracing::warn!(connection = log_name(connection.as_ref()), %error, "publishing the list failed");
             Err(Failure::from_roster_error(&failure_context, &error))
         }
     };

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::{
     backoff::{add_duration, next_on_grid, phase},
     cron::{CronError, CronSchedule},
+    plan_reason::PlanReason,
 };
 use crate::api::{self, BoxConnection, GoDuration, LastSync};
 
@@ -44,6 +45,14 @@ impl ResolvedSchedule {
                 scheduled.checked_sub(*phase).ok()
             }
             Self::Invalid(_) => None,
+        }
+    }
+
+    /// Why a sync at one of its times is due.
+    pub(crate) fn plan_reason(&self) -> PlanReason {
+        match self {
+            Self::Interval { .. } | Self::Invalid(_) => PlanReason::Interval,
+            Self::Cron { .. } => PlanReason::Cron,
         }
     }
 
