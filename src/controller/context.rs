@@ -1,4 +1,4 @@
-//! What the controllers work with, made once.
+//! Shared dependencies and state of the controllers.
 
 use std::{
     sync::{
@@ -35,24 +35,24 @@ use crate::{
     runtime::{BackgroundTasks, Clock},
 };
 
-/// What an operator's flags say of the controllers.
+/// Controller options from the command line.
 #[derive(Clone, Debug)]
 pub struct ControllerOptions {
-    /// How many connections may work with Box at once; scheduled work takes all places but one.
+    /// How many connections may work with Box at once; scheduled work takes all permits but one.
     pub max_concurrent_syncs: usize,
     /// Between the end of one listing of a connection and the start of the next.
     pub min_sync_gap: Duration,
     /// Between two probes of a connection.
     pub probe_interval: Duration,
-    /// Whether tokens of users (OAuth 2.0) are renewed, which takes the right to write Secrets.
+    /// Whether OAuth 2.0 tokens of users are refreshed, which needs the right to write Secrets.
     pub oauth: bool,
-    /// The longest time by which the syncs of a schedule begin before the time that it names.
+    /// The longest time by which scheduled syncs start early.
     pub schedule_spread: Duration,
-    /// Box is not asked at all.
+    /// Box is not called at all.
     pub paused: bool,
 }
 
-/// Box, as far as it is the same for all connections.
+/// The client configuration for Box that all connections share.
 #[derive(Clone)]
 pub struct BoxClientConfig {
     pub transport: Transport,
@@ -94,13 +94,13 @@ impl Context {
         self.connection_states.with_state(connection, self.options.probe_interval, f)
     }
 
-    /// The connection as given, and beside it what the watches know and what is remembered.
+    /// The given connection with the cached objects and the in-memory state.
     pub(super) fn cached_plan_input(&self, connection: Arc<BoxConnection>) -> PlanInput {
         let (roster, requests) = (self.cached_roster(&connection), self.cached_requests(&connection));
         self.plan_input(connection, roster, requests)
     }
 
-    /// All of it as given, with what is remembered.
+    /// The given objects with the in-memory state.
     pub(super) fn plan_input(
         &self,
         connection: Arc<BoxConnection>,
@@ -111,13 +111,13 @@ impl Context {
         PlanInput::new(connection, roster, requests, view)
     }
 
-    /// Whether the published list is there, as far as this process knows.
+    /// Whether the published list exists, as far as this process knows.
     pub(super) fn roster_presence(&self, connection: &BoxConnection) -> RosterPresence {
         let present = self.cached_roster(connection).is_some() || self.with_state(connection, |state| state.published);
         if present { RosterPresence::Present } else { RosterPresence::without_roster(connection) }
     }
 
-    /// The roster of the connection's name, as the watch knows it: without digests and journal.
+    /// The cached roster of the connection's name, without digests and journal.
     fn cached_roster(&self, connection: &BoxConnection) -> Option<Arc<UserRoster>> {
         let key = ObjectRef::new(&connection.name_any()).within(&connection.namespace().unwrap_or_default());
         let cached = self.rosters.get(&key);
@@ -132,7 +132,7 @@ impl Context {
         roster::Store::new(self.cluster.clone(), &namespace, &connection.name_any())
     }
 
-    /// The requests of a connection, as the watch knows them at this moment.
+    /// The cached requests of a connection.
     fn cached_requests(&self, connection: &BoxConnection) -> Vec<Arc<UserSyncRequest>> {
         let (namespace, name) = (connection.namespace(), connection.name_any());
         self.requests.state_filter(|r| r.namespace() == namespace && r.spec.connection_ref.name == name)
@@ -142,7 +142,7 @@ impl Context {
         self.connections.get(key)
     }
 
-    /// Who counts a connection's calls to Box.
+    /// Logs and counts a connection's calls to Box.
     pub(super) fn call_observer(&self, connection: &BoxConnection) -> CallObserver {
         let (metrics, connection) = (self.metrics.clone(), log_name(connection));
         Arc::new(move |call| BoxCallEnded { connection: &connection, call }.emit(&metrics))
@@ -169,7 +169,7 @@ impl Context {
     }
 }
 
-/// The connection that a request speaks of.
+/// The connection that a request refers to.
 pub(super) fn connection_key(request: &UserSyncRequest) -> ConnectionKey {
     ObjectRef::new(&request.spec.connection_ref.name).within(&request.namespace().unwrap_or_default())
 }

@@ -1,4 +1,4 @@
-//! What happens while the controllers work, one struct a happening: its log line and its metric stand together.
+//! Telemetry events of the controllers: each struct emits its log line and its metric together.
 
 use std::{fmt, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::{
     metrics::Metrics,
 };
 
-/// What is reconciled, and what is watched for it.
+/// The kinds that the controllers watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResourceKind {
     Connections,
@@ -28,7 +28,7 @@ pub enum ResourceKind {
 }
 
 impl ResourceKind {
-    /// Whatever is watched.
+    /// All of them.
     pub const WATCHED: [Self; 3] = [Self::Connections, Self::Requests, Self::Rosters];
 
     pub const fn as_str(self) -> &'static str {
@@ -65,7 +65,7 @@ impl BoxCallEnded<'_> {
     }
 }
 
-/// A sync came to its end.
+/// A sync has ended.
 pub(super) struct SyncEnded<'a> {
     pub(super) connection: &'a BoxConnection,
     pub(super) outcome: &'a SyncOutcome,
@@ -96,7 +96,7 @@ impl SyncEnded<'_> {
     }
 }
 
-/// A request came to its end, whose event is written beside its status.
+/// A request has finished; its event is published with its status.
 pub(super) struct RequestEnded<'a>(pub(super) &'a UserSyncRequest);
 
 impl RequestEnded<'_> {
@@ -116,7 +116,7 @@ impl RequestEnded<'_> {
     }
 }
 
-/// A reconcile failed, and comes again after a pause.
+/// A reconcile failed and is retried.
 pub(super) struct ReconcileFailed<'a> {
     pub(super) kind: ResourceKind,
     /// The object's namespace and name.
@@ -149,7 +149,7 @@ impl ReconcileFailed<'_> {
     }
 }
 
-/// A reconcile of this connection panicked, which is its failure and nobody else's.
+/// A reconcile of this connection panicked, which is a failure of this connection only.
 pub(super) struct ReconcilePanicked<'a>(pub(super) &'a BoxConnection);
 
 impl ReconcilePanicked<'_> {
@@ -159,7 +159,7 @@ impl ReconcilePanicked<'_> {
     }
 }
 
-/// A watch broke off, as often in a row, and begins again.
+/// A watch failed and is restarted.
 pub(super) struct WatchInterrupted<'a> {
     pub(super) kind: ResourceKind,
     pub(super) consecutive_errors: u64,
@@ -174,7 +174,7 @@ impl WatchInterrupted<'_> {
     }
 }
 
-/// Awaits a reconcile and takes its time, however it ends.
+/// Awaits a reconcile and measures its duration, however it ends.
 pub(super) async fn measure_reconcile<T>(
     metrics: &Metrics,
     kind: ResourceKind,

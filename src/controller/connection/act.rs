@@ -110,7 +110,7 @@ async fn refuse_requests(context: &Context, input: &PlanInput, refusals: &[(Stri
 async fn probe_connection(context: &Context, input: &PlanInput) -> Result<Action, KubeError> {
     let connection = &input.connection;
     let stop = context.stop.child_token();
-    // The tokens of a user are renewed by their use; to renew them more often proves no more.
+    // Using a user's token already renews it; renewing it more often proves nothing more.
     let sign_in_check = match connection.spec.auth.selected_method() {
         Some((AuthType::Oauth2, _)) if !connection.spec.suspend => SignInCheck::CachedToken,
         Some((AuthType::Oauth2 | AuthType::ClientCredentials | AuthType::Jwt, _)) | None => SignInCheck::NewToken,
@@ -175,7 +175,7 @@ async fn finish_run(context: &Context, objects: &RunObjects, run_end: RunEnd) ->
     }
 }
 
-/// One event for each version of the Secret that is no good while an older one still works.
+/// One event for each rejected version of the Secret while an older one still works.
 async fn report_fallback(context: &Context, connection: &BoxConnection, fallback_cause: Option<Failure>) {
     let Some(failure) = fallback_cause else { return };
     let new = context.with_state(connection, |state| {
@@ -185,7 +185,7 @@ async fn report_fallback(context: &Context, connection: &BoxConnection, fallback
     });
     if new {
         let text = format!(
-            "{} The credentials from before stay in use as long as their token lives. {}",
+            "{} The previous credentials stay in use until their token expires. {}",
             failure.summary, failure.remediation
         );
         tracing::warn!(

@@ -1,4 +1,4 @@
-//! When the next attempt is due. Pure: every time and identity comes in.
+//! Times of the next attempt: interval grid, backoffs and probes. Pure.
 
 use std::time::Duration;
 
@@ -18,14 +18,14 @@ pub(crate) fn next_on_grid(uid: &str, interval: Duration, after: Timestamp) -> T
     add_seconds(after, interval - since)
 }
 
-/// The connection's own part of `whole`: whole seconds, from none to less than all of it.
+/// The connection's offset within `whole`, in whole seconds.
 pub(crate) fn phase(uid: &str, whole: Duration) -> Duration {
     let part = i64::try_from(fnv1a_hash(uid.as_bytes()) >> 1).unwrap_or(0).rem_euclid(ceil_seconds(whole).max(1));
     Duration::from_secs(part.unsigned_abs())
 }
 
 /// How long to wait after the `count`th failure in a row: 30 s doubling to 1 h, shortened by up to a fifth so that
-/// connections that failed together do not come back together.
+/// connections that failed together are not retried together.
 pub(crate) fn backoff(uid: &str, count: i64) -> Duration {
     let doublings = u32::try_from(count.clamp(1, 16) - 1).unwrap_or(0);
     let full = FIRST_BACKOFF.saturating_mul(1 << doublings).min(MAX_BACKOFF);
@@ -48,13 +48,13 @@ pub(crate) fn probe_interval(uid: &str, interval: Duration) -> Duration {
     interval - interval * jitter / 10_000
 }
 
-/// Whole seconds, rounded up: what is waited for is over when the wait is.
+/// Whole seconds, rounded up, so that a wait does not end early.
 pub(crate) fn ceil_seconds(duration: Duration) -> i64 {
     let whole = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
     i64::try_from(whole).unwrap_or(i64::MAX)
 }
 
-/// `time` and so many seconds; the end of time where there is no such time.
+/// `time` plus `seconds`, saturating.
 pub(crate) fn add_seconds(time: Timestamp, seconds: i64) -> Timestamp {
     time.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
 }

@@ -1,4 +1,4 @@
-//! What to do now for one connection. Pure: the decision table of docs/decisions.md, tested row by row below.
+//! The next step for one connection. Pure; docs/decisions.md is its decision table, tested row by row.
 
 use std::time::Duration;
 
@@ -17,9 +17,9 @@ use crate::{
     controller::{context::ControllerOptions, oauth::expiry},
 };
 
-/// Unfinished requests a connection takes; the younger ones are refused.
+/// Unfinished requests that a connection accepts; newer ones are refused.
 pub(crate) const MAX_PENDING_REQUESTS: usize = 50;
-/// How often the Secret of a disconnected connection is looked at.
+/// How often the Secret of a disconnected connection is checked.
 const SECRET_CHECK_INTERVAL: Duration = Duration::from_secs(60);
 
 /// One step for the connection, why, and the requests to refuse. Refusing calls nothing at Box.
@@ -34,15 +34,15 @@ pub(crate) struct Plan {
 pub(crate) enum Step {
     /// Nothing is due before then; without a time, not before something changes.
     Wait(Option<Timestamp>),
-    /// Read which version of the Secret there is.
+    /// Read the version of the Secret.
     CheckSecret,
-    /// Tell what a sync published whose process was ended before it could.
+    /// Report a revision whose publisher ended before it could.
     Report,
-    /// Delete slices that nobody names.
+    /// Delete unreferenced slices.
     CollectGarbage,
-    /// Ask Box whether the credentials still work; list nobody.
+    /// Check in Box whether the credentials still work, without a listing.
     Probe,
-    /// Fetch the list; the answer is for these requests and, where set, for this value of the annotation.
+    /// Fetch the list, for these requests and, if set, for this value of the annotation.
     Sync { trigger: Trigger, request_names: Vec<String>, annotation: Option<String> },
 }
 
@@ -65,7 +65,7 @@ impl Step {
         }
     }
 
-    /// Whether somebody waits for it; all else is scheduled work.
+    /// Whether a request or an annotation waits for it; all else is scheduled work.
     pub(crate) fn is_requested(&self) -> bool {
         match self {
             Step::Wait(_) | Step::CheckSecret | Step::Report | Step::CollectGarbage | Step::Probe => false,
@@ -133,7 +133,7 @@ fn or_collect_garbage(plan: Plan, input: &PlanInput, now: Timestamp) -> Plan {
     }
 }
 
-/// Whether a request approves nothing, or exactly what is held.
+/// Whether a request approves nothing, or exactly the held removals.
 fn approval_matches_held(input: &PlanInput, request: &UserSyncRequest) -> bool {
     let held = input.status().held.as_ref().map(|h| &h.digest);
     request.spec.approve_removals.is_none() || request.spec.approve_removals.as_ref() == held
@@ -175,7 +175,7 @@ fn next_step(
     Plan::wait(next, PlanReason::NothingDue)
 }
 
-/// The requests that are taken, and those that are too many.
+/// The accepted requests, and those beyond the limit.
 fn limit_requests(input: &PlanInput) -> (Vec<&UserSyncRequest>, Vec<(String, Reason)>) {
     let mut requests: Vec<&UserSyncRequest> = input.requests.iter().map(AsRef::as_ref).collect();
     let surplus = requests.split_off(requests.len().min(MAX_PENDING_REQUESTS));
@@ -226,7 +226,8 @@ fn sync_due(
     let immediately = |reason| Some(Due { at: now, reason });
     let scheduled = |last| schedule.next_start(last).map(|at| Due { at, reason: schedule.plan_reason() });
     if input.auth_changed() {
-        return when_allowed(PlanReason::CredentialsChanged);
+        let accepted_before = status.credentials.is_some();
+        return when_allowed(if accepted_before { PlanReason::CredentialsChanged } else { PlanReason::FirstSync });
     }
     if !requests.is_empty() {
         return when_allowed(PlanReason::Request);
@@ -252,8 +253,8 @@ fn sync_due(
     }
 }
 
-/// The retry that `failures` names, but no further away than its own wait, measured since this process first saw it:
-/// a clock that was set back delays no retry.
+/// The retry time of `failures`, but no later than its wait measured since this process first read it: a clock that was
+/// set back delays no retry.
 fn retry_due(input: &PlanInput, f: &SyncFailures, now: Timestamp) -> Option<Timestamp> {
     let retry = f.retry_time.as_ref()?.0;
     let wait = Duration::try_from(f.last_time.0.duration_until(retry)).unwrap_or_default();
@@ -264,7 +265,7 @@ fn current_reconnect_interval(input: &PlanInput, now: Timestamp) -> Duration {
     reconnect_interval(input.disconnected_since().unwrap_or(now).duration_until(now))
 }
 
-/// The weightiest of what calls for the sync.
+/// The most important trigger of the sync.
 fn trigger(input: &PlanInput, requests: &[&UserSyncRequest]) -> Trigger {
     let status = input.status();
     let trigger = if status.last_sync.is_none() {
@@ -281,7 +282,7 @@ fn trigger(input: &PlanInput, requests: &[&UserSyncRequest]) -> Trigger {
     status.current_sync.as_ref().map_or(trigger, |interrupted| trigger.min(interrupted.trigger))
 }
 
-/// A probe is for connections that work: not while a retry, which finds out as well, is pending.
+/// A probe is for working connections, not while a retry is pending, which checks the credentials as well.
 fn should_probe(input: &PlanInput) -> bool {
     let retrying = input.status().failures.as_ref().is_some_and(|f| f.retry_time.is_some());
     input.is_connected() && !retrying
@@ -313,7 +314,7 @@ fn expiry_warning_due(input: &PlanInput, now: Timestamp) -> Option<Due> {
     unwarned.map(|a| Due { at: expiry::warning_time(a).max(now), reason: PlanReason::AuthorizationWarning })
 }
 
-/// Whether an attempt was made for the request already.
+/// Whether a sync was attempted for the request.
 fn was_attempted(request: &UserSyncRequest) -> bool {
     request.status.as_ref().is_some_and(|s| s.attempts > 0)
 }
@@ -324,14 +325,14 @@ pub(crate) fn deadline(request: &UserSyncRequest, now: Timestamp) -> Timestamp {
     add_duration(start, limit)
 }
 
-/// Whether the request's next try would lie beyond its deadline. One that only waits for a place or for the gap
-/// between two syncs was never kept by trouble and goes on waiting.
+/// Whether the request's next attempt is past its deadline. One that only waits for a permit or for the gap between two
+/// syncs has not failed and keeps waiting.
 fn misses_deadline(request: &UserSyncRequest, allowed: Timestamp, now: Timestamp) -> bool {
     let next_attempt = if was_attempted(request) { allowed.max(now) } else { allowed };
     (was_attempted(request) || allowed > now) && next_attempt > deadline(request, now)
 }
 
-/// What keeps the request: its own last trouble, the connection's, or else a wait that Box asked for.
+/// Why the request failed: its own last error, the connection's, or else a delay that Box requested.
 fn last_failure_reason(input: &PlanInput, request: &UserSyncRequest) -> Reason {
     let request_reason = request.status.as_ref().and_then(|s| s.conditions.reason("Reconciling"));
     let is_failure = |r: &Reason| r.failure_class() != FailureClass::Neutral;
@@ -339,7 +340,7 @@ fn last_failure_reason(input: &PlanInput, request: &UserSyncRequest) -> Reason {
     request_reason.filter(is_failure).or(failures.filter(is_failure)).unwrap_or(Reason::RateLimited)
 }
 
-/// How many seconds from `now` until `time`; zero where it is past.
+/// Seconds from `now` until `time`; zero if it is past.
 pub(crate) fn duration_until(time: Timestamp, now: Timestamp) -> Duration {
     Duration::from_secs(ceil_seconds(Duration::try_from(now.duration_until(time)).unwrap_or_default()).unsigned_abs())
 }

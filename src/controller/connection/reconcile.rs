@@ -166,7 +166,7 @@ pub(super) fn requeue_for(context: &Context, step: &Step) -> Action {
     Action::requeue(wait)
 }
 
-/// A panic is this connection's failure and nobody else's. While its retry is pending nothing is written again.
+/// A panic is a failure of this connection only. While its retry is pending nothing is written again.
 async fn report_panic(context: &Context, connection: &BoxConnection) -> Action {
     ReconcilePanicked(connection).emit(&context.metrics);
     context.with_state(connection, |state| state.running_requests = None);

@@ -1,5 +1,5 @@
-//! The reconcile of a request: it acknowledges one that its connection has not answered within two seconds, answers
-//! one without a connection, and deletes one whose time is over. It never talks to Box.
+//! The reconcile of a request. It acknowledges a request that its connection has not answered within two seconds, fails
+//! one without a connection, and deletes one after its TTL. It never calls Box.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,7 +27,7 @@ use crate::{
 };
 
 const ACKNOWLEDGE_DELAY: Duration = Duration::from_secs(2);
-/// A look without any reason, in case something was missed.
+/// A reconcile without any reason, in case an event was missed.
 const RESYNC_PERIOD: Duration = Duration::from_secs(3600);
 
 pub(crate) async fn reconcile(request: Arc<UserSyncRequest>, context: Arc<Context>) -> Result<Action, KubeError> {
@@ -86,14 +86,14 @@ pub(crate) fn error_policy(request: &UserSyncRequest, error: &KubeError, context
     Action::requeue(requeue_after)
 }
 
-/// The connection's own reconcile usually answers first. Creation times come from another machine's clock: one that
-/// lies ahead of ours counts as long ago.
+/// The connection's own reconcile usually answers first. Creation times come from another machine's clock: one in the
+/// future counts as long ago.
 fn until_acknowledge(request: &UserSyncRequest, now: Timestamp) -> Duration {
     let created = request.creation_timestamp().map_or(now, |t| t.0);
     if created > now { Duration::ZERO } else { duration_until(add_duration(created, ACKNOWLEDGE_DELAY), now) }
 }
 
-/// What the request waits for.
+/// Why the request is pending.
 fn pending_reason(
     context: &Context,
     key: &ConnectionKey,
@@ -107,19 +107,20 @@ fn pending_reason(
     let gap = context.options.min_sync_gap;
     let reason_for = |state: &ConnectionState| match &state.running_requests {
         Some(answers) if answers.contains(&name) => (Reason::Running, String::new()),
-        Some(_) => {
-            (Reason::Pending, "A sync that began before this request is running; the next one answers it.".to_owned())
-        }
+        Some(_) => (
+            Reason::Pending,
+            "A sync that started before this request is running. The next sync answers this request.".to_owned(),
+        ),
         None if state.listed_at.is_some_and(|t| t.elapsed() < gap) => (
             Reason::CoolingDown,
-            format!("A sync ended a moment ago; the next one begins {} s after it.", gap.as_secs()),
+            format!("A sync has just finished. The next one starts {} s after it.", gap.as_secs()),
         ),
         None => (
             Reason::Pending,
-            "All places for syncs are taken, or Box asked to wait; see the BoxConnection's status.".to_owned(),
+            "All sync permits are in use, or Box requested a delay. See the status of the BoxConnection.".to_owned(),
         ),
     };
-    let unknown = || (Reason::Pending, format!("BoxConnection {} is about to be looked at.", connection.name_any()));
+    let unknown = || (Reason::Pending, format!("BoxConnection {} is waiting to be reconciled.", connection.name_any()));
     context.connection_states.read_state(key, reason_for).unwrap_or_else(unknown)
 }
 
