@@ -23,8 +23,10 @@
 //!   the commit. A run that ends early leaves the last list unchanged.
 //! * Only the connection's own reconcile calls Box, and kube runs one reconcile at a time for an object. So a connection
 //!   has at most one sync, and requests are its inputs.
-//! * What is decided is decided by pure functions of values and the time, twice: cheaply on what the watches know, then
-//!   on what the API server confirms. Only the second decision acts.
+//! * Every decision is a pure function of values and the time, made twice: first on the cached view of the watches, then
+//!   on objects confirmed by the API server. On the cached view only maintenance is done (`connection/maintain.rs`):
+//!   reading the Secret's version, deleting unreferenced slices, updating the status to the time. Everything else, each
+//!   call to Box included, acts on the second decision.
 //! * What is due follows from the status, never from memory: a restart loses nothing.
 //! * Every write names the version that it replaces. A steady state writes nothing.
 //! * No message, event, metric or log line contains a secret, a token, a response body or a user's name.

@@ -33,6 +33,7 @@ pub async fn fetch_list(
     while let Some(page) = pages.next().await? {
         builder.push_page(page.iter().map(to_user_record));
         let users = i64::try_from(builder.len()).unwrap_or(i64::MAX);
+        tracing::debug!(page = pages.page_count(), users, "page received");
         progress.send_replace(SyncProgress { pages: pages.page_count().into(), users });
     }
     Ok(builder.build())

@@ -1,6 +1,12 @@
-//! What the controllers work with, made once.
+//! Shared dependencies and state of the controllers.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use kube::{
@@ -14,6 +20,7 @@ use super::{
         plan_input::{PlanInput, RosterPresence},
         state::{ConnectionKey, ConnectionState, ConnectionStates, log_name},
     },
+    error_backoff::ErrorBackoffs,
     events::Events,
     kube_calls::KubeClient,
     oauth::token_store::SecretTokenStore,
@@ -28,24 +35,24 @@ use crate::{
     runtime::{BackgroundTasks, Clock},
 };
 
-/// What an operator's flags say of the controllers.
+/// Controller options from the command line.
 #[derive(Clone, Debug)]
 pub struct ControllerOptions {
-    /// How many connections may work with Box at once; scheduled work takes all places but one.
+    /// How many connections may work with Box at once; scheduled work takes all permits but one.
     pub max_concurrent_syncs: usize,
     /// Between the end of one listing of a connection and the start of the next.
     pub min_sync_gap: Duration,
     /// Between two probes of a connection.
     pub probe_interval: Duration,
-    /// Whether tokens of users (OAuth 2.0) are renewed, which takes the right to write Secrets.
+    /// Whether OAuth 2.0 tokens of users are refreshed, which needs the right to write Secrets.
     pub oauth: bool,
-    /// The longest time by which the syncs of a schedule begin before the time that it names.
+    /// The longest time by which scheduled syncs start early.
     pub schedule_spread: Duration,
-    /// Box is not asked at all.
+    /// Box is not called at all.
     pub paused: bool,
 }
 
-/// Box, as far as it is the same for all connections.
+/// The client configuration for Box that all connections share.
 #[derive(Clone)]
 pub struct BoxClientConfig {
     pub transport: Transport,
@@ -64,6 +71,10 @@ pub(super) struct Context {
     pub(super) requests: Store<UserSyncRequest>,
     pub(super) rosters: Store<UserRoster>,
     pub(super) connection_states: ConnectionStates,
+    pub(super) connection_errors: ErrorBackoffs<BoxConnection>,
+    pub(super) request_errors: ErrorBackoffs<UserSyncRequest>,
+    /// How many reconciles of connections have begun, which numbers them in the log.
+    pub(super) run_counter: AtomicU64,
     pub(super) permits: Arc<PermitPool<ConnectionKey>>,
     pub(super) stop: CancellationToken,
     pub(super) background: Arc<BackgroundTasks>,
@@ -74,17 +85,22 @@ impl Context {
         self.clock.now()
     }
 
+    /// A number for the log lines of one reconcile.
+    pub(super) fn next_run_id(&self) -> u64 {
+        self.run_counter.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     pub(super) fn with_state<T>(&self, connection: &BoxConnection, f: impl FnOnce(&mut ConnectionState) -> T) -> T {
         self.connection_states.with_state(connection, self.options.probe_interval, f)
     }
 
-    /// The connection as given, and beside it what the watches know and what is remembered.
+    /// The given connection with the cached objects and the in-memory state.
     pub(super) fn cached_plan_input(&self, connection: Arc<BoxConnection>) -> PlanInput {
         let (roster, requests) = (self.cached_roster(&connection), self.cached_requests(&connection));
         self.plan_input(connection, roster, requests)
     }
 
-    /// All of it as given, with what is remembered.
+    /// The given objects with the in-memory state.
     pub(super) fn plan_input(
         &self,
         connection: Arc<BoxConnection>,
@@ -95,13 +111,13 @@ impl Context {
         PlanInput::new(connection, roster, requests, view)
     }
 
-    /// Whether the published list is there, as far as this process knows.
+    /// Whether the published list exists, as far as this process knows.
     pub(super) fn roster_presence(&self, connection: &BoxConnection) -> RosterPresence {
         let present = self.cached_roster(connection).is_some() || self.with_state(connection, |state| state.published);
         if present { RosterPresence::Present } else { RosterPresence::without_roster(connection) }
     }
 
-    /// The roster of the connection's name, as the watch knows it: without digests and journal.
+    /// The cached roster of the connection's name, without digests and journal.
     fn cached_roster(&self, connection: &BoxConnection) -> Option<Arc<UserRoster>> {
         let key = ObjectRef::new(&connection.name_any()).within(&connection.namespace().unwrap_or_default());
         let cached = self.rosters.get(&key);
@@ -116,7 +132,7 @@ impl Context {
         roster::Store::new(self.cluster.clone(), &namespace, &connection.name_any())
     }
 
-    /// The requests of a connection, as the watch knows them at this moment.
+    /// The cached requests of a connection.
     fn cached_requests(&self, connection: &BoxConnection) -> Vec<Arc<UserSyncRequest>> {
         let (namespace, name) = (connection.namespace(), connection.name_any());
         self.requests.state_filter(|r| r.namespace() == namespace && r.spec.connection_ref.name == name)
@@ -126,7 +142,7 @@ impl Context {
         self.connections.get(key)
     }
 
-    /// Who counts a connection's calls to Box.
+    /// Logs and counts a connection's calls to Box.
     pub(super) fn call_observer(&self, connection: &BoxConnection) -> CallObserver {
         let (metrics, connection) = (self.metrics.clone(), log_name(connection));
         Arc::new(move |call| BoxCallEnded { connection: &connection, call }.emit(&metrics))
@@ -156,7 +172,7 @@ impl Context {
     }
 }
 
-/// The connection that a request speaks of.
+/// The connection that a request refers to.
 pub(super) fn connection_key(request: &UserSyncRequest) -> ConnectionKey {
     ObjectRef::new(&request.spec.connection_ref.name).within(&request.namespace().unwrap_or_default())
 }

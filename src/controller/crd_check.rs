@@ -1,5 +1,5 @@
-//! Whether the API server serves what the operator works with: all four kinds, each listed as far as one object. What
-//! is missing is told and waited for; it comes by itself when somebody has installed it.
+//! Checks that the API server serves all four kinds and allows listing them. What is missing is reported and checked
+//! again until it is available.
 
 use std::{fmt::Debug, time::Duration};
 
@@ -11,7 +11,7 @@ use tokio::{sync::watch, time::sleep};
 use super::kube_calls::{KubeClient, KubeError};
 use crate::api::{BoxConnection, UserRoster, UserSlice, UserSyncRequest};
 
-/// How soon it is asked again while something is missing, and how often when nothing is.
+/// The interval of the check while something is missing, and otherwise.
 const RETRY_INTERVAL: Duration = Duration::from_secs(2);
 const CHECK_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -26,10 +26,10 @@ pub enum CrdAvailability {
 }
 
 impl CrdAvailability {
-    /// What is missing and who mends it, in a sentence for a person; `None`: nothing is.
+    /// What is missing and who can fix it, as a message for the user; `None`: nothing.
     pub fn problem(&self) -> Option<String> {
         let unavailable = match self {
-            Self::Unknown => return Some("The API server was not reached yet.".to_owned()),
+            Self::Unknown => return Some("The operator has not reached the API server yet.".to_owned()),
             Self::Available => return None,
             Self::Unavailable(unavailable) => unavailable,
         };
@@ -40,15 +40,15 @@ impl CrdAvailability {
         };
         if let Some(kinds) = with(|t| matches!(t, KubeError::UnknownKind | KubeError::NotFound)) {
             return Some(format!(
-                "The API server does not serve {kinds}: the CustomResourceDefinitions are not installed. A cluster admin installs them (boxsync-operator crds | kubectl apply --server-side -f -); the operator waits for them and then goes on by itself."
+                "The API server does not serve {kinds}: the CustomResourceDefinitions are not installed. A cluster admin must install them (boxsync-operator crds | kubectl apply --server-side -f -). The operator then continues automatically."
             ));
         }
         if let Some(kinds) = with(|t| matches!(t, KubeError::Forbidden(_))) {
             return Some(format!(
-                "The API server does not let the operator list {kinds}. A cluster admin gives its ServiceAccount the rights that its chart makes; it goes on by itself."
+                "The operator is not allowed to list {kinds}. A cluster admin must grant its ServiceAccount the rights that the chart creates. The operator then continues automatically."
             ));
         }
-        Some("The API server cannot be reached, or does not work. The operator asks again by itself.".to_owned())
+        Some("The API server cannot be reached or does not work. The operator retries automatically.".to_owned())
     }
 
     /// Whether work can begin. A right that is missing keeps only that from being done which needs it.
@@ -71,7 +71,7 @@ pub async fn wait_until_available(mut availability: watch::Receiver<CrdAvailabil
     }
 }
 
-/// Asks the API server for ever what it serves in these namespaces (none: in all of them), and tells what changes.
+/// Checks forever what the API server serves in these namespaces (none: in all of them), and reports changes.
 pub async fn watch_crd_availability(
     client: Client,
     namespaces: Vec<String>,
@@ -85,7 +85,7 @@ pub async fn watch_crd_availability(
         if previous.problem() != new.problem() {
             match (new.problem(), &new) {
                 (Some(problem), CrdAvailability::Unavailable(unavailable)) => tracing::warn!(?unavailable, "{problem}"),
-                (Some(_) | None, _) => tracing::info!("the API server serves all that is needed"),
+                (Some(_) | None, _) => tracing::info!("all required CRDs are available"),
             }
         }
         sleep(interval).await;

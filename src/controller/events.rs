@@ -1,4 +1,4 @@
-//! Events: what changed, and how requested runs ended. An event that cannot be written fails nothing.
+//! Events: status changes and the results of requested runs. An event that cannot be written fails nothing.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ const MAX_NOTE_BYTES: usize = 1000;
 /// Writes events.
 pub(super) struct Events(Client);
 
-/// One happening worth an event.
+/// An event to publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PendingEvent {
     pub(super) reason: Reason,
@@ -58,23 +58,23 @@ impl Events {
             .to_owned(),
             secondary: None,
         };
-        // One that is kept would remember every event for minutes, which adds up where there are many connections.
+        // A long-lived recorder caches every event for minutes, which adds up with many connections.
         let recorder = Recorder::new(self.0.clone(), Reporter::from("boxsync-operator"));
-        let problem = match tokio::time::timeout(TIME_LIMIT, recorder.publish(&event, regarding)).await {
+        let error = match tokio::time::timeout(TIME_LIMIT, recorder.publish(&event, regarding)).await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer within {} s", TIME_LIMIT.as_secs()),
+            Err(_) => format!("timed out after {} s", TIME_LIMIT.as_secs()),
         };
-        tracing::debug!(object = regarding.name, reason = %pending.reason, problem, "an event was not written");
+        tracing::debug!(object = regarding.name, reason = %pending.reason, error, "event publish failed");
     }
 }
 
-/// The reference by which events find their object.
+/// The object that an event refers to.
 pub(super) fn object_reference<K: Resource<DynamicType = ()>>(object: &K) -> ObjectReference {
     object.object_ref(&())
 }
 
-/// What of a connection's new status is worth an event.
+/// Events for the changes in a connection's status.
 pub(super) fn connection_events(
     previous: &BoxConnectionStatus,
     current: &BoxConnectionStatus,
@@ -99,7 +99,7 @@ pub(super) fn connection_events(
         StatusUpdate::SyncFinished(attempted) => changed("Synced").is_some() || requested(attempted),
         StatusUpdate::Refresh | StatusUpdate::Progress(..) | StatusUpdate::Stopped | StatusUpdate::Probed(_) => false,
     };
-    // What disconnects was told as such.
+    // A failure that disconnects has the event of the condition Connected.
     if sync_reported
         && current.conditions.reason("Synced").is_some_and(|r| r.failure_class() != FailureClass::Disconnected)
     {
@@ -123,7 +123,7 @@ pub(super) fn connection_events(
     events
 }
 
-/// What of a request's new status is worth an event: its end.
+/// The event of a request's new status, if it is finished.
 pub(super) fn request_event(status: &UserSyncRequestStatus) -> Option<PendingEvent> {
     let ended = ["Complete", "Failed"].into_iter().find_map(|kind| status.conditions.find_condition(kind))?;
     let reason = Reason::parse(&ended.reason)?;
@@ -132,7 +132,7 @@ pub(super) fn request_event(status: &UserSyncRequestStatus) -> Option<PendingEve
 
 /// The numbers of a success stay in the status: an event of the same reason within minutes repeats the first one's text.
 fn event_message(reason: Reason, message: &str) -> String {
-    if reason == Reason::Synced { "The whole user list was fetched.".to_owned() } else { message.to_owned() }
+    if reason == Reason::Synced { "Fetched the user list.".to_owned() } else { message.to_owned() }
 }
 
 fn truncate_message(text: &str) -> String {

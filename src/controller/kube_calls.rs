@@ -1,4 +1,4 @@
-//! What the controllers ask of the API server, beside the published list.
+//! Calls of the controllers to the API server, except those for the published list.
 
 use std::fmt::Debug;
 
@@ -13,10 +13,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::api::{BoxConnection, UserSyncRequest};
 pub(super) use crate::kube_client::{KubeClient, KubeError};
 
-/// Who owns the fields of a status, as `kubectl get --show-managed-fields` tells it.
+/// The field manager, as shown by `kubectl get --show-managed-fields`.
 const FIELD_MANAGER: &str = "boxsync-operator";
 
-/// A kind whose status the operator tells.
+/// A kind whose status the operator writes.
 pub(super) trait StatusObject:
     Resource<DynamicType = (), Scope = NamespaceResourceScope>
     + HasStatus<Status: Clone + PartialEq + Send + Sync>
@@ -41,13 +41,13 @@ impl KubeClient {
         self.call(self.api::<K>(namespace).get(name)).await
     }
 
-    /// The object as it is now, if it still is the same one.
+    /// The current object, if it has the same UID.
     pub(in crate::controller) async fn get_same_object<K: StatusObject>(&self, object: &K) -> Result<K, KubeError> {
         let fresh: K = self.get_object(&object.namespace().unwrap_or_default(), &object.name_any()).await?;
         if fresh.uid() == object.uid() { Ok(fresh) } else { Err(KubeError::NotFound) }
     }
 
-    /// Writes a status where nobody has changed the object since it was read.
+    /// Writes a status; a conflict if the object has changed since it was read.
     pub(in crate::controller) async fn replace_status<K: StatusObject>(
         &self,
         current: &K,
@@ -59,7 +59,7 @@ impl KubeClient {
         self.call(self.api::<K>(&namespace).replace_status(&name, &post_params(), &new)).await
     }
 
-    /// The requests of a connection that have not ended.
+    /// The unfinished requests of a connection.
     pub(in crate::controller) async fn list_unfinished_requests(
         &self,
         namespace: &str,
@@ -79,13 +79,13 @@ impl KubeClient {
         self.call(self.api::<Secret>(&namespace).create(&post_params(), secret)).await.map(drop)
     }
 
-    /// Writes a Secret where nobody has changed it since it was read.
+    /// Writes a Secret; a conflict if it has changed since it was read.
     pub(in crate::controller) async fn replace_secret(&self, secret: &Secret) -> Result<(), KubeError> {
         let (namespace, name) = (secret.namespace().unwrap_or_default(), secret.name_any());
         self.call(self.api::<Secret>(&namespace).replace(&name, &post_params(), secret)).await.map(drop)
     }
 
-    /// Deletes this very request, not one that has taken its name.
+    /// Deletes this request, not a newer one of the same name.
     pub(in crate::controller) async fn delete_request(&self, request: &UserSyncRequest) -> Result<(), KubeError> {
         let (namespace, name) = (request.namespace().unwrap_or_default(), request.name_any());
         let preconditions = Preconditions { uid: request.uid(), resource_version: request.resource_version() };

@@ -1,5 +1,5 @@
-//! The watches of several namespaces, told as one: a store knows a single first list, and what a new one leaves out is
-//! gone from it.
+//! Merges the watches of several namespaces into one: a store has a single initial list, and drops what a new list does
+//! not contain.
 
 use std::{collections::HashSet, fmt::Debug, hash::Hash, mem};
 
@@ -11,13 +11,13 @@ use kube::{
     },
 };
 
-/// What the namespaces have listed, as long as the store does not show it.
+/// Objects that the namespaces have listed and the store does not have yet.
 pub(super) struct WatchMerger<K>
 where
     K: Resource<DynamicType: Eq + Hash + Clone> + Clone + 'static,
 {
     lists: Vec<NamespaceList<K>>,
-    /// The first lists of all are told; until then nothing is, since what is not in the store would look as if it were gone.
+    /// All initial lists are complete. Nothing is passed on before, since objects missing from the store would look deleted.
     complete: bool,
     store: Store<K>,
 }

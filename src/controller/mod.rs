@@ -1,7 +1,6 @@
-//! controller — keeps every BoxConnection in sync and answers every UserSyncRequest.
-//! observe → plan → place, confirm, plan again → act → report. `observe`, `plan`, `schedule`, `timetable`, `rhythm`,
-//! `failure`, `message`, `conditions`, `report`, `answer`, `authorization`, `requester`, `kept` and `merged` decide on
-//! values alone; the other files do IO.
+//! The controllers: they keep every BoxConnection in sync and answer every UserSyncRequest.
+//! The reconcile of a connection observes, maintains, acquires a permit, confirms and plans again, acts and reports.
+//! Decisions and texts are pure functions of values; files that do IO take the `Context`.
 //! Invariant: a connection's own reconcile is the only place that talks to Box, and a steady state writes nothing.
 
 pub(crate) mod connection;
@@ -10,6 +9,7 @@ pub(crate) mod request;
 
 mod context;
 mod crd_check;
+mod error_backoff;
 mod events;
 mod kube_calls;
 mod merged_watch;

@@ -1,5 +1,5 @@
-//! Who may work with Box now. Places are few; nobody waits in one's stead: a reconcile that finds none ends, and a
-//! freed place wakes the next connection, those that somebody asked for first.
+//! Permits for work with Box, which are limited. A reconcile that gets none ends; a released permit wakes the next
+//! waiting connection, requested work first.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -11,13 +11,13 @@ use tokio::sync::mpsc::UnboundedSender;
 /// How urgent the work is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Priority {
-    /// Somebody waits for it.
+    /// A request or an annotation waits for it.
     Requested,
-    /// The schedule, a probe or a retry: takes all places but one.
+    /// The schedule, a probe or a retry: takes all permits but one.
     Scheduled,
 }
 
-/// The places, and who was turned away.
+/// The permits, and the connections that wait for one.
 pub(super) struct PermitPool<K> {
     state: Mutex<PermitState<K>>,
     wake: UnboundedSender<K>,
@@ -31,21 +31,21 @@ struct PermitState<K> {
     waiting_keys: HashSet<K>,
 }
 
-/// A place; dropping it frees it and wakes the next.
+/// A permit; dropping it releases it and wakes the next waiter.
 pub(super) struct Permit<K: Clone + Eq + std::hash::Hash> {
     pool: Arc<PermitPool<K>>,
     priority: Priority,
 }
 
 impl<K: Clone + Eq + std::hash::Hash> PermitPool<K> {
-    /// `wake` is told whom to reconcile.
+    /// Keys to reconcile are sent to `wake`.
     pub(super) fn new(total: usize, wake: UnboundedSender<K>) -> Arc<Self> {
         let state =
             PermitState { total, requested: 0, scheduled: 0, waiting: VecDeque::new(), waiting_keys: HashSet::new() };
         Arc::new(Self { state: Mutex::new(state), wake })
     }
 
-    /// A place, or a place in the line.
+    /// Returns a permit, or adds the key to the waiting ones.
     pub(super) fn try_acquire(self: &Arc<Self>, key: &K, priority: Priority) -> Option<Permit<K>> {
         let mut state = self.lock_state();
         state.remove_waiting(key);
@@ -58,7 +58,7 @@ impl<K: Clone + Eq + std::hash::Hash> PermitPool<K> {
         None
     }
 
-    /// `who` needs no place any more: the one that it may have been woken for goes to the next.
+    /// The key needs no permit any more: a permit that it may have been woken for goes to the next.
     pub(super) fn cancel_wait(&self, key: &K) {
         let mut state = self.lock_state();
         state.remove_waiting(key);
@@ -68,11 +68,11 @@ impl<K: Clone + Eq + std::hash::Hash> PermitPool<K> {
     fn wake_next(&self, state: &mut PermitState<K>) {
         let next = [Priority::Requested, Priority::Scheduled]
             .into_iter()
-            .filter(|urgency| state.has_capacity(*urgency))
-            .find_map(|urgency| state.waiting.iter().position(|(_, u)| *u == urgency));
+            .filter(|priority| state.has_capacity(*priority))
+            .find_map(|priority| state.waiting.iter().position(|(_, p)| *p == priority));
         if let Some((key, _)) = next.and_then(|at| state.waiting.remove(at)) {
             state.waiting_keys.remove(&key);
-            // The receiver lives as long as the controller does; afterwards nobody needs waking.
+            // The receiver lives as long as the controller does.
             let _ = self.wake.send(key);
         }
     }
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn scheduled_work_leaves_one_permit_for_requests() {
         let (pool, _woken) = permit_pool(2);
-        let _first = pool.try_acquire(&"a", Priority::Scheduled).expect("room");
+        let _first = pool.try_acquire(&"a", Priority::Scheduled).expect("free permit");
         assert!(pool.try_acquire(&"b", Priority::Scheduled).is_none());
         assert!(pool.try_acquire(&"c", Priority::Requested).is_some());
     }

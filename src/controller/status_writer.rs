@@ -1,5 +1,4 @@
-//! Writing what came of a run, on whatever version of the object there is by then: an outcome is not lost because
-//! somebody else wrote first or the API server was away, and the run is not repeated for it.
+//! Writing statuses, all by one function: a conflict re-reads the object and builds the status again from it.
 
 use std::time::Duration;
 
@@ -21,90 +20,151 @@ use crate::api::{BoxConnection, UserSyncRequest, UserSyncRequestStatus};
 
 const INITIAL_BACKOFF: Duration = Duration::from_millis(200);
 const MAX_BACKOFF: Duration = Duration::from_secs(10);
+/// Conflicts in a row that are retried without a pause.
+const IMMEDIATE_RETRIES: u32 = 5;
+/// With [`MAX_BACKOFF`] between them, the attempts for a result last about an hour: longer than an outage that is
+/// worth repeating no sync for, and not forever where an admission webhook rejects the status.
+const MAX_RESULT_ATTEMPTS: u32 = 360;
 
-/// Writes the connection's status and its events. Returns the object as it then is; `None`: it is gone, or the process
-/// is to end.
+/// What a status is made from, and so what a failed write costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StatusOrigin {
+    /// The result of work, recorded nowhere else: every error is retried, so that the work is not repeated.
+    Result,
+    /// Stored objects and the time: only a conflict is retried, since the caller writes it again later.
+    Derived,
+}
+
+impl StatusOrigin {
+    fn of(update: &StatusUpdate<'_>) -> Self {
+        match update {
+            StatusUpdate::Refresh | StatusUpdate::Progress(..) => Self::Derived,
+            StatusUpdate::Stopped | StatusUpdate::Probed(_) | StatusUpdate::SyncFinished(_) => Self::Result,
+        }
+    }
+
+    const fn max_attempts(self) -> u32 {
+        match self {
+            Self::Result => MAX_RESULT_ATTEMPTS,
+            Self::Derived => IMMEDIATE_RETRIES,
+        }
+    }
+}
+
+/// The object after a write.
+enum StatusWrite<K> {
+    Written(K),
+    /// It says so already, or the status is not to be written any more.
+    Unchanged(K),
+    /// The object is deleted, or the process shuts down.
+    Gone,
+}
+
+/// Writes the connection's status and its events. Returns the object as it is then; `None`: it is deleted, or the
+/// process shuts down.
 pub(super) async fn write_connection_status(
     context: &Context,
     read: &BoxConnection,
     update: &StatusUpdate<'_>,
-) -> Option<BoxConnection> {
-    let status = |c: &BoxConnection| {
-        build_status(c, context.roster_presence(c), update, &context.options, context.current_time())
+) -> Result<Option<BoxConnection>, KubeError> {
+    // A refresh was planned for the spec as it was read; another one is planned for first.
+    let refresh = matches!(update, StatusUpdate::Refresh);
+    let build = |c: &BoxConnection| {
+        let current_spec = !refresh || c.metadata.generation == read.metadata.generation;
+        current_spec
+            .then(|| build_status(c, context.roster_presence(c), update, &context.options, context.current_time()))
     };
-    write_status(context, read, status, |before, after| events::connection_events(status_of(before), after, update))
-        .await
+    let events = |before: &BoxConnection, after: &_| events::connection_events(status_of(before), after, update);
+    Ok(match write_status(context, read, StatusOrigin::of(update), build, events).await? {
+        StatusWrite::Written(connection) | StatusWrite::Unchanged(connection) => Some(connection),
+        StatusWrite::Gone => None,
+    })
 }
 
-/// Writes a request's status, made by `status` from the version that there is.
+/// Writes a request's status and its event, with `build` applied to the stored version; `None` from `build`: there is
+/// nothing to write any more. Returns the object as [`write_connection_status`] does.
 pub(super) async fn write_request_status(
     context: &Context,
     read: &UserSyncRequest,
-    status: impl Fn(&UserSyncRequest) -> UserSyncRequestStatus,
-) -> Option<UserSyncRequest> {
-    let written =
-        write_status(context, read, status, |_, after| events::request_event(after).into_iter().collect()).await;
-    if let Some(ended) = written.as_ref().filter(|_| !read.is_finished()) {
-        RequestEnded(ended).emit(&context.metrics);
-    }
-    written
+    origin: StatusOrigin,
+    build: impl Fn(&UserSyncRequest) -> Option<UserSyncRequestStatus>,
+) -> Result<Option<UserSyncRequest>, KubeError> {
+    let events = |_: &UserSyncRequest, after: &_| events::request_event(after).into_iter().collect();
+    Ok(match write_status(context, read, origin, build, events).await? {
+        StatusWrite::Written(request) => {
+            if !read.is_finished() {
+                RequestEnded(&request).emit(&context.metrics);
+            }
+            Some(request)
+        }
+        StatusWrite::Unchanged(request) => Some(request),
+        StatusWrite::Gone => None,
+    })
 }
 
-/// Writes what came of a run for each request that it answers.
+/// Writes the result of a run for each request that it answers.
 pub(super) async fn write_request_results(
     context: &Context,
     requests: &[UserSyncRequest],
     outcome: &SyncOutcome,
     connection: &BoxConnection,
-) {
+) -> Result<(), KubeError> {
     for waiting_request in requests {
         let attempts = waiting_request.status.as_ref().map_or(0, |s| s.attempts) + 1;
-        write_request_status(context, waiting_request, |r| {
-            status::status_after_sync(r, attempts, outcome, connection, context.current_time())
+        write_request_status(context, waiting_request, StatusOrigin::Result, |r| {
+            Some(status::status_after_sync(r, attempts, outcome, connection, context.current_time()))
         })
-        .await;
+        .await?;
     }
+    Ok(())
 }
 
 async fn write_status<K: StatusObject>(
     context: &Context,
     read: &K,
-    status: impl Fn(&K) -> <K as HasStatus>::Status,
+    origin: StatusOrigin,
+    build: impl Fn(&K) -> Option<<K as HasStatus>::Status>,
     pending_events: impl Fn(&K, &<K as HasStatus>::Status) -> Vec<PendingEvent>,
-) -> Option<K> {
+) -> Result<StatusWrite<K>, KubeError> {
     let mut current = read.clone();
     let mut backoff = INITIAL_BACKOFF;
+    let mut attempt = 1;
     loop {
-        let new = status(&current);
-        if current.status() == Some(&new) {
-            return Some(current);
-        }
+        let Some(new) = build(&current).filter(|new| current.status() != Some(new)) else {
+            return Ok(StatusWrite::Unchanged(current));
+        };
         let pending_events = pending_events(&current, &new);
         let error = match context.cluster.replace_status(&current, new.clone()).await {
-            Ok(written) => return Some(publish_events(context, written, pending_events).await),
-            Err(KubeError::NotFound) => return None,
+            Ok(written) => return Ok(StatusWrite::Written(publish_events(context, written, pending_events).await)),
+            Err(KubeError::NotFound) => return Ok(StatusWrite::Gone),
             Err(error) => error,
         };
+        if attempt >= origin.max_attempts() || (origin == StatusOrigin::Derived && error != KubeError::Conflict) {
+            return Err(error);
+        }
         match context.cluster.get_same_object(&current).await {
-            // The answer got lost, not the write.
+            // The response was lost, not the write.
             Ok(fresh) if fresh.status() == Some(&new) => {
-                return Some(publish_events(context, fresh, pending_events).await);
+                return Ok(StatusWrite::Written(publish_events(context, fresh, pending_events).await));
             }
             Ok(fresh) => current = fresh,
-            Err(KubeError::NotFound) => return None,
+            Err(KubeError::NotFound) => return Ok(StatusWrite::Gone),
+            Err(error) if origin == StatusOrigin::Derived => return Err(error),
             Err(_) => {}
         }
-        if error != KubeError::Conflict {
-            tracing::warn!(object = log_name(&current), %error, "a status is not written yet");
+        if error != KubeError::Conflict || attempt >= IMMEDIATE_RETRIES {
+            tracing::warn!(object = log_name(&current), %error, attempt, "status update failed, retrying");
             tokio::select! {
                 () = tokio::time::sleep(backoff) => backoff = (backoff * 2).min(MAX_BACKOFF),
-                () = context.stop.cancelled() => return None,
+                () = context.stop.cancelled() => return Ok(StatusWrite::Gone),
             }
         }
+        attempt += 1;
     }
 }
 
 async fn publish_events<K: StatusObject>(context: &Context, object: K, pending_events: Vec<PendingEvent>) -> K {
+    tracing::debug!(object = log_name(&object), events = pending_events.len(), "status written");
     for event in pending_events {
         context.events.publish_event(&object_reference(&object), &event).await;
     }

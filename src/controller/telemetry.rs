@@ -1,4 +1,4 @@
-//! What happens while the controllers work, one struct a happening: its log line and its metric stand together.
+//! Telemetry events of the controllers: each struct emits its log line and its metric together.
 
 use std::{fmt, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::{
     metrics::Metrics,
 };
 
-/// What is reconciled, and what is watched for it.
+/// The kinds that the controllers watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResourceKind {
     Connections,
@@ -28,7 +28,7 @@ pub enum ResourceKind {
 }
 
 impl ResourceKind {
-    /// Whatever is watched.
+    /// All of them.
     pub const WATCHED: [Self; 3] = [Self::Connections, Self::Requests, Self::Rosters];
 
     pub const fn as_str(self) -> &'static str {
@@ -56,7 +56,7 @@ impl BoxCallEnded<'_> {
     pub(super) fn emit(&self, metrics: &Metrics) {
         let &Self { connection, call: CallRecord { endpoint, outcome, duration: took, retry_after } } = self;
         let (endpoint, code, milliseconds) = (endpoint.as_str(), outcome.as_str(), as_milliseconds(*took));
-        tracing::debug!(connection, endpoint, code, milliseconds, ?retry_after, "Box was asked");
+        tracing::debug!(connection, endpoint, code, milliseconds, ?retry_after, "Box API call");
         metrics.box_calls.inc([endpoint, code]);
         metrics.box_call_duration.observe([endpoint], *took);
         if let Some(wait) = retry_after {
@@ -65,7 +65,7 @@ impl BoxCallEnded<'_> {
     }
 }
 
-/// A sync came to its end.
+/// A sync has ended.
 pub(super) struct SyncEnded<'a> {
     pub(super) connection: &'a BoxConnection,
     pub(super) outcome: &'a SyncOutcome,
@@ -82,12 +82,12 @@ impl SyncEnded<'_> {
                 let (reason, users, held) = (Reason::Synced, users.total, held.as_ref().map_or(0, |h| h.removals));
                 tracing::info!(
                     connection, %reason, trigger, milliseconds, calls, requests, users, added, updated, removed, held, revision,
-                    "the list was fetched"
+                    "sync succeeded"
                 );
                 reason
             }
-            Err(Failure { reason, summary: what, .. }) => {
-                tracing::warn!(connection, %reason, trigger, milliseconds, calls, requests, "{what}");
+            Err(Failure { reason, summary, .. }) => {
+                tracing::warn!(connection, %reason, trigger, milliseconds, calls, requests, summary, "sync failed");
                 *reason
             }
         };
@@ -96,7 +96,7 @@ impl SyncEnded<'_> {
     }
 }
 
-/// A request came to its end, whose event is written beside its status.
+/// A request has finished; its event is published with its status.
 pub(super) struct RequestEnded<'a>(pub(super) &'a UserSyncRequest);
 
 impl RequestEnded<'_> {
@@ -111,12 +111,12 @@ impl RequestEnded<'_> {
         let reason = status.conditions.reason(kind).filter(|_| condition_true).unwrap_or(Reason::Internal);
         let (request, connection) = (log_name(self.0), &self.0.spec.connection_ref.name);
         let connection = format!("{}/{connection}", self.0.namespace().unwrap_or_default());
-        tracing::debug!(request, connection, result, %reason, "a request has ended");
+        tracing::debug!(request, connection, result, %reason, "request finished");
         metrics.requests.inc([result, reason.as_str()]);
     }
 }
 
-/// A reconcile failed, and comes again after a pause.
+/// A reconcile failed and is retried.
 pub(super) struct ReconcileFailed<'a> {
     pub(super) kind: ResourceKind,
     /// The object's namespace and name.
@@ -128,11 +128,13 @@ pub(super) struct ReconcileFailed<'a> {
 impl ReconcileFailed<'_> {
     pub(super) fn emit(&self, metrics: &Metrics) {
         let &Self { kind, ref object, error, requeue_after } = self;
-        let seconds = requeue_after.as_secs();
+        let requeue_after_seconds = requeue_after.as_secs_f64();
         match kind {
-            ResourceKind::Requests => tracing::warn!(request = object, %error, "a request was not seen to"),
+            ResourceKind::Requests => {
+                tracing::warn!(request = object, %error, requeue_after_seconds, "reconcile failed, retrying");
+            }
             ResourceKind::Connections | ResourceKind::Rosters => {
-                tracing::warn!(connection = object, %error, "looking again in {seconds} s");
+                tracing::warn!(connection = object, %error, requeue_after_seconds, "reconcile failed, retrying");
             }
         }
         let error_label = match error {
@@ -147,17 +149,17 @@ impl ReconcileFailed<'_> {
     }
 }
 
-/// A reconcile of this connection panicked, which is its failure and nobody else's.
+/// A reconcile of this connection panicked, which is a failure of this connection only.
 pub(super) struct ReconcilePanicked<'a>(pub(super) &'a BoxConnection);
 
 impl ReconcilePanicked<'_> {
     pub(super) fn emit(&self, metrics: &Metrics) {
-        tracing::error!(connection = log_name(self.0), reason = %Reason::Internal, "a reconcile panicked");
+        tracing::error!(connection = log_name(self.0), reason = %Reason::Internal, "reconcile panicked");
         metrics.reconcile_errors.inc([ResourceKind::Connections.as_str(), "Panic"]);
     }
 }
 
-/// A watch broke off, as often in a row, and begins again.
+/// A watch failed and is restarted.
 pub(super) struct WatchInterrupted<'a> {
     pub(super) kind: ResourceKind,
     pub(super) consecutive_errors: u64,
@@ -167,12 +169,12 @@ pub(super) struct WatchInterrupted<'a> {
 impl WatchInterrupted<'_> {
     pub(super) fn emit(&self, metrics: &Metrics) {
         let &Self { kind, consecutive_errors, error } = self;
-        tracing::warn!(%kind, consecutive_errors, %error, "the watch was interrupted and begins again");
+        tracing::warn!(%kind, consecutive_errors, %error, "watch failed, restarting");
         metrics.watch_errors.inc([kind.as_str()]);
     }
 }
 
-/// Awaits a reconcile and takes its time, however it ends.
+/// Awaits a reconcile and measures its duration, however it ends.
 pub(super) async fn measure_reconcile<T>(
     metrics: &Metrics,
     kind: ResourceKind,

@@ -1,4 +1,4 @@
-//! Every failure that a person can meet, one of each, for the page of all messages.
+//! One example of every failure, for the generated page of all messages.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Connections and requests as tests tell of them: "synced three hours ago, then failed".
+//! Builders for connections and requests in tests: "synced three hours ago, then failed".
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,14 +26,14 @@ pub(super) const NOW: &str = "2026-11-22T12:00:00Z";
 pub(super) const UID: &str = "0b6c5f0e-8b1e-4a39-9d3c-0c5a0e5f7a11";
 
 pub(super) fn test_now() -> Timestamp {
-    NOW.parse().expect("a time")
+    NOW.parse().expect("valid time")
 }
 
 pub(super) fn minutes_ago(minutes: i64) -> Timestamp {
     test_now() - minutes.minutes()
 }
 
-/// A connection, its requests and what is remembered of it.
+/// A connection, its requests and its in-memory state.
 #[derive(Clone)]
 pub(super) struct Case {
     pub(super) connection: BoxConnection,
@@ -43,7 +43,7 @@ pub(super) struct Case {
     pub(super) options: ControllerOptions,
 }
 
-/// A connection that was created and never looked at.
+/// A connection that was never reconciled.
 pub(super) fn new_connection() -> Case {
     let method = AuthMethod { secret_ref: SecretRef { name: "acme-box".to_owned() } };
     let connection = BoxConnection {
@@ -57,11 +57,11 @@ pub(super) fn new_connection() -> Case {
         spec: BoxConnectionSpec {
             enterprise_id: "1001".to_owned(),
             auth: AuthSpec { client_credentials: Some(method), jwt: None, oauth2: None },
-            sync_interval: Some("24h".parse().expect("an interval")),
+            sync_interval: Some("24h".parse().expect("valid interval")),
             schedule: None,
             stale_after: None,
             suspend: false,
-            history_retention: "720h".parse().expect("an interval"),
+            history_retention: "720h".parse().expect("valid interval"),
             max_removal_percent: 20,
         },
         status: None,
@@ -158,7 +158,7 @@ pub(super) fn sample_sign_in() -> SignedIn {
 }
 
 pub(super) fn sample_failure(reason: Reason) -> Failure {
-    Failure::new(reason, format!("Box said {reason}."), "Mend it.")
+    Failure::new(reason, format!("Box said {reason}."), "Fix it.")
 }
 
 pub(super) fn sync_outcome(end: Timestamp, result: Result<UserCounts, Failure>) -> SyncOutcome {
@@ -196,7 +196,7 @@ impl Case {
         self
     }
 
-    /// The operator looked, and told what it saw.
+    /// The operator refreshed the status.
     pub(super) fn refreshed(mut self) -> Self {
         self.apply_update(&StatusUpdate::Refresh, test_now());
         self
@@ -233,7 +233,7 @@ impl Case {
         self
     }
 
-    /// A roster was written for the last request, and nobody was told.
+    /// A roster was written for the requests, and not reported.
     pub(super) fn with_unreported_publish(mut self, revision: i64) -> Self {
         let mut roster = sample_roster(UID, revision);
         for (n, request) in self.requests.iter_mut().enumerate() {
@@ -270,7 +270,7 @@ impl Case {
         self.with_outcome(&sync_outcome(minutes_ago(minutes), Err(sample_failure(reason))))
     }
 
-    /// Box asked so many minutes ago to wait for an hour.
+    /// So many minutes ago, Box requested a delay of an hour.
     pub(super) fn rate_limited(self, minutes: i64) -> Self {
         let wait = Some(Duration::from_secs(3600));
         let failure = Failure { retry_after: wait, ..sample_failure(Reason::RateLimited) };
@@ -284,7 +284,7 @@ impl Case {
         self
     }
 
-    /// A request that nobody has looked at.
+    /// A request that was never reconciled.
     pub(super) fn with_request(mut self, name: &str) -> Self {
         let created = minutes_ago(0) - 1.second() + i64::try_from(self.requests.len()).unwrap_or(0).milliseconds();
         self.requests.push(UserSyncRequest {
@@ -306,7 +306,7 @@ impl Case {
         self
     }
 
-    /// The last request was tried, so many minutes ago and for the first time, and met this trouble.
+    /// The first attempt for the last request failed so many minutes ago.
     pub(super) fn with_attempt(mut self, reason: Reason, minutes: i64) -> Self {
         let outcome = sync_outcome(minutes_ago(minutes), Err(sample_failure(reason)));
         if let Some(request) = self.requests.last_mut() {
@@ -346,7 +346,7 @@ impl Case {
         self
     }
 
-    /// The spec was edited; who looked at it since, has not written.
+    /// The spec was edited and not reconciled since.
     pub(super) fn edited(mut self) -> Self {
         self.connection.metadata.generation = self.connection.metadata.generation.map(|g| g + 1);
         self
@@ -359,7 +359,7 @@ impl Case {
         self.edited()
     }
 
-    /// A process that is gone was in the middle of a sync.
+    /// A process ended during a sync.
     pub(super) fn interrupted(mut self, trigger: Trigger) -> Self {
         let current = CurrentSync { trigger, start_time: Time(minutes_ago(1)), pages: 3, users: 3000 };
         self.apply_update(&StatusUpdate::Progress(current, &sample_sign_in()), minutes_ago(1));

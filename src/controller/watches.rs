@@ -1,6 +1,10 @@
-//! The watches and the two controllers that they feed.
+//! The watches, and the two controllers that they feed.
 
-use std::{fmt::Debug, sync::Arc, time::Duration};
+use std::{
+    fmt::Debug,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use futures::{
     StreamExt,
@@ -32,6 +36,7 @@ use super::{
         state::{ConnectionKey, ConnectionStates},
     },
     context::{BoxClientConfig, Context, ControllerOptions, connection_key},
+    error_backoff::ErrorBackoffs,
     events::Events,
     kube_calls::{KubeClient, KubeError},
     merged_watch::WatchMerger,
@@ -45,29 +50,29 @@ use crate::{
     runtime::{BackgroundTasks, Clock},
 };
 
-/// A watch that has gone silent is noticed after this; the server ends each in good order before.
+/// A silent watch is noticed after this time; the server ends each watch regularly before.
 const WATCH_TIMEOUT_SECONDS: u32 = 60;
-/// Objects of one page of a first list: what is read at once is in memory twice.
+/// Objects per page of an initial list: a page is in memory twice.
 const PAGE_SIZE: u32 = 50;
 const INITIAL_BACKOFF: Duration = Duration::from_millis(500);
 const MAX_BACKOFF: Duration = Duration::from_secs(4);
-/// A watch that held for so long begins with the first pause again.
+/// A watch that lasted this long resets its backoff.
 const BACKOFF_RESET: Duration = Duration::from_secs(30);
-/// Objects that wait for a controller that is busy; a full buffer holds back the watch, and loses nothing.
+/// Objects queued for a busy controller; a full buffer delays the watch and loses nothing.
 const STORE_BUFFER: usize = 1024;
 
 /// What the controllers need from outside.
 pub struct Dependencies {
     pub client: Client,
-    /// The namespaces to look into; none: all of them.
+    /// The namespaces to watch; none: all of them.
     pub namespaces: Vec<String>,
     pub box_client_config: BoxClientConfig,
     pub clock: Clock,
     pub options: ControllerOptions,
-    /// Where renewals of tokens go on; whoever ends the process waits for them.
+    /// Where token refreshes continue; the shutdown waits for them.
     pub background: Arc<BackgroundTasks>,
     pub metrics: Arc<Metrics>,
-    /// Is told of the kinds whose first list is complete.
+    /// Receives the kinds whose initial list is complete.
     pub listed: Sender<Vec<ResourceKind>>,
 }
 
@@ -79,7 +84,7 @@ pub async fn run(dependencies: Dependencies, stop: CancellationToken) {
     let (connections, connection_writer) = reflector::store_shared::<BoxConnection>(STORE_BUFFER);
     let (requests, request_writer) = reflector::store_shared::<UserSyncRequest>(STORE_BUFFER);
     let (rosters, roster_writer) = reflector::store_shared::<UserRoster>(STORE_BUFFER);
-    let subscribe = "a shared store can be subscribed to";
+    let subscribe = "shared store supports subscribing";
     let connection_events = connection_writer.subscribe().expect(subscribe);
     let request_events = request_writer.subscribe().expect(subscribe);
     let connections_of_requests = request_writer.subscribe().expect(subscribe);
@@ -96,6 +101,9 @@ pub async fn run(dependencies: Dependencies, stop: CancellationToken) {
         requests: requests.clone(),
         rosters: rosters.clone(),
         connection_states: ConnectionStates::default(),
+        connection_errors: ErrorBackoffs::default(),
+        request_errors: ErrorBackoffs::default(),
+        run_counter: AtomicU64::new(0),
         stop: stop.clone(),
         background,
     });
@@ -116,6 +124,7 @@ pub async fn run(dependencies: Dependencies, stop: CancellationToken) {
         .for_each(|result| {
             log_reconcile_result(ResourceKind::Connections, result, |key: &ConnectionKey| {
                 context.connection_states.remove_state(key);
+                context.connection_errors.reset(key);
                 context.permits.cancel_wait(key);
             });
             std::future::ready(())
@@ -128,14 +137,16 @@ pub async fn run(dependencies: Dependencies, stop: CancellationToken) {
             context.clone(),
         )
         .for_each(|result| {
-            log_reconcile_result(ResourceKind::Requests, result, |_: &reflector::ObjectRef<UserSyncRequest>| {});
+            log_reconcile_result(ResourceKind::Requests, result, |key: &reflector::ObjectRef<UserSyncRequest>| {
+                context.request_errors.reset(key);
+            });
             std::future::ready(())
         });
 
-    // A deleted roster is an event that the controllers' streams do not bring.
+    // The controllers' streams do not deliver deletions of rosters.
     let wake_if_roster_missing = |event: &Event<UserRoster>| {
         let wake_connection = |key: ConnectionKey| {
-            // The receiver is gone only when the controllers are.
+            // The receiver lives as long as the controllers.
             let _ = wake.send(key);
         };
         match event {
@@ -166,7 +177,7 @@ pub async fn run(dependencies: Dependencies, stop: CancellationToken) {
     let connection_store = connections.clone();
     let _export_guard = metrics.export_connections(move || connection_store.state());
     let controllers = async {
-        // A roster that the watch has not brought yet would look like one that is gone.
+        // A roster that the watch has not delivered yet would look deleted.
         tokio::select! {
             ready = rosters.wait_until_ready() => if ready.is_err() { return },
             () = stop.cancelled() => return,
@@ -189,16 +200,15 @@ fn connection_key_of_roster(roster: &UserRoster) -> ConnectionKey {
     ConnectionKey::new(&roster.name_any()).within(&roster.namespace().unwrap_or_default())
 }
 
-/// Of a roster that is only watched: which slices it names, not what they hold. The rest is read when it is needed.
+/// Removes what the cache does not need; it is read from the API server when it is needed.
 fn prune_roster(roster: &mut UserRoster) {
     let content = &mut roster.spec;
     content.slices.iter_mut().for_each(|slice| slice.digest = String::new());
     content.journal = Vec::new();
 }
 
-/// How long a watch waits before it begins again. kube's own pauses grow to half a minute, too long for somebody who asks
-/// for a sync after an outage; and they begin anew with every list that is tried, so that one that always fails is tried
-/// all the time. Here only time makes them short again.
+/// The backoff of a watch. kube's default grows to half a minute, too long for a request after an outage, and is reset by
+/// every attempted list, so that one that always fails is retried without a pause. Here only time resets it.
 #[derive(Default)]
 struct WatchBackoff {
     last: Option<(Instant, Duration)>,
@@ -219,14 +229,14 @@ impl Backoff for WatchBackoff {
     fn reset(&mut self) {}
 }
 
-/// What is watched, and who hears of it.
+/// The kind of a watch, and where its events are reported.
 struct WatchObserver<'a> {
     kind: ResourceKind,
     metrics: &'a Metrics,
     listed: &'a Sender<Vec<ResourceKind>>,
 }
 
-/// Keeps a store like the server, whatever happens to the watches; trouble is told and counted, and passes.
+/// Keeps a store in sync with the server. Errors are logged, counted and retried.
 async fn run_watch<K>(
     client: &Client,
     namespaces: &[String],
@@ -269,7 +279,7 @@ async fn run_watch<K>(
         .reflect_shared(writer)
         .for_each(|event| {
             match event {
-                // The beginning of a list, which may yet fail.
+                // The start of a list, which may still fail.
                 Ok(Event::Init) => {}
                 Ok(event) => {
                     consecutive_errors = 0;
@@ -288,13 +298,13 @@ async fn run_watch<K>(
         .await;
 }
 
-/// An object that cannot be read, since another version of its kind wrote it, is its own trouble and not the watch's.
+/// An object that cannot be parsed, because another version of the kind wrote it, is skipped; the watch goes on.
 fn skip_unreadable<K>(event: Event<DeserializeGuard<K>>, kind: ResourceKind) -> Option<Event<K>> {
     let read = |object: DeserializeGuard<K>| match object.0 {
         Ok(object) => Some(object),
         Err(InvalidObject { error, metadata }) => {
             let (namespace, name) = (metadata.namespace, metadata.name);
-            tracing::error!(%kind, namespace, name, error, "an object cannot be read and is passed over");
+            tracing::error!(%kind, namespace, name, error, "skipping an object that cannot be parsed");
             None
         }
     };
@@ -310,7 +320,7 @@ fn skip_unreadable<K>(event: Event<DeserializeGuard<K>>, kind: ResourceKind) -> 
 type ReconcileResult<K> =
     Result<(reflector::ObjectRef<K>, kube::runtime::controller::Action), Error<KubeError, watcher::Error>>;
 
-/// What a controller says of one reconcile. Reconciles tell their own trouble.
+/// Handles the result of a reconcile. Reconciles log their own errors.
 fn log_reconcile_result<K>(
     kind: ResourceKind,
     result: ReconcileResult<K>,
@@ -322,7 +332,7 @@ fn log_reconcile_result<K>(
         Ok(_) | Err(Error::ReconcilerFailed(..)) => {}
         Err(Error::ObjectNotFound(key)) => on_deleted(&key.into_kind_unchecked(())),
         Err(error @ (Error::QueueError(_) | Error::RunnerError(_))) => {
-            tracing::error!(%kind, %error, "the controller stumbled")
+            tracing::error!(%kind, %error, "controller error");
         }
     }
 }

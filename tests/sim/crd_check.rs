@@ -22,7 +22,7 @@ async fn a_missing_crd_is_reported_and_work_starts_once_it_is_installed() {
     let not_served = Fault::Before(FaultAction::Status(404));
     world.kube.fail_next(usize::MAX, |c| c.matches(Verb::List, "userslices"), not_served);
     let (availability, crd_check) = start_crd_check(&world);
-    assert_eq!(crd_problem(&availability), "The API server was not reached yet.");
+    assert_eq!(crd_problem(&availability), "The operator has not reached the API server yet.");
     let work = tokio::spawn(wait_until_available(availability.clone()));
     sleep_secs(3600).await;
     assert!(
@@ -45,7 +45,7 @@ async fn a_missing_permission_is_reported_and_does_not_delay_the_work() {
     let (availability, crd_check) = start_crd_check(&world);
     wait_until_available(availability.clone()).await;
     assert!(
-        crd_problem(&availability).contains("does not let the operator list userslices.boxsync.dev."),
+        crd_problem(&availability).contains("is not allowed to list userslices.boxsync.dev."),
         "{}",
         crd_problem(&availability)
     );
@@ -60,7 +60,7 @@ async fn of_several_namespaces_the_one_without_permission_is_named() {
     let namespaces = ["a", "b", "c"].map(str::to_owned).to_vec();
     let crd_check = tokio::spawn(watch_crd_availability(world.kube.client_as(OPERATOR), namespaces, sender));
     wait_until_available(availability.clone()).await;
-    let expected = "does not let the operator list userrosters.boxsync.dev in namespace b.";
+    let expected = "is not allowed to list userrosters.boxsync.dev in namespace b.";
     assert!(crd_problem(&availability).contains(expected), "{}", crd_problem(&availability));
     crd_check.abort();
 }

@@ -1,4 +1,4 @@
-//! When the next attempt is due. Pure: every time and identity comes in.
+//! Times of the next attempt: interval grid, backoffs and probes. Pure.
 
 use std::time::Duration;
 
@@ -6,6 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 
 const FIRST_BACKOFF: Duration = Duration::from_secs(30);
 const MAX_BACKOFF: Duration = Duration::from_secs(3600);
+const FIRST_ERROR_BACKOFF: Duration = Duration::from_secs(1);
+const MAX_ERROR_BACKOFF: Duration = Duration::from_secs(300);
 
 /// The first time after `after` on the connection's grid: a fixed phase, given by its UID, modulo the interval. Equal
 /// intervals do not fire together, the time of day does not drift, and no gap is longer than the interval.
@@ -16,14 +18,14 @@ pub(crate) fn next_on_grid(uid: &str, interval: Duration, after: Timestamp) -> T
     add_seconds(after, interval - since)
 }
 
-/// The connection's own part of `whole`: whole seconds, from none to less than all of it.
+/// The connection's offset within `whole`, in whole seconds.
 pub(crate) fn phase(uid: &str, whole: Duration) -> Duration {
     let part = i64::try_from(fnv1a_hash(uid.as_bytes()) >> 1).unwrap_or(0).rem_euclid(ceil_seconds(whole).max(1));
     Duration::from_secs(part.unsigned_abs())
 }
 
 /// How long to wait after the `count`th failure in a row: 30 s doubling to 1 h, shortened by up to a fifth so that
-/// connections that failed together do not come back together.
+/// connections that failed together are not retried together.
 pub(crate) fn backoff(uid: &str, count: i64) -> Duration {
     let doublings = u32::try_from(count.clamp(1, 16) - 1).unwrap_or(0);
     let full = FIRST_BACKOFF.saturating_mul(1 << doublings).min(MAX_BACKOFF);
@@ -32,19 +34,27 @@ pub(crate) fn backoff(uid: &str, count: i64) -> Duration {
     Duration::from_secs(shortened / 1000)
 }
 
+/// How long a reconcile of this object waits after the `count`th error of the API server in a row: 1 s doubling to 5
+/// min, shorter or longer by up to a fifth so that objects that failed together are not retried together.
+pub(crate) fn error_backoff(name: &str, count: u32) -> Duration {
+    let full = FIRST_ERROR_BACKOFF.saturating_mul(1 << (count.clamp(1, 16) - 1)).min(MAX_ERROR_BACKOFF);
+    let jitter = fnv1a_hash(format!("{name}/{count}").as_bytes()) % 401;
+    full * u32::try_from(800 + jitter).unwrap_or(1000) / 1000
+}
+
 /// The time between two probes of this connection: the interval, shortened by up to a tenth.
 pub(crate) fn probe_interval(uid: &str, interval: Duration) -> Duration {
     let jitter = u32::try_from(fnv1a_hash(uid.as_bytes()) % 1000).unwrap_or(0);
     interval - interval * jitter / 10_000
 }
 
-/// Whole seconds, rounded up: what is waited for is over when the wait is.
+/// Whole seconds, rounded up, so that a wait does not end early.
 pub(crate) fn ceil_seconds(duration: Duration) -> i64 {
     let whole = duration.as_secs().saturating_add(u64::from(duration.subsec_nanos() > 0));
     i64::try_from(whole).unwrap_or(i64::MAX)
 }
 
-/// `time` and so many seconds; the end of time where there is no such time.
+/// `time` plus `seconds`, saturating.
 pub(crate) fn add_seconds(time: Timestamp, seconds: i64) -> Timestamp {
     time.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
 }
@@ -90,6 +100,15 @@ mod tests {
             let full = match count { ..=1 => 30, 2..=7 => 30 << (count - 1), _ => 3600 };
             let got = backoff(&uid, count).as_secs();
             prop_assert!(got <= full && got >= full * 4 / 5 - 1, "{} of {}", got, full);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn error_backoff_stays_within_a_fifth_of_its_step(name in ".{1,40}", count in 0_u32..1000) {
+            let full = match count { ..=1 => 1, 2..=9 => 1 << (count - 1), _ => 300 };
+            let got = error_backoff(&name, count).as_millis();
+            prop_assert!(got >= full * 800 && got <= full * 1200, "{} of {}", got, full);
         }
     }
 

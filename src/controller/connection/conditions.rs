@@ -58,20 +58,20 @@ impl ConditionCause {
     }
 }
 
-/// What the conditions follow from beside the status and the spec.
+/// Inputs of the conditions in addition to the status and the spec.
 pub(crate) struct ConditionInputs<'a> {
     pub(crate) roster_presence: RosterPresence,
     pub(crate) schedule: &'a ResolvedSchedule,
-    /// The operator is told to ask Box nothing.
+    /// The operator runs with `--paused`.
     pub(crate) paused: bool,
 }
 
-/// What keeps Box from being asked.
+/// Why Box is not called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PauseCause {
-    /// The connection is told so.
+    /// The connection is suspended.
     Suspended,
-    /// The operator is.
+    /// The operator is paused.
     Paused,
 }
 
@@ -81,7 +81,7 @@ impl ConditionInputs<'_> {
     }
 }
 
-/// All conditions as they should stand there now, in their order, each as if it began now.
+/// All conditions in order, each with the current time as its transition time.
 pub(crate) fn build_conditions(
     connection: &BoxConnection,
     inputs: &ConditionInputs<'_>,
@@ -104,7 +104,7 @@ pub(crate) fn build_conditions(
     } else if first {
         Some((Reason::Syncing, format!("{}.", Reason::Syncing.summary())))
     } else if unobserved {
-        Some((Reason::Syncing, "The changed spec is about to be tried.".to_owned()))
+        Some((Reason::Syncing, "The changed spec is being applied.".to_owned()))
     } else if retrying && ready_condition.state != ConditionStatus::True {
         last_failure.map(|reason| (reason, messages::see_condition(reason, "Synced")))
     } else {
@@ -160,7 +160,7 @@ fn invalid_schedule_message(
     }
 }
 
-/// May others rely on the list? One failed night does not make it unreliable; age does, whatever the cause.
+/// Whether others can rely on the list. A failed attempt alone does not make it unreliable; age does, whatever the cause.
 fn ready_cause(
     connection: &BoxConnection,
     inputs: &ConditionInputs<'_>,
@@ -187,7 +187,7 @@ fn ready_cause(
         };
     };
     match inputs.roster_presence {
-        // Without the list nobody knows who vanished: it is not published again before somebody has looked.
+        // Without the list the missing users are unknown: it is not republished before the removals are approved.
         RosterPresence::Missing if last_failure == Some(Reason::RemovalsHeld) => {
             let message =
                 messages::join_sentences([ROSTER_DELETED, &messages::see_condition(Reason::RemovalsHeld, "Synced")]);
@@ -196,11 +196,11 @@ fn ready_cause(
         RosterPresence::Missing => {
             let why = match (pause_cause, last_failure) {
                 (Some(PauseCause::Suspended), _) => {
-                    "The connection is suspended: set spec.suspend to false to have it published again.".to_owned()
+                    "The connection is suspended: to publish it again, set spec.suspend to false.".to_owned()
                 }
                 (Some(PauseCause::Paused), _) => see_paused_condition(),
                 (None, Some(reason)) => last_attempt_failed(reason),
-                (None, None) => "It is being fetched and published again.".to_owned(),
+                (None, None) => "It is being republished.".to_owned(),
             };
             return ConditionCause::new(
                 ConditionStatus::False,
@@ -215,7 +215,7 @@ fn ready_cause(
     if now >= stale {
         let why = match (pause_cause, last_failure, inputs.schedule) {
             (Some(PauseCause::Suspended), _, _) => {
-                "The connection is suspended: set spec.suspend to false for a new one.".to_owned()
+                "The connection is suspended: to get a new list, set spec.suspend to false.".to_owned()
             }
             (Some(PauseCause::Paused), _, _) => see_paused_condition(),
             (None, Some(reason), _) => last_attempt_failed(reason),
@@ -224,7 +224,7 @@ fn ready_cause(
                 "A sync is overdue.".to_owned()
             }
         };
-        let message = format!("{list} It counted as fresh until {stale}. {why}");
+        let message = format!("{list} It was fresh until {stale}. {why}");
         return ConditionCause::new(ConditionStatus::False, Reason::Stale, message);
     }
     let held = status
@@ -242,7 +242,7 @@ fn ready_cause(
             ConditionCause::new(ConditionStatus::True, Reason::RemovalsHeld, message)
         }
         Some(reason) => {
-            let message = format!("{list} It counts as fresh until {stale}. {}", last_attempt_failed(reason));
+            let message = format!("{list} It is fresh until {stale}. {}", last_attempt_failed(reason));
             ConditionCause::new(ConditionStatus::True, Reason::LastAttemptFailed, message)
         }
         None => match held {
@@ -256,7 +256,7 @@ fn ready_cause(
     }
 }
 
-const ROSTER_DELETED: &str = "The published list is gone: its UserRoster was deleted.";
+const ROSTER_DELETED: &str = "The published list is missing: its UserRoster was deleted.";
 
 fn last_attempt_failed(reason: Reason) -> String {
     format!("The last attempt failed. {}", messages::see_condition(reason, "Synced"))
@@ -270,7 +270,7 @@ fn not_synced_yet(pause_cause: Option<PauseCause>) -> ConditionCause {
     let (reason, message) = match pause_cause {
         Some(PauseCause::Suspended) => (
             Reason::Suspended,
-            "The connection is suspended and no list was fetched before: set spec.suspend to false to begin."
+            "The connection is suspended and no list has been fetched yet. To start, set spec.suspend to false."
                 .to_owned(),
         ),
         Some(PauseCause::Paused) => (Reason::Paused, see_paused_condition()),

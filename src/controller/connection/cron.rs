@@ -1,5 +1,4 @@
-//! The times that a schedule names, on the clock of its zone. Pure: the zones are part of the program, whatever the
-//! image holds.
+//! Cron schedules in a time zone. Pure: the time zone database is part of the program.
 //! Invariant: civil times become moments in one way, which keeps their order. One that the clock skips is the moment of
 //! the change; of one that comes twice, it is the first. So the days of the change have their times once, as others do.
 
@@ -14,7 +13,7 @@ use crate::api::Schedule;
 
 /// As with a syncInterval.
 const MIN_INTERVAL: SignedDuration = SignedDuration::from_mins(15);
-/// Where the look at a schedule's times begins; the year that follows has a 29 February.
+/// Where the validation of a schedule starts; the following year has a 29 February.
 const VALIDATION_START: DateTime = civil::date(2023, 12, 31).at(23, 59, 0, 0);
 
 #[derive(Clone, Debug)]
@@ -24,16 +23,16 @@ pub(crate) struct CronSchedule {
     time_zone: TimeZone,
 }
 
-/// Why a schedule, which the API server let through, cannot be kept.
+/// Why a schedule that the API server accepted is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CronError {
-    #[error("{0:?} is no cron expression, or holds a number that its field does not have")]
+    #[error("{0:?} is not a valid cron expression")]
     InvalidExpression(String),
-    #[error("this operator knows no time zone {0:?}")]
+    #[error("unknown time zone {0:?}")]
     UnknownTimeZone(String),
-    #[error("{0:?} names no time that comes within four years")]
+    #[error("{0:?} never occurs within four years")]
     NeverOccurs(String),
-    #[error("{0:?} names times that are less than 15 minutes apart")]
+    #[error("{0:?} occurs more often than every 15 minutes")]
     TooFrequent(String),
 }
 

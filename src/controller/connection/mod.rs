@@ -1,13 +1,16 @@
-//! The reconcile of a BoxConnection: observe, plan, act, report.
+//! The reconcile of a BoxConnection, with its decision, its sync run and its status.
 
+mod act;
 pub(crate) mod backoff;
 pub(crate) mod conditions;
 pub(crate) mod cron;
 pub(crate) mod failure_messages;
+mod maintain;
 pub(crate) mod messages;
 pub(crate) mod orphan_slices;
 pub(crate) mod plan;
 pub(crate) mod plan_input;
+pub(crate) mod plan_reason;
 pub(crate) mod progress;
 pub(crate) mod reconcile;
 pub(crate) mod sign_in;

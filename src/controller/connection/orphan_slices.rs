@@ -1,5 +1,5 @@
-//! Slices that nobody names, looked for by one list of all slices at the start and every hour: what an operator left
-//! behind that was ended while it published. Each is deleted by its connection's own reconcile, when its time is over.
+//! Finding unreferenced slices, left by an operator that ended while it published: one list of all slices at the start
+//! and every hour. The connection's own reconcile deletes them after their grace period.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
 const CHECK_INTERVAL: Duration = Duration::from_secs(3600);
 const ERROR_RETRY: Duration = Duration::from_secs(60);
 
-/// Looks for ever, and wakes each connection for which there is something to sweep.
+/// Runs forever, and wakes each connection that has unreferenced slices.
 pub(crate) async fn find_orphan_slices(
     context: &Context,
     namespaces: &[String],
@@ -28,7 +28,7 @@ pub(crate) async fn find_orphan_slices(
                 CHECK_INTERVAL
             }
             Err(error) => {
-                tracing::warn!(%error, "slices were not looked for");
+                tracing::warn!(%error, "listing slices failed, retrying");
                 ERROR_RETRY
             }
         };
@@ -51,10 +51,10 @@ fn record_orphan_slices(
             tracing::debug!(
                 connection = log_name(connection.as_ref()),
                 slices = unreferenced.len(),
-                "slices that nobody names"
+                "found unreferenced slices"
             );
-            context.with_state(&connection, |memory| memory.set_unreferenced(unreferenced));
-            // The receiver lives as long as the controller that would do the work.
+            context.with_state(&connection, |state| state.set_unreferenced(unreferenced));
+            // The receiver lives as long as the controller.
             let _ = wake.send(key);
         }
     }

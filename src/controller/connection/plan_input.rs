@@ -1,4 +1,4 @@
-//! What a decision may depend on, as plain values.
+//! The input of a plan, as plain values.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::{
     roster::{Ownership, check_ownership},
 };
 
-/// A connection, its published list, its unfinished requests and what this process remembers. Nothing in it can do IO.
+/// A connection, its published list, its unfinished requests and the in-memory state. Nothing in it can do IO.
 #[derive(Clone, Debug)]
 pub(crate) struct PlanInput {
     pub(crate) connection: Arc<BoxConnection>,
@@ -21,40 +21,40 @@ pub(crate) struct PlanInput {
     pub(crate) state: StateView,
 }
 
-/// What this process remembers of a connection, as spans measured on a clock that never jumps.
+/// The in-memory state of a connection, as spans measured on a monotonic clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct StateView {
     /// Since the Secret's version was last read.
     pub(crate) since_secret_check: Option<Duration>,
-    /// Whether the Secret as last seen is another than the one last tried.
+    /// Whether the Secret last read differs from the one last used.
     pub(crate) secret_changed: bool,
-    /// Since Box was last asked to let us in.
+    /// Since the last sign-in.
     pub(crate) since_sign_in: Option<Duration>,
     /// Since the last listing ended.
     pub(crate) since_listing: Option<Duration>,
-    /// Since `status.failures`, as it stands, was first seen by this process.
+    /// Since this process first read `status.failures` as it is now.
     pub(crate) since_failure: Duration,
     /// Until the next probe.
     pub(crate) until_probe: Duration,
-    /// Until Box, which named the time, may be asked again; beside what the status says, which knows only of attempts.
+    /// Until Box may be called again, as it requested; in addition to the status, which records only syncs.
     pub(crate) until_retry_allowed: Duration,
-    /// Whether this process knows that the roster is there, although the watch has not shown it yet.
+    /// Whether this process knows that the roster exists, although the watch has not delivered it yet.
     pub(crate) published: bool,
-    /// Until slices that nobody names are due to be swept; `None`: no such slices were seen.
+    /// Until unreferenced slices are due to be deleted; `None`: there are none.
     pub(crate) until_garbage_collection: Option<Duration>,
 }
 
-/// Whether the published list is there.
+/// Whether the published list exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RosterPresence {
-    /// It is, or none was published yet.
+    /// It does, or none was published yet.
     Present,
-    /// It was published, and is gone.
+    /// It was published and is missing.
     Missing,
 }
 
 impl RosterPresence {
-    /// What it means that there is no roster.
+    /// The presence if there is no roster.
     pub(crate) fn without_roster(connection: &BoxConnection) -> Self {
         if status_of(connection).roster_ref.is_some() { RosterPresence::Missing } else { RosterPresence::Present }
     }
@@ -88,7 +88,7 @@ impl PlanInput {
         self.status().conditions.has_status("Connected", ConditionStatus::True)
     }
 
-    /// When the connection was lost; meaningful only while it is.
+    /// When the connection was lost; meaningful only while it is disconnected.
     pub(crate) fn disconnected_since(&self) -> Option<Timestamp> {
         self.status().conditions.find_condition("Connected").map(|c| c.last_transition_time.0)
     }
@@ -98,28 +98,28 @@ impl PlanInput {
         if present { RosterPresence::Present } else { RosterPresence::without_roster(&self.connection) }
     }
 
-    /// Whether another list of this name is in the way.
+    /// Whether the roster of this name belongs to something else.
     pub(crate) fn has_roster_conflict(&self) -> bool {
         let enterprise = &self.connection.spec.enterprise_id;
         self.roster.as_ref().is_some_and(|roster| check_ownership(roster, self.uid(), enterprise).is_err())
     }
 
-    /// The roster, where it tells of a sync that the connection's status or a request does not know of: the process
-    /// that wrote it was ended before it could tell.
+    /// The roster, if it records a sync that the connection's status or a request does not: the process that wrote it
+    /// ended before it could report.
     pub(crate) fn unreported_publish(&self) -> Option<&UserRoster> {
         let roster = self.roster.as_deref()?;
         let ours = check_ownership(roster, self.uid(), &self.connection.spec.enterprise_id) == Ok(Ownership::Owned);
         let known = self.status().roster_ref.as_ref().map_or(0, |r| r.revision);
         let unanswered = || {
-            let asked = |r: &Arc<UserSyncRequest>| {
+            let answered = |r: &Arc<UserSyncRequest>| {
                 roster.spec.change.requests.iter().any(|a| Some(&a.uid) == r.metadata.uid.as_ref())
             };
-            roster.spec.revision == known && self.requests.iter().any(asked)
+            roster.spec.revision == known && self.requests.iter().any(answered)
         };
         (ours && (roster.spec.revision > known || unanswered())).then_some(roster)
     }
 
-    /// The value of the annotation that asks for a sync, unless it was acted on.
+    /// The value of the annotation that requests a sync, unless it was handled.
     pub(crate) fn pending_annotation(&self) -> Option<&str> {
         let value = self.connection.annotations().get(crate::api::REQUESTED_AT_ANNOTATION)?;
         (self.status().last_handled_request.as_ref() != Some(value)).then_some(value)

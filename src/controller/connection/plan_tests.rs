@@ -1,4 +1,4 @@
-//! The decision table. `docs/decisions.md` shows the same rows; a test keeps the two alike.
+//! The decision table, from which `docs/decisions.md` is generated.
 
 use std::time::Duration;
 
@@ -13,25 +13,25 @@ mod clock;
 #[path = "plan_tests_published.rs"]
 mod published;
 
-/// A row: what is the case, in words and in values, and what is to be done.
-type DecisionRow = (&'static str, Case, &'static str);
+/// A row: the case in words and in values, the step that is planned, and why.
+type DecisionRow = (&'static str, Case, &'static str, &'static str);
 
 fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-/// A connection lost 90 minutes ago, whose Secret was looked at and whose last try was made so many seconds ago.
-fn disconnected_case(since_look: u64, since_try: u64) -> Case {
+/// A connection lost 90 minutes ago, with the seconds since its Secret was checked and since its last sign-in.
+fn disconnected_case(since_check: u64, since_sign_in: u64) -> Case {
     new_connection().synced_ago(600).disconnected(Reason::AppNotAuthorized, 90).with_view(|r| {
-        r.since_secret_check = Some(secs(since_look));
-        r.since_sign_in = Some(secs(since_try));
+        r.since_secret_check = Some(secs(since_check));
+        r.since_sign_in = Some(secs(since_sign_in));
     })
 }
 
 fn decision_table() -> Vec<(&'static str, Vec<DecisionRow>)> {
     vec![
         ("Schedule", schedule_rows()),
-        ("By the clock", clock::cron_rows()),
+        ("Cron schedules", clock::cron_rows()),
         ("After a failure", failure_rows()),
         ("Disconnected", disconnected_rows()),
         ("Requests", request_rows()),
@@ -45,16 +45,37 @@ fn decision_table() -> Vec<(&'static str, Vec<DecisionRow>)> {
 
 fn schedule_rows() -> Vec<DecisionRow> {
     vec![
-        ("A new connection syncs at once", new_connection(), "sync Created"),
-        ("A fresh list waits for the connection's time of day", new_connection().synced_ago(10), "wait until 16:06:55"),
-        ("A sync on demand moves nothing", new_connection().synced_ago(1).synced_ago(0), "wait until 16:06:55"),
-        ("A list older than the last grid time is overdue", new_connection().synced_ago(1300), "sync Scheduled"),
-        ("Overdue by three intervals is one sync", new_connection().synced_ago(80 * 60), "sync Scheduled"),
-        ("A last sync in the future counts as overdue", new_connection().synced_ago(-100), "sync Scheduled"),
+        ("A new connection syncs at once", new_connection(), "sync Created", "first sync"),
+        (
+            "A fresh list waits for the connection's time of day",
+            new_connection().synced_ago(10),
+            "wait until 16:06:55",
+            "interval",
+        ),
+        (
+            "A sync on demand moves nothing",
+            new_connection().synced_ago(1).synced_ago(0),
+            "wait until 16:06:55",
+            "interval",
+        ),
+        (
+            "A list older than the last grid time is overdue",
+            new_connection().synced_ago(1300),
+            "sync Scheduled",
+            "interval",
+        ),
+        ("Overdue by three intervals is one sync", new_connection().synced_ago(80 * 60), "sync Scheduled", "interval"),
+        (
+            "A last sync in the future counts as overdue",
+            new_connection().synced_ago(-100),
+            "sync Scheduled",
+            "clock set back",
+        ),
         (
             "What is due waits for the gap after the last listing",
             new_connection().synced_ago(1300).with_view(|r| r.since_listing = Some(secs(5))),
             "wait until 12:00:10",
+            "minimum gap",
         ),
     ]
 }
@@ -65,18 +86,26 @@ fn failure_rows() -> Vec<DecisionRow> {
             "A failure waits for its retry, not for the grid",
             new_connection().synced_ago(1000).with_failure(Reason::BoxUnavailable, 0),
             "wait until 12:00:24",
+            "retry",
         ),
         (
-            "A retry that is due is made",
+            "A retry that is due runs",
             new_connection().synced_ago(1000).with_failure(Reason::BoxUnavailable, 1),
             "sync Retry",
+            "retry",
         ),
         (
             "A first sync that failed is retried as the first sync",
             new_connection().with_failure(Reason::BoxUnavailable, 1),
             "sync Created",
+            "retry",
         ),
-        ("A Retry-After is waited for", new_connection().synced_ago(1000).rate_limited(10), "wait until 12:50:00"),
+        (
+            "A Retry-After is honored",
+            new_connection().synced_ago(1000).rate_limited(10),
+            "wait until 12:50:00",
+            "Retry-After",
+        ),
         (
             "A clock set back by a day delays no retry",
             new_connection()
@@ -84,21 +113,25 @@ fn failure_rows() -> Vec<DecisionRow> {
                 .with_failure(Reason::BoxUnavailable, -1440)
                 .with_view(|r| r.since_failure = secs(60)),
             "sync Retry",
+            "retry",
         ),
         (
             "With the clock set back, a Retry-After lasts as long as it was",
             new_connection().synced_ago(1000).rate_limited(-1440).with_view(|r| r.since_failure = secs(600)),
             "wait until 12:50:00",
+            "Retry-After",
         ),
         (
-            "What a person has to mend is tried again at the next grid time",
+            "A failure that needs a person is retried at the next grid time",
             new_connection().synced_ago(2000).with_failure(Reason::PermissionDenied, 10),
             "wait until 16:06:55",
+            "interval",
         ),
         (
-            "And then it is tried",
+            "Then it is retried",
             new_connection().synced_ago(2800).with_failure(Reason::PermissionDenied, 1300),
             "sync Scheduled",
+            "interval",
         ),
     ]
 }
@@ -106,51 +139,68 @@ fn failure_rows() -> Vec<DecisionRow> {
 fn disconnected_rows() -> Vec<DecisionRow> {
     vec![
         (
-            "Nothing is scheduled while disconnected; the Secret is looked at every minute",
+            "Nothing is scheduled while disconnected; the Secret is checked every minute",
             disconnected_case(60, 60),
-            "look",
+            "check the Secret",
+            "Secret check",
         ),
-        ("Between two looks there is nothing to do", disconnected_case(20, 20), "wait until 12:00:40"),
-        ("After 75 minutes Box is asked every 15 minutes", disconnected_case(20, 900), "sync Reconnected"),
+        ("Between two checks nothing is due", disconnected_case(20, 20), "wait until 12:00:40", "Secret check"),
         (
-            "After 15 minutes it is asked every 5 minutes",
+            "After 75 minutes the sign-in is retried every 15 minutes",
+            disconnected_case(20, 900),
+            "sync Reconnected",
+            "reconnect interval",
+        ),
+        (
+            "After 15 minutes it is retried every 5 minutes",
             new_connection()
                 .synced_ago(600)
                 .disconnected(Reason::AccessBlocked, 20)
                 .with_view(|r| r.since_sign_in = Some(secs(300))),
             "sync Reconnected",
+            "reconnect interval",
         ),
         (
-            "In the first 15 minutes it is asked every minute",
+            "In the first 15 minutes it is retried every minute",
             new_connection()
                 .synced_ago(600)
                 .disconnected(Reason::AccessBlocked, 2)
                 .with_view(|r| r.since_sign_in = Some(secs(60))),
             "sync Reconnected",
+            "reconnect interval",
         ),
         (
-            "A process that has not tried yet tries at once",
+            "A process that has not tried to sign in does so at once",
             new_connection().synced_ago(600).disconnected(Reason::AccessBlocked, 90),
             "sync Reconnected",
+            "reconnect interval",
         ),
         (
-            "New content of the Secret is tried at once",
+            "New content of the Secret is used at once",
             disconnected_case(5, 20).with_view(|r| r.secret_changed = true),
             "sync Reconnected",
+            "Secret changed",
         ),
-        ("A request is tried at once", disconnected_case(20, 20).with_request("a"), "sync Reconnected for a"),
         (
-            "A request that met passing trouble is tried every minute",
+            "A request triggers a sign-in at once",
+            disconnected_case(20, 20).with_request("a"),
+            "sync Reconnected for a",
+            "request",
+        ),
+        (
+            "A request that failed with a transient error is retried every minute",
             disconnected_case(20, 20).with_request("a").with_attempt(Reason::BoxUnavailable, 0),
             "wait until 12:00:40",
+            "reconnect interval",
         ),
         (
-            "A Retry-After is waited for even so",
+            "A Retry-After is still honored",
             disconnected_case(20, 900).with_view(|r| {
                 r.secret_changed = true;
                 r.until_retry_allowed = secs(300);
             }),
             "wait until 12:00:40",
+            "Secret check",
         ),
         (
             "A first sync that finds no Secret waits for one",
@@ -159,73 +209,95 @@ fn disconnected_rows() -> Vec<DecisionRow> {
                 r.since_sign_in = Some(secs(10));
             }),
             "wait until 12:00:50",
+            "reconnect interval",
         ),
     ]
 }
 
 fn request_rows() -> Vec<DecisionRow> {
     vec![
-        ("A request is answered at once", new_connection().synced_ago(10).with_request("a"), "sync Requested for a"),
         (
-            "All that wait are answered by one sync",
+            "A request is answered at once",
+            new_connection().synced_ago(10).with_request("a"),
+            "sync Requested for a",
+            "request",
+        ),
+        (
+            "One sync answers all waiting requests",
             new_connection().synced_ago(10).with_request("a").with_request("b"),
             "sync Requested for a, b",
+            "request",
         ),
-        ("A first sync answers requests too", new_connection().with_request("a"), "sync Created for a"),
+        ("A first sync answers requests too", new_connection().with_request("a"), "sync Created for a", "first sync"),
         (
-            "The changed annotation is a request",
+            "A changed annotation is a request",
             new_connection().synced_ago(10).annotated("x"),
             "sync Requested for the annotation",
+            "annotation",
         ),
         (
-            "A request does override a backoff of our own",
+            "A request overrides the backoff",
             new_connection().synced_ago(10).with_failure(Reason::BoxUnavailable, 0).with_request("a"),
             "sync Requested for a",
+            "request",
         ),
         (
-            "But once",
+            "But only once",
             new_connection()
                 .synced_ago(10)
                 .with_failure(Reason::BoxUnavailable, 0)
                 .with_request("a")
                 .with_attempt(Reason::BoxUnavailable, 0),
             "wait until 12:00:24",
+            "retry",
         ),
         (
             "A request does not override a Retry-After",
             new_connection().synced_ago(10).rate_limited(10).with_request("a"),
             "wait until 12:50:00",
+            "Retry-After",
         ),
         (
             "Nor does the annotation",
             new_connection().synced_ago(10).rate_limited(10).annotated("x"),
             "wait until 12:50:00",
+            "Retry-After",
         ),
         (
-            "A request does override what a person has to mend",
+            "A request overrides a failure that needs a person",
             new_connection().synced_ago(2000).with_failure(Reason::PermissionDenied, 10).with_request("a"),
             "sync Requested for a",
+            "request",
         ),
         (
             "A request waits for the gap",
             new_connection().synced_ago(0).with_request("a").with_view(|r| r.since_listing = Some(secs(5))),
             "wait until 12:00:10",
+            "minimum gap",
         ),
         (
             "The 51st request is too many",
             with_requests(new_connection().synced_ago(10).rate_limited(10), 51),
             "wait until 12:50:00, refuse r50 TooManyRequests",
+            "Retry-After",
         ),
         (
-            "A request whose next try would come too late ends now",
+            "A request whose next attempt is past its deadline fails now",
             past_deadline("a"),
             "wait until 12:50:00, refuse a RateLimited",
+            "Retry-After",
         ),
-        ("A request that only waited for a place is not late", waited_without_attempt("a"), "sync Requested for a"),
         (
-            "A request that was tried and whose time is over ends",
+            "A request that only waited for a permit does not expire",
+            waited_without_attempt("a"),
+            "sync Requested for a",
+            "request",
+        ),
+        (
+            "A request that was attempted and is past its deadline fails",
             attempted_past_deadline("a"),
             "sync Retry, refuse a BoxUnavailable",
+            "retry",
         ),
     ]
 }
@@ -236,20 +308,33 @@ fn spec_rows() -> Vec<DecisionRow> {
             "Suspended: nothing is due, and requests are refused",
             new_connection().synced_ago(1000).suspended().with_request("a"),
             "wait until 19:20:00 in 2 days, refuse a Suspended",
+            "list becomes stale",
         ),
-        ("A new connection that is suspended does nothing", new_connection().suspended(), "wait"),
-        ("Another Secret is tried at once", new_connection().synced_ago(10).with_other_secret(), "sync Reconnected"),
+        ("A new connection that is suspended does nothing", new_connection().suspended(), "wait", "suspended"),
         (
-            "Also over a Retry-After, which was told to the old credentials",
+            "Another Secret is used at once",
+            new_connection().synced_ago(10).with_other_secret(),
+            "sync Reconnected",
+            "credentials changed",
+        ),
+        (
+            "Even before a Retry-After ends, which applied to the old credentials",
             new_connection().synced_ago(10).rate_limited(10).with_other_secret(),
             "sync Reconnected",
+            "credentials changed",
         ),
-        ("Another interval alone starts nothing", new_connection().synced_ago(10).edited(), "wait until 16:06:55"),
-        ("An annotation that was acted on starts nothing", annotation_handled("x"), "wait until 16:06:55"),
         (
-            "A suspended connection leaves the annotation for later",
+            "A changed interval alone starts nothing",
+            new_connection().synced_ago(10).edited(),
+            "wait until 16:06:55",
+            "interval",
+        ),
+        ("An annotation that was handled starts nothing", annotation_handled("x"), "wait until 16:06:55", "interval"),
+        (
+            "A suspended connection keeps the annotation for later",
             new_connection().synced_ago(10).annotated("x").suspended(),
             "wait until 11:50:00 in 2 days",
+            "list becomes stale",
         ),
     ]
 }
@@ -257,14 +342,16 @@ fn spec_rows() -> Vec<DecisionRow> {
 fn probe_rows() -> Vec<DecisionRow> {
     vec![
         (
-            "A connection that works is probed",
+            "A working connection is probed",
             new_connection().synced_ago(10).with_view(|r| r.until_probe = secs(0)),
+            "probe",
             "probe",
         ),
         (
-            "Before that there is nothing to do",
+            "Until then nothing is due",
             new_connection().synced_ago(10).with_view(|r| r.until_probe = secs(90)),
             "wait until 12:01:30",
+            "probe",
         ),
         (
             "No probe while a retry is pending",
@@ -273,24 +360,28 @@ fn probe_rows() -> Vec<DecisionRow> {
                 .with_failure(Reason::BoxUnavailable, 0)
                 .with_view(|r| r.until_probe = secs(0)),
             "wait until 12:00:24",
+            "retry",
         ),
         (
             "A request comes before a probe",
             new_connection().synced_ago(10).with_request("a").with_view(|r| r.until_probe = secs(0)),
             "sync Requested for a",
+            "request",
         ),
         (
-            "A suspended connection does not let the authorization of its user end",
+            "A suspended connection still renews its OAuth authorization",
             new_connection().synced_ago(10).authorized(29).suspended().with_view(|r| r.until_probe = secs(0)),
             "probe",
+            "authorization renewal",
         ),
         (
-            "It is renewed a month before, and tried once in a probe interval",
+            "It is renewed a month before it expires, with one attempt per probe interval",
             new_connection().synced_ago(10).authorized(29).suspended().with_view(|r| r.until_probe = secs(90)),
             "wait until 12:01:30",
+            "authorization renewal",
         ),
         (
-            "A lost one cannot be renewed",
+            "An expired authorization cannot be renewed",
             new_connection()
                 .synced_ago(600)
                 .disconnected(Reason::AuthorizationExpired, 90)
@@ -298,11 +389,13 @@ fn probe_rows() -> Vec<DecisionRow> {
                 .suspended()
                 .with_view(|r| r.until_probe = secs(0)),
             "wait until 02:00:00 in 2 days",
+            "list becomes stale",
         ),
         (
-            "It is time to warn two weeks before the end",
+            "A warning is due two weeks before it expires",
             new_connection().synced_ago(10).authorized(14).with_view(|r| r.until_probe = secs(90)),
             "wait until 12:00:00",
+            "authorization expires soon",
         ),
     ]
 }
@@ -310,24 +403,27 @@ fn probe_rows() -> Vec<DecisionRow> {
 fn interrupted_rows() -> Vec<DecisionRow> {
     vec![
         (
-            "A sync that nobody runs is due again with its trigger",
+            "An interrupted sync is due again with its trigger",
             new_connection().synced_ago(10).interrupted(Trigger::Requested),
             "sync Requested",
+            "interrupted sync",
         ),
         (
             "It waits for a retry like any other",
             new_connection().synced_ago(10).with_failure(Reason::BoxUnavailable, 0).interrupted(Trigger::Scheduled),
             "wait until 12:00:24",
+            "retry",
         ),
         (
-            "And while suspended it does not run",
+            "While suspended it does not run",
             new_connection().synced_ago(1000).interrupted(Trigger::Scheduled).suspended(),
             "wait until 19:20:00 in 2 days",
+            "list becomes stale",
         ),
     ]
 }
 
-/// It was tried, and its deadline of five minutes comes before Box's hour is over.
+/// Its deadline of five minutes ends before the hour that Box requested.
 fn past_deadline(name: &str) -> Case {
     with_deadline(new_connection().synced_ago(10).rate_limited(10).with_request(name), 300)
 }
@@ -359,7 +455,7 @@ fn annotation_handled(value: &str) -> Case {
     given
 }
 
-/// A plan in words.
+/// A plan's step and refused requests in words.
 fn format_plan(plan: &Plan) -> String {
     let time = |t: &Timestamp| {
         let days = test_now().duration_until(*t).as_hours() / 24 + 1;
@@ -369,9 +465,9 @@ fn format_plan(plan: &Plan) -> String {
     let step = match &plan.step {
         Step::Wait(None) => "wait".to_owned(),
         Step::Wait(Some(t)) => format!("wait until {}", time(t)),
-        Step::CheckSecret => "look".to_owned(),
+        Step::CheckSecret => "check the Secret".to_owned(),
         Step::Report => "report".to_owned(),
-        Step::CollectGarbage => "sweep".to_owned(),
+        Step::CollectGarbage => "collect garbage".to_owned(),
         Step::Probe => "probe".to_owned(),
         Step::Sync { trigger, request_names, annotation } => {
             let mut requesters = request_names.clone();
@@ -389,10 +485,13 @@ fn format_plan(plan: &Plan) -> String {
 fn every_row_of_the_decision_table_holds() {
     let mut wrong = Vec::new();
     for (_, rows) in decision_table() {
-        for (sentence, given, expected) in rows {
-            let got = format_plan(&plan(&given.plan_input(), &given.options, test_now()));
-            if got != expected {
-                wrong.push(format!("{sentence}:\n  expected: {expected}\n  got:      {got}"));
+        for (sentence, case, step, reason) in rows {
+            let got = plan(&case.plan_input(), &case.options, test_now());
+            let (got_step, got_reason) = (format_plan(&got), got.reason.as_str());
+            if (got_step.as_str(), got_reason) != (step, reason) {
+                wrong.push(format!(
+                    "{sentence}:\n  expected: {step}, because: {reason}\n  got:      {got_step}, because: {got_reason}"
+                ));
             }
         }
     }
@@ -403,9 +502,9 @@ fn every_row_of_the_decision_table_holds() {
 fn the_documented_decision_table_is_up_to_date() {
     let mut page = String::from(include_str!("decisions_intro.md"));
     for (title, rows) in decision_table() {
-        page += &format!("\n## {title}\n\n| when | then |\n| --- | --- |\n");
-        for (sentence, _, expected) in rows {
-            page += &format!("| {sentence} | {expected} |\n");
+        page += &format!("\n## {title}\n\n| when | then | why |\n| --- | --- | --- |\n");
+        for (sentence, _, step, reason) in rows {
+            page += &format!("| {sentence} | {step} | {reason} |\n");
         }
     }
     crate::test_support::assert_generated("docs/decisions.md", &page);

@@ -1,4 +1,4 @@
-//! Getting into Box: the Secret is read, its credentials are tried, and the enterprise that answers is checked.
+//! Signing in to Box: reads the Secret, verifies its credentials and checks the enterprise.
 
 use std::time::Duration;
 
@@ -21,41 +21,41 @@ use crate::{
     roster::sha256_hex,
 };
 
-/// An API server that has just started denies what it will allow once it has read its rules; it is asked twice.
+/// An API server that has just started denies what it allows once it has loaded its RBAC rules; one retry covers that.
 const RBAC_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// How much is to be proven.
+/// What a sign-in verifies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SignInCheck {
-    /// A token that still lives is proof enough: the listing will tell.
+    /// A cached token suffices: the listing will show whether it works.
     CachedToken,
-    /// The credentials themselves: a new token is asked for.
+    /// The credentials themselves, by requesting a new token.
     NewToken,
 }
 
-/// Box let us in.
+/// A successful sign-in.
 pub(crate) struct SignInSuccess {
     pub(crate) client: Client,
     pub(crate) signed_in: SignedIn,
     pub(crate) failure_context: FailureContext,
-    /// Why the Secret's new content was not taken, where the older content went on.
+    /// Why the Secret's new content was rejected, where the previous credentials are used instead.
     pub(crate) fallback_cause: Option<Failure>,
-    /// Calls made to Box before the visit.
+    /// Calls made to Box with rejected credentials before.
     pub(crate) prior_calls: u32,
 }
 
-/// Why we did not get in.
+/// Why a sign-in failed.
 #[derive(Debug)]
 pub(crate) enum SignInError {
-    /// It says something of the connection.
+    /// A failure of the connection.
     Failed(SignInFailure),
-    /// The API server could not be asked: nobody knows.
+    /// The API server failed; nothing is known of the connection.
     Kube(KubeError),
-    /// The visit was told to stop.
+    /// The run is being stopped.
     Cancelled,
 }
 
-/// Nobody let us in, and why.
+/// A failed sign-in.
 #[derive(Debug)]
 pub(crate) struct SignInFailure {
     pub(crate) failure: Failure,
@@ -64,9 +64,9 @@ pub(crate) struct SignInFailure {
     pub(crate) calls: u32,
 }
 
-/// Reads which version of the Secret there is.
+/// Reads the version of the Secret.
 pub(crate) async fn check_secret(context: &Context, connection: &BoxConnection) -> Result<(), KubeError> {
-    // Whatever comes of it, the next look is a minute away.
+    // Even after an error, the next check is a minute away.
     context.with_state(connection, |state| state.secret_checked_at = Some(Instant::now()));
     let Some((method, secret_name)) = connection.spec.auth.selected_method() else { return Ok(()) };
     let namespace = connection.namespace().unwrap_or_default();
@@ -80,8 +80,8 @@ pub(crate) async fn check_secret(context: &Context, connection: &BoxConnection) 
     Ok(())
 }
 
-/// Gets into Box with what the Secret holds now. New content that is no good leaves older credentials in use as long
-/// as their token lives.
+/// Signs in with the Secret's current content. If new content is rejected, the previous credentials stay in use while
+/// their token is valid.
 pub(crate) async fn sign_in(
     context: &Context,
     connection: &BoxConnection,
@@ -101,6 +101,7 @@ pub(crate) async fn sign_in(
         state.record_secret_version(&version);
         state.record_sign_in(&version);
     });
+    tracing::debug!(secret = secret_name, found = secret.is_some(), "credentials read");
     let Some(secret) = secret else {
         context.with_state(connection, |state| state.cached_session = None);
         return Err(failed_before_sign_in(Failure::missing_secret(&failure_context)));
@@ -138,7 +139,7 @@ pub(crate) async fn sign_in(
     }
 }
 
-/// The credentials that were in use before, where the Secret's new content was refused.
+/// Falls back to the previous credentials after the Secret's new content was rejected.
 async fn sign_in_with_previous(
     context: &Context,
     connection: &BoxConnection,
@@ -160,7 +161,7 @@ async fn sign_in_with_previous(
             ..success
         }),
         Err(SignInError::Failed(previous_failure)) => {
-            // Trouble that passes does not say that the older credentials are lost as well.
+            // A transient error does not mean that the previous credentials are rejected as well.
             let calls = sign_in_failure.calls + previous_failure.calls;
             let lost = previous_failure.failure.reason.failure_class() == FailureClass::Disconnected;
             Err(SignInError::Failed(SignInFailure { calls, ..if lost { sign_in_failure } else { previous_failure } }))
@@ -194,14 +195,14 @@ async fn read_credentials_secret(
     }
 }
 
-/// Kept out before Box was asked.
+/// A failure before the first call to Box.
 fn failed_before_sign_in(failure: Failure) -> SignInError {
     SignInError::Failed(SignInFailure { failure, app: None, calls: 0 })
 }
 
 fn credentials_version(method: AuthType, secret_name: &str, secret: Option<&Secret>) -> CredentialsVersion {
     let data = secret.map(|s| s.data.iter().flatten());
-    // A digest over digests: where one value ends and the next begins is part of it.
+    // A digest over digests, so that the boundaries between values count.
     let content =
         data.map(|data| data.map(|(key, value)| format!("{key}={}\n", sha256_hex(&value.0))).collect::<String>());
     CredentialsVersion {
@@ -211,14 +212,14 @@ fn credentials_version(method: AuthType, secret_name: &str, secret: Option<&Secr
     }
 }
 
-/// Whether Box has accepted this very Secret before, maybe from another process.
+/// Whether Box has accepted this version of the Secret before, possibly from another process.
 fn was_accepted(connection: &BoxConnection, version: &CredentialsVersion, resource_version: &str) -> bool {
     status_of(connection).credentials.as_ref().is_some_and(|c| {
         c.method == version.method && c.secret_name == version.secret_name && c.resource_version == resource_version
     })
 }
 
-/// Tries a session and checks who answers.
+/// Signs in with a session and checks the enterprise.
 async fn verify_sign_in(
     context: &Context,
     connection: &BoxConnection,
@@ -257,7 +258,7 @@ async fn verify_sign_in(
     };
     let fallback_cause =
         cached.session.take_fallback_cause().and_then(|error| Failure::from_box_error(&failure_context, &error));
-    // What was passed over was not accepted.
+    // The status keeps the accepted version if newer content was rejected.
     let before = status_of(connection).credentials.as_ref().filter(|_| fallback_cause.is_some());
     let resource_version = before.map_or(&cached.resource_version, |c| &c.resource_version).clone();
     let signed_in = SignedIn {

@@ -1,5 +1,5 @@
-//! What this process remembers of its connections. Nothing depends on its being kept: it is gone with the process,
-//! and the next one finds out again.
+//! In-memory state of the connections. It is lost with the process, and nothing depends on it: the next process
+//! rebuilds it.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -7,12 +7,14 @@ use std::{
     time::Duration,
 };
 
+use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
 use tokio::time::Instant;
 
 use super::{
     backoff::probe_interval,
+    plan::{Plan, Step},
     plan_input::{StateView, status_of},
 };
 use crate::{
@@ -22,18 +24,21 @@ use crate::{
     roster::SliceMeta,
 };
 
-/// So long a slice that nobody names stays, for whoever reads an older list or publishes a new one.
+/// How long an unreferenced slice is kept, for readers of an older list and publishers of a new one.
 const UNREFERENCED_GRACE: Duration = Duration::from_secs(15 * 60);
+
+/// Times of equal plans differ by this much, since spans are rounded up to seconds.
+const PLAN_TIME_TOLERANCE: SignedDuration = SignedDuration::from_secs(2);
 
 pub(crate) type ConnectionKey = ObjectRef<BoxConnection>;
 
-/// An object as log lines name it.
+/// An object's namespace and name, as in log lines.
 pub(crate) fn log_name<K: ResourceExt>(object: &K) -> String {
     format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any())
 }
 
-/// Which credentials: a Secret's content, by a digest that never leaves this process, and the names it goes by. Labels
-/// and annotations are no content.
+/// A version of credentials: a digest of the Secret's content, which never leaves this process, the method and the
+/// Secret's name. Labels and annotations do not count.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct CredentialsVersion {
     pub(crate) method: AuthType,
@@ -42,17 +47,17 @@ pub(crate) struct CredentialsVersion {
     pub(crate) content: Option<String>,
 }
 
-/// A session, and what it was made of.
+/// A session, and the credentials that it was made from.
 #[derive(Clone)]
 pub(crate) struct CachedSession {
     pub(crate) version: CredentialsVersion,
-    /// The Secret's when its content was read.
+    /// The Secret's resource version when its content was read.
     pub(crate) resource_version: String,
     pub(crate) client_id: String,
     pub(crate) session: TokenSource,
 }
 
-/// What is remembered of one connection.
+/// The state of one connection.
 pub(crate) struct ConnectionState {
     uid: String,
     pub(crate) secret_checked_at: Option<Instant>,
@@ -61,19 +66,21 @@ pub(crate) struct ConnectionState {
     pub(crate) tried_version: Option<CredentialsVersion>,
     pub(crate) listed_at: Option<Instant>,
     pub(crate) next_probe_at: Instant,
-    /// Until when Box, which named the time, is left alone, whether or not the status says so.
+    /// Until when Box is not called, as it requested, whether or not the status says so.
     pub(crate) retry_allowed_at: Option<Instant>,
     /// The session that Box last accepted.
     pub(crate) cached_session: Option<CachedSession>,
-    /// The version that Box refused while an older one still works; told once.
+    /// The version that Box rejected while an older one still works; reported once.
     pub(crate) rejected_version: Option<CredentialsVersion>,
-    /// The refresh token that Box refused last.
+    /// The refresh token that Box rejected last.
     pub(crate) rejected_token: RejectedToken,
+    /// The plan that was logged last.
+    logged_plan: Option<Plan>,
     /// The requests that a run in this process answers now.
     pub(crate) running_requests: Option<Vec<String>>,
-    /// Whether the roster is known to be there, until the watch shows it.
+    /// Whether the roster is known to exist, until the watch delivers it.
     pub(crate) published: bool,
-    /// Slices that nobody names, and since when they were seen.
+    /// Unreferenced slices, and since when.
     unreferenced: HashMap<SliceMeta, Instant>,
     last_failure: Option<(Time, Instant)>,
 }
@@ -82,7 +89,7 @@ pub(crate) struct ConnectionState {
 pub(crate) struct ConnectionStates(Mutex<HashMap<ConnectionKey, ConnectionState>>);
 
 impl ConnectionStates {
-    /// Looks into the memory of a connection, which begins when it is first looked into and again under a new UID.
+    /// Accesses the state of a connection, which is created on first access and again for a new UID.
     pub(crate) fn with_state<T>(
         &self,
         connection: &BoxConnection,
@@ -99,7 +106,7 @@ impl ConnectionStates {
         f(state)
     }
 
-    /// Looks into the memory of a connection of which there may be none.
+    /// Reads the state of a connection, if there is one.
     pub(crate) fn read_state<T>(&self, key: &ConnectionKey, f: impl FnOnce(&ConnectionState) -> T) -> Option<T> {
         self.lock().get(key).map(f)
     }
@@ -127,6 +134,7 @@ impl ConnectionState {
             cached_session: None,
             rejected_version: None,
             rejected_token: RejectedToken::default(),
+            logged_plan: None,
             running_requests: None,
             published: false,
             unreferenced: HashMap::new(),
@@ -134,7 +142,7 @@ impl ConnectionState {
         }
     }
 
-    /// Takes note of what is seen now, and tells what is remembered as spans of time.
+    /// Records the connection's failure and returns the state as spans of time.
     pub(crate) fn view(&mut self, connection: &BoxConnection) -> StateView {
         let now = Instant::now();
         let failed = status_of(connection).failures.as_ref().map(|f| f.last_time.clone());
@@ -155,7 +163,20 @@ impl ConnectionState {
         }
     }
 
-    /// These slices are there and nobody names them; others that were seen before are named now, or gone.
+    /// Remembers the plan. Returns whether it differs from the last one by more than the rounding of its time.
+    pub(crate) fn is_new_plan(&mut self, plan: &Plan) -> bool {
+        let same = self.logged_plan.as_ref().is_some_and(|last| match (&last.step, &plan.step) {
+            (Step::Wait(Some(before)), Step::Wait(Some(now))) => {
+                let moved = before.duration_until(*now).abs() > PLAN_TIME_TOLERANCE;
+                !moved && last.reason == plan.reason && last.refused_requests == plan.refused_requests
+            }
+            _ => last == plan,
+        });
+        self.logged_plan = Some(plan.clone());
+        !same
+    }
+
+    /// Replaces the unreferenced slices; those already known keep their time.
     pub(crate) fn set_unreferenced(&mut self, slices: impl IntoIterator<Item = SliceMeta>) {
         let now = Instant::now();
         self.unreferenced = slices
@@ -165,7 +186,7 @@ impl ConnectionState {
             .collect();
     }
 
-    /// Which of them have been there for so long that nobody reads or publishes them any more.
+    /// The unreferenced slices whose grace period is over.
     pub(crate) fn expired_slices(&self) -> HashSet<SliceMeta> {
         self.unreferenced
             .iter()
@@ -180,13 +201,13 @@ impl ConnectionState {
         self.secret_version = Some(version.clone());
     }
 
-    /// Box was asked to let these credentials in.
+    /// A sign-in with these credentials begins.
     pub(crate) fn record_sign_in(&mut self, version: &CredentialsVersion) {
         self.sign_in_tried_at = Some(Instant::now());
         self.tried_version = Some(version.clone());
     }
 
-    /// Box let us in or kept us out: the next probe is a whole interval away.
+    /// After a sign-in, the next probe is a whole interval away.
     pub(crate) fn schedule_next_probe(&mut self, interval: Duration) {
         self.next_probe_at = Instant::now() + probe_interval(&self.uid, interval);
     }

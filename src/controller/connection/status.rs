@@ -1,4 +1,4 @@
-//! What a connection's status says after something happened, or after nothing did. Pure.
+//! The status of a connection, from the previous status and an update. Pure.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -23,14 +23,14 @@ use crate::{
 const MAX_HISTORY: usize = 5;
 const MAX_NAMES: usize = 10;
 
-/// What there is to report.
+/// An update to report.
 #[derive(Clone, Debug)]
 pub(crate) enum StatusUpdate<'a> {
-    /// Nothing but that time has passed or the spec has changed.
+    /// Time has passed or the spec has changed.
     Refresh,
-    /// A run that takes long goes on; Box let it in.
+    /// A long run that has signed in continues.
     Progress(CurrentSync, &'a SignedIn),
-    /// A run was told to stop, and nothing came of it.
+    /// A run was stopped without a result.
     Stopped,
     /// A probe ended.
     Probed(&'a Result<SignedIn, Failure>),
@@ -49,13 +49,13 @@ pub(crate) struct SyncOutcome {
     pub(crate) requests: Vec<String>,
     /// The value of the annotation that it answers.
     pub(crate) annotation: Option<String>,
-    /// Who asked, as far as that is told.
+    /// Who requested it, if recorded.
     pub(crate) requested_by: Vec<String>,
-    /// The generation whose spec it followed.
+    /// The generation of the spec that it applied.
     pub(crate) generation: Option<i64>,
-    /// The app that was kept out, where it is known.
+    /// The app whose sign-in failed, if known.
     pub(crate) app: Option<BoxApp>,
-    /// Who let us in; `None` where nobody did.
+    /// The sign-in; `None` if it failed.
     pub(crate) signed_in: Option<SignedIn>,
     pub(crate) result: Result<SyncResult, Failure>,
 }
@@ -69,9 +69,9 @@ pub(crate) struct SyncResult {
     pub(crate) removed: i64,
     pub(crate) revision: i64,
     pub(crate) held: Option<RemovalHold>,
-    /// The digest whose removals were approved and took place.
+    /// The digest of the removals that were approved and applied.
     pub(crate) approved: Option<String>,
-    /// When and by what sync the list was published, where it was an earlier one.
+    /// When and by which sync the list was published, if by an earlier one.
     pub(crate) earlier_publish: Option<(Timestamp, RosterChange)>,
 }
 
@@ -91,7 +91,7 @@ impl SyncResult {
         }
     }
 
-    /// A sync that found the list as it was published before.
+    /// A sync that found the list unchanged.
     pub(crate) fn from_unchanged(roster: &RosterContent) -> Self {
         let earlier_publish = Some((roster.revision_time.0, roster.change.clone()));
         Self { added: 0, updated: 0, removed: 0, approved: None, earlier_publish, ..Self::from_published(roster) }
@@ -99,7 +99,7 @@ impl SyncResult {
 }
 
 impl SyncOutcome {
-    /// A sync that published this roster and was ended before it could tell.
+    /// A sync that published this roster and ended before it could report.
     pub(crate) fn from_unreported(connection: &BoxConnection, roster: &RosterContent) -> Self {
         let change = &roster.change;
         Self {
@@ -118,7 +118,7 @@ impl SyncOutcome {
     }
 }
 
-/// Box let us in: who answered, and to which credentials.
+/// A successful sign-in: the account, and the credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SignedIn {
     pub(crate) enterprise: BoxEnterprise,
@@ -127,11 +127,11 @@ pub(crate) struct SignedIn {
     pub(crate) method: AuthType,
     pub(crate) secret_name: String,
     pub(crate) resource_version: String,
-    /// Until when the authorization of a user can be renewed.
+    /// When the authorization of a user expires unless it is renewed.
     pub(crate) authorization_expiration: Option<Timestamp>,
 }
 
-/// The status that should stand there now, given the one that does.
+/// The status that should be stored now, from the stored one and an update.
 pub(crate) fn build_status(
     connection: &BoxConnection,
     roster_presence: RosterPresence,
@@ -142,7 +142,7 @@ pub(crate) fn build_status(
     let schedule = ResolvedSchedule::for_connection(connection, options.schedule_spread);
     let mut root_conditions = RootConditions::from_status(status_of(connection));
     let mut status = status_of(connection).clone();
-    // What a failure leaves behind is told by the spec of now.
+    // Messages of failures show until when the list is fresh by the current spec.
     status.stale_time = stale_time(connection, &schedule, status.last_sync.as_ref()).map(Time);
     match update {
         StatusUpdate::Refresh => {}
@@ -168,7 +168,7 @@ pub(crate) fn build_status(
     status
 }
 
-/// Whether a try found a lost connection just as lost as before, with nobody asking: that is no attempt, and no news.
+/// Whether an unrequested attempt found a disconnected connection unchanged: it is not recorded.
 fn is_repeat(connection: &BoxConnection, outcome: &SyncOutcome) -> bool {
     let status = status_of(connection);
     let unrequested = outcome.requests.is_empty() && outcome.annotation.is_none();
@@ -334,7 +334,7 @@ fn push_history(history: &mut Vec<SyncAttempt>, outcome: &SyncOutcome) {
     history.truncate(MAX_HISTORY);
 }
 
-/// Adds the names that are not there yet, as far as there is room.
+/// Adds the new names, up to the limit.
 fn add_names(names: &mut Vec<String>, more: &[String], most: usize) {
     for name in more {
         if names.len() < most && !names.contains(name) {
@@ -343,7 +343,7 @@ fn add_names(names: &mut Vec<String>, more: &[String], most: usize) {
     }
 }
 
-/// Brings all that follows from the rest up to date: observedGeneration, the times, and the conditions.
+/// Updates all derived fields: observedGeneration, the times and the conditions.
 fn refresh_derived_fields(
     connection: &BoxConnection,
     inputs: &ConditionInputs<'_>,

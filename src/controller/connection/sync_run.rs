@@ -1,5 +1,4 @@
-//! One sync of one connection under supervision: it is told to stop when it is no longer wanted, and while it takes
-//! long it is told how far it is.
+//! One supervised sync of one connection: it is stopped when it is no longer wanted, and a long one reports progress.
 
 use std::{panic::AssertUnwindSafe, sync::OnceLock, time::Duration};
 
@@ -28,12 +27,12 @@ use crate::{
 /// A run that is shorter writes its status once, at its end.
 const FIRST_PROGRESS_DELAY: Duration = Duration::from_secs(5);
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
-/// How often a run asks whether it is still wanted.
+/// How often a run checks whether it is still wanted.
 const STOP_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a page in flight may take once the run is to stop.
 const STOP_GRACE_PERIOD: Duration = Duration::from_secs(2);
 
-/// What is to be run, as the plan on the confirmed objects has it.
+/// A sync to run, from the plan on confirmed objects.
 pub(crate) struct SyncJob {
     pub(crate) input: PlanInput,
     pub(crate) trigger: Trigger,
@@ -48,7 +47,7 @@ impl SyncJob {
         self.input.requests.iter().map(AsRef::as_ref).filter(|r| self.request_names.contains(&r.name_any()))
     }
 
-    /// Who asked for it.
+    /// Who requested it.
     fn requested_by(&self) -> Vec<String> {
         let connection = self.annotation.is_some().then_some(&self.input.connection.metadata);
         requesters(self.answered_requests().map(|r| &r.metadata).chain(connection))
@@ -61,9 +60,9 @@ pub(crate) enum RunEnd {
         outcome: Box<SyncOutcome>,
         fallback_cause: Option<Failure>,
     },
-    /// It was told to stop; nothing came of it.
+    /// It was stopped without a result.
     Stopped(StopReason),
-    /// The API server could not be asked for the Secret; nothing is known, and it is nobody's failure.
+    /// The Secret could not be read because of the API server, which is not a failure of the connection.
     Kube(KubeError),
 }
 
@@ -77,7 +76,7 @@ pub(crate) enum StopReason {
     ShuttingDown,
 }
 
-/// What the work itself brings.
+/// The output of the work itself.
 struct RunOutput {
     app: Option<BoxApp>,
     signed_in: Option<SignedIn>,
@@ -86,7 +85,7 @@ struct RunOutput {
     result: Result<SyncResult, Failure>,
 }
 
-/// Runs a sync. Returns how it ended, and the objects that it speaks of as they were last known.
+/// Runs a sync. Returns how it ended, and its objects as last written or read.
 pub(crate) async fn run(context: &Context, job: SyncJob) -> (RunEnd, RunObjects) {
     let mut objects = RunObjects::for_job(&job);
     let ended = run_supervised(context, job, &mut objects).await;
@@ -141,7 +140,7 @@ async fn run_supervised(context: &Context, job: SyncJob, objects: &mut RunObject
 
 enum RunInterruption {
     Stopped(StopReason),
-    /// A wait ended because the run is to stop.
+    /// A wait was cancelled because the run must stop.
     Cancelled,
     Kube(KubeError),
 }
@@ -175,7 +174,7 @@ async fn fetch_and_publish(
     }
     let calls = || prior_calls + client.call_count();
     let build_request = || {
-        // The listing has ended; what follows is the cluster's time.
+        // The listing has ended; publishing does not count for the gap between listings.
         context.with_state(connection, |state| state.listed_at = Some(Instant::now()));
         publish_request(job, &uid, start, calls())
     };
@@ -200,9 +199,16 @@ async fn fetch_and_publish(
                 state.set_unreferenced(published.unreferenced);
             });
             let roster = &published.roster;
+            let (revision, slices) = (roster.revision, roster.slices.len());
             let synced = match published.outcome {
-                PublishOutcome::Committed => SyncResult::from_published(roster),
-                PublishOutcome::Unchanged => SyncResult::from_unchanged(roster),
+                PublishOutcome::Committed => {
+                    tracing::debug!(revision, slices, "roster committed");
+                    SyncResult::from_published(roster)
+                }
+                PublishOutcome::Unchanged => {
+                    tracing::debug!(revision, slices, "list unchanged, nothing published");
+                    SyncResult::from_unchanged(roster)
+                }
             };
             Ok(SyncResult { approved: published.approved, ..synced })
         }
@@ -210,14 +216,14 @@ async fn fetch_and_publish(
             Err(Failure::from_box_error(&failure_context, &error).ok_or(RunInterruption::Cancelled)?)
         }
         Err(sync::Error::Roster(error)) => {
-            tracing::warn!(connection = log_name(connection.as_ref()), %error, "the list was not published");
+            tracing::warn!(connection = log_name(connection.as_ref()), %error, "publishing the list failed");
             Err(Failure::from_roster_error(&failure_context, &error))
         }
     };
     Ok(done(calls(), result))
 }
 
-/// What this run wants published, and why.
+/// What this run publishes, and why.
 fn publish_request<'a>(job: &'a SyncJob, uid: &'a str, start: Timestamp, calls: u32) -> PublishRequest<'a> {
     let connection = &job.input.connection;
     let status = job.input.status();
@@ -246,7 +252,7 @@ fn publish_request<'a>(job: &'a SyncJob, uid: &'a str, start: Timestamp, calls: 
     }
 }
 
-/// Returns when the run has to end, after the grace for a page in flight.
+/// Returns when the run must end, after the grace period for a page in flight.
 async fn supervise(
     context: &Context,
     job: &SyncJob,
@@ -268,7 +274,7 @@ async fn supervise(
             tokio::time::sleep(STOP_GRACE_PERIOD).await;
             return why;
         }
-        // Until Box has let us in there is no sync to tell of.
+        // Before the sign-in there is no progress to report.
         if let Some(signed_in) = signed_in_cell.get().filter(|_| Instant::now() >= due) {
             let SyncProgress { pages, users } = *progress.borrow();
             let current = CurrentSync { trigger: job.trigger, start_time: Time(start), pages, users };
@@ -278,7 +284,7 @@ async fn supervise(
     }
 }
 
-/// Why the run is no longer wanted, as the watch knows it. A watch that lags behind the confirmed object says nothing.
+/// Why the run is no longer wanted, according to the watch. A cached object older than the confirmed one is ignored.
 fn stop_reason(context: &Context, job: &SyncJob) -> Option<StopReason> {
     if context.stop.is_cancelled() {
         return Some(StopReason::ShuttingDown);

@@ -1,4 +1,4 @@
-//! When a connection is synced without being asked, and until when its list counts as fresh. Pure.
+//! The sync schedule of a connection, and until when its list is fresh. Pure.
 
 use std::time::Duration;
 
@@ -7,23 +7,24 @@ use jiff::Timestamp;
 use super::{
     backoff::{add_duration, next_on_grid, phase},
     cron::{CronError, CronSchedule},
+    plan_reason::PlanReason,
 };
 use crate::api::{self, BoxConnection, GoDuration, LastSync};
 
-/// A list without a rhythm to measure it by is fresh for so long, as with the usual interval.
+/// How long a list is fresh without a valid schedule, as with the default interval.
 const DEFAULT_STALE_AFTER: Duration = Duration::from_secs(48 * 3600);
 
 pub(crate) enum ResolvedSchedule {
-    /// A grid of the connection's own.
+    /// A grid with the connection's own phase.
     Interval { uid: String, interval: Duration },
-    /// So long before each of these times.
+    /// Before each of these times, by `phase`.
     Cron { cron: Box<CronSchedule>, phase: Duration },
-    /// Its schedule cannot be kept: nothing comes by itself.
+    /// The schedule is invalid: no sync is scheduled.
     Invalid(CronError),
 }
 
 impl ResolvedSchedule {
-    /// The connection's, with `spread` as the longest time by which a schedule's syncs go ahead.
+    /// The schedule of a connection; with a cron schedule, syncs start at most `spread` early.
     pub(crate) fn for_connection(connection: &BoxConnection, spread: Duration) -> Self {
         let uid = connection.metadata.uid.as_deref().unwrap_or_default();
         match connection.spec.sync_schedule() {
@@ -47,7 +48,15 @@ impl ResolvedSchedule {
         }
     }
 
-    /// A moment as the one who set the rhythm reads it.
+    /// Why a sync at one of its times is due.
+    pub(crate) fn plan_reason(&self) -> PlanReason {
+        match self {
+            Self::Interval { .. } | Self::Invalid(_) => PlanReason::Interval,
+            Self::Cron { .. } => PlanReason::Cron,
+        }
+    }
+
+    /// A time in the time zone of the schedule.
     pub(crate) fn format_time(&self, moment: Timestamp) -> String {
         match self {
             Self::Interval { .. } | Self::Invalid(_) => moment.to_string(),
@@ -55,7 +64,7 @@ impl ResolvedSchedule {
         }
     }
 
-    /// Until when the list of `last` counts as fresh, where the spec does not say: two syncs were due and did not come.
+    /// Until when the list of `last` is fresh by default: two scheduled syncs were missed.
     fn default_stale_time(&self, last: &LastSync) -> Timestamp {
         let second = |table: &CronSchedule, phase| {
             let first = table.next_after(add_duration(last.start_time.0, phase))?;
@@ -72,7 +81,7 @@ impl ResolvedSchedule {
     }
 }
 
-/// Until when the connection's list counts as fresh; `None`: it has none.
+/// Until when the connection's list is fresh; `None`: it has none.
 pub(crate) fn stale_time(
     connection: &BoxConnection,
     schedule: &ResolvedSchedule,

@@ -1,4 +1,4 @@
-//! How long the authorization of a user still lives, and what follows from it. Pure.
+//! The expiry of a user's authorization: when it is renewed and when the operator warns. Pure.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -6,14 +6,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use crate::{api::Authorization, controller::connection::backoff::add_seconds};
 
 const DAY: i64 = 86_400;
-/// An event warns so long before its end.
+/// How long before the expiry an event warns.
 const EXPIRY_WARNING: i64 = 14 * DAY;
-/// While a connection is suspended, it is renewed so long before its end: half of what Box lets it live.
+/// How long before the expiry it is renewed while the connection is suspended: half of its lifetime in Box.
 const RENEWAL_LEAD: i64 = 30 * DAY;
-/// An end that moves by less is not told: each renewal moves it, and nobody wants to know each time.
+/// A smaller change of the expiry is not written: each renewal moves it.
 const MIN_REPORTED_CHANGE: SignedDuration = SignedDuration::from_secs(DAY);
 
-/// What the status should say, given what it says and when the authorization ends as far as is known now.
+/// The authorization for the status, from the previous one and the currently known expiry.
 pub(crate) fn updated_authorization(
     previous: Option<Authorization>,
     expiration: Option<Timestamp>,
@@ -25,7 +25,7 @@ pub(crate) fn updated_authorization(
     }
 }
 
-/// Notes that it is time to warn.
+/// Records the time of the warning when it is due.
 pub(crate) fn mark_warned(authorization: &mut Authorization, now: Timestamp) {
     if authorization.warned_time.is_none() && warning_time(authorization) <= now {
         authorization.warned_time = Some(Time(now));
@@ -36,7 +36,7 @@ pub(crate) fn warning_time(authorization: &Authorization) -> Timestamp {
     add_seconds(authorization.expiration_time.0, -EXPIRY_WARNING)
 }
 
-/// From when on it is renewed although nothing else needs it.
+/// When it is renewed although nothing else needs it.
 pub(crate) fn renewal_time(authorization: &Authorization) -> Timestamp {
     add_seconds(authorization.expiration_time.0, -RENEWAL_LEAD)
 }

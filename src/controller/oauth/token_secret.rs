@@ -1,5 +1,4 @@
-//! What stands in the Secret in which the operator keeps the tokens of a user's authorization, and which of them to use.
-//! Pure.
+//! The content of the Secret that stores the tokens of a user's authorization, and which of them to use. Pure.
 
 use std::collections::BTreeMap;
 
@@ -13,21 +12,21 @@ use crate::{
     box_client::{OAuthTokens, TokenStoreError},
 };
 
-/// Whose turn it is to renew: an id of this renewal, which its process knows again.
+/// The lock for a refresh: an id that only its own process knows.
 const LOCK_ANNOTATION: &str = "boxsync.dev/renewing";
 const REFRESH: &str = "refreshToken";
 const ACCESS: &str = "accessToken";
 const ACCESS_EXPIRY: &str = "accessTokenExpiry";
 const GRANTED: &str = "grantedTime";
-/// SHA-256 of the refresh token that the kept ones descend from.
+/// SHA-256 of the refresh token that the stored ones descend from.
 const SEED: &str = "seedDigest";
-/// SHA-256 of a refresh token that Box refused although it was newer: the kept ones go on.
+/// SHA-256 of a newer refresh token that Box rejected: the stored ones stay in use.
 const REFUSED: &str = "refusedSeedDigest";
 
 /// The content of the Secret.
 #[derive(Clone, Default)]
 pub(crate) struct TokenSecret {
-    /// The UID of the connection that the tokens belong to; `None`: this is no Secret of ours.
+    /// The UID of the connection that the tokens belong to; `None`: the operator does not own this Secret.
     pub(crate) owner: Option<String>,
     pub(crate) seed_digest: Option<String>,
     pub(crate) rejected_seed_digest: Option<String>,
@@ -66,8 +65,8 @@ impl TokenSecret {
         }
     }
 
-    /// What is to be used by the connection of this UID whose own Secret has this seed. A new seed wins: somebody has
-    /// authorized the app again.
+    /// The token to use for the connection of this UID with this seed in its own Secret. A new seed wins: the app was
+    /// authorized again.
     pub(crate) fn refresh_source(&self, uid: &str, seed_digest: &str) -> Result<RefreshSource, TokenStoreError> {
         let known = [&self.seed_digest, &self.rejected_seed_digest]
             .into_iter()
@@ -156,12 +155,12 @@ mod tests {
             ("tokens of the same seed are used", stored_tokens(), "u1", "s1", "refresh-1"),
             ("a new seed wins", stored_tokens(), "u1", "s2", "the seed"),
             ("a seed that Box refused does not win again", refused.clone(), "u1", "s0", "refresh-1"),
-            ("tokens of another connection are left alone", stored_tokens(), "u2", "s1", "Elsewhere"),
-            ("a refused seed does not bring them here either", refused, "u2", "s0", "Elsewhere"),
+            ("tokens of another connection are left alone", stored_tokens(), "u2", "s1", "OwnedByOther"),
+            ("a refused seed does not bring them here either", refused, "u2", "s0", "OwnedByOther"),
             ("a new seed takes the place over", stored_tokens(), "u2", "s2", "the seed"),
             ("a renewal that never ended begins with the seed", begun.clone(), "u1", "s1", "the seed"),
-            ("also where nothing was kept, the place may be another's", begun, "u2", "s1", "Elsewhere"),
-            ("a Secret that is not ours is not touched", TokenSecret::default(), "u1", "s1", "InTheWay"),
+            ("also where nothing was kept, the place may be another's", begun, "u2", "s1", "OwnedByOther"),
+            ("a Secret that is not ours is not touched", TokenSecret::default(), "u1", "s1", "ForeignSecret"),
         ] {
             assert_eq!(chosen_token(&stored, uid, seed), expected, "{what}");
         }

@@ -1,10 +1,13 @@
-//! The reconcile of a request: it acknowledges one that its connection has not answered within two seconds, answers
-//! one without a connection, and deletes one whose time is over. It never talks to Box.
+//! The reconcile of a request. It acknowledges a request that its connection has not answered within two seconds, fails
+//! one without a connection, and deletes one after its TTL. It never calls Box.
 
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use kube::{ResourceExt, runtime::controller::Action};
+use kube::{
+    ResourceExt,
+    runtime::{controller::Action, reflector::ObjectRef},
+};
 
 use super::status::{self, CONNECTION_TIMEOUT};
 use crate::{
@@ -18,18 +21,22 @@ use crate::{
         },
         context::{Context, connection_key},
         kube_calls::KubeError,
-        status_writer,
+        status_writer::{self, StatusOrigin},
         telemetry::{ReconcileFailed, ResourceKind, measure_reconcile},
     },
 };
 
 const ACKNOWLEDGE_DELAY: Duration = Duration::from_secs(2);
-/// A look without any reason, in case something was missed.
+/// A reconcile without any reason, in case an event was missed.
 const RESYNC_PERIOD: Duration = Duration::from_secs(3600);
-const ERROR_RETRY: Duration = Duration::from_secs(5);
 
 pub(crate) async fn reconcile(request: Arc<UserSyncRequest>, context: Arc<Context>) -> Result<Action, KubeError> {
-    measure_reconcile(&context.metrics, ResourceKind::Requests, Box::pin(reconcile_inner(&context, &request))).await
+    let reconciled = Box::pin(reconcile_inner(&context, &request));
+    let result = measure_reconcile(&context.metrics, ResourceKind::Requests, reconciled).await;
+    if result.is_ok() {
+        context.request_errors.reset(&ObjectRef::from_obj(request.as_ref()));
+    }
+    result
 }
 
 async fn reconcile_inner(context: &Context, request: &UserSyncRequest) -> Result<Action, KubeError> {
@@ -62,9 +69,9 @@ async fn reconcile_inner(context: &Context, request: &UserSyncRequest) -> Result
         (None, Some(start)) => match duration_until(add_duration(start, CONNECTION_TIMEOUT), now) {
             Duration::ZERO => {
                 let refused = |r: &UserSyncRequest| {
-                    status::refused_status(r, Reason::ConnectionNotFound, None, context.current_time())
+                    Some(status::refused_status(r, Reason::ConnectionNotFound, None, context.current_time()))
                 };
-                status_writer::write_request_status(context, request, refused).await;
+                status_writer::write_request_status(context, request, StatusOrigin::Result, refused).await?;
                 Ok(Action::await_change())
             }
             wait => Ok(Action::requeue(wait)),
@@ -74,18 +81,19 @@ async fn reconcile_inner(context: &Context, request: &UserSyncRequest) -> Result
 
 pub(crate) fn error_policy(request: &UserSyncRequest, error: &KubeError, context: &Context) -> Action {
     let (kind, object) = (ResourceKind::Requests, log_name(request));
-    ReconcileFailed { kind, object, error, requeue_after: ERROR_RETRY }.emit(&context.metrics);
-    Action::requeue(ERROR_RETRY)
+    let requeue_after = context.request_errors.next_delay(request);
+    ReconcileFailed { kind, object, error, requeue_after }.emit(&context.metrics);
+    Action::requeue(requeue_after)
 }
 
-/// The connection's own reconcile usually answers first. Creation times come from another machine's clock: one that
-/// lies ahead of ours counts as long ago.
+/// The connection's own reconcile usually answers first. Creation times come from another machine's clock: one in the
+/// future counts as long ago.
 fn until_acknowledge(request: &UserSyncRequest, now: Timestamp) -> Duration {
     let created = request.creation_timestamp().map_or(now, |t| t.0);
     if created > now { Duration::ZERO } else { duration_until(add_duration(created, ACKNOWLEDGE_DELAY), now) }
 }
 
-/// What the request waits for.
+/// Why the request is pending.
 fn pending_reason(
     context: &Context,
     key: &ConnectionKey,
@@ -99,32 +107,32 @@ fn pending_reason(
     let gap = context.options.min_sync_gap;
     let reason_for = |state: &ConnectionState| match &state.running_requests {
         Some(answers) if answers.contains(&name) => (Reason::Running, String::new()),
-        Some(_) => {
-            (Reason::Pending, "A sync that began before this request is running; the next one answers it.".to_owned())
-        }
+        Some(_) => (
+            Reason::Pending,
+            "A sync that started before this request is running. The next sync answers this request.".to_owned(),
+        ),
         None if state.listed_at.is_some_and(|t| t.elapsed() < gap) => (
             Reason::CoolingDown,
-            format!("A sync ended a moment ago; the next one begins {} s after it.", gap.as_secs()),
+            format!("A sync has just finished. The next one starts {} s after it.", gap.as_secs()),
         ),
         None => (
             Reason::Pending,
-            "All places for syncs are taken, or Box asked to wait; see the BoxConnection's status.".to_owned(),
+            "All sync permits are in use, or Box requested a delay. See the status of the BoxConnection.".to_owned(),
         ),
     };
-    let unknown = || (Reason::Pending, format!("BoxConnection {} is about to be looked at.", connection.name_any()));
+    let unknown = || (Reason::Pending, format!("BoxConnection {} is waiting to be reconciled.", connection.name_any()));
     context.connection_states.read_state(key, reason_for).unwrap_or_else(unknown)
 }
 
-/// Writes a first status. Where somebody else was quicker, theirs stands.
+/// Writes a first status, unless the request's connection has written one meanwhile.
 async fn acknowledge(
     context: &Context,
     request: &UserSyncRequest,
     status: UserSyncRequestStatus,
 ) -> Result<Action, KubeError> {
-    match context.cluster.replace_status(request, status).await {
-        Ok(_) | Err(KubeError::Conflict | KubeError::NotFound) => Ok(Action::requeue(CONNECTION_TIMEOUT)),
-        Err(error) => Err(error),
-    }
+    let first = |r: &UserSyncRequest| (r.status == request.status).then(|| status.clone());
+    status_writer::write_request_status(context, request, StatusOrigin::Derived, first).await?;
+    Ok(Action::requeue(CONNECTION_TIMEOUT))
 }
 
 async fn delete_expired(context: &Context, request: &UserSyncRequest, now: Timestamp) -> Result<Action, KubeError> {

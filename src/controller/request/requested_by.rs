@@ -1,14 +1,14 @@
-//! Who asked for a sync, as an annotation says that anybody may write. Pure.
+//! Who requested a sync, from an annotation that anyone can write. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::api::REQUESTED_BY_ANNOTATION;
 
-/// So many are told, each at such length: what anybody may write must not fill a status or a roster.
+/// Bounds on names and their length: what anyone can write must not fill a status or a roster.
 pub(crate) const MAX_REQUESTERS: usize = 5;
 const MAX_NAME_CHARS: usize = 256;
 
-/// Those who asked by these objects, each once, in their order.
+/// The requesters of these objects, each once, in order.
 pub(crate) fn requesters<'a>(objects: impl Iterator<Item = &'a ObjectMeta>) -> Vec<String> {
     let mut requesters = Vec::new();
     let claims = objects.filter_map(|object| object.annotations.as_ref()?.get(REQUESTED_BY_ANNOTATION));

@@ -1,4 +1,4 @@
-//! What a request's status says. Pure. A finished request is returned as it is: that it never runs again lives here.
+//! The status of a request. Pure. A finished request is returned unchanged, so it never runs again.
 
 use std::time::Duration;
 
@@ -20,14 +20,14 @@ use crate::{
     },
 };
 
-/// How long a request waits for a connection that does not exist (yet).
+/// How long a request waits for a connection that does not exist yet.
 pub(crate) const CONNECTION_TIMEOUT: Duration = Duration::from_secs(60);
-/// After how many answers that make no sense a request gives up.
+/// Attempts with an invalid response after which a request fails.
 const MAX_SUSPECT_ATTEMPTS: i64 = 3;
-/// The next try for a request whose connection is lost, see the plan.
+/// Time to the next attempt for a request of a disconnected connection; see the plan.
 const DISCONNECTED_RETRY: Duration = Duration::from_secs(60);
 
-const NEW_REQUEST_HINT: &str = "For another sync create a new request.";
+const NEW_REQUEST_HINT: &str = "To sync again, create a new request.";
 
 /// The request is known and waits.
 pub(crate) fn pending_status(
@@ -39,13 +39,13 @@ pub(crate) fn pending_status(
     status_with(request, RequestPhase::Pending, [("Reconciling", reason, message)], now, |_| {})
 }
 
-/// It waits for the end of the operator's pause. That is no time of its own: its deadline counts from then on.
+/// It waits until the operator is resumed; its deadline starts then.
 pub(crate) fn paused_status(request: &UserSyncRequest, message: String, now: Timestamp) -> UserSyncRequestStatus {
     let status = pending_status(request, Reason::Paused, message, now);
     if status.phase.is_finished() { status } else { UserSyncRequestStatus { start_time: None, ..status } }
 }
 
-/// Its run goes on and takes long; how far it is, where that is known.
+/// Its run takes long; with progress, where that is known.
 pub(crate) fn running_status(
     request: &UserSyncRequest,
     progress: Option<SyncProgress>,
@@ -59,7 +59,7 @@ pub(crate) fn running_status(
     })
 }
 
-/// It is refused without asking Box.
+/// It is refused without a call to Box.
 pub(crate) fn refused_status(
     request: &UserSyncRequest,
     reason: Reason,
@@ -72,7 +72,7 @@ pub(crate) fn refused_status(
             format!("BoxConnection {name} is suspended. Set its spec.suspend to false, then create a new request.")
         }
         Reason::TooManyRequests => format!(
-            "{MAX_PENDING_REQUESTS} older requests wait for BoxConnection {name}; one is enough, since a sync answers all that wait. Wait for one of them."
+            "{MAX_PENDING_REQUESTS} older requests already wait for BoxConnection {name}. One is enough: a sync answers all waiting requests."
         ),
         Reason::HeldListChanged => match connection {
             Some(connection) => {
@@ -81,11 +81,11 @@ pub(crate) fn refused_status(
             None => String::new(),
         },
         Reason::ConnectionNotFound => format!(
-            "There is no BoxConnection {name} in namespace {}. See kubectl get boxconnections, then create a new request.",
+            "There is no BoxConnection {name} in namespace {}. Check kubectl get boxconnections, then create a new request.",
             request.namespace().unwrap_or_default()
         ),
         other => format!(
-            "The deadline of {} seconds came before the sync did. Last trouble: {}. See kubectl describe boxconnection {name}, then create a new request.",
+            "No sync finished within the deadline of {} seconds. Last error: {}. Check kubectl describe boxconnection {name}, then create a new request.",
             request.spec.active_deadline_seconds,
             lowercase_first(other.summary())
         ),
@@ -94,7 +94,7 @@ pub(crate) fn refused_status(
     failed_status(request, reason, messages::join_sentences([&why, &remaining]), now, |_| {})
 }
 
-/// Its run, the `tries`th, ended; `connection` has the status that tells of it.
+/// Its run ended, as attempt number `attempts`; `connection` has the status after it.
 pub(crate) fn status_after_sync(
     request: &UserSyncRequest,
     attempts: i64,
@@ -113,7 +113,7 @@ pub(crate) fn status_after_sync(
             let answers = messages::request_answered(outcome.end, users, *revision);
             let what = match earlier {
                 Some((published, change)) => messages::published_earlier(*published, change, *revision, outcome.end),
-                None => format!("It was published just now: {}.", messages::change_counts(*added, *updated, *removed)),
+                None => format!("It was published now: {}.", messages::change_counts(*added, *updated, *removed)),
             };
             let held = held.as_ref().map(|h| {
                 format!(
@@ -146,22 +146,23 @@ pub(crate) fn status_after_sync(
     };
     let next = next_attempt_time(connection, now);
     let late = next > deadline(request, outcome.start);
-    // What the message ends with where the request does.
+    // The end of the message when the request fails.
     let final_hint = match failure.reason.failure_class() {
         FailureClass::Disconnected | FailureClass::Stalled | FailureClass::RequestRejected | FailureClass::Neutral => {
             Some("Then create a new request.".to_owned())
         }
         FailureClass::Suspect if attempts >= MAX_SUSPECT_ATTEMPTS => {
-            Some(format!("It was tried {attempts} times; create a new request once it is mended."))
+            Some(format!("It failed {attempts} times. Create a new request once it is fixed."))
         }
-        FailureClass::Suspect | FailureClass::Transient => late
-            .then(|| format!("The next try, at {next}, would come after this request's deadline; create a new one.")),
+        FailureClass::Suspect | FailureClass::Transient => {
+            late.then(|| format!("The next attempt at {next} is past this request's deadline. Create a new request."))
+        }
     };
     let remaining = match failure.held {
         Some(_) => String::new(),
         None => messages::remaining_list(status_of(connection), now),
     };
-    let next_attempt_hint = format!("It is tried again at {next}.");
+    let next_attempt_hint = format!("The next attempt is at {next}.");
     let last = final_hint.as_ref().unwrap_or(&next_attempt_hint);
     let message = messages::join_sentences([&failure.summary, &remaining, &failure.remediation, last]);
     match final_hint {
@@ -184,15 +185,15 @@ fn approval_mismatch(request: &UserSyncRequest, connection: &BoxConnection, now:
     let name = &request.spec.connection_ref.name;
     let what = match &status_of(connection).held {
         Some(held) => format!(
-            "The removals that wait for approval are not those that this request approves: {} now, with digest {}.",
+            "This request does not match the removals that wait for approval: now {} with digest {}.",
             messages::format_user_count(held.removals),
             held.digest
         ),
-        None => "Nothing that waits for approval: no removal is held (any more).".to_owned(),
+        None => "No removals wait for approval.".to_owned(),
     };
     let remaining = messages::remaining_list(status_of(connection), now);
-    let retry_hint = format!("Look again (kubectl boxsync approve {name}), then create a new request.");
-    messages::join_sentences([&what, "Nobody was removed on its account.", &remaining, &retry_hint])
+    let retry_hint = format!("Review again (kubectl boxsync approve {name}), then create a new request.");
+    messages::join_sentences([&what, "This request removed no users.", &remaining, &retry_hint])
 }
 
 fn failed_status(

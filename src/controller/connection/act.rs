@@ -1,0 +1,205 @@
+//! Acting on the confirmed plan and reporting the outcome. Everything that calls Box starts here.
+
+use std::{sync::Arc, time::Duration};
+
+use kube::{ResourceExt, runtime::controller::Action};
+
+use super::{
+    failure_messages::Failure,
+    maintain,
+    plan::{Plan, Step},
+    plan_input::{PlanInput, status_of},
+    progress::RunObjects,
+    reconcile::{PERMIT_RECHECK, PermitRequest, decide_plan, requeue_for},
+    sign_in::{self, SignInCheck, SignInError},
+    state::{ConnectionKey, log_name},
+    status::{StatusUpdate, SyncOutcome},
+    sync_run::{RunEnd, StopReason, SyncJob, run},
+};
+use crate::{
+    api::{AuthType, BoxConnection, Reason, UserSyncRequest},
+    controller::{
+        context::Context,
+        events::{EventAction, PendingEvent, object_reference},
+        kube_calls::KubeError,
+        request::status,
+        status_writer::{self, StatusOrigin},
+    },
+};
+
+/// The watch will have caught up with what was confirmed.
+const CACHE_LAG_RETRY: Duration = Duration::from_secs(1);
+/// A run that was stopped because its object went away, or the process is shutting down.
+const STOPPED_RETRY: Duration = Duration::from_secs(5);
+
+/// Carries out the plan that was made from confirmed objects.
+pub(super) async fn act(
+    context: &Context,
+    confirmed: PlanInput,
+    plan: Plan,
+    permit: PermitRequest,
+) -> Result<Action, KubeError> {
+    refuse_requests(context, &confirmed, &plan.refused_requests).await?;
+    match (plan.step, permit) {
+        (Step::Report, permit) => {
+            drop(permit);
+            report_unreported_publish(context, &confirmed).await?;
+            Ok(Action::requeue(Duration::ZERO))
+        }
+        (step @ (Step::Wait(_) | Step::CheckSecret | Step::CollectGarbage), permit) => {
+            drop(permit);
+            context.permits.cancel_wait(&ConnectionKey::from(confirmed.connection.as_ref()));
+            maintain::refresh_status(context, &confirmed.connection).await?;
+            Ok(requeue_for(context, &step))
+        }
+        // Only the confirmed plan needs a permit: the next reconcile asks for one.
+        (Step::Probe | Step::Sync { .. }, PermitRequest::NotNeeded) => Ok(Action::requeue(CACHE_LAG_RETRY)),
+        (Step::Probe | Step::Sync { .. }, PermitRequest::Queued) => Ok(Action::requeue(PERMIT_RECHECK)),
+        (Step::Probe, PermitRequest::Acquired(permit)) => {
+            let probed = probe_connection(context, &confirmed).await;
+            drop(permit);
+            probed
+        }
+        (Step::Sync { trigger, request_names, annotation }, PermitRequest::Acquired(permit)) => {
+            tracing::Span::current().record("trigger", trigger.as_str());
+            let job = SyncJob { input: confirmed, trigger, request_names, annotation };
+            let (run_end, objects) = Box::pin(run(context, job)).await;
+            drop(permit);
+            finish_run(context, &objects, run_end).await
+        }
+    }
+}
+
+/// Reports what a sync published whose process ended before it could report it.
+async fn report_unreported_publish(context: &Context, confirmed: &PlanInput) -> Result<(), KubeError> {
+    let Some(roster) = confirmed.unreported_publish() else { return Ok(()) };
+    let outcome = SyncOutcome::from_unreported(&confirmed.connection, &roster.spec);
+    tracing::info!(
+        connection = log_name(confirmed.connection.as_ref()),
+        revision = roster.spec.revision,
+        "reporting a revision published by an earlier process"
+    );
+    let update = StatusUpdate::SyncFinished(&outcome);
+    let already_recorded =
+        status_of(&confirmed.connection).roster_ref.as_ref().is_some_and(|r| r.revision >= roster.spec.revision);
+    let written = if already_recorded {
+        Some(confirmed.connection.as_ref().clone())
+    } else {
+        status_writer::write_connection_status(context, &confirmed.connection, &update).await?
+    };
+    let Some(written) = written else { return Ok(()) };
+    let is_answered =
+        |r: &&Arc<UserSyncRequest>| roster.spec.change.requests.iter().any(|a| r.uid().as_ref() == Some(&a.uid));
+    let requests: Vec<UserSyncRequest> =
+        confirmed.requests.iter().filter(is_answered).map(|r| r.as_ref().clone()).collect();
+    status_writer::write_request_results(context, &requests, &outcome, &written).await
+}
+
+async fn refuse_requests(context: &Context, input: &PlanInput, refusals: &[(String, Reason)]) -> Result<(), KubeError> {
+    for (name, reason) in refusals {
+        let Some(request) = input.requests.iter().find(|r| r.name_any() == *name) else { continue };
+        tracing::info!(connection = log_name(input.connection.as_ref()), request = name, %reason, "request refused");
+        let refused = |r: &UserSyncRequest| {
+            Some(status::refused_status(r, *reason, Some(&input.connection), context.current_time()))
+        };
+        status_writer::write_request_status(context, request, StatusOrigin::Result, refused).await?;
+    }
+    Ok(())
+}
+
+async fn probe_connection(context: &Context, input: &PlanInput) -> Result<Action, KubeError> {
+    let connection = &input.connection;
+    let stop = context.stop.child_token();
+    // Using a user's token already renews it; renewing it more often proves nothing more.
+    let sign_in_check = match connection.spec.auth.selected_method() {
+        Some((AuthType::Oauth2, _)) if !connection.spec.suspend => SignInCheck::CachedToken,
+        Some((AuthType::Oauth2 | AuthType::ClientCredentials | AuthType::Jwt, _)) | None => SignInCheck::NewToken,
+    };
+    let sign_in = sign_in::sign_in(context, connection, sign_in_check, &stop).await;
+    context.with_state(connection, |state| state.schedule_next_probe(context.options.probe_interval));
+    let (result, fallback_cause) = match sign_in {
+        Ok(admitted) => (Ok(admitted.signed_in), admitted.fallback_cause),
+        Err(SignInError::Failed(refused)) => (Err(refused.failure), None),
+        Err(SignInError::Kube(error)) => return Err(error),
+        Err(SignInError::Cancelled) => return Ok(Action::requeue(STOPPED_RETRY)),
+    };
+    if let Err(failure) = &result {
+        tracing::warn!(
+            connection = log_name(connection.as_ref()),
+            reason = %failure.reason,
+            summary = failure.summary,
+            "probe failed"
+        );
+    }
+    let Some(written) =
+        status_writer::write_connection_status(context, connection, &StatusUpdate::Probed(&result)).await?
+    else {
+        return Ok(Action::await_change());
+    };
+    report_fallback(context, &written, fallback_cause).await;
+    Ok(requeue_after_write(context, written))
+}
+
+/// When to reconcile a connection again whose status was just written. Requests trigger their own reconcile.
+fn requeue_after_write(context: &Context, written: BoxConnection) -> Action {
+    let input = PlanInput { requests: Vec::new(), ..context.cached_plan_input(Arc::new(written)) };
+    requeue_for(context, &decide_plan(context, &input).step)
+}
+
+async fn finish_run(context: &Context, objects: &RunObjects, run_end: RunEnd) -> Result<Action, KubeError> {
+    match run_end {
+        RunEnd::Finished { outcome, fallback_cause } => {
+            let update = StatusUpdate::SyncFinished(&outcome);
+            let Some(written) = status_writer::write_connection_status(context, &objects.connection, &update).await?
+            else {
+                return Ok(Action::await_change());
+            };
+            status_writer::write_request_results(context, &objects.requests, &outcome, &written).await?;
+            report_fallback(context, &written, fallback_cause).await;
+            Ok(requeue_after_write(context, written))
+        }
+        RunEnd::Stopped(why) => {
+            tracing::info!(connection = log_name(&objects.connection), reason = ?why, "sync stopped");
+            match why {
+                StopReason::Deleted | StopReason::Replaced | StopReason::ShuttingDown => {
+                    Ok(Action::requeue(STOPPED_RETRY))
+                }
+                StopReason::Suspended | StopReason::AuthChanged => {
+                    status_writer::write_connection_status(context, &objects.connection, &StatusUpdate::Stopped)
+                        .await?;
+                    Ok(Action::requeue(Duration::ZERO))
+                }
+            }
+        }
+        RunEnd::Kube(error) => Err(error),
+    }
+}
+
+/// One event for each rejected version of the Secret while an older one still works.
+async fn report_fallback(context: &Context, connection: &BoxConnection, fallback_cause: Option<Failure>) {
+    let Some(failure) = fallback_cause else { return };
+    let new = context.with_state(connection, |state| {
+        let new = state.rejected_version != state.tried_version;
+        state.rejected_version.clone_from(&state.tried_version);
+        new
+    });
+    if new {
+        let text = format!(
+            "{} The previous credentials stay in use until their token expires. {}",
+            failure.summary, failure.remediation
+        );
+        tracing::warn!(
+            connection = log_name(connection),
+            reason = %failure.reason,
+            cause = failure.summary,
+            "new credentials rejected, using the previous ones"
+        );
+        context
+            .events
+            .publish_event(
+                &object_reference(connection),
+                &PendingEvent { reason: failure.reason, message: text, action: EventAction::Connect },
+            )
+            .await;
+    }
+}
