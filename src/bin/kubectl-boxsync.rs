@@ -1,11 +1,11 @@
-//! kubectl-boxsync: the plugin that kubectl finds as `kubectl boxsync`. Arguments, run, exit code.
+//! The kubectl plugin `kubectl boxsync`.
 
 use std::process::ExitCode;
 
 use boxsync::cli;
 
 fn main() -> ExitCode {
-    // Two TLS users share the process; without this line the first client panics.
+    // Both kube and reqwest use rustls, which panics without a default provider.
     rustls::crypto::ring::default_provider().install_default().ok();
     cli::main()
 }

@@ -1,4 +1,4 @@
-//! What is said when the cluster does not do it: one sentence, with the next step. Pure.
+//! Messages for API server errors: one sentence with the next step. Pure.
 
 use super::{
     exit_code::{CliError, ExitStatus},
@@ -6,18 +6,18 @@ use super::{
 };
 use crate::{kube_client::KubeError, roster::ReadError};
 
-/// The right that would have been needed.
-pub(super) struct Permission {
+/// The permission that a call needs.
+pub(crate) struct Permission {
     action: String,
     scope: String,
 }
 
 impl Permission {
-    pub(super) fn in_namespace(verb: &str, resource: &str, namespace: &str) -> Self {
+    pub(crate) fn in_namespace(verb: &str, resource: &str, namespace: &str) -> Self {
         Self { action: format!("{verb} {resource}"), scope: format!("in namespace {namespace}") }
     }
 
-    pub(super) fn in_all_namespaces(verb: &str, resource: &str) -> Self {
+    pub(crate) fn in_all_namespaces(verb: &str, resource: &str) -> Self {
         Self { action: format!("{verb} {resource}"), scope: "in all namespaces".to_owned() }
     }
 
@@ -26,33 +26,33 @@ impl Permission {
         let ask = if action.ends_with("userrosters") || action.ends_with("userslices") {
             "ask a cluster admin for the ClusterRole boxsync-roster-reader there".to_owned()
         } else if scope.ends_with("all namespaces") {
-            "ask a cluster admin for it, or name one namespace with -n".to_owned()
+            "ask a cluster admin for that permission, or pass one namespace with -n".to_owned()
         } else {
-            "ask a cluster admin for it".to_owned()
+            "ask a cluster admin for that permission".to_owned()
         };
-        format!("you lack the right to {action} {scope}: {ask}.")
+        format!("you are not allowed to {action} {scope}: {ask}.")
     }
 }
 
-pub(super) fn kube_cli_error(error: &KubeError, permission: &Permission) -> CliError {
+pub(crate) fn kube_cli_error(error: &KubeError, permission: &Permission) -> CliError {
     CliError::error(kube_error_message(error, permission))
 }
 
-pub(super) fn kube_error_message(error: &KubeError, permission: &Permission) -> String {
+pub(crate) fn kube_error_message(error: &KubeError, permission: &Permission) -> String {
     match error {
         KubeError::UnknownKind => NOT_INSTALLED.to_owned(),
-        KubeError::NotFound => "it is gone. Look again with kubectl boxsync status.".to_owned(),
-        KubeError::Conflict => "somebody else changed it in this moment. Try it again.".to_owned(),
+        KubeError::NotFound => "it no longer exists. Check with kubectl boxsync status.".to_owned(),
+        KubeError::Conflict => "it was changed concurrently. Retry.".to_owned(),
         KubeError::Forbidden(message) if let Some((_, why)) = message.split_once(" denied request: ") => {
-            format!("a policy of this cluster refuses it: {}.", trim_message(why))
+            format!("denied by an admission policy: {}.", trim_message(why))
         }
         KubeError::Forbidden(message) if message.contains("forbidden") => permission.missing_message(),
         KubeError::Forbidden(_) => {
-            "the cluster does not know you (any more): sign in again, and check kubectl auth whoami.".to_owned()
+            "the cluster rejected your credentials: sign in again and check kubectl auth whoami.".to_owned()
         }
         KubeError::Rejected { code, message } => {
             format!(
-                "the API server answered {code}: {}. Try it again; if it lasts, ask a cluster admin.",
+                "the API server answered {code}: {}. Retry; if it persists, ask a cluster admin.",
                 trim_message(message)
             )
         }
@@ -67,17 +67,17 @@ pub(super) fn kube_error_message(error: &KubeError, permission: &Permission) -> 
 
 const NOT_INSTALLED: &str = "this cluster has no BoxConnections: boxsync is not installed. Install its CRDs and the operator (kubectl apply --server-side -f crds/, then the chart boxsync-operator), or choose another --context.";
 
-pub(super) fn not_installed() -> CliError {
+pub(crate) fn not_installed() -> CliError {
     CliError::error(NOT_INSTALLED)
 }
 
-/// `there`: the names of those that are, where they may be known.
-pub(super) fn connection_not_found(name: &str, namespace: &str, existing: Option<&[String]>) -> CliError {
+/// `existing`: the names of all connections of the namespace, if the caller may list them.
+pub(crate) fn connection_not_found(name: &str, namespace: &str, existing: Option<&[String]>) -> CliError {
     let similar = |names: &[String]| names.iter().find(|other| strsim::osa_distance(name, other) <= 2).cloned();
     let next = match existing.map(|names| (names.is_empty(), similar(names))) {
         Some((_, Some(other))) => format!("Did you mean {other}?"),
         Some((true, None)) => {
-            "There is none at all here: see kubectl boxsync status -A --all, or choose another -n.".to_owned()
+            "The namespace has none: see kubectl boxsync status -A --all, or choose another -n.".to_owned()
         }
         Some((false, None)) => format!("See kubectl boxsync status -n {namespace} --all."),
         None => "Check the name and -n.".to_owned(),
@@ -85,8 +85,8 @@ pub(super) fn connection_not_found(name: &str, namespace: &str, existing: Option
     CliError::error(format!("there is no BoxConnection {name} in namespace {namespace}. {next}"))
 }
 
-/// Why the list of a connection that is there cannot be read.
-pub(super) fn list_read_error(error: &ReadError, connection: &str, namespace: &str) -> CliError {
+/// Why the list of an existing connection cannot be read.
+pub(crate) fn list_read_error(error: &ReadError, connection: &str, namespace: &str) -> CliError {
     match error {
         ReadError::NoRoster => CliError::Message(
             ExitStatus::NoList,
@@ -95,11 +95,11 @@ pub(super) fn list_read_error(error: &ReadError, connection: &str, namespace: &s
             ),
         ),
         ReadError::Incomplete { revision } => CliError::error(format!(
-            "the list of {connection} cannot be read whole: slices of revision {} are missing or damaged. The next sync mends it: kubectl boxsync sync {connection} -n {namespace} --wait.",
+            "the list of {connection} is incomplete: slices of revision {} are missing or damaged. The next sync repairs it: kubectl boxsync sync {connection} -n {namespace} --wait.",
             format_number(*revision)
         )),
         ReadError::NewerFormat { format } => CliError::error(format!(
-            "the list of {connection} is in format {format}, which this plugin does not know. Install a newer one: kubectl krew upgrade boxsync."
+            "the list of {connection} is in format {format}, which this plugin does not support. Install a newer one: kubectl krew upgrade boxsync."
         )),
         ReadError::Kube(error @ KubeError::Forbidden(message)) => {
             let resource = if message.contains("userslices") { "userslices" } else { "userrosters" };
@@ -109,7 +109,7 @@ pub(super) fn list_read_error(error: &ReadError, connection: &str, namespace: &s
     }
 }
 
-/// A foreign sentence, to be ended by us, without the type that some begin with.
+/// An error message without its final period and without the type that kube prepends.
 fn trim_message(text: &str) -> &str {
     text.trim().trim_start_matches("ServiceError: ").trim_end_matches('.')
 }
@@ -126,11 +126,11 @@ mod tests {
             message_for(
                 "usersyncrequests.boxsync.dev \"acme-x\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'p' denied request: Ask Jane."
             ),
-            "a policy of this cluster refuses it: Ask Jane."
+            "denied by an admission policy: Ask Jane."
         );
         assert_eq!(
-            message_for("usersyncrequests.boxsync.dev is forbidden: User \"somebody\" cannot create resource"),
-            "you lack the right to create usersyncrequests in namespace backup: ask a cluster admin for it."
+            message_for("usersyncrequests.boxsync.dev is forbidden: User \"alice\" cannot create resource"),
+            "you are not allowed to create usersyncrequests in namespace backup: ask a cluster admin for that permission."
         );
     }
 }

@@ -1,28 +1,27 @@
-//! How a command ends: its exit code, and the sentence that says why it ended early. Pure.
+//! Exit codes, and the error that ends a command. Pure.
 
 use std::{io, process::ExitCode};
 
-/// What the exit code says.
+/// The meaning of an exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitStatus {
-    /// It is as it should be.
     Success,
-    /// It is not: a person is needed, the request failed, the login is not in the list, nobody approved.
+    /// Action needed: a connection, a request or a check failed, a user is not in the list, or nothing was approved.
     Failure,
-    /// Not all is ready, and it passes by itself.
+    /// Not all connections are ready, but none needs action.
     NotReady,
-    /// No operator is at work.
+    /// No operator is running.
     NoOperator,
-    /// Expected logins are not in the list.
+    /// Expected logins are missing from the list.
     MissingLogins,
     TimedOut,
-    /// The list is older than it may be.
+    /// The list is older than --max-age.
     ListTooOld,
     /// No list has been published.
     NoList,
-    /// The cluster did not do it: it cannot be reached, does not allow it, does not have it.
+    /// Cluster error: unreachable, forbidden or not found.
     Error,
-    /// The command line makes no sense.
+    /// Invalid command line.
     Usage,
 }
 
@@ -49,21 +48,21 @@ impl From<ExitStatus> for ExitCode {
     }
 }
 
-/// Why a command ended before its end.
+/// Why a command ended early.
 #[derive(Debug)]
-pub(super) enum CliError {
-    /// One sentence for the person, with the next step.
+pub(crate) enum CliError {
+    /// A message for the user: what happened, and the next step.
     Message(ExitStatus, String),
-    /// Whoever read the output has left, as `head` does.
+    /// The reader of stdout has exited, as `head` does.
     BrokenPipe,
 }
 
 impl CliError {
-    pub(super) fn error(message: impl Into<String>) -> Self {
+    pub(crate) fn error(message: impl Into<String>) -> Self {
         Self::Message(ExitStatus::Error, message.into())
     }
 
-    pub(super) fn usage(message: impl Into<String>) -> Self {
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::Message(ExitStatus::Usage, message.into())
     }
 }
@@ -72,7 +71,7 @@ impl From<io::Error> for CliError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Self::BrokenPipe,
-            _ => Self::error(format!("the output cannot be written: {error}.")),
+            _ => Self::error(format!("cannot write the output: {error}.")),
         }
     }
 }

@@ -1,34 +1,32 @@
-//! The person's side: where is read and written, whether somebody sits there, and what time it is.
+//! Standard streams, terminal detection, colors, prompts and the clock.
 
 use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
 
+use anstyle::{AnsiColor, Style};
 use secrecy::SecretString;
 
 use crate::runtime::Clock;
 
-/// Where a command reads and writes.
+/// The streams and the clock of a command.
 pub struct Io<'a> {
     pub out: &'a mut dyn Write,
     pub err: &'a mut dyn Write,
     pub input: &'a mut dyn BufRead,
-    /// Who reads what is written.
     pub stdout_tty: Tty,
-    /// Who answers questions.
     pub stdin_tty: Tty,
     pub color: ColorMode,
     pub clock: Clock,
 }
 
-/// What is at the other end.
+/// Whether a stream is a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tty {
-    /// A terminal, with a person before it.
     Interactive,
     /// A pipe or a file.
     Piped,
 }
 
-/// Whether colours are used.
+/// Whether colors are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColorMode {
     Ansi,
@@ -42,7 +40,7 @@ impl Tty {
 }
 
 impl ColorMode {
-    /// Colours are for people, and only for those who did not say no to them (see no-color.org).
+    /// Colors are used on terminals unless NO_COLOR is set (see no-color.org).
     pub fn for_stdout(stdout_tty: Tty, no_color: Option<&str>) -> Self {
         match (stdout_tty, no_color.unwrap_or_default()) {
             (Tty::Interactive, "") => Self::Ansi,
@@ -50,37 +48,37 @@ impl ColorMode {
         }
     }
 
-    pub(super) fn red(self, text: &str) -> String {
-        self.paint("31", text)
+    pub(crate) fn red(self, text: &str) -> String {
+        self.paint(AnsiColor::Red.on_default(), text)
     }
 
-    pub(super) fn green(self, text: &str) -> String {
-        self.paint("32", text)
+    pub(crate) fn green(self, text: &str) -> String {
+        self.paint(AnsiColor::Green.on_default(), text)
     }
 
-    pub(super) fn yellow(self, text: &str) -> String {
-        self.paint("33", text)
+    pub(crate) fn yellow(self, text: &str) -> String {
+        self.paint(AnsiColor::Yellow.on_default(), text)
     }
 
-    pub(super) fn bold(self, text: &str) -> String {
-        self.paint("1", text)
+    pub(crate) fn bold(self, text: &str) -> String {
+        self.paint(Style::new().bold(), text)
     }
 
-    pub(super) fn dim(self, text: &str) -> String {
-        self.paint("2", text)
+    pub(crate) fn dim(self, text: &str) -> String {
+        self.paint(Style::new().dimmed(), text)
     }
 
-    fn paint(self, code: &str, text: &str) -> String {
+    fn paint(self, style: Style, text: &str) -> String {
         match self {
-            ColorMode::Ansi => format!("\x1b[{code}m{text}\x1b[0m"),
+            ColorMode::Ansi => format!("{style}{text}{style:#}"),
             ColorMode::Plain => text.to_owned(),
         }
     }
 }
 
 impl Io<'_> {
-    /// The answer to a question.
-    pub(super) fn prompt(&mut self, question: &str) -> io::Result<String> {
+    /// Prints a question and reads the answer.
+    pub(crate) fn prompt(&mut self, question: &str) -> io::Result<String> {
         write!(self.out, "{question}")?;
         self.out.flush()?;
         let mut answer = String::new();
@@ -88,14 +86,14 @@ impl Io<'_> {
         Ok(answer.trim().to_owned())
     }
 
-    /// Whether the answer is yes; anything else is no.
-    pub(super) fn confirm(&mut self, question: &str) -> io::Result<bool> {
+    /// Asks a yes/no question; anything but y and yes is no.
+    pub(crate) fn confirm(&mut self, question: &str) -> io::Result<bool> {
         let answer = self.prompt(question)?;
         Ok(matches!(answer.to_lowercase().as_str(), "y" | "yes"))
     }
 
-    /// A secret: typed at a prompt that does not show it, or a line of standard input.
-    pub(super) fn prompt_secret(&mut self, question: &str) -> io::Result<SecretString> {
+    /// Reads a secret: from a prompt without echo, or a line of standard input.
+    pub(crate) fn prompt_secret(&mut self, question: &str) -> io::Result<SecretString> {
         let mut line = match self.stdin_tty {
             Tty::Interactive => {
                 self.out.flush()?;
@@ -112,19 +110,19 @@ impl Io<'_> {
     }
 }
 
-/// The process's own streams, kept while a desk uses them.
-pub(super) struct StdStreams {
+/// The standard streams of the process.
+pub(crate) struct StdStreams {
     out: BufWriter<io::Stdout>,
     err: io::Stderr,
     input: io::StdinLock<'static>,
 }
 
 impl StdStreams {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { out: BufWriter::with_capacity(1 << 16, io::stdout()), err: io::stderr(), input: io::stdin().lock() }
     }
 
-    pub(super) fn io(&mut self) -> Io<'_> {
+    pub(crate) fn io(&mut self) -> Io<'_> {
         let stdout_tty = Tty::detect(&io::stdout());
         let no_color = std::env::var_os("NO_COLOR").map(|value| value.to_string_lossy().into_owned());
         Io {

@@ -1,4 +1,4 @@
-//! The cluster's side: kubeconfig, context and namespace as kubectl has them, and what is read there.
+//! Access to the cluster: kubeconfig, context and namespace as with kubectl, and lookups of connections.
 
 use std::{path::Path, time::Duration};
 
@@ -19,26 +19,26 @@ use crate::{
     roster::Store,
 };
 
-/// A cluster, and the namespace that is meant in it.
-pub(super) struct KubeContext {
-    pub(super) client: KubeClient,
-    pub(super) namespace: String,
+/// A cluster and the selected namespace.
+pub(crate) struct KubeContext {
+    pub(crate) client: KubeClient,
+    pub(crate) namespace: String,
 }
 
-/// Where connections are looked for.
+/// Whether connections of one or of all namespaces are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NamespaceScope {
+pub(crate) enum NamespaceScope {
     One,
     All,
 }
 
-/// Every write says whose it is.
-pub(super) fn post_params() -> PostParams {
+/// Parameters of a write, with our field manager.
+pub(crate) fn post_params() -> PostParams {
     PostParams { field_manager: Some("kubectl-boxsync".to_owned()), ..PostParams::default() }
 }
 
-/// The client, and the namespace that is meant.
-pub(super) async fn build_client(global_args: &GlobalArgs) -> Result<(Client, String), CliError> {
+/// The client and the selected namespace.
+pub(crate) async fn build_client(global_args: &GlobalArgs) -> Result<(Client, String), CliError> {
     let GlobalArgs { context, namespace, kubeconfig, request_timeout } = global_args;
     let mut config = load_kube_config(context.as_deref(), kubeconfig.as_deref()).await?;
     if let Some(limit) = request_timeout.filter(|limit| *limit > Duration::ZERO) {
@@ -49,7 +49,7 @@ pub(super) async fn build_client(global_args: &GlobalArgs) -> Result<(Client, St
     config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(agent)));
     let namespace = namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
     let client = Client::try_from(config)
-        .map_err(|e| CliError::error(format!("no client for the cluster could be made: {e}. Check the kubeconfig.")))?;
+        .map_err(|e| CliError::error(format!("cannot create a Kubernetes client: {e}. Check the kubeconfig.")))?;
     Ok((client, namespace))
 }
 
@@ -62,7 +62,7 @@ async fn load_kube_config(context: Option<&str>, file: Option<&Path>) -> Result<
         let why = match &e {
             KubeconfigError::ReadConfig(why, path) => format!("{} cannot be read: {why}", path.display()),
             KubeconfigError::LoadContext(name) => format!("it has no context {name}"),
-            KubeconfigError::CurrentContextNotSet => "it names no current context".to_owned(),
+            KubeconfigError::CurrentContextNotSet => "it has no current context".to_owned(),
             other => other.to_string(),
         };
         CliError::error(format!(
@@ -77,7 +77,9 @@ async fn load_kube_config(context: Option<&str>, file: Option<&Path>) -> Result<
         // As kubectl does in a pod.
         Err(KubeconfigError::ReadConfig(..) | KubeconfigError::FindPath) if file.is_none() && context.is_none() => {
             Config::incluster().map_err(|_| {
-                CliError::error("there is no kubeconfig, and this is no pod with a ServiceAccount. Set KUBECONFIG, or pass --kubeconfig.")
+                CliError::error(
+                    "there is no kubeconfig and no in-cluster ServiceAccount. Set KUBECONFIG, or pass --kubeconfig.",
+                )
             })
         }
         Err(e) => Err(config_error(e)),
@@ -85,16 +87,16 @@ async fn load_kube_config(context: Option<&str>, file: Option<&Path>) -> Result<
 }
 
 impl KubeContext {
-    pub(super) fn new(client: Client, namespace: String) -> Self {
+    pub(crate) fn new(client: Client, namespace: String) -> Self {
         Self { client: KubeClient::new(client), namespace }
     }
 
-    pub(super) fn roster_store(&self, connection: &str) -> Store {
+    pub(crate) fn roster_store(&self, connection: &str) -> Store {
         Store::new(self.client.clone(), &self.namespace, connection)
     }
 
-    /// The connection of this name; where there is none, the sentence names what is there.
-    pub(super) async fn get_connection(&self, name: &str) -> Result<BoxConnection, CliError> {
+    /// Reads a connection; the error for a missing one suggests a similar name.
+    pub(crate) async fn get_connection(&self, name: &str) -> Result<BoxConnection, CliError> {
         let api = self.client.api::<BoxConnection>(&self.namespace);
         match self.client.call(api.get(name)).await {
             Ok(connection) => Ok(connection),
@@ -105,8 +107,8 @@ impl KubeContext {
         }
     }
 
-    /// Whether there is such a connection, as far as one may know; if not, what is to be said of it.
-    pub(super) async fn check_connection_exists(&self, name: &str) -> Result<(), CliError> {
+    /// Fails if the connection does not exist. Other errors, such as a missing permission, are ignored.
+    pub(crate) async fn check_connection_exists(&self, name: &str) -> Result<(), CliError> {
         let api = self.client.api::<BoxConnection>(&self.namespace);
         match self.client.call(api.get(name)).await {
             Err(KubeError::NotFound) => Err(self.connection_not_found(name).await),
@@ -126,7 +128,7 @@ impl KubeContext {
         }
     }
 
-    pub(super) async fn list_connections(
+    pub(crate) async fn list_connections(
         &self,
         scope: NamespaceScope,
         labels: Option<&str>,

@@ -1,23 +1,19 @@
-//! cli — kubectl boxsync: what people ask of the cluster and read there, a file a subcommand.
+//! cli — the kubectl plugin `kubectl boxsync`.
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `flags`, `exit` | what may be asked, and how it ends |
-//! | `site`, `desk`, `trouble` | the cluster and the person: where is read and written, and what is said when that fails |
-//! | `status`, `standing`, `leader`, `overview`, `watching` | how the connections are, and who looks after them |
-//! | `sync`, `wait`, `progress`, `expect` | requests, and waiting for their end |
-//! | `users`, `filter`, `listing` | the list |
-//! | `changes`, `record`, `why` | what became of it |
-//! | `approve` | the removals that are held |
-//! | `check`, `round`, `gate`, `finding`, `seen` | what a connection needs, tried from here, and when the operator looks again |
-//! | `handover`, `letter` | what the Box admin is asked for |
-//! | `connect` | credentials: from a person to Box, and into the Secret |
-//! | `table`, `words` | how it looks |
+//! | `args` | the program, its global flags and subcommands |
+//! | `commands` | the subcommands, one file or folder each, with their own flags |
+//! | `errors` | messages for API server errors |
+//! | `exit_code` | exit codes and the error type |
+//! | `io` | standard streams, colors, prompts and the clock |
+//! | `kube_context` | kubeconfig, namespace, and lookups of connections |
+//! | `output` | numbers, times and tables |
 //!
 //! Invariants:
-//! * What is decided or worded is a pure function of objects and the time.
-//! * The list is read as any other program would: half of one is never shown.
-//! * Nothing but requests is ever written, but by `connect`: a Secret with credentials, and a BoxConnection that was asked for.
+//! * Decisions and messages are pure functions of objects and the time.
+//! * A list is read with the same reader as any other consumer, and never shown in part.
+//! * The plugin writes nothing but UserSyncRequests; `connect` also writes a Secret, and creates a BoxConnection on request.
 
 pub(crate) mod commands;
 pub(crate) mod output;
@@ -39,12 +35,12 @@ pub use args::Cli;
 pub use exit_code::ExitStatus;
 pub use io::{ColorMode, Io, Tty};
 
-/// The whole program, from the arguments to the exit code.
+/// Runs the plugin: parses the arguments, executes the command and returns the exit code.
 pub fn main() -> std::process::ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // A reader of --help who has left needs no more of it.
+            // Ignores a closed stdout.
             error.print().ok();
             return if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Success }.into();
         }
@@ -54,7 +50,7 @@ pub fn main() -> std::process::ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(connect_and_run(cli, &mut io)),
-        Err(e) => Err(CliError::error(format!("the program could not start: {e}."))),
+        Err(e) => Err(CliError::error(format!("cannot start: {e}."))),
     };
     report_error(result, &mut io).into()
 }
@@ -77,7 +73,7 @@ async fn connect_and_run(cli: Cli, io: &mut Io<'_>) -> Result<ExitStatus, CliErr
     dispatch(cli, KubeContext::new(client, namespace), io).await
 }
 
-/// Does what was asked, in this cluster. `namespace` is meant where none is named.
+/// Executes a command in this cluster. `namespace` is the default namespace.
 pub async fn run(cli: Cli, client: Client, namespace: &str, io: &mut Io<'_>) -> ExitStatus {
     let namespace = cli.global.namespace.clone().unwrap_or_else(|| namespace.to_owned());
     let result = dispatch(cli, KubeContext::new(client, namespace), io).await;
@@ -102,7 +98,7 @@ async fn dispatch(cli: Cli, kube: KubeContext, io: &mut Io<'_>) -> Result<ExitSt
 }
 
 fn print_completion(shell: clap_complete::Shell, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
-    // Written into memory first: the generator takes a reader who has left for a bug.
+    // Generated in memory: the generator panics on a closed stdout.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "kubectl-boxsync", &mut script);
     io.out.write_all(&script)?;
@@ -110,13 +106,13 @@ fn print_completion(shell: clap_complete::Shell, io: &mut Io<'_>) -> Result<Exit
     Ok(ExitStatus::Success)
 }
 
-/// Says what went wrong, if it did.
+/// Prints the error, if any, and returns the exit code.
 fn report_error(result: Result<ExitStatus, CliError>, io: &mut Io<'_>) -> ExitStatus {
     match result {
         Ok(exit) => exit,
         Err(CliError::BrokenPipe) => ExitStatus::Success,
         Err(CliError::Message(exit, message)) => {
-            // What was said before comes before it. A terminal that is gone hears neither.
+            // Flushed first, so that the error follows the output. Errors of a closed stream are ignored.
             io.out.flush().ok();
             writeln!(io.err, "error: {message}").ok();
             exit

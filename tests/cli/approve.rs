@@ -1,4 +1,4 @@
-//! `approve`: who is held, the question, and the digest of exactly those.
+//! `approve`: the held users, the confirmation, and the digest of exactly these users.
 
 use boxsync::{
     api::{UserRoster, UserSyncRequest},
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::env::{CliEnv, NAMESPACE, TERMINAL, TestIo, ready_status, user_record};
 
-/// Twenty-five of sixty vanished.
+/// 25 of 60 users are missing from Box.
 async fn env_with_held_users() -> CliEnv {
     let env = CliEnv::new();
     env.create_ready_connection("acme", 60);
@@ -34,11 +34,11 @@ async fn it_lists_the_held_users_and_approves_exactly_those() {
     let lines = output.stdout_lines();
     assert_eq!(
         lines[0],
-        "25 of 60 users of acme vanished from Box, since 2026-11-22 12:00Z (0s ago). Their removal is held."
+        "25 of 60 users of acme have been missing from Box since 2026-11-22 12:00Z (0s ago). Their removal is held."
     );
     assert_eq!(lines[1], "  user0@acme.com (User, active)");
     assert_eq!(lines[21], "  and 5 more: kubectl boxsync users acme -n backup --held");
-    assert!(lines[22].starts_with("Let 25 users go? [y/N] "), "{}", lines[22]);
+    assert!(lines[22].starts_with("Remove 25 users? [y/N] "), "{}", lines[22]);
     let approved: Vec<_> = sync_requests(&env).into_iter().filter_map(|r| r.spec.approve_removals).collect();
     assert_eq!(approved, [held_digest(&env)]);
 }
@@ -54,7 +54,7 @@ async fn nothing_is_approved_without_confirmation() {
     let script = env.run("approve acme").await;
     assert_eq!(
         (script.code, script.err.as_str()),
-        (1, "error: nobody is here to be asked. Look at them, then pass --yes.\n")
+        (1, "error: not a terminal: review the users above, then pass --yes.\n")
     );
     assert!(sync_requests(&env).is_empty());
 }
@@ -85,7 +85,7 @@ async fn without_a_roster_only_the_counts_are_shown() {
     env.set_status("acme", status);
     let output = env.run("approve acme --yes --timeout 2s").await;
     assert!(
-        output.out.contains("700 of 1,200 users") && output.out.contains("nobody knows who they are"),
+        output.out.contains("700 of 1,200 users") && output.out.contains("so only the number of removals is known"),
         "{}",
         output.out
     );

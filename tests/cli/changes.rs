@@ -1,4 +1,4 @@
-//! `changes`: the record, revision by revision.
+//! `changes`: the change log, revision by revision.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::env::{CliEnv, NAMESPACE, three_users, user_record};
 
-/// Revision 1: three users. 2, an hour later: one is added, one edited. 3, another hour later: one removed. 4: back.
+/// Revision 1: three users; 2: one added, one updated; 3: one removed; 4: the removed user returned. An hour apart.
 pub(crate) async fn env_with_four_revisions() -> CliEnv {
     let env = CliEnv::new();
     env.create_ready_connection("acme", 3);
@@ -31,7 +31,7 @@ async fn each_revision_shows_its_counts_and_then_its_users() {
         output.out,
         "\
 revision 4 · 2026-11-22 15:00Z · 1 added · 0 updated · 0 removed · 0 held
-  ↩ bob@acme.com (back)
+  ↩ bob@acme.com (returned)
 revision 3 · 2026-11-22 14:00Z · 0 added · 0 updated · 1 removed · 0 held
   - bob@acme.com
 revision 2 · 2026-11-22 13:00Z · 1 added · 1 updated · 0 removed · 0 held
@@ -53,12 +53,12 @@ async fn a_requested_revision_names_its_requesters() {
     let title = output.out.lines().next().unwrap_or_default();
     assert_eq!(
         title,
-        "revision 2 · 2026-11-22 13:00Z · 1 added · 1 updated · 0 removed · 0 held · asked for by jane@acme.example, system:serviceaccount:flux-system:kustomize-controller"
+        "revision 2 · 2026-11-22 13:00Z · 1 added · 1 updated · 0 removed · 0 held · requested by jane@acme.example, system:serviceaccount:flux-system:kustomize-controller"
     );
     let json: Value = serde_json::from_str(&env.run("changes acme -o json").await.out).expect("JSON");
     assert_eq!((&json[1]["requestedBy"], &json[2]["requestedBy"]), (&json!([]), &names));
     let why = env.run("why acme 2004").await.out;
-    assert!(why.contains("since revision 2 (2026-11-22 13:00Z, asked for by jane@acme.example, system:"), "{why}");
+    assert!(why.contains("since revision 2 (2026-11-22 13:00Z, requested by jane@acme.example, system:"), "{why}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -102,5 +102,5 @@ async fn json_lines_contain_revision_and_time() {
 async fn without_changes_it_says_where_the_change_log_begins() {
     let output = env_with_four_revisions().await.run("changes acme --revision 99").await;
     assert_eq!((output.out.as_str(), output.code), ("", 0));
-    assert_eq!(output.err, "No changes found. The record of acme begins with revision 1 of 2026-11-22 12:00Z.\n");
+    assert_eq!(output.err, "No changes found. The change log of acme starts at revision 1 of 2026-11-22 12:00Z.\n");
 }

@@ -1,4 +1,4 @@
-//! `check`: each thing that a connection needs, fine, wrong and not to be looked at.
+//! `check`: each check passed, failed and skipped.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,17 +9,17 @@ use serde_json::{Value, json};
 
 use crate::env::{CliEnv, CliOutput, NAMESPACE, PIPE, TERMINAL, TestIo, condition_json, ready_status};
 
-/// The town, and the way from there to Box.
-struct CheckEnv {
-    cli: CliEnv,
+/// A simulated cluster, and a simulated Box on a socket.
+pub(crate) struct CheckEnv {
+    pub(crate) cli: CliEnv,
     sim: BoxSim,
-    acme: Enterprise,
+    pub(crate) acme: Enterprise,
     server: Option<Server>,
 }
 
 impl CheckEnv {
-    async fn new(auth: AuthMethod) -> Self {
-        // As the program itself does.
+    pub(crate) async fn new(auth: AuthMethod) -> Self {
+        // As in the plugin's `main`.
         rustls::crypto::ring::default_provider().install_default().ok();
         let cli = CliEnv::new();
         let clock = SimClock::new(cli.clock.now());
@@ -63,15 +63,15 @@ impl CheckEnv {
     }
 
     fn box_url(&self) -> String {
-        // Nobody listens on the first port.
+        // Nothing listens on port 1.
         self.server.as_ref().map_or_else(|| "http://127.0.0.1:1".to_owned(), Server::url)
     }
 
-    async fn run_check(&self, line: &str) -> CliOutput {
+    pub(crate) async fn run_check(&self, line: &str) -> CliOutput {
         self.run_check_with_io(PIPE, line).await
     }
 
-    /// Whatever is asked, no secret is ever told.
+    /// Runs the command and asserts that its output contains no secret.
     async fn run_check_with_io(&self, io: TestIo<'_>, line: &str) -> CliOutput {
         let output = self.cli.run_with_io(io, &format!("check {line} --box-api-url {}", self.box_url())).await;
         let secrets = [Some(self.acme.client_secret()), self.acme.refresh_token(), Some(PASSPHRASE.to_owned())];
@@ -90,20 +90,21 @@ fn check_marks(output: &CliOutput) -> String {
     output.stdout_lines().iter().filter_map(|line| line.chars().next()).filter(|mark| "✓✗–".contains(*mark)).collect()
 }
 
-/// What is said at the end, in one line.
+/// The text after `Action:`, in one line.
 fn remediations(output: &CliOutput) -> String {
-    let end = output.out.split_once("What to do").map_or("", |(_, rest)| rest);
+    let end = ["\nAction: ", "\nFirst action: "].iter().find_map(|title| output.out.split_once(title));
+    let end = end.map_or("", |(_, rest)| rest);
     end.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[tokio::test]
-async fn if_all_checks_pass_there_is_nothing_to_do() {
+async fn if_all_checks_pass_no_action_is_needed() {
     for auth in [AuthMethod::ClientCredentials, AuthMethod::Jwt] {
         let output = CheckEnv::new(auth).await.run_check("acme").await;
         assert_eq!((check_marks(&output).as_str(), output.code), ("✓✓✓✓✓✓✓✓✓", 0), "{}", output.out);
         assert!(
             output.out.ends_with(
-                "\nNothing to do.\nThe operator syncs again at 2026-11-23 08:59Z (in 20h); in between it checks the connection about every hour.\n"
+                "\nNo action needed.\nThe operator syncs again at 2026-11-23 08:59Z (in 20h); in between it checks the connection about every hour.\n"
             ),
             "{}",
             output.out
@@ -126,26 +127,26 @@ async fn the_last_status_of_the_operator_is_shown_first() {
     env.cli.set_status("acme", status);
     let output = env.run_check("acme").await;
     let expected_status = "\
-acme: needs a person for 2h (AppNotAuthorized) · list of 2026-11-22 09:00Z (3 users), fresh until 2026-11-24 09:00Z (in 45h)
+acme: needs action for 2h (AppNotAuthorized) · list of 2026-11-22 09:00Z (3 users), fresh until 2026-11-24 09:00Z (in 45h)
     Box says no.
   users      3 · 3 active · 0 inactive · 0 restricted · 0 app · 0 held · 0 removed
   last sync  2026-11-22 09:00Z (3h ago) · Scheduled · 2 added · 1 updated · 0 removed · revision 42
   Connected  False · AppNotAuthorized · for 2h
   Ready      False · AppNotAuthorized · for 2h
   Synced     False · AppNotAuthorized · for 2h
-  failures   3 in a row · the last 60m ago · AppNotAuthorized
+  failures   3 consecutive, last 60m ago · AppNotAuthorized
 
 Checked from this terminal
-✓ operator    pod-a leads, and renews Lease boxsync/boxsync-operator.
-✓ CRDs        The API server serves the kinds of boxsync.
-✓ Secret      Secret box is there.
+✓ operator    pod-a is the leader and renews Lease boxsync/boxsync-operator.
+✓ CRDs        The API server serves the boxsync CRDs.
+✓ Secret      Secret box exists.
 ";
     let (leader, rest) = output.out.split_once("\nacme").expect("both");
-    assert!(leader.starts_with("What the operator last saw\nOperator: pod-a leads (Lease "), "{leader}");
+    assert!(leader.starts_with("Last status from the operator\nOperator: pod-a is the leader (Lease "), "{leader}");
     assert!(format!("acme{rest}").starts_with(expected_status), "{}", output.out);
-    // It works from here, and the operator has not found out yet.
+    // The checks pass, but the operator has not retried yet.
     assert!(remediations(&output).contains("kubectl boxsync sync acme -n backup --wait"), "{}", output.out);
-    assert!(remediations(&output).contains("it asks Box every 15 minutes, and"), "{}", output.out);
+    assert!(remediations(&output).contains("it retries Box every 15 minutes, and"), "{}", output.out);
 }
 
 #[tokio::test]
@@ -164,33 +165,29 @@ async fn problems_in_the_cluster_are_reported() {
     env.cli.kube.delete("Lease", "boxsync", "boxsync-operator");
     let output = env.run_check("acme").await;
     assert_eq!((check_marks(&output).as_str(), output.code), ("✗✓✓✓✓✓✓✓✓", 1), "{}", output.out);
-    assert!(remediations(&output).contains("A cluster admin looks why it does not run"), "{}", output.out);
-    assert!(output.out.contains("No operator leads: it is looked at again once one does."), "{}", output.out);
+    assert!(remediations(&output).contains("A cluster admin must check why it does not run"), "{}", output.out);
+    assert!(output.out.contains("No leader: nothing is checked until there is one."), "{}", output.out);
 
     let env = CheckEnv::new(AuthMethod::ClientCredentials).await;
     env.cli.kube.delete("Secret", NAMESPACE, "box");
     let output = env.run_check("acme").await;
     assert_eq!((check_marks(&output).as_str(), output.code), ("✓✓✗–✓✓–––", 1), "{}", output.out);
-    assert!(
-        remediations(&output).starts_with(": Create it with the keys clientId and clientSecret."),
-        "{}",
-        output.out
-    );
+    assert!(remediations(&output).starts_with("Create it with the keys clientId and clientSecret."), "{}", output.out);
 
     let env = CheckEnv::new(AuthMethod::ClientCredentials).await;
     env.apply_secret("box", json!({ "clientSecret": "planted", "clientId": "" }));
     let output = env.run_check("acme").await;
     assert_eq!((check_marks(&output).as_str(), output.code), ("✓✓✓✗✓✓–––", 1), "{}", output.out);
-    assert!(remediations(&output).starts_with(": Put the keys clientId and clientSecret into it."), "{}", output.out);
+    assert!(remediations(&output).starts_with("Put the keys clientId and clientSecret into it."), "{}", output.out);
 }
 
 #[tokio::test]
 async fn an_unreadable_secret_is_skipped_not_failed() {
     let env = CheckEnv::new(AuthMethod::ClientCredentials).await;
-    env.cli.kube.forbid(|call| call.verb == Verb::Get && call.resource == "secrets" && call.user == "somebody");
+    env.cli.kube.forbid(|call| call.verb == Verb::Get && call.resource == "secrets" && call.user == "alice");
     let output = env.run_check("acme").await;
     assert_eq!((check_marks(&output).as_str(), output.code), ("✓✓––✓✓–––", 0), "{}", output.out);
-    assert!(output.out.contains("you lack the right to get secrets in namespace backup"), "{}", output.out);
+    assert!(output.out.contains("you are not allowed to get secrets in namespace backup"), "{}", output.out);
 }
 
 #[tokio::test]
@@ -212,7 +209,7 @@ async fn missing_crds_are_named() {
         }
         let output = cli.run(&format!("check acme --box-api-url {}", env.box_url())).await;
         assert_eq!((check_marks(&output).as_str(), output.code), (expected_marks, 1), "{}", output.out);
-        assert!(output.out.contains(&format!("The API server serves no {kind}.")), "{}", output.out);
+        assert!(output.out.contains(&format!("The API server does not serve {kind}.")), "{}", output.out);
     }
 }
 
@@ -293,7 +290,7 @@ async fn oauth2_tokens_are_checked_and_never_refreshed() {
     assert_eq!((check_marks(&output).as_str(), output.code), ("✓✓✓✓✓✓–––", 0), "{}", output.out);
     assert!(output.out.contains("the operator has stored no tokens yet (Secret acme-oauth2)"), "{}", output.out);
 
-    // As the operator does, and stores it.
+    // As the operator refreshes and stores it.
     let token = env.refresh_access_token().await;
     env.apply_secret("acme-oauth2", json!({ "accessToken": token }));
     let seed = env.acme.refresh_token();
@@ -301,16 +298,16 @@ async fn oauth2_tokens_are_checked_and_never_refreshed() {
     assert_eq!((check_marks(&output).as_str(), output.code), ("✓✓✓✓✓✓✓✓✓", 0), "{}", output.out);
     assert!(!output.out.contains(&token), "{}", output.out);
 
-    // A token lives an hour: that it has run out is no fault, and nothing is renewed.
+    // An expired access token is not a failure, and is not renewed.
     env.acme.revoke_tokens();
     let output = env.run_check("acme").await;
     assert_eq!((check_marks(&output).as_str(), output.code), ("✓✓✓✓✓✓–––", 0), "{}", output.out);
-    assert!(output.out.contains("has run out"), "{}", output.out);
+    assert!(output.out.contains("has expired"), "{}", output.out);
     assert_eq!(env.acme.refresh_token(), seed);
 }
 
 impl CheckEnv {
-    /// What the refresh token is worth.
+    /// Exchanges the refresh token for an access token.
     async fn refresh_access_token(&self) -> String {
         use tower::ServiceExt;
         let form = format!(
@@ -338,8 +335,8 @@ async fn a_file_is_checked_without_any_cluster() {
     let mark = env.cli.kube.log_position();
     let output = env.run_check(&format!("--file {}", path.display())).await;
     assert_eq!((check_marks(&output).as_str(), output.code), ("✓✓✓✓✓✓", 0), "{}", output.out);
-    assert!(output.out.ends_with("\nNothing to do.\n"), "{}", output.out);
-    assert!(env.cli.kube.requests_since(mark).is_empty(), "the cluster was asked");
+    assert!(output.out.ends_with("\nNo action needed.\n"), "{}", output.out);
+    assert!(env.cli.kube.requests_since(mark).is_empty(), "the cluster was called");
 
     let with_input = |text: &'static str| TestIo { input: text, ..PIPE };
     let output = env.run_check_with_io(with_input("{\"planted\":"), "--file -").await;
@@ -359,16 +356,16 @@ async fn a_file_is_checked_without_any_cluster() {
 }
 
 #[tokio::test]
-async fn json_output_is_complete_and_terminals_show_colours() {
+async fn json_output_is_complete_and_terminals_show_colors() {
     let env = CheckEnv::new(AuthMethod::ClientCredentials).await;
     env.acme.deauthorize_app();
     let output = env.run_check("acme -o json").await;
-    let whole: Value = serde_json::from_str(&output.out).expect("JSON");
-    assert_eq!(whole["checks"].as_array().map(Vec::len), Some(9), "{whole:#}");
-    assert_eq!(whole["checks"][6]["check"], "token");
-    assert_eq!(whole["checks"][6]["mark"], "wrong");
-    assert_eq!(whole["toDo"][0], whole["checks"][6]["fix"]);
-    assert_eq!((&whole["seen"]["operator"]["state"], output.code), (&json!("leads"), 1));
+    let report: Value = serde_json::from_str(&output.out).expect("JSON");
+    assert_eq!(report["checks"].as_array().map(Vec::len), Some(9), "{report:#}");
+    assert_eq!(report["checks"][6]["check"], "Token");
+    assert_eq!(report["checks"][6]["status"], "Fail");
+    assert_eq!(report["actions"][0], report["checks"][6]["remediation"]);
+    assert_eq!((&report["lastStatus"]["operator"]["state"], output.code), (&json!("Active"), 1));
     assert!(env.run_check_with_io(TERMINAL, "acme").await.out.contains("\x1b[31m✗\x1b[0m token"));
 }
 

@@ -1,4 +1,4 @@
-//! `connect`: from a person to Box, into the Secret, and on to the operator.
+//! `connect`: credentials are verified with Box, written into the Secret, and used for a sync.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::{
     oauth_env::{ConnectEnv, follow_decision, send_http, submit_decision},
 };
 
-/// Nothing that was said gives away any of this.
+/// Asserts that the output contains none of the secrets.
 #[track_caller]
 fn assert_hides_secrets<'a>(output: &CliOutput, secrets: impl IntoIterator<Item = &'a String>) {
     for secret in secrets {
@@ -30,7 +30,7 @@ fn string_map<const N: usize>(pairs: [(&str, String); N]) -> HashMap<String, Str
     pairs.map(|(key, value)| (key.to_owned(), value)).into()
 }
 
-/// An OAuth app whose Secret is there, and a connection by it.
+/// A connection with OAuth 2.0 whose Secret has a spent refresh token.
 async fn env_with_used_token() -> ConnectEnv {
     let env = ConnectEnv::new(AuthMethod::Oauth2).await;
     env.create_connection_with_auth("oauth2");
@@ -126,7 +126,7 @@ async fn only_the_response_with_the_right_state_is_accepted() {
                 ("GET", format!("{base}?error=access_denied&state=x")),
                 ("POST", right.clone()),
             ];
-            // A browser opens connections that it does not use.
+            // A browser may open connections that it does not use.
             let host = root.trim_start_matches("http://").trim_end_matches('/').to_owned();
             let _unused = std::net::TcpStream::connect(host).expect("it listens");
             let statuses = requests.map(|(method, url)| send_http(method, &url, "").status);
@@ -168,7 +168,7 @@ async fn a_user_of_another_enterprise_is_refused_and_nothing_is_written() {
     assert_eq!(output.code, 1);
     assert!(
         output.err.starts_with(
-            "error: Box answers for admin@1001.example, of enterprise 999999 (Somebody Else), and acme is for enterprise 1001. Nothing was written."
+            "error: Box signed in admin@1001.example of enterprise 999999 (Somebody Else), but acme is for enterprise 1001. Nothing was written."
         ),
         "{}",
         output.err
@@ -182,7 +182,11 @@ async fn connect_times_out_without_an_authorization() {
     let env = env_with_used_token().await;
     let output = env.run_with_input("", "connect acme --timeout 1s").await;
     assert_eq!(output.code, 5);
-    assert!(output.err.starts_with("error: nobody has granted access in time. Nothing was written."), "{}", output.err);
+    assert!(
+        output.err.starts_with("error: timed out waiting for access to be granted. Nothing was written."),
+        "{}",
+        output.err
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -206,7 +210,7 @@ async fn a_pasted_response_with_a_wrong_state_is_rejected() {
         env.run_pasting("connect acme --no-browser", nothing).await,
     ] {
         assert_eq!(output.code, 1);
-        assert!(output.err.contains("is no answer to this question"), "{}", output.err);
+        assert!(output.err.contains("does not match this sign-in attempt"), "{}", output.err);
     }
     assert_eq!(
         (env.secret_data()["refreshToken"].as_str(), env.enterprise.call_counts().for_endpoint(Endpoint::Token)),
@@ -237,7 +241,7 @@ async fn a_gitops_managed_secret_gets_a_warning_and_an_immutable_one_is_rejected
     let (output, _) = env.run_with_browser("", "connect acme --no-sync", |page| follow_decision(page, "grant")).await;
     assert_eq!(output.code, 0);
     assert!(
-        output.err.starts_with("warning: Secret acme-box looks kept by Flux (label kustomize.toolkit.fluxcd.io/name): what is written here will be overwritten."),
+        output.err.starts_with("warning: Secret acme-box appears to be managed by Flux (label kustomize.toolkit.fluxcd.io/name), which will overwrite it."),
         "{}",
         output.err
     );
@@ -253,7 +257,7 @@ async fn a_suspended_connection_gets_its_credentials_and_no_sync() {
     env.cli.kube.edit("BoxConnection", NAMESPACE, "acme", |c| c["spec"]["suspend"] = true.into());
     let (output, _) = env.run_with_browser("", "connect acme", |page| follow_decision(page, "grant")).await;
     assert_eq!(output.code, 0, "{}", output.err);
-    assert!(output.out.contains("\nacme is suspended: no sync was asked for."), "{}", output.out);
+    assert!(output.out.contains("\nacme is suspended: no sync was requested."), "{}", output.out);
     assert_ne!(env.secret_data()["refreshToken"], "spent");
     assert!(env.cli.kube.list("UserSyncRequest").is_empty());
 }
@@ -313,7 +317,7 @@ async fn a_config_file_is_verified_and_the_connection_created_after_confirmation
     );
     let non_interactive = env.run_with_input(&file, line).await;
     assert!(
-        non_interactive.code == 1 && non_interactive.err.contains("nobody is here to be asked"),
+        non_interactive.code == 1 && non_interactive.err.contains("not a terminal: pass --yes"),
         "{}",
         non_interactive.err
     );
@@ -334,9 +338,9 @@ async fn an_invalid_config_file_is_rejected_without_a_box_call() {
     for (config, words) in [
         (
             file.replace("\"1001\"", "\"2002\""),
-            "the configuration file is of enterprise 2002, and acme is for enterprise 1001.",
+            "the configuration file is of enterprise 2002, but acme is for enterprise 1001.",
         ),
-        ("{}".to_owned(), "what was given cannot be used. The configuration file of the app"),
+        ("{}".to_owned(), "the given credentials are malformed. The configuration file of the app"),
         (String::new(), "is empty"),
     ] {
         let output = env.run_with_input(&config, "connect acme --config -").await;
@@ -362,7 +366,7 @@ async fn missing_or_conflicting_flags_are_reported_before_any_prompt() {
     for (line, words) in [
         ("connect acme", "there is no BoxConnection acme in namespace backup."),
         ("connect acme", "To create it, pass --method and --enterprise-id."),
-        ("connect acme --method jwt", "a new one needs both --method and --enterprise-id."),
+        ("connect acme --method jwt", "creating one requires both --method and --enterprise-id."),
     ] {
         let output = env.run_with_input("", line).await;
         assert!(output.err.contains(words) && output.out.is_empty(), "{line}: {}", output.err);
@@ -371,10 +375,10 @@ async fn missing_or_conflicting_flags_are_reported_before_any_prompt() {
     for (line, words) in [
         ("connect acme", "Secret acme-box has no clientId yet. Pass --client-id"),
         ("connect acme --client-id x", "no client secret was given."),
-        ("connect acme --method jwt", "is there already, and signs in by oauth2."),
-        ("connect acme --enterprise-id 1002", "is there already, and is for enterprise 1001."),
-        ("connect acme --config x", "signs in by oauth2, and --config is not for that."),
-        ("connect acme --no-check", "signs in by oauth2, and --no-check is not for that."),
+        ("connect acme --method jwt", "already exists and signs in with oauth2."),
+        ("connect acme --enterprise-id 1002", "already exists for enterprise 1001."),
+        ("connect acme --config x", "signs in with oauth2; --config does not apply."),
+        ("connect acme --no-check", "signs in with oauth2; --no-check does not apply."),
     ] {
         let output = env.run_with_input("", line).await;
         assert!(output.code == 64 && output.err.contains(words), "{line}: {} {}", output.code, output.err);
@@ -386,13 +390,14 @@ async fn missing_or_conflicting_flags_are_reported_before_any_prompt() {
 async fn a_missing_permission_on_secrets_is_named() {
     let env = env_with_used_token().await;
     for (verb, word) in [(Verb::Get, "get"), (Verb::Update, "update")] {
-        env.cli.kube.forbid(move |call| call.matches(verb, "secrets") && call.user == "somebody");
+        env.cli.kube.forbid(move |call| call.matches(verb, "secrets") && call.user == "alice");
         let output = match verb {
             Verb::Get => env.run_with_input("", "connect acme").await,
             _ => env.run_with_browser("", "connect acme", |page| follow_decision(page, "grant")).await.0,
         };
-        let expected =
-            format!("error: you lack the right to {word} secrets in namespace backup: ask a cluster admin for it.\n");
+        let expected = format!(
+            "error: you are not allowed to {word} secrets in namespace backup: ask a cluster admin for that permission.\n"
+        );
         assert_eq!((output.code, output.err), (8, expected));
         env.cli.kube.clear_faults();
     }

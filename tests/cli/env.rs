@@ -1,4 +1,4 @@
-//! A cluster with connections and published lists, and somebody at a desk who asks kubectl boxsync.
+//! A simulated cluster with connections and published lists, in which plugin commands are run.
 
 use std::{
     io::{self, BufRead, Cursor, Write},
@@ -27,7 +27,7 @@ pub(crate) struct CliEnv {
     pub(crate) clock: SimClock,
 }
 
-/// Shares what is written with whoever waits for it.
+/// A writer whose content can be read while a command runs.
 #[derive(Clone, Default)]
 pub(crate) struct OutputBuffer(Arc<Mutex<Vec<u8>>>);
 
@@ -47,7 +47,7 @@ impl Write for OutputBuffer {
     }
 }
 
-/// What was printed, and the exit code.
+/// The output and the exit code of a command.
 #[derive(Debug)]
 pub(crate) struct CliOutput {
     pub(crate) out: String,
@@ -61,7 +61,7 @@ impl CliOutput {
     }
 }
 
-/// Where somebody sits, and what they type.
+/// The terminals, environment and input of a command.
 #[derive(Clone, Copy)]
 pub(crate) struct TestIo<'a> {
     pub(crate) stdout_tty: Tty,
@@ -81,7 +81,7 @@ impl CliEnv {
         Self { kube: KubeSim::new(clock.clock_fn(), kinds), clock }
     }
 
-    /// A connection of the usual namespace, as the API server creates it.
+    /// Creates a connection in the default namespace.
     pub(crate) fn create_connection(&self, name: &str) {
         self.create_connection_in(NAMESPACE, name);
     }
@@ -98,13 +98,13 @@ impl CliEnv {
         self.kube.edit("BoxConnection", NAMESPACE, name, |c| c["status"] = status);
     }
 
-    /// A connection that works, whose list is three hours old.
+    /// Creates a connection that is ready, with a list that is three hours old.
     pub(crate) fn create_ready_connection(&self, name: &str, users: i64) {
         self.create_connection(name);
         self.set_status(name, ready_status(users));
     }
 
-    /// A Lease that was renewed so many seconds ago.
+    /// Applies a Lease that was renewed `seconds` ago.
     pub(crate) fn apply_lease(&self, seconds: u64) {
         let renewed = self.clock.now() - Duration::from_secs(seconds);
         self.kube.apply(json!({
@@ -115,7 +115,7 @@ impl CliEnv {
         }));
     }
 
-    /// Publishes that Box now lists these users: id, login, and whatever else there is to say.
+    /// Publishes a list with these users.
     pub(crate) async fn publish_users(&self, name: &str, users: &[UserRecord<'_>]) -> PublishResult {
         self.publish_users_approved(name, users, None).await
     }
@@ -169,7 +169,7 @@ impl CliEnv {
         .now()
     }
 
-    /// Asks as a script does.
+    /// Runs a command as a script does.
     pub(crate) async fn run(&self, line: &str) -> CliOutput {
         self.run_with_io(PIPE, line).await
     }
@@ -180,12 +180,12 @@ impl CliEnv {
         CliOutput { out: out.contents(), err, code }
     }
 
-    /// Asks, and hands what is printed to the log at once.
+    /// Runs a command; its stdout can be read meanwhile.
     pub(crate) async fn run_into_buffer(&self, stdout: &OutputBuffer, io: TestIo<'_>, line: &str) -> (u8, String) {
         self.run_with_stdin(stdout, io, &mut Cursor::new(io.input.as_bytes()), line).await
     }
 
-    /// Asks, and types what this hands over.
+    /// Runs a command with this standard input.
     pub(crate) async fn run_with_stdin(
         &self,
         stdout: &OutputBuffer,
@@ -206,7 +206,7 @@ impl CliEnv {
             color: ColorMode::for_stdout(io.stdout_tty, io.no_color),
             clock: Clock::from_fn(move || clock.now()),
         };
-        let exit = cli::run(command, self.kube.client_as("somebody"), NAMESPACE, &mut io).await;
+        let exit = cli::run(command, self.kube.client_as("alice"), NAMESPACE, &mut io).await;
         (exit.code(), String::from_utf8(err).expect("text"))
     }
 }
@@ -237,7 +237,7 @@ pub(crate) fn condition_json(kind: &str, status: &str, reason: &str, message: &s
         "lastTransitionTime": "2026-11-22T10:00:00Z" })
 }
 
-/// A user; the rest is as with most.
+/// A user with default values.
 pub(crate) fn user_record<'a>(id: &'a str, login: &'a str, name: &'a str) -> UserRecord<'a> {
     UserRecord {
         id,
@@ -254,7 +254,7 @@ pub(crate) fn user_record<'a>(id: &'a str, login: &'a str, name: &'a str) -> Use
     }
 }
 
-/// Three of whom most tests speak.
+/// The three users of most tests.
 pub(crate) fn three_users() -> [UserRecord<'static>; 3] {
     [
         UserRecord { role: UserRole::Admin, ..user_record("2001", "ann@acme.com", "Ann Archer") },

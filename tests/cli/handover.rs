@@ -1,4 +1,4 @@
-//! `handover`: the letter as it is printed. All its texts, by reason and method, are in `src/cli/letters.txt`.
+//! `handover`: the printed email. All its texts, by reason and method, are in `src/cli/letters.txt`.
 
 use serde_json::{Value, json};
 
@@ -29,31 +29,29 @@ Subject: Box enterprise 1001: please authorize our app
 
 Hello,
 
-We keep a copy of the list of users of your Box enterprise 1001 (Acme). For
-that the app with client id app-17 signs in to Box by itself (Server
-Authentication, client credentials), reads the list of users, and changes
-nothing in Box. It needs the application scope \"Manage users\" and, under App
-Access Level, \"App + Enterprise Access\".
+We keep a copy of the user list of your Box enterprise 1001 (Acme). To do so,
+the app with client id app-17 signs in to Box by itself (Server
+Authentication, client credentials) and only reads the list of users. It needs
+the application scope \"Manage users\" and, under App Access Level, \"App +
+Enterprise Access\".
 
-What is wrong since 2026-11-22 10:00Z: A Box admin must authorize the app.
+Problem since 2026-11-22 10:00Z: A Box admin must authorize the app.
 
 What we ask you to do:
   1. Open the Admin Console (https://app.box.com/master) > Integrations >
      Platform Apps Manager > Server Authentication Apps.
   2. If the app is not in the table, choose Add App and enter the client id
      app-17.
-  3. See that it asks for the application scope \"Manage users\" and, under App
-     Access Level, \"App + Enterprise Access\", and choose Authorize. If it is
-     in the table already, choose Reauthorize App in its menu.
+  3. Check that it requests the application scope \"Manage users\" and, under
+     App Access Level, \"App + Enterprise Access\", and choose Authorize. If it
+     is in the table already, choose Reauthorize App in its menu.
 
-What happens meanwhile: our list of 2026-11-22 09:00Z with 1,200 users stays
-and counts as fresh until 2026-11-24 09:00Z. Nothing is deleted, neither in
-Box nor here.
+Until then: our list of 2026-11-22 09:00Z with 1,200 users stays and counts as
+fresh until 2026-11-24 09:00Z. Nothing is deleted, in Box or here.
 
-Afterwards you need not tell us: it is noticed within 15 minutes.
+No reply needed: we detect it within 15 minutes.
 
-There is no password and no key in this letter. Please send us none by mail
-either.
+This email contains no password or key. Please do not send any by email.
 "
     );
     assert_eq!((output.err.as_str(), output.code), ("", 0));
@@ -91,12 +89,9 @@ async fn without_a_failure_the_email_explains_what_the_app_does_and_needs() {
     let email = output.out.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(email.contains("please authorize our app") && email.contains("No list has been read yet"), "{email}");
     assert!(email.contains("the app whose client id we send you separately"), "{email}");
-    assert_eq!(
-        output.err,
-        "note: nothing is known to be wrong. The letter asks for what the app needs from the beginning.\n"
-    );
+    assert_eq!(output.err, "note: no problem is known. The email describes the initial setup.\n");
 
     env.create_ready_connection("acme", 3);
     let output = env.run("handover acme").await;
-    assert!(output.out.contains("You need not do anything now."), "{output:?}");
+    assert!(output.out.contains("No action is needed now."), "{output:?}");
 }

@@ -6,6 +6,7 @@ mod check;
 mod connect;
 mod env;
 mod handover;
+mod json_schemas;
 mod oauth_env;
 mod output_format;
 mod status;

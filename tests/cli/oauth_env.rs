@@ -1,4 +1,4 @@
-//! A town with a Box that people log in to, and a browser of few words.
+//! A simulated cluster and a simulated Box on a socket, with a minimal browser.
 
 use std::{
     collections::HashMap,
@@ -14,21 +14,21 @@ use serde_json::json;
 
 use crate::env::{CliEnv, CliOutput, NAMESPACE, OutputBuffer, PIPE, TestIo};
 
-/// The enterprise that all connections here are for.
+/// The enterprise of all connections.
 pub(crate) const ENTERPRISE: &str = "1001";
 
-/// A cluster, a Box on a socket, and an enterprise in it.
+/// A cluster, Box on a socket, and one enterprise in it.
 pub(crate) struct ConnectEnv {
     pub(crate) cli: CliEnv,
     pub(crate) enterprise: Enterprise,
-    /// Box's own clock, which can be set apart from the town's.
+    /// The clock of Box, independent of the cluster's.
     pub(crate) box_clock: SimClock,
     server: Server,
 }
 
 impl ConnectEnv {
     pub(crate) async fn new(auth: AuthMethod) -> Self {
-        // What the program does first, once for the process.
+        // As in the plugin's `main`.
         rustls::crypto::ring::default_provider().install_default().ok();
         let cli = CliEnv::new();
         let box_clock = SimClock::new(cli.clock.now());
@@ -38,7 +38,7 @@ impl ConnectEnv {
         Self { cli, enterprise, box_clock, server }
     }
 
-    /// A connection `acme` that signs in this way, with the Secret `acme-box`.
+    /// Creates a connection `acme` with this sign-in method and the Secret `acme-box`.
     pub(crate) fn create_connection_with_auth(&self, field: &str) {
         self.cli.kube.create(json!({
             "apiVersion": "boxsync.dev/v1alpha1", "kind": "BoxConnection",
@@ -47,7 +47,7 @@ impl ConnectEnv {
         }));
     }
 
-    /// A Secret `acme-box` as somebody made it.
+    /// Creates the Secret `acme-box`.
     pub(crate) fn create_secret(&self, string_data: serde_json::Value) {
         self.cli.kube.create(json!({
             "apiVersion": "v1", "kind": "Secret",
@@ -56,21 +56,21 @@ impl ConnectEnv {
         }));
     }
 
-    /// The Secret's content, and nothing where there is none.
+    /// The content of the Secret; empty if it does not exist.
     pub(crate) fn secret_data(&self) -> HashMap<String, String> {
         let secret: Option<Secret> = self.cli.kube.object(NAMESPACE, "acme-box");
         let data = secret.and_then(|secret| secret.data).unwrap_or_default();
         data.into_iter().map(|(key, value)| (key, String::from_utf8(value.0).expect("text"))).collect()
     }
 
-    /// With this Box, and an end that a test can wait for if nothing comes.
+    /// Adds the URLs of this Box, and a short timeout.
     fn with_box_urls(&self, line: &str) -> String {
         let url = self.server.url();
         let timeout = if line.contains("--timeout") { "" } else { " --timeout 20s" };
         format!("{line} --box-api-url {url} --box-account-url {url}{timeout}")
     }
 
-    /// Asks as a script does, with this on standard input.
+    /// Runs a command as a script does, with this standard input.
     pub(crate) async fn run_with_input(&self, input: &str, line: &str) -> CliOutput {
         self.run_with_io(TestIo { input, ..PIPE }, line).await
     }
@@ -79,7 +79,7 @@ impl ConnectEnv {
         self.cli.run_with_io(io, &self.with_box_urls(line)).await
     }
 
-    /// Asks, and once the page of Box is printed, does this with it.
+    /// Runs a command, and calls `on_page` once the address of Box's page is printed.
     pub(crate) async fn run_with_browser<T: Send + 'static>(
         &self,
         input: &str,
@@ -97,7 +97,7 @@ impl ConnectEnv {
         (CliOutput { out: log.contents(), err, code }, page_result)
     }
 
-    /// Asks, and pastes what comes of the printed page.
+    /// Runs a command, and pastes the result of `on_page` for the printed address.
     pub(crate) async fn run_pasting(&self, line: &str, on_page: impl Fn(&str) -> String) -> CliOutput {
         let log = OutputBuffer::default();
         let mut stdin = PastingStdin { log: log.clone(), on_page, pasted: None };
@@ -124,7 +124,7 @@ async fn wait_for_page_url(log: &OutputBuffer) -> String {
     url.unwrap_or_else(|_| panic!("no page in {:?}", log.contents()))
 }
 
-/// Reads the page off the screen, and types where it led to.
+/// A standard input that reads the printed address and returns the redirect address.
 struct PastingStdin<F> {
     log: OutputBuffer,
     on_page: F,
@@ -143,7 +143,7 @@ impl<F: Fn(&str) -> String> BufRead for PastingStdin<F> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         let (log, on_page) = (&self.log, &self.on_page);
         let pasted = self.pasted.get_or_insert_with(|| {
-            let page = find_page_url(&log.contents()).expect("the page is printed before the address is asked for");
+            let page = find_page_url(&log.contents()).expect("the page is printed before the prompt for the address");
             Cursor::new(format!("{}\n", on_page(&page)).into_bytes())
         });
         pasted.fill_buf()
@@ -156,7 +156,7 @@ impl<F: Fn(&str) -> String> BufRead for PastingStdin<F> {
     }
 }
 
-/// A status, and where it leads to.
+/// A response as the browser receives it.
 #[derive(Debug)]
 pub(crate) struct BrowserResponse {
     pub(crate) status: u16,
@@ -164,11 +164,11 @@ pub(crate) struct BrowserResponse {
     pub(crate) location: Option<String>,
 }
 
-/// One request of a browser that follows nothing.
+/// Sends one request, without following redirects.
 pub(crate) fn send_http(method: &str, url: &str, form: &str) -> BrowserResponse {
     let (host, path) =
         url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).expect("a URL of this machine");
-    let mut stream = TcpStream::connect(host).expect("somebody listens");
+    let mut stream = TcpStream::connect(host).expect("a listener");
     let request = format!(
         "{method} /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
         form.len()
@@ -181,13 +181,13 @@ pub(crate) fn send_http(method: &str, url: &str, form: &str) -> BrowserResponse 
     BrowserResponse { status, text, location }
 }
 
-/// Presses a button of the page: the address that the browser is sent to.
+/// Submits a decision on Box's page, and returns the redirect address.
 pub(crate) fn submit_decision(page: &str, decision: &str) -> String {
     let response = send_http("POST", page, &format!("decision={decision}"));
     response.location.clone().unwrap_or_else(|| panic!("{response:?}"))
 }
 
-/// Presses the button, and goes where it leads.
+/// Submits a decision and follows the redirect.
 pub(crate) fn follow_decision(page: &str, decision: &str) -> BrowserResponse {
     send_http("GET", &submit_decision(page, decision), "")
 }

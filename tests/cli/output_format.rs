@@ -1,4 +1,4 @@
-//! How it looks, and what is said when something is not as it should be.
+//! Colors, error messages, help, and invalid arguments.
 
 use std::io;
 
@@ -14,16 +14,16 @@ use crate::env::{CliEnv, NAMESPACE, PIPE, TERMINAL, TestIo, three_users};
 const ESCAPE: char = '\x1b';
 
 #[tokio::test(start_paused = true)]
-async fn colours_are_shown_on_terminals_unless_no_color_is_set() {
+async fn colors_are_shown_on_terminals_unless_no_color_is_set() {
     let env = CliEnv::new();
     env.create_ready_connection("acme", 3);
-    for (at, coloured) in [
+    for (at, colored) in [
         (TERMINAL, true),
         (TestIo { no_color: Some("1"), ..TERMINAL }, false),
         (TestIo { no_color: Some(""), ..TERMINAL }, true),
         (PIPE, false),
     ] {
-        assert_eq!(env.run_with_io(at, "status acme").await.out.contains(ESCAPE), coloured);
+        assert_eq!(env.run_with_io(at, "status acme").await.out.contains(ESCAPE), colored);
     }
 }
 
@@ -55,18 +55,18 @@ async fn a_missing_permission_is_named_with_whom_to_ask() {
             Verb::List,
             "boxconnections",
             "status -A",
-            "list boxconnections in all namespaces: ask a cluster admin for it, or name one namespace with -n.",
+            "list boxconnections in all namespaces: ask a cluster admin for that permission, or pass one namespace with -n.",
         ),
         (
             Verb::Create,
             "usersyncrequests",
             "sync acme",
-            "create usersyncrequests in namespace backup: ask a cluster admin for it.",
+            "create usersyncrequests in namespace backup: ask a cluster admin for that permission.",
         ),
     ] {
-        env.kube.forbid(move |call| call.matches(verb, resource) && call.user == "somebody");
+        env.kube.forbid(move |call| call.matches(verb, resource) && call.user == "alice");
         let output = env.run(line).await;
-        assert_eq!((output.code, output.err), (8, format!("error: you lack the right to {right}\n")), "{line}");
+        assert_eq!((output.code, output.err), (8, format!("error: you are not allowed to {right}\n")), "{line}");
         env.kube.clear_faults();
     }
 }
@@ -76,7 +76,7 @@ async fn a_user_with_only_the_roster_reader_role_can_read_lists() {
     let env = CliEnv::new();
     env.create_ready_connection("acme", 3);
     env.publish_users("acme", &three_users()).await;
-    env.kube.forbid(|call| call.resource == "boxconnections" && call.user == "somebody");
+    env.kube.forbid(|call| call.resource == "boxconnections" && call.user == "alice");
     assert_eq!(env.run("users acme -o name").await.stdout_lines().len(), 3);
     assert_eq!(env.run("why acme ann@acme.com").await.code, 0);
 }
@@ -119,7 +119,7 @@ async fn an_unreachable_api_server_is_reported_in_one_sentence() {
     );
 }
 
-/// Stands for `head`, which has left.
+/// The stdout of a command whose reader has exited, such as `head`.
 struct ClosedPipe;
 
 impl io::Write for ClosedPipe {
@@ -149,7 +149,7 @@ async fn a_closed_stdout_is_not_an_error() {
             clock: Clock::system(),
         };
         let command = Cli::try_parse_from(["kubectl-boxsync", "users", "acme", "-o", format]).expect("a command");
-        let exit = cli::run(command, env.kube.client_as("somebody"), NAMESPACE, &mut io).await;
+        let exit = cli::run(command, env.kube.client_as("alice"), NAMESPACE, &mut io).await;
         assert_eq!((exit.code(), err.len()), (0, 0), "{format}");
     }
 }
@@ -203,7 +203,7 @@ fn invalid_arguments_are_rejected() {
     }
 }
 
-/// The script of the release, run with archives that hold nothing.
+/// Runs the release script with empty archives.
 #[test]
 fn the_krew_manifest_has_an_archive_for_every_platform() {
     const PLATFORMS: [&str; 5] = ["linux-amd64", "linux-arm64", "darwin-amd64", "darwin-arm64", "windows-amd64"];
@@ -226,7 +226,7 @@ fn the_krew_manifest_has_an_archive_for_every_platform() {
         assert_eq!([&labels["os"], &labels["arch"]].map(|l| l.as_str().expect("a label")).join("-"), *platform);
         let url = format!("https://git.example.com/boxsync/releases/download/v1.2.3/kubectl-boxsync-{platform}.tar.gz");
         assert_eq!(entry["uri"], url);
-        // Of nothing.
+        // The digest of an empty file.
         assert_eq!(entry["sha256"], "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     }
 }

@@ -1,4 +1,4 @@
-//! `status`: the operator, the summary, and those who need somebody.
+//! `status`: the operator, the summary, and connections that need action.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ fn held_status() -> Value {
 }
 
 /// One connection of each kind.
-fn env_with_mixed_connections() -> CliEnv {
+pub(crate) fn env_with_mixed_connections() -> CliEnv {
     let env = CliEnv::new();
     env.apply_lease(4);
     env.create_ready_connection("acme", 1_284_551);
@@ -62,8 +62,8 @@ async fn only_connections_that_need_action_are_shown_with_what_to_do() {
     assert_eq!(
         output.out,
         "\
-Operator: pod-a leads (Lease boxsync/boxsync-operator, renewed 4s ago)
-5 connections · 1 ready · 2 need a person · 1 retrying · 1 not looked at yet · 1,287,001 users
+Operator: pod-a is the leader (Lease boxsync/boxsync-operator, renewed 4s ago)
+5 connections · 1 ready · 2 need action · 1 retrying · 1 not observed yet · 1,287,001 users
 
 AuthorizationExpired · 1 connection · Box no longer accepts the authorization
   globex · for 2h · list of 2026-11-22 09:00Z (1,200 users), fresh until 2026-11-24 09:00Z (in 45h)
@@ -73,9 +73,9 @@ AuthorizationExpired · 1 connection · Box no longer accepts the authorization
 RemovalsHeld · 1 connection
   initech · for 30m · list of 2026-11-22 09:00Z (1,200 users), fresh until 2026-11-24 09:00Z (in 45h)
     250 of 1,200 users vanished from Box.
-    250 removals held: see kubectl boxsync users initech -n backup --held, and let them go with kubectl boxsync approve initech -n backup
+    250 removals held: review with kubectl boxsync users initech -n backup --held, approve with kubectl boxsync approve initech -n backup
 
-Those that are not ready and need nobody: --all shows them.
+Connections that are not ready but need no action are shown with --all.
 "
         .replace("RemovalsHeld · 1 connection\n", &format!("RemovalsHeld · 1 connection{}\n", reason_headline("RemovalsHeld")))
     );
@@ -93,10 +93,10 @@ async fn all_shows_the_other_connections_as_a_table() {
     assert_eq!(
         table,
         [
-            "CONNECTION   STATE               REASON               USERS       LIST-AGE   STALE    NEXT-SYNC",
-            "acme         ready               Synced               1,284,551   3h         in 45h   in 20h",
-            "hooli        retrying            RateLimited          50          3h         in 45h   in 20h",
-            "newcomer     not looked at yet   WaitingForOperator                                   ",
+            "CONNECTION   STATE              REASON               USERS       LIST-AGE   STALE    NEXT-SYNC",
+            "acme         ready              Synced               1,284,551   3h         in 45h   in 20h",
+            "hooli        retrying           RateLimited          50          3h         in 45h   in 20h",
+            "newcomer     not observed yet   WaitingForOperator                                   ",
         ]
     );
 }
@@ -134,17 +134,13 @@ async fn without_a_leader_the_first_line_is_red_and_says_what_to_do() {
     env.create_ready_connection("acme", 3);
     let output = env.run_with_io(TERMINAL, "status").await;
     assert_eq!(output.code, 3);
-    assert!(
-        first_lines(&output)
-            .0
-            .starts_with("\x1b[31mNo operator leads: there is no Lease boxsync-operator in any namespace.")
-    );
+    assert!(first_lines(&output).0.starts_with("\x1b[31mNo leader: no Lease boxsync-operator in any namespace."));
     env.apply_lease(3670);
     let late = env.run("status").await;
     assert!(
         first_lines(&late)
             .0
-            .starts_with("No operator leads: Lease boxsync/boxsync-operator was last renewed 61m ago by pod-a.")
+            .starts_with("No leader: Lease boxsync/boxsync-operator was last renewed 61m ago by pod-a.")
     );
     assert!(late.out.contains("kubectl get pods -A -l app.kubernetes.io/name=boxsync-operator"));
 }
@@ -159,8 +155,8 @@ async fn without_the_right_to_list_leases_the_leader_is_unknown() {
     assert_eq!(output.code, 0);
     assert!(first_lines(&output).0.starts_with("Operator: unknown: you may not list leases"), "{}", output.out);
     let in_namespace = env.run("status --operator-namespace boxsync").await;
-    assert!(first_lines(&in_namespace).0.starts_with("Operator: pod-a leads"), "{}", in_namespace.out);
-    // Whoever names the namespace relies on the answer.
+    assert!(first_lines(&in_namespace).0.starts_with("Operator: pod-a is the leader"), "{}", in_namespace.out);
+    // With --operator-namespace, an unknown leader is an error.
     env.kube.forbid(|call| call.matches(Verb::Get, "leases"));
     let denied = env.run("status --operator-namespace boxsync").await;
     assert_eq!(denied.code, 8, "{}", denied.out);
@@ -169,7 +165,7 @@ async fn without_the_right_to_list_leases_the_leader_is_unknown() {
         "{}",
         denied.out
     );
-    assert!(denied.out.contains("1 ready"), "what is known is told all the same: {}", denied.out);
+    assert!(denied.out.contains("1 ready"), "the connections are shown nevertheless: {}", denied.out);
 }
 
 #[tokio::test(start_paused = true)]
@@ -181,7 +177,7 @@ async fn one_connection_is_shown_in_detail() {
     assert_eq!(
         output.out,
         "\
-Operator: pod-a leads (Lease boxsync/boxsync-operator, renewed 4s ago)
+Operator: pod-a is the leader (Lease boxsync/boxsync-operator, renewed 4s ago)
 acme: ready for 2h (Synced) · list of 2026-11-22 09:00Z (1,212 users), fresh until 2026-11-24 09:00Z (in 45h)
   users      1,212 · 1,212 active · 0 inactive · 0 restricted · 0 app · 0 held · 0 removed
   last sync  2026-11-22 09:00Z (3h ago) · Scheduled · 2 added · 1 updated · 0 removed · revision 42
@@ -207,7 +203,7 @@ async fn the_last_sync_is_shown_with_its_requesters() {
     env.set_status("acme", status);
     let output = env.run("status acme").await;
     let line = output.out.lines().find(|line| line.contains("last sync")).unwrap_or_default();
-    assert!(line.ends_with("· revision 42 · asked for by jane\u{fffd}[2J"), "{line}");
+    assert!(line.ends_with("· revision 42 · requested by jane\u{fffd}[2J"), "{line}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -227,11 +223,11 @@ async fn a_pause_is_shown_first_and_for_each_connection() {
         output.out.lines().skip(1).collect::<Vec<_>>(),
         [
             "2 connections · 2 ready · 100 users",
-            "The operator is paused (--paused) for 2h: for 2 connections it asks Box nothing, and requests wait.",
+            "The operator has been paused (--paused) for 2h: 2 connections not synced, requests waiting.",
         ]
     );
     let one = env.run("status acme").await.out;
-    assert!(one.contains("\n  paused     for 2h: the operator runs with --paused and asks Box nothing\n"), "{one}");
+    assert!(one.contains("\n  paused     for 2h: the operator runs with --paused and makes no Box calls\n"), "{one}");
     let json: Value = serde_json::from_str(&env.run("status -o json").await.out).expect("JSON");
     assert_eq!((&json["summary"]["paused"], &json["summary"]["ready"]), (&json!(2), &json!(2)));
 }
@@ -242,18 +238,19 @@ async fn json_contains_the_same_facts() {
         serde_json::from_str(&env_with_mixed_connections().run("status -o json").await.out).expect("JSON");
     assert_eq!(
         json["operator"],
-        json!({ "state": "leads", "name": "pod-a", "lease": "boxsync/boxsync-operator", "renewTime": "2026-11-22T11:59:56Z" })
+        json!({ "state": "Active", "holderIdentity": "pod-a", "lease": "boxsync/boxsync-operator", "renewTime": "2026-11-22T11:59:56Z" })
     );
     assert_eq!(
         json["summary"],
-        json!({ "connections": 5, "ready": 1, "needsPerson": 2, "retrying": 1, "waiting": 0, "suspended": 0, "notSeen": 1, "paused": 0, "users": 1_287_001 })
+        json!({ "connections": 5, "ready": 1, "needsAction": 2, "retrying": 1, "waiting": 0, "suspended": 0, "unobserved": 1, "paused": 0, "users": 1_287_001 })
     );
     let globex = &json["connections"][1];
     assert_eq!(
-        (&globex["standing"], &globex["reason"], &globex["message"]),
-        (&json!("NeedsPerson"), &json!("AuthorizationExpired"), &json!(EXPIRED_MESSAGE))
+        (&globex["health"], &globex["reason"], &globex["message"]),
+        (&json!("NeedsAction"), &json!("AuthorizationExpired"), &json!(EXPIRED_MESSAGE))
     );
     assert_eq!(globex["users"], user_counts(1200));
+    assert_eq!(json["connections"][3]["heldRemovals"], 250);
 }
 
 #[tokio::test(start_paused = true)]
@@ -263,7 +260,7 @@ async fn connections_are_selected_by_namespace_and_label() {
     assert!(first_lines(&env.run("status -A").await).1.starts_with("6 connections"));
     assert!(first_lines(&env.run("status -l team=acme").await).1.starts_with("1 connection "));
     assert!(first_lines(&env.run("status -n other").await).1.starts_with("1 connection "));
-    assert!(env.run("status -n nowhere").await.out.ends_with("in this namespace: -A looks into all of them.\n"));
+    assert!(env.run("status -n nowhere").await.out.ends_with("in this namespace. Use -A for all namespaces.\n"));
     assert!(env.run("status -A --all").await.out.contains("\nother/acme "));
 }
 
@@ -286,7 +283,7 @@ async fn watching_in_a_pipe_prints_a_line_for_each_change() {
         log.contents(),
         "\
 2026-11-22T12:00:00Z acme ready: Synced revision 42
-2026-11-22T12:00:06Z acme needs a person: AuthorizationExpired revision 42
+2026-11-22T12:00:06Z acme needs action: AuthorizationExpired revision 42
 "
     );
 }

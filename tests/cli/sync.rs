@@ -1,4 +1,4 @@
-//! `sync`: requests, waiting for them, and logins that are expected.
+//! `sync`: creating requests, waiting for them, and expected logins.
 
 use std::{future::Future, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::env::{
     CliEnv, CliOutput, NAMESPACE, PIPE, TERMINAL, TestIo, condition_json, three_users, user_counts, user_record,
 };
 
-/// Asks, while an operator of this kind is at work.
+/// Runs a command while this operator runs.
 async fn with_operator(env: &CliEnv, line: &str, io: TestIo<'_>, operator: impl Future<Output = ()>) -> CliOutput {
     tokio::select! {
         output = env.run_with_io(io, line) => output,
@@ -19,7 +19,7 @@ async fn with_operator(env: &CliEnv, line: &str, io: TestIo<'_>, operator: impl 
     }
 }
 
-/// Answers each request a few seconds after it came.
+/// Sets the status of each unfinished request every three seconds.
 async fn run_operator(env: &CliEnv, status: impl Fn(usize, &UserSyncRequest) -> Value) {
     let mut request_number = 0;
     loop {
@@ -87,7 +87,9 @@ async fn waiting_on_a_terminal_redraws_one_line() {
     });
     let output = with_operator(&env, "sync acme --wait", TERMINAL, work).await;
     assert!(
-        output.out.contains("\x1b[1A\r\x1b[J\x1b[?7lacme: 2 pages · 2,000 of about 5,000 users · 333 a second · 6s\n"),
+        output
+            .out
+            .contains("\x1b[1A\r\x1b[J\x1b[?7lacme: 2 pages · 2,000 of about 5,000 users · 333 per second · 6s\n"),
         "{:?}",
         output.out
     );
@@ -125,7 +127,7 @@ async fn waiting_times_out_before_the_request_finishes() {
     let work = run_operator(&env, |_, _| json!({ "observedGeneration": 1, "phase": "Running" }));
     let output = with_operator(&env, "sync acme --wait --timeout 20s", PIPE, work).await;
     assert_eq!(output.code, 5);
-    assert!(output.err.contains("did not end within 20s, and goes on."), "{}", output.err);
+    assert!(output.err.contains("did not finish within 20s and is still running."), "{}", output.err);
 }
 
 #[tokio::test(start_paused = true)]
@@ -169,9 +171,7 @@ async fn waiting_ends_if_the_request_is_deleted() {
     let output = with_operator(&env, "sync acme --wait", PIPE, delete_requests).await;
     assert_eq!(output.code, 1);
     assert!(
-        output
-            .out
-            .ends_with("acme: the request is gone: somebody deleted it. Create another with kubectl boxsync sync\n"),
+        output.out.ends_with("acme: the request was deleted. Create another with kubectl boxsync sync\n"),
         "{}",
         output.out
     );
@@ -185,7 +185,7 @@ async fn all_skips_suspended_connections() {
     }
     env.kube.edit("BoxConnection", NAMESPACE, "globex", |c| c["spec"]["suspend"] = true.into());
     let output = env.run("sync --all").await;
-    assert_eq!((output.stdout_lines().len(), output.err.as_str()), (2, "globex is suspended and left out.\n"));
+    assert_eq!((output.stdout_lines().len(), output.err.as_str()), (2, "globex is suspended, skipped.\n"));
     assert_eq!(env.run("sync -l team=acme").await.stdout_lines().len(), 1);
 }
 
@@ -208,8 +208,8 @@ async fn sync_repeats_until_the_expected_logins_are_listed() {
     let io = TestIo { input: "# hired today\ncleo@ACME.com\n\nann@acme.com\n", ..PIPE };
     let output = with_operator(&env, "sync acme --expect-file -", io, work).await;
     assert_eq!(output.code, 0, "{}", output.err);
-    assert!(output.out.contains("acme: 1 of 2 expected logins not there yet, looking again in 15 s"), "{}", output.out);
-    assert!(output.out.ends_with("acme: all of 2 expected logins in the list\n"), "{}", output.out);
+    assert!(output.out.contains("acme: 1 of 2 expected logins missing, syncing again in 15 s"), "{}", output.out);
+    assert!(output.out.ends_with("acme: all 2 expected logins are in the list\n"), "{}", output.out);
     assert_eq!(env.kube.list("UserSyncRequest").len(), 2);
 }
 
@@ -223,5 +223,9 @@ async fn missing_expected_logins_are_printed() {
     let output = with_operator(&env, "sync acme --expect-file - --timeout 1m", io, work).await;
     assert_eq!(output.code, 4);
     assert_eq!(output.stdout_lines().last(), Some(&"nobody@acme.com"));
-    assert!(output.err.starts_with("error: 1 of 2 expected logins not in the list of acme after"), "{}", output.err);
+    assert!(
+        output.err.starts_with("error: 1 of 2 expected logins are not in the list of acme after"),
+        "{}",
+        output.err
+    );
 }

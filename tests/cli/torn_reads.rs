@@ -1,4 +1,4 @@
-//! The reader meets a list that moves on, or is broken, while it is read.
+//! Lists that are replaced, incomplete or modified during a read.
 
 use kube_sim::{Fault, FaultAction, Gate, Verb};
 
@@ -19,7 +19,7 @@ async fn a_list_replaced_during_a_read_is_read_again_from_the_roster() {
     let gate = Gate::new();
     env.kube.fail_next(
         1,
-        |call| call.matches(Verb::Get, "userslices") && call.user == "somebody",
+        |call| call.matches(Verb::Get, "userslices") && call.user == "alice",
         Fault::Before(FaultAction::Hold(gate.clone())),
     );
     let replace_list = async {
@@ -45,7 +45,7 @@ async fn a_list_with_a_missing_slice_is_never_shown_in_part() {
     let output = env.run("users acme").await;
     assert_eq!((output.code, output.out.as_str()), (8, ""));
     assert!(
-        output.err.contains("slices of revision 1 are missing or damaged. The next sync mends it"),
+        output.err.contains("slices of revision 1 are missing or damaged. The next sync repairs it"),
         "{}",
         output.err
     );

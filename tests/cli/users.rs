@@ -1,4 +1,4 @@
-//! `users`: filters, formats, age, and lists that are not there.
+//! `users`: filters, formats, the age of a list, and missing lists.
 
 use boxsync::roster::{UserRecord, UserStatus};
 
@@ -112,7 +112,7 @@ async fn a_list_older_than_max_age_has_its_own_exit_code() {
     assert_eq!((output.code, output.out.as_str()), (6, ""));
     assert_eq!(
         output.err,
-        "error: the list of acme is of 2026-11-22T09:00:00Z, 3h old, and may be 90m. Fetch a new one with kubectl boxsync sync acme -n backup --wait.\n"
+        "error: the list of acme is from 2026-11-22T09:00:00Z: it is 3h old, the limit is 90m. Fetch a new one with kubectl boxsync sync acme -n backup --wait.\n"
     );
 }
 

@@ -206,7 +206,7 @@ async fn requesters_are_recorded_by_the_api_server_and_approvals_need_permission
     env.wait_for_condition("acme", "Ready", "True", "RemovalsHeld").await;
     let (code, printed) = admission.run_plugin(&["approve", "acme", "--yes"]).await;
     let why = format!(
-        "a policy of this cluster refuses it: Approving removals needs the verb approve-removals on BoxConnection acme, which {clerk} does not have."
+        "denied by an admission policy: Approving removals needs the verb approve-removals on BoxConnection acme, which {clerk} does not have."
     );
     assert!(code != 0 && printed.contains(&why), "{code} {printed}");
     env.wait_for_condition("acme", "Ready", "True", "RemovalsHeld").await;
@@ -223,7 +223,7 @@ async fn requesters_are_recorded_by_the_api_server_and_approvals_need_permission
     assert!(code == 0 && printed.contains("300 removed"), "{code} {printed}");
     env.wait_until_ready("acme").await;
 
-    let requested_by = format!("· asked for by {clerk}\n");
+    let requested_by = format!("· requested by {clerk}\n");
     let rosters: Api<UserRoster> = Api::namespaced(env.client.clone(), &env.namespace);
     let roster = rosters.get("acme").await.expect("a list").spec;
     assert_eq!((roster.journal[0].removed, &roster.journal[0].requested_by), (300, &vec![clerk.to_owned()]));

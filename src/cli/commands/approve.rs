@@ -1,4 +1,8 @@
-//! `approve`: shows whose removal is held, asks, and lets them go.
+//! `approve`: shows the held removals, asks, and requests a sync that approves them.
+
+use std::time::Duration;
+
+use clap::Args;
 
 use super::{
     changes::change_log::parse_record,
@@ -10,18 +14,29 @@ use super::{
 use crate::{
     api::{BoxConnection, RemovalHold, SliceState},
     cli::{
-        args::ApproveArgs,
         errors,
         exit_code::{CliError, ExitStatus},
         io::{Io, Tty},
         kube_context::KubeContext,
         output::{
-            format::{format_age, format_number, format_time, pluralize},
+            format::{format_age, format_number, format_time, parse_duration, pluralize},
             table::replace_control_chars,
         },
     },
     roster::{self, PublishedUser, ReadError, RosterSnapshot},
 };
+
+#[derive(Args, Debug)]
+pub(crate) struct ApproveArgs {
+    /// The connection
+    pub(crate) name: String,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// How long to wait for the request
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration)]
+    pub(crate) timeout: Duration,
+}
 
 const MAX_SHOWN: usize = 20;
 
@@ -39,7 +54,7 @@ pub(crate) async fn run(args: &ApproveArgs, kube: &KubeContext, io: &mut Io<'_>)
     let now = io.clock.now();
     writeln!(
         io.out,
-        "{} of {} users of {} vanished from Box, since {} ({} ago). Their removal is held.",
+        "{} of {} users of {} have been missing from Box since {} ({} ago). Their removal is held.",
         format_number(held.removals),
         format_number(held.total),
         args.name,
@@ -52,10 +67,10 @@ pub(crate) async fn run(args: &ApproveArgs, kube: &KubeContext, io: &mut Io<'_>)
         (false, Tty::Piped) => {
             return Err(CliError::Message(
                 ExitStatus::Failure,
-                "nobody is here to be asked. Look at them, then pass --yes.".to_owned(),
+                "not a terminal: review the users above, then pass --yes.".to_owned(),
             ));
         }
-        (false, Tty::Interactive) if io.confirm(&format!("Let {} go? [y/N] ", pluralize(held.removals, "user")))? => {}
+        (false, Tty::Interactive) if io.confirm(&format!("Remove {}? [y/N] ", pluralize(held.removals, "user")))? => {}
         (false, Tty::Interactive) => {
             writeln!(io.out, "Nothing was approved.")?;
             return Ok(ExitStatus::Failure);
@@ -65,11 +80,11 @@ pub(crate) async fn run(args: &ApproveArgs, kube: &KubeContext, io: &mut Io<'_>)
     wait::wait_for_all(vec![PendingRequest::new(&connection, request)], args.timeout, kube, io).await
 }
 
-/// Users who vanished from Box and whose removal is held.
+/// Users who are missing from Box and whose removal is held.
 struct HeldRemovals<'a> {
-    /// Its digest is that of the very users that are shown: of the list where there is one.
+    /// From the roster, if there is one, so that its digest belongs to the users that are shown.
     held: RemovalHold,
-    /// `None`: nobody knows who.
+    /// `None` if the roster is lost and only the count is known.
     users: Option<Vec<PublishedUser<'a>>>,
 }
 
@@ -88,7 +103,7 @@ fn find_held_removals<'a>(
 
 fn format_held_users(users: Option<&[PublishedUser<'_>]>, name: &str, namespace: &str) -> String {
     let Some(users) = users else {
-        return "The published list is lost: nobody knows who they are, only how many. Whoever is missing in Box's list will be missing in the new one.\n".to_owned();
+        return "The published list is lost, so only the number of removals is known. Every user missing from Box's list will be missing from the new one.\n".to_owned();
     };
     let line = |user: &PublishedUser<'_>| {
         let line = format!("  {} ({}, {})", user.login, user.name, user.status);

@@ -1,6 +1,8 @@
-//! `why`: why somebody is or is not in the list.
+//! `why`: explains why a user is or is not in the list.
 
 use std::collections::HashSet;
+
+use clap::Args;
 
 use super::{
     changes::{
@@ -12,7 +14,6 @@ use super::{
 use crate::{
     api::{BoxConnection, RosterContent, SliceState},
     cli::{
-        args::WhyArgs,
         exit_code::{CliError, ExitStatus},
         io::Io,
         kube_context::KubeContext,
@@ -24,15 +25,24 @@ use crate::{
     roster::{ChangeOp, PublishedUser, RemovedUser, RosterSnapshot},
 };
 
+#[derive(Args, Debug)]
+pub(crate) struct WhyArgs {
+    /// The connection
+    pub(crate) name: String,
+    /// The user to look up
+    #[arg(value_name = "LOGIN|ID")]
+    pub(crate) login_or_id: String,
+}
+
 const ALL_STATES: &[SliceState] = &[SliceState::Live, SliceState::Held, SliceState::Removed, SliceState::Changes];
 const MAX_SUGGESTIONS: usize = 3;
 
-/// What is known.
+/// Everything that is known about the users of a connection.
 struct UserLookup<'a> {
     connection: &'a str,
     namespace: &'a str,
     roster: &'a RosterContent,
-    /// When the list was last found to be so, where that may be known.
+    /// When the list was last complete; `None` if the connection cannot be read.
     list_time: Option<jiff::Timestamp>,
     live: Vec<PublishedUser<'a>>,
     held: Vec<PublishedUser<'a>>,
@@ -40,7 +50,7 @@ struct UserLookup<'a> {
     revisions: Vec<RevisionChanges<'a>>,
 }
 
-/// What is to be said, the best first, and whether the list has the user.
+/// The explanations, most relevant first, and whether the user is listed.
 #[derive(Debug, PartialEq, Eq)]
 enum Explanation {
     Listed(Vec<String>),
@@ -49,7 +59,7 @@ enum Explanation {
 
 pub(crate) async fn run(args: &WhyArgs, kube: &KubeContext, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
     let snapshot = users::read_list(kube, &args.name, ALL_STATES).await?;
-    // Who may read lists need not be allowed to read connections; then it is said without this time.
+    // The caller may have access to lists but not to connections: then the time of the list is left out.
     let connection = kube.get_connection(&args.name).await.ok();
     let lookup = UserLookup::from_snapshot(&snapshot, connection.as_ref(), &args.name, &kube.namespace)?;
     let (lines, exit) = match lookup.explain(args.login_or_id.trim()) {
@@ -91,7 +101,7 @@ impl<'a> UserLookup<'a> {
         lines.extend(self.held.iter().filter(is).map(|user| self.held_message(user)));
         let listed = !lines.is_empty();
         lines.extend(self.renamed_messages(login_or_id));
-        // By the login of before, too.
+        // By a previous login, too.
         let changed_ids: HashSet<&str> =
             self.changes_of(login_or_id).map(|(_, line)| line.change.id.as_str()).collect();
         let was_user = |gone: &&RemovedUser| {
@@ -125,7 +135,7 @@ impl<'a> UserLookup<'a> {
         )
     }
 
-    /// Since when somebody is in the list, as far as the record tells.
+    /// Since when a user is in the list, as far as the change log reaches.
     fn listed_since(&self, id: &str) -> String {
         let added_in = self.revisions.iter().find(|revision| {
             revision.changes.iter().flatten().any(|line| {
@@ -147,12 +157,12 @@ impl<'a> UserLookup<'a> {
             }
             (None, [newest, ..], _) => {
                 format!(
-                    "since {} or before: that one added more users than are told one by one",
+                    "since {} or earlier (the changes of that revision are not listed individually)",
                     format_revision(newest)
                 )
             }
-            (None, [], Some(first)) => format!("since before revision {} of the record", first.entry.revision),
-            (None, [], None) => format!("since revision {} or before", self.roster.revision),
+            (None, [], Some(first)) => format!("since before revision {} of the change log", first.entry.revision),
+            (None, [], None) => format!("since revision {} or earlier", self.roster.revision),
         }
     }
 
@@ -164,19 +174,19 @@ impl<'a> UserLookup<'a> {
                 .roster
                 .held
                 .as_ref()
-                .map_or_else(String::new, |held| format!("since {} or before", format_time(held.time.0))),
+                .map_or_else(String::new, |held| format!("since {} or earlier", format_time(held.time.0))),
         };
         format!(
-            "{} is in the list of {connection}, but Box has not listed this user {since}: the removal is held with many others. Who looked at them lets them go with kubectl boxsync approve {connection} -n {namespace}.",
+            "{} is in the list of {connection}, but Box has not listed this user {since}: the removal is held with others. After reviewing them, approve with kubectl boxsync approve {connection} -n {namespace}.",
             format_user(user)
         )
     }
 
-    /// A login that now is another one.
+    /// Explains that a login was renamed.
     fn renamed_messages(&self, login_or_id: &str) -> Vec<String> {
         let changed = self.changes_of(login_or_id).filter(|(_, line)| {
             let from = line.change.fields.get("login").and_then(|[from, _]| from.as_str());
-            // A removal tells all that was known, to nothing.
+            // The record of a removal lists all fields with an empty new value.
             line.change.op != ChangeOp::Removed && from.is_some_and(|from| same_login(from, login_or_id))
         });
         let current_user = |id: &str| {
@@ -200,7 +210,7 @@ impl<'a> UserLookup<'a> {
 
     fn removed_message(&self, user: &RemovedUser) -> String {
         format!(
-            "{} (id {}, {}, last {}) was removed from the list of {} on {}: Box no longer lists this user. If that is wrong, a Box admin finds out in the Admin Console.",
+            "{} (id {}, {}, last {}) was removed from the list of {} on {}: Box no longer lists this user. If that is wrong, a Box admin can check in the Admin Console.",
             user.login,
             user.id,
             user.name,
@@ -210,18 +220,18 @@ impl<'a> UserLookup<'a> {
         )
     }
 
-    /// Somebody whom only the record still knows.
+    /// The last change of a user who is only in the change log.
     fn last_change_message(&self, login_or_id: &str) -> Option<String> {
         let (revision, line) = self.changes_of(login_or_id).next()?;
         let what = line.change.op.as_str();
         Some(format!(
-            "{login_or_id} is not in the list of {}: last told of in {} ({what}).",
+            "{login_or_id} is not in the list of {}; last change in {} ({what}).",
             self.connection,
             format_revision(revision)
         ))
     }
 
-    /// The lines of the record that tell of somebody, newest first.
+    /// The changes of a user, newest first.
     fn changes_of(&self, login_or_id: &str) -> impl Iterator<Item = (&RevisionChanges<'a>, &ChangeLine<'a>)> {
         let lines = self.revisions.iter().flat_map(|r| r.changes.iter().flatten().map(move |line| (r, line)));
         lines.filter(move |(_, line)| line.concerns_user(login_or_id))
@@ -234,35 +244,35 @@ impl<'a> UserLookup<'a> {
             None => "list".to_owned(),
         };
         let record = match self.revisions.last() {
-            Some(first) => format!(" nor in its record since {}", format_time(first.entry.time.0)),
+            Some(first) => format!(" nor in its change log since {}", format_time(first.entry.time.0)),
             None => String::new(),
         };
         let mut lines = vec![format!(
-            "{login_or_id} was never seen in the {list} of {connection} (revision {}, {}){record}.",
+            "{login_or_id} is not in the {list} of {connection} (revision {}, {}){record}.",
             roster.revision,
             pluralize(roster.users.total, "user")
         )];
         let similar = self.similar_logins(login_or_id);
         if !similar.is_empty() {
-            lines.push(format!("Near: {}.", similar.join(", ")));
+            lines.push(format!("Similar: {}.", similar.join(", ")));
         }
         lines.push(
-            "Box cannot list external users (collaborators of other enterprises) and pending invitations.".to_owned(),
+            "Box cannot list external users (collaborators of other enterprises) or pending invitations.".to_owned(),
         );
         lines.push(format!(
-            "Somebody who was added just now is found after kubectl boxsync sync {connection} -n {namespace} --wait."
+            "A user who was added just now appears after kubectl boxsync sync {connection} -n {namespace} --wait."
         ));
         lines
     }
 
-    /// Logins that look much like it.
+    /// Logins at a small edit distance, or with the same local part.
     fn similar_logins(&self, wanted: &str) -> Vec<&str> {
         let wanted = wanted.to_lowercase();
         let max_distance = (wanted.chars().count() / 6).max(2);
         let local_part = wanted.split('@').next().filter(|part| part.len() > 2);
         let distance = |login: &str| {
             let login = login.to_lowercase();
-            // Another domain of the same company.
+            // The company may use several domains.
             if local_part.is_some() && login.split('@').next() == local_part {
                 return Some(1);
             }
@@ -275,7 +285,7 @@ impl<'a> UserLookup<'a> {
         candidates.into_iter().take(MAX_SUGGESTIONS).map(|(_, login)| login).collect()
     }
 
-    /// The newest line of this kind that tells of the user.
+    /// The newest change of this kind of the user.
     fn newest_change(&self, id: &str, op: ChangeOp) -> Option<(&RevisionChanges<'a>, String)> {
         self.revisions.iter().find_map(|revision| {
             let mut lines = revision.changes.iter().flatten();

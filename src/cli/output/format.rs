@@ -1,4 +1,4 @@
-//! Numbers, times and lengths of time in words. Pure.
+//! Formatting and parsing of numbers, times and durations. Pure.
 
 use std::time::Duration;
 
@@ -6,19 +6,19 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::api::GoDuration;
 
-/// A number with its thousands apart: 12,000.
+/// A number with thousands separators: 12,000.
 pub(crate) fn format_number(n: i64) -> String {
     let digits = n.unsigned_abs().to_string();
     let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|g| std::str::from_utf8(g).ok()).collect();
     format!("{}{}", if n < 0 { "-" } else { "" }, groups.join(","))
 }
 
-/// So many of these: `1 user`, `1,212 users`.
+/// A count with its noun: `1 user`, `1,212 users`.
 pub(crate) fn pluralize(n: i64, thing: &str) -> String {
     if n == 1 { format!("1 {thing}") } else { format!("{} {thing}s", format_number(n)) }
 }
 
-/// A length of time in its largest unit that still tells something, as kubectl has it: 90s, 45m, 30h, 12d.
+/// A duration in its largest useful unit, as kubectl formats it: 90s, 45m, 30h, 12d.
 pub(crate) fn format_duration(length: SignedDuration) -> String {
     match length.as_secs().max(0) {
         s @ ..120 => format!("{s}s"),
@@ -28,12 +28,12 @@ pub(crate) fn format_duration(length: SignedDuration) -> String {
     }
 }
 
-/// How long ago it was; a clock that is a little ahead makes it no older than now.
+/// The age of a time; 0 for a time in the future, because clocks differ.
 pub(crate) fn format_age(time: Timestamp, now: Timestamp) -> String {
     format_duration(time.duration_until(now))
 }
 
-/// A time that lies ahead or behind: `in 7h`, `2h ago`.
+/// A time relative to now: `in 7h`, `2h ago`.
 pub(crate) fn format_relative_time(time: Timestamp, now: Timestamp) -> String {
     if time > now {
         format!("in {}", format_duration(now.duration_until(time)))
@@ -42,25 +42,24 @@ pub(crate) fn format_relative_time(time: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// A time to the minute.
+/// A time in UTC, to the minute.
 pub(crate) fn format_time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%MZ").to_string()
 }
 
-/// What stands before the numbers of a change.
+/// The counts of a revision or a sync.
 pub(crate) fn format_change_counts(added: i64, updated: i64, removed: i64) -> String {
     format!("{} added · {} updated · {} removed", format_number(added), format_number(updated), format_number(removed))
 }
 
-/// Who asked for it, to stand behind a separator; nothing where nobody is told.
+/// The requesters after a separator; empty if there are none.
 pub(crate) fn format_requested_by(separator: &str, names: &[String]) -> String {
-    if names.is_empty() { String::new() } else { format!("{separator}asked for by {}", names.join(", ")) }
+    if names.is_empty() { String::new() } else { format!("{separator}requested by {}", names.join(", ")) }
 }
 
-/// A length of time as a flag has it: those of the spec, and days.
+/// Parses the duration of a flag: a Go duration, optionally with days.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let error =
-        || format!("{text:?} is no length of time: write days, hours, minutes and seconds, such as 7d, 24h or 90m");
+    let error = || format!("{text:?} is not a duration: use days, hours, minutes and seconds, such as 7d, 24h or 90m");
     let (days, rest) = match text.split_once('d') {
         Some((days, rest)) => (days.parse::<u32>().map_err(|_| error())?, rest),
         None => (0, text),
@@ -72,7 +71,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs(u64::from(days) * 86_400) + rest)
 }
 
-/// Lines of at most so many characters, broken between words.
+/// Wraps a text between words; whitespace is collapsed.
 pub(crate) fn wrap_text(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
@@ -88,13 +87,12 @@ pub(crate) fn wrap_text(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// The id of an enterprise, as a flag takes it.
+/// Parses the enterprise id of a flag.
 pub(crate) fn parse_enterprise_id(text: &str) -> Result<String, String> {
     match (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()) {
         true => Ok(text.to_owned()),
         false => {
-            Err("the id of an enterprise is the digits that Box's Admin Console shows under Account & Billing"
-                .to_owned())
+            Err("an enterprise id consists of digits; Box's Admin Console shows it under Account & Billing".to_owned())
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Tables and words for terminals.
+//! Text output: tables, numbers and times.
 
 pub(crate) mod format;
 pub(crate) mod table;

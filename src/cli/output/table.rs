@@ -7,7 +7,7 @@ use std::{
 
 use unicode_width::UnicodeWidthStr;
 
-/// A column: its title, and what it says of a row.
+/// A column: its title, and the cell of a row.
 pub(crate) struct Column<T> {
     pub(crate) title: &'static str,
     pub(crate) cell: fn(&T) -> Cow<'_, str>,
@@ -15,7 +15,7 @@ pub(crate) struct Column<T> {
 
 const GAP: usize = 3;
 
-/// Writes the rows below the titles. They are looked at twice, and no cell is kept.
+/// Writes the titles and the rows. Cells are computed twice instead of stored.
 pub(crate) fn write_table<T>(out: &mut dyn Write, columns: &[Column<T>], rows: &[T]) -> io::Result<()> {
     let mut widths: Vec<usize> = columns.iter().map(|column| column.title.len()).collect();
     for row in rows {
@@ -50,7 +50,7 @@ fn display_width(cell: &str) -> usize {
     if cell.is_ascii() { cell.len() } else { cell.width() }
 }
 
-/// The text without what would steer a terminal: names come from Box, where anybody may choose theirs.
+/// Replaces control characters, which could inject terminal escapes: names come from Box, where users choose their own.
 pub(crate) fn replace_control_chars(text: Cow<'_, str>) -> Cow<'_, str> {
     if text.contains(char::is_control) { text.replace(char::is_control, "\u{fffd}").into() } else { text }
 }

@@ -1,4 +1,4 @@
-//! The record of changes: the journal, and the lines that tell it. Pure.
+//! The change log: the roster's journal with the change records of its slices. Pure.
 
 use serde::Deserialize;
 
@@ -8,21 +8,21 @@ use crate::{
     roster::{ChangeRecord, RosterSnapshot},
 };
 
-/// What one revision changed.
+/// The changes of one revision.
 pub(crate) struct RevisionChanges<'a> {
     pub(crate) entry: &'a RevisionRecord,
-    /// Line by line; `None` where there were too many to tell, or they are no longer there.
+    /// `None` if there were too many to list, or if they are no longer retained.
     pub(crate) changes: Option<Vec<ChangeLine<'a>>>,
 }
 
-/// A change, as it is published and what it says.
+/// A change: the published line, and its parsed content.
 pub(crate) struct ChangeLine<'a> {
     pub(crate) json: &'a str,
     pub(crate) change: ChangeRecord,
 }
 
 impl ChangeLine<'_> {
-    /// Whether it tells of this user: by id, login, or the login of before.
+    /// Whether it concerns this user, by id, login or previous login.
     pub(crate) fn concerns_user(&self, user: &str) -> bool {
         let ChangeRecord { op: _, id, login, fields } = &self.change;
         let previous_login = fields.get("login").and_then(|[from, _]| from.as_str());
@@ -30,19 +30,19 @@ impl ChangeLine<'_> {
     }
 }
 
-/// Whether two logins are the same one.
+/// Compares two logins ignoring case.
 pub(crate) fn same_login(login: &str, other: &str) -> bool {
     login.eq_ignore_ascii_case(other) || login.to_lowercase() == other.to_lowercase()
 }
 
-/// What a line says. Its digest was right, so an operator wrote it; another one than this plugin knows, perhaps.
+/// Parses a line. Its digest was verified, so an error means that another version of the operator wrote it.
 pub(crate) fn parse_record<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, CliError> {
     serde_json::from_str(line).map_err(|_| {
-        CliError::error("the list holds a line that this plugin does not understand. Install the plugin that fits the operator: kubectl krew upgrade boxsync.")
+        CliError::error("the list contains a record that this plugin cannot parse. Install the plugin version of the operator: kubectl krew upgrade boxsync.")
     })
 }
 
-/// The revisions of a snapshot of which `only` these slices of changes were read, newest first.
+/// The revisions of a snapshot, newest first. `slice_names`: the slices of changes that were read; `None` for all.
 pub(crate) fn collect_revisions<'a>(
     snapshot: &'a RosterSnapshot,
     slice_names: Option<&[String]>,

@@ -1,23 +1,25 @@
-//! `changes`: what became of the list, revision by revision.
+//! `changes`: prints the change log, revision by revision.
 
 pub(crate) mod change_log;
 
-use std::{fmt::Write as _, str::FromStr};
+use std::{fmt::Write as _, str::FromStr, time::Duration};
 
+use clap::{Args, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
 use super::users::{explain_read_error, output};
 use crate::{
     api::{RevisionRecord, SliceState},
     cli::{
-        args::{ChangesArgs, ChangesOutput},
         errors::{self, Permission},
         exit_code::{CliError, ExitStatus},
         io::{ColorMode, Io},
         kube_context::KubeContext,
         output::{
-            format::{format_change_counts, format_number, format_requested_by, format_time},
+            format::{format_change_counts, format_number, format_requested_by, format_time, parse_duration},
             table::replace_control_chars,
         },
     },
@@ -25,7 +27,31 @@ use crate::{
 };
 use change_log::{ChangeLine, RevisionChanges, collect_revisions};
 
-/// A range of revisions, both ends in it.
+#[derive(Args, Debug)]
+pub(crate) struct ChangesArgs {
+    /// The connection
+    pub(crate) name: String,
+    /// Only revisions published within this time: 7d, 24h, 90m
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) since: Option<Duration>,
+    /// Only these revisions: 42, 40..42, 40.., ..42
+    #[arg(long, value_name = "A..B", conflicts_with = "since")]
+    pub(crate) revision: Option<RevisionRange>,
+    /// Only changes of the user with this login or id
+    #[arg(long, value_name = "LOGIN|ID")]
+    pub(crate) user: Option<String>,
+    #[arg(short, long, value_enum, default_value_t = ChangesOutput::Table)]
+    pub(crate) output: ChangesOutput,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ChangesOutput {
+    Table,
+    Json,
+    Jsonl,
+}
+
+/// An inclusive range of revisions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RevisionRange {
     first: i64,
@@ -43,12 +69,12 @@ impl FromStr for RevisionRange {
         };
         match (first, last) {
             (Some(first), Some(last)) if text != ".." && first <= last => Ok(Self { first, last }),
-            _ => Err(format!("{text:?} is no range of revisions: write 42, 40..42, 40.. or ..42")),
+            _ => Err(format!("{text:?} is not a revision range: use 42, 40..42, 40.. or ..42")),
         }
     }
 }
 
-/// Which entries of the journal are meant.
+/// Selects entries of the journal.
 struct RevisionFilter {
     since: Option<Timestamp>,
     revisions: Option<RevisionRange>,
@@ -77,7 +103,7 @@ pub(crate) async fn run(args: &ChangesArgs, kube: &KubeContext, io: &mut Io<'_>)
     let slice_names: Vec<String> = matching.flat_map(|entry| entry.slices.iter().cloned()).collect();
     let read = roster::read_snapshot(&store, &[SliceState::Changes], Some(&slice_names)).await;
     let snapshot = read.map_err(|e| errors::list_read_error(&e, &args.name, &kube.namespace))?;
-    // One published since then was not asked for.
+    // A revision that was published after the first read is left out.
     let last = roster.spec.revision;
     let changes = collect_revisions(&snapshot, Some(&slice_names))?.into_iter();
     let changes: Vec<RevisionChanges<'_>> =
@@ -91,7 +117,9 @@ pub(crate) async fn run(args: &ChangesArgs, kube: &KubeContext, io: &mut Io<'_>)
             io.out.write_all(format_changes(&changes, args.user.as_deref(), io.color).as_bytes())?
         }
         ChangesOutput::Json => {
-            let entries: Vec<String> = changes.iter().map(|r| revision_json(r).to_string()).collect();
+            let entries: Result<Vec<String>, serde_json::Error> =
+                changes.iter().map(|revision| serde_json::to_string(&RevisionJson::new(revision))).collect();
+            let entries = entries.map_err(|e| CliError::error(e.to_string()))?;
             output::write_json_array(io.out, entries.iter().map(String::as_str))?;
         }
         ChangesOutput::Jsonl => {
@@ -103,7 +131,7 @@ pub(crate) async fn run(args: &ChangesArgs, kube: &KubeContext, io: &mut Io<'_>)
     Ok(ExitStatus::Success)
 }
 
-/// What tells of this user, where one is meant.
+/// Limits the changes to one user, if given.
 fn filter_by_user<'a>(revisions: Vec<RevisionChanges<'a>>, user: Option<&str>) -> Vec<RevisionChanges<'a>> {
     let Some(user) = user else { return revisions };
     let keep_user = |RevisionChanges { entry, changes }: RevisionChanges<'a>| {
@@ -119,11 +147,11 @@ fn filter_by_user<'a>(revisions: Vec<RevisionChanges<'a>>, user: Option<&str>) -
 fn no_changes_message(journal: &[RevisionRecord], name: &str) -> String {
     match journal.last() {
         Some(first) => format!(
-            "No changes found. The record of {name} begins with revision {} of {}.",
+            "No changes found. The change log of {name} starts at revision {} of {}.",
             first.revision,
             format_time(first.time.0)
         ),
-        None => format!("No changes found: the record of {name} is empty."),
+        None => format!("No changes found: the change log of {name} is empty."),
     }
 }
 
@@ -142,8 +170,8 @@ fn format_changes(revisions: &[RevisionChanges<'_>], user: Option<&str>, color: 
         match changes {
             Some(lines) => lines.iter().for_each(|line| push_change(&mut text, &line.change, color)),
             None if entry.revision == 1 => text.push_str("  (the first list)\n"),
-            None if user.is_some() => text.push_str("  (too many to tell one by one: it may have been among them)\n"),
-            None => text.push_str("  (too many to tell one by one)\n"),
+            None if user.is_some() => text.push_str("  (too many changes to list; this user may be among them)\n"),
+            None => text.push_str("  (too many changes to list)\n"),
         }
     }
     text
@@ -157,7 +185,7 @@ fn push_change(text: &mut String, changed: &ChangeRecord, color: ColorMode) {
             let _ = write!(text, "  ~ {login}  {}", format_field_changes(changed));
         }
         ChangeOp::Removed => text.push_str(&color.red(&format!("  - {login}"))),
-        ChangeOp::Returned => text.push_str(&color.green(&format!("  ↩ {login} (back)"))),
+        ChangeOp::Returned => text.push_str(&color.green(&format!("  ↩ {login} (returned)"))),
         ChangeOp::Held => text.push_str(&color.yellow(&format!("  ? {login} (held)"))),
     }
     text.push('\n');
@@ -181,20 +209,41 @@ fn format_value(value: &Value) -> String {
     }
 }
 
-fn revision_json(RevisionChanges { entry, changes }: &RevisionChanges<'_>) -> Value {
-    json!({
-        "revision": entry.revision,
-        "time": entry.time,
-        "added": entry.added,
-        "updated": entry.updated,
-        "removed": entry.removed,
-        "held": entry.held,
-        "requestedBy": entry.requested_by,
-        "changes": changes.as_ref().map(|lines| lines.iter().map(|l| json!(l.change)).collect::<Vec<_>>()),
-    })
+/// One revision in the output of `kubectl boxsync changes -o json`.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RevisionJson<'a> {
+    revision: i64,
+    /// When the revision was published.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    time: Timestamp,
+    added: i64,
+    updated: i64,
+    removed: i64,
+    /// Users whose removal was held by this revision.
+    held: i64,
+    /// The users who requested the sync, if an admission policy records them.
+    requested_by: &'a [String],
+    /// Null if there were too many changes to list, or if they are no longer retained.
+    changes: Option<Vec<&'a ChangeRecord>>,
 }
 
-/// The line as it is published, behind its revision and time.
+impl<'a> RevisionJson<'a> {
+    fn new(RevisionChanges { entry, changes }: &'a RevisionChanges<'_>) -> Self {
+        Self {
+            revision: entry.revision,
+            time: entry.time.0,
+            added: entry.added,
+            updated: entry.updated,
+            removed: entry.removed,
+            held: entry.held,
+            requested_by: &entry.requested_by,
+            changes: changes.as_ref().map(|lines| lines.iter().map(|line| &line.change).collect()),
+        }
+    }
+}
+
+/// The published line, preceded by its revision and time.
 fn change_json_line(entry: &RevisionRecord, line: &ChangeLine<'_>) -> String {
     let rest = line.json.strip_prefix('{').unwrap_or(line.json);
     format!("{{\"revision\":{},\"time\":\"{}\",{rest}", entry.revision, entry.time.0)

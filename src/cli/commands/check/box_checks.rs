@@ -1,4 +1,4 @@
-//! Box's gate, tried from here step by step: is it there, does it know us, does it open, and on what.
+//! The checks that call Box, step by step: reachability, sign-in, enterprise, access to the user list.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,21 +17,21 @@ use crate::{
     cli::exit_code::CliError,
 };
 
-/// Longer than the client's own tries take, and as long as a person watches.
+/// Longer than the client's own retries, and short enough for interactive use.
 const CALL_TIMEOUT: Duration = Duration::from_secs(45);
 
-/// What Box is shown.
+/// How the checks sign in to Box.
 pub(crate) enum BoxAuth {
     Credentials(Credentials),
-    /// An access token that the operator keeps: shown, and never renewed from here.
+    /// The operator's access token, which is never renewed by the plugin.
     AccessToken(SecretString),
-    /// The credentials say themselves that they belong to another enterprise.
+    /// The credentials name another enterprise.
     WrongEnterprise(Failure),
-    /// Nothing, and why.
+    /// No credentials, and why.
     Unavailable(String),
 }
 
-/// Tries all that concerns Box.
+/// Runs all checks that call Box.
 pub(crate) async fn run_box_checks(
     check_run: &mut CheckRun<'_, '_>,
     base: &BaseUrl,
@@ -46,7 +46,7 @@ pub(crate) async fn run_box_checks(
     match reachability {
         Ok((transport, reachability)) => {
             let via = proxy.map_or_else(|| "without a proxy".to_owned(), |proxy| format!("through the proxy {proxy}"));
-            check_run.add_result(CheckResult::pass(CheckKind::BoxApi, format!("{base} answers, {via}.")))?;
+            check_run.add_result(CheckResult::pass(CheckKind::BoxApi, format!("{base} is reachable, {via}.")))?;
             let now = check_run.io.clock.now();
             check_run.add_result(CheckResult::from_clock(reachability.server_time, now))?;
             check_sign_in(check_run, transport, base, context, auth).await
@@ -89,10 +89,12 @@ async fn check_sign_in(
                 let client = Client::new(&session, CancellationToken::new());
                 return check_with_access_token(check_run, &client, context).await;
             }
-            Err(_) => "Not checked: what is stored as the access token is none. The operator renews it when it next needs one.".to_owned(),
+            Err(_) => {
+                "Not checked: the stored access token is invalid. The operator renews it at its next sync.".to_owned()
+            }
         },
         BoxAuth::WrongEnterprise(failure) => {
-            let why = "Not checked: the credentials are those of another enterprise.";
+            let why = "Not checked: the credentials belong to another enterprise.";
             check_run.skip_checks(&[CheckKind::Token], why)?;
             check_run.add_result(CheckResult::from_failure(CheckKind::Enterprise, &failure))?;
             return check_run.skip_checks(&[CheckKind::UserList], why);
@@ -102,7 +104,7 @@ async fn check_sign_in(
     check_run.skip_checks(&[CheckKind::Token, CheckKind::Enterprise, CheckKind::UserList], &why)
 }
 
-/// With the credentials themselves.
+/// Checks with the credentials of the Secret.
 async fn check_with_credentials(
     check_run: &mut CheckRun<'_, '_>,
     client: &Client,
@@ -111,21 +113,21 @@ async fn check_with_credentials(
     if let Err(failure) = call_box(context, client.sign_in()).await {
         check_run.add_result(CheckResult::from_failure(CheckKind::Token, &failure))?;
         return check_run
-            .skip_checks(&[CheckKind::Enterprise, CheckKind::UserList], "Not checked: Box gives no token.");
+            .skip_checks(&[CheckKind::Enterprise, CheckKind::UserList], "Not checked: Box issued no token.");
     }
     let client_id = context.client_id.as_deref().unwrap_or_default();
-    let message = format!("Box gives a token to the app with client id {client_id}.");
+    let message = format!("Box issues a token to the app with client id {client_id}.");
     check_run.add_result(CheckResult::pass(CheckKind::Token, message))?;
     match call_box(context, client.get_account()).await {
         Ok(account) => check_account(check_run, client, context, account).await,
         Err(failure) => {
             check_run.add_result(CheckResult::from_failure(CheckKind::Enterprise, &failure))?;
-            check_run.skip_checks(&[CheckKind::UserList], "Not checked: Box does not say who we are.")
+            check_run.skip_checks(&[CheckKind::UserList], "Not checked: Box did not return the account.")
         }
     }
 }
 
-/// With the access token that the operator keeps.
+/// Checks with the operator's access token.
 async fn check_with_access_token(
     check_run: &mut CheckRun<'_, '_>,
     client: &Client,
@@ -133,22 +135,22 @@ async fn check_with_access_token(
 ) -> Result<(), CliError> {
     let failure = match call_box(context, client.get_account()).await {
         Ok(account) => {
-            let message = "Box takes the access token that the operator keeps. A new one is not asked for from here: a refresh token works once, and is the operator's.";
+            let message = "Box accepts the operator's access token. The plugin requests no new one: a refresh token works once and belongs to the operator.";
             check_run.add_result(CheckResult::pass(CheckKind::Token, message))?;
             return check_account(check_run, client, context, account).await;
         }
         Err(failure) => failure,
     };
     if failure.reason == Reason::AuthorizationExpired {
-        // It lives an hour, and the operator renews it only when it needs one: this is no fault.
-        let why = "Not checked: the access token that the operator keeps has run out, and a new one is not asked for from here, since a refresh token works once. The operator renews it when it next needs one.";
+        // An access token is valid for an hour and only renewed when needed: not a failure.
+        let why = "Not checked: the operator's access token has expired. The plugin requests no new one: a refresh token works once and belongs to the operator, which renews it at its next sync.";
         return check_run.skip_checks(&[CheckKind::Token, CheckKind::Enterprise, CheckKind::UserList], why);
     }
     check_run.add_result(CheckResult::from_failure(CheckKind::Token, &failure))?;
-    check_run.skip_checks(&[CheckKind::Enterprise, CheckKind::UserList], "Not checked: Box does not let us in.")
+    check_run.skip_checks(&[CheckKind::Enterprise, CheckKind::UserList], "Not checked: Box rejected the token.")
 }
 
-/// Box knows us: whose it takes us for, and what it lets us see.
+/// Checks the enterprise of the account, and its access to the user list.
 async fn check_account(
     check_run: &mut CheckRun<'_, '_>,
     client: &Client,
@@ -158,7 +160,7 @@ async fn check_account(
     match account.enterprise {
         Some(found) if found.id == context.enterprise => {
             let name = if found.name.is_empty() { String::new() } else { format!(" ({})", found.name) };
-            let message = format!("The credentials are those of enterprise {}{name}.", found.id);
+            let message = format!("The credentials belong to enterprise {}{name}.", found.id);
             check_run.add_result(CheckResult::pass(CheckKind::Enterprise, message))?;
         }
         other => {
@@ -167,22 +169,23 @@ async fn check_account(
                 CheckKind::Enterprise,
                 &Failure::enterprise_mismatch(context, found),
             ))?;
-            return check_run.skip_checks(&[CheckKind::UserList], "Not checked: it would be another enterprise's.");
+            return check_run
+                .skip_checks(&[CheckKind::UserList], "Not checked: the credentials belong to another enterprise.");
         }
     }
     match call_box(context, client.check_list_access()).await {
-        Ok(()) => check_run.add_result(CheckResult::pass(CheckKind::UserList, "Box lets the app list users.")),
+        Ok(()) => check_run.add_result(CheckResult::pass(CheckKind::UserList, "Box allows the app to list users.")),
         Err(failure) => check_run.add_result(CheckResult::from_failure(CheckKind::UserList, &failure)),
     }
 }
 
-/// What Box answered, in the operator's own words where it is no.
+/// Calls Box with a timeout; errors are explained as the operator does.
 async fn call_box<T>(
     context: &FailureContext,
     call: impl Future<Output = Result<T, box_client::Error>>,
 ) -> Result<T, Failure> {
     let timeout_failure = || {
-        let summary = format!("Box gave no usable answer within {} s.", CALL_TIMEOUT.as_secs());
+        let summary = format!("Box sent no usable response within {} s.", CALL_TIMEOUT.as_secs());
         Failure::new(Reason::BoxUnavailable, summary, "")
     };
     match tokio::time::timeout(CALL_TIMEOUT, call).await {

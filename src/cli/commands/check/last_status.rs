@@ -1,10 +1,11 @@
-//! What the operator last saw of a connection, and when it looks again. Pure.
+//! The last status of a connection from the operator, and its next check. Pure.
 
 use std::fmt::Write;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
@@ -21,11 +22,14 @@ use crate::{
     },
 };
 
-#[derive(Serialize)]
+/// The connection as the operator last reported it.
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct LastStatus {
     operator: LeaderStatus,
     connection: ConnectionReport,
+    /// `status.conditions` of the BoxConnection.
     conditions: Vec<Condition>,
+    /// `status.failures` of the BoxConnection; absent if the last attempt succeeded.
     #[serde(skip_serializing_if = "Option::is_none")]
     failures: Option<SyncFailures>,
     #[serde(skip)]
@@ -43,13 +47,13 @@ impl LastStatus {
 
     pub(crate) fn render_last_status(&self, color: ColorMode) -> String {
         let Self { operator, connection, conditions, failures, status, now } = self;
-        let mut text = format!("{}\n", color.bold("What the operator last saw"));
+        let mut text = format!("{}\n", color.bold("Last status from the operator"));
         let _ = writeln!(text, "{}", operator.status_line(color, *now));
         text.push_str(&summary::render_connection(connection, Some(status), color, *now));
         for condition in ["Connected", "Ready", "Synced"].iter().filter_map(|kind| conditions.find_condition(kind)) {
             let Condition { type_, status, reason, last_transition_time, .. } = condition;
             let _ = write!(text, "  {type_:<9}  {status} · {reason}");
-            // What the API server puts in for a new connection has no time of its own.
+            // The condition that the CRD sets by default has no transition time.
             if *reason != Reason::WaitingForOperator.as_str() {
                 let _ = write!(text, " · for {}", format_age(last_transition_time.0, *now));
             }
@@ -57,7 +61,7 @@ impl LastStatus {
         }
         if let Some(SyncFailures { reason, count, last_time, .. }) = failures {
             let last = format_relative_time(last_time.0, *now);
-            let _ = writeln!(text, "  failures   {} in a row · the last {last} · {reason}", format_number(*count));
+            let _ = writeln!(text, "  failures   {} consecutive, last {last} · {reason}", format_number(*count));
         }
         text
     }
@@ -73,33 +77,33 @@ impl LastStatus {
         }
     }
 
-    /// What is said where nothing is found to be wrong from here.
+    /// The summary if no check failed.
     pub(crate) fn no_action_message(&self) -> String {
         let ConnectionReport { name, namespace, reason, .. } = &self.connection;
         if self.is_ready() {
-            return "Nothing to do.".to_owned();
+            return "No action needed.".to_owned();
         }
-        if self.connection.held.is_some() {
+        if self.connection.held_removals.is_some() {
             return format!(
-                "What to do: nothing in Box. Removals are held: look who they are with kubectl boxsync users {name} -n {namespace} --held."
+                "Action: none in Box. Removals are held: review them with kubectl boxsync users {name} -n {namespace} --held."
             );
         }
         format!(
-            "What to do: nothing that shows from here. To have the operator look at once: kubectl boxsync sync {name} -n {namespace} --wait. If it goes on saying {reason}, what differs is the place where it runs: its network, proxy and clock."
+            "Action: no problem was found from this terminal. To make the operator retry now: kubectl boxsync sync {name} -n {namespace} --wait. If {reason} remains, check the operator's network, proxy and clock."
         )
     }
 
-    /// When the operator looks again.
+    /// When the operator checks the connection again.
     pub(crate) fn next_check_message(&self) -> String {
         let Self { operator, connection, status, now, .. } = self;
         match operator {
             LeaderStatus::NoLease { .. } | LeaderStatus::Expired { .. } => {
-                return "No operator leads: it is looked at again once one does.".to_owned();
+                return "No leader: nothing is checked until there is one.".to_owned();
             }
             LeaderStatus::Active { .. } | LeaderStatus::Unknown { .. } => {}
         }
         if connection.health == ConnectionHealth::Suspended {
-            return "The connection is suspended: the operator looks again once spec.suspend is false.".to_owned();
+            return "The connection is suspended: the operator resumes when spec.suspend is false.".to_owned();
         }
         if status.conditions.has_status("Connected", ConditionStatus::False) {
             let disconnected_at =
@@ -110,26 +114,25 @@ impl LastStatus {
                 minutes => format!("every {minutes} minutes"),
             };
             return format!(
-                "The operator looks at the Secret every minute and tries new content at once; it asks Box {every}, and syncs as soon as Box lets it in."
+                "The operator checks the Secret every minute and tries changes at once; it retries Box {every}, and syncs as soon as sign-in succeeds."
             );
         }
         let retry = status.failures.as_ref().and_then(|f| f.retry_time.as_ref());
         match (retry, connection.next_sync_time) {
             (Some(time), _) => {
-                format!("The operator tries again at {} ({}).", format_time(time.0), format_relative_time(time.0, *now))
+                format!("The operator retries at {} ({}).", format_time(time.0), format_relative_time(time.0, *now))
             }
             (None, Some(next)) => format!(
                 "The operator syncs again at {} ({}); in between it checks the connection about every hour.",
                 format_time(next),
                 format_relative_time(next, *now)
             ),
-            (None, None) => "The operator looks at it as soon as it can.".to_owned(),
+            (None, None) => "The operator will check it as soon as possible.".to_owned(),
         }
     }
 }
 
-/// The failure that holds a connection up, and since when: what is wrong with the connection before what is wrong with
-/// its list.
+/// The failure of a connection and since when; a failed sign-in takes precedence over a failed sync.
 pub(crate) fn root_failure(connection: &BoxConnection) -> Option<(Reason, Timestamp)> {
     let conditions = &connection.status.as_ref()?.conditions;
     let broken =
@@ -137,13 +140,13 @@ pub(crate) fn root_failure(connection: &BoxConnection) -> Option<(Reason, Timest
     Some((conditions.reason(broken)?, conditions.find_condition(broken)?.last_transition_time.0))
 }
 
-/// The client id of the app that the operator signed in with, where it got as far.
+/// The client id of the app that the operator signed in with, if it has signed in.
 pub(crate) fn signed_in_client_id(connection: &BoxConnection) -> Option<String> {
     let app = connection.status.as_ref()?.app.as_ref()?;
     Some(app.client_id.clone()).filter(|id| !id.is_empty())
 }
 
-/// The name of the connection and its namespace, as flags have them.
+/// The name and namespace of the connection as command-line arguments.
 pub(crate) fn connection_args(connection: &BoxConnection) -> String {
     format!("{} -n {}", connection.name_any(), connection.namespace().unwrap_or_default())
 }

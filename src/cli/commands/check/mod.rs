@@ -1,12 +1,13 @@
-//! `check`: what the operator last saw, and then whatever a connection needs, tried from this terminal.
+//! `check`: the last status from the operator, then checks of everything a connection needs, made from this terminal.
 
 pub(crate) mod box_checks;
 pub(crate) mod last_status;
 pub(crate) mod result;
 pub(crate) mod runner;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::{Args, ValueEnum};
 use k8s_openapi::{NamespaceResourceScope, api::core::v1::Secret};
 use kube::Resource;
 use secrecy::SecretSlice;
@@ -16,13 +17,13 @@ use super::status::leader::{self, LeaderStatus};
 use crate::{
     api::{AuthType, BoxConnection, Reason, UserRoster, UserSlice, UserSyncRequest},
     auth::{self, Failure, FailureContext},
-    box_client::Credentials,
+    box_client::{BaseUrl, Credentials},
     cli::{
-        args::CheckArgs,
         errors::{self, Permission},
         exit_code::{CliError, ExitStatus},
         io::Io,
         kube_context::KubeContext,
+        output::format::parse_enterprise_id,
     },
     kube_client::KubeError,
 };
@@ -31,15 +32,42 @@ use last_status::LastStatus;
 use result::{CheckKind, CheckResult};
 use runner::CheckRun;
 
-/// All but those of the cluster.
+#[derive(Args, Debug)]
+pub(crate) struct CheckArgs {
+    /// The connection
+    #[arg(required_unless_present = "file", conflicts_with = "file")]
+    pub(crate) name: Option<String>,
+    /// Check the configuration file of an app (JWT) instead of a connection, - for standard input; no cluster is used
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// The enterprise of the file; default: the one that the file contains
+    #[arg(long, value_name = "ID", conflicts_with = "name", value_parser = parse_enterprise_id)]
+    pub(crate) enterprise_id: Option<String>,
+    /// Base URL of the Box API: HTTPS, or HTTP to this machine only
+    #[arg(long, value_name = "URL", env = "BOXSYNC_BOX_API_URL", default_value_t)]
+    pub(crate) box_api_url: BaseUrl,
+    #[arg(short, long, value_enum, default_value_t = CheckOutput::Text)]
+    pub(crate) output: CheckOutput,
+    /// The namespace of the operator; default: search all namespaces for its Lease
+    #[arg(long, value_name = "NAME", env = "BOXSYNC_OPERATOR_NAMESPACE")]
+    pub(crate) operator_namespace: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckOutput {
+    Text,
+    Json,
+}
+
+/// The checks that call Box.
 const BOX_CHECKS: &[CheckKind] =
     &[CheckKind::BoxApi, CheckKind::Clock, CheckKind::Token, CheckKind::Enterprise, CheckKind::UserList];
 
-/// `site` is not needed where a file is checked.
+/// `kube` is not needed to check a file.
 pub(crate) async fn run(args: &CheckArgs, kube: Option<&KubeContext>, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
     match (&args.file, &args.name, kube) {
         (Some(file), _, _) => check_file(file, args, io).await,
-        (None, Some(name), Some(site)) => check_connection(name, args, site, io).await,
+        (None, Some(name), Some(kube)) => check_connection(name, args, kube, io).await,
         (None, _, _) => Err(CliError::usage("name a connection, or a file with --file.")),
     }
 }
@@ -58,8 +86,8 @@ async fn check_connection(
         check_run.add_result(operator_result(&leader))?;
         check_run.add_result(crds_result(&missing_kinds))?;
         check_run
-            .skip_checks(&[CheckKind::Secret, CheckKind::Credentials], "Not checked: there can be no connection.")?;
-        check_run.skip_checks(BOX_CHECKS, "Not checked: there can be no connection.")?;
+            .skip_checks(&[CheckKind::Secret, CheckKind::Credentials], "Not checked: the CRDs are not installed.")?;
+        check_run.skip_checks(BOX_CHECKS, "Not checked: the CRDs are not installed.")?;
         return check_run.print_summary(None);
     }
     let connection = kube.get_connection(name).await?;
@@ -79,25 +107,25 @@ async fn check_connection(
 fn operator_result(leader: &LeaderStatus) -> CheckResult {
     match leader {
         LeaderStatus::Active { holder_identity, lease, .. } => {
-            CheckResult::pass(CheckKind::Operator, format!("{holder_identity} leads, and renews Lease {lease}."))
+            CheckResult::pass(CheckKind::Operator, format!("{holder_identity} is the leader and renews Lease {lease}."))
         }
         LeaderStatus::Expired { lease, .. } => CheckResult::fail(
             CheckKind::Operator,
-            format!("No operator leads: nobody renews Lease {lease}."),
+            format!("No leader: Lease {lease} is not renewed."),
             START_THE_OPERATOR,
         ),
         LeaderStatus::NoLease { scope } => CheckResult::fail(
             CheckKind::Operator,
-            format!("No operator leads: there is no Lease of one in {}.", scope),
+            format!("No leader: no operator Lease in {}.", scope),
             START_THE_OPERATOR,
         ),
         LeaderStatus::Unknown { message } => CheckResult::skip(CheckKind::Operator, format!("Not checked: {message}.")),
     }
 }
 
-const START_THE_OPERATOR: &str = "A cluster admin looks why it does not run (kubectl get pods -A -l app.kubernetes.io/name=boxsync-operator), or installs the chart boxsync-operator.";
+const START_THE_OPERATOR: &str = "A cluster admin must check why it does not run (kubectl get pods -A -l app.kubernetes.io/name=boxsync-operator), or install the chart boxsync-operator.";
 
-/// Those of our kinds that the API server does not serve.
+/// The boxsync kinds that the API server does not serve.
 async fn find_missing_kinds(kube: &KubeContext, name: &str) -> Vec<&'static str> {
     let (connections, requests, rosters, slices) = tokio::join!(
         is_kind_unserved::<BoxConnection>(kube, name),
@@ -114,7 +142,7 @@ async fn find_missing_kinds(kube: &KubeContext, name: &str) -> Vec<&'static str>
     kinds.into_iter().filter(|(unserved, _)| *unserved).map(|(_, kind)| kind).collect()
 }
 
-/// Whether the kind is unknown here. Who may not read such objects is told nothing: then it is taken to be there.
+/// Whether the API server does not serve the kind. Without the permission to read it, it counts as served.
 async fn is_kind_unserved<K>(kube: &KubeContext, name: &str) -> bool
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
@@ -124,16 +152,16 @@ where
 
 fn crds_result(missing: &[&str]) -> CheckResult {
     match missing {
-        [] => CheckResult::pass(CheckKind::Crds, "The API server serves the kinds of boxsync."),
+        [] => CheckResult::pass(CheckKind::Crds, "The API server serves the boxsync CRDs."),
         missing => CheckResult::fail(
             CheckKind::Crds,
-            format!("The API server serves no {}.", missing.join(", ")),
-            "A cluster admin installs the CRDs: kubectl apply --server-side -f crds/.",
+            format!("The API server does not serve {}.", missing.join(", ")),
+            "A cluster admin must install the CRDs: kubectl apply --server-side -f crds/.",
         ),
     }
 }
 
-/// What Box can be shown: the Secret is read with the caller's own rights.
+/// The credentials for the checks of Box. The Secret is read with the permissions of the caller.
 async fn read_box_auth(
     check_run: &mut CheckRun<'_, '_>,
     kube: &KubeContext,
@@ -142,7 +170,7 @@ async fn read_box_auth(
 ) -> Result<BoxAuth, CliError> {
     let Some((method, name)) = connection.spec.auth.selected_method() else {
         check_run.add_result(CheckResult::from_failure(CheckKind::Secret, &Failure::invalid_auth_method(context)))?;
-        return skip_credentials(check_run, "Not checked: it is not known how to sign in.");
+        return skip_credentials(check_run, "Not checked: no sign-in method is set.");
     };
     let secret = match get_secret(kube, name).await {
         Ok(secret) => secret,
@@ -153,10 +181,10 @@ async fn read_box_auth(
         Err(error) => {
             let why = errors::kube_error_message(&error, &Permission::in_namespace("get", "secrets", &kube.namespace));
             check_run.add_result(CheckResult::skip(CheckKind::Secret, format!("Not checked: {why}")))?;
-            return skip_credentials(check_run, "Not checked: it needs what is in the Secret, which you cannot read.");
+            return skip_credentials(check_run, "Not checked: you cannot read the Secret.");
         }
     };
-    check_run.add_result(CheckResult::pass(CheckKind::Secret, format!("Secret {name} is there.")))?;
+    check_run.add_result(CheckResult::pass(CheckKind::Secret, format!("Secret {name} exists.")))?;
     match method {
         AuthType::ClientCredentials | AuthType::Jwt => check_app_credentials(
             check_run,
@@ -176,7 +204,7 @@ async fn get_secret(kube: &KubeContext, name: &str) -> Result<Secret, KubeError>
     kube.client.call(kube.client.api::<Secret>(&kube.namespace).get(name)).await
 }
 
-/// What the credentials of an app are worth.
+/// Checks the credentials of an app.
 fn check_app_credentials(
     check_run: &mut CheckRun<'_, '_>,
     read: Result<Credentials, Failure>,
@@ -188,12 +216,10 @@ fn check_app_credentials(
                 .add_result(CheckResult::pass(CheckKind::Credentials, credentials_message(&credentials, source)))?;
             Ok(BoxAuth::Credentials(credentials))
         }
-        // They were read: what is wrong is whose they are.
+        // The credentials are valid, but belong to another enterprise.
         Err(failure) if failure.reason == Reason::EnterpriseMismatch => {
-            check_run.add_result(CheckResult::pass(
-                CheckKind::Credentials,
-                format!("What {source} holds is complete, and can be read."),
-            ))?;
+            check_run
+                .add_result(CheckResult::pass(CheckKind::Credentials, format!("{source} is complete and readable.")))?;
             Ok(BoxAuth::WrongEnterprise(failure))
         }
         Err(failure) => {
@@ -214,7 +240,7 @@ fn credentials_message(credentials: &Credentials, source: &str) -> String {
     format!("{source} {what}; the app's client id is {}.", credentials.client_id())
 }
 
-/// A user's authorization: its tokens are the operator's, and only looked at.
+/// Checks a user's authorization. Its tokens belong to the operator and are only read.
 async fn check_oauth_tokens(
     check_run: &mut CheckRun<'_, '_>,
     kube: &KubeContext,
@@ -242,7 +268,7 @@ async fn check_oauth_tokens(
         }
     };
     Ok(BoxAuth::Unavailable(format!(
-        "Not checked: {why}. A token is not asked for from here, since a refresh token works once and is the operator's."
+        "Not checked: {why}. The plugin requests no new token: a refresh token works once and belongs to the operator."
     )))
 }
 
@@ -251,16 +277,16 @@ async fn check_file(file: &Path, args: &CheckArgs, io: &mut Io<'_>) -> Result<Ex
     let read = Credentials::jwt(read_config_file(file, io)?);
     let own_enterprise = read.as_ref().ok().and_then(|c| c.enterprise_id()).map(str::to_owned);
     let enterprise = match (&args.enterprise_id, &own_enterprise, &read) {
-        (Some(asked), _, _) => asked.clone(),
+        (Some(given), _, _) => given.clone(),
         (None, Some(own), _) => own.clone(),
         (None, None, Err(_)) => String::new(),
         (None, None, Ok(_)) => {
             return Err(CliError::usage(format!(
-                "{source} names no enterprise: say with --enterprise-id which one is meant (Admin Console > Account & Billing)."
+                "{source} contains no enterprise id: pass --enterprise-id (Admin Console > Account & Billing)."
             )));
         }
     };
-    // The Secret that the file will end up in has no name yet.
+    // The Secret for the file has no name yet.
     let context = FailureContext {
         enterprise,
         secret: "NAME".to_owned(),
@@ -270,7 +296,7 @@ async fn check_file(file: &Path, args: &CheckArgs, io: &mut Io<'_>) -> Result<Ex
     let read = match (read, own_enterprise) {
         (Ok(_), Some(own)) if own != context.enterprise => Err(Failure::new(
             Reason::EnterpriseMismatch,
-            format!("The file is made for enterprise {own}, not for enterprise {}.", context.enterprise),
+            format!("The file is for enterprise {own}, not {}.", context.enterprise),
             format!("Use the file of an app of enterprise {}, or another --enterprise-id.", context.enterprise),
         )),
         (Ok(credentials), _) => Ok(credentials),
@@ -288,7 +314,7 @@ fn read_config_file(file: &Path, io: &mut Io<'_>) -> Result<SecretSlice<u8>, Cli
         if file == Path::new("-") { io.input.read_to_end(&mut bytes).map(|_| bytes) } else { std::fs::read(file) };
     read.map(SecretSlice::from).map_err(|e| {
         CliError::usage(format!(
-            "{} cannot be read: {e}. Name the file that Box's developer console hands out, or - for standard input.",
+            "{} cannot be read: {e}. Name the file from Box's developer console, or - for standard input.",
             file.display()
         ))
     })

@@ -1,6 +1,7 @@
-//! What a check found: a mark, what is so, and what mends it. Pure.
+//! The result of one check: status, message and remediation. Pure.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
@@ -17,9 +18,8 @@ use crate::{
     },
 };
 
-/// What is checked, in this order: most need what stands above them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+/// What is checked, in this order: most checks need the ones before them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) enum CheckKind {
     Operator,
     Crds,
@@ -32,29 +32,30 @@ pub(crate) enum CheckKind {
     UserList,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+/// The result of one check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) enum CheckStatus {
     Pass,
     Fail,
-    /// Something above it failed, it does not apply, or it may not be looked at.
+    /// An earlier check failed, the check does not apply, or the caller lacks the permission.
     Skipped,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// One check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct CheckResult {
     pub(crate) check: CheckKind,
     pub(crate) status: CheckStatus,
-    /// What is so: whole sentences.
+    /// What was found, in whole sentences.
     pub(crate) message: String,
-    /// Who does what where; nothing where nobody has to, or where it is part of what is said.
+    /// Who must do what; absent if no action is needed or `message` says it.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) remediation: String,
 }
 
-/// A difference that no assertion's lifetime takes.
+/// Box rejects assertions of a clock that differs by more than their lifetime; this leaves a margin.
 const MAX_SKEW_SECONDS: i64 = 30;
-const SET_THE_CLOCK: &str = "Set the clock of this machine, best by a time server (NTP).";
+const SET_THE_CLOCK: &str = "Set the clock of this machine, preferably with NTP.";
 const TITLE_WIDTH: usize = 12;
 
 impl CheckKind {
@@ -97,26 +98,29 @@ impl CheckResult {
             | FailureClass::RequestRejected => false,
         };
         let remediation = match retry_after {
-            // That of the operator's node plays no part here.
+            // The failure's remediation is about the clock of the operator's node.
             _ if *reason == Reason::ClockSkew => SET_THE_CLOCK.to_owned(),
             Some(wait) if is_transient => {
-                format!("It passes by itself: try again in {} s, as Box asks.", wait.as_secs())
+                format!("Usually temporary: retry in {} s, as Box requests.", wait.as_secs())
             }
-            None if is_transient => "It mostly passes by itself: try again in a minute.".to_owned(),
+            None if is_transient => "Usually temporary: retry in a minute.".to_owned(),
             Some(_) | None => remediation.clone(),
         };
         Self::fail(check, summary, remediation)
     }
 
-    /// Whether our clock is Box's.
+    /// Compares this machine's clock with Box's.
     pub(crate) fn from_clock(date: Option<Timestamp>, now: Timestamp) -> Self {
         let Some(date) = date else {
-            return Self::skip(CheckKind::Clock, "The answer had no Date to compare this machine's clock with.");
+            return Self::skip(
+                CheckKind::Clock,
+                "Box's response had no Date header to compare this machine's clock with.",
+            );
         };
         let skew_seconds = date.duration_since(now).as_secs();
         let seconds = pluralize(skew_seconds.abs(), "second");
         let message = match skew_seconds {
-            0 => "This machine's clock is Box's.".to_owned(),
+            0 => "This machine's clock matches Box's.".to_owned(),
             1.. => format!("This machine's clock is {seconds} behind Box's."),
             ..0 => format!("This machine's clock is {seconds} ahead of Box's."),
         };
@@ -127,12 +131,12 @@ impl CheckResult {
         }
     }
 
-    /// Why nobody answered at Box's address.
+    /// Why Box cannot be reached.
     pub(crate) fn unreachable(error: &TransportError, proxy: Option<&str>) -> Self {
         let via = proxy.map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
         let hint = match proxy {
-            Some(_) => "Check that proxy (HTTPS_PROXY, NO_PROXY) and whether it lets you through to Box.",
-            None => "Check this machine's network and firewall; where there is a proxy, name it in HTTPS_PROXY.",
+            Some(_) => "Check that proxy (HTTPS_PROXY, NO_PROXY) and whether it allows connections to Box.",
+            None => "Check this machine's network and firewall; if there is a proxy, set HTTPS_PROXY.",
         };
         let (message, remediation) = match error {
             TransportError::Connect { host, phase: ConnectPhase::Dns, cause: why } => match proxy {
@@ -142,12 +146,12 @@ impl CheckResult {
                 ),
                 None => (
                     format!("The name {host} cannot be resolved: {why}."),
-                    "Check this machine's DNS; where a proxy resolves names, name it in HTTPS_PROXY.",
+                    "Check this machine's DNS; if a proxy resolves names, set HTTPS_PROXY.",
                 ),
             },
             TransportError::Connect { host, phase: ConnectPhase::Tls, cause: why } => (
-                format!("{host} was reached{via}, but not over TLS that this machine trusts: {why}."),
-                "Somebody on the way (a proxy that looks into TLS?) answers with a certificate of its own: add its CA to the system's trusted certificates, or have Box let through untouched.",
+                format!("{host} was reached{via}, but its TLS certificate is not trusted: {why}."),
+                "A TLS-inspecting proxy may present its own certificate: add its CA to the system's trusted certificates, or exempt Box from inspection.",
             ),
             TransportError::Connect { host, phase: ConnectPhase::Connect, cause: why } => {
                 (format!("{host} cannot be reached{via}: {why}."), hint)
@@ -155,16 +159,18 @@ impl CheckResult {
             TransportError::Broken { host, cause: why } => {
                 (format!("The connection to {host}{via} broke: {why}."), hint)
             }
-            TransportError::BodyTooLarge(_) => ("What answers at Box's address sends far too much.".to_owned(), hint),
+            TransportError::BodyTooLarge(_) => {
+                ("The server at Box's address sent too large a response.".to_owned(), hint)
+            }
             TransportError::Setup(why) => (
-                format!("This machine cannot speak TLS: {why}."),
-                "Install the system's trusted certificates (the package is mostly called ca-certificates).",
+                format!("This machine cannot set up TLS: {why}."),
+                "Install the system's trusted certificates (usually the package ca-certificates).",
             ),
         };
         Self::fail(CheckKind::BoxApi, message, remediation)
     }
 
-    /// What has to be done, of something wrong.
+    /// What must be done, if the check failed.
     pub(crate) fn required_action(&self) -> Option<&str> {
         match self.status {
             CheckStatus::Fail if self.remediation.is_empty() => Some(&self.message),
@@ -173,7 +179,7 @@ impl CheckResult {
         }
     }
 
-    /// As it is printed: the mark, what was checked, and what is to be said.
+    /// The result as text: symbol, title, message and remediation.
     pub(crate) fn render_result(&self, color: ColorMode) -> String {
         let symbol = match self.status {
             CheckStatus::Pass => color.green("✓"),
@@ -195,7 +201,7 @@ mod tests {
     fn a_clock_skew_of_up_to_30_seconds_passes() {
         let now: Timestamp = "2026-11-22T12:00:00Z".parse().expect("a time");
         for (seconds, status, message) in [
-            (0, CheckStatus::Pass, "This machine's clock is Box's."),
+            (0, CheckStatus::Pass, "This machine's clock matches Box's."),
             (30, CheckStatus::Pass, "This machine's clock is 30 seconds behind Box's."),
             (31, CheckStatus::Fail, "This machine's clock is 31 seconds behind Box's."),
             (-1, CheckStatus::Pass, "This machine's clock is 1 second ahead of Box's."),
@@ -212,7 +218,7 @@ mod tests {
         let error = |at| TransportError::Connect { host: "api.box.com".into(), phase: at, cause: "because".into() };
         for (at, proxy, message) in [
             (ConnectPhase::Dns, None, "The name api.box.com cannot be resolved: because."),
-            (ConnectPhase::Tls, None, "api.box.com was reached, but not over TLS that this machine trusts: because."),
+            (ConnectPhase::Tls, None, "api.box.com was reached, but its TLS certificate is not trusted: because."),
             (ConnectPhase::Connect, None, "api.box.com cannot be reached: because."),
             (
                 ConnectPhase::Connect,
@@ -226,10 +232,10 @@ mod tests {
 
     #[test]
     fn long_results_wrap_with_a_hanging_indent() {
-        let result = CheckResult::fail(CheckKind::Token, "word ".repeat(25).trim_end(), "Mend it.");
+        let result = CheckResult::fail(CheckKind::Token, "word ".repeat(25).trim_end(), "Fix it.");
         let lines: Vec<String> = result.render_result(ColorMode::Plain).lines().map(str::to_owned).collect();
         assert_eq!(lines.len(), 2);
-        assert!(lines[0].starts_with("✗ token       word") && lines[1].ends_with("Mend it."), "{lines:?}");
+        assert!(lines[0].starts_with("✗ token       word") && lines[1].ends_with("Fix it."), "{lines:?}");
         assert!(lines[1].starts_with(&" ".repeat(14)) && lines[0].chars().count() <= WIDTH, "{lines:?}");
     }
 }

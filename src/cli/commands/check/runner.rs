@@ -1,13 +1,14 @@
-//! A round of checks: each finding is printed as soon as it is there, and at the end stands what has to be done.
+//! A run of checks: prints each result at once, then a summary with the required action.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
+    CheckOutput,
     last_status::LastStatus,
     result::{CheckKind, CheckResult},
 };
 use crate::cli::{
-    args::CheckOutput,
     commands::status::summary::WIDTH,
     exit_code::{CliError, ExitStatus},
     io::Io,
@@ -20,14 +21,17 @@ pub(crate) struct CheckRun<'a, 'd> {
     results: Vec<CheckResult>,
 }
 
-/// As a program reads it.
-#[derive(Serialize)]
+/// The output of `kubectl boxsync check -o json`.
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct CheckReport<'a> {
+pub(crate) struct CheckReport<'a> {
+    /// Absent with --file, and if the CRDs are not installed.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_status: Option<&'a LastStatus>,
     checks: &'a [CheckResult],
+    /// What must be done about the failed checks, in the order of the checks.
     actions: Vec<&'a str>,
+    /// When the operator checks the connection again; absent with `lastStatus`.
     #[serde(skip_serializing_if = "Option::is_none")]
     next_check: Option<String>,
 }
@@ -37,12 +41,12 @@ impl<'a, 'd> CheckRun<'a, 'd> {
         Self { io, output, results: Vec::new() }
     }
 
-    /// Text between the findings: for people only.
+    /// Prints text around the results; not with -o json.
     pub(crate) fn print_text(&mut self, text: &str) -> Result<(), CliError> {
         match self.output {
             CheckOutput::Text => {
                 self.io.out.write_all(text.as_bytes())?;
-                // Box may take its time.
+                // Flushed, because the next check may take long.
                 self.io.out.flush()?;
             }
             CheckOutput::Json => {}
@@ -56,22 +60,22 @@ impl<'a, 'd> CheckRun<'a, 'd> {
         self.print_text(&text)
     }
 
-    /// Notes that these were not checked, all for the same reason.
+    /// Records checks as skipped, all for the same reason.
     pub(crate) fn skip_checks(&mut self, checks: &[CheckKind], why: &str) -> Result<(), CliError> {
         checks.iter().try_for_each(|check| self.add_result(CheckResult::skip(*check, why)))
     }
 
-    /// What has to be done, and when the operator looks again.
+    /// Prints the required action, and when the operator checks again.
     pub(crate) fn print_summary(mut self, last_status: Option<&LastStatus>) -> Result<ExitStatus, CliError> {
         let results = std::mem::take(&mut self.results);
         let actions: Vec<&str> = results.iter().filter_map(CheckResult::required_action).collect();
         let next_check = last_status.map(LastStatus::next_check_message);
         let exit = if actions.is_empty() { ExitStatus::Success } else { ExitStatus::Failure };
         let first = match (actions.as_slice(), last_status) {
-            ([only], _) => format!("What to do: {only}"),
-            ([first, ..], _) => format!("What to do first: {first}"),
+            ([only], _) => format!("Action: {only}"),
+            ([first, ..], _) => format!("First action: {first}"),
             ([], Some(last_status)) => last_status.no_action_message(),
-            ([], None) => "Nothing to do.".to_owned(),
+            ([], None) => "No action needed.".to_owned(),
         };
         let closing: Vec<String> =
             [Some(first), next_check.clone()].into_iter().flatten().flat_map(|text| wrap_text(&text, WIDTH)).collect();

@@ -1,4 +1,4 @@
-//! What may be asked of `connect`.
+//! Command-line arguments of `connect`.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -14,46 +14,46 @@ use crate::{
 pub(crate) struct ConnectArgs {
     /// The connection
     pub(crate) name: String,
-    /// How a new connection signs in. One that is there says so itself
+    /// How a new connection signs in; existing connections define it
     #[arg(long, value_enum)]
     pub(crate) method: Option<AuthTypeArg>,
-    /// The Box enterprise of a new connection; the Admin Console shows its id under Account & Billing
+    /// The Box enterprise id of a new connection (Admin Console > Account & Billing)
     #[arg(long, value_name = "ID", value_parser = parse_enterprise_id)]
     pub(crate) enterprise_id: Option<String>,
-    /// Do not ask before a new connection is created
+    /// Create a new connection without asking
     #[arg(short, long)]
     pub(crate) yes: bool,
-    /// oauth2, client-credentials: the client id of the Box app, whose client secret is read from standard input. Without
-    /// it, the app in the Secret
+    /// oauth2, client-credentials: the client id of the Box app, whose client secret is read from standard input;
+    /// default: the app in the Secret
     #[arg(long, value_name = "ID")]
     pub(crate) client_id: Option<String>,
     /// jwt: the configuration file of the Box app, - for standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// oauth2: print the address of Box's page, and read the address that it leads to from standard input
+    /// oauth2: print the address of Box's page, and read the redirect address from standard input
     #[arg(long)]
     pub(crate) no_browser: bool,
-    /// oauth2: the port of 127.0.0.1 that Box's page leads to; 0 is any free one
+    /// oauth2: the callback port on 127.0.0.1; 0 picks a free one
     #[arg(long, default_value_t = 0)]
     pub(crate) port: u16,
-    /// client-credentials, jwt: write them into the Secret without trying them
+    /// client-credentials, jwt: write the credentials without verifying them
     #[arg(long)]
     pub(crate) no_check: bool,
-    /// Do not ask the operator for a sync
+    /// Do not request a sync
     #[arg(long)]
     pub(crate) no_sync: bool,
-    /// How long to wait for the grant, and then for the end of the sync
+    /// How long to wait for the authorization, and then for the sync
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration)]
     pub(crate) timeout: Duration,
-    /// Where Box's API is: HTTPS, or HTTP to this machine only
+    /// Base URL of the Box API: HTTPS, or HTTP to this machine only
     #[arg(long, value_name = "URL", env = "BOXSYNC_BOX_API_URL", default_value_t)]
     pub(crate) box_api_url: BaseUrl,
-    /// oauth2: where Box's page for users is: HTTPS, or HTTP to this machine only
+    /// oauth2: base URL of Box's authorization page: HTTPS, or HTTP to this machine only
     #[arg(long, value_name = "URL", env = "BOXSYNC_BOX_ACCOUNT_URL", default_value = "https://account.box.com")]
     pub(crate) box_account_url: BaseUrl,
 }
 
-/// A way to sign in.
+/// A sign-in method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum AuthTypeArg {
     /// A user of the enterprise grants access

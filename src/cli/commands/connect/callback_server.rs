@@ -1,4 +1,4 @@
-//! The end of Box's redirect on this machine: a port of 127.0.0.1 that takes one answer and tells the browser so.
+//! The OAuth 2.0 redirect endpoint: a port of 127.0.0.1 that accepts one authorization response.
 
 use std::{cell::Cell, convert::Infallible, future::ready, net::Ipv4Addr};
 
@@ -15,7 +15,7 @@ use crate::{
 
 const CALLBACK_PATH: &str = "/callback";
 
-/// Where Box sends the browser. An address rather than `localhost`, which may be another machine's or an IPv6 one.
+/// The redirect URI. Not `localhost`, which may resolve to another machine or to an IPv6 address.
 pub(crate) fn redirect_uri(port: Option<u16>) -> String {
     let port = port.map(|port| format!(":{port}")).unwrap_or_default();
     format!("http://{}{port}{CALLBACK_PATH}", Ipv4Addr::LOCALHOST)
@@ -36,7 +36,7 @@ impl CallbackServer {
         };
         bound.await.map_err(|e| {
             CliError::error(format!(
-                "port {port} of 127.0.0.1 cannot be listened on: {e}. Choose another --port, or pass --no-browser."
+                "cannot listen on port {port} of 127.0.0.1: {e}. Choose another --port, or pass --no-browser."
             ))
         })
     }
@@ -45,15 +45,15 @@ impl CallbackServer {
         self.port
     }
 
-    /// The first request that answers the invitation. Whatever else comes (an icon, an old page, a stranger) is turned
-    /// away, and waited past.
+    /// Waits for the response to the authorization request. Other requests (an icon, an old page, another client) are
+    /// rejected.
     pub(crate) async fn wait_for_response(self, authorization_request: &AuthorizationRequest) -> AuthorizationResponse {
-        // Browsers open connections that they do not use: all are served at once.
+        // Browsers open connections that they do not use, so all are served concurrently.
         let mut connections = FuturesUnordered::new();
         loop {
             tokio::select! {
                 accepted = self.listener.accept() => {
-                    // One that broke before it was accepted is no reason to stop.
+                    // A connection that failed before it was accepted is ignored.
                     if let Ok((stream, _)) = accepted {
                         connections.push(serve_callback(stream, authorization_request));
                     }
@@ -68,7 +68,7 @@ impl CallbackServer {
     }
 }
 
-/// Serves one request, and hands on the answer that it was.
+/// Serves one request, and returns the authorization response in it.
 async fn serve_callback(
     stream: TcpStream,
     authorization_request: &AuthorizationRequest,
@@ -79,7 +79,7 @@ async fn serve_callback(
         received.set(authorization_response);
         ready(Ok::<_, Infallible>(page))
     });
-    // The browser may be gone before it has read the page.
+    // The browser may disconnect before it has read the page.
     http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service).await.ok();
     received.take()
 }
@@ -89,25 +89,25 @@ fn handle_request(
     authorization_request: &AuthorizationRequest,
 ) -> (Option<AuthorizationResponse>, Response<String>) {
     if (request.method(), request.uri().path()) != (&Method::GET, CALLBACK_PATH) {
-        return (None, html_response(StatusCode::NOT_FOUND, "There is nothing here."));
+        return (None, html_response(StatusCode::NOT_FOUND, "Not found."));
     }
     let authorization_response = authorization_request.parse_redirect(request.uri().query().unwrap_or_default());
     let page = match &authorization_response {
         AuthorizationResponse::Granted(_) => {
-            html_response(StatusCode::OK, "Access was granted. You can close this page: the terminal goes on.")
+            html_response(StatusCode::OK, "Access was granted. You can close this page and continue in the terminal.")
         }
         AuthorizationResponse::Denied(_) => {
             html_response(StatusCode::OK, "Access was not granted. You can close this page.")
         }
         AuthorizationResponse::StateMismatch => {
-            let text = "This page belongs to an earlier run. Open the address that the terminal shows now.";
+            let text = "This page is from an earlier run. Open the address that the terminal shows now.";
             return (None, html_response(StatusCode::BAD_REQUEST, text));
         }
     };
     (Some(authorization_response), page)
 }
 
-/// Nothing of what was asked is repeated on it.
+/// A page with a fixed text; it repeats nothing of the request.
 fn html_response(status: StatusCode, text: &str) -> Response<String> {
     let html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>boxsync</title></head><body><p>{text}</p></body></html>\n"
@@ -117,7 +117,7 @@ fn html_response(status: StatusCode, text: &str) -> Response<String> {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, http::HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(header::CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
-    // The address of this page holds the code.
+    // The URL of this page contains the code.
     headers.insert(header::REFERRER_POLICY, http::HeaderValue::from_static("no-referrer"));
     response
 }

@@ -1,4 +1,4 @@
-//! What the person hands over: on standard input, at a prompt that does not show it, or in a file. Never as an argument.
+//! Credentials from standard input, a prompt without echo, or a file. Never from an argument.
 
 use std::{fs, path::Path};
 
@@ -38,10 +38,10 @@ impl AppCredentials {
     }
 }
 
-/// The app: from --client-id and standard input, and what is not given there from the Secret.
+/// The app: from --client-id and standard input; missing values come from the Secret.
 ///
-/// Who connects by OAuth 2.0 without --client-id means to authorize the same app again, and is asked for nothing. The
-/// others come because the client secret was replaced.
+/// OAuth 2.0 without --client-id authorizes the same app again, so nothing is prompted for. With the other methods, the
+/// client secret was replaced.
 pub(crate) fn read_app_credentials(
     args: &ConnectArgs,
     method: AuthType,
@@ -49,10 +49,10 @@ pub(crate) fn read_app_credentials(
     io: &mut Io<'_>,
 ) -> Result<AppCredentials, CliError> {
     let (stored_id, stored_secret) = (existing.value("clientId"), existing.value("clientSecret"));
-    // A secret belongs to its app: to another one it says nothing.
+    // A stored secret belongs to the stored app only.
     let given_id = args.client_id.as_ref().map(|id| id.trim().as_bytes());
     let stored_secret = stored_secret.filter(|_| {
-        given_id.is_none_or(|named| stored_id.as_ref().is_some_and(|known| known.expose_secret() == named))
+        given_id.is_none_or(|given| stored_id.as_ref().is_some_and(|stored| stored.expose_secret() == given))
     });
     let id = match (&args.client_id, stored_id) {
         (Some(id), _) => SecretSlice::from(id.trim().as_bytes().to_vec()),
@@ -71,7 +71,7 @@ pub(crate) fn read_app_credentials(
     match stored_secret {
         Some(secret) if is_reauthorization => Ok(AppCredentials { id, secret }),
         stored => {
-            let hint = stored.as_ref().map(|_| format!(" (empty: that of Secret {} stays)", existing.name));
+            let hint = stored.as_ref().map(|_| format!(" (leave empty to keep the value in Secret {})", existing.name));
             let line = io.prompt_secret(&format!("Client secret{}: ", hint.unwrap_or_default()))?;
             match (line.expose_secret().is_empty(), stored) {
                 (false, _) => Ok(AppCredentials { id, secret: secret_bytes(line.expose_secret()) }),
@@ -84,7 +84,7 @@ pub(crate) fn read_app_credentials(
     }
 }
 
-/// The app's configuration file, as Box's developer console hands it out.
+/// The configuration file of the app, from Box's developer console.
 pub(crate) fn read_jwt_config(
     args: &ConnectArgs,
     existing: &ExistingSecret,
@@ -96,16 +96,16 @@ pub(crate) fn read_jwt_config(
         (None, Tty::Piped, Some(stored)) => return Ok(stored),
         (None, Tty::Piped, None) => {
             return Err(CliError::usage(format!(
-                "Secret {} has no config.json yet. Name the file that Box's developer console handed out with --config, or pass it on standard input with --config -.",
+                "Secret {} has no config.json yet. Pass the file downloaded from Box's developer console with --config, or pass it on standard input with --config -.",
                 existing.name
             )));
         }
         (None, Tty::Interactive, stored) => {
-            let hint = stored.as_ref().map(|_| format!(" (empty: that of Secret {} stays)", existing.name));
+            let hint = stored.as_ref().map(|_| format!(" (leave empty to keep the value in Secret {})", existing.name));
             let path = io.prompt(&format!("Configuration file of the Box app{}: ", hint.unwrap_or_default()))?;
             match (path.as_str(), stored) {
                 ("", Some(stored)) => return Ok(stored),
-                ("", None) => return Err(CliError::usage("no file was named. Pass it with --config.")),
+                ("", None) => return Err(CliError::usage("no file given. Pass it with --config.")),
                 (path, _) => path.into(),
             }
         }

@@ -1,8 +1,8 @@
-//! Who else writes a Secret, by the traces that they leave on it. Pure.
+//! Detects which other tool manages a Secret, from its metadata. Pure.
 
 use kube::api::ObjectMeta;
 
-/// Labels and annotations, and whose they are.
+/// Labels and annotations, and the tool that sets them.
 const MARKER_KEYS: &[(&str, &str)] = &[
     ("kustomize.toolkit.fluxcd.io/name", "Flux"),
     ("helm.toolkit.fluxcd.io/name", "Flux"),
@@ -13,7 +13,7 @@ const MARKER_KEYS: &[(&str, &str)] = &[
     ("meta.helm.sh/release-name", "Helm"),
 ];
 
-/// Field managers by their beginnings, and whose they are.
+/// Prefixes of field managers, and their tools.
 const FIELD_MANAGERS: &[(&str, &str)] = &[
     ("kustomize-controller", "Flux"),
     ("helm-controller", "Flux"),
@@ -23,11 +23,11 @@ const FIELD_MANAGERS: &[(&str, &str)] = &[
     ("sealed-secrets", "Sealed Secrets"),
 ];
 
-/// Who keeps the object as they want it, and how that shows.
+/// The tool that manages the object, and how that was detected.
 pub(crate) fn find_manager(object: &ObjectMeta) -> Option<String> {
     let owner = object.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
     if let Some(owner) = owner {
-        return Some(format!("{} {} (its owner)", owner.kind, owner.name));
+        return Some(format!("{} {} (owner reference)", owner.kind, owner.name));
     }
     for (kind, keys) in [("label", &object.labels), ("annotation", &object.annotations)] {
         let found = MARKER_KEYS.iter().find(|(mark, _)| keys.as_ref().is_some_and(|marks| marks.contains_key(*mark)));
@@ -57,7 +57,7 @@ mod tests {
         let owner = json!({ "apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret", "name": "box", "uid": "u",
             "controller": true });
         for (metadata, expected) in [
-            (json!({ "ownerReferences": [owner] }), "ExternalSecret box (its owner)"),
+            (json!({ "ownerReferences": [owner] }), "ExternalSecret box (owner reference)"),
             (
                 json!({ "labels": { "kustomize.toolkit.fluxcd.io/name": "apps" } }),
                 "Flux (label kustomize.toolkit.fluxcd.io/name)",

@@ -1,16 +1,16 @@
-//! `connect`: credentials from a person to Box and into the Secret, then a sync that shows whether they work. A reconnect
-//! is the same.
+//! `connect`: verifies Box credentials, writes them into the Secret of a connection, and requests a sync. A reconnect works
+//! the same way.
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `flags` | what may be asked |
-//! | `aim` | the connection that is meant: one that is there, or one to create |
-//! | `given` | what the person hands over, on standard input or in a file |
-//! | `grant`, `loopback` | OAuth 2.0: Box's page, and the answer that comes back from it |
-//! | `entry` | Box is entered with it: who answers, and for which enterprise |
-//! | `secret`, `keeper` | the Secret: read, written, and who else writes it |
+//! | `args` | command-line arguments |
+//! | `target` | the connection: an existing one, or one to create |
+//! | `input` | credentials from standard input, a prompt or a file |
+//! | `oauth`, `callback_server` | the OAuth 2.0 authorization, and the server for its redirect |
+//! | `verify` | sign-in to Box: which account, and which enterprise |
+//! | `secret`, `managed_by` | reading and writing the Secret, and who else manages it |
 //!
-//! Invariant: nothing is written before Box has answered for the right enterprise, but with --no-check.
+//! Invariant: nothing is written until Box has accepted the credentials for the right enterprise, except with --no-check.
 
 mod args;
 mod callback_server;
@@ -49,7 +49,7 @@ pub(crate) async fn run(args: &ConnectArgs, kube: &KubeContext, io: &mut Io<'_>)
     if let Some(manager) = existing.managed_by() {
         writeln!(
             io.err,
-            "warning: Secret {} looks kept by {manager}: what is written here will be overwritten. Put the credentials where it takes them from, too.",
+            "warning: Secret {} appears to be managed by {manager}, which will overwrite it. Update the credentials at their source, too.",
             target.context.secret
         )?;
     }
@@ -84,7 +84,7 @@ pub(crate) async fn run(args: &ConnectArgs, kube: &KubeContext, io: &mut Io<'_>)
     sync_connection(args, &connection, kube, io).await
 }
 
-/// Flags of another way to sign in are a mistake, not nothing.
+/// Rejects flags of other sign-in methods.
 fn check_method_flags(args: &ConnectArgs, method: AuthType) -> Result<(), CliError> {
     let foreign_flags = match method {
         AuthType::Oauth2 => [("--config", args.config.is_some()), ("--no-check", args.no_check)],
@@ -93,7 +93,7 @@ fn check_method_flags(args: &ConnectArgs, method: AuthType) -> Result<(), CliErr
     };
     match foreign_flags.iter().find(|(_, is_set)| *is_set) {
         Some((flag, _)) => Err(CliError::usage(format!(
-            "{} signs in by {}, and {flag} is not for that.",
+            "{} signs in with {}; {flag} does not apply.",
             args.name,
             target::method_name(method)
         ))),
@@ -101,7 +101,7 @@ fn check_method_flags(args: &ConnectArgs, method: AuthType) -> Result<(), CliErr
     }
 }
 
-/// A user's authorization: what the Secret is to hold once they granted it.
+/// Lets a user authorize the app, and returns the content of the Secret.
 async fn authorize_user(
     args: &ConnectArgs,
     target: &ConnectTarget,
@@ -133,7 +133,7 @@ async fn verify_credentials(
     Ok(())
 }
 
-/// Makes the operator try at once, and shows what comes of it.
+/// Requests a sync and shows its result.
 async fn sync_connection(
     args: &ConnectArgs,
     connection: &BoxConnection,
@@ -144,7 +144,7 @@ async fn sync_connection(
     if connection.spec.suspend {
         writeln!(
             io.out,
-            "{name} is suspended: no sync was asked for. It goes on once spec.suspend is false: kubectl patch boxconnection {name} -n {} --type merge -p '{{\"spec\":{{\"suspend\":false}}}}'",
+            "{name} is suspended: no sync was requested. It resumes when spec.suspend is false: kubectl patch boxconnection {name} -n {} --type merge -p '{{\"spec\":{{\"suspend\":false}}}}'",
             kube.namespace
         )?;
         return Ok(ExitStatus::Success);

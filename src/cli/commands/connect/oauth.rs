@@ -1,4 +1,4 @@
-//! A user's grant: Box's page is opened or printed, and the answer awaited on this machine or pasted.
+//! The OAuth 2.0 authorization of a user: opens or prints Box's page, then receives the redirect or reads it from stdin.
 
 use super::{
     args::ConnectArgs,
@@ -25,23 +25,23 @@ pub(crate) async fn request_authorization(
     writeln!(
         io.out,
         "Grant access in Box, as an admin or co-admin of enterprise {enterprise}:\n\n  {page}\n\n\
-         The Box app needs the redirect URI {} (developer console > Configuration > OAuth 2.0 Redirect URIs; any port of this machine fits it).",
+         The Box app needs the redirect URI {} (developer console > Configuration > OAuth 2.0 Redirect URIs; any port matches).",
         callback_server::redirect_uri(None)
     )?;
     let authorization_response = match server {
         None => read_pasted_response(&authorization_request, io)?,
         Some(server) => {
-            writeln!(io.out, "Waiting for Box's answer at {}.", callback_server::redirect_uri(port))?;
+            writeln!(io.out, "Waiting for the redirect to {}.", callback_server::redirect_uri(port))?;
             io.out.flush()?;
             if (io.stdout_tty, io.stdin_tty) == (Tty::Interactive, Tty::Interactive) {
-                // The page is printed: whoever has no browser here opens it elsewhere.
+                // Errors are ignored: the address is printed and can be opened elsewhere.
                 open::that_detached(&page).ok();
             }
             let outcome = tokio::time::timeout(args.timeout, server.wait_for_response(&authorization_request)).await;
             outcome.map_err(|_| {
                 CliError::Message(
                     ExitStatus::TimedOut,
-                    "nobody has granted access in time. Nothing was written. Run it again; if Box's page led to an address that does not open, run it with --no-browser and paste that address."
+                    "timed out waiting for access to be granted. Nothing was written. Run it again; if the redirect page does not load, run it with --no-browser and paste its address."
                         .to_owned(),
                 )
             })?
@@ -55,20 +55,20 @@ pub(crate) async fn request_authorization(
         }
         AuthorizationResponse::StateMismatch => Err(CliError::Message(
             ExitStatus::Failure,
-            "what was pasted is no answer to this question: it is incomplete, or of an earlier run. Nothing was written. Run it again, and paste the whole address that the browser shows in the end."
+            "the pasted address does not match this sign-in attempt: it is incomplete or from an earlier run. Nothing was written. Run it again, and paste the whole address of the redirect page."
                 .to_owned(),
         )),
     }
 }
 
-/// The address that Box's page led to, or what stands after its question mark.
+/// Reads the redirect address, or only its query.
 fn read_pasted_response(
     authorization_request: &AuthorizationRequest,
     io: &mut Io<'_>,
 ) -> Result<AuthorizationResponse, CliError> {
     writeln!(
         io.out,
-        "Box then leads the browser to an address that does not open. Copy it, and paste it here within 30 seconds."
+        "Box then redirects the browser to a page that will not load. Copy its address and paste it here within 30 seconds."
     )?;
     let line = io.prompt("Address: ")?;
     let query = line.split_once('?').map_or(line.as_str(), |(_, query)| query);

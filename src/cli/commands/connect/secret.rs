@@ -1,4 +1,4 @@
-//! The Secret with the credentials: read, and written so that everything else in it stays.
+//! Reads and writes the Secret with the credentials; other keys are preserved.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -16,19 +16,19 @@ use crate::{
     kube_client::KubeError,
 };
 
-/// What is to stand in the Secret, by key.
+/// The values to write into the Secret, by key.
 pub(crate) type SecretData = BTreeMap<&'static str, SecretSlice<u8>>;
 
-/// Tries of one write, where somebody else writes too. A grant that was not written would have to be given again.
+/// Attempts of one write, in case of conflicts. A lost authorization would have to be granted again.
 const MAX_WRITE_ATTEMPTS: usize = 3;
 
-/// The Secret as it is now.
+/// The Secret before the write.
 pub(crate) struct ExistingSecret {
     pub(crate) name: String,
     secret: Option<Secret>,
 }
 
-/// What a write did.
+/// The result of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WriteResult {
     Created,
@@ -47,7 +47,7 @@ impl fmt::Display for WriteResult {
 }
 
 impl ExistingSecret {
-    /// What stands under a key, if anything does.
+    /// The value of a key, unless it is empty.
     pub(crate) fn value(&self, key: &str) -> Option<SecretSlice<u8>> {
         let found = self.secret.as_ref()?.data.as_ref()?.get(key)?;
         Some(&found.0).filter(|bytes| !bytes.is_empty()).map(|bytes| SecretSlice::from(bytes.clone()))
@@ -57,7 +57,7 @@ impl ExistingSecret {
         managed_by::find_manager(&self.secret.as_ref()?.metadata)
     }
 
-    /// Better told before somebody has granted access than afterwards.
+    /// Checked before the authorization, which would otherwise be lost.
     pub(crate) fn check_writable(&self) -> Result<(), CliError> {
         match self.secret.as_ref().and_then(|secret| secret.immutable) {
             Some(true) => Err(CliError::error(format!(
@@ -81,7 +81,7 @@ pub(crate) async fn read_secret(kube: &KubeContext, name: &str) -> Result<Existi
     Ok(ExistingSecret { name: name.to_owned(), secret })
 }
 
-/// Puts this into the Secret, which is created if it is not there.
+/// Writes the values into the Secret, and creates it if necessary.
 pub(crate) async fn write_secret(
     kube: &KubeContext,
     existing: ExistingSecret,
@@ -101,7 +101,7 @@ fn write_error(error: &KubeError, verb: &str, kube: &KubeContext) -> CliError {
     errors::kube_cli_error(error, &Permission::in_namespace(verb, "secrets", &kube.namespace))
 }
 
-/// Replaces the version that was read, and no other. An error comes with the verb that failed.
+/// Replaces exactly the version that was read. An error has the verb that failed.
 async fn write_secret_once(
     kube: &KubeContext,
     existing: &ExistingSecret,

@@ -1,4 +1,4 @@
-//! The connection that is meant: one that is there, or one that is to be created, and how it signs in.
+//! The target of `connect`: an existing connection or one to create, and its sign-in method.
 
 use kube::{
     Api, Resource,
@@ -27,11 +27,11 @@ pub(crate) struct ConnectTarget {
 
 enum TargetState {
     Existing(Box<BoxConnection>),
-    /// As it is to be created.
+    /// The manifest to create.
     New(Value),
 }
 
-/// What the flag --method calls it.
+/// The value of --method.
 pub(crate) fn method_name(method: AuthType) -> &'static str {
     match method {
         AuthType::Oauth2 => "oauth2",
@@ -53,11 +53,11 @@ pub(crate) async fn resolve_target(args: &ConnectArgs, kube: &KubeContext) -> Re
                 CliError::Message(exit, format!("{message} To create it, pass --method and --enterprise-id."))
             }
             Err(other) => other,
-            // It has come meanwhile.
-            Ok(_) => CliError::error("somebody else changed it in this moment. Try it again."),
+            // It was created concurrently.
+            Ok(_) => CliError::error("it was changed concurrently. Retry."),
         }),
         (Err(KubeError::NotFound), _, _) => Err(CliError::usage(format!(
-            "there is no BoxConnection {} yet, and a new one needs both --method and --enterprise-id.",
+            "there is no BoxConnection {} yet; creating one requires both --method and --enterprise-id.",
             args.name
         ))),
         (Err(other), _, _) => {
@@ -71,19 +71,19 @@ fn existing_target(args: &ConnectArgs, connection: BoxConnection) -> Result<Conn
     let context = FailureContext::for_connection(&connection);
     let Some(method) = context.method else {
         return Err(CliError::error(format!(
-            "BoxConnection {name} names no sign-in method, or more than one. Set exactly one of spec.auth.clientCredentials, spec.auth.jwt and spec.auth.oauth2."
+            "BoxConnection {name} must set exactly one sign-in method: spec.auth.clientCredentials, spec.auth.jwt and spec.auth.oauth2."
         )));
     };
     if let Some(other) = args.method.map(AuthType::from).filter(|other| *other != method) {
         return Err(CliError::usage(format!(
-            "BoxConnection {name} is there already, and signs in by {}. Leave out --method {}, or change its spec.auth first.",
+            "BoxConnection {name} already exists and signs in with {}. Leave out --method {}, or change its spec.auth first.",
             method_name(method),
             method_name(other)
         )));
     }
     if let Some(other) = args.enterprise_id.as_ref().filter(|other| **other != context.enterprise) {
         return Err(CliError::usage(format!(
-            "BoxConnection {name} is there already, and is for enterprise {}. For enterprise {other}, choose another name.",
+            "BoxConnection {name} already exists for enterprise {}. For enterprise {other}, choose another name.",
             context.enterprise
         )));
     }
@@ -114,18 +114,17 @@ fn new_target(name: &str, method: AuthType, enterprise: &str, kube: &KubeContext
 }
 
 impl ConnectTarget {
-    /// Whether a new connection is wanted, by flag or by answer. One that is there needs no word.
+    /// Shows a new connection and asks whether to create it. An existing one needs no confirmation.
     pub(crate) fn confirm_creation(&self, args: &ConnectArgs, io: &mut Io<'_>) -> Result<bool, CliError> {
         let TargetState::New(manifest) = &self.state else { return Ok(true) };
         let yaml = serde_saphyr::to_string(manifest)
-            .map_err(|e| CliError::error(format!("the BoxConnection cannot be shown: {e}.")))?;
+            .map_err(|e| CliError::error(format!("the BoxConnection cannot be serialized: {e}.")))?;
         writeln!(io.out, "{}", yaml.trim_end())?;
         match (args.yes, io.stdin_tty) {
             (true, _) => Ok(true),
-            (false, Tty::Piped) => Err(CliError::Message(
-                ExitStatus::Failure,
-                "nobody is here to be asked whether this may be created. Pass --yes.".to_owned(),
-            )),
+            (false, Tty::Piped) => {
+                Err(CliError::Message(ExitStatus::Failure, "not a terminal: pass --yes to create it.".to_owned()))
+            }
             (false, Tty::Interactive) => Ok(io.confirm(&format!(
                 "Create BoxConnection {} for enterprise {}? [y/N] ",
                 self.context.connection, self.context.enterprise
@@ -133,7 +132,7 @@ impl ConnectTarget {
         }
     }
 
-    /// The connection, created if it is not there.
+    /// Returns the connection, and creates it if necessary.
     pub(crate) async fn create_connection(
         self,
         kube: &KubeContext,
@@ -143,9 +142,9 @@ impl ConnectTarget {
             TargetState::Existing(connection) => return Ok(*connection),
             TargetState::New(manifest) => manifest,
         };
-        // Not as a BoxConnection: that would write down the defaults, as if somebody had chosen them.
+        // Not as a BoxConnection, which would set the defaults explicitly.
         let object: DynamicObject = serde_json::from_value(manifest)
-            .map_err(|e| CliError::error(format!("the BoxConnection cannot be written: {e}.")))?;
+            .map_err(|e| CliError::error(format!("the BoxConnection cannot be parsed: {e}.")))?;
         let resource = ApiResource::erase::<BoxConnection>(&());
         let api: Api<DynamicObject> =
             Api::namespaced_with(kube.client.raw_client().clone(), &kube.namespace, &resource);

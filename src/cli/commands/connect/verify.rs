@@ -1,4 +1,4 @@
-//! Box entered with credentials: who answers, for which enterprise, and what is said when it does not let us in.
+//! Verifies credentials with Box: the account, its enterprise, and messages for failures.
 
 use std::{fmt, sync::Arc};
 
@@ -40,7 +40,7 @@ impl BoxLogin {
         io: &Io<'_>,
     ) -> Result<Self, CliError> {
         let transport = box_client::https_transport(env!("CARGO_PKG_VERSION"))
-            .map_err(|e| CliError::error(format!("no client for Box could be made: {e}. Nothing was written.")))?;
+            .map_err(|e| CliError::error(format!("cannot create a Box client: {e}. Nothing was written.")))?;
         let context = FailureContext { client_id: Some(credentials.client_id().to_owned()), ..target.context.clone() };
         let clock = io.clock.clone();
         let now: box_client::ClockFn = Arc::new(move || clock.now());
@@ -49,7 +49,7 @@ impl BoxLogin {
         Ok(Self { session, context })
     }
 
-    /// Signs in and asks who that is. Another enterprise's account is refused.
+    /// Signs in and reads the account. An account of another enterprise is rejected.
     pub(crate) async fn verify_account(&self) -> Result<SignedInAccount, CliError> {
         let client = Client::new(&self.session, CancellationToken::new());
         let sign_in = async {
@@ -65,17 +65,17 @@ impl BoxLogin {
             }
             other => {
                 let found = other.as_ref().map(|found| (found.id.as_str(), found.name.as_str()));
-                Err(wrong_enterprise_error(&format!("Box answers for {login},"), found, &self.context))
+                Err(wrong_enterprise_error(&format!("Box signed in {login}"), found, &self.context))
             }
         }
     }
 
-    /// What the authorization of a user is renewed with.
+    /// The refresh token of the user's authorization.
     pub(crate) fn refresh_token(&self) -> Result<SecretSlice<u8>, CliError> {
         let token = self.session.refresh_token().ok_or_else(|| {
             CliError::Message(
                 ExitStatus::Failure,
-                "Box granted access without a refresh token, so that it would end within the hour. Nothing was written. Check in Box's developer console that the app's authentication is \"User Authentication (OAuth 2.0)\"."
+                "Box granted access without a refresh token, so access would expire within an hour. Nothing was written. Check in Box's developer console that the app's authentication is \"User Authentication (OAuth 2.0)\"."
                     .to_owned(),
             )
         })?;
@@ -83,7 +83,7 @@ impl BoxLogin {
     }
 }
 
-/// `who` goes on with "of enterprise …".
+/// `subject` is continued with "of enterprise …".
 pub(crate) fn wrong_enterprise_error(subject: &str, found: Option<(&str, &str)>, context: &FailureContext) -> CliError {
     let enterprise = match found {
         Some((id, "")) => format!("of enterprise {id}"),
@@ -93,14 +93,14 @@ pub(crate) fn wrong_enterprise_error(subject: &str, found: Option<(&str, &str)>,
     CliError::Message(
         ExitStatus::Failure,
         format!(
-            "{subject} {enterprise}, and {} is for enterprise {}. Nothing was written. Sign in to Box there (a private window of the browser forgets the other account), or use the credentials of an app of that enterprise.",
+            "{subject} {enterprise}, but {} is for enterprise {}. Nothing was written. Sign in to Box there (use a private browser window), or use the credentials of an app of that enterprise.",
             context.connection, context.enterprise
         ),
     )
 }
 
 pub(crate) fn malformed_credentials_error(why: MalformedCredentials) -> CliError {
-    CliError::Message(ExitStatus::Failure, format!("what was given cannot be used. {why} Nothing was written."))
+    CliError::Message(ExitStatus::Failure, format!("the given credentials are malformed. {why} Nothing was written."))
 }
 
 fn box_error(context: &FailureContext, error: &box_client::Error) -> CliError {

@@ -1,5 +1,5 @@
-//! The letter to the Box admin: which app, what is wrong, which clicks, and what happens meanwhile. Pure.
-//! It is sent by mail: no secret stands in it, no user's name, and nothing that only who knows Kubernetes understands.
+//! The email to the Box admin: the app, the problem, the steps, and what happens until then. Pure.
+//! It contains no secret, no user's name and no Kubernetes terms.
 
 use jiff::Timestamp;
 
@@ -13,30 +13,30 @@ use crate::{
 
 const WIDTH: usize = 78;
 
-/// What there is to write of.
+/// The content of the email.
 pub(crate) struct AdminEmail<'a> {
-    /// As kubectl boxsync connect takes it.
+    /// Arguments for kubectl boxsync connect.
     pub(crate) connection: &'a str,
     pub(crate) method: AuthType,
     pub(crate) client_id: Option<&'a str>,
     pub(crate) enterprise_id: &'a str,
     pub(crate) enterprise_name: &'a str,
-    /// What is wrong, and since when.
+    /// The problem, and since when.
     pub(crate) failure: Option<(Reason, Timestamp)>,
     pub(crate) published_list: Option<PublishedList>,
 }
 
-/// The list that is there.
+/// The published list.
 pub(crate) struct PublishedList {
     pub(crate) time: Timestamp,
     pub(crate) users: i64,
     pub(crate) fresh_until: Option<Timestamp>,
 }
 
-/// What the admin is asked for.
+/// What the Box admin must do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AdminAction {
-    /// As at the beginning.
+    /// The first authorization.
     Authorize,
     Reauthorize,
     SignIn,
@@ -44,17 +44,17 @@ enum AdminAction {
     GrantScopes,
     ReplaceCredentials,
     ConfirmEnterprise,
-    /// Nothing now: it works.
+    /// It works: the email only explains the app.
     NoAction,
 }
 
 const ADMIN_CONSOLE: &str =
     "Open the Admin Console (https://app.box.com/master) > Integrations > Platform Apps Manager";
 const DEVELOPER_CONSOLE: &str =
-    "Whoever owns the app opens it in the developer console (https://app.box.com/developers/console) > Configuration";
+    "The owner of the app opens it in the developer console (https://app.box.com/developers/console) > Configuration";
 const SCOPES: &str = "the application scope \"Manage users\" and, under App Access Level, \"App + Enterprise Access\"";
 
-/// What a reason asks of the admin of Box; nothing where the cause is not theirs.
+/// The action of the Box admin for a reason; `None` if a Box admin cannot fix it.
 const fn admin_action(reason: Reason, method: AuthType) -> Option<AdminAction> {
     Some(match (reason, method) {
         (Reason::AppNotAuthorized, _) => AdminAction::Authorize,
@@ -100,7 +100,7 @@ const fn admin_action(reason: Reason, method: AuthType) -> Option<AdminAction> {
 }
 
 impl AdminEmail<'_> {
-    /// Whether the admin of Box has something to mend.
+    /// Whether there is a problem that the Box admin must fix.
     pub(crate) fn has_action(&self) -> bool {
         self.failure.is_some_and(|(reason, _)| admin_action(reason, self.method).is_some())
     }
@@ -109,13 +109,13 @@ impl AdminEmail<'_> {
         let failure =
             self.failure.and_then(|(reason, since)| Some((reason, since, admin_action(reason, self.method)?)));
         let default_action = if self.published_list.is_some() { AdminAction::NoAction } else { AdminAction::Authorize };
-        let action = failure.map_or(default_action, |(_, _, plea)| plea);
+        let action = failure.map_or(default_action, |(_, _, action)| action);
         let mut parts = vec![format!("Subject: {}", self.subject(action)), "Hello,".to_owned(), self.introduction()];
         if let Some((reason, since, _)) = failure {
-            parts.push(format!("What is wrong since {}: {}.", format_time(since), reason.summary()));
+            parts.push(format!("Problem since {}: {}.", format_time(since), reason.summary()));
         }
         let heading = match action {
-            AdminAction::NoAction => "You need not do anything now. Should the app ever have to be authorized anew:",
+            AdminAction::NoAction => "No action is needed now. If the app must be authorized again:",
             AdminAction::Authorize
             | AdminAction::Reauthorize
             | AdminAction::SignIn
@@ -131,7 +131,7 @@ impl AdminEmail<'_> {
         parts.extend([
             self.list_paragraph(),
             follow_up(action).to_owned(),
-            "There is no password and no key in this letter. Please send us none by mail either.".to_owned(),
+            "This email contains no password or key. Please do not send any by email.".to_owned(),
         ]);
         let paragraph = |part: &String| match part == heading {
             true => format!("{heading}\n{}", steps.join("\n")),
@@ -145,9 +145,9 @@ impl AdminEmail<'_> {
             AdminAction::Authorize => "please authorize our app",
             AdminAction::Reauthorize => "please authorize our app again",
             AdminAction::SignIn => "please sign in for our app again",
-            AdminAction::AllowAccess => "please let our app in",
-            AdminAction::GrantScopes => "please let our app list users",
-            AdminAction::ReplaceCredentials => "please look after our app's credentials",
+            AdminAction::AllowAccess => "please allow our app to access Box",
+            AdminAction::GrantScopes => "please allow our app to list users",
+            AdminAction::ReplaceCredentials => "please renew our app's credentials",
             AdminAction::ConfirmEnterprise => "which enterprise does our app belong to?",
             AdminAction::NoAction => "what our app does and needs",
         };
@@ -175,7 +175,7 @@ impl AdminEmail<'_> {
             AuthType::Oauth2 => ("User Authentication, OAuth 2.0", "for the admin who signed in for it"),
         };
         format!(
-            "We keep a copy of the list of users of your Box {}. For that {} signs in to Box {who} ({how}), reads the list of users, and changes nothing in Box. It needs {SCOPES}.",
+            "We keep a copy of the user list of your Box {}. To do so, {} signs in to Box {who} ({how}) and only reads the list of users. It needs {SCOPES}.",
             self.enterprise(),
             self.app()
         )
@@ -189,14 +189,14 @@ impl AdminEmail<'_> {
         let (app, id) = (self.app(), self.client_id.unwrap_or("that we send you"));
         let open = format!("{ADMIN_CONSOLE} > {apps}.");
         let signing_in = format!(
-            "A Box admin, or a co-admin who may manage users, opens the link that we send you (it is made by: kubectl boxsync connect {}) and chooses Grant access to Box.",
+            "A Box admin, or a co-admin who may manage users, opens the link that we send you (created by: kubectl boxsync connect {}) and chooses Grant access to Box.",
             self.connection
         );
         match (action, self.method) {
             (AdminAction::Authorize | AdminAction::NoAction, AuthType::ClientCredentials | AuthType::Jwt) => vec![
                 open,
                 format!("If the app is not in the table, choose Add App and enter the client id {id}."),
-                format!("See that it asks for {SCOPES}, and choose Authorize. If it is in the table already, choose Reauthorize App in its menu."),
+                format!("Check that it requests {SCOPES}, and choose Authorize. If it is in the table already, choose Reauthorize App in its menu."),
             ],
             (AdminAction::Authorize | AdminAction::NoAction, AuthType::Oauth2) => vec![
                 open,
@@ -206,24 +206,24 @@ impl AdminEmail<'_> {
             (AdminAction::Reauthorize, _) => vec![
                 open,
                 format!("Find {app}. If it is gone, choose Add App and enter the client id."),
-                "See that it is enabled, and choose Reauthorize App in its menu.".to_owned(),
+                "Check that it is enabled, and choose Reauthorize App in its menu.".to_owned(),
             ],
             (AdminAction::SignIn, _) => vec![signing_in],
             (AdminAction::AllowAccess, _) => vec![
                 "Open the Admin Console (https://app.box.com/master) > Enterprise Settings > Security.".to_owned(),
-                "Where logins or apps are limited to networks, add the addresses that we call from: we send you them separately.".to_owned(),
-                format!("{ADMIN_CONSOLE}, and see that no policy there keeps out {app}."),
+                "If access is limited to certain networks, add the addresses that we call from: we send them separately.".to_owned(),
+                format!("{ADMIN_CONSOLE}, and check that no policy there blocks {app}."),
             ],
             (AdminAction::GrantScopes, AuthType::ClientCredentials | AuthType::Jwt) => vec![
                 format!("{DEVELOPER_CONSOLE}, chooses {SCOPES}, and saves."),
                 open,
-                format!("Find {app} and choose Reauthorize App in its menu: Box applies no change of scopes or access level before, each time."),
+                format!("Find {app} and choose Reauthorize App in its menu: Box applies changes of scopes or access level only after that."),
             ],
             (AdminAction::GrantScopes, AuthType::Oauth2) => vec![
                 format!("{DEVELOPER_CONSOLE}, chooses the application scope \"Manage users\", and saves."),
                 open,
-                "See that the app is enabled with its new scopes.".to_owned(),
-                format!("{signing_in} A user who is no admin cannot list users, whatever the scopes are."),
+                "Check that the app is enabled with its new scopes.".to_owned(),
+                format!("{signing_in} A user who is not an admin cannot list users, whatever the scopes."),
             ],
             (AdminAction::ReplaceCredentials, method) => {
                 let new = match method {
@@ -232,13 +232,13 @@ impl AdminEmail<'_> {
                 };
                 vec![
                     format!("{DEVELOPER_CONSOLE}, and {new}."),
-                    "They hand it over in a password manager or by another safe way, not by mail.".to_owned(),
-                    format!("{open} See there that {app} is enabled and authorized."),
+                    "Please send it through a password manager or another secure channel, not by email.".to_owned(),
+                    format!("{open} Check there that {app} is enabled and authorized."),
                 ]
             }
             (AdminAction::ConfirmEnterprise, _) => vec![
-                "Open the Admin Console (https://app.box.com/master) > Account & Billing and tell us the Enterprise ID that stands there.".to_owned(),
-                format!("If it is {}, the app belongs to another enterprise: please tell us the client id of an app of yours, or have one made.", self.enterprise_id),
+                "Open the Admin Console (https://app.box.com/master) > Account & Billing and tell us the Enterprise ID shown there.".to_owned(),
+                format!("If it is {}, the app belongs to another enterprise: please tell us the client id of an app of yours, or create one.", self.enterprise_id),
                 format!("{open} Choose Add App, enter the client id of the right app, and authorize it."),
             ],
         }
@@ -246,34 +246,34 @@ impl AdminEmail<'_> {
 
     fn list_paragraph(&self) -> String {
         let Some(PublishedList { time, users, fresh_until }) = &self.published_list else {
-            return "What happens meanwhile: nothing. No list has been read yet, and nothing is deleted.".to_owned();
+            return "No list has been read yet, and nothing is deleted.".to_owned();
         };
         let freshness =
             fresh_until.map(|t| format!(" and counts as fresh until {}", format_time(t))).unwrap_or_default();
         format!(
-            "What happens meanwhile: our list of {} with {} stays{freshness}. Nothing is deleted, neither in Box nor here.",
+            "Until then: our list of {} with {} stays{freshness}. Nothing is deleted, in Box or here.",
             format_time(*time),
             pluralize(*users, "user")
         )
     }
 }
 
-/// How the answer is noticed.
+/// How the fix is detected.
 const fn follow_up(action: AdminAction) -> &'static str {
     match action {
         AdminAction::Authorize | AdminAction::Reauthorize | AdminAction::SignIn | AdminAction::AllowAccess => {
-            "Afterwards you need not tell us: it is noticed within 15 minutes."
+            "No reply needed: we detect it within 15 minutes."
         }
         AdminAction::GrantScopes => {
-            "Afterwards please tell us, and we look at once. Otherwise it is noticed when the list is read the next time, mostly within a day."
+            "Please tell us afterwards, and we check at once. Otherwise we detect it when the list is next read, usually within a day."
         }
-        AdminAction::ReplaceCredentials => "We put them in place; that it works is noticed within a minute then.",
-        AdminAction::ConfirmEnterprise => "Afterwards please tell us: it may be our mistake.",
-        AdminAction::NoAction => "We tell you if anything changes.",
+        AdminAction::ReplaceCredentials => "We install them; success is detected within a minute.",
+        AdminAction::ConfirmEnterprise => "Please tell us afterwards: it may be our mistake.",
+        AdminAction::NoAction => "We will tell you if anything changes.",
     }
 }
 
-/// A step of the list, its number before it.
+/// A numbered step.
 fn numbered_step(number: &str, step: &str) -> String {
     let gap = format!("\n{:width$}", "", width = number.len() + 2);
     format!("  {number}{}", wrap_text(&replace_control_chars(step.into()), WIDTH - number.len() - 2).join(&gap))
@@ -307,15 +307,15 @@ mod tests {
         }
     }
 
-    /// Every letter, by reason and method, to be read as an admin would.
+    /// Every email, by reason and method, for review.
     #[test]
     fn the_generated_emails_are_up_to_date() {
-        let mut page = String::from("Every letter to a Box admin. Generated: `make generate`.\n");
+        let mut page = String::from("Every email to a Box admin. Generated: `make generate`.\n");
         for reason in [None].into_iter().chain(Reason::ALL.iter().copied().map(Some)) {
             for (method, words) in METHODS {
                 let email = email_for(reason, method);
                 if reason.is_none() || email.has_action() {
-                    let reason = reason.map_or("Nothing is wrong", Reason::as_str);
+                    let reason = reason.map_or("No problem", Reason::as_str);
                     page.push_str(&format!("\n== {reason}, {words}\n\n{}", email.render_email()));
                 }
             }
@@ -344,7 +344,7 @@ mod tests {
         let email =
             AdminEmail { client_id: None, enterprise_name: "", published_list: None, ..email_for(None, AuthType::Jwt) };
         let text = email.render_email().split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(text.contains("your Box enterprise 1001. For that the app whose client id we send you"), "{text}");
+        assert!(text.contains("your Box enterprise 1001. To do so, the app whose client id we send you"), "{text}");
         assert!(text.contains("No list has been read yet"), "{text}");
     }
 }

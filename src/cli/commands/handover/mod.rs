@@ -1,7 +1,8 @@
-//! `handover`: what the Box admin has to do, as a letter.
+//! `handover`: prints an email to the Box admin.
 
 pub(crate) mod email;
 
+use clap::Args;
 use k8s_openapi::api::core::v1::Secret;
 
 use super::check::last_status;
@@ -9,7 +10,6 @@ use crate::{
     api::BoxConnection,
     auth::{self, FailureContext},
     cli::{
-        args::HandoverArgs,
         exit_code::{CliError, ExitStatus},
         io::Io,
         kube_context::KubeContext,
@@ -17,11 +17,17 @@ use crate::{
 };
 use email::{AdminEmail, PublishedList};
 
+#[derive(Args, Debug)]
+pub(crate) struct HandoverArgs {
+    /// The connection
+    pub(crate) name: String,
+}
+
 pub(crate) async fn run(args: &HandoverArgs, kube: &KubeContext, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
     let connection = kube.get_connection(&args.name).await?;
     let Some((method, _)) = connection.spec.auth.selected_method() else {
         return Err(CliError::error(format!(
-            "BoxConnection {} names no sign-in method, or more than one: set exactly one in spec.auth.",
+            "BoxConnection {} must set exactly one sign-in method in spec.auth.",
             args.name
         )));
     };
@@ -45,18 +51,18 @@ pub(crate) async fn run(args: &HandoverArgs, kube: &KubeContext, io: &mut Io<'_>
         }),
     };
     if !email.has_action() {
-        // Beside the letter, so that it can still be sent as it is.
+        // On stderr, so that stdout can be sent as it is.
         let found = match email.failure {
-            Some((reason, _)) => format!("{}, and a Box admin has nothing to do with that", reason.summary()),
-            None => "nothing is known to be wrong".to_owned(),
+            Some((reason, _)) => format!("{}, which a Box admin cannot fix", reason.summary()),
+            None => "no problem is known".to_owned(),
         };
-        writeln!(io.err, "note: {found}. The letter asks for what the app needs from the beginning.")?;
+        writeln!(io.err, "note: {found}. The email describes the initial setup.")?;
     }
     io.out.write_all(email.render_email().as_bytes())?;
     Ok(ExitStatus::Success)
 }
 
-/// The app's client id, where the caller may read the Secret and it can be found there. It is no secret itself.
+/// The client id of the app from the Secret, if the caller may read it. The id itself is not secret.
 async fn client_id_from_secret(kube: &KubeContext, connection: &BoxConnection) -> Option<String> {
     let (method, name) = connection.spec.auth.selected_method()?;
     let secret = kube.client.call(kube.client.api::<Secret>(&kube.namespace).get(name)).await.ok()?;

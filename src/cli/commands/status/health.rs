@@ -1,21 +1,25 @@
-//! How a connection is, as its status says: does it need somebody, does it pass? Pure.
+//! The health of a connection, derived from its status: ready, retrying, or action needed. Pure.
 
 use jiff::Timestamp;
 use kube::ResourceExt;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::api::{BoxConnection, BoxConnectionStatus, ConditionStatus, ConditionsExt, Reason, UserCounts};
 
-/// What a connection needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// Whether a connection works, and whether it needs action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) enum ConnectionHealth {
     Ready,
+    /// Somebody must act; `message` says who must do what.
     NeedsAction,
+    /// The last attempt failed for a temporary reason.
     Retrying,
-    /// Before its first result, or overdue.
+    /// The first sync has not finished, or a sync is overdue.
     Waiting,
+    /// `spec.suspend` is true.
     Suspended,
-    /// No operator has looked at it yet.
+    /// No operator has observed the connection yet.
     Unobserved,
 }
 
@@ -29,53 +33,64 @@ impl ConnectionHealth {
         ConnectionHealth::Unobserved,
     ];
 
-    /// As a summary counts it.
+    /// The count in the summary line.
     pub(crate) fn format_count(self, n: usize) -> String {
         match self {
             ConnectionHealth::Ready => format!("{n} ready"),
-            ConnectionHealth::NeedsAction if n == 1 => "1 needs a person".to_owned(),
-            ConnectionHealth::NeedsAction => format!("{n} need a person"),
+            ConnectionHealth::NeedsAction if n == 1 => "1 needs action".to_owned(),
+            ConnectionHealth::NeedsAction => format!("{n} need action"),
             ConnectionHealth::Retrying => format!("{n} retrying"),
             ConnectionHealth::Waiting => format!("{n} waiting for a sync"),
             ConnectionHealth::Suspended => format!("{n} suspended"),
-            ConnectionHealth::Unobserved => format!("{n} not looked at yet"),
+            ConnectionHealth::Unobserved => format!("{n} not observed yet"),
         }
     }
 
     pub(crate) const fn label(self) -> &'static str {
         match self {
             ConnectionHealth::Ready => "ready",
-            ConnectionHealth::NeedsAction => "needs a person",
+            ConnectionHealth::NeedsAction => "needs action",
             ConnectionHealth::Retrying => "retrying",
             ConnectionHealth::Waiting => "waiting for a sync",
             ConnectionHealth::Suspended => "suspended",
-            ConnectionHealth::Unobserved => "not looked at yet",
+            ConnectionHealth::Unobserved => "not observed yet",
         }
     }
 }
 
-/// What there is to say of a connection.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// One connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ConnectionReport {
     pub(crate) namespace: String,
     pub(crate) name: String,
     pub(crate) enterprise_id: String,
     pub(crate) health: ConnectionHealth,
+    /// Reason of the condition that explains `health`.
     pub(crate) reason: String,
+    /// Since when the connection is in this state; null if no operator has observed it.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub(crate) since: Option<Timestamp>,
-    /// That of the condition that holds the cause.
+    /// Message of the condition that explains `health`.
     pub(crate) message: String,
+    /// Null if no list has been published.
     pub(crate) users: Option<UserCounts>,
-    /// When the list was complete, and until when it counts as fresh.
+    /// When the published list was complete.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub(crate) list_time: Option<Timestamp>,
+    /// When the list becomes stale.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub(crate) stale_time: Option<Timestamp>,
+    /// When the next automatic sync starts.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub(crate) next_sync_time: Option<Timestamp>,
+    /// Revision of the published list.
     pub(crate) revision: Option<i64>,
-    /// How many removals are held.
-    pub(crate) held: Option<i64>,
-    /// Since when the operator, being told so, asks Box nothing.
-    pub(crate) paused: Option<Timestamp>,
+    /// Number of held removals; null if none is held.
+    pub(crate) held_removals: Option<i64>,
+    /// Since when the operator is paused (--paused); null if it is not.
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub(crate) paused_since: Option<Timestamp>,
 }
 
 impl ConnectionReport {
@@ -97,8 +112,8 @@ impl ConnectionReport {
             stale_time: status.stale_time.as_ref().map(|t| t.0),
             next_sync_time: status.next_sync_time.as_ref().map(|t| t.0),
             revision: status.roster_ref.as_ref().map(|r| r.revision),
-            held: status.held.as_ref().map(|h| h.removals),
-            paused: status.conditions.find_condition("Paused").map(|c| c.last_transition_time.0),
+            held_removals: status.held.as_ref().map(|h| h.removals),
+            paused_since: status.conditions.find_condition("Paused").map(|c| c.last_transition_time.0),
         }
     }
 }
@@ -107,7 +122,7 @@ fn connection_health(suspend: bool, status: &BoxConnectionStatus) -> ConnectionH
     if status.conditions.is_empty() || status.conditions.reason("Ready") == Some(Reason::WaitingForOperator) {
         ConnectionHealth::Unobserved
     } else if suspend {
-        // What is broken meanwhile is nobody's task until somebody wants it back.
+        // Failures of a suspended connection need no action until it is resumed.
         ConnectionHealth::Suspended
     } else if status.conditions.has_status("Stalled", ConditionStatus::True) || status.held.is_some() {
         ConnectionHealth::NeedsAction
@@ -120,13 +135,13 @@ fn connection_health(suspend: bool, status: &BoxConnectionStatus) -> ConnectionH
     }
 }
 
-/// Reason, beginning and message of what made it so. The condition that holds a cause tells it whole, the others only
-/// point there.
+/// Reason, start time and message of the condition that explains `health`. Only the condition of the cause has the whole
+/// message; the others refer to it.
 fn health_cause(status: &BoxConnectionStatus, health: ConnectionHealth) -> (String, Option<Timestamp>, String) {
     let broken =
         ["Connected", "Synced"].into_iter().find(|kind| status.conditions.has_status(kind, ConditionStatus::False));
     let kind = match health {
-        // A schedule that cannot be kept breaks neither of them.
+        // An invalid schedule sets neither Connected nor Synced to False.
         ConnectionHealth::NeedsAction
             if broken.is_none() && status.conditions.has_status("Stalled", ConditionStatus::True) =>
         {
@@ -141,7 +156,7 @@ fn health_cause(status: &BoxConnectionStatus, health: ConnectionHealth) -> (Stri
     let found = status.conditions.find_condition(kind);
     let (reason, message) = found.map(|c| (c.reason.clone(), c.message.clone())).unwrap_or_default();
     let since = match (health, &status.held, broken) {
-        // What the CRD's default says has no beginning.
+        // The condition that the CRD sets by default has no transition time.
         (ConnectionHealth::Unobserved, _, _) => None,
         (ConnectionHealth::NeedsAction, Some(held), None) => Some(held.time.0),
         _ => found.map(|c| c.last_transition_time.0),

@@ -1,8 +1,9 @@
-//! Who leads: what the operator's Lease says.
+//! The leader election status of the operator, from its Lease.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, ResourceExt, api::ListParams};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
@@ -18,28 +19,41 @@ use crate::{
 
 const LEASE_NAME: &str = "boxsync-operator";
 const OPERATOR_SELECTOR: &str = "app.kubernetes.io/name=boxsync-operator";
-/// What Kubernetes' own components take where a Lease does not say.
+/// The default of Kubernetes' own components, for a Lease without a duration.
 const DEFAULT_LEASE_SECONDS: i32 = 15;
 
-/// Who looks after the connections.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "state", rename_all = "camelCase", rename_all_fields = "camelCase")]
+/// The leader of the operator's replicas.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(tag = "state", rename_all_fields = "camelCase")]
 pub(crate) enum LeaderStatus {
+    /// A leader renews the Lease.
     Active {
+        /// `spec.holderIdentity` of the Lease.
         holder_identity: String,
+        /// Namespace and name of the Lease.
         lease: String,
+        /// `spec.renewTime` of the Lease.
+        #[schemars(with = "String", extend("format" = "date-time"))]
         renew_time: Timestamp,
     },
-    /// Somebody did, and does not say so any more.
+    /// The Lease has expired or was released.
     Expired {
+        /// `spec.holderIdentity` of the Lease; empty if it was released.
         holder_identity: String,
+        /// Namespace and name of the Lease.
         lease: String,
+        /// `spec.renewTime` of the Lease; null if it was never renewed.
+        #[schemars(with = "Option<String>", extend("format" = "date-time"))]
         renew_time: Option<Timestamp>,
     },
+    /// No Lease of the operator was found.
     NoLease {
+        /// Where the Lease was searched for.
         scope: String,
     },
+    /// The Lease cannot be read.
     Unknown {
+        /// Why, and how to get the permission.
         message: String,
     },
 }
@@ -58,7 +72,7 @@ pub(crate) async fn read_leader_status(
             Err(KubeError::NotFound) => Ok(leader_from_leases(&[], &namespace_scope(namespace), now)),
             Err(KubeError::Forbidden(_)) => Ok(LeaderStatus::Unknown {
                 message: format!(
-                    "you may not get leases in {}. Ask a cluster admin for that right",
+                    "you may not get leases in {}. Ask a cluster admin for that permission",
                     namespace_scope(namespace)
                 ),
             }),
@@ -73,7 +87,7 @@ pub(crate) async fn read_leader_status(
     }
     let here: Api<Lease> = kube.client.api(&kube.namespace);
     match kube.client.call(here.list(&labels)).await {
-        // Where it is elsewhere, it is only not seen.
+        // The Lease may be in a namespace that the caller cannot list.
         Ok(leases) if leases.items.is_empty() => Ok(unknown_leader()),
         Ok(leases) => Ok(leader_from_leases(&leases.items, &namespace_scope(&kube.namespace), now)),
         Err(KubeError::Forbidden(_)) => Ok(unknown_leader()),
@@ -86,11 +100,11 @@ fn namespace_scope(namespace: &str) -> String {
 }
 
 fn unknown_leader() -> LeaderStatus {
-    let message = "you may not list leases in other namespaces. Ask for that right, or name the operator's namespace with --operator-namespace";
+    let message = "you may not list leases in other namespaces. Ask a cluster admin for that permission, or name the operator's namespace with --operator-namespace";
     LeaderStatus::Unknown { message: message.to_owned() }
 }
 
-/// Who leads, of several the one who renewed last; else whoever renewed last. Pure.
+/// Selects the active Lease that was renewed last; if none is active, the one that was renewed last. Pure.
 fn leader_from_leases(leases: &[Lease], scope: &str, now: Timestamp) -> LeaderStatus {
     let renew_time_of = |lease: &Lease| lease.spec.as_ref().and_then(|s| s.renew_time.as_ref()).map(|t| t.0);
     let is_active = |lease: &Lease| {
@@ -114,20 +128,20 @@ fn leader_from_leases(leases: &[Lease], scope: &str, now: Timestamp) -> LeaderSt
 }
 
 impl LeaderStatus {
-    /// The first line of a status.
+    /// The first line of the status output.
     pub(crate) fn status_line(&self, color: ColorMode, now: Timestamp) -> String {
-        let pods = format!("See kubectl get pods -A -l {OPERATOR_SELECTOR}");
+        let pods = format!("Check kubectl get pods -A -l {OPERATOR_SELECTOR}");
         match self {
             LeaderStatus::Active { holder_identity, lease, renew_time } => {
-                format!("Operator: {holder_identity} leads (Lease {lease}, renewed {} ago)", format_age(*renew_time, now))
+                format!("Operator: {holder_identity} is the leader (Lease {lease}, renewed {} ago)", format_age(*renew_time, now))
             }
             LeaderStatus::Expired { holder_identity, lease, renew_time } => {
                 let when = renew_time.map_or_else(|| "was never renewed".to_owned(), |t| format!("was last renewed {} ago", format_age(t, now)));
-                let by = if holder_identity.is_empty() { "and is released".to_owned() } else { format!("by {holder_identity}") };
-                color.red(&format!("No operator leads: Lease {lease} {when} {by}. Nothing is synced until one does. {pods}"))
+                let by = if holder_identity.is_empty() { " (released)".to_owned() } else { format!(" by {holder_identity}") };
+                color.red(&format!("No leader: Lease {lease} {when}{by}. Nothing is synced without a leader. {pods}"))
             }
             LeaderStatus::NoLease { scope } => color.red(&format!(
-                "No operator leads: there is no Lease {LEASE_NAME} in {scope}. Nothing is synced until one does. {pods}, or install the chart boxsync-operator"
+                "No leader: no Lease {LEASE_NAME} in {scope}. Nothing is synced without a leader. {pods}, or install the chart boxsync-operator"
             )),
             LeaderStatus::Unknown { message } => format!("Operator: unknown: {message}"),
         }
@@ -169,11 +183,11 @@ mod tests {
         let lease = |seconds| json!({ "holderIdentity": "pod-a", "leaseDurationSeconds": 15, "renewTime": format!("2026-11-22T11:59:{seconds}.000000Z") });
         assert_eq!(
             status_line_for(Some(lease(45))),
-            "Operator: pod-a leads (Lease boxsync/boxsync-operator, renewed 15s ago)"
+            "Operator: pod-a is the leader (Lease boxsync/boxsync-operator, renewed 15s ago)"
         );
         let expired = status_line_for(Some(lease(44)));
         assert!(
-            expired.starts_with("No operator leads: Lease boxsync/boxsync-operator was last renewed 16s ago by pod-a."),
+            expired.starts_with("No leader: Lease boxsync/boxsync-operator was last renewed 16s ago by pod-a."),
             "{expired}"
         );
     }
@@ -182,10 +196,7 @@ mod tests {
     fn a_released_or_missing_lease_means_no_leader() {
         let released =
             status_line_for(Some(json!({ "holderIdentity": "", "renewTime": "2026-11-22T12:00:00.000000Z" })));
-        assert!(released.contains("renewed 0s ago and is released"), "{released}");
-        assert!(
-            status_line_for(None)
-                .starts_with("No operator leads: there is no Lease boxsync-operator in any namespace.")
-        );
+        assert!(released.contains("renewed 0s ago (released)."), "{released}");
+        assert!(status_line_for(None).starts_with("No leader: no Lease boxsync-operator in any namespace."));
     }
 }

@@ -1,12 +1,13 @@
-//! `status`: who looks after the connections, and how they are.
+//! `status`: the operator and the health of the connections.
 
 pub(crate) mod health;
 pub(crate) mod leader;
 pub(crate) mod summary;
 pub(crate) mod watch;
 
+use clap::{Args, ValueEnum};
+
 use crate::cli::{
-    args::{StatusArgs, StatusOutput},
     exit_code::{CliError, ExitStatus},
     io::Io,
     kube_context::{KubeContext, NamespaceScope},
@@ -15,19 +16,49 @@ use health::ConnectionReport;
 use leader::LeaderStatus;
 use summary::{DetailLevel, StatusReport, render_connection};
 
+#[derive(Args, Debug)]
+pub(crate) struct StatusArgs {
+    /// One connection, in detail
+    #[arg(conflicts_with_all = ["all_namespaces", "selector"])]
+    pub(crate) name: Option<String>,
+    /// The connections of all namespaces
+    #[arg(short = 'A', long)]
+    pub(crate) all_namespaces: bool,
+    /// Only connections with these labels
+    #[arg(short = 'l', long, value_name = "LABELS")]
+    pub(crate) selector: Option<String>,
+    /// Also show connections that need no action
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Watch for changes
+    #[arg(short, long)]
+    pub(crate) watch: bool,
+    #[arg(short, long, value_enum)]
+    pub(crate) output: Option<StatusOutput>,
+    /// The namespace of the operator; default: search all namespaces for its Lease
+    #[arg(long, value_name = "NAME", env = "BOXSYNC_OPERATOR_NAMESPACE")]
+    pub(crate) operator_namespace: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StatusOutput {
+    Wide,
+    Json,
+}
+
 pub(crate) async fn run(args: &StatusArgs, kube: &KubeContext, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
     if args.watch {
         return watch::run(args, kube, io).await;
     }
     let (text, status_report) = fetch_report(args, kube, io).await?;
     io.out.write_all(text.as_bytes())?;
-    // Whoever says where the operator is relies on knowing whether it works.
+    // A caller who passes --operator-namespace relies on the state of the operator.
     let leader_unknown =
         args.operator_namespace.is_some() && matches!(status_report.operator, LeaderStatus::Unknown { .. });
     Ok(if leader_unknown { ExitStatus::Error } else { status_report.exit_status() })
 }
 
-/// What is to be printed, and what it was made of.
+/// The text to print, and the report that it was rendered from.
 pub(crate) async fn fetch_report(
     args: &StatusArgs,
     kube: &KubeContext,

@@ -1,8 +1,9 @@
-//! How a status is told: the operator, a summary, and then those who need somebody. Pure.
+//! The output of `status`: the operator, a summary, and the connections that need action. Pure.
 
 use std::{collections::BTreeMap, fmt::Write};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
@@ -25,11 +26,11 @@ use crate::{
     },
 };
 
-/// Messages are long; this is as wide as eyes like it.
+/// Text is wrapped at this width, which is comfortable to read.
 pub(crate) const WIDTH: usize = 110;
 
-/// What is known of the connections at one moment.
-#[derive(Serialize)]
+/// The output of `kubectl boxsync status -o json`.
+#[derive(Serialize, JsonSchema)]
 pub(crate) struct StatusReport {
     pub(crate) operator: LeaderStatus,
     pub(crate) summary: Summary,
@@ -38,10 +39,11 @@ pub(crate) struct StatusReport {
     pub(crate) scope: NamespaceScope,
 }
 
-/// So many of each kind.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// The number of connections by health.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Summary {
+    /// All connections.
     connections: usize,
     ready: usize,
     needs_action: usize,
@@ -49,15 +51,16 @@ pub(crate) struct Summary {
     waiting: usize,
     suspended: usize,
     unobserved: usize,
-    /// Beside how they stand otherwise.
+    /// Connections whose operator is paused; each is also counted by its health.
     paused: usize,
+    /// Users of all lists.
     users: i64,
 }
 
-/// How much is told.
+/// How much is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DetailLevel {
-    /// Those who need somebody.
+    /// Connections that need action.
     OnlyActionable,
     All,
     Wide,
@@ -74,13 +77,13 @@ impl StatusReport {
             waiting: count(ConnectionHealth::Waiting),
             suspended: count(ConnectionHealth::Suspended),
             unobserved: count(ConnectionHealth::Unobserved),
-            paused: connections.iter().filter(|c| c.paused.is_some()).count(),
+            paused: connections.iter().filter(|c| c.paused_since.is_some()).count(),
             users: connections.iter().filter_map(|c| c.users).map(|u| u.total).sum(),
         };
         Self { operator, summary, connections, scope }
     }
 
-    /// The weightiest that has to be said.
+    /// The exit code of the most severe state.
     pub(crate) fn exit_status(&self) -> ExitStatus {
         let has_any = |health| self.summary.count_of(health) > 0;
         match &self.operator {
@@ -99,9 +102,9 @@ impl StatusReport {
 
     pub(crate) fn render_report(&self, detail: DetailLevel, color: ColorMode, now: Timestamp) -> String {
         let mut text = format!("{}\n{}\n", self.operator.status_line(color, now), self.summary.summary_line());
-        if let Some(since) = self.connections.iter().filter_map(|c| c.paused).min() {
+        if let Some(since) = self.connections.iter().filter_map(|c| c.paused_since).min() {
             let paused = format!(
-                "The operator is paused (--paused) for {}: for {} it asks Box nothing, and requests wait.",
+                "The operator has been paused (--paused) for {}: {} not synced, requests waiting.",
                 format_age(since, now),
                 pluralize(to_i64(self.summary.paused), "connection")
             );
@@ -109,10 +112,10 @@ impl StatusReport {
         }
         match (self.connections.is_empty(), self.scope) {
             (true, NamespaceScope::One) => {
-                text.push_str("\nThere is no such connection in this namespace: -A looks into all of them.\n")
+                text.push_str("\nNo connections found in this namespace. Use -A for all namespaces.\n")
             }
             (true, NamespaceScope::All) => {
-                text.push_str("\nThere is no such connection: see kubectl explain boxconnection.spec to create one.\n")
+                text.push_str("\nNo connections found. To create one, see kubectl explain boxconnection.spec.\n")
             }
             (false, _) => self.write_action_groups(&mut text, color, now),
         }
@@ -130,7 +133,7 @@ impl StatusReport {
                         .iter()
                         .sum();
                 if not_ready > 0 {
-                    let hint = color.dim("Those that are not ready and need nobody: --all shows them.");
+                    let hint = color.dim("Connections that are not ready but need no action are shown with --all.");
                     let _ = writeln!(text, "\n{hint}");
                 }
             }
@@ -154,7 +157,7 @@ impl StatusReport {
         }
     }
 
-    /// Those who need somebody, by what they need.
+    /// The connections that need action, grouped by reason.
     fn write_action_groups(&self, text: &mut String, color: ColorMode, now: Timestamp) {
         let mut groups: BTreeMap<&str, Vec<&ConnectionReport>> = BTreeMap::new();
         for report in self.connections.iter().filter(|c| c.health == ConnectionHealth::NeedsAction) {
@@ -178,22 +181,22 @@ impl StatusReport {
     }
 }
 
-/// The message, and what the plugin itself can do about it.
+/// The message, and the commands that help with held removals.
 fn write_explanation(text: &mut String, report: &ConnectionReport) {
     for line in wrap_text(&report.message, WIDTH) {
         let _ = writeln!(text, "    {line}");
     }
-    if let Some(held) = report.held {
+    if let Some(held) = report.held_removals {
         let (name, namespace) = (&report.name, &report.namespace);
         let held = pluralize(held, "removal");
         let _ = writeln!(
             text,
-            "    {held} held: see kubectl boxsync users {name} -n {namespace} --held, and let them go with kubectl boxsync approve {name} -n {namespace}"
+            "    {held} held: review with kubectl boxsync users {name} -n {namespace} --held, approve with kubectl boxsync approve {name} -n {namespace}"
         );
     }
 }
 
-/// Which list is there, and until when it is good.
+/// The time of the list, and until when it is fresh.
 pub(crate) fn list_summary(report: &ConnectionReport, now: Timestamp) -> String {
     let Some(time) = report.list_time else { return "no list yet".to_owned() };
     let users = report.users.map(|u| format!(" ({})", pluralize(u.total, "user"))).unwrap_or_default();
@@ -271,10 +274,10 @@ pub(crate) fn render_connection(
             format_age(current.start_time.0, now)
         );
     }
-    if let Some(since) = report.paused {
+    if let Some(since) = report.paused_since {
         let _ = writeln!(
             text,
-            "  paused     for {}: the operator runs with --paused and asks Box nothing",
+            "  paused     for {}: the operator runs with --paused and makes no Box calls",
             format_age(since, now)
         );
     }
@@ -284,7 +287,7 @@ pub(crate) fn render_connection(
     text
 }
 
-/// Who asked for the last sync, as the history has it.
+/// Who requested the last sync, from the history.
 fn last_requesters(status: &BoxConnectionStatus, last: &LastSync) -> String {
     let ended = status.history.iter().find(|attempt| attempt.completion_time == last.completion_time);
     ended.map_or_else(String::new, |attempt| format_requested_by(" · ", &attempt.requested_by))
@@ -350,7 +353,7 @@ fn wide_columns<'a>() -> Vec<Column<ConnectionRow<'a>>> {
     columns.extend([
         Column { title: "ENTERPRISE", cell: |row: &ConnectionRow<'a>| row.report.enterprise_id.as_str().into() },
         Column { title: "REVISION", cell: |row| row.report.revision.map(|r| r.to_string()).unwrap_or_default().into() },
-        Column { title: "HELD", cell: |row| row.report.held.map(format_number).unwrap_or_default().into() },
+        Column { title: "HELD", cell: |row| row.report.held_removals.map(format_number).unwrap_or_default().into() },
         Column { title: "MESSAGE", cell: |row| row.report.message.as_str().into() },
     ]);
     columns
@@ -362,7 +365,7 @@ fn format_optional_time(time: Option<Timestamp>, format: impl Fn(Timestamp) -> S
 
 fn render_table<'a>(columns: &[Column<ConnectionRow<'a>>], rows: &[ConnectionRow<'a>]) -> String {
     let mut text = Vec::new();
-    // Memory takes all that is written.
+    // Writing to memory does not fail.
     table::write_table(&mut text, columns, rows).ok();
     String::from_utf8(text).unwrap_or_default()
 }

@@ -1,10 +1,9 @@
-//! `status --watch`: on a terminal the picture as it is, in a pipe a line for each connection that changed.
+//! `status --watch`: a terminal is redrawn, a pipe gets one line for each connection that changed.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::summary::StatusReport;
+use super::{StatusArgs, StatusOutput, summary::StatusReport};
 use crate::cli::{
-    args::{StatusArgs, StatusOutput},
     commands::status,
     exit_code::{CliError, ExitStatus},
     io::{Io, Tty},
@@ -12,7 +11,7 @@ use crate::cli::{
 };
 
 const REFRESH_INTERVAL: Duration = Duration::from_secs(2);
-/// To the upper left corner, and everything below away.
+/// Moves the cursor to the upper left corner and clears everything below.
 const CLEAR_SCREEN: &str = "\x1b[H\x1b[J";
 
 pub(crate) async fn run(args: &StatusArgs, kube: &KubeContext, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
@@ -34,12 +33,12 @@ pub(crate) async fn run(args: &StatusArgs, kube: &KubeContext, io: &mut Io<'_>) 
                         writeln!(io.out, "{now} {name} {line}")?;
                     }
                     for name in previous_lines.keys().filter(|name| !lines.contains_key(*name)) {
-                        writeln!(io.out, "{now} {name} gone")?;
+                        writeln!(io.out, "{now} {name} deleted")?;
                     }
                     previous = Some(lines);
                 }
             },
-            // What has been watched for hours is worth another look.
+            // A cluster error does not end a watch that has worked before.
             Err(CliError::Message(ExitStatus::Error, sentence)) if previous.is_some() => {
                 writeln!(io.err, "{sentence}")?;
             }
@@ -50,7 +49,7 @@ pub(crate) async fn run(args: &StatusArgs, kube: &KubeContext, io: &mut Io<'_>) 
     }
 }
 
-/// What is told of each connection, by its name. Ages are left out: they change all the time.
+/// The state of each connection, by its name. Without ages, which change all the time.
 fn connection_lines(status_report: &StatusReport) -> BTreeMap<String, String> {
     let lines = status_report.connections.iter().map(|report| {
         let revision = report.revision.map(|r| format!(" revision {r}")).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `sync --expect-file`: looks for logins in the list, and syncs again while some are missing and there is time.
+//! `sync --expect-file`: syncs again until the expected logins are in the list, or until the timeout.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -22,7 +22,7 @@ use crate::{
     roster::{self, LIST_STATES, PublishedUser, RosterSnapshot},
 };
 
-/// The logins of a file: one a line, each once.
+/// The logins of a file, one per line, without duplicates.
 pub(crate) fn parse_logins(text: &str) -> Vec<String> {
     let mut seen = HashSet::new();
     let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
@@ -37,7 +37,7 @@ pub(crate) async fn run(
     io: &mut Io<'_>,
 ) -> Result<ExitStatus, CliError> {
     if expected.is_empty() {
-        return Err(CliError::usage("the file names no logins: write one a line."));
+        return Err(CliError::usage("the file contains no logins: write one per line."));
     }
     let name = connection.name_any();
     let start = io.clock.now();
@@ -54,7 +54,7 @@ pub(crate) async fn run(
         let missing = missing_logins(&snapshot, expected)?;
         let found = pluralize(i64::try_from(expected.len()).unwrap_or(i64::MAX), "expected login");
         if missing.is_empty() {
-            writeln!(io.out, "{name}: all of {found} in the list")?;
+            writeln!(io.out, "{name}: all {found} are in the list")?;
             return Ok(ExitStatus::Success);
         }
         let delay = retry_delay(attempts);
@@ -68,20 +68,20 @@ pub(crate) async fn run(
             return Err(CliError::Message(
                 ExitStatus::MissingLogins,
                 format!(
-                    "{} of {found} not in the list of {name} after {}: named above. See kubectl boxsync why {name} LOGIN -n {}.",
+                    "{} of {found} are not in the list of {name} after {} (printed above). See kubectl boxsync why {name} LOGIN -n {}.",
                     missing.len(),
                     format_duration(elapsed),
                     kube.namespace
                 ),
             ));
         }
-        writeln!(io.out, "{name}: {} of {found} not there yet, looking again in {} s", missing.len(), delay.as_secs())?;
+        writeln!(io.out, "{name}: {} of {found} missing, syncing again in {} s", missing.len(), delay.as_secs())?;
         io.out.flush()?;
         tokio::time::sleep(delay).await;
     }
 }
 
-/// Those who are not in the list, in the order of the file.
+/// The logins that are not in the list, in the order of the file.
 fn missing_logins<'e>(snapshot: &RosterSnapshot, expected: &'e [String]) -> Result<Vec<&'e str>, CliError> {
     let lower: Vec<String> = expected.iter().map(|login| login.to_lowercase()).collect();
     let mut wanted: HashSet<&str> = lower.iter().map(String::as_str).collect();

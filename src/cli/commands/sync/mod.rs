@@ -1,24 +1,53 @@
-//! `sync`: creates requests, and waits for their end where that is wanted.
+//! `sync`: creates requests and optionally waits until they have finished.
 
 pub(crate) mod expect_logins;
 pub(crate) mod progress;
 pub(crate) mod wait;
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use clap::{ArgGroup, Args};
 use kube::{ResourceExt, api::ObjectMeta};
 
 use crate::{
     api::{BoxConnection, ConnectionRef, UserSyncRequest, UserSyncRequestSpec},
     cli::{
-        args::SyncArgs,
         errors::{self, Permission},
         exit_code::{CliError, ExitStatus},
         io::Io,
         kube_context::{KubeContext, NamespaceScope, post_params},
+        output::format::parse_duration,
     },
 };
 use wait::PendingRequest;
+
+#[derive(Args, Debug)]
+#[command(group = ArgGroup::new("which").required(true).args(["names", "selector", "all"]))]
+pub(crate) struct SyncArgs {
+    /// The connections to sync
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// All connections with these labels that are not suspended
+    #[arg(short = 'l', long, value_name = "LABELS")]
+    pub(crate) selector: Option<String>,
+    /// All connections of the namespace that are not suspended
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// Wait until the requests have finished, and show progress
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// How long to wait
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration)]
+    pub(crate) timeout: Duration,
+    /// Wait until these logins are in the list, syncing again until the timeout: a file with one login per line and #
+    /// for comments, or - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) expect_file: Option<PathBuf>,
+}
 
 const DEADLINE_SECONDS: i32 = 3600;
 const TTL_SECONDS: i32 = 86_400;
@@ -27,7 +56,7 @@ pub(crate) async fn run(args: &SyncArgs, kube: &KubeContext, io: &mut Io<'_>) ->
     let connections = select_connections(args, kube, io).await?;
     if let Some(file) = &args.expect_file {
         let [connection] = connections.as_slice() else {
-            return Err(CliError::usage("--expect-file looks into one list: name one connection."));
+            return Err(CliError::usage("--expect-file works with exactly one connection."));
         };
         let expected = expect_logins::parse_logins(&read_login_file(file, io)?);
         return expect_logins::run(&expected, connection, args.timeout, kube, io).await;
@@ -43,7 +72,7 @@ pub(crate) async fn run(args: &SyncArgs, kube: &KubeContext, io: &mut Io<'_>) ->
     if args.wait { wait::wait_for_all(pending, args.timeout, kube, io).await } else { Ok(ExitStatus::Success) }
 }
 
-/// The connections that were named; of those that were only described, those that are not suspended.
+/// The named connections, or the selected ones that are not suspended.
 async fn select_connections(
     args: &SyncArgs,
     kube: &KubeContext,
@@ -59,18 +88,18 @@ async fn select_connections(
     let found = kube.list_connections(NamespaceScope::One, args.selector.as_deref()).await?;
     let (suspended, active): (Vec<_>, Vec<_>) = found.into_iter().partition(|c| c.spec.suspend);
     for connection in suspended {
-        writeln!(io.err, "{} is suspended and left out.", connection.name_any())?;
+        writeln!(io.err, "{} is suspended, skipped.", connection.name_any())?;
     }
     match active.as_slice() {
         [] => Err(CliError::error(format!(
-            "there is no such connection in namespace {}. See kubectl boxsync status --all.",
+            "no matching connection in namespace {}. See kubectl boxsync status --all.",
             kube.namespace
         ))),
         _ => Ok(active),
     }
 }
 
-/// Asks for a sync; with the digest of held removals, for one that lets these go.
+/// Creates a request; with the digest of held removals, it approves them.
 pub(crate) async fn create_request(
     kube: &KubeContext,
     connection: &BoxConnection,
@@ -81,7 +110,7 @@ pub(crate) async fn create_request(
         metadata: ObjectMeta {
             generate_name: Some(format!("{name}-")),
             namespace: Some(kube.namespace.clone()),
-            // Restored from a backup, it would be a new request and sync once more.
+            // A request restored from a backup would sync once more.
             labels: Some([("velero.io/exclude-from-backup".to_owned(), "true".to_owned())].into()),
             ..ObjectMeta::default()
         },
@@ -108,13 +137,13 @@ fn read_login_file(file: &Path, io: &mut Io<'_>) -> Result<String, CliError> {
     };
     read.map_err(|e| {
         CliError::usage(format!(
-            "{} cannot be read: {e}. Name a file with one login a line, or - for standard input.",
+            "{} cannot be read: {e}. Name a file with one login per line, or - for standard input.",
             file.display()
         ))
     })
 }
 
-/// How long after one sync another is worth its while.
+/// The delay before the next sync.
 pub(crate) fn retry_delay(attempts: u32) -> Duration {
     const INITIAL: Duration = Duration::from_secs(15);
     const MAX: Duration = Duration::from_secs(120);

@@ -1,4 +1,4 @@
-//! How far a request is, and how it ended. Pure.
+//! The progress and the result of a request as text. Pure.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,7 +9,7 @@ use crate::{
     },
 };
 
-/// Where the count of users stood when it was first seen.
+/// The first observed user count, to compute the rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Throughput {
     pub(crate) start: Timestamp,
@@ -17,14 +17,14 @@ pub(crate) struct Throughput {
 }
 
 impl Throughput {
-    /// Users a second, once there is something to tell.
+    /// Users per second, once the count has grown.
     fn rate(&self, users: i64, now: Timestamp) -> Option<i64> {
         let seconds = self.start.duration_until(now).as_secs();
         (users > self.users && seconds > 0).then(|| (users - self.users) / seconds)
     }
 }
 
-/// A request under way, for somebody who watches.
+/// The progress of a request, for a terminal.
 pub(crate) fn progress_line(
     request: &UserSyncRequest,
     expected_users: Option<i64>,
@@ -39,14 +39,14 @@ pub(crate) fn progress_line(
         parts.extend(
             throughput
                 .and_then(|p| p.rate(progress.users, now))
-                .map(|rate| format!("{} a second", format_number(rate))),
+                .map(|rate| format!("{} per second", format_number(rate))),
         );
     }
     parts.push(format_duration(elapsed));
     parts.join(" · ")
 }
 
-/// A request under way, without what changes all the time.
+/// The state of a request, without numbers that change all the time.
 pub(crate) fn request_state(request: &UserSyncRequest) -> String {
     let Some(status) = &request.status else { return "created".to_owned() };
     match status.phase {
@@ -100,7 +100,7 @@ mod tests {
         let elapsed = SignedDuration::from_secs(12);
         assert_eq!(
             progress_line(&running, Some(45_000), Some(&throughput), now, elapsed),
-            "12 pages · 12,000 of about 45,000 users · 1,000 a second · 12s"
+            "12 pages · 12,000 of about 45,000 users · 1,000 per second · 12s"
         );
         assert_eq!(progress_line(&running, None, None, now, elapsed), "12 pages · 12,000 users · 12s");
     }

@@ -1,4 +1,4 @@
-//! Waiting for the end of requests: on a terminal a line each that is drawn again, in a pipe a line for each new state.
+//! Waits until requests have finished: a terminal is redrawn, a pipe gets one line for each new state.
 
 use std::time::Duration;
 
@@ -20,31 +20,30 @@ use crate::{
 };
 
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// An operator that runs answers within seconds.
+/// A running operator picks up a request within seconds.
 const PICKUP_TIMEOUT: SignedDuration = SignedDuration::from_secs(10);
 
 const NO_WRAP: &str = "\x1b[?7l";
 const WRAP: &str = "\x1b[?7h";
 
-/// A request whose end is waited for.
+/// A request that is waited for.
 pub(crate) struct PendingRequest {
     connection: String,
     request: UserSyncRequest,
-    /// Users of the last list: about so many there will be.
+    /// Users of the last list, as an estimate.
     expected_users: Option<i64>,
     outcome: Option<RequestOutcome>,
     throughput: Option<Throughput>,
-    /// What was printed last.
+    /// The line that was printed last.
     last_printed: String,
 }
 
 /// How a request ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum RequestOutcome {
-    /// With what is to be said of it.
+    /// With its message.
     Succeeded(String),
     Failed(String),
-    /// Somebody deleted it.
     Deleted,
 }
 
@@ -60,7 +59,7 @@ impl PendingRequest {
         }
     }
 
-    /// Looks at the request. Trouble that passes is waited out.
+    /// Reads the request. Temporary errors are ignored.
     async fn refresh(&mut self, kube: &KubeContext, now: Timestamp) -> Result<(), CliError> {
         if self.outcome.is_some() {
             return Ok(());
@@ -101,7 +100,7 @@ impl PendingRequest {
         self.request.status.as_ref().and_then(|s| s.observed_generation).unwrap_or(-1) < 0
     }
 
-    /// What there is to say at this moment.
+    /// The current line of the request.
     fn state_line(&self, io: &Io<'_>, start: Timestamp) -> String {
         let now = io.clock.now();
         let elapsed = start.duration_until(now);
@@ -109,7 +108,7 @@ impl PendingRequest {
             Some(RequestOutcome::Succeeded(text)) => io.color.green(text),
             Some(RequestOutcome::Failed(text)) => io.color.red(text),
             Some(RequestOutcome::Deleted) => {
-                io.color.red("the request is gone: somebody deleted it. Create another with kubectl boxsync sync")
+                io.color.red("the request was deleted. Create another with kubectl boxsync sync")
             }
             None if self.is_unobserved() && elapsed >= PICKUP_TIMEOUT => io.color.yellow(&format!(
                 "no operator has picked it up within {} s: see kubectl boxsync status",
@@ -126,7 +125,7 @@ impl PendingRequest {
     }
 }
 
-/// Waits until all have ended or the time is over, and tells how they go.
+/// Waits until all have finished or the timeout is over, and prints the progress.
 pub(crate) async fn wait_for_all(
     mut pending: Vec<PendingRequest>,
     timeout: Duration,
@@ -152,7 +151,7 @@ pub(crate) async fn wait_for_all(
     }
 }
 
-/// Prints what is new, and says how many lines can be drawn over.
+/// Prints what is new, and returns the number of lines to redraw.
 fn print_progress(
     pending: &mut [PendingRequest],
     io: &mut Io<'_>,
@@ -180,7 +179,7 @@ fn print_progress(
         }
     }
     if lines > 0 {
-        // A line that wrapped could not be drawn over.
+        // A wrapped line could not be redrawn.
         write!(io.out, "{NO_WRAP}{live}{WRAP}")?;
     }
     io.out.flush()?;
@@ -192,7 +191,7 @@ fn exit_status(pending: &[PendingRequest]) -> ExitStatus {
     if succeeded { ExitStatus::Success } else { ExitStatus::Failure }
 }
 
-/// The time is over before these requests are.
+/// The error for requests that have not finished in time.
 fn timeout_error(unfinished: &[&PendingRequest], namespace: &str, limit: SignedDuration) -> CliError {
     let names: Vec<String> = unfinished.iter().map(|one| one.request.name_any()).collect();
     let names = names.join(" ");
@@ -208,13 +207,13 @@ fn timeout_error(unfinished: &[&PendingRequest], namespace: &str, limit: SignedD
     CliError::Message(
         ExitStatus::TimedOut,
         format!(
-            "{names} did not end within {}, and goes on. See kubectl get usersyncrequests -n {namespace} {names}.",
+            "{names} did not finish within {} and is still running. See kubectl get usersyncrequests -n {namespace} {names}.",
             format_duration(limit)
         ),
     )
 }
 
-/// When the connection is synced without being asked; nobody has to know.
+/// The time of the next automatic sync, if it can be read.
 async fn read_next_sync_time(kube: &KubeContext, connection: &str) -> Option<Timestamp> {
     let api = kube.client.api::<BoxConnection>(&kube.namespace);
     let read = kube.client.call(api.get(connection)).await.ok()?;

@@ -1,16 +1,14 @@
-//! Which users of a list are meant. Pure.
+//! The filters of `users`. Pure.
 
-use crate::{
-    cli::args::UsersArgs,
-    roster::{PublishedUser, RemovedUser},
-};
+use super::UsersArgs;
+use crate::roster::{PublishedUser, RemovedUser};
 
-/// All of it has to fit.
+/// A user must match all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct UserFilter {
     status: Vec<String>,
     role: Vec<String>,
-    /// Whether app users are meant, or all others.
+    /// Only app users, or only others.
     app: Option<bool>,
     /// In lower case.
     search: Option<String>,
@@ -55,7 +53,7 @@ impl UserFilter {
     }
 }
 
-/// Whether `text`, in lower case, stands in `told`.
+/// Whether `haystack` contains `needle`, which is in lower case.
 fn contains_ignore_case(haystack: &str, needle: &str) -> bool {
     if haystack.is_ascii() && needle.is_ascii() {
         let (haystack, needle) = (haystack.as_bytes(), needle.as_bytes());

@@ -1,27 +1,70 @@
-//! `users`: the published list, or those of it that are meant.
+//! `users`: prints the published list, filtered.
 
 pub(crate) mod filter;
 pub(crate) mod output;
 
 use std::time::Duration;
 
+use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
 
 use super::changes::change_log::parse_record;
 use crate::{
     api::SliceState,
     cli::{
-        args::{UsersArgs, UsersOutput},
         errors,
         exit_code::{CliError, ExitStatus},
         io::Io,
         kube_context::KubeContext,
-        output::format::{format_age, format_duration},
+        output::format::{format_age, format_duration, parse_duration},
     },
     roster::{self, LIST_STATES, PublishedUser, RemovedUser, RosterSnapshot},
 };
 use filter::UserFilter;
 use output::{OutputRow, RemovedRow, UserRow};
+
+#[derive(Args, Debug)]
+pub(crate) struct UsersArgs {
+    /// The connection
+    pub(crate) name: String,
+    /// Only users with this status in Box: active, inactive, cannot_delete_edit, cannot_delete_edit_upload, or
+    /// restricted for the last two
+    #[arg(long, value_name = "STATUS", value_delimiter = ',')]
+    pub(crate) status: Vec<String>,
+    /// Only users with this role in Box: admin, coadmin, user
+    #[arg(long, value_name = "ROLE", value_delimiter = ',', conflicts_with = "removed")]
+    pub(crate) role: Vec<String>,
+    /// Only app users
+    #[arg(long, conflicts_with_all = ["no_app", "removed"])]
+    pub(crate) app: bool,
+    /// Exclude app users
+    #[arg(long, conflicts_with = "removed")]
+    pub(crate) no_app: bool,
+    /// Only users who are missing from Box and whose removal is held
+    #[arg(long, conflicts_with = "removed")]
+    pub(crate) held: bool,
+    /// Removed users
+    #[arg(long)]
+    pub(crate) removed: bool,
+    /// Only users with this text in login, name or id
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) search: Option<String>,
+    /// Fail if the list is older
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) max_age: Option<Duration>,
+    #[arg(short, long, value_enum, default_value_t = UsersOutput::Table)]
+    pub(crate) output: UsersOutput,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UsersOutput {
+    Table,
+    Wide,
+    Json,
+    Jsonl,
+    Csv,
+    Name,
+}
 
 pub(crate) async fn run(args: &UsersArgs, kube: &KubeContext, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
     if let Some(limit) = args.max_age {
@@ -42,7 +85,7 @@ pub(crate) async fn run(args: &UsersArgs, kube: &KubeContext, io: &mut Io<'_>) -
     print_rows(&rows, args.output, io)
 }
 
-/// Reads the list; where there is none, says whether there is a connection at all.
+/// Reads the list. The error for a missing list says whether the connection exists.
 pub(crate) async fn read_list(
     kube: &KubeContext,
     name: &str,
@@ -54,7 +97,7 @@ pub(crate) async fn read_list(
     }
 }
 
-/// Why a list could not be read. Who may read lists need not be allowed to read connections.
+/// Why a list cannot be read. The caller may have access to lists but not to connections.
 pub(crate) async fn explain_read_error(error: &roster::ReadError, kube: &KubeContext, name: &str) -> CliError {
     let missing = match error {
         roster::ReadError::NoRoster => kube.check_connection_exists(name).await.err(),
@@ -99,7 +142,7 @@ fn matching_removed_users<'a>(
 fn print_rows<R: OutputRow>(rows: &[R], output: UsersOutput, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
     match output {
         UsersOutput::Table | UsersOutput::Wide if rows.is_empty() => {
-            writeln!(io.err, "No users found. Look for near matches with kubectl boxsync why.")?;
+            writeln!(io.err, "No users found. Find similar logins with kubectl boxsync why.")?;
         }
         UsersOutput::Table
         | UsersOutput::Wide
@@ -111,7 +154,7 @@ fn print_rows<R: OutputRow>(rows: &[R], output: UsersOutput, io: &mut Io<'_>) ->
     Ok(ExitStatus::Success)
 }
 
-/// How fresh a list is stands in the connection: a sync that finds nothing new writes no list.
+/// The age of a list is in the connection: a sync without changes writes no list.
 async fn check_max_age(name: &str, limit: Duration, kube: &KubeContext, io: &Io<'_>) -> Result<(), CliError> {
     let connection = kube.get_connection(name).await?;
     let Some(last) = connection.status.and_then(|s| s.last_sync) else {
@@ -127,7 +170,7 @@ async fn check_max_age(name: &str, limit: Duration, kube: &KubeContext, io: &Io<
     Err(CliError::Message(
         ExitStatus::ListTooOld,
         format!(
-            "the list of {name} is of {time}, {age} old, and may be {limit}. Fetch a new one with kubectl boxsync sync {name} -n {namespace} --wait."
+            "the list of {name} is from {time}: it is {age} old, the limit is {limit}. Fetch a new one with kubectl boxsync sync {name} -n {namespace} --wait."
         ),
     ))
 }

@@ -1,39 +1,37 @@
-//! The list as it is printed: tables, JSON, CSV, names. Nothing is printed before all of it was read. Pure.
+//! The output formats of `users`: tables, JSON, CSV and names. Pure.
 
 use std::{
     borrow::Cow,
     io::{self, Write},
 };
 
+use super::UsersOutput;
 use crate::{
     api::SliceState,
-    cli::{
-        args::UsersOutput,
-        output::table::{self, Column},
-    },
+    cli::output::table::{self, Column},
     roster::{PublishedUser, RemovedUser},
 };
 
-/// Somebody in the list: the line as it is published, and what it says.
+/// A listed user: the published line, and its parsed content.
 pub(crate) struct UserRow<'a> {
     pub(crate) json: &'a str,
     pub(crate) user: PublishedUser<'a>,
     pub(crate) state: SliceState,
 }
 
-/// Somebody who was in it.
+/// A removed user.
 pub(crate) struct RemovedRow<'a> {
     pub(crate) json: &'a str,
     pub(crate) user: RemovedUser,
 }
 
-/// What can be printed as a listing.
+/// A row of the output.
 pub(crate) trait OutputRow: Sized {
     fn json_line(&self) -> &str;
     fn login(&self) -> &str;
     fn table_columns() -> Vec<Column<Self>>;
     fn wide_columns() -> Vec<Column<Self>>;
-    /// As `wide`, by the keys of the lines.
+    /// The columns of `wide`, titled with the JSON keys.
     fn csv_columns() -> Vec<Column<Self>>;
 }
 
@@ -55,7 +53,7 @@ fn write_line(out: &mut dyn Write, text: &str) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-/// An array of what is JSON already.
+/// Writes lines that are JSON already as an array.
 pub(crate) fn write_json_array<'a>(out: &mut dyn Write, lines: impl Iterator<Item = &'a str>) -> io::Result<()> {
     out.write_all(b"[")?;
     for (at, line) in lines.enumerate() {
