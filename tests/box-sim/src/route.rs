@@ -14,7 +14,7 @@ use crate::{
     scripted_responses::{self, EndpointFilter},
     sim::BoxSim,
     state::{EnterpriseCell, EnterpriseState},
-    token, token_error as why, users,
+    token, token_error, users,
 };
 use axum::{Router, body::Body, extract::State as Shared, routing::any};
 use http::{Method, Request, Response, StatusCode, header};
@@ -107,9 +107,9 @@ fn unmatched_response(request: &BoxRequest, request_id: &str) -> BoxResponse {
         Endpoint::Authorize => authorize::unknown_client_page(),
         Endpoint::Token | Endpoint::Revoke if request.method != Method::POST => method_not_allowed(request_id),
         Endpoint::Token | Endpoint::Revoke if request.form_field("client_id").is_none() => {
-            BoxResponse::from_token_error(why::MISSING_PARAMETER)
+            BoxResponse::from_token_error(token_error::MISSING_PARAMETER)
         }
-        Endpoint::Token | Endpoint::Revoke => BoxResponse::from_token_error(why::INVALID_CLIENT),
+        Endpoint::Token | Endpoint::Revoke => BoxResponse::from_token_error(token_error::INVALID_CLIENT),
         Endpoint::Me | Endpoint::Users => scripted_responses::unauthorized(request_id),
         Endpoint::Other => not_found(request_id),
     }

@@ -35,7 +35,7 @@ impl EndpointFilter {
 
 /// An answer that is ordered. The last seven change how the true answer travels; the others take its place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "answer", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+#[serde(tag = "response", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum ScriptedResponse {
     /// 429; `retry_after` goes into the header as it stands.
     RateLimited { retry_after: Option<String> },

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// kube's client takes `HTTPS_PROXY` for every address of a kubeconfig, loopback included, and would fail.
-/// A test that wants a proxy for Box sets it by [`Settings::env`].
+/// A test that wants a proxy for Box sets it by [`OperatorCommand::env`].
 const PROXY_VARIABLES: &[&str] = &["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
 
 /// How to start it: binary, kubeconfig, flags, environment.

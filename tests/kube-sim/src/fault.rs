@@ -7,9 +7,9 @@ use tokio::sync::watch;
 /// When trouble strikes.
 #[derive(Debug, Clone)]
 pub enum Fault {
-    /// The request is not applied (but see [`Trouble::Hold`]).
+    /// The request is not applied (but see [`FaultAction::Hold`]).
     Before(FaultAction),
-    /// The request is applied, and the client does not learn of it (but see [`Trouble::Hold`]).
+    /// The request is applied, and the client does not learn of it (but see [`FaultAction::Hold`]).
     After(FaultAction),
 }
 

@@ -26,7 +26,7 @@ impl Deref for LoggedCall {
     }
 }
 
-/// A point in the log, see [`KubeSim::mark`](crate::KubeSim::mark).
+/// A point in the log, see [`KubeSim::log_position`](crate::KubeSim::log_position).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LogPosition(u64);
 

@@ -10,7 +10,7 @@ pub(crate) type ValidationRule = Arc<dyn Fn(Option<&Value>, &Value) -> Result<()
 
 /// A resource that the simulated server serves.
 ///
-/// [`Resource::of_crd`] reads everything from a CRD. [`Resource::custom`] and the `with_…` methods make one by hand.
+/// [`Resource::from_crd`] reads everything from a CRD. [`Resource::custom`] and the `with_…` methods make one by hand.
 #[derive(Clone)]
 pub struct Resource {
     pub(crate) group: String,

@@ -194,7 +194,7 @@ async fn revoking_one_token_revokes_the_authorization() {
 async fn a_user_can_revoke_access_and_grant_it_again() {
     let env = oauth_env();
     let (access, refresh) = parse_tokens(&env.exchange_code(&env.obtain_code(&[]).await, &[]).await);
-    assert_eq!(env.admin("POST", "/enterprises/1004/user-withdraws", Value::Null).await.status, 200);
+    assert_eq!(env.admin("POST", "/enterprises/1004/revoke-user-access", Value::Null).await.status, 200);
     assert_eq!(env.current_user_status(&access).await, 401);
     assert_invalid_grant(&env.refresh_tokens(&refresh).await, "Invalid refresh token");
     let (access, _) = parse_tokens(&env.exchange_code(&env.obtain_code(&[]).await, &[]).await);

@@ -20,7 +20,7 @@ pub(crate) async fn reconnect_after_authorization(demo: &mut DemoRun<'_>) -> Res
         "Initech's admin authorizes the app in Box. Nothing in the cluster changes. The operator would find out by \
          itself within a minute or so; a request finds out at once.",
     );
-    demo.call_admin("POST", "1003/grant", "").await?;
+    demo.call_admin("POST", "1003/authorize-app", "").await?;
     let request = demo.create_request("initech").await?;
     let took = demo.wait_for_condition(&request, "Complete", TIMEOUT).await?;
     demo.run("get boxconnection initech").await?;
@@ -39,7 +39,7 @@ pub(crate) async fn deauthorize_app(demo: &mut DemoRun<'_>) -> Result<()> {
     demo.screen.step("Acme's authorization is withdrawn");
     demo.screen.explain("A request notices, and the old list stays: a list that is a minute old is better than none.");
     let users_before = demo.get_connection("acme").await?["status"]["users"].take();
-    demo.call_admin("POST", "1001/withdraw", "").await?;
+    demo.call_admin("POST", "1001/deauthorize-app", "").await?;
     let request = demo.create_request("acme").await?;
     let took = demo.wait_for_condition(&request, "Failed", TIMEOUT).await?;
     demo.run("get boxconnection acme").await?;
@@ -57,7 +57,7 @@ pub(crate) async fn deauthorize_app(demo: &mut DemoRun<'_>) -> Result<()> {
         format!("the list held {users_before} and is now {}", seen["status"]["users"]),
     );
     demo.screen.explain("Granted again, and asked again:");
-    demo.call_admin("POST", "1001/grant", "").await?;
+    demo.call_admin("POST", "1001/authorize-app", "").await?;
     let request = demo.create_request("acme").await?;
     let took = demo.wait_for_condition(&request, "Complete", TIMEOUT).await?;
     let seen = demo.get_connection("acme").await?;
