@@ -30,7 +30,7 @@ async fn a_process_killed_at_any_write_keeps_its_writes_and_can_be_restarted() {
                 _ => (number == n).then_some(Fault::After(FaultAction::Kill)),
             });
             tokio::select! {
-                () = reconcile_widgets(fixture.api_as("operator")) => panic!("{when} write {n}: it lived"),
+                () = reconcile_widgets(fixture.api_as("operator")) => panic!("{when} write {n}: the process was not killed"),
                 () = fixture.sim.killed() => {}
             }
             let applied = fixture.sim.writes().iter().filter(|write| write.changed).count();
