@@ -1,4 +1,4 @@
-//! The admin's side over HTTP, for the demo and for by hand: JSON below `/admin`. It is no part of Box and is not logged.
+//! The admin API for the demo and for manual use: JSON under `/admin`. It is not part of Box and not logged.
 //!
 //! ```text
 //! curl -X POST  $BOX/admin/enterprises/1003/authorize-app
@@ -9,8 +9,8 @@
 //! curl -X POST  $BOX/admin/enterprises/1004/revoke-user-access
 //! ```
 //!
-//! The authorize page needs no browser either: `curl -L -d decision=grant "$URL"` agrees (`deny` does not) and goes where
-//! Box sends the user.
+//! The authorize page works without a browser: `curl -L -d decision=grant "$URL"` grants access (`deny` denies it) and
+//! follows the redirect.
 
 use crate::{
     behaviour::Behaviour,
@@ -142,7 +142,7 @@ async fn get_users(State(sim): State<BoxSim>, Path(id): Path<String>) -> AdminRe
     Ok(Json(require_enterprise(&sim, &id)?.users()))
 }
 
-/// `user` with the members of `change` in place of its own.
+/// `user` with the members of `change`.
 fn merge_user(user: &User, change: Value) -> AdminResult<User> {
     let Value::Object(change) = change else { return Err(bad_request("the request body must be a JSON object")) };
     let mut value = serde_json::to_value(user).map_err(bad_request)?;

@@ -1,4 +1,4 @@
-//! Ways in which Box is known, or allowed, to behave: each has a name and can be switched on for one enterprise.
+//! Known or permitted behaviours of Box, each with a name, enabled per enterprise.
 
 use crate::{
     scripted_responses::{EndpointFilter, ScriptedResponse},
@@ -8,20 +8,20 @@ use std::{fmt, str::FromStr};
 
 macro_rules! behaviours {
     ($($name:ident $name_text:literal $description:literal),* $(,)?) => {
-        /// A named behaviour of Box, switched on and off per enterprise.
+        /// A named behaviour of Box, enabled per enterprise.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Behaviour { $(#[doc = $description] $name),* }
 
         impl Behaviour {
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
-            /// The name it is switched on by.
+            /// Its name.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $name_text),* }
             }
 
-            /// What Box does then, in one line.
+            /// What Box does, in one line.
             #[must_use]
             pub const fn description(self) -> &'static str {
                 match self { $(Self::$name => $description),* }
@@ -42,7 +42,7 @@ behaviours! {
     MarkerRejected "marker-rejected" "Every marker is answered with 400: it has expired.",
     IgnoresUsemarker "ignores-usemarker" "Answers as if usemarker were unknown: an offset page with total_count.",
     EntriesMissing "entries-missing" "The page has no entries field.",
-    DuplicateAcrossPages "duplicate-across-pages" "Each page ends with the next page's first user under an old name; the later copy is the true one.",
+    DuplicateAcrossPages "duplicate-across-pages" "Each page ends with the next page's first user under an old name; the later copy is current.",
     EmptyList "empty-list" "A complete response without users.",
     ShuffledOrder "shuffled-order" "Users do not arrive in the order of their ids.",
     // Bodies
@@ -96,18 +96,18 @@ behaviours! {
     ExpAlwaysRejected "exp-always-rejected" "Token: invalid_grant about the exp claim, whatever it is.",
     RefreshTokenExpired "refresh-token-expired" "Token: invalid_grant \"Refresh token has expired\".",
     RefreshTokenInvalid "refresh-token-invalid" "Token: invalid_grant \"Invalid refresh token\".",
-    LenientRefresh "lenient-refresh" "A spent refresh token stays usable until the access token that it was worth is first used.",
+    LenientRefresh "lenient-refresh" "A spent refresh token stays usable until the access token issued for it is first used.",
     ClockAhead "clock-ahead" "Box's clock is ten minutes ahead; the Date header says so.",
     ClockBehind "clock-behind" "Box's clock is ten minutes behind; the Date header says so.",
     ShortLivedTokens "short-lived-tokens" "Tokens live for 90 s.",
     TokenExpiresMidListing "token-expires-mid-listing" "A token is valid for two pages, then returns 401.",
 }
 
-/// The members have to fit into the bits of the set.
+/// All behaviours must fit into the bits of the set.
 const _: () = assert!(Behaviour::ALL.len() <= 128);
 
 impl Behaviour {
-    /// Behaviours that are one answer to every call of an endpoint; the others are read where the true answer is made.
+    /// The fixed response of a behaviour that replaces every response of an endpoint. Other behaviours change the regular response.
     pub(crate) fn scripted_response(self) -> Option<(EndpointFilter, ScriptedResponse)> {
         let limited = |retry_after: Option<&str>| {
             (EndpointFilter::Api, ScriptedResponse::RateLimited { retry_after: retry_after.map(str::to_owned) })
@@ -207,7 +207,7 @@ impl fmt::Display for Behaviour {
     }
 }
 
-/// The word is the name of no behaviour.
+/// There is no behaviour of this name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownBehaviour(pub String);
 
@@ -231,7 +231,7 @@ impl FromStr for Behaviour {
     }
 }
 
-/// The behaviours that are switched on.
+/// The enabled behaviours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct BehaviourSet(u128);
 
@@ -252,7 +252,7 @@ impl BehaviourSet {
         Behaviour::ALL.iter().copied().filter(move |behaviour| self.contains(*behaviour))
     }
 
-    /// Only those that change how a user is written or where: what a rendered list depends on.
+    /// Only those that change the JSON or the order of users: the part of the cache key of rendered lists.
     pub(crate) fn affecting_user_json(self) -> Self {
         use Behaviour::{
             NotificationEmailArray, NumericIds, NumericPhones, ShuffledOrder, UnknownFields, UnknownRole, UnknownStatus,

@@ -1,4 +1,4 @@
-//! Assertions: signed by the app's key, for this enterprise, for a minute at most.
+//! JWT assertions: signature, audience, enterprise and lifetime (one minute at most).
 
 use crate::{
     app::App,
@@ -18,7 +18,7 @@ pub(crate) struct Assertion {
 }
 
 impl Assertion {
-    /// Reads an assertion whose signature is right.
+    /// Decodes an assertion and verifies its signature.
     pub(crate) fn decode(text: &str, app: &App) -> Result<Self, TokenError> {
         let (message, signature) = text.rsplit_once('.').ok_or(token_error::MALFORMED_ASSERTION)?;
         let (header, claims) = message.split_once('.').ok_or(token_error::MALFORMED_ASSERTION)?;
@@ -27,7 +27,7 @@ impl Assertion {
             return Err(token_error::INVALID_ALG);
         }
         let signature = decode_base64(signature)?;
-        // Without a kid every key of the app is tried.
+        // Without a kid, all keys of the app are tried.
         let mut keys = match &header["kid"] {
             Value::Null => app.keys.iter().collect::<Vec<_>>(),
             kid => app.keys.iter().filter(|(id, _)| kid == id).collect(),
@@ -47,7 +47,7 @@ impl Assertion {
         Ok(Self { claims, jti, expires })
     }
 
-    /// Whether the claims are right; whether the `jti` is new only the app knows.
+    /// Validates the claims, except that the `jti` is new.
     pub(crate) fn validate_claims(&self, enterprise: &str, client_id: &str, now: Timestamp) -> Result<(), TokenError> {
         let claim = |name: &str, wanted: &str, refusal| if self.claims[name] == wanted { Ok(()) } else { Err(refusal) };
         claim("iss", client_id, token_error::INVALID_ISS)?;
@@ -67,7 +67,7 @@ impl Assertion {
     }
 }
 
-/// The enterprise that an assertion speaks of, before anything is checked: several enterprises may have authorized the same app.
+/// The enterprise of an unverified assertion: several enterprises may have authorized the same app.
 pub(crate) fn unverified_subject(assertion: &str) -> Option<String> {
     let claims = decode_json(assertion.split('.').nth(1)?).ok()?;
     Some(claims["sub"].as_str()?.to_owned())

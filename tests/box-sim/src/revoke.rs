@@ -1,4 +1,4 @@
-//! POST /oauth2/revoke: a token, and every other that the same authorization was worth, stops working.
+//! POST /oauth2/revoke: revokes a token and all others of the same authorization.
 
 use crate::{config::AuthMethod, request::BoxRequest, response::BoxResponse, state::EnterpriseState, token_error};
 use http::StatusCode;
@@ -12,7 +12,7 @@ pub(crate) fn handle_revoke(request: &BoxRequest, state: &mut EnterpriseState) -
     let Some(token) = request.form_field("token") else {
         return BoxResponse::from_token_error(token_error::MISSING_PARAMETER);
     };
-    // A token that is not known has nothing left to end, which is what was asked for.
+    // Revoking an unknown token succeeds (RFC 7009).
     if app.has_access_token(token) || app.refresh_token.as_ref().is_some_and(|(refresh, _)| refresh == token) {
         match app.auth {
             AuthMethod::Oauth2 => app.revoke_authorization(),

@@ -1,4 +1,4 @@
-//! The way of a call: whose it is, what was ordered for it, the true answer, the log.
+//! Request processing: matching the enterprise, scripted responses, the regular response, the log.
 
 use crate::{
     admin,
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 impl BoxSim {
-    /// Box's endpoints, and the admin's below `/admin`. A tower service that needs no socket.
+    /// Box's endpoints, and the admin API under `/admin`, as a tower service without a socket.
     pub fn router(&self) -> Router {
         Router::new().nest("/admin", admin::router()).fallback(any(handle_request)).with_state(self.clone())
     }
@@ -67,13 +67,13 @@ async fn handle_request(Shared(sim): Shared<BoxSim>, request: Request<Body>) -> 
     }
     match reply.delivery {
         Delivery::Complete | Delivery::Slow | Delivery::Broken | Delivery::Huge => recorder.finish(reply.status),
-        // Logged as unanswered when it is dropped.
+        // Logged with status 0 when it is dropped.
         Delivery::Closed => {}
     }
     reply.into_response(&date)
 }
 
-/// The enterprise that a call is about: told by the token, or by client and what comes with it where there is none.
+/// The enterprise of a call, by its token, otherwise by client id and parameters.
 fn match_enterprise(sim: &BoxSim, request: &BoxRequest) -> Option<Arc<EnterpriseCell>> {
     let all = sim.all_cells();
     let client = match request.endpoint {
@@ -160,7 +160,7 @@ fn regular_response(
     }
 }
 
-/// API errors in another shape than the documented one.
+/// API errors in an undocumented shape.
 fn apply_error_shape(mut reply: BoxResponse, request: &BoxRequest, state: &EnterpriseState) -> BoxResponse {
     let is_api_error = EndpointFilter::Api.matches(request.endpoint) && reply.status.as_u16() >= 400;
     if is_api_error && state.behaviours.contains(Behaviour::ErrorsWithoutBody) {
@@ -187,7 +187,7 @@ fn method_not_allowed(request_id: &str) -> BoxResponse {
     )
 }
 
-/// A call that has begun. It is logged when it is answered, and with status 0 when it never is.
+/// A call in progress. It is logged after the response, or with status 0 if there is none.
 struct CallRecorder {
     sim: BoxSim,
     cell: Option<Arc<EnterpriseCell>>,

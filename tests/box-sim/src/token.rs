@@ -1,4 +1,4 @@
-//! POST /oauth2/token: client credentials, signed assertions, codes of the authorize page, refresh tokens.
+//! POST /oauth2/token: client credentials, signed assertions, authorization codes, refresh tokens.
 
 use crate::{
     app::App,
@@ -52,13 +52,13 @@ pub(crate) fn handle_token(request: &BoxRequest, state: &mut EnterpriseState, no
     }
 }
 
-/// What is granted.
+/// The granted tokens.
 enum TokenGrant {
-    /// An access token alone.
+    /// Only an access token.
     AccessTokenOnly,
     /// An access token, and the first refresh token of a user's authorization.
     NewRefreshToken,
-    /// An access token, and the refresh token that comes after this one.
+    /// An access token and the next refresh token.
     RotatedRefreshToken(String),
 }
 
@@ -97,7 +97,7 @@ fn validate_grant(request: &BoxRequest, state: &mut EnterpriseState, now: Timest
                 request.form_field("assertion").ok_or(token_error::MISSING_PARAMETER)?,
                 &state.app,
             )?;
-            // Only what the client dates is judged by the servers' clock; tokens age by the true one.
+            // Only client timestamps are checked by Box's clock; tokens expire by the simulator's.
             let server_now = state.server_time(now);
             assertion.validate_claims(&state.id, &state.app.client_id, server_now)?;
             check_authorized(state)?;
@@ -123,7 +123,7 @@ fn validate_grant(request: &BoxRequest, state: &mut EnterpriseState, now: Timest
     }
 }
 
-/// A code, asked with the redirect URI and the verifier that belong to it.
+/// Exchanges a code, with its redirect URI and verifier.
 fn exchange_code(request: &BoxRequest, app: &mut App, now: Timestamp) -> Result<TokenGrant, TokenError> {
     let code = app
         .take_code(request.form_field("code").ok_or(token_error::MISSING_PARAMETER)?)

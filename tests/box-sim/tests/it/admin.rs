@@ -1,4 +1,4 @@
-//! The admin's side over HTTP.
+//! The admin API.
 
 use crate::client::env;
 use box_sim::{Behaviour, Endpoint};

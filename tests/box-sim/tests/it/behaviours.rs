@@ -1,4 +1,4 @@
-//! Every behaviour, by its name and by what a client sees of it.
+//! Every behaviour, by name and by its effect on a client.
 
 use crate::client::{TestEnv, entries, env, get_request};
 use box_sim::{Behaviour, Endpoint};
@@ -33,7 +33,7 @@ fn every_behaviour_parses_from_its_name() {
 
 #[tokio::test(start_paused = true)]
 async fn every_behaviour_has_an_effect_until_it_is_reset() {
-    // These show only beyond a walk: in JWT assertions, in the age of tokens, in their renewal, in errors, in what is never answered.
+    // Not visible in a listing: they affect JWT assertions, token lifetimes, refreshes, errors, or never respond.
     let not_visible_in_listing = [
         Behaviour::ClockAhead,
         Behaviour::ClockBehind,

@@ -1,4 +1,4 @@
-//! Users who log in: the authorize page, its codes, refresh tokens, and the end of an authorization.
+//! OAuth 2.0 user authentication: authorize page, codes, refresh tokens, revocation.
 
 use crate::client::{TestEnv, TestResponse, env_with, start_time};
 use axum::body::Body;
@@ -21,7 +21,7 @@ fn form_encode(pairs: &[(&str, &str)]) -> String {
 }
 
 impl TestEnv {
-    /// The address of the authorize page, with what else there is to say.
+    /// The URL of the authorize page, with additional parameters.
     fn authorize_url(&self, redirect_uri: &str, more: &[(&str, &str)]) -> String {
         let id = self.enterprise.client_id();
         let usual = [

@@ -97,7 +97,7 @@ async fn an_object_that_no_longer_matches_is_sent_as_deleted(server: TestServer)
     for (color, expected) in [("red", "ADDED w"), ("blue", "DELETED w"), ("green", ""), ("red", "ADDED w")] {
         server.set_color("w", color).await;
         if !expected.is_empty() {
-            assert_eq!(next_event(&mut events).await, expected, "painted {color}");
+            assert_eq!(next_event(&mut events).await, expected, "color {color}");
         }
     }
 }
@@ -255,7 +255,7 @@ async fn a_reflector_survives_timeouts_breaks_outages_and_compaction_without_los
     tokio::time::sleep(pause).await;
     assert_eq!(colors(&store), ["after timeouts"]);
     let lists = || fixture.sim.requests().iter().filter(|r| r.matches(kube_sim::Verb::List, "widgets")).count();
-    assert_eq!(lists(), 1, "a watch that ended in time is continued, not begun anew");
+    assert_eq!(lists(), 1, "a watch that timed out is resumed without a new list");
 
     fixture.sim.break_watches();
     set_color(&fixture, "one", "after a break");
@@ -277,7 +277,7 @@ async fn a_reflector_survives_timeouts_breaks_outages_and_compaction_without_los
     fixture.sim.end_outage();
     tokio::time::sleep(pause).await;
     assert_eq!(colors(&store), ["written while it was down"]);
-    assert_eq!(lists(), 2, "a compacted version has to be listed again");
+    assert_eq!(lists(), 2, "a compacted version needs a new list");
     task.abort();
 }
 
