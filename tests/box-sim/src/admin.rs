@@ -1,16 +1,16 @@
-//! The admin's side over HTTP, for the demo and for by hand: JSON below `/admin`. It is no part of Box and is not logged.
+//! The admin API for the demo and for manual use: JSON under `/admin`. It is not part of Box and not logged.
 //!
 //! ```text
-//! curl -X POST  $BOX/admin/enterprises/1003/grant
+//! curl -X POST  $BOX/admin/enterprises/1003/authorize-app
 //! curl -X PUT   $BOX/admin/enterprises/1001/behaviours/short-pages
 //! curl -X PATCH $BOX/admin/enterprises/1001/users/123456789 --json '{"status": "inactive"}'
-//! curl -X POST  $BOX/admin/enterprises/1001/next --json '{"times": 2, "on": "users", "answer": "rate-limited", "retryAfter": "30"}'
+//! curl -X POST  $BOX/admin/enterprises/1001/responses --json '{"times": 2, "endpoints": "users", "response": "rate-limited", "retryAfter": "30"}'
 //! curl -X PATCH $BOX/admin/enterprises/1001/settings --json '{"latencyMillis": 250, "skewSeconds": 0, "tokenLifetimeSeconds": 600, "rateLimit": 1000}'
-//! curl -X POST  $BOX/admin/enterprises/1004/user-withdraws
+//! curl -X POST  $BOX/admin/enterprises/1004/revoke-user-access
 //! ```
 //!
-//! The authorize page needs no browser either: `curl -L -d decision=grant "$URL"` agrees (`deny` does not) and goes where
-//! Box sends the user.
+//! The authorize page works without a browser: `curl -L -d decision=grant "$URL"` grants access (`deny` denies it) and
+//! follows the redirect.
 
 use crate::{
     behaviour::Behaviour,
@@ -42,7 +42,7 @@ pub(crate) fn router() -> Router<BoxSim> {
         .route("/enterprises/{id}/users", get(get_users).post(add_user))
         .route("/enterprises/{id}/users/{user}", patch(update_user).delete(delete_user))
         .route("/enterprises/{id}/behaviours/{name}", put(enable_behaviour).delete(disable_behaviour))
-        .route("/enterprises/{id}/next", post(queue_response))
+        .route("/enterprises/{id}/responses", post(queue_response))
         .route("/enterprises/{id}/settings", patch(patch_settings))
         .route("/enterprises/{id}/calls", get(list_calls).delete(clear_calls))
         .route("/enterprises/{id}/{action}", post(run_action))
@@ -59,7 +59,7 @@ impl IntoResponse for AdminError {
 type AdminResult<T> = Result<T, AdminError>;
 
 fn not_found(what: &str) -> AdminError {
-    AdminError(StatusCode::NOT_FOUND, format!("there is no {what}"))
+    AdminError(StatusCode::NOT_FOUND, format!("{what} not found"))
 }
 
 fn bad_request(why: impl std::fmt::Display) -> AdminError {
@@ -96,7 +96,7 @@ async fn list_behaviours() -> Json<Value> {
     Json(
         Behaviour::ALL
             .iter()
-            .map(|behaviour| json!({"name": behaviour.as_str(), "about": behaviour.about()}))
+            .map(|behaviour| json!({"name": behaviour.as_str(), "description": behaviour.description()}))
             .collect(),
     )
 }
@@ -107,7 +107,7 @@ async fn list_enterprises(State(sim): State<BoxSim>) -> Json<Value> {
 
 async fn create_enterprise(State(sim): State<BoxSim>, Json(spec): Json<EnterpriseConfig>) -> AdminResult<Json<Value>> {
     if let Some(key) = spec.public_keys.iter().find(|key| PublicKey::from_pem(&key.pem).is_none()) {
-        return Err(bad_request(format!("public key {} is no RSA public key in PEM", key.id)));
+        return Err(bad_request(format!("public key {} is not a PEM-encoded RSA public key", key.id)));
     }
     Ok(enterprise_json(&sim.add_enterprise(spec)))
 }
@@ -134,7 +134,7 @@ async fn get_config_json(
         .ok_or_else(|| not_found(&format!("key format {word}")))?;
     let file = require_enterprise(&sim, &id)?
         .config_json(format)
-        .ok_or_else(|| not_found("key pair of which the simulator knows the private key"))?;
+        .ok_or_else(|| not_found("private key (only fixture key pairs have one)"))?;
     Ok(([(header::CONTENT_TYPE, "application/json")], file))
 }
 
@@ -142,13 +142,13 @@ async fn get_users(State(sim): State<BoxSim>, Path(id): Path<String>) -> AdminRe
     Ok(Json(require_enterprise(&sim, &id)?.users()))
 }
 
-/// `user` with the members of `change` in place of its own.
+/// `user` with the members of `change`.
 fn merge_user(user: &User, change: Value) -> AdminResult<User> {
-    let Value::Object(change) = change else { return Err(bad_request("the change of a user is an object")) };
+    let Value::Object(change) = change else { return Err(bad_request("the request body must be a JSON object")) };
     let mut value = serde_json::to_value(user).map_err(bad_request)?;
     for (name, member) in change {
         if value.get(&name).is_none() {
-            return Err(bad_request(format!("a user has no {name}")));
+            return Err(bad_request(format!("unknown user field {name}")));
         }
         value[&name] = member;
     }
@@ -163,7 +163,7 @@ async fn add_user(
     let enterprise = require_enterprise(&sim, &id)?;
     let text = |name: &str| wanted[name].as_str().map(str::to_owned);
     let (Some(name), Some(login)) = (text("name"), text("login")) else {
-        return Err(bad_request("a new user needs a name and a login"));
+        return Err(bad_request("name and login are required"));
     };
     let user = merge_user(&enterprise.new_user(&name, &login), wanted)?;
     enterprise.put_user(user.clone());
@@ -218,12 +218,12 @@ struct QueueResponseRequest {
 async fn queue_response(
     State(sim): State<BoxSim>,
     Path(id): Path<String>,
-    Json(next): Json<QueueResponseRequest>,
+    Json(request): Json<QueueResponseRequest>,
 ) -> AdminResult<StatusCode> {
     require_enterprise(&sim, &id)?.queue_response(
-        next.times.unwrap_or(1),
-        next.response,
-        next.endpoints.unwrap_or(EndpointFilter::Any),
+        request.times.unwrap_or(1),
+        request.response,
+        request.endpoints.unwrap_or(EndpointFilter::Any),
     );
     Ok(StatusCode::NO_CONTENT)
 }
@@ -272,16 +272,16 @@ async fn clear_calls(State(sim): State<BoxSim>, Path(id): Path<String>) -> Admin
 async fn run_action(State(sim): State<BoxSim>, Path((id, action)): Path<(String, String)>) -> AdminResult<Json<Value>> {
     let enterprise = require_enterprise(&sim, &id)?;
     match action.as_str() {
-        "withdraw" => enterprise.deauthorize_app(),
-        "grant" => enterprise.authorize_app(),
-        "user-withdraws" => enterprise.revoke_user_access(),
+        "deauthorize-app" => enterprise.deauthorize_app(),
+        "authorize-app" => enterprise.authorize_app(),
+        "revoke-user-access" => enterprise.revoke_user_access(),
         "revoke-tokens" => enterprise.revoke_tokens(),
         "replace-key-pair" => enterprise.replace_key_pair(),
-        "normal" => enterprise.reset_behaviours(),
+        "reset-behaviours" => enterprise.reset_behaviours(),
         "rotate-secret" => {
             enterprise.rotate_secret();
         }
-        "authorize-again" => {
+        "reauthorize-user" => {
             enterprise.reauthorize_user();
         }
         _ => return Err(not_found(&format!("action {action}"))),

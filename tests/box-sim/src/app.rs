@@ -1,4 +1,4 @@
-//! The app of an enterprise: its client id and secret, its keys, and the codes and tokens it was given.
+//! The app of an enterprise: client id and secret, keys, codes and tokens.
 
 use crate::{
     config::{AuthMethod, EnterpriseConfig},
@@ -9,9 +9,9 @@ use crate::{
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
 
-/// A refresh token lives for 60 days.
+/// The lifetime of a refresh token: 60 days.
 const REFRESH_LIFETIME: SignedDuration = SignedDuration::from_hours(60 * 24);
-/// A code of the authorize page lives for 30 s.
+/// The lifetime of an authorization code: 30 s.
 const CODE_LIFETIME: SignedDuration = SignedDuration::from_secs(30);
 
 pub(crate) struct App {
@@ -25,16 +25,16 @@ pub(crate) struct App {
     /// The fixture among `keys`, if one is registered.
     pub(crate) key_pair: Option<(String, KeyPair)>,
     pub(crate) token_lifetime: SignedDuration,
-    /// The one refresh token that still works, and when it was made.
+    /// The valid refresh token, and when it was issued.
     pub(crate) refresh_token: Option<(String, Timestamp)>,
-    /// Where the authorize page may send a user back to.
+    /// The registered redirect URIs.
     pub(crate) redirects: RedirectUris,
-    /// The refresh token before that one, until the access token that it was worth is used.
+    /// The previous refresh token, until the access token issued for it is used.
     spent_refresh_token: Option<SpentRefreshToken>,
-    /// Handed out by the authorize page, each until it is used.
+    /// Issued authorization codes that are not used yet.
     codes: HashMap<String, AuthorizationCode>,
     tokens: HashMap<String, AccessToken>,
-    /// Assertions that were used, until they expire by themselves.
+    /// Used assertions that have not expired.
     used_jtis: HashMap<String, Timestamp>,
     seed: u64,
     issued: u64,
@@ -50,16 +50,16 @@ struct SpentRefreshToken {
     access_token: String,
 }
 
-/// What the authorize page was asked with, and when the user agreed.
+/// The authorization request of a code, and when the user granted it.
 #[derive(Clone)]
 pub(crate) struct AuthorizationCode {
     pub(crate) redirect_uri: Option<String>,
-    /// PKCE: the SHA-256 of the verifier that is to come with the code.
+    /// PKCE: the SHA-256 of the verifier.
     pub(crate) code_challenge: Option<String>,
     pub(crate) issued_at: Timestamp,
 }
 
-/// What a bearer token is worth.
+/// The state of a bearer token.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TokenStatus {
     Valid { pages: u32 },
@@ -82,7 +82,7 @@ impl App {
             authorized: true,
             keys: Vec::new(),
             key_pair: None,
-            // About an hour, as Box has it, not exactly.
+            // About an hour, like Box.
             token_lifetime: SignedDuration::from_secs(3_912),
             refresh_token: None,
             redirects: RedirectUris::new(&spec.redirect_uris),
@@ -115,7 +115,7 @@ impl App {
         random_alphanumeric(self.seed ^ (self.issued << 8), len)
     }
 
-    /// From now on this pair, under a new key id, is the only one registered.
+    /// Registers this key pair under a new key id, as the only one.
     pub(crate) fn register_key(&mut self, pair: KeyPair) {
         let id = self.random_string(8).to_lowercase();
         self.keys = PublicKey::from_pem(pair.public_pem()).map(|key| (id.clone(), key)).into_iter().collect();
@@ -132,8 +132,8 @@ impl App {
         token
     }
 
-    /// The next refresh token. `access` is the access token that goes with it: until that is used, a lenient Box still
-    /// takes the refresh token that was given.
+    /// Issues the next refresh token. Until the access token issued with it is used, a lenient Box still accepts the
+    /// previous refresh token.
     pub(crate) fn rotate_refresh_token(&mut self, given: &str, access: &str, now: Timestamp) -> String {
         let next = self.issue_refresh_token(now);
         self.spent_refresh_token =
@@ -141,7 +141,7 @@ impl App {
         next
     }
 
-    /// Whether this is the refresh token that was spent last, and nobody has used what it was worth.
+    /// Whether this is the last spent refresh token and the access token issued for it is unused.
     pub(crate) fn is_refresh_token_reusable(&self, refresh: &str) -> bool {
         self.spent_refresh_token.as_ref().is_some_and(|spent| spent.refresh_token == refresh)
     }
@@ -156,7 +156,7 @@ impl App {
         self.codes.contains_key(code)
     }
 
-    /// A code is good once, whatever comes of it.
+    /// Removes the code: it can be used only once, even if the exchange fails.
     pub(crate) fn take_code(&mut self, code: &str) -> Option<AuthorizationCode> {
         self.codes.remove(code)
     }
@@ -176,7 +176,7 @@ impl App {
         self.tokens.keys().cloned().collect()
     }
 
-    /// Whether the token was handed out here, even if it has expired since.
+    /// Whether the token was issued here, even if it has expired.
     pub(crate) fn has_access_token(&self, token: &str) -> bool {
         self.tokens.contains_key(token)
     }
@@ -188,7 +188,7 @@ impl App {
         }
     }
 
-    /// A call was answered for this token.
+    /// Records a call with this token.
     pub(crate) fn mark_used(&mut self, token: &str) {
         self.spent_refresh_token.take_if(|spent| spent.access_token == token);
     }
@@ -199,26 +199,26 @@ impl App {
         }
     }
 
-    /// No token that was handed out works any longer.
+    /// Revokes all access tokens.
     pub(crate) fn revoke_access_tokens(&mut self) {
         for token in self.tokens.values_mut() {
             token.expires = Timestamp::MIN;
         }
     }
 
-    /// This one stops working.
+    /// Revokes this access token.
     pub(crate) fn revoke_access_token(&mut self, token: &str) {
         self.tokens.remove(token);
     }
 
-    /// The user's authorization ends, with every token that it was worth.
+    /// Revokes the user's authorization and all of its tokens.
     pub(crate) fn revoke_authorization(&mut self) {
         (self.refresh_token, self.spent_refresh_token) = (None, None);
         self.codes.clear();
         self.revoke_access_tokens();
     }
 
-    /// False if the assertion was used before.
+    /// False if the assertion was already used.
     pub(crate) fn record_jti(&mut self, jti: &str, expires: Timestamp, now: Timestamp) -> bool {
         self.used_jtis.retain(|_, until| *until >= now);
         self.used_jtis.insert(jti.to_owned(), expires).is_none()

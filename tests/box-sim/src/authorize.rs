@@ -1,4 +1,4 @@
-//! GET /api/oauth2/authorize: the page where a user grants an app access, and where the two buttons lead.
+//! GET /api/oauth2/authorize: the page on which a user grants access to an app.
 
 use crate::{
     app::AuthorizationCode, config::AuthMethod, request::BoxRequest, response::BoxResponse, state::EnterpriseState,
@@ -8,17 +8,17 @@ use jiff::Timestamp;
 
 pub(crate) fn handle_authorize(request: &BoxRequest, state: &mut EnterpriseState, now: Timestamp) -> BoxResponse {
     if state.app.auth != AuthMethod::Oauth2 {
-        return error_page("unauthorized_client", "The app does not let users log in.");
+        return error_page("unauthorized_client", "The app does not use OAuth 2.0 user authentication.");
     }
     let Some(redirect_uri) = state.app.redirects.resolve(request.query_param("redirect_uri")).map(str::to_owned) else {
-        return error_page("redirect_uri_mismatch", "The redirect_uri is none of those that the app has registered.");
+        return error_page("redirect_uri_mismatch", "The redirect_uri is not registered for this app.");
     };
     if request.query_param("response_type") != Some("code") {
-        return error_page("unsupported_response_type", "The response_type has to be code.");
+        return error_page("unsupported_response_type", "The response_type must be \"code\".");
     }
     let challenge = request.query_param("code_challenge").map(str::to_owned);
     if challenge.is_some() && request.query_param("code_challenge_method") != Some("S256") {
-        return error_page("invalid_request", "The code_challenge_method has to be S256.");
+        return error_page("invalid_request", "The code_challenge_method must be S256.");
     }
     let redirect_back = |answer: &[(&str, &str)]| {
         let state = request.query_param("state").map(|state| ("state", state));
@@ -41,7 +41,7 @@ pub(crate) fn handle_authorize(request: &BoxRequest, state: &mut EnterpriseState
             ("error", "access_denied"),
             ("error_description", "The user denied access to your application"),
         ]),
-        // The forms lead to the address that the page has.
+        // The forms post to the page's own address.
         _ => BoxResponse::html_page(
             StatusCode::OK,
             "Grant access to Box",
@@ -56,7 +56,7 @@ pub(crate) fn unknown_client_page() -> BoxResponse {
     error_page("invalid_client", "There is no app with this client_id.")
 }
 
-/// Shown, and sent nowhere: whoever asked is not known to be the app.
+/// Shown without a redirect, since the client is not verified.
 fn error_page(error: &str, description: &str) -> BoxResponse {
     BoxResponse::html_page(StatusCode::BAD_REQUEST, "Error", &format!("<p>{description}</p>\n<pre>{error}</pre>"))
 }

@@ -1,30 +1,30 @@
-//! Ways in which Box is known, or allowed, to behave: each has a name and can be switched on for one enterprise.
+//! Known or permitted behaviours of Box, each with a name, enabled per enterprise.
 
 use crate::{
     scripted_responses::{EndpointFilter, ScriptedResponse},
-    token_error as why,
+    token_error,
 };
 use std::{fmt, str::FromStr};
 
 macro_rules! behaviours {
-    ($($name:ident $word:literal $about:literal),* $(,)?) => {
-        /// A named behaviour of Box, switched on and off per enterprise.
+    ($($name:ident $name_text:literal $description:literal),* $(,)?) => {
+        /// A named behaviour of Box, enabled per enterprise.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Behaviour { $(#[doc = $about] $name),* }
+        pub enum Behaviour { $(#[doc = $description] $name),* }
 
         impl Behaviour {
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
-            /// The name it is switched on by.
+            /// Its name.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$name => $word),* }
+                match self { $(Self::$name => $name_text),* }
             }
 
-            /// What Box does then, in one line.
+            /// What Box does, in one line.
             #[must_use]
-            pub const fn about(self) -> &'static str {
-                match self { $(Self::$name => $about),* }
+            pub const fn description(self) -> &'static str {
+                match self { $(Self::$name => $description),* }
             }
         }
     };
@@ -34,32 +34,32 @@ behaviours! {
     // Paging
     NextMarkerEmptyString "next-marker-empty-string" "The last page's next_marker is \"\" instead of null.",
     NextMarkerMissing "next-marker-missing" "The last page has no next_marker at all.",
-    ShortPages "short-pages" "Every page holds a third of what was asked for.",
-    EmptyPageInTheMiddle "empty-page-in-the-middle" "The second page is empty, though it has a marker where users are left.",
-    EndlessEmptyPages "endless-empty-pages" "From the second page on all pages are empty, each with a new marker.",
-    EndlessMarkers "endless-markers" "After the last user the walk starts anew, with markers never seen before.",
-    RepeatedMarker "repeated-marker" "Every page's next_marker is the marker it was asked with.",
-    MarkerRejected "marker-refused" "Every marker is answered with 400: it has expired.",
+    ShortPages "short-pages" "Every page holds a third of the requested number.",
+    EmptyPageInTheMiddle "empty-page-in-the-middle" "The second page is empty but has a next_marker.",
+    EndlessEmptyPages "endless-empty-pages" "All pages after the first are empty, each with a new marker.",
+    EndlessMarkers "endless-markers" "After the last user the listing starts over, with new markers.",
+    RepeatedMarker "repeated-marker" "Every page's next_marker is the requested marker.",
+    MarkerRejected "marker-rejected" "Every marker is answered with 400: it has expired.",
     IgnoresUsemarker "ignores-usemarker" "Answers as if usemarker were unknown: an offset page with total_count.",
-    EntriesMissing "entries-missing" "A page without entries.",
-    DuplicateAcrossPages "duplicate-across-pages" "Each page ends with the next page's first user under an old name; the later copy is the true one.",
-    EmptyList "empty-list" "A complete answer without a single user.",
+    EntriesMissing "entries-missing" "The page has no entries field.",
+    DuplicateAcrossPages "duplicate-across-pages" "Each page ends with the next page's first user under an old name; the later copy is current.",
+    EmptyList "empty-list" "A complete response without users.",
     ShuffledOrder "shuffled-order" "Users do not arrive in the order of their ids.",
     // Bodies
     HtmlInsteadOfJson "html-instead-of-json" "A maintenance page with status 200.",
     TruncatedJson "truncated-json" "The body ends in the middle, though the length is right.",
     HugeBody "huge-body" "256 MiB of white space in front of the page.",
-    SlowBody "slow-body" "The body drips: 16 bytes a second.",
+    SlowBody "slow-body" "The body is sent at 16 bytes per second.",
     ResetMidBody "reset-mid-body" "The connection breaks in the middle of the body.",
-    ClosesConnection "hangs-up" "The connection closes without an answer (in process: the body fails at once).",
-    NeverResponds "never-answers" "The connection stays open, nothing comes.",
+    ClosesConnection "closes-connection" "The connection closes without a response (in process: the body fails immediately).",
+    NeverResponds "never-responds" "The connection stays open without a response.",
     // Users
     NotificationEmailArray "notification-email-array" "notification_email is [] for everybody.",
     NumericIds "numeric-ids" "id is a number.",
     NumericPhones "numeric-phones" "phone is a number for everybody.",
-    UnknownStatus "unknown-status" "Users whose id ends in 0 have a status nobody has heard of.",
-    UnknownRole "unknown-role" "Users whose id ends in 0 have a role nobody has heard of.",
-    UnknownFields "unknown-fields" "Every user has fields that were not asked for.",
+    UnknownStatus "unknown-status" "Users whose id ends in 0 have an unknown status.",
+    UnknownRole "unknown-role" "Users whose id ends in 0 have an unknown role.",
+    UnknownFields "unknown-fields" "Every user has unrequested fields.",
     // The account
     OtherEnterprise "other-enterprise" "/users/me says that the credentials belong to enterprise 999999.",
     NoEnterprise "no-enterprise" "/users/me has enterprise null.",
@@ -69,15 +69,15 @@ behaviours! {
     AccessDeniedInsufficientPermissions "access-denied-insufficient-permissions" "Listing users: 403 access_denied_insufficient_permissions.",
     LocationBlocked "location-blocked" "Every API call: 403 access_from_location_blocked.",
     ForbiddenByPolicy "forbidden-by-policy" "Every API call: 403 forbidden_by_policy.",
-    ForbiddenUnknownCode "forbidden-for-another-reason" "Listing users: 403 with a code that is in no list.",
+    ForbiddenUnknownCode "forbidden-unknown-code" "Listing users: 403 with an undocumented code.",
     BadRequest "bad-request" "Listing users: 400 bad_request.",
     NotFound "not-found" "Listing users: 404 not_found.",
     RateLimited "rate-limited" "Every API call: 429, retry after 30 s.",
-    RateLimitedOneHour "rate-limited-for-long" "Every API call: 429, retry after an hour.",
+    RateLimitedOneHour "rate-limited-one-hour" "Every API call: 429, retry after an hour.",
     RateLimitedWithoutRetryAfter "rate-limited-without-retry-after" "Every API call: 429 without retry-after.",
-    RateLimitedInvalidRetryAfter "rate-limited-with-nonsense" "Every API call: 429 whose retry-after is no number.",
+    RateLimitedInvalidRetryAfter "rate-limited-invalid-retry-after" "Every API call: 429 with a non-numeric retry-after.",
     InternalError "internal-error" "Every call: 500.",
-    BadGateway "bad-gateway" "Every call: 502 with an HTML body, from a proxy on the way.",
+    BadGateway "bad-gateway" "Every call: 502 with an HTML body, as from a proxy.",
     Unavailable "unavailable" "Every call: 503.",
     UnavailableWithRetryAfter "unavailable-with-retry-after" "Every call: 503, retry after 20 s.",
     Accepted "accepted" "Every API call: 202, retry after 5 s, no body.",
@@ -86,28 +86,28 @@ behaviours! {
     OauthErrorsFromApi "oauth-errors-from-api" "API errors have the token endpoint's shape.",
     // Tokens
     AppNotAuthorized "app-not-authorized" "Token: unauthorized_client, as without an admin's authorization.",
-    InvalidClient "client-refused" "Token: invalid_client.",
-    InvalidGrant "grant-refused" "Token: invalid_grant \"Grant credentials are invalid\".",
-    InvalidGrantUnknownDescription "grant-refused-oddly" "Token: invalid_grant with words that are in no list.",
-    InvalidKid "kid-refused" "Token: invalid_grant about the kid: the key pair was replaced.",
-    InvalidSub "sub-refused" "Token: invalid_grant about the sub claim.",
-    UnauthorizedGrantType "grant-type-refused" "Token: invalid_request, the app is of another type.",
-    JtiAlwaysRejected "jti-always-refused" "Token: invalid_grant about the jti claim, whatever it is.",
-    ExpAlwaysRejected "exp-always-refused" "Token: invalid_grant about the exp claim, whatever it is.",
+    InvalidClient "invalid-client" "Token: invalid_client.",
+    InvalidGrant "invalid-grant" "Token: invalid_grant \"Grant credentials are invalid\".",
+    InvalidGrantUnknownDescription "invalid-grant-unknown-description" "Token: invalid_grant with an undocumented description.",
+    InvalidKid "invalid-kid" "Token: invalid_grant about the kid: the key pair was replaced.",
+    InvalidSub "invalid-sub" "Token: invalid_grant about the sub claim.",
+    UnauthorizedGrantType "unauthorized-grant-type" "Token: invalid_request, the app is of another type.",
+    JtiAlwaysRejected "jti-always-rejected" "Token: invalid_grant about the jti claim, whatever it is.",
+    ExpAlwaysRejected "exp-always-rejected" "Token: invalid_grant about the exp claim, whatever it is.",
     RefreshTokenExpired "refresh-token-expired" "Token: invalid_grant \"Refresh token has expired\".",
     RefreshTokenInvalid "refresh-token-invalid" "Token: invalid_grant \"Invalid refresh token\".",
-    LenientRefresh "lenient-refresh" "A spent refresh token stays usable until the access token that it was worth is first used.",
+    LenientRefresh "lenient-refresh" "A spent refresh token stays usable until the access token issued for it is first used.",
     ClockAhead "clock-ahead" "Box's clock is ten minutes ahead; the Date header says so.",
     ClockBehind "clock-behind" "Box's clock is ten minutes behind; the Date header says so.",
     ShortLivedTokens "short-lived-tokens" "Tokens live for 90 s.",
-    TokenExpiresMidListing "token-expires-mid-walk" "A token is good for two pages, then it is answered with 401.",
+    TokenExpiresMidListing "token-expires-mid-listing" "A token is valid for two pages, then returns 401.",
 }
 
-/// The members have to fit into the bits of the set.
+/// All behaviours must fit into the bits of the set.
 const _: () = assert!(Behaviour::ALL.len() <= 128);
 
 impl Behaviour {
-    /// Behaviours that are one answer to every call of an endpoint; the others are read where the true answer is made.
+    /// The fixed response of a behaviour that replaces every response of an endpoint. Other behaviours change the regular response.
     pub(crate) fn scripted_response(self) -> Option<(EndpointFilter, ScriptedResponse)> {
         let limited = |retry_after: Option<&str>| {
             (EndpointFilter::Api, ScriptedResponse::RateLimited { retry_after: retry_after.map(str::to_owned) })
@@ -119,7 +119,7 @@ impl Behaviour {
                 ScriptedResponse::Error { status, code: code.to_owned(), message: message.to_owned() },
             )
         };
-        let token = |error: why::TokenError| {
+        let token = |error: token_error::TokenError| {
             (
                 EndpointFilter::Token,
                 ScriptedResponse::TokenError {
@@ -158,17 +158,17 @@ impl Behaviour {
             }
             Self::Accepted => (EndpointFilter::Api, ScriptedResponse::Accepted { retry_after: Some("5".to_owned()) }),
             Self::Redirects => (EndpointFilter::Any, ScriptedResponse::Redirect),
-            Self::AppNotAuthorized => token(why::NOT_AUTHORIZED),
-            Self::InvalidClient => token(why::INVALID_CLIENT),
-            Self::InvalidGrant => token(why::INVALID_GRANT),
-            Self::InvalidGrantUnknownDescription => token(why::ENTERPRISE_MIGRATING),
-            Self::InvalidKid => token(why::INVALID_KID),
-            Self::InvalidSub => token(why::INVALID_SUB),
-            Self::UnauthorizedGrantType => token(why::UNAUTHORIZED_GRANT_TYPE),
-            Self::JtiAlwaysRejected => token(why::REUSED_JTI),
-            Self::ExpAlwaysRejected => token(why::EXP_PAST),
-            Self::RefreshTokenExpired => token(why::REFRESH_TOKEN_EXPIRED),
-            Self::RefreshTokenInvalid => token(why::REFRESH_TOKEN_INVALID),
+            Self::AppNotAuthorized => token(token_error::NOT_AUTHORIZED),
+            Self::InvalidClient => token(token_error::INVALID_CLIENT),
+            Self::InvalidGrant => token(token_error::INVALID_GRANT),
+            Self::InvalidGrantUnknownDescription => token(token_error::ENTERPRISE_MIGRATING),
+            Self::InvalidKid => token(token_error::INVALID_KID),
+            Self::InvalidSub => token(token_error::INVALID_SUB),
+            Self::UnauthorizedGrantType => token(token_error::UNAUTHORIZED_GRANT_TYPE),
+            Self::JtiAlwaysRejected => token(token_error::REUSED_JTI),
+            Self::ExpAlwaysRejected => token(token_error::EXP_PAST),
+            Self::RefreshTokenExpired => token(token_error::REFRESH_TOKEN_EXPIRED),
+            Self::RefreshTokenInvalid => token(token_error::REFRESH_TOKEN_INVALID),
             Self::NextMarkerEmptyString
             | Self::NextMarkerMissing
             | Self::ShortPages
@@ -207,13 +207,13 @@ impl fmt::Display for Behaviour {
     }
 }
 
-/// The word is the name of no behaviour.
+/// There is no behaviour of this name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownBehaviour(pub String);
 
 impl fmt::Display for UnknownBehaviour {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no behaviour is called {:?}", self.0)
+        write!(f, "unknown behaviour {:?}", self.0)
     }
 }
 
@@ -231,7 +231,7 @@ impl FromStr for Behaviour {
     }
 }
 
-/// The behaviours that are switched on.
+/// The enabled behaviours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct BehaviourSet(u128);
 
@@ -252,7 +252,7 @@ impl BehaviourSet {
         Behaviour::ALL.iter().copied().filter(move |behaviour| self.contains(*behaviour))
     }
 
-    /// Only those that change how a user is written or where: what a rendered list depends on.
+    /// Only those that change the JSON or the order of users: the part of the cache key of rendered lists.
     pub(crate) fn affecting_user_json(self) -> Self {
         use Behaviour::{
             NotificationEmailArray, NumericIds, NumericPhones, ShuffledOrder, UnknownFields, UnknownRole, UnknownStatus,

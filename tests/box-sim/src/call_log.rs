@@ -1,4 +1,4 @@
-//! What was asked of Box, and how it ended. Names of parameters are kept, their values never.
+//! The call log. It stores the names of parameters, never their values.
 
 use http::Method;
 use jiff::Timestamp;
@@ -9,12 +9,12 @@ use std::collections::{BTreeMap, VecDeque};
 #[serde(rename_all = "lowercase")]
 pub enum Endpoint {
     Token,
-    /// The page that asks a user to grant access.
+    /// The authorize page.
     Authorize,
     Revoke,
     Me,
     Users,
-    /// Anything that this Box does not have.
+    /// Any other path.
     Other,
 }
 
@@ -31,7 +31,7 @@ impl Endpoint {
     }
 }
 
-/// One call as it was asked.
+/// One call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Call {
     pub at: Timestamp,
@@ -43,7 +43,7 @@ pub struct Call {
     pub params: Vec<String>,
     /// Names of the form's fields, as sent.
     pub form: Vec<String>,
-    /// 0: never answered, because the client gave up or was hung up on.
+    /// 0 if there was no response because the client or the server closed the connection.
     pub status: u16,
 }
 
@@ -55,7 +55,7 @@ fn serialize_method<S: serde::Serializer>(method: &Method, to: S) -> Result<S::O
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallCounts {
     counts: BTreeMap<(Endpoint, u16), u64>,
-    /// Calls under way at the same time, at most.
+    /// The maximum of concurrent calls.
     pub max_in_flight: usize,
 }
 
@@ -81,7 +81,7 @@ impl CallCounts {
     }
 }
 
-/// The log keeps the newest calls only; the counts keep all.
+/// The log stores only the newest calls; the counts include all.
 const MAX_RECORDED_CALLS: usize = 100_000;
 
 #[derive(Default)]
@@ -97,7 +97,7 @@ impl CallLog {
         self.counts.max_in_flight = self.counts.max_in_flight.max(self.in_flight);
     }
 
-    /// Answered, or given up by the client.
+    /// Called after the response, or when the client has disconnected.
     pub(crate) const fn end_call(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }

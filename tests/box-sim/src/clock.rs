@@ -1,20 +1,20 @@
-//! The time of the simulated Box: always handed in, never looked up.
+//! The clock of the simulated Box, always passed as a parameter.
 
 use jiff::Timestamp;
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// What Box's servers take for now.
+/// The time of Box's servers.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// The machine's own time: for a simulator that is served on a socket.
+/// The system time, for a simulator served on a socket.
 #[must_use]
 pub fn system_clock() -> Clock {
     Arc::new(Timestamp::now)
 }
 
-/// Starts at `start` and then follows tokio's clock, so that under paused time sleeping and the time of day
-/// cannot disagree. To be called inside the runtime whose time is paused.
+/// Starts at `start` and then follows tokio's clock, so that sleeps and timestamps agree under paused
+/// time. Must be called inside the runtime with paused time.
 #[must_use]
 pub fn tokio_clock(start: Timestamp) -> Clock {
     let started = Instant::now();

@@ -1,4 +1,4 @@
-//! What an enterprise begins with.
+//! The initial configuration of an enterprise.
 
 use serde::Deserialize;
 
@@ -9,11 +9,11 @@ pub enum AuthMethod {
     #[default]
     ClientCredentials,
     Jwt,
-    /// An app that users log in to; the simulator hands out the first refresh token itself.
+    /// OAuth 2.0 user authentication; the simulator issues the first refresh token itself.
     Oauth2,
 }
 
-/// A public key that an app registered.
+/// A registered public key of an app.
 #[derive(Clone, Debug, Deserialize)]
 pub struct RegisteredKey {
     /// `publicKeyID` in the config file, `kid` in the assertion.
@@ -21,7 +21,7 @@ pub struct RegisteredKey {
     pub pem: String,
 }
 
-/// An enterprise before it exists. Left out are a name, users, and credentials: they follow from the id then.
+/// The configuration of a new enterprise. Defaults of name, users and credentials are derived from the id.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EnterpriseConfig {
@@ -39,7 +39,7 @@ pub struct EnterpriseConfig {
     pub client_id: Option<String>,
     #[serde(default)]
     pub client_secret: Option<String>,
-    /// For `Auth::Jwt`; empty: the first key pair of the fixtures.
+    /// For `AuthMethod::Jwt`; empty: the first fixture key pair.
     #[serde(default)]
     pub public_keys: Vec<RegisteredKey>,
     /// For `Auth::Oauth2`; empty: `http://127.0.0.1/callback`.

@@ -7,7 +7,7 @@ use crate::{
     sim::BoxSim,
 };
 
-/// One enterprise of the demo, with credentials that are worth nothing elsewhere.
+/// One enterprise of the demo, with credentials that are valid only here.
 #[derive(Clone, Copy, Debug)]
 pub struct DemoEnterprise {
     pub id: &'static str,
@@ -36,7 +36,7 @@ pub const GLOBEX: DemoEnterprise = DemoEnterprise {
     client_secret: "globexDemoClientSecret0000000000",
 };
 
-/// Its authorization has been withdrawn.
+/// Its app is not authorized.
 pub const INITECH: DemoEnterprise = DemoEnterprise {
     id: "1003",
     name: "Initech",
@@ -46,7 +46,7 @@ pub const INITECH: DemoEnterprise = DemoEnterprise {
     client_secret: "initechDemoClientSecret000000000",
 };
 
-/// The Box of the demo, and its enterprises.
+/// The simulated Box of the demo, and its enterprises.
 #[derive(Clone)]
 pub struct Demo {
     pub sim: BoxSim,

@@ -1,4 +1,4 @@
-//! The handle of one enterprise: what a test or the demo does to it, and what it can look up.
+//! The handle of one enterprise for tests and the demo.
 
 use crate::{
     behaviour::Behaviour,
@@ -20,7 +20,7 @@ pub struct Enterprise {
     pub(crate) clock: Clock,
 }
 
-/// Users: what is true in Box from now on.
+/// Users.
 impl Enterprise {
     #[must_use]
     pub fn id(&self) -> &str {
@@ -32,7 +32,7 @@ impl Enterprise {
         self.cell.lock().name.clone()
     }
 
-    /// The true list, sorted by id.
+    /// All users, sorted by id.
     #[must_use]
     pub fn users(&self) -> Vec<User> {
         self.cell.lock().users.all_users()
@@ -48,14 +48,14 @@ impl Enterprise {
         self.cell.lock().users.len()
     }
 
-    /// A new active user with this name and login; everything else is made up.
+    /// Adds a new active user with this name and login; all other fields are generated.
     pub fn add_user(&self, name: &str, login: &str) -> User {
         let user = self.new_user(name, login);
         self.put_user(user.clone());
         user
     }
 
-    /// The same, but not in the list yet: for `put`.
+    /// The same without adding it to the list, for `put_user`.
     #[must_use]
     pub fn new_user(&self, name: &str, login: &str) -> User {
         let now = (self.clock)();
@@ -72,7 +72,7 @@ impl Enterprise {
         }
     }
 
-    /// So many made-up users more.
+    /// Adds generated users.
     pub fn add_users(&self, count: usize) -> Vec<User> {
         let mut state = self.cell.lock();
         let made: Vec<User> = (0..count)
@@ -85,12 +85,12 @@ impl Enterprise {
         made
     }
 
-    /// Puts exactly this user into the list: somebody who returns, or a user with every field chosen.
+    /// Adds or replaces exactly this user.
     pub fn put_user(&self, user: User) {
         self.cell.lock().users.upsert(user);
     }
 
-    /// Changes a user; `None` if there is nobody with this id. The id itself stays.
+    /// Changes a user, except its id; `None` if there is no user with this id.
     pub fn update_user(&self, id: u64, change: impl FnOnce(&mut User)) -> Option<User> {
         let now = (self.clock)();
         let mut state = self.cell.lock();
@@ -106,7 +106,7 @@ impl Enterprise {
         self.update_user(id, |user| "inactive".clone_into(&mut user.status))
     }
 
-    /// Deletes the user, or rolls them out of the enterprise: Box shows no difference.
+    /// Removes the user. In Box, deletion and removal from the enterprise look the same.
     pub fn remove_user(&self, id: u64) -> Option<User> {
         self.cell.lock().users.remove(id)
     }
@@ -124,30 +124,30 @@ impl Enterprise {
         self.cell.lock().app.client_secret.clone()
     }
 
-    /// The access tokens that were handed out and have not reached their end.
+    /// The unexpired access tokens.
     #[must_use]
     pub fn access_tokens(&self) -> Vec<String> {
         self.cell.lock().app.access_tokens()
     }
 
-    /// The refresh token that works at the moment: for `Auth::Oauth2`.
+    /// The valid refresh token, for `AuthMethod::Oauth2`.
     #[must_use]
     pub fn refresh_token(&self) -> Option<String> {
         self.cell.lock().app.refresh_token.as_ref().map(|(token, _)| token.clone())
     }
 
-    /// A user goes through the authorize page again: a new refresh token, the old one stops working.
+    /// The user authorizes the app again: issues a new refresh token and revokes the old one.
     pub fn reauthorize_user(&self) -> String {
         let now = (self.clock)();
         self.cell.lock().app.issue_refresh_token(now)
     }
 
-    /// The user ends the authorization in Box's account settings: its refresh token and its access tokens stop working.
+    /// The user revokes the authorization in Box's account settings, with its refresh token and access tokens.
     pub fn revoke_user_access(&self) {
         self.cell.lock().app.revoke_authorization();
     }
 
-    /// The file that Box's developer console hands out: for `Auth::Jwt` with a key pair of the fixtures.
+    /// The config.json of Box's developer console, for `AuthMethod::Jwt` with a fixture key pair.
     #[must_use]
     pub fn config_json(&self, format: KeyFormat) -> Option<String> {
         let state = self.cell.lock();
@@ -163,7 +163,7 @@ impl Enterprise {
         Some(format!("{file:#}\n"))
     }
 
-    /// The admin withdraws the authorization: existing tokens stop working, new ones are refused.
+    /// The admin revokes the authorization: existing tokens are revoked, new ones are denied.
     pub fn deauthorize_app(&self) {
         let mut state = self.cell.lock();
         state.app.authorized = false;
@@ -175,19 +175,19 @@ impl Enterprise {
         self.cell.lock().app.authorized = true;
     }
 
-    /// Tokens that were handed out stop working; new ones can be had.
+    /// Revokes the issued tokens; new ones can be requested.
     pub fn revoke_tokens(&self) {
         self.cell.lock().app.revoke_access_tokens();
     }
 
-    /// A new client secret. Tokens that were handed out go on working, as at Box.
+    /// Sets a new client secret. Issued tokens stay valid, as in Box.
     pub fn rotate_secret(&self) -> String {
         let mut state = self.cell.lock();
         state.app.rotate_secret();
         state.app.client_secret.clone()
     }
 
-    /// Registers the other key pair of the fixtures under a new key id and removes the old one: `config_json` is another one now.
+    /// Registers the other fixture key pair under a new key id and removes the old one, which changes `config_json`.
     pub fn replace_key_pair(&self) {
         let mut state = self.cell.lock();
         if let Some((_, pair)) = state.app.key_pair.clone() {
@@ -196,7 +196,7 @@ impl Enterprise {
     }
 }
 
-/// How Box behaves towards this enterprise.
+/// Behaviours and settings.
 impl Enterprise {
     pub fn enable_behaviour(&self, behaviour: Behaviour) {
         self.cell.lock().behaviours.insert(behaviour);
@@ -211,32 +211,32 @@ impl Enterprise {
         self.cell.lock().behaviours.iter().collect()
     }
 
-    /// Switches every behaviour off and forgets the ordered answers.
+    /// Disables all behaviours and clears the queued responses.
     pub fn reset_behaviours(&self) {
         self.cell.lock().reset_behaviours();
     }
 
-    /// The next `times` calls that `on` covers are answered like this. Orders are served in turn.
+    /// The next `times` calls of `endpoints` get this response. Queued responses are served in order.
     pub fn queue_response(&self, times: u32, response: ScriptedResponse, endpoints: EndpointFilter) {
         self.cell.lock().queue_response(times, response, endpoints);
     }
 
-    /// Every answer takes this long.
+    /// The latency of every response.
     pub fn set_latency(&self, latency: Duration) {
         self.cell.lock().latency = latency;
     }
 
-    /// How far the servers' clock is ahead of the simulator's.
+    /// How far Box's clock is ahead of the simulator's.
     pub fn set_clock_skew(&self, skew: SignedDuration) {
         self.cell.lock().skew = skew;
     }
 
-    /// What `expires_in` says of tokens from now on.
+    /// The lifetime of new access tokens.
     pub fn set_token_lifetime(&self, lifetime: SignedDuration) {
         self.cell.lock().app.token_lifetime = lifetime;
     }
 
-    /// Calls a minute; `None`: no limit.
+    /// Calls per minute; `None`: no limit.
     pub fn set_rate_limit(&self, calls_a_minute: Option<u32>) {
         self.cell.lock().rate_limiter.per_minute = calls_a_minute;
     }

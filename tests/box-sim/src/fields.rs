@@ -1,4 +1,4 @@
-//! Which fields of a user an answer holds, and how they are written.
+//! User fields in responses, and their JSON.
 
 use crate::{
     behaviour::{Behaviour, BehaviourSet},
@@ -15,7 +15,7 @@ macro_rules! fields {
     };
 }
 
-// The flag: part of the standard answer, the one without `fields`. `id`, `type`, `name` and `login` are always there.
+// The flag: part of the default response without `fields`. `id`, `type`, `name` and `login` are always included.
 fields! {
     CreatedAt "created_at" true,
     ModifiedAt "modified_at" true,
@@ -49,7 +49,7 @@ fields! {
 pub(crate) struct FieldSet(u32);
 
 impl FieldSet {
-    /// Without `fields`: the standard ones. With it: only those asked for; names that Box does not know are ignored.
+    /// Without `fields`: the default ones. With it: only the requested ones; unknown names are ignored.
     pub(crate) fn from_query(fields: Option<&str>) -> Self {
         let wanted = |name: &str, standard: bool| match fields {
             Some(list) => list.split(',').any(|asked| asked.trim() == name),
@@ -73,7 +73,7 @@ impl FieldSet {
     }
 }
 
-/// The enterprise as it stands in a user's `enterprise` field.
+/// The value of a user's `enterprise` field.
 pub(crate) enum EnterpriseValue<'a> {
     Present { id: &'a str, name: &'a str },
     Null,
@@ -112,7 +112,7 @@ impl UserWriter<'_> {
 
     fn write_field(&self, field: Field, user: &User, out: &mut Vec<u8>) {
         let on = |behaviour| self.behaviours.contains(behaviour);
-        // Every tenth user is enough to meet the unusual among the usual.
+        // Only every tenth user, so that usual and unusual values are mixed.
         let tenth = user.id.is_multiple_of(10);
         match field {
             Field::CreatedAt => write_time(user.created_at, out),
@@ -159,7 +159,7 @@ fn write_json(value: &impl Serialize, out: &mut Vec<u8>) {
     serde_json::to_writer(out, value).expect("writing plain values into memory cannot fail");
 }
 
-/// Box's servers write Pacific time, with its offset.
+/// In Pacific time with its offset, as in Box.
 fn write_time(at: Timestamp, out: &mut Vec<u8>) {
     let civil = jiff::tz::offset(-8).to_datetime(at);
     write_json(

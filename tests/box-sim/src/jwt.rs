@@ -1,6 +1,9 @@
-//! Assertions: signed by the app's key, for this enterprise, for a minute at most.
+//! JWT assertions: signature, audience, enterprise and lifetime (one minute at most).
 
-use crate::{app::App, token_error as why, token_error::TokenError};
+use crate::{
+    app::App,
+    token_error::{self, TokenError},
+};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -15,63 +18,65 @@ pub(crate) struct Assertion {
 }
 
 impl Assertion {
-    /// Reads an assertion whose signature is right.
+    /// Decodes an assertion and verifies its signature.
     pub(crate) fn decode(text: &str, app: &App) -> Result<Self, TokenError> {
-        let (message, signature) = text.rsplit_once('.').ok_or(why::MALFORMED_ASSERTION)?;
-        let (header, claims) = message.split_once('.').ok_or(why::MALFORMED_ASSERTION)?;
+        let (message, signature) = text.rsplit_once('.').ok_or(token_error::MALFORMED_ASSERTION)?;
+        let (header, claims) = message.split_once('.').ok_or(token_error::MALFORMED_ASSERTION)?;
         let (header, claims) = (decode_json(header)?, decode_json(claims)?);
         if header["alg"] != "RS256" {
-            return Err(why::INVALID_ALG);
+            return Err(token_error::INVALID_ALG);
         }
         let signature = decode_base64(signature)?;
-        // Without a kid every key of the app is tried.
+        // Without a kid, all keys of the app are tried.
         let mut keys = match &header["kid"] {
             Value::Null => app.keys.iter().collect::<Vec<_>>(),
             kid => app.keys.iter().filter(|(id, _)| kid == id).collect(),
         };
         if keys.is_empty() {
-            return Err(why::INVALID_KID);
+            return Err(token_error::INVALID_KID);
         }
         keys.retain(|(_, key)| key.verifies(message.as_bytes(), &signature));
         if keys.is_empty() {
-            return Err(why::INVALID_SIGNATURE);
+            return Err(token_error::INVALID_SIGNATURE);
         }
-        let expires =
-            claims["exp"].as_i64().and_then(|exp| Timestamp::from_second(exp).ok()).ok_or(why::EXP_NOT_INTEGER)?;
+        let expires = claims["exp"]
+            .as_i64()
+            .and_then(|exp| Timestamp::from_second(exp).ok())
+            .ok_or(token_error::EXP_NOT_INTEGER)?;
         let jti = claims["jti"].as_str().unwrap_or_default().to_owned();
         Ok(Self { claims, jti, expires })
     }
 
-    /// Whether the claims are right; whether the `jti` is new only the app knows.
+    /// Validates the claims, except that the `jti` is new.
     pub(crate) fn validate_claims(&self, enterprise: &str, client_id: &str, now: Timestamp) -> Result<(), TokenError> {
         let claim = |name: &str, wanted: &str, refusal| if self.claims[name] == wanted { Ok(()) } else { Err(refusal) };
-        claim("iss", client_id, why::INVALID_ISS)?;
-        claim("aud", AUDIENCE, why::INVALID_AUD)?;
-        claim("box_sub_type", "enterprise", why::INVALID_SUB_TYPE)?;
-        claim("sub", enterprise, why::INVALID_SUB)?;
+        claim("iss", client_id, token_error::INVALID_ISS)?;
+        claim("aud", AUDIENCE, token_error::INVALID_AUD)?;
+        claim("box_sub_type", "enterprise", token_error::INVALID_SUB_TYPE)?;
+        claim("sub", enterprise, token_error::INVALID_SUB)?;
         if !(16..=128).contains(&self.jti.chars().count()) {
-            return Err(why::INVALID_JTI_LENGTH);
+            return Err(token_error::INVALID_JTI_LENGTH);
         }
         if self.expires.as_second() <= now.as_second() {
-            return Err(why::EXP_PAST);
+            return Err(token_error::EXP_PAST);
         }
         if self.expires.as_second() > now.as_second() + MAX_LIFETIME_SECONDS {
-            return Err(why::EXP_TOO_FAR);
+            return Err(token_error::EXP_TOO_FAR);
         }
         Ok(())
     }
 }
 
-/// The enterprise that an assertion speaks of, before anything is checked: several enterprises may have authorized the same app.
+/// The enterprise of an unverified assertion: several enterprises may have authorized the same app.
 pub(crate) fn unverified_subject(assertion: &str) -> Option<String> {
     let claims = decode_json(assertion.split('.').nth(1)?).ok()?;
     Some(claims["sub"].as_str()?.to_owned())
 }
 
 fn decode_base64(part: &str) -> Result<Vec<u8>, TokenError> {
-    URL_SAFE_NO_PAD.decode(part).map_err(|_| why::MALFORMED_ASSERTION)
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| token_error::MALFORMED_ASSERTION)
 }
 
 fn decode_json(part: &str) -> Result<Value, TokenError> {
-    serde_json::from_slice(&decode_base64(part)?).map_err(|_| why::MALFORMED_ASSERTION)
+    serde_json::from_slice(&decode_base64(part)?).map_err(|_| token_error::MALFORMED_ASSERTION)
 }

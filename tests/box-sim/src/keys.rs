@@ -3,13 +3,13 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 
-/// What the private keys are encrypted with.
+/// The passphrase of the private keys.
 pub const PASSPHRASE: &str = "box-sim-passphrase";
 
-/// The shape of the private key in a `config.json`.
+/// The format of the private key in a `config.json`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyFormat {
-    /// PKCS#8 with PBES2, 3DES and a SHA-1 PRF: what Box hands out.
+    /// PKCS#8 with PBES2, 3DES and a SHA-1 PRF: as in files from Box.
     Pkcs8TripleDes,
     /// PKCS#8 with PBES2 and AES-256.
     Pkcs8Aes256,
@@ -72,7 +72,7 @@ impl KeyPair {
 pub(crate) struct PublicKey(Vec<u8>);
 
 impl PublicKey {
-    /// Reads `BEGIN PUBLIC KEY` and `BEGIN RSA PUBLIC KEY`.
+    /// Parses `BEGIN PUBLIC KEY` and `BEGIN RSA PUBLIC KEY`.
     pub(crate) fn from_pem(pem: &str) -> Option<Self> {
         let base64: String = pem.lines().map(str::trim).filter(|line| !line.starts_with("-----")).collect();
         let der = STANDARD.decode(base64).ok()?;

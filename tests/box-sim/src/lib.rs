@@ -1,15 +1,17 @@
-//! Box, simulated: its authorize page, its token endpoint and its user listing as an axum router.
+//! A simulated Box: authorize page, token endpoint and user listing as an axum router.
 //!
-//! It answers as Box does, errors and oddities included, and shares no type with the program that is tested against it: a shared type would
-//! hide a shared misreading of Box. It has no time of its own: a clock is handed in, and waiting is tokio's, so that it runs under paused time.
+//! It responds as Box does, including errors and unusual responses, and shares no type with the program under test: a
+//! shared type would hide a shared misreading of Box. The clock is a parameter and delays use tokio's timers, so that
+//! it runs under paused time.
 //!
 //! ```
 //! # async fn example() -> std::io::Result<()> {
-//! use box_sim::{Answer, Behaviour, BoxSim, EnterpriseSpec, On, clock};
-//! let sim = BoxSim::new(clock::system());
-//! let acme = sim.enterprise(EnterpriseSpec::new("1001").named("Acme").users(1_200));
-//! acme.behave(Behaviour::ShortPages);
-//! acme.next(1, Answer::RateLimited { retry_after: Some("30".to_owned()) }, On::Users);
+//! use box_sim::{Behaviour, BoxSim, EndpointFilter, EnterpriseConfig, ScriptedResponse, clock};
+//! let sim = BoxSim::new(clock::system_clock());
+//! let acme = sim.add_enterprise(EnterpriseConfig::new("1001").name("Acme").users(1_200));
+//! acme.enable_behaviour(Behaviour::ShortPages);
+//! let limited = ScriptedResponse::RateLimited { retry_after: Some("30".to_owned()) };
+//! acme.queue_response(1, limited, EndpointFilter::Users);
 //! let in_process = sim.router(); // a tower service
 //! let server = sim.serve().await?; // or a socket: server.url()
 //! # Ok(()) }

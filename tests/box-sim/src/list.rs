@@ -1,5 +1,5 @@
 //! The users of one enterprise, sorted by id, and their JSON.
-//! What was rendered once is kept until a user changes: a page is then a copy of one stretch of memory, and the simulator costs a benchmark next to nothing.
+//! Rendered lists are cached until a user changes: a page is then a copy of a byte range, and costs a benchmark little.
 
 use crate::{
     behaviour::{Behaviour, BehaviourSet},
@@ -23,13 +23,13 @@ pub(crate) struct UserList {
     seed: u64,
     domain: String,
     records: Vec<UserEntry>,
-    /// How many users were ever made up, and how often an id was thrown for them.
+    /// The number of generated users, and of attempts to find an unused id.
     generated: u32,
     id_attempts: u64,
     rendered: Vec<(FieldSet, BehaviourSet, Arc<RenderedUsers>)>,
 }
 
-/// Different ways to ask that are kept rendered at a time.
+/// Cached renderings.
 const MAX_CACHED_RENDERINGS: usize = 3;
 
 impl UserList {
@@ -82,7 +82,7 @@ impl UserList {
         self.position(id).ok().map(|at| self.resolve_user(&self.records[at]))
     }
 
-    /// A user who is not in the list yet, with an id that nobody has.
+    /// A new user with an unused id, not in the list yet.
     pub(crate) fn generate_user(&mut self) -> User {
         let id = loop {
             let id = self.next_id();
@@ -94,7 +94,7 @@ impl UserList {
         User::generate(self.seed, self.generated - 1, id, &self.domain)
     }
 
-    /// Adds the user, or replaces the one with this id.
+    /// Adds or replaces the user.
     pub(crate) fn upsert(&mut self, user: User) {
         let record = UserEntry { id: user.id, source: UserSource::Stored(Box::new(user)) };
         match self.position(record.id) {
@@ -110,7 +110,7 @@ impl UserList {
         Some(self.resolve_user(&record))
     }
 
-    /// Everybody, in the order of a walk.
+    /// All users, in listing order.
     pub(crate) fn render_all(&mut self, writer: &UserWriter<'_>) -> Arc<RenderedUsers> {
         let known = self
             .rendered
@@ -125,7 +125,7 @@ impl UserList {
         rendered
     }
 
-    /// Those whose name or login begins with the term, whatever its case.
+    /// Users whose name or login starts with the term, ignoring case.
     pub(crate) fn render_filtered(&self, writer: &UserWriter<'_>, term: &str) -> RenderedUsers {
         let term = term.to_lowercase();
         self.render(writer, |user| {
@@ -160,10 +160,10 @@ impl UserList {
     }
 }
 
-/// Users as JSON, one after the other with commas between, so that any stretch of them is the inside of an array.
+/// Users as comma-separated JSON, so that any range of them is the content of an array.
 #[derive(Default)]
 pub(crate) struct RenderedUsers {
-    /// What the walk is ordered by, ascending.
+    /// The sort key, ascending.
     keys: Vec<u64>,
     end_offsets: Vec<usize>,
     bytes: Vec<u8>,
@@ -178,7 +178,7 @@ impl RenderedUsers {
         self.keys[at]
     }
 
-    /// The first position behind this key.
+    /// The first position after this key.
     pub(crate) fn position_after(&self, key: u64) -> usize {
         self.keys.partition_point(|known| *known <= key)
     }

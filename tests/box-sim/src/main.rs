@@ -1,4 +1,4 @@
-//! The simulated Box on a socket of this machine.
+//! The simulated Box on a loopback socket.
 
 use box_sim::{BoxSim, clock, demo::demo};
 use clap::{Parser, ValueEnum};
@@ -8,23 +8,23 @@ use tokio::{
     sync::oneshot,
 };
 
-/// Box's token endpoint and user listing, simulated. Prints `listening on URL` and serves until it is told to end.
+/// Box's token endpoint and user listing, simulated. Prints `listening on URL` and serves until SIGTERM or SIGINT.
 #[derive(Parser)]
 struct Args {
-    /// Where to listen; only addresses of the loopback interface. Port 0: any free one.
+    /// Listen address; loopback only. Port 0 picks a free port.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
-    /// What to begin with; more can be created below /admin.
+    /// Initial enterprises; more can be created under /admin.
     #[arg(long, value_enum, default_value = "demo")]
     scenario: Scenario,
-    /// End as soon as stdin closes, so that no orphan survives its parent.
+    /// Exit when stdin closes, so that no orphan outlives its parent.
     #[arg(long)]
     until_stdin_closes: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Scenario {
-    /// Three enterprises: 1001 by client credentials, 1002 by JWT, 1003 whose authorization was withdrawn.
+    /// Three enterprises: 1001 by client credentials, 1002 by JWT, 1003 whose app is not authorized.
     Demo,
     /// No enterprise.
     Empty,
@@ -50,9 +50,9 @@ async fn main() -> io::Result<()> {
 
 async fn stdin_closed() {
     let (sender, receiver) = oneshot::channel();
-    // A thread of its own, not tokio's: a pending read of stdin would keep the runtime from ending.
+    // A thread instead of tokio: a pending read of stdin would block the runtime's shutdown.
     std::thread::spawn(move || {
-        // Whether it closed or broke is all the same.
+        // An error counts as closed.
         let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
         let _ = sender.send(());
     });

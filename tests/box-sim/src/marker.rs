@@ -1,9 +1,9 @@
-//! Markers: opaque to a client, a position in the order of ids to us.
+//! Markers: opaque to clients; a position in the order of ids.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
-/// The shape that markers of the real Box decode to, and `hop` for behaviours that have to count pages.
+/// The decoded form of Box's markers, and `page` for behaviours that count pages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Marker {
     #[serde(rename = "type")]
@@ -20,7 +20,7 @@ const fn is_zero(hop: &u64) -> bool {
 }
 
 impl Marker {
-    /// Goes on behind this key.
+    /// A marker that continues after this key.
     pub(crate) fn after(key: u64, hop: u64) -> Self {
         Self { kind: "id".to_owned(), dir: "next".to_owned(), tail: key.to_string(), page: hop }
     }

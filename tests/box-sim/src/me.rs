@@ -1,4 +1,4 @@
-//! GET /2.0/users/me: who the credentials act as, and for which enterprise.
+//! GET /2.0/users/me: the user and the enterprise of the credentials.
 
 use crate::{
     behaviour::Behaviour,
@@ -31,7 +31,7 @@ pub(crate) fn handle_current_user(request: &BoxRequest, state: &EnterpriseState)
     BoxResponse::new(StatusCode::OK, "application/json", body)
 }
 
-/// Server credentials act as a service account, which is in no list of users; OAuth acts as the user who logged in.
+/// Server credentials act as a service account, which is not in the list of users; OAuth acts as the authenticated user.
 fn current_user(state: &EnterpriseState) -> User {
     let seed = hash_seed(&state.id);
     let mut user = User::generate(seed, 0, 10_000_000_000 + seed % 9_999_999_999, "example.com");

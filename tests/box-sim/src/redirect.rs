@@ -1,4 +1,4 @@
-//! Where the authorize page may send a user back to: what the app has registered, on any port of this machine.
+//! Redirect URIs: the registered ones, with any port for loopback addresses.
 
 use http::Uri;
 
@@ -12,7 +12,7 @@ impl RedirectUris {
         Self(if registered.is_empty() { vec![DEFAULT_REDIRECT_URI.to_owned()] } else { registered.to_vec() })
     }
 
-    /// Where to, if that is allowed; without a wish, the first that is registered.
+    /// The redirect URI if it is registered; without a requested one, the first registered.
     pub(crate) fn resolve<'a>(&'a self, requested: Option<&'a str>) -> Option<&'a str> {
         match requested {
             None => self.0.first().map(String::as_str),
@@ -21,7 +21,7 @@ impl RedirectUris {
     }
 }
 
-/// Scheme, host, path and query are the same, and so is the port, unless the host is this machine.
+/// Scheme, host, path and query match, and also the port unless the host is a loopback address.
 fn is_match(registered: &str, requested: &str) -> bool {
     let (Ok(known), Ok(asked)) = (registered.parse::<Uri>(), requested.parse::<Uri>()) else { return false };
     let loopback = matches!(known.host(), Some("127.0.0.1" | "localhost" | "[::1]"));

@@ -1,10 +1,10 @@
-//! A request, read as far as Box looks at it.
+//! A parsed request.
 
 use crate::call_log::Endpoint;
 use axum::body::{Body, to_bytes};
 use http::{Method, Request, header};
 
-/// Bodies of requests are small: a form with a signed assertion at most.
+/// Request bodies are small, at most a form with a signed assertion.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
 pub(crate) struct BoxRequest {

@@ -1,4 +1,4 @@
-//! An answer before it is sent: its status, its body, and how the body travels.
+//! A response: status, headers, body, and how the body is delivered.
 
 use crate::token_error::TokenError;
 use axum::body::Body;
@@ -8,17 +8,17 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 use std::{io, time::Duration};
 
-/// How the body gets to the client.
+/// How the body is delivered.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Delivery {
     Complete,
-    /// A little every second.
+    /// A few bytes per second.
     Slow,
     /// Half of it, then the connection breaks.
     Broken,
-    /// Behind an enormous amount of white space.
+    /// After a large amount of white space.
     Huge,
-    /// Nothing at all: the connection is closed.
+    /// No response: the connection is closed.
     Closed,
 }
 
@@ -59,7 +59,7 @@ impl BoxResponse {
         Self::html_page(status, "We'll be right back", "")
     }
 
-    /// A page for people.
+    /// An HTML page.
     pub(crate) fn html_page(status: StatusCode, title: &str, body: &str) -> Self {
         let page = format!(
             "<!DOCTYPE html>\n<html><head><title>Box | {title}</title></head><body><h1>{title}</h1>\n{body}\n</body></html>\n"
@@ -128,7 +128,7 @@ impl BoxResponse {
 
 fn truncated_body(body: &Bytes) -> Body {
     let first = stream::iter([Ok(body.slice(..body.len() / 2))]);
-    // Broken at once, the connection would close before the first half was sent.
+    // Without the pause, the connection would close before the first half is sent.
     let then = stream::once(async {
         tokio::time::sleep(Duration::from_millis(20)).await;
         Err(connection_reset())
@@ -148,5 +148,5 @@ fn slow_body(body: Bytes) -> Body {
 }
 
 pub(crate) fn connection_reset() -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionReset, "the simulated connection broke")
+    io::Error::new(io::ErrorKind::ConnectionReset, "simulated connection reset")
 }

@@ -1,6 +1,6 @@
-//! Numbers that look random and are the same in every run.
+//! A deterministic random number generator.
 
-/// splitmix64's finalizer: a bijection, so that different inputs never meet.
+/// splitmix64's finalizer, a bijection: different inputs have different outputs.
 pub(crate) const fn splitmix64(x: u64) -> u64 {
     let x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -15,7 +15,7 @@ impl Rng {
         Self(splitmix64(seed ^ splitmix64(stream)))
     }
 
-    /// A number below `sides`.
+    /// A number below `bound`.
     pub(crate) const fn next_below(&mut self, bound: u64) -> u64 {
         self.0 = splitmix64(self.0);
         self.0 % bound
@@ -26,7 +26,7 @@ impl Rng {
     }
 }
 
-/// Letters and digits as Box's client ids, secrets and tokens have them.
+/// Letters and digits, as in Box's client ids, secrets and tokens.
 pub(crate) fn random_alphanumeric(seed: u64, len: usize) -> String {
     const ALPHABET: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     let mut rng = Rng::new(seed, len as u64);

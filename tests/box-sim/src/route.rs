@@ -1,4 +1,4 @@
-//! The way of a call: whose it is, what was ordered for it, the true answer, the log.
+//! Request processing: matching the enterprise, scripted responses, the regular response, the log.
 
 use crate::{
     admin,
@@ -14,7 +14,7 @@ use crate::{
     scripted_responses::{self, EndpointFilter},
     sim::BoxSim,
     state::{EnterpriseCell, EnterpriseState},
-    token, token_error as why, users,
+    token, token_error, users,
 };
 use axum::{Router, body::Body, extract::State as Shared, routing::any};
 use http::{Method, Request, Response, StatusCode, header};
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 impl BoxSim {
-    /// Box's endpoints, and the admin's below `/admin`. A tower service that needs no socket.
+    /// Box's endpoints, and the admin API under `/admin`, as a tower service without a socket.
     pub fn router(&self) -> Router {
         Router::new().nest("/admin", admin::router()).fallback(any(handle_request)).with_state(self.clone())
     }
@@ -67,13 +67,13 @@ async fn handle_request(Shared(sim): Shared<BoxSim>, request: Request<Body>) -> 
     }
     match reply.delivery {
         Delivery::Complete | Delivery::Slow | Delivery::Broken | Delivery::Huge => recorder.finish(reply.status),
-        // Logged as unanswered when it is dropped.
+        // Logged with status 0 when it is dropped.
         Delivery::Closed => {}
     }
     reply.into_response(&date)
 }
 
-/// The enterprise that a call is about: told by the token, or by client and what comes with it where there is none.
+/// The enterprise of a call, by its token, otherwise by client id and parameters.
 fn match_enterprise(sim: &BoxSim, request: &BoxRequest) -> Option<Arc<EnterpriseCell>> {
     let all = sim.all_cells();
     let client = match request.endpoint {
@@ -107,9 +107,9 @@ fn unmatched_response(request: &BoxRequest, request_id: &str) -> BoxResponse {
         Endpoint::Authorize => authorize::unknown_client_page(),
         Endpoint::Token | Endpoint::Revoke if request.method != Method::POST => method_not_allowed(request_id),
         Endpoint::Token | Endpoint::Revoke if request.form_field("client_id").is_none() => {
-            BoxResponse::from_token_error(why::MISSING_PARAMETER)
+            BoxResponse::from_token_error(token_error::MISSING_PARAMETER)
         }
-        Endpoint::Token | Endpoint::Revoke => BoxResponse::from_token_error(why::INVALID_CLIENT),
+        Endpoint::Token | Endpoint::Revoke => BoxResponse::from_token_error(token_error::INVALID_CLIENT),
         Endpoint::Me | Endpoint::Users => scripted_responses::unauthorized(request_id),
         Endpoint::Other => not_found(request_id),
     }
@@ -160,7 +160,7 @@ fn regular_response(
     }
 }
 
-/// API errors in another shape than the documented one.
+/// API errors in an undocumented shape.
 fn apply_error_shape(mut reply: BoxResponse, request: &BoxRequest, state: &EnterpriseState) -> BoxResponse {
     let is_api_error = EndpointFilter::Api.matches(request.endpoint) && reply.status.as_u16() >= 400;
     if is_api_error && state.behaviours.contains(Behaviour::ErrorsWithoutBody) {
@@ -187,7 +187,7 @@ fn method_not_allowed(request_id: &str) -> BoxResponse {
     )
 }
 
-/// A call that has begun. It is logged when it is answered, and with status 0 when it never is.
+/// A call in progress. It is logged after the response, or with status 0 if there is none.
 struct CallRecorder {
     sim: BoxSim,
     cell: Option<Arc<EnterpriseCell>>,

@@ -1,4 +1,4 @@
-//! Answers that can be ordered for the next calls, whatever the true answer would be.
+//! Scripted responses for the next calls.
 
 use crate::{
     call_log::Endpoint,
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// Which calls an ordered answer is for.
+/// The endpoints of a scripted response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EndpointFilter {
@@ -17,7 +17,7 @@ pub enum EndpointFilter {
     Token,
     Me,
     Users,
-    /// Everything that takes a token.
+    /// All endpoints that require a token.
     Api,
 }
 
@@ -33,19 +33,19 @@ impl EndpointFilter {
     }
 }
 
-/// An answer that is ordered. The last seven change how the true answer travels; the others take its place.
+/// A scripted response. The last seven variants change the delivery of the regular response; the others replace it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "answer", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+#[serde(tag = "response", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum ScriptedResponse {
-    /// 429; `retry_after` goes into the header as it stands.
+    /// 429; `retry_after` is the verbatim header value.
     RateLimited { retry_after: Option<String> },
     /// 503.
     Unavailable { retry_after: Option<String> },
     /// 500.
     InternalError,
-    /// 202 without a body: Box asks to come back.
+    /// 202 without a body: Box asks for a retry.
     Accepted { retry_after: Option<String> },
-    /// A page for people, with any status.
+    /// An HTML page, with any status.
     Html { status: u16 },
     /// 302.
     Redirect,
@@ -57,24 +57,24 @@ pub enum ScriptedResponse {
     Error { status: u16, code: String, message: String },
     /// 400 with `error` and `error_description`.
     TokenError { error: String, description: String },
-    /// The true answer, late.
+    /// The regular response after a delay.
     Delayed { millis: u64 },
-    /// The connection stays open, nothing comes.
+    /// The connection stays open without a response.
     NeverRespond,
-    /// The first half of the true answer, declared as the whole.
+    /// The first half of the regular response, with a matching content-length.
     Truncated,
-    /// The true answer, 16 bytes a second.
+    /// The regular response at 16 bytes per second.
     SlowBody,
-    /// Half of the true answer, then the connection breaks.
+    /// Half of the regular response, then the connection is reset.
     ResetMidBody,
-    /// The true answer behind 256 MiB of white space.
+    /// The regular response after 256 MiB of white space.
     HugeBody,
-    /// No answer: the connection is closed.
+    /// No response: the connection is closed.
     CloseConnection,
 }
 
 impl ScriptedResponse {
-    /// Passes when the answer may be given.
+    /// Waits until the response can be sent.
     pub(crate) async fn delay(&self) {
         match self {
             Self::Delayed { millis } => tokio::time::sleep(Duration::from_millis(*millis)).await,
@@ -83,7 +83,7 @@ impl ScriptedResponse {
         }
     }
 
-    /// What takes the place of the true answer, if anything does.
+    /// The response that replaces the regular one, if any.
     pub(crate) fn replacement(&self, endpoint: Endpoint, request_id: &str) -> Option<BoxResponse> {
         let error = |status: StatusCode, code: &str, message: &str| match endpoint {
             Endpoint::Token | Endpoint::Authorize | Endpoint::Revoke => {
@@ -130,7 +130,7 @@ impl ScriptedResponse {
         })
     }
 
-    /// How the answer travels.
+    /// Changes the delivery of the regular response.
     pub(crate) fn apply_delivery(&self, reply: &mut BoxResponse) {
         match self {
             Self::Truncated => reply.body = reply.body.slice(..reply.body.len() / 2),

@@ -1,4 +1,4 @@
-//! The router on a socket of this machine. Dropping the server ends it, with every connection it has.
+//! The router on a loopback socket. Dropping the server closes all of its connections.
 
 use crate::{
     response::{CloseConnection, connection_reset},
@@ -15,7 +15,7 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-/// A running server; it ends when this is dropped.
+/// A running server; it stops when dropped.
 pub struct Server {
     address: SocketAddr,
     task: AbortHandle,
@@ -49,10 +49,10 @@ impl BoxSim {
         self.serve_at(SocketAddr::from(([127, 0, 0, 1], 0))).await
     }
 
-    /// Serves on this address, which has to be one of the loopback interface: secrets travel in plain text.
+    /// Serves on this address, which must be a loopback address: secrets are sent in plain text.
     ///
     /// # Errors
-    /// The address is taken, or not of the loopback interface.
+    /// The address is in use or not a loopback address.
     pub async fn serve_at(&self, address: SocketAddr) -> io::Result<Server> {
         if !address.ip().is_loopback() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{address} is not a loopback address")));
@@ -65,12 +65,12 @@ impl BoxSim {
 }
 
 async fn accept_connections(listener: TcpListener, router: Router) {
-    // The connections belong to this set: they end with the task.
+    // The connections are aborted with this set.
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
-                // A connection that broke before it was accepted is no reason to stop.
+                // A connection that failed before it was accepted must not stop the server.
                 if let Ok((stream, _)) = accepted {
                     connections.spawn(serve_connection(stream, router.clone()));
                 }
@@ -81,10 +81,10 @@ async fn accept_connections(listener: TcpListener, router: Router) {
 }
 
 async fn serve_connection(stream: TcpStream, router: Router) {
-    // Without this a small page waits for the client's delayed acknowledgement.
+    // Without this, a small page waits for the client's delayed ACK.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request: Request<Incoming>| call_router(router.clone(), request));
-    // An error here is the client's or an ordered one; the log of calls has what matters.
+    // Errors here are caused by the client or by a scripted response; the call log has the details.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 

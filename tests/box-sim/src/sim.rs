@@ -1,4 +1,4 @@
-//! The whole of Box: its enterprises, its clock, and what strangers asked.
+//! The simulated Box: enterprises, clock, and unmatched calls.
 
 use crate::{
     call_log::{Call, CallLog},
@@ -42,7 +42,7 @@ impl BoxSim {
         }
     }
 
-    /// A new enterprise. One with the same id is gone then.
+    /// Adds an enterprise, or replaces the one with the same id.
     pub fn add_enterprise(&self, spec: EnterpriseConfig) -> Enterprise {
         let cell = Arc::new(EnterpriseCell::new(&spec, self.now()));
         self.lock_enterprises().insert(spec.id, Arc::clone(&cell));
@@ -61,13 +61,13 @@ impl BoxSim {
         self.all_cells().into_iter().map(|cell| self.handle_for(cell)).collect()
     }
 
-    /// Calls that belong to no enterprise: an unknown client or token.
+    /// Calls with an unknown client or token.
     #[must_use]
     pub fn unmatched_calls(&self) -> Vec<Call> {
         self.unmatched_log().recent_calls()
     }
 
-    /// Everything that was asked of Box, of all enterprises and of strangers, in the order of the answers.
+    /// All calls of all enterprises and unmatched calls, in order of the responses.
     #[must_use]
     pub fn recent_calls(&self) -> Vec<Call> {
         let mut calls = self.unmatched_calls();
@@ -106,7 +106,7 @@ impl BoxSim {
         self.inner.unmatched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Unique for each answer.
+    /// Unique for each response.
     pub(crate) fn new_request_id(&self) -> String {
         format!("{:016x}", crate::rng::splitmix64(self.inner.next_request_id.fetch_add(1, Ordering::Relaxed)))
     }

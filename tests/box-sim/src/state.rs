@@ -1,4 +1,4 @@
-//! Everything the simulated Box keeps about one enterprise.
+//! The state of one enterprise.
 
 use crate::{
     app::App,
@@ -15,10 +15,10 @@ use std::{
     time::Duration,
 };
 
-/// How far the clock is off with `clock-ahead` and `clock-behind`.
+/// The clock offset of `clock-ahead` and `clock-behind`.
 const CLOCK_OFFSET: SignedDuration = SignedDuration::from_mins(10);
 
-/// The lock around the state. It is never held across an await.
+/// The state behind a lock, which is never held across an await.
 pub(crate) struct EnterpriseCell {
     pub(crate) id: String,
     state: Mutex<EnterpriseState>,
@@ -29,7 +29,7 @@ impl EnterpriseCell {
         Self { id: spec.id.clone(), state: Mutex::new(EnterpriseState::new(spec, now)) }
     }
 
-    /// A panic elsewhere must not hide what the log says: the state stays readable.
+    /// The state stays readable after a panic elsewhere, so that the log is available.
     pub(crate) fn lock(&self) -> MutexGuard<'_, EnterpriseState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -73,7 +73,7 @@ impl EnterpriseState {
         }
     }
 
-    /// What this enterprise's servers take for now.
+    /// The time of this enterprise's servers.
     pub(crate) fn server_time(&self, now: Timestamp) -> Timestamp {
         let offset =
             match (self.behaviours.contains(Behaviour::ClockAhead), self.behaviours.contains(Behaviour::ClockBehind)) {
@@ -93,7 +93,7 @@ impl EnterpriseState {
         self.queued.clear();
     }
 
-    /// What is to happen to a call: the first order that is meant for it, otherwise whatever the behaviours say.
+    /// The scripted responses of a call: the first matching queued one, otherwise those of the behaviours.
     pub(crate) fn take_responses(&mut self, endpoint: Endpoint) -> Vec<ScriptedResponse> {
         let queued =
             self.queued.iter_mut().find(|ordered| ordered.remaining > 0 && ordered.endpoints.matches(endpoint)).map(
@@ -116,7 +116,7 @@ impl EnterpriseState {
     }
 }
 
-/// Box's limit of calls a minute and account.
+/// Box's rate limit per minute and account.
 pub(crate) struct RateLimiter {
     pub(crate) per_minute: Option<u32>,
     window_start: Timestamp,
@@ -124,7 +124,7 @@ pub(crate) struct RateLimiter {
 }
 
 impl RateLimiter {
-    /// Counts a call; too many answer with the seconds until the next minute begins.
+    /// Counts a call; above the limit, returns the seconds until the next minute.
     pub(crate) fn count_call(&mut self, now: Timestamp) -> Result<(), i64> {
         let elapsed = now.duration_since(self.window_start).as_secs();
         if !(0..60).contains(&elapsed) {

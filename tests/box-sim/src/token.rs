@@ -1,8 +1,14 @@
-//! POST /oauth2/token: client credentials, signed assertions, codes of the authorize page, refresh tokens.
+//! POST /oauth2/token: client credentials, signed assertions, authorization codes, refresh tokens.
 
 use crate::{
-    app::App, behaviour::Behaviour, config::AuthMethod, jwt, request::BoxRequest, response::BoxResponse,
-    state::EnterpriseState, token_error as why, token_error::TokenError,
+    app::App,
+    behaviour::Behaviour,
+    config::AuthMethod,
+    jwt,
+    request::BoxRequest,
+    response::BoxResponse,
+    state::EnterpriseState,
+    token_error::{self, TokenError},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{StatusCode, header};
@@ -46,89 +52,93 @@ pub(crate) fn handle_token(request: &BoxRequest, state: &mut EnterpriseState, no
     }
 }
 
-/// What is granted.
+/// The granted tokens.
 enum TokenGrant {
-    /// An access token alone.
+    /// Only an access token.
     AccessTokenOnly,
     /// An access token, and the first refresh token of a user's authorization.
     NewRefreshToken,
-    /// An access token, and the refresh token that comes after this one.
+    /// An access token and the next refresh token.
     RotatedRefreshToken(String),
 }
 
 fn validate_grant(request: &BoxRequest, state: &mut EnterpriseState, now: Timestamp) -> Result<TokenGrant, TokenError> {
-    let grant_type = request.form_field("grant_type").ok_or(why::MISSING_PARAMETER)?;
+    let grant_type = request.form_field("grant_type").ok_or(token_error::MISSING_PARAMETER)?;
     let auth = match grant_type {
         CLIENT_CREDENTIALS => AuthMethod::ClientCredentials,
         JWT_BEARER => AuthMethod::Jwt,
         AUTHORIZATION_CODE | REFRESH_TOKEN => AuthMethod::Oauth2,
-        _ => return Err(why::UNSUPPORTED_GRANT_TYPE),
+        _ => return Err(token_error::UNSUPPORTED_GRANT_TYPE),
     };
     let credentials = (
-        request.form_field("client_id").ok_or(why::MISSING_PARAMETER)?,
-        request.form_field("client_secret").ok_or(why::MISSING_PARAMETER)?,
+        request.form_field("client_id").ok_or(token_error::MISSING_PARAMETER)?,
+        request.form_field("client_secret").ok_or(token_error::MISSING_PARAMETER)?,
     );
     if credentials != (&state.app.client_id, &state.app.client_secret) {
-        return Err(why::INVALID_CLIENT);
+        return Err(token_error::INVALID_CLIENT);
     }
     if auth != state.app.auth {
-        return Err(why::UNAUTHORIZED_GRANT_TYPE);
+        return Err(token_error::UNAUTHORIZED_GRANT_TYPE);
     }
     match auth {
         AuthMethod::ClientCredentials => {
             let subject = (
-                request.form_field("box_subject_type").ok_or(why::MISSING_PARAMETER)?,
-                request.form_field("box_subject_id").ok_or(why::MISSING_PARAMETER)?,
+                request.form_field("box_subject_type").ok_or(token_error::MISSING_PARAMETER)?,
+                request.form_field("box_subject_id").ok_or(token_error::MISSING_PARAMETER)?,
             );
             if subject != ("enterprise", &state.id) {
-                return Err(why::INVALID_GRANT);
+                return Err(token_error::INVALID_GRANT);
             }
             check_authorized(state)?;
             Ok(TokenGrant::AccessTokenOnly)
         }
         AuthMethod::Jwt => {
-            let assertion =
-                jwt::Assertion::decode(request.form_field("assertion").ok_or(why::MISSING_PARAMETER)?, &state.app)?;
-            // Only what the client dates is judged by the servers' clock; tokens age by the true one.
+            let assertion = jwt::Assertion::decode(
+                request.form_field("assertion").ok_or(token_error::MISSING_PARAMETER)?,
+                &state.app,
+            )?;
+            // Only client timestamps are checked by Box's clock; tokens expire by the simulator's.
             let server_now = state.server_time(now);
             assertion.validate_claims(&state.id, &state.app.client_id, server_now)?;
             check_authorized(state)?;
             if !state.app.record_jti(&assertion.jti, assertion.expires, server_now) {
-                return Err(why::REUSED_JTI);
+                return Err(token_error::REUSED_JTI);
             }
             Ok(TokenGrant::AccessTokenOnly)
         }
         AuthMethod::Oauth2 if grant_type == AUTHORIZATION_CODE => exchange_code(request, &mut state.app, now),
         AuthMethod::Oauth2 => {
-            let given = request.form_field("refresh_token").ok_or(why::MISSING_PARAMETER)?;
+            let given = request.form_field("refresh_token").ok_or(token_error::MISSING_PARAMETER)?;
             let is_current = state.app.refresh_token.as_ref().is_some_and(|(token, _)| token == given);
             let is_reusable =
                 state.behaviours.contains(Behaviour::LenientRefresh) && state.app.is_refresh_token_reusable(given);
             if !state.app.authorized || !(is_current || is_reusable) {
-                return Err(why::REFRESH_TOKEN_INVALID);
+                return Err(token_error::REFRESH_TOKEN_INVALID);
             }
             if state.app.is_refresh_token_expired(now) {
-                return Err(why::REFRESH_TOKEN_EXPIRED);
+                return Err(token_error::REFRESH_TOKEN_EXPIRED);
             }
             Ok(TokenGrant::RotatedRefreshToken(given.to_owned()))
         }
     }
 }
 
-/// A code, asked with the redirect URI and the verifier that belong to it.
+/// Exchanges a code, with its redirect URI and verifier.
 fn exchange_code(request: &BoxRequest, app: &mut App, now: Timestamp) -> Result<TokenGrant, TokenError> {
-    let code = app.take_code(request.form_field("code").ok_or(why::MISSING_PARAMETER)?).ok_or(why::CODE_INVALID)?;
+    let code = app
+        .take_code(request.form_field("code").ok_or(token_error::MISSING_PARAMETER)?)
+        .ok_or(token_error::CODE_INVALID)?;
     if code.is_expired(now) {
-        return Err(why::CODE_EXPIRED);
+        return Err(token_error::CODE_EXPIRED);
     }
     if code.redirect_uri.is_some() && code.redirect_uri.as_deref() != request.form_field("redirect_uri") {
-        return Err(why::REDIRECT_URI_MISMATCH);
+        return Err(token_error::REDIRECT_URI_MISMATCH);
     }
     let verifier = request.form_field("code_verifier").map(pkce_challenge);
     if code.code_challenge.is_some() && code.code_challenge != verifier {
-        return Err(why::CODE_VERIFIER_MISMATCH);
+        return Err(token_error::CODE_VERIFIER_MISMATCH);
     }
-    if app.authorized { Ok(TokenGrant::NewRefreshToken) } else { Err(why::NOT_AUTHORIZED) }
+    if app.authorized { Ok(TokenGrant::NewRefreshToken) } else { Err(token_error::NOT_AUTHORIZED) }
 }
 
 fn pkce_challenge(verifier: &str) -> String {
@@ -136,5 +146,5 @@ fn pkce_challenge(verifier: &str) -> String {
 }
 
 fn check_authorized(state: &EnterpriseState) -> Result<(), TokenError> {
-    if state.app.authorized { Ok(()) } else { Err(why::NOT_AUTHORIZED) }
+    if state.app.authorized { Ok(()) } else { Err(token_error::NOT_AUTHORIZED) }
 }

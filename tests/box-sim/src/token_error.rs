@@ -1,4 +1,4 @@
-//! Why the token endpoint refuses, in Box's own words.
+//! Errors of the token endpoint, with Box's messages.
 
 /// `{error, error_description}`, always with status 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,12 +1,12 @@
-//! A user as Box knows it, and how users are made up from a seed.
-//! A made-up user is a function of seed, number and id: the list stores the number, not the user.
+//! A user, and the generation of users from a seed.
+//! A generated user is a function of seed, number and id, so the list stores only the number.
 
 use crate::rng::Rng;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// What is true of one user. How it is written on the wire may differ: see `Behaviour`.
+/// A user. Its JSON may differ, see `Behaviour`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct User {
     /// Box sends it as a string of digits.
@@ -26,7 +26,7 @@ pub struct User {
     pub space_used: u64,
     pub max_upload_size: u64,
     pub job_title: String,
-    /// Usually a string, now and then a number, as Box has it.
+    /// Usually a string, sometimes a number, as in Box.
     pub phone: Value,
     pub address: String,
     /// `null`, `[]`, or an object with `email` and `is_confirmed`.
@@ -153,7 +153,7 @@ fn hours(n: u64) -> SignedDuration {
     SignedDuration::from_hours(i64::try_from(n).unwrap_or_default())
 }
 
-/// Ids of seven to eleven digits, as an enterprise has them that grew over years.
+/// Ids of seven to eleven digits, as in an enterprise that grew over years.
 pub(crate) fn generate_user_id(seed: u64, stream: u64) -> u64 {
     let mut rng = Rng::new(!seed, stream);
     let digits = *rng.choose(&[7, 8, 8, 9, 9, 9, 10, 10, 10, 10, 11, 11, 11, 11, 11]);

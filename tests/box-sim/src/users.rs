@@ -1,4 +1,4 @@
-//! GET /2.0/users: by marker and by offset.
+//! GET /2.0/users: marker paging and offset paging.
 
 use crate::{
     behaviour::Behaviour,
@@ -17,7 +17,7 @@ const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
 const MAX_OFFSET: usize = 10_000;
 
-/// What is wrong with a parameter.
+/// An invalid parameter.
 struct InvalidParameter(&'static str, String);
 
 pub(crate) fn handle_list_users(request: &BoxRequest, state: &mut EnterpriseState, request_id: &str) -> BoxResponse {
@@ -36,11 +36,11 @@ fn list_users(request: &BoxRequest, state: &mut EnterpriseState) -> Result<Vec<u
         return Err(InvalidParameter("limit", "Invalid value '0'. The limit must be positive".to_owned()));
     }
     let offset = parse_number(request, "offset")?.unwrap_or(0);
-    // Box reads "True" as well, which is what Python writes.
+    // Box accepts "True" too, as written by Python.
     let by_marker = request.query_param("usemarker").is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let everybody = match request.query_param("user_type") {
         None | Some("managed" | "all") => true,
-        // External users are only ever found by their whole login, and nobody has any here.
+        // External users are only found by their complete login; there are none here.
         Some("external") => false,
         Some(other) => return Err(InvalidParameter("user_type", format!("Invalid value '{other}'"))),
     };
@@ -80,10 +80,10 @@ fn parse_number(request: &BoxRequest, name: &'static str) -> Result<Option<usize
     value.parse().map(Some).map_err(|_| InvalidParameter(name, format!("Invalid value '{value}'")))
 }
 
-/// A page: its users as JSON, and the members around them.
+/// A page: its users as JSON, and the surrounding members.
 struct UsersPage<'a> {
     entries: &'a [u8],
-    /// One more user, if the page has one that does not belong there.
+    /// An additional user that does not belong to the page, if any.
     extra_entry: Option<Vec<u8>>,
     envelope: Value,
 }
@@ -102,8 +102,8 @@ impl UsersPage<'_> {
             body.extend_from_slice(&more);
         }
         body.extend_from_slice(b"],");
-        // Without its opening brace: both halves are one object.
-        body.write_all(&around.as_bytes()[1..]).expect("memory takes every byte");
+        // Without its opening brace: both parts form one object.
+        body.write_all(&around.as_bytes()[1..]).expect("writing to a Vec cannot fail");
         body
     }
 }
@@ -126,7 +126,7 @@ struct MarkerPaging<'a> {
     users: &'a RenderedUsers,
     limit: usize,
     state: &'a EnterpriseState,
-    /// With `filter_term` a walk by marker is known never to end.
+    /// With `filter_term`, marker paging never ends in Box (known bug).
     endless: bool,
 }
 
@@ -177,9 +177,9 @@ impl<'a> MarkerPaging<'a> {
     }
 }
 
-/// The user as they were before they changed their name.
+/// The user with an older name.
 fn outdated_copy(entry: &[u8]) -> Vec<u8> {
-    let mut user: Value = serde_json::from_slice(entry).expect("what was rendered here is JSON");
+    let mut user: Value = serde_json::from_slice(entry).expect("rendered users are valid JSON");
     user["name"] = format!("{} (old name)", user["name"].as_str().unwrap_or_default()).into();
     user.to_string().into_bytes()
 }

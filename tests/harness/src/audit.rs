@@ -1,7 +1,7 @@
-//! audit — who asked the API server for what, read from its audit log.
+//! The API server's requests, read from its audit log.
 //!
-//! The API server, the controller manager and the tests write too: look at one user. A line is written when
-//! the request has been answered, so the caller may be a moment ahead of the log: [`Audit::quiet`] waits.
+//! The API server, the controller manager and the tests write too, so filter by user. A line is written after the
+//! response, so the log may lag behind the caller; [`AuditLog::wait_until_idle`] waits.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::error::{Error, Result};
 
-/// What a ServiceAccount is called in the audit log and by RBAC.
+/// The user name of a ServiceAccount in the audit log and in RBAC.
 pub fn service_account_user(namespace: &str, account: &str) -> String {
     format!("system:serviceaccount:{namespace}:{account}")
 }
@@ -30,7 +30,7 @@ pub struct LogOffset(u64);
 #[derive(Clone, Debug)]
 pub struct AuditEntry {
     pub user: String,
-    /// As RBAC calls it: get, list, watch, create, update, patch, delete, deletecollection.
+    /// As in RBAC: get, list, watch, create, update, patch, delete, deletecollection.
     pub verb: String,
     pub resource: String,
     pub subresource: String,
@@ -38,7 +38,7 @@ pub struct AuditEntry {
     pub name: String,
     /// 0 while a watch is open.
     pub code: u16,
-    /// When the request came in.
+    /// When the request was received.
     pub time: Timestamp,
     pub uri: String,
 }
@@ -54,12 +54,12 @@ impl AuditLog {
         Self { log }
     }
 
-    /// The end of the log as it is now.
+    /// The current end of the log.
     pub fn end_offset(&self) -> LogOffset {
         LogOffset(fs::metadata(&self.log).map_or(0, |metadata| metadata.len()))
     }
 
-    /// Every request that was answered, or watch that was begun, since the mark.
+    /// All completed requests and started watches since the offset.
     pub fn entries_since(&self, mark: LogOffset) -> AuditEntries {
         let mut bytes = Vec::new();
         if let Ok(mut file) = File::open(&self.log)
@@ -68,7 +68,7 @@ impl AuditLog {
             let _ = file.read_to_end(&mut bytes);
         }
         let mut entries: Vec<(String, AuditEntry)> = Vec::new();
-        // The last line may be half written; it does not parse and belongs to the next look.
+        // A partially written last line does not parse and belongs to the next read.
         for line in bytes.split(|byte| *byte == b'\n') {
             let Ok(event) = serde_json::from_slice::<AuditEvent>(line) else { continue };
             let id = event.audit_id.clone();
@@ -76,8 +76,8 @@ impl AuditLog {
                 entries.push((id, event.into()));
                 continue;
             }
-            // A watch is logged when it begins and when it ends. One without a beginning here began before
-            // the mark, or was refused.
+            // A watch is logged when it starts and when it ends. One without a start here was started before the
+            // offset, or rejected.
             match entries.iter_mut().rev().find(|(known, _)| *known == id) {
                 Some((_, entry)) => *entry = event.into(),
                 None if event.response_status.code < 400 => {}
@@ -87,17 +87,17 @@ impl AuditLog {
         AuditEntries(entries.into_iter().map(|(_, entry)| entry).collect())
     }
 
-    /// Every request since the control plane was started.
+    /// All requests since the start of the control plane.
     pub fn all_entries(&self) -> AuditEntries {
         self.entries_since(LogOffset(0))
     }
 
-    /// How many writes this user tried since the mark, refused ones included.
+    /// The number of write requests of this user since the offset, including rejected ones.
     pub fn count_writes(&self, user: &str, mark: LogOffset) -> usize {
         self.entries_since(mark).by_user(user).only_writes().len()
     }
 
-    /// Waits until the user has written nothing for `rest`, Leases aside; a mark at the end of it.
+    /// Waits until the user has not written anything except Leases for `idle_for`. Returns the end of the log.
     pub async fn wait_until_idle(&self, user: &str, idle_for: Duration, limit: Duration) -> Result<LogOffset> {
         let deadline = Instant::now() + limit;
         let mut mark = self.end_offset();
@@ -113,13 +113,13 @@ impl AuditLog {
                 return Ok(self.end_offset());
             }
             if Instant::now() >= deadline {
-                return Err(Error::new(format!("{user} still writes after {limit:?}:\n{writes}")));
+                return Err(Error::new(format!("{user} is still writing after {limit:?}:\n{writes}")));
             }
         }
     }
 }
 
-/// Requests, narrowed down step by step: `audit.since(mark).by(user).writes().besides("leases")`.
+/// Requests with filters: `audit.entries_since(offset).by_user(user).only_writes().without_resource("leases")`.
 #[derive(Clone, Debug)]
 pub struct AuditEntries(Vec<AuditEntry>);
 

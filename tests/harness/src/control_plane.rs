@@ -1,10 +1,10 @@
-//! control_plane — etcd, API server and controller manager as processes on free loopback ports.
+//! etcd, API server and controller manager as processes on free loopback ports.
 //!
-//! Garbage collection learns of a new CRD within 30 s (the controller manager's own period): what a custom
-//! object owned may go that much later.
+//! The garbage collector detects a new CRD within 30 s (the controller manager's period), so dependents of a custom
+//! object may be deleted that much later.
 //!
-//! Nothing in here belongs to an async runtime, so a control plane may outlive the one that started it;
-//! clients do belong to one and are therefore made anew for every caller.
+//! A control plane is not bound to an async runtime and may outlive the one that started it. Clients are bound to one,
+//! so every caller gets a new client.
 
 mod commands;
 mod identity;
@@ -37,9 +37,9 @@ const START_TIMEOUT: Duration = Duration::from_secs(90);
 const MAX_START_ATTEMPTS: usize = 5;
 
 pub struct ControlPlaneOptions {
-    /// Appears in the name of the folder with the logs.
+    /// Part of the name of the log directory.
     pub name: String,
-    /// Further flags of the API server.
+    /// Additional flags of the API server.
     pub api_server_args: Vec<String>,
 }
 
@@ -49,7 +49,7 @@ impl Default for ControlPlaneOptions {
     }
 }
 
-/// Fields are dropped in order: the processes end before their folder goes.
+/// Fields are dropped in order: the processes exit before their directory is removed.
 pub struct ControlPlane {
     controller_manager: Process,
     api_server: Process,
@@ -77,7 +77,7 @@ impl ControlPlane {
             let ca = launcher.wait_for_certificate(&api_server, deadline).await?;
             let admin = temp_dir.path().join("admin.kubeconfig");
             kubeconfig::write_kubeconfig(&admin, &launcher.url(), &ca, launcher.token(), "default")?;
-            // It waits for the API server by itself.
+            // It waits for the API server.
             let command = launcher.controller_manager_command(controller_manager, &admin);
             let controller_manager = launcher.spawn_process("kube-controller-manager", &command)?;
             let plane = Self {
@@ -94,7 +94,7 @@ impl ControlPlane {
         };
         started.await.map_err(|e: Error| {
             temp_dir.keep();
-            Error::new(format!("{e}\nlogs are kept in {}", temp_dir.path().display()))
+            Error::new(format!("{e}\nlogs kept in {}", temp_dir.path().display()))
         })
     }
 
@@ -103,12 +103,12 @@ impl ControlPlane {
         self.launcher.url()
     }
 
-    /// The folder with the logs, kubeconfigs and data; for more of the kind. It goes with the control plane.
+    /// The directory of logs, kubeconfigs and data. It is removed with the control plane.
     pub fn dir(&self) -> &Path {
         self.temp_dir.path()
     }
 
-    /// From now on the folder stays when the control plane ends, for somebody to look at.
+    /// Keeps the directory when the control plane stops.
     pub fn keep_dir(&self) {
         self.temp_dir.keep();
     }
@@ -129,17 +129,17 @@ impl ControlPlane {
         &self.controller_manager
     }
 
-    /// May do everything (`system:masters`).
+    /// Has all rights (`system:masters`).
     pub fn admin_kubeconfig(&self) -> &Path {
         &self.admin
     }
 
-    /// A new client with the admin's rights, for this runtime.
+    /// A new admin client, for this runtime.
     pub async fn admin_client(&self) -> Result<Client> {
         client_from_kubeconfig(&self.admin).await
     }
 
-    /// kubectl with the admin's rights.
+    /// kubectl as admin.
     pub fn kubectl(&self) -> Kubectl {
         self.kubectl_as(&self.admin)
     }
@@ -166,24 +166,24 @@ impl ControlPlane {
         Ok(path)
     }
 
-    /// A new client that acts as the ServiceAccount, for this runtime.
+    /// A new client of the ServiceAccount, for this runtime.
     pub async fn client_for(&self, namespace: &str, account: &str) -> Result<Client> {
         client_from_kubeconfig(&self.kubeconfig_for(namespace, account).await?).await
     }
 
-    /// Ends the API server hard: connections break, the port is closed. The data stays in etcd.
+    /// Kills the API server: connections break, the port is closed. The data stays in etcd.
     pub fn stop_api_server(&mut self) -> Result<()> {
         self.api_server.kill().map(drop)
     }
 
-    /// Starts it again on the same port and with the same certificate, and waits until it is ready.
+    /// Restarts the API server with the same port and certificate, and waits until it is ready.
     pub async fn start_api_server(&mut self) -> Result<()> {
         let deadline = Instant::now() + START_TIMEOUT;
         self.api_server = self.launcher.start_api_server()?;
         self.wait_until_ready(deadline).await
     }
 
-    /// Freezes the API server: connections stay open, nobody answers.
+    /// Freezes the API server: connections stay open without responses.
     pub async fn pause_api_server(&self) -> Result<()> {
         self.api_server.pause().await
     }
@@ -201,7 +201,7 @@ impl ControlPlane {
             let last_error = match attempt.await {
                 Ok(Ok(_)) => return Ok(()),
                 Ok(Err(e)) => e.to_string(),
-                Err(_) => "no answer in 2 s".to_owned(),
+                Err(_) => "no response within 2 s".to_owned(),
             };
             for process in [&self.etcd, &self.api_server] {
                 if !process.is_running() {
@@ -209,7 +209,7 @@ impl ControlPlane {
                 }
             }
             if Instant::now() >= deadline {
-                return Err(Error::new(format!("the API server is not ready after {START_TIMEOUT:?}: {last_error}")));
+                return Err(Error::new(format!("API server not ready after {START_TIMEOUT:?}: {last_error}")));
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
@@ -223,8 +223,8 @@ fn exited_error(process: &Process) -> Error {
     Error::new(format!("{} ended:\n{end}", process.name()))
 }
 
-/// Reads the kubeconfig. No retries by the client: whoever awaits something here tries again anyway, and
-/// fifteen silent tries would hide what a test is about.
+/// A client without retries: callers that wait for something retry anyway, and 15 silent retries would hide errors from
+/// a test.
 async fn client_from_kubeconfig(path: &Path) -> Result<Client> {
     let error_context = || format!("cannot use {}", path.display());
     let text = fs::read_to_string(path).with_context(error_context)?;

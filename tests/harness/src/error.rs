@@ -1,4 +1,4 @@
-//! error — what went wrong and what to do about it, as one readable text.
+//! The error type: a message with what failed and how to fix it.
 //! `Debug` prints the same text as `Display`: `expect` in a test then shows lines, not an escaped string.
 
 use std::fmt;
@@ -27,7 +27,7 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
-/// Puts before a library's error what we were doing.
+/// Prefixes an error with the failed operation.
 pub(crate) trait Context<T> {
     fn with_context(self, what: impl FnOnce() -> String) -> Result<T>;
 }

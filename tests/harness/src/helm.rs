@@ -1,4 +1,4 @@
-//! helm — the pinned helm: a chart rendered and linted, and installed where there is a cluster.
+//! The pinned helm: renders, lints and installs charts.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,7 +1,7 @@
-//! kubectl — the pinned kubectl with one kubeconfig, as one user in one namespace.
+//! The pinned kubectl with one kubeconfig, as one user in one namespace.
 //!
-//! Nothing of the user's own kubectl is read: no context, no kuberc, no cache. The exception is
-//! [`Kubectl::of_user`], for a cluster that somebody has already.
+//! The user's own kubectl configuration is not read: no context, no kuberc, no cache. The exception is
+//! [`Kubectl::from_user_config`], for an existing cluster.
 
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -12,7 +12,7 @@ use tokio::process::Command;
 
 use crate::error::{Context as _, Error, Result};
 
-/// For every command; `wait` and the like say their own, shorter one.
+/// The limit of every command; `wait` and similar commands have their own, shorter one.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(120);
 
 #[derive(Clone)]
@@ -46,14 +46,14 @@ impl Kubectl {
         &self.program
     }
 
-    /// A plugin of kubectl's, as kubectl would start it: with the same kubeconfig, context and namespace.
+    /// A kubectl plugin with the same kubeconfig, context and namespace.
     #[must_use]
     pub fn for_plugin(&self, program: &Path) -> Self {
-        // The cache is kubectl's own.
+        // Plugins do not use kubectl's cache.
         Self { program: program.to_owned(), cache_dir: None, ..self.clone() }
     }
 
-    /// The folder for what it learns about the API server.
+    /// The discovery cache directory.
     #[must_use]
     pub fn with_cache_dir(mut self, folder: &Path) -> Self {
         self.cache_dir = Some(folder.to_owned());
@@ -66,19 +66,19 @@ impl Kubectl {
         self
     }
 
-    /// The folder that relative file names belong to.
+    /// The working directory of relative file names.
     #[must_use]
     pub fn current_dir(mut self, folder: &Path) -> Self {
         self.dir = Some(folder.to_owned());
         self
     }
 
-    /// Runs it and hands back whatever it said. An error means that it did not run or did not end.
+    /// Runs it and returns its output. An error means that it did not start or timed out.
     pub async fn run<A: AsRef<str>>(&self, args: impl IntoIterator<Item = A>) -> Result<CommandOutput> {
         self.run_with_stdin(args, "").await
     }
 
-    /// As `run`, with something on stdin.
+    /// Like `run`, with stdin.
     pub async fn run_with_stdin<A: AsRef<str>>(
         &self,
         args: impl IntoIterator<Item = A>,
@@ -115,7 +115,7 @@ impl Kubectl {
         self.run_with_stdin(["create", "-f", "-"], yaml).await
     }
 
-    /// As Flux and Argo CD apply.
+    /// Like Flux and Argo CD.
     pub async fn apply_server_side(&self, yaml: &str, manager: &str) -> Result<CommandOutput> {
         let manager = format!("--field-manager={manager}");
         self.run_with_stdin(["apply", "--server-side", &manager, "-f", "-"], yaml).await
@@ -126,20 +126,20 @@ impl Kubectl {
         let mut all = vec!["get".to_owned(), "--output=json".to_owned()];
         all.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         let text = self.run(all).await?.into_stdout()?;
-        serde_json::from_str(&text).with_context(|| "kubectl get printed no JSON".to_owned())
+        serde_json::from_str(&text).with_context(|| "kubectl get did not print JSON".to_owned())
     }
 
-    /// What the API server says when it refuses this; an error where it does not. Nothing is stored.
+    /// The API server's message when it rejects this; an error if it does not. Nothing is stored.
     pub async fn expect_rejected(&self, yaml: &str) -> Result<String> {
         let output = self.run_with_stdin(["create", "--dry-run=server", "-f", "-"], yaml).await?;
         if output.status.success() {
-            return Err(Error::new(format!("the API server accepts this:\n{yaml}")));
+            return Err(Error::new(format!("expected the API server to reject this:\n{yaml}")));
         }
         Ok(output.stderr)
     }
 }
 
-/// What a command line tool said.
+/// The output of a command line tool.
 #[derive(Clone, Debug)]
 pub struct CommandOutput {
     pub command: String,
@@ -149,7 +149,7 @@ pub struct CommandOutput {
 }
 
 impl CommandOutput {
-    /// Its stdout, or an error that shows all of it.
+    /// Its stdout, or an error with its complete output.
     pub fn into_stdout(self) -> Result<String> {
         if self.status.success() {
             return Ok(self.stdout);
@@ -159,14 +159,14 @@ impl CommandOutput {
     }
 }
 
-/// Runs a command line tool to its end; it is killed when nobody awaits it any more.
+/// Runs a command line tool until it exits; it is killed if the future is dropped.
 pub(crate) async fn run_command(
     command: std::process::Command,
     stdin: &str,
     command_line: String,
 ) -> Result<CommandOutput> {
     let mut child = Command::from(command)
-        // A terminal's Ctrl-C is ours to handle: a tool that ends first would look like a failure.
+        // Ctrl-C is handled by this process: a tool that exits first would look like a failure.
         .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -177,7 +177,7 @@ pub(crate) async fn run_command(
     let pipe = child.stdin.take();
     let write_stdin = async {
         if let Some(mut pipe) = pipe {
-            // One that does not read all of its input says why by its exit status.
+            // A tool that does not read all of its input reports why by its exit status.
             let _ = pipe.write_all(stdin.as_bytes()).await;
         }
     };
@@ -185,7 +185,7 @@ pub(crate) async fn run_command(
         tokio::time::timeout(COMMAND_TIMEOUT, async { tokio::join!(write_stdin, child.wait_with_output()).1 });
     let output = finished
         .await
-        .map_err(|_| Error::new(format!("{command_line}: no end after {COMMAND_TIMEOUT:?}")))?
+        .map_err(|_| Error::new(format!("{command_line}: timed out after {COMMAND_TIMEOUT:?}")))?
         .with_context(|| command_line.clone())?;
     Ok(CommandOutput {
         command: command_line,

@@ -1,44 +1,45 @@
-//! harness — what the end-to-end tests, the demo and the benchmark run against.
+//! The environment of the end-to-end tests, the demo and the benchmark.
 //!
-//! | part | what it is |
+//! | item | purpose |
 //! | --- | --- |
 //! | [`tools`] | kube-apiserver, etcd, kube-controller-manager, kubectl, helm, promtool: found, or built once from pinned sources |
-//! | [`Process`] | a child on a leash: it ends when the harness ends, however that happens |
-//! | [`Scratch`] | a folder for data and logs, removed unless something failed |
+//! | [`Process`] | a child process that exits with the harness, however the harness ends |
+//! | [`TempDir`] | a directory for data and logs, removed unless something failed |
 //! | [`ControlPlane`] | etcd, API server and controller manager on free loopback ports |
-//! | [`Audit`] | who asked the API server for what |
-//! | [`shared`], [`exclusive`] | one control plane for all tests of a binary, or one for a single test |
+//! | [`AuditLog`] | the API server's requests by user |
+//! | [`shared_control_plane`], [`exclusive_control_plane`] | one control plane for all tests of a binary, or one for a single test |
 //! | [`Kubectl`], [`Helm`], [`Promtool`] | the pinned command line tools |
-//! | [`Operator`], [`Secrets`] | the operator as a process; what must never show up in its output |
-//! | [`Scrape`] | a page of metrics, read strictly |
-//! | [`eventually`], [`reaches`] | awaiting something, and saying what was seen instead |
+//! | [`OperatorCommand`], [`Secrets`] | the operator as a process; secrets that must not appear in its output |
+//! | [`MetricsPage`] | a strictly parsed metrics page |
+//! | [`eventually`], [`wait_for_object`] | waiting for a condition; a timeout prints the last result |
 //!
 //! ```no_run
 //! # use std::time::Duration;
 //! # async fn test(chart: &str) -> harness::Result<()> {
-//! let plane = harness::shared().await;
-//! let namespace = plane.namespace("a request completes").await?;
+//! let plane = harness::shared_control_plane().await;
+//! let namespace = plane.create_namespace("a request completes").await?;
 //! let kubectl = namespace.kubectl();
-//! kubectl.apply_yaml(chart).await?.succeeded()?;
+//! kubectl.apply_yaml(chart).await?.into_stdout()?;
 //! let secrets = harness::Secrets::default();
-//! let password = secrets.plant("a made up client secret");
+//! let password = secrets.add("a made up client secret");
 //! let kubeconfig = plane.kubeconfig_for(&namespace.name, "boxsync-operator").await?;
-//! let operator = harness::Settings::new(env!("CARGO_PKG_NAME"), kubeconfig)
+//! let operator = harness::OperatorCommand::new(env!("CARGO_PKG_NAME"), kubeconfig)
 //!     .flag("--watch-namespace", &namespace.name)
 //!     .flag("--log-format", "json")
 //!     .secrets(&secrets)
-//!     .start(plane.folder())?;
-//! let user = harness::account_user(&namespace.name, "boxsync-operator");
-//! let mark = plane.audit().quiet(&user, Duration::from_secs(3), Duration::from_secs(60)).await?;
-//! assert_eq!(plane.audit().writes(&user, mark), 0);
+//!     .start(plane.dir())?;
+//! let user = harness::service_account_user(&namespace.name, "boxsync-operator");
+//! let audit = plane.audit_log();
+//! let offset = audit.wait_until_idle(&user, Duration::from_secs(3), Duration::from_secs(60)).await?;
+//! assert_eq!(audit.count_writes(&user, offset), 0);
 //! # drop(operator); Ok(()) }
 //! ```
 //!
-//! Tests panic on failure (`expect`, `assert`): that is what keeps the logs. An `Err` handed back by a test
-//! function would not.
+//! Tests panic on failure (`expect`, `assert`), since a panic preserves the logs; an `Err` returned by a test function
+//! would not.
 //!
-//! Invariants: everything listens on loopback only. Every child ends with this process, by pid. Nothing
-//! here knows Box or the operator's types. A missing tool is an error with a remedy, never a skipped test.
+//! Invariants: everything listens on loopback only. Every child process exits with this process. This crate depends
+//! neither on Box nor on the operator's types. A missing tool is an error that names the fix, never a skipped test.
 
 mod audit;
 mod control_plane;
@@ -71,8 +72,8 @@ pub use crate::{
     wait::{eventually, wait_for_object},
 };
 
-/// Makes ring the crypto provider of this process. rustls panics at the first TLS connection where two
-/// providers are linked and none was chosen; whoever comes second here is no error.
+/// Makes ring the crypto provider of this process: with two linked providers and no default, rustls panics at the
+/// first TLS connection. Calling it again has no effect.
 pub fn install_crypto_provider() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }

@@ -1,6 +1,6 @@
-//! operator — the operator's binary as a process, under the rights of a ServiceAccount.
+//! The operator's binary as a process with the rights of a ServiceAccount.
 //!
-//! However it ends, its log is then looked through for the secrets that the test has planted.
+//! When it ends, its log is searched for the registered secrets.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,11 +17,11 @@ use crate::{
     secrets::Secrets,
 };
 
-/// kube's client takes `HTTPS_PROXY` for every address of a kubeconfig, loopback included, and would fail.
-/// A test that wants a proxy for Box sets it by [`Settings::env`].
+/// kube's client uses `HTTPS_PROXY` for every address of a kubeconfig, including loopback, and would fail.
+/// A test that needs a proxy for Box sets it with [`OperatorCommand::env`].
 const PROXY_VARIABLES: &[&str] = &["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
 
-/// How to start it: binary, kubeconfig, flags, environment.
+/// The command line: binary, kubeconfig, flags, environment.
 #[derive(Clone)]
 pub struct OperatorCommand {
     binary: PathBuf,
@@ -44,7 +44,7 @@ impl OperatorCommand {
         }
     }
 
-    /// Becomes the log's name.
+    /// The name of the log file.
     #[must_use]
     pub fn name(mut self, name: &str) -> Self {
         self.name = name.to_owned();
@@ -64,14 +64,14 @@ impl OperatorCommand {
         self
     }
 
-    /// What must not stand in its log.
+    /// Secrets that must not appear in its log.
     #[must_use]
     pub fn secrets(mut self, secrets: &Secrets) -> Self {
         self.secrets = secrets.clone();
         self
     }
 
-    /// Runs another of its commands to its end: what it printed.
+    /// Runs another subcommand. Returns its stdout.
     pub async fn run_subcommand<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Result<String> {
         let mut command = Command::new(&self.binary);
         let args: Vec<_> = args.into_iter().collect();
@@ -79,7 +79,7 @@ impl OperatorCommand {
         crate::kubectl::run_command(command, "", format!("boxsync-operator {}", args.join(" "))).await?.into_stdout()
     }
 
-    /// Starts it; the log goes into `folder`, usually the control plane's.
+    /// Starts it with a log file in `folder`, usually the control plane's directory.
     pub fn start(&self, folder: &Path) -> Result<Operator> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -97,7 +97,7 @@ impl OperatorCommand {
             .arg("run")
             .args(&self.args)
             .env("KUBECONFIG", &self.kubeconfig)
-            // Many may run on one machine.
+            // Several may run on one machine.
             .env("BOXSYNC_LISTEN", "127.0.0.1:0")
             .envs(self.env.iter().map(|(name, value)| (name, value)));
         Process::spawn(&self.name, &command, log)
@@ -112,27 +112,27 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Memory, CPU, pid, whether it runs, pause and resume.
+    /// For memory, CPU time, pid, state, pause and resume.
     pub fn process(&self) -> &Process {
         &self.process
     }
 
-    /// When it was started last.
+    /// The time of the last start.
     pub fn started_at(&self) -> Instant {
         self.started_at
     }
 
-    /// As a crash: SIGKILL.
+    /// Simulates a crash: SIGKILL.
     pub fn kill(&mut self) -> Result<ExitStatus> {
         self.process.kill()
     }
 
-    /// As Kubernetes ends a pod: SIGTERM, and an error where it needs longer than `limit`.
+    /// Like Kubernetes: SIGTERM; an error if it takes longer than `limit`.
     pub async fn terminate(&mut self, limit: Duration) -> Result<ExitStatus> {
         self.process.terminate(limit).await
     }
 
-    /// Kills it if it still runs, and starts it with the same settings and the same log.
+    /// Kills it if it is running, and starts it with the same settings and the same log.
     pub fn restart(&mut self) -> Result<()> {
         self.process.kill()?;
         self.process = self.command.spawn_operator(&self.log)?;
@@ -144,7 +144,7 @@ impl Operator {
         &self.log
     }
 
-    /// Everything it has printed, over all of its starts.
+    /// Its output since the first start.
     pub fn log(&self) -> String {
         self.process.log()
     }
@@ -154,29 +154,29 @@ impl Operator {
         self.log().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// Asks it at its port, as it was started last: the status and the text of the page.
+    /// Sends a GET request to its admin server. Returns status code and body.
     pub async fn http_get(&self, path: &str) -> Result<(u16, String)> {
         let lines = self.log_lines();
         let listening = lines.iter().rfind(|line| line["message"] == "listening").and_then(|l| l["address"].as_str());
-        let address = listening.ok_or_else(|| Error::new("the operator does not say that it is listening"))?;
+        let address = listening.ok_or_else(|| Error::new("the operator log has no \"listening\" line"))?;
         let exchange = async {
             let mut socket = TcpStream::connect(address).await?;
             socket.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await?;
             let mut response = String::new();
             socket.read_to_string(&mut response).await.map(|_| response)
         };
-        let response = exchange.await.with_context(|| format!("the operator did not answer {path} at {address}"))?;
+        let response = exchange.await.with_context(|| format!("GET {path} at {address} failed"))?;
         let (head, text) = response.split_once("\r\n\r\n").unwrap_or_default();
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        Ok((status.ok_or_else(|| Error::new(format!("no answer: {head}")))?, text.to_owned()))
+        Ok((status.ok_or_else(|| Error::new(format!("invalid HTTP response: {head}")))?, text.to_owned()))
     }
 
-    /// Fails if one of the planted secrets stands in the log so far.
+    /// Panics if the log contains a registered secret.
     pub fn assert_no_secret_in_log(&self) {
         self.command.secrets.assert_absent(&self.log.display().to_string(), &self.log());
     }
 
-    /// For a failure's message: the last lines it printed.
+    /// The last lines of the log, for failure messages.
     pub fn last_lines(&self, count: usize) -> Result<String> {
         let text = fs::read_to_string(&self.log).with_context(|| format!("cannot read {}", self.log.display()))?;
         let lines: Vec<_> = text.lines().collect();

@@ -1,11 +1,11 @@
-//! process — a child on a leash: it ends when this process ends, also by SIGKILL, and it is ended by pid.
+//! Child processes that exit with this process, even after SIGKILL.
 //!
-//! The leash is a pipe. `sh` starts a watcher that reads the pipe's other end, and then becomes the program
-//! (`exec`), so our child is the program itself: pid, memory and exit status are the real ones. While we
-//! live, the watcher sends the program the signals whose names we write. When we die the kernel closes the
-//! pipe, and the watcher ends the program: TERM, and KILL when the grace is over.
-//! An ended program stays a zombie until we reap it, so the watcher never signals a reused pid.
-//! A process group of its own keeps a terminal's Ctrl-C from reaching the program before us.
+//! `sh` starts a watchdog that reads from a pipe of this process, and then becomes the program (`exec`), so the child is
+//! the program itself with its own pid, memory and exit status. The watchdog sends the signals whose names are written
+//! to the pipe. When this process dies, the kernel closes the pipe and the watchdog stops the program with SIGTERM, and
+//! with SIGKILL after a grace period.
+//! An exited program is a zombie until it is reaped, so the watchdog never signals a reused pid.
+//! The program's own process group prevents Ctrl-C from reaching it before this process.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
@@ -27,7 +27,7 @@ exec 3<&0 </dev/null
         [ "$signal" = off ] && exit 0
         kill -s "$signal" "$program"
     done
-    # A stopped process takes no TERM before it continues.
+    # A stopped process does not handle TERM before CONT.
     kill -s TERM "$program"
     kill -s CONT "$program"
     while [ "$tenths" -gt 0 ] && kill -0 "$program"; do
@@ -39,7 +39,7 @@ exec 3<&0 </dev/null
 exec "$@" 3<&-
 "#;
 
-/// How long a program may take to end by itself once the harness has died.
+/// The time between SIGTERM and SIGKILL after the harness has died.
 const GRACE_PERIOD: Duration = Duration::from_secs(2);
 
 pub struct Process {
@@ -56,7 +56,7 @@ impl Process {
         let out = open_log(log)?;
         let err = out.try_clone().with_context(|| format!("cannot open {}", log.display()))?;
         let mut sh = Command::new("sh");
-        sh.args(["-c", WATCHDOG_SCRIPT, "boxsync-leash"])
+        sh.args(["-c", WATCHDOG_SCRIPT, "boxsync-watchdog"])
             .arg((GRACE_PERIOD.as_millis() / 100).to_string())
             .arg(command.get_program())
             .args(command.get_args())
@@ -90,16 +90,16 @@ impl Process {
         !matches!(self.kernel_state(), None | Some('Z' | 'X'))
     }
 
-    /// Ends it at once (SIGKILL) and waits until it is gone.
+    /// Kills it (SIGKILL) and waits until it has exited.
     pub fn kill(&mut self) -> Result<ExitStatus> {
-        // An error here means that it has ended already, which wait() tells.
+        // An error means that it has already exited, which wait() reports.
         let _ = self.child.kill();
         let status = self.child.wait().with_context(|| format!("cannot wait for {}", self.name))?;
         self.release_watchdog();
         Ok(status)
     }
 
-    /// Asks it to end (SIGTERM). One that does not within `limit` is killed, and that is an error.
+    /// Sends SIGTERM. If it does not exit within `limit`, it is killed and an error is returned.
     pub async fn terminate(&mut self, limit: Duration) -> Result<ExitStatus> {
         self.signal("TERM")?;
         match self.wait(limit).await {
@@ -107,7 +107,7 @@ impl Process {
             Err(_) => {
                 self.kill()?;
                 Err(Error::new(format!(
-                    "{} did not end within {limit:?} of SIGTERM and was killed; its log: {}",
+                    "{} did not exit within {limit:?} after SIGTERM and was killed; log: {}",
                     self.name,
                     self.log.display()
                 )))
@@ -115,7 +115,7 @@ impl Process {
         }
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until it exits.
     pub async fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
         let deadline = Instant::now() + limit;
         loop {
@@ -127,7 +127,7 @@ impl Process {
             }
             if Instant::now() >= deadline {
                 return Err(Error::new(format!(
-                    "{} still runs after {limit:?}; its log: {}",
+                    "{} still running after {limit:?}; log: {}",
                     self.name,
                     self.log.display()
                 )));
@@ -136,13 +136,13 @@ impl Process {
         }
     }
 
-    /// Freezes it (SIGSTOP): its connections stay open and nobody answers.
+    /// Freezes it (SIGSTOP): its connections stay open without responses.
     pub async fn pause(&self) -> Result<()> {
         self.signal("STOP")?;
         self.wait_for_state(|state| state == Some('T')).await
     }
 
-    /// Lets a frozen one go on.
+    /// Resumes a frozen process.
     pub async fn resume(&self) -> Result<()> {
         self.signal("CONT")?;
         self.wait_for_state(|state| state != Some('T')).await
@@ -171,7 +171,7 @@ impl Process {
         &self.log
     }
 
-    /// Everything it has printed so far.
+    /// Its output so far.
     pub fn log(&self) -> String {
         let bytes = fs::read(&self.log).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
@@ -180,12 +180,12 @@ impl Process {
     fn signal(&self, name: &str) -> Result<()> {
         let mut watchdog = self.watchdog.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(pipe) = watchdog.as_mut() else {
-            return Err(Error::new(format!("{} has ended already", self.name)));
+            return Err(Error::new(format!("{} has already exited", self.name)));
         };
-        pipe.write_all(format!("{name}\n").as_bytes()).with_context(|| format!("the watcher of {} is gone", self.name))
+        pipe.write_all(format!("{name}\n").as_bytes()).with_context(|| format!("the watchdog of {} is gone", self.name))
     }
 
-    /// Ends the watcher: what it watched is gone, and its pid may soon be somebody else's.
+    /// Stops the watchdog: the process has exited, and its pid may be reused.
     fn release_watchdog(&self) {
         let mut watchdog = self.watchdog.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(mut pipe) = watchdog.take() {
@@ -193,7 +193,7 @@ impl Process {
         }
     }
 
-    /// R, S, D, T, Z …, as the kernel calls it.
+    /// The kernel's process state: R, S, D, T, Z ….
     fn kernel_state(&self) -> Option<char> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).ok()?;
         stat.rsplit_once(") ")?.1.chars().next()
@@ -206,7 +206,7 @@ impl Process {
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        Err(Error::new(format!("{} takes no signal; state {:?}", self.name, self.kernel_state())))
+        Err(Error::new(format!("{} did not react to the signal; state {:?}", self.name, self.kernel_state())))
     }
 }
 

@@ -1,4 +1,4 @@
-//! promtool — the pinned promtool: rules checked and tested, and pages of metrics checked, without a Prometheus.
+//! The pinned promtool: checks rules and metrics pages.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

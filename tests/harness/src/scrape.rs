@@ -1,8 +1,8 @@
-//! scrape — a page of metrics, read as strictly as OpenMetrics has it.
+//! A strict parser of OpenMetrics pages.
 
 use std::collections::{BTreeMap, HashSet};
 
-/// A page that keeps the rules.
+/// A valid page.
 #[derive(Clone, Debug, Default)]
 pub struct MetricsPage {
     families: BTreeMap<String, MetricFamily>,
@@ -22,7 +22,7 @@ struct Sample {
     value: f64,
 }
 
-/// What a sample's name may add to its family's, by the family's type.
+/// The suffixes of sample names by the type of the family.
 fn sample_suffixes(kind: &str) -> &'static [&'static str] {
     match kind {
         "counter" => &["_total", "_created"],
@@ -34,36 +34,38 @@ fn sample_suffixes(kind: &str) -> &'static [&'static str] {
 }
 
 impl MetricsPage {
-    /// Reads a page, or says which rule it breaks and where.
+    /// Parses a page; the error names the violated rule and the line.
     pub fn parse(page: &str) -> Result<Self, String> {
         let text = page.strip_suffix("# EOF\n").ok_or("the page does not end with # EOF")?;
         let (mut metrics, mut family) = (Self::default(), String::new());
         let mut seen = HashSet::new();
         for line in text.lines() {
-            if let Some(about) = line.strip_prefix("# ") {
-                family = metrics.parse_metadata(about).ok_or_else(|| format!("no HELP, TYPE or UNIT: {line}"))?;
+            if let Some(metadata) = line.strip_prefix("# ") {
+                family = metrics
+                    .parse_metadata(metadata)
+                    .ok_or_else(|| format!("invalid HELP, TYPE or UNIT line: {line}"))?;
                 if metrics.samples.iter().any(|s| metrics.is_in_family(s, &family)) {
-                    return Err(format!("described after its samples: {line}"));
+                    return Err(format!("metadata after samples: {line}"));
                 }
                 continue;
             }
-            let sample = Sample::parse(line).ok_or_else(|| format!("no sample: {line}"))?;
+            let sample = Sample::parse(line).ok_or_else(|| format!("invalid sample: {line}"))?;
             if !metrics.is_in_family(&sample, &family) {
-                return Err(format!("not of the family {family} that was described last: {line}"));
+                return Err(format!("sample does not belong to family {family}: {line}"));
             }
             let MetricFamily { help, .. } = &metrics.families[&family];
             if help.is_empty() {
-                return Err(format!("nobody says what it means: {line}"));
+                return Err(format!("metric family without HELP: {line}"));
             }
             if !seen.insert((sample.name.clone(), sample.sorted_labels())) {
-                return Err(format!("twice on the page: {line}"));
+                return Err(format!("duplicate sample: {line}"));
             }
             metrics.samples.push(sample);
         }
         Ok(metrics)
     }
 
-    /// The sum of the samples of this name that have these labels among theirs; `None`: there is none.
+    /// The sum of the samples with this name and at least these labels; `None` if there is none.
     pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let mut found =
             self.samples.iter().filter(|s| s.name == name && s.has_labels(labels)).map(|s| s.value).peekable();
@@ -71,17 +73,17 @@ impl MetricsPage {
         Some(found.sum())
     }
 
-    /// Names of samples, each once, with the names of their labels.
+    /// The names of the samples, with the names of their labels.
     pub fn label_names_by_sample(&self) -> BTreeMap<&str, Vec<&str>> {
         self.samples.iter().map(|s| (s.name.as_str(), s.labels.iter().map(|(n, _)| n.as_str()).collect())).collect()
     }
 
-    /// A family's type and what it means.
+    /// A family's type and help text.
     pub fn family(&self, name: &str) -> Option<(&str, &str)> {
         self.families.get(name).map(|family| (family.kind.as_str(), family.help.as_str()))
     }
 
-    /// How many samples there are.
+    /// The number of samples.
     pub fn len(&self) -> usize {
         self.samples.len()
     }
@@ -90,8 +92,8 @@ impl MetricsPage {
         self.samples.is_empty()
     }
 
-    fn parse_metadata(&mut self, about: &str) -> Option<String> {
-        let (what, rest) = about.split_once(' ')?;
+    fn parse_metadata(&mut self, line: &str) -> Option<String> {
+        let (what, rest) = line.split_once(' ')?;
         let (name, text) = rest.split_once(' ')?;
         let family = self.families.entry(name.to_owned()).or_default();
         match what {
@@ -143,7 +145,7 @@ impl Sample {
     }
 }
 
-/// Where the quotation ends, whatever is escaped in it.
+/// The position of the closing quote; escaped quotes are skipped.
 fn find_closing_quote(quoted: &str) -> Option<usize> {
     let mut escaped = false;
     quoted.char_indices().find_map(|(at, c)| {
@@ -160,11 +162,11 @@ mod tests {
     const VALID_PAGE: &str = "# HELP a_calls Calls.\n# TYPE a_calls counter\na_calls_total{to=\"x, \\\"y\\\"\"} 3\na_calls_total{to=\"z\"} 4\n# EOF\n";
 
     #[test]
-    fn a_page_is_read() {
+    fn a_page_is_parsed() {
         let scrape = MetricsPage::parse(VALID_PAGE).expect("a good page");
         assert_eq!(scrape.value("a_calls_total", &[]), Some(7.0));
         assert_eq!(scrape.value("a_calls_total", &[("to", "z")]), Some(4.0));
-        assert_eq!(scrape.value("a_calls_total", &[("to", "nobody")]), None);
+        assert_eq!(scrape.value("a_calls_total", &[("to", "unknown")]), None);
         assert_eq!(scrape.family("a_calls"), Some(("counter", "Calls.")));
     }
 

@@ -1,7 +1,7 @@
-//! secrets — texts that must never show up in anything the operator writes.
+//! Secrets that must never appear in the operator's output.
 //!
-//! A test plants a secret when it makes one up. Logs are looked through when the operator ends; conditions,
-//! statuses and events by [`Secrets::assert_absent_from`].
+//! A test registers each secret that it uses. Logs are searched when the operator ends; conditions, statuses and events
+//! by [`Secrets::assert_absent_from`].
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,32 +18,32 @@ use crate::error::{Context as _, Result};
 pub struct Secrets(Arc<Mutex<Vec<String>>>);
 
 impl Secrets {
-    /// Remembers it and hands it back. Shorter ones than 8 characters would be found everywhere.
+    /// Registers and returns the secret. Secrets of less than 8 characters would match unrelated text.
     pub fn add(&self, secret: impl Into<String>) -> String {
         let secret = secret.into();
-        assert!(secret.len() >= 8, "too short to be told from other text: {secret:?}");
+        assert!(secret.len() >= 8, "secret too short to search for reliably: {secret:?}");
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(secret.clone());
         secret
     }
 
-    /// Fails if the text holds one of them, as it is or in base64.
+    /// Panics if the text contains one of them, verbatim or in base64.
     pub fn assert_absent(&self, location: &str, text: &str) {
         if let Some(found) = self.find_in(location, text) {
             panic!("{found}");
         }
     }
 
-    /// Says which line holds one of them.
+    /// Returns a message with the first line that contains one of them.
     pub fn find_in(&self, location: &str, text: &str) -> Option<String> {
         let secrets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (form, secret) = secrets.iter().flat_map(encodings).find(|(form, _)| text.contains(form.as_str()))?;
         let line = text.lines().find(|line| line.contains(&form)).unwrap_or(text);
-        Some(format!("a secret ({secret}) stands in {location}:\n{line}"))
+        Some(format!("secret ({secret}) found in {location}:\n{line}"))
     }
 
-    /// Looks through all objects of one API group in a namespace, and through its events.
+    /// Searches all objects of one API group in a namespace, and its events.
     pub async fn assert_absent_from(&self, client: &Client, group: &str, namespace: &str) -> Result<()> {
-        let error_context = || format!("cannot look for secrets in {namespace}");
+        let error_context = || format!("cannot search {namespace} for secrets");
         let group = discovery::group(client, group).await.with_context(error_context)?;
         for (resource, _) in group.recommended_resources() {
             let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
@@ -61,7 +61,7 @@ impl Secrets {
     }
 }
 
-/// The forms in which a secret may travel. A key in PEM has line breaks, which JSON escapes.
+/// The encodings of a secret. A PEM key has line breaks, which JSON escapes.
 fn encodings(secret: &String) -> Vec<(String, &String)> {
     let quoted = serde_json::Value::from(secret.as_str()).to_string();
     let escaped = quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned();

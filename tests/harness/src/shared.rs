@@ -1,7 +1,7 @@
-//! shared — one control plane for all tests of a binary, and one of its own for a test that needs it.
+//! A control plane shared by all tests of a binary, and exclusive ones for single tests.
 //!
-//! Every test has its own runtime; the control plane belongs to none, so it does not matter whose test
-//! started it. It is never dropped: its processes and its folder go when the test process ends.
+//! Every test has its own runtime; the control plane belongs to none, so any test can start it. It is never dropped: its
+//! processes and its directory are removed when the test process exits.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -16,25 +16,25 @@ use crate::{
     kubectl::Kubectl,
 };
 
-/// The control plane that all tests of this process share. Don't stop or pause it, and don't count what
-/// is not of your own namespace or user. Panics where it cannot start, for every test with the same words.
+/// The control plane that all tests of this process share. Do not stop or pause it, and count only objects and requests
+/// of your own namespace or user. Panics if it cannot start, with the same message in every test.
 pub async fn shared_control_plane() -> &'static ControlPlane {
     static PLANE: OnceCell<Result<ControlPlane>> = OnceCell::const_new();
     let options = ControlPlaneOptions { name: "shared".to_owned(), ..ControlPlaneOptions::default() };
     match PLANE.get_or_init(|| ControlPlane::start(options)).await {
         Ok(plane) => plane,
-        Err(e) => panic!("no control plane: {e}"),
+        Err(e) => panic!("cannot start the control plane: {e}"),
     }
 }
 
-/// A control plane for one test; the next test that wants one waits until this one is gone.
+/// A control plane for one test; the next test that needs one waits until this one is dropped.
 pub async fn exclusive_control_plane(options: ControlPlaneOptions) -> Result<ExclusiveControlPlane> {
     static EXCLUSIVE_LOCK: Mutex<()> = Mutex::const_new(());
     let guard = EXCLUSIVE_LOCK.lock().await;
     Ok(ExclusiveControlPlane { plane: ControlPlane::start(options).await?, _guard: guard })
 }
 
-/// Fields are dropped in order: the control plane ends before it is the next test's turn.
+/// Fields are dropped in order: the control plane stops before the lock is released.
 pub struct ExclusiveControlPlane {
     plane: ControlPlane,
     _guard: MutexGuard<'static, ()>,
@@ -54,7 +54,7 @@ impl std::ops::DerefMut for ExclusiveControlPlane {
     }
 }
 
-/// A test's own namespace. It is not deleted at the end: it goes with the control plane.
+/// A test's own namespace. It is not deleted before the control plane.
 pub struct TestNamespace<'a> {
     pub name: String,
     plane: &'a ControlPlane,
@@ -65,19 +65,19 @@ impl TestNamespace<'_> {
         self.plane
     }
 
-    /// A new client with the admin's rights.
+    /// A new admin client.
     pub async fn client(&self) -> Result<Client> {
         self.plane.admin_client().await
     }
 
-    /// kubectl with the admin's rights, in this namespace.
+    /// kubectl as admin, in this namespace.
     pub fn kubectl(&self) -> Kubectl {
         self.plane.kubectl().namespace(&self.name)
     }
 }
 
 impl ControlPlane {
-    /// Creates a namespace whose name begins with the test's and was never used here before.
+    /// Creates a namespace with a unique name that starts with the test's name.
     pub async fn create_namespace(&self, test: &str) -> Result<TestNamespace<'_>> {
         static COUNT: AtomicU32 = AtomicU32::new(1);
         let name = format!("{}-{}", namespace_prefix(test), COUNT.fetch_add(1, Ordering::Relaxed));
@@ -92,7 +92,7 @@ impl ControlPlane {
     }
 }
 
-/// A sentence as the beginning of a DNS label.
+/// Converts a sentence to the prefix of a DNS label.
 fn namespace_prefix(test: &str) -> String {
     let dashed: String =
         test.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();

@@ -1,8 +1,8 @@
-//! scratch — a folder for data and logs: removed when all went well, kept when a test failed.
+//! Temporary directories for data and logs: removed on success, kept when a test failed.
 //!
-//! "When all went well" has to hold for folders owned by a static too, which Rust never drops. So a small
-//! shell waits on a pipe that only this process holds: when the process is gone, by whatever means, it
-//! removes the folder, unless a panic has left the file `FAILED` in it. `BOXSYNC_KEEP_LOGS=1` keeps all.
+//! Directories owned by a static are never dropped by Rust. Therefore a small shell waits on a pipe that only this
+//! process holds: when the process has exited, in any way, it removes the directory unless a panic has left the file
+//! `FAILED` in it. `BOXSYNC_KEEP_LOGS=1` keeps all.
 
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder};
@@ -19,7 +19,7 @@ use crate::error::{Context as _, Result};
 const CLEANUP_SCRIPT: &str = r#"
 read -r done && exit 0
 [ -e "$1/FAILED" ] && exit 0
-# The processes that write here are ending at this moment too.
+# The processes that write here may still be exiting.
 tries=0
 while [ "$tries" -lt 40 ]; do
     sleep 0.25
@@ -52,7 +52,7 @@ impl TempDir {
             mark_kept(&path);
         }
         let cleanup_process = Command::new("sh")
-            .args(["-c", CLEANUP_SCRIPT, "boxsync-scratch"])
+            .args(["-c", CLEANUP_SCRIPT, "boxsync-tempdir"])
             .arg(&path)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -68,7 +68,7 @@ impl TempDir {
         &self.path
     }
 
-    /// From now on the folder stays, for somebody to look at.
+    /// Keeps the directory.
     pub fn keep(&self) {
         mark_kept(&self.path);
     }
@@ -90,7 +90,7 @@ impl Drop for TempDir {
 /// Where the logs of everything that runs now are, as a sentence for the end of a failure's message.
 pub(crate) fn log_locations() -> String {
     let folders: Vec<_> = active_dirs().iter().map(|path| path.display().to_string()).collect();
-    if folders.is_empty() { "there are no logs".to_owned() } else { format!("logs: {}", folders.join(" ")) }
+    if folders.is_empty() { "no logs".to_owned() } else { format!("logs: {}", folders.join(" ")) }
 }
 
 fn active_dirs() -> std::sync::MutexGuard<'static, BTreeSet<PathBuf>> {
@@ -98,22 +98,22 @@ fn active_dirs() -> std::sync::MutexGuard<'static, BTreeSet<PathBuf>> {
 }
 
 fn mark_kept(path: &Path) {
-    let _ = fs::write(path.join("FAILED"), "kept because something failed, or because it was asked for\n");
+    let _ = fs::write(path.join("FAILED"), "kept after a failure or because BOXSYNC_KEEP_LOGS is set\n");
 }
 
-/// A panic cannot be told from success when a static's process ends, so the folders are marked when it
-/// happens. Which folder it concerns is not known: all that are in use are kept.
+/// A panic is not visible when the process exits, so directories are marked when it happens. The affected directory is
+/// not known, so all active ones are kept.
 fn keep_dirs_on_panic() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let previous_hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             previous_hook(panic);
-            // A panic while the lock is held must not wait for itself.
+            // A panic while the lock is held must not deadlock.
             let Ok(live) = ACTIVE_DIRS.try_lock() else { return };
             for path in live.iter() {
                 mark_kept(path);
-                eprintln!("logs are kept in {}", path.display());
+                eprintln!("logs kept in {}", path.display());
             }
         }));
     });

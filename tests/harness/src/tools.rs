@@ -1,4 +1,4 @@
-//! tools — the programs a command needs: found, or built once from the pins in `tests/control-plane` and `tests/promtool`.
+//! External programs: found, or built once from the pins in `tests/control-plane` and `tests/promtool`.
 //!
 //! `KUBEBUILDER_ASSETS` is used for what it has. The rest is built into a cache outside `target/`, whose
 //! name is a digest of the pins and flags: other pins mean another folder, never a stale program. Only what
@@ -70,7 +70,7 @@ impl Tool {
     }
 }
 
-/// Where the tool is, after building it if need be. Blocks, for minutes the first time.
+/// The path of the tool, which is built if necessary. Blocks, for minutes the first time.
 pub fn find_tool(tool: Tool) -> Result<PathBuf> {
     if let Some(path) = find_in_assets(tool) {
         return Ok(path);
@@ -82,7 +82,7 @@ pub fn find_tool(tool: Tool) -> Result<PathBuf> {
     }
     fs::create_dir_all(&cache).with_context(|| format!("cannot create {}", cache.display()))?;
     let _lock = lock_cache(&cache, tool)?;
-    // Whoever held the lock before may have built it.
+    // The previous holder of the lock may have built it.
     if path.is_file() {
         return Ok(path);
     }
@@ -90,14 +90,14 @@ pub fn find_tool(tool: Tool) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// As [`find`], off the async threads.
+/// [`find_tool`] on a blocking thread.
 pub async fn find_tools(tools: &'static [Tool]) -> Result<Vec<PathBuf>> {
     tokio::task::spawn_blocking(|| tools.iter().map(|tool| find_tool(*tool)).collect())
         .await
-        .with_context(|| "looking for tools".to_owned())?
+        .with_context(|| "finding tools".to_owned())?
 }
 
-/// Fails where one of these programs, which nobody builds here, is not on the PATH: names all that are missing.
+/// Fails if one of these programs is not on the PATH; the error names all missing ones.
 pub fn require_programs(programs: &[&str]) -> Result<()> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let is_on_path = |program: &&str| std::env::split_paths(&path).any(|folder| folder.join(program).is_file());
@@ -106,9 +106,7 @@ pub fn require_programs(programs: &[&str]) -> Result<()> {
         return Ok(());
     }
     let missing = missing.join(", ");
-    Err(Error::new(format!(
-        "missing on the PATH: {missing}. Install what is missing (the README names all that is needed)"
-    )))
+    Err(Error::new(format!("not found on PATH: {missing}. See the README for required programs.")))
 }
 
 fn find_in_assets(tool: Tool) -> Option<PathBuf> {
@@ -122,7 +120,7 @@ fn tools_cache_dir() -> Result<PathBuf> {
         .or_else(|| from("XDG_CACHE_HOME").map(|folder| folder.join("boxsync/tools")))
         .or_else(|| from("HOME").map(|folder| folder.join(".cache/boxsync/tools")))
         .ok_or_else(|| {
-            Error::new("no folder to keep the built tools in: set BOXSYNC_TOOLS_CACHE, XDG_CACHE_HOME or HOME")
+            Error::new("no cache directory for built tools: set BOXSYNC_TOOLS_CACHE, XDG_CACHE_HOME or HOME")
         })
 }
 
@@ -140,7 +138,7 @@ fn lock_cache(cache: &Path, tool: Tool) -> Result<File> {
 fn build_tool(tool: Tool, path: &Path) -> Result<()> {
     let module = tool.module();
     go::check_toolchain(module)?;
-    print_progress(&format!("building {}, about {}, once …", tool.name(), tool.build_time()));
+    print_progress(&format!("building {} (about {}, cached afterwards)", tool.name(), tool.build_time()));
     let begin = Instant::now();
     remove_partial_builds(path);
     let unfinished = path.with_extension(format!("{}.tmp", std::process::id()));
@@ -154,7 +152,7 @@ fn build_tool(tool: Tool, path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What builders left behind that were killed. We hold the lock, so nobody is at it.
+/// Removes files of killed builds. The lock is held, so no build is running.
 fn remove_partial_builds(path: &Path) {
     let Some(entries) = path.parent().and_then(|folder| fs::read_dir(folder).ok()) else { return };
     for unfinished in entries.flatten().map(|entry| entry.path()) {
@@ -164,7 +162,7 @@ fn remove_partial_builds(path: &Path) {
     }
 }
 
-/// Written to stderr itself: `eprintln!` would be swallowed by the test runner, and minutes pass.
+/// Writes to stderr directly: the test runner captures `eprintln!`, and a build takes minutes.
 fn print_progress(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }

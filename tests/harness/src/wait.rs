@@ -1,6 +1,6 @@
-//! wait — awaiting something, and saying what was seen instead when it does not come.
+//! Waiting for a condition; a timeout prints the last state.
 //!
-//! Limits are generous: they are for a busy machine. What has to be quick is measured by the benchmark.
+//! Limits are generous, for busy machines. Speed is measured by the benchmark.
 
 use std::fmt::{Debug, Display};
 use std::time::Duration;
@@ -13,11 +13,11 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::temp_dir::log_locations;
 
-/// Looks every 50 ms until the look succeeds. A look that finds something else says what it found; a single
-/// look that never ends counts too. Panics after `limit` with the last of it.
+/// Calls `check` every 50 ms until it succeeds. Panics after `limit` with its last error, also if a single call never
+/// finishes.
 pub async fn eventually<T, S: Display>(what: &str, limit: Duration, mut check: impl AsyncFnMut() -> Result<T, S>) -> T {
     let deadline = Instant::now() + limit;
-    let mut last_seen = "nothing: the first look has not ended".to_owned();
+    let mut last_seen = "nothing: the first check has not finished".to_owned();
     while let Ok(result) = tokio::time::timeout_at(deadline, check()).await {
         match result {
             Ok(value) => return value,
@@ -28,10 +28,10 @@ pub async fn eventually<T, S: Display>(what: &str, limit: Duration, mut check: i
         }
         sleep(Duration::from_millis(50)).await;
     }
-    panic!("awaited in vain for {limit:?}: {what}\nlast seen: {last_seen}\n{}", log_locations());
+    panic!("timed out after {limit:?} waiting for {what}\nlast result: {last_seen}\n{}", log_locations());
 }
 
-/// Watches one object until it exists and is as awaited. Panics after `limit` with the object as it is then.
+/// Watches one object until it exists and meets the condition. Panics after `limit` with the current object.
 pub async fn wait_for_object<K>(
     api: &Api<K>,
     name: &str,
@@ -49,8 +49,8 @@ where
             match await_condition(api.clone(), name, condition).await {
                 Ok(Some(object)) => return object,
                 Ok(None) => {}
-                // A watch ends with its API server, and the object may still come.
-                Err(e) => watch_error = format!("\nlast trouble of the watch: {e}"),
+                // The watch ends with its API server; the condition may still be met after a restart.
+                Err(e) => watch_error = format!("\nlast watch error: {e}"),
             }
             sleep(Duration::from_millis(200)).await;
         }
@@ -60,14 +60,17 @@ where
     }
     let last_seen = match timeout(Duration::from_secs(5), api.get_opt(name)).await {
         Ok(Ok(Some(object))) => to_yaml(&object),
-        Ok(Ok(None)) => "there is no such object".to_owned(),
+        Ok(Ok(None)) => "object not found".to_owned(),
         Ok(Err(e)) => e.to_string(),
-        Err(_) => "the API server does not answer".to_owned(),
+        Err(_) => "the API server does not respond".to_owned(),
     };
-    panic!("awaited in vain for {limit:?}: {name}: {what}{watch_error}\nlast seen:\n{last_seen}\n{}", log_locations());
+    panic!(
+        "timed out after {limit:?} waiting for {name}: {what}{watch_error}\nlast state:\n{last_seen}\n{}",
+        log_locations()
+    );
 }
 
-/// As YAML, without the book-keeping of field managers.
+/// As YAML, without managedFields.
 fn to_yaml(object: &impl Serialize) -> String {
     let mut value = serde_json::to_value(object).unwrap_or_default();
     if let Some(metadata) = value.get_mut("metadata").and_then(|metadata| metadata.as_object_mut()) {

@@ -1,4 +1,4 @@
-//! The control plane that everything else is tested on, tested itself.
+//! Tests of the control plane itself.
 
 use std::time::{Duration, Instant};
 
@@ -71,7 +71,7 @@ subjects: [{kind: ServiceAccount, name: reader}]
     namespace.kubectl().apply_yaml(grants).await.expect("kubectl").into_stdout().expect("applied");
     let client = plane.client_for(&namespace.name, "reader").await.expect("client");
     let maps: Api<ConfigMap> = Api::namespaced(client, &namespace.name);
-    // The authorizer learns of new roles by a watch.
+    // The authorizer gets new roles through a watch.
     eventually("the role is in force", LIMIT, async || maps.list(&Default::default()).await).await;
     let refused = maps.create(&PostParams::default(), &config_map("a")).await;
     assert!(matches!(&refused, Err(kube::Error::Api(status)) if status.code == 403), "{refused:?}");

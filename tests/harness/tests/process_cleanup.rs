@@ -1,4 +1,4 @@
-//! A child ends with the process that started it, however that one ends, and says how it ended itself.
+//! A child process exits with its parent, however the parent ends, and its own exit status is reported.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -35,16 +35,16 @@ fn wait_until_gone(what: &str, gone: impl Fn() -> bool) {
     }
 }
 
-/// Not a test of its own: the parent that the tests below start anew and then end in three ways.
+/// Not a test: the parent process that the tests below start and end in three ways.
 #[test]
 #[ignore = "started by the other tests"]
 fn parent() {
     let temp_dir = TempDir::new("leash-parent").expect("scratch");
     let log = temp_dir.path().join("log");
-    let handles_term = Process::spawn("obedient", &sleep_command(600), &log).expect("spawned");
+    let handles_term = Process::spawn("handles-term", &sleep_command(600), &log).expect("spawned");
     let ignores_term_script = shell_command("trap '' TERM; while :; do sleep 0.2; done");
-    let ignores_term = Process::spawn("deaf", &ignores_term_script, &log).expect("spawned");
-    // Kept for ever, as in a static.
+    let ignores_term = Process::spawn("ignores-term", &ignores_term_script, &log).expect("spawned");
+    // Never dropped, like a static.
     let (handles_term, ignores_term, temp_dir) =
         (Box::leak(Box::new(handles_term)), Box::leak(Box::new(ignores_term)), Box::leak(Box::new(temp_dir)));
     println!("\nPIDS {} {} {}", handles_term.pid(), ignores_term.pid(), temp_dir.path().display());
@@ -73,7 +73,7 @@ impl ChildTree {
         let mut lines = BufReader::new(parent.stdout.take().expect("piped")).lines();
         let line = lines
             .find_map(|line| line.expect("read").strip_prefix("PIDS ").map(str::to_owned))
-            .expect("the parent says whom it started");
+            .expect("the parent prints the pids of its children");
         // Its further lines need a reader.
         std::thread::spawn(move || lines.count());
         let mut words = line.split(' ');
@@ -144,15 +144,15 @@ async fn a_child_that_ignores_sigterm_is_killed_and_reported() {
     let temp_dir = TempDir::new("leash").expect("scratch");
     let log = temp_dir.path().join("log");
     let polite = shell_command("trap 'exit 0' TERM; while :; do sleep 0.05; done");
-    let mut polite = Process::spawn("polite", &polite, &log).expect("spawned");
+    let mut polite = Process::spawn("exits-on-term", &polite, &log).expect("spawned");
     tokio::time::sleep(Duration::from_millis(300)).await;
     let status = polite.terminate(LIMIT).await.expect("ends by itself");
     assert!(status.success(), "{status}");
 
     let ignores_term_script = shell_command("trap '' TERM; while :; do sleep 0.05; done");
-    let mut ignores_term = Process::spawn("deaf", &ignores_term_script, &log).expect("spawned");
+    let mut ignores_term = Process::spawn("ignores-term", &ignores_term_script, &log).expect("spawned");
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let error = ignores_term.terminate(Duration::from_millis(300)).await.expect_err("it is deaf");
+    let error = ignores_term.terminate(Duration::from_millis(300)).await.expect_err("it ignores SIGTERM");
     assert!(error.to_string().contains("was killed"), "{error}");
     assert!(!ignores_term.is_running());
 }
@@ -163,7 +163,7 @@ async fn a_paused_child_stops_and_a_dropped_one_is_killed() {
     let process = Process::spawn("sleep", &sleep_command(600), &temp_dir.path().join("log")).expect("spawned");
     process.pause().await.expect("paused");
     assert!(process.is_running());
-    // While it stands still; otherwise it may grow between the two.
+    // While it is paused; otherwise it may grow between the two.
     assert!(process.rss_kib() > Some(0) && process.peak_rss_kib() >= process.rss_kib());
     process.resume().await.expect("resumed");
     let pid = process.pid();

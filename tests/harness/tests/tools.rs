@@ -1,4 +1,4 @@
-//! Finding and building the tools, with a stand-in for Go.
+//! Finding and building the tools, with a fake Go.
 
 use std::fs;
 use std::path::Path;
@@ -6,12 +6,12 @@ use std::process::{Command, Output, Stdio};
 
 use harness::TempDir;
 
-/// `go env` answers with a version; `go build … -o TARGET PACKAGE` writes TARGET, slowly, and a line of diary.
+/// `go env` answers with a version; `go build … -o TARGET PACKAGE` writes TARGET, slowly, and a line to the build log.
 const FAKE_GO: &str = r#"#!/bin/sh
 case "$1" in
 env) echo "$FAKE_GO" ;;
 build)
-    echo "$*" >> "$DIARY"
+    echo "$*" >> "$BUILD_LOG"
     [ -n "$BROKEN" ] && { echo "go: downloading a" >&2; echo "undefined: x" >&2; exit 1; }
     while [ "$1" != -o ]; do shift; done
     sleep 0.3
@@ -33,14 +33,14 @@ impl ToolsEnv {
         Self(temp_dir)
     }
 
-    /// The program that looks for tools, with our Go first on the PATH.
+    /// The program that finds tools, with the fake Go first on the PATH.
     fn tools_command(&self, names: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tools"));
         command
             .args(names)
             .env("PATH", format!("{}:/usr/bin:/bin", self.0.path().display()))
             .env("BOXSYNC_TOOLS_CACHE", self.0.path().join("cache"))
-            .env("DIARY", self.0.path().join("diary"))
+            .env("BUILD_LOG", self.0.path().join("build-log"))
             .env("FAKE_GO", "go1.26.8")
             .env_remove("KUBEBUILDER_ASSETS")
             .stdout(Stdio::piped())
@@ -49,7 +49,7 @@ impl ToolsEnv {
     }
 
     fn builds(&self) -> Vec<String> {
-        let diary = fs::read_to_string(self.0.path().join("diary")).unwrap_or_default();
+        let diary = fs::read_to_string(self.0.path().join("build-log")).unwrap_or_default();
         diary.lines().map(str::to_owned).collect()
     }
 }
@@ -89,9 +89,9 @@ fn concurrent_runs_build_only_the_requested_tool_once() {
     assert!(one.status.success() && two.status.success(), "{}{}", to_text(&one.stderr), to_text(&two.stderr));
     assert_eq!(to_text(&one.stdout), to_text(&two.stdout));
     let stderr = to_text(&one.stderr) + &to_text(&two.stderr);
-    assert!(stderr.contains("building etcd, about ") && stderr.contains("built etcd in 0 s"), "{stderr}");
+    assert!(stderr.contains("building etcd (about ") && stderr.contains("built etcd in 0 s"), "{stderr}");
     let third = run_to_end(&mut env.tools_command(&["etcd"]));
-    assert_eq!(to_text(&third.stderr), "", "nothing is built and nothing is said");
+    assert_eq!(to_text(&third.stderr), "", "nothing is built and nothing is printed");
     let builds = env.builds();
     let [build] = builds.as_slice() else { panic!("{builds:?}") };
     assert!(build.ends_with("go.etcd.io/etcd/server/v3"), "{build}");

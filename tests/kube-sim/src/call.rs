@@ -1,11 +1,11 @@
-//! One request as the server understands it.
+//! A parsed request.
 
 use crate::{status_error::StatusError, store::Store};
 use bytes::Bytes;
 use http::{Method, header, request::Parts};
 use serde_json::Value;
 
-/// What a request wants, in RBAC's words.
+/// The verb of a request, as in RBAC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verb {
     Get,
@@ -43,7 +43,7 @@ impl Verb {
 /// A request that reached the server.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// Whose client sent it.
+    /// The user of the client that sent it.
     pub user: String,
     pub verb: Verb,
     pub group: String,
@@ -51,7 +51,7 @@ pub struct Call {
     pub resource: String,
     pub subresource: Option<String>,
     pub namespace: Option<String>,
-    /// For a create, the name in the body; none if the server is to generate it.
+    /// For a create, the name in the body; none if the server generates it.
     pub name: Option<String>,
     pub query: Vec<(String, String)>,
     pub body: Bytes,
@@ -75,7 +75,7 @@ impl Call {
         }
     }
 
-    /// The body as JSON; null if there is none, or if it is no JSON.
+    /// The body as JSON; null if it is empty or not JSON.
     #[must_use]
     pub fn body_json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
@@ -91,7 +91,7 @@ impl Call {
         matches!(self.query_param(name), Some("true" | "1"))
     }
 
-    /// Reads a request; the number is the resource's place in the store's table.
+    /// Parses a request; the number is the resource's index in the store's table.
     pub(crate) fn from_http(
         user: &str,
         head: &Parts,
@@ -137,7 +137,7 @@ impl Call {
             call.verb_for(&head.method).ok_or_else(|| StatusError::method_not_allowed(head.method.as_str(), path))?;
         if call.verb == Verb::Create {
             if call.namespace.is_none() && resource.namespaced {
-                return Err(StatusError::method_not_allowed(head.method.as_str(), path));
+                return Err(StatusError::no_such_path(path));
             }
             call.name = call.body_json()["metadata"]["name"].as_str().map(str::to_owned);
         }
@@ -162,7 +162,7 @@ impl Call {
     }
 }
 
-/// Where a path points to.
+/// A parsed path.
 struct ResourcePath<'a> {
     group: &'a str,
     version: &'a str,

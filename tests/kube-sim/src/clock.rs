@@ -1,4 +1,4 @@
-//! What time it is: wall time that follows tokio's clock, so that `sleep` and `now` cannot disagree.
+//! Wall time that follows tokio's clock, so that `sleep` and `now` cannot disagree.
 
 use jiff::{SignedDuration, Timestamp};
 use std::{
@@ -7,13 +7,13 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// How the simulation asks for the time. Called for every request, never across an await.
+/// The simulation's clock. Called for every request, never across an await.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// A wall clock for tests: `start` plus the tokio time that has passed plus a settable offset.
 ///
 /// Under paused time it moves only when tokio's time does. Clones share the offset. Two of them with the same start
-/// are two machines whose clocks can be set apart.
+/// simulate two machines with different clocks.
 #[derive(Clone)]
 pub struct SimClock {
     start: Timestamp,
@@ -35,14 +35,14 @@ impl SimClock {
         self.start.saturating_add(passed.saturating_add(offset)).unwrap_or(self.start)
     }
 
-    /// Turns the clock back, as a time server does that found it fast. No timer notices.
+    /// Sets the clock back, as a time server does. Timers are not affected.
     pub fn rewind(&self, by: Duration) {
         self.shift(|offset, by| offset.saturating_sub(by), by);
     }
 
-    /// Turns the clock forward without letting tokio's time pass. No timer notices.
+    /// Sets the clock forward without advancing tokio's time. Timers are not affected.
     ///
-    /// To let time really pass, sleep or use `tokio::time::advance`.
+    /// To advance both, sleep or use `tokio::time::advance`.
     pub fn advance(&self, by: Duration) {
         self.shift(|offset, by| offset.saturating_add(by), by);
     }

@@ -1,33 +1,33 @@
-//! What can go wrong between a client and the server, on request.
+//! Injected faults between a client and the server.
 
 use crate::Call;
 use std::{collections::HashMap, time::Duration};
 use tokio::sync::watch;
 
-/// When trouble strikes.
+/// When a fault applies.
 #[derive(Debug, Clone)]
 pub enum Fault {
-    /// The request is not applied (but see [`Trouble::Hold`]).
+    /// The request is not applied (but see [`FaultAction::Hold`]).
     Before(FaultAction),
-    /// The request is applied, and the client does not learn of it (but see [`Trouble::Hold`]).
+    /// The request is applied, but the client does not get the response (but see [`FaultAction::Hold`]).
     After(FaultAction),
 }
 
 /// What happens to a request.
 #[derive(Debug, Clone)]
 pub enum FaultAction {
-    /// This code is answered, with a `Status` as the server would word it.
+    /// Responds with this code and the server's `Status`.
     Status(u16),
-    /// The same with a `Retry-After`, which is in whole seconds.
+    /// The same with a `Retry-After` in whole seconds.
     RetryAfter(u16, Duration),
     /// The connection is lost.
     Disconnect,
-    /// No answer ever comes.
+    /// No response is sent.
     Hang,
-    /// The request waits until the test opens the gate, and then goes on as if nothing had been.
+    /// The request waits until the test opens the gate, and then continues.
     Hold(Gate),
-    /// The process behind the client is dead: neither this request nor any other of the clients that this user has
-    /// so far gets an answer, and none of theirs is applied. [`KubeSim::killed`](crate::KubeSim::killed) resolves.
+    /// The client's process is dead: no request of any client that this user has so far gets a response or is
+    /// applied. [`KubeSim::killed`](crate::KubeSim::killed) resolves.
     Kill,
 }
 
@@ -55,12 +55,12 @@ impl Gate {
         Self { state: watch::Sender::new(GateState::default()) }
     }
 
-    /// Lets through who waits and who comes.
+    /// Releases waiting and future requests.
     pub fn open(&self) {
         self.state.send_modify(|state| state.open = true);
     }
 
-    /// Resolves when a request has come to the gate.
+    /// Resolves when a request has reached the gate.
     pub async fn reached(&self) {
         // The sender is `self`, so the channel cannot close.
         let _ = self.state.subscribe().wait_for(|state| state.reached).await;
@@ -75,14 +75,14 @@ impl Gate {
 pub(crate) type Matcher = Box<dyn Fn(&Call) -> bool + Send>;
 pub(crate) type WriteHook = Box<dyn FnMut(usize, &Call) -> Option<Fault> + Send>;
 
-/// Who sends: a user, and how many clients there were before this one.
+/// A client: its user, and its number among all clients.
 #[derive(Debug, Clone)]
 pub(crate) struct ClientId {
     pub(crate) user: String,
     pub(crate) sequence: u64,
 }
 
-/// The trouble that was ordered.
+/// The injected faults.
 #[derive(Default)]
 pub(crate) struct Faults {
     pub(crate) down: bool,
@@ -114,13 +114,13 @@ impl Faults {
         self.killed_up_to.get(&caller.user).is_some_and(|last| caller.sequence <= *last)
     }
 
-    pub(crate) fn enqueue(&mut self, left: usize, matches: Matcher, fault: Fault) {
-        if left > 0 {
-            self.queued.push(QueuedFault { remaining: left, matches, fault });
+    pub(crate) fn enqueue(&mut self, times: usize, matches: Matcher, fault: Fault) {
+        if times > 0 {
+            self.queued.push(QueuedFault { remaining: times, matches, fault });
         }
     }
 
-    /// The first fault that fits, used up by this call.
+    /// The first matching fault; counts as one use.
     pub(crate) fn take_fault(&mut self, call: &Call) -> Option<Fault> {
         let index = self.queued.iter().position(|queued| (queued.matches)(call))?;
         let queued = self.queued.get_mut(index)?;

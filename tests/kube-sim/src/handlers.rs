@@ -1,4 +1,4 @@
-//! What a request that got through is answered: its verb on the store.
+//! Request handlers: each verb on the store.
 
 use crate::{
     Call, Verb,
@@ -16,18 +16,18 @@ use crate::{
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
-/// What is to be answered, before it is bytes.
+/// A response before it is serialized.
 pub(crate) enum ApiResponse {
     Object(u16, Value),
     Watch(Box<Watch>),
 }
 
-/// A call, who made it, and the resource it is about.
+/// A call with its client and its resource.
 pub(crate) struct ResolvedRequest {
     pub(crate) caller: ClientId,
     pub(crate) call: Arc<Call>,
     pub(crate) resource: Arc<Resource>,
-    /// The resource's place in the store's table.
+    /// The resource's index in the store's table.
     pub(crate) index: usize,
 }
 
@@ -95,7 +95,7 @@ impl ResolvedRequest {
 
     fn parse_body(&self) -> Result<Value, StatusError> {
         serde_json::from_slice(&self.call.body)
-            .map_err(|error| StatusError::bad_request(format!("the body of the request is no JSON: {error}")))
+            .map_err(|error| StatusError::bad_request(format!("the request body is not valid JSON: {error}")))
     }
 
     fn parse_selector(&self) -> Result<Selector, StatusError> {
@@ -107,10 +107,10 @@ impl ResolvedRequest {
         )
     }
 
-    /// Every list is whole and the most recent one.
+    /// Lists are never paged and always the most recent version.
     fn check_list_options(&self) -> Result<(), StatusError> {
         if self.call.query_param("continue").is_some() {
-            return Err(StatusError::unsupported("continue: it answers every list whole"));
+            return Err(StatusError::unsupported("continue: lists are never paged"));
         }
         match self.call.query_param("resourceVersionMatch") {
             Some("Exact") => Err(StatusError::unsupported("resourceVersionMatch=Exact")),

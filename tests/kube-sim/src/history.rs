@@ -1,11 +1,11 @@
-//! What changed, in order. Invariant: every resource version is exactly one change, so a version is an index.
+//! All changes, in order. Invariant: every resource version is exactly one change, so a version is an index.
 
 use crate::{object, status_error::StatusError};
 use serde_json::Value;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
-/// So that a long simulation does not keep every object it ever wrote; a real server forgets after some minutes.
+/// Limits the memory of a long simulation; a real server compacts after some minutes.
 const MAX_CHANGES: usize = 20_000;
 const MAX_AGE: Duration = Duration::from_secs(3600);
 
@@ -13,7 +13,7 @@ const MAX_AGE: Duration = Duration::from_secs(3600);
 pub(crate) struct Change {
     pub(crate) resource: usize,
     pub(crate) old: Option<Arc<Value>>,
-    /// None where the object was deleted.
+    /// None if the object was deleted.
     pub(crate) new: Option<Arc<Value>>,
     pub(crate) at: Instant,
 }
@@ -21,7 +21,7 @@ pub(crate) struct Change {
 #[derive(Debug, Default)]
 pub(crate) struct History {
     changes: VecDeque<Arc<Change>>,
-    /// The newest version that is no longer known.
+    /// The newest compacted version.
     compacted: u64,
 }
 
@@ -41,7 +41,7 @@ impl History {
         }
     }
 
-    /// The change that followed `version`, with its own version.
+    /// The change after `version`, with its own version.
     pub(crate) fn change_after(&self, version: u64) -> Result<Option<(u64, Arc<Change>)>, StatusError> {
         let Some(index) = version.checked_sub(self.compacted) else {
             return Err(StatusError::expired(version, self.compacted));
@@ -57,8 +57,8 @@ impl History {
 }
 
 impl Change {
-    /// How a watch that admits objects by `admits` sees the change: an object that leaves the selection is deleted
-    /// to it, one that enters is added.
+    /// The event of this change for a watch with a selector: an object that no longer matches is sent as deleted, one
+    /// that starts to match as added.
     pub(crate) fn watch_event(&self, version: u64, admits: impl Fn(&Value) -> bool) -> Option<(&'static str, Value)> {
         let admitted = |object: &Option<Arc<Value>>| object.as_deref().is_some_and(&admits);
         let (kind, object) = match (admitted(&self.old), admitted(&self.new)) {

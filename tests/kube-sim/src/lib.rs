@@ -1,25 +1,25 @@
-//! kube-sim — a small Kubernetes API server in memory, for simulation tests under paused time.
+//! A small in-memory Kubernetes API server for simulation tests under paused time.
 //!
-//! The real kube `Api`s, watchers and `Controller`s talk to it through a tower service; no socket is involved, so
-//! `#[tokio::test(start_paused = true)]` lets days pass in milliseconds. Its rules of writing (versions, generations,
-//! conflicts, the status subresource, finalizers) and its messages were copied from what kube-apiserver 1.37 answered.
+//! kube's `Api`s, watchers and `Controller`s call it through a tower service without a socket, so days pass in
+//! milliseconds under `#[tokio::test(start_paused = true)]`. Its write rules (versions, generations, conflicts, the
+//! status subresource, finalizers) and its messages follow kube-apiserver 1.37.
 //!
 //! ```
 //! use kube::{Api, api::{DynamicObject, GroupVersionKind, ApiResource}};
-//! use kube_sim::{Fault, KubeSim, Resource, SimClock, Trouble, Verb};
+//! use kube_sim::{Fault, FaultAction, KubeSim, Resource, SimClock, Verb};
 //! use serde_json::json;
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let clock = SimClock::new("2026-11-22T00:00:00Z".parse()?);
 //! let things = Resource::custom("example.dev", "v1", "things", "Thing").with_default_status(json!({"phase": "Pending"}));
-//! let sim = KubeSim::new(clock.reader(), [things]);
+//! let sim = KubeSim::new(clock.clock_fn(), [things]);
 //! sim.create(json!({"apiVersion": "example.dev/v1", "kind": "Thing", "metadata": {"name": "a"}, "spec": {}}));
 //!
 //! let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("example.dev", "v1", "Thing"));
 //! let things: Api<DynamicObject> = Api::default_namespaced_with(sim.client_as("operator"), &kind);
 //! assert_eq!(things.get("a").await?.data["status"]["phase"], "Pending");
 //!
-//! sim.fail_next(1, |call| call.is(Verb::Get, "things"), Fault::Before(Trouble::Status(500)));
+//! sim.fail_next(1, |call| call.matches(Verb::Get, "things"), Fault::Before(FaultAction::Status(500)));
 //! assert!(things.get("a").await.is_err());
 //! assert_eq!(sim.requests().len(), 2);
 //! # Ok(()) }
@@ -27,16 +27,17 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `sim`, `direct` | the test's handle: clients, log and trouble; objects without HTTP |
-//! | `resource`, `builtin`, `schema` | what is served, and what a schema does to an object |
-//! | `call`, `serve`, `answer`, `shape`, `refusal` | a request, its way to the answer, the forms of answers |
-//! | `store`, `write`, `rules`, `object`, `selection`, `history` | the objects; pure, no await and no clock |
-//! | `watching` | watches |
-//! | `server`, `fault`, `log`, `clock` | what clients share, ordered trouble, who asked what, time |
+//! | `sim`, `test_api` | the test's handle: clients, log and faults; direct access to objects |
+//! | `resource`, `builtin`, `schema` | served resources, pruning and defaulting |
+//! | `call`, `serve`, `handlers`, `projection`, `status_error` | requests, handlers, responses |
+//! | `store`, `write`, `validation`, `object`, `selectors`, `history` | the objects; pure, no await and no clock |
+//! | `watch` | watches |
+//! | `server`, `fault`, `log`, `clock` | shared state, injected faults, request log, time |
 //!
-//! Not served, and refused by name: server-side apply, JSON and strategic patches, dry runs, `deletecollection`,
-//! `sendInitialEvents`, `continue`, orphaning and foreground deletion. Not there: RBAC (but [`KubeSim::forbid`]), CEL
-//! and schema types (but [`Resource::with_rule`]), `managedFields`, discovery, namespaces as objects.
+//! Rejected with an error that names the feature: server-side apply, JSON and strategic merge patches, dry runs,
+//! `deletecollection`, `sendInitialEvents`, `continue`, orphan and foreground deletion. Not implemented: RBAC (but see
+//! [`KubeSim::forbid`]), CEL and schema types (but see [`Resource::with_rule`]), `managedFields`, discovery, namespaces
+//! as objects.
 
 mod builtin;
 mod call;

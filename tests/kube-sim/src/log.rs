@@ -1,10 +1,10 @@
-//! What was asked of the server, in order of arrival.
+//! The request log, in order of arrival.
 
 use crate::Call;
 use jiff::Timestamp;
 use std::{ops::Deref, sync::Arc};
 
-/// A request and what became of it. Dereferences to its [`Call`].
+/// A request and its result. Dereferences to its [`Call`].
 #[derive(Debug, Clone)]
 pub struct LoggedCall {
     /// Counts from 0 over the life of the server.
@@ -12,9 +12,9 @@ pub struct LoggedCall {
     /// The server's time at arrival.
     pub time: Timestamp,
     pub call: Arc<Call>,
-    /// What was answered; none while it runs, and if no answer came (held, hung, killed, connection lost).
+    /// The response code; none while the request runs or if no response was sent (held, hung, killed, connection lost).
     pub code: Option<u16>,
-    /// Whether an object changed: false for reads, refusals and writes that wrote what was there.
+    /// Whether an object changed: false for reads, errors and writes without a change.
     pub changed: bool,
 }
 
@@ -26,7 +26,7 @@ impl Deref for LoggedCall {
     }
 }
 
-/// A point in the log, see [`KubeSim::mark`](crate::KubeSim::mark).
+/// A point in the log, see [`KubeSim::log_position`](crate::KubeSim::log_position).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LogPosition(u64);
 

@@ -1,4 +1,4 @@
-//! Reading and shaping stored objects. An object here is a JSON object whose `metadata` is one too.
+//! Accessors of stored objects: JSON objects whose `metadata` is an object too.
 
 use crate::{resource::Resource, status_error::StatusError};
 use jiff::Timestamp;
@@ -54,12 +54,12 @@ pub(crate) fn set_field(object: &mut Value, field: &str, value: Value) {
     }
 }
 
-/// Kubernetes' timestamps have a grain of one second.
+/// Kubernetes' timestamps have whole seconds.
 pub(crate) fn format_timestamp(time: Timestamp) -> Value {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().into()
 }
 
-/// Makes sure that what was sent is an object of this resource, so that the rest may index it freely.
+/// Checks that a request body is an object of this resource, so that other code can index it.
 pub(crate) fn check_type(object: &mut Value, resource: &Resource) -> Result<(), StatusError> {
     let unrecognized = |why: &str| {
         let kind = &resource.kind;
@@ -80,10 +80,24 @@ pub(crate) fn check_type(object: &mut Value, resource: &Resource) -> Result<(), 
         match object[field].as_str() {
             Some(found) if found == expected => {}
             Some(found) => return Err(unrecognized(&format!("its {field} is {found:?}, not {expected:?}"))),
-            None => return Err(unrecognized(&format!("Object '{field}' is missing"))),
+            None => {
+                let field = if field == "kind" { "Kind" } else { field };
+                return Err(unrecognized(&format!("Object '{field}' is missing")));
+            }
         }
     }
     Ok(())
+}
+
+/// Metadata of another shape than ObjectMeta, as the result of a patch.
+pub(crate) fn check_patched_metadata(patched: &Value) -> Result<(), StatusError> {
+    match patched.get("metadata").map(ObjectMeta::deserialize) {
+        Some(Err(error)) => {
+            let message = format!(" \"\" is invalid: patch: Invalid value: {patched}: {error}");
+            Err(StatusError::new(422, "Invalid", message))
+        }
+        Some(Ok(_)) | None => Ok(()),
+    }
 }
 
 /// A lowercase RFC 1123 subdomain.

@@ -1,4 +1,4 @@
-//! The forms in which objects are answered: whole, or their metadata alone.
+//! Response forms: complete objects, or only their metadata.
 
 use crate::resource::Resource;
 use serde_json::{Value, json};

@@ -1,16 +1,16 @@
-//! What is served: one entry of the server's table of resources.
+//! Served resources.
 
 use crate::builtin;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// A check that an object must pass to be stored: the old object (none on create), the new one, and why not.
+/// A check of the old object (none on create) and the new one; the error is the message.
 pub(crate) type ValidationRule = Arc<dyn Fn(Option<&Value>, &Value) -> Result<(), String> + Send + Sync>;
 
 /// A resource that the simulated server serves.
 ///
-/// [`Resource::of_crd`] reads everything from a CRD. [`Resource::custom`] and the `with_…` methods make one by hand.
+/// [`Resource::from_crd`] reads a CRD; [`Resource::custom`] and the `with_…` methods build one manually.
 #[derive(Clone)]
 pub struct Resource {
     pub(crate) group: String,
@@ -20,12 +20,12 @@ pub struct Resource {
     pub(crate) namespaced: bool,
     pub(crate) has_status: bool,
     pub(crate) has_generation: bool,
-    /// Whether PUT may leave out the resourceVersion.
+    /// Whether PUT works without a resourceVersion.
     pub(crate) unconditional_update: bool,
     pub(crate) selectable_fields: Vec<String>,
     pub(crate) schema: Value,
     pub(crate) rules: Vec<ValidationRule>,
-    /// What a built-in type does to an object before it is stored.
+    /// Type-specific changes to an object before it is stored.
     pub(crate) normalize: fn(&mut Value),
 }
 
@@ -53,7 +53,7 @@ impl Resource {
     /// the schema's defaults and known fields. Its types and CEL rules are not enforced.
     ///
     /// # Panics
-    /// If it is no CRD with a stored version.
+    /// If it is not a CRD with a stored version.
     #[must_use]
     pub fn from_crd(crd: &impl Serialize) -> Self {
         let crd = serde_json::to_value(crd).unwrap_or_default();
@@ -62,7 +62,7 @@ impl Resource {
         let Some(version) =
             spec["versions"].as_array().and_then(|versions| versions.iter().find(|version| version["storage"] == true))
         else {
-            panic!("no CustomResourceDefinition with a stored version: {crd}")
+            panic!("not a CustomResourceDefinition with a stored version: {crd}")
         };
         let selectable = version["selectableFields"].as_array().into_iter().flatten();
         Self {
@@ -99,14 +99,14 @@ impl Resource {
         self.with_status_subresource()
     }
 
-    /// With a field that field selectors may name, written as in a CRD: `.spec.connectionRef.name`.
+    /// With a selectable field, as a JSON path like in a CRD: `.spec.connectionRef.name`.
     #[must_use]
     pub fn with_selectable_field(mut self, json_path: &str) -> Self {
         self.selectable_fields.push(field_label(json_path));
         self
     }
 
-    /// With a rule that refuses an object with 422: the old object (none on create), the new one, and why not.
+    /// With a validation rule whose error rejects a write with 422; the old object is none on create.
     #[must_use]
     pub fn with_rule<F>(mut self, rule: F) -> Self
     where
@@ -116,7 +116,7 @@ impl Resource {
         self
     }
 
-    /// `userrosters.boxsync.dev`, `secrets`: how messages name the resource.
+    /// The resource in messages: `userrosters.boxsync.dev`, `secrets`.
     pub(crate) fn qualified_resource(&self) -> String {
         qualified_name(&self.plural, &self.group)
     }

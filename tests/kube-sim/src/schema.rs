@@ -1,5 +1,5 @@
-//! What a structural schema does to an object before it is stored: unknown fields go, defaults come.
-//! Types, bounds and CEL are not checked: that is what the tests against a real API server are for.
+//! Pruning and defaulting by a structural schema.
+//! Types, bounds and CEL are not checked; the tests on a real API server cover them.
 
 use serde_json::{Map, Value};
 
@@ -16,7 +16,7 @@ pub(crate) fn prune_and_default(value: &mut Value, schema: &Value) {
     }
 }
 
-/// The outermost object: its type and metadata belong to the server, not to the schema.
+/// The root object, whose type and metadata are not part of the schema.
 pub(crate) fn prune_and_default_object(object: &mut Value, schema: &Value) {
     let preserved: Vec<(&str, Value)> = ["apiVersion", "kind", "metadata"]
         .into_iter()
@@ -37,7 +37,7 @@ fn prune_and_default_fields(fields: &mut Map<String, Value>, schema: &Value) {
     fields.retain(|name, _| preserves_unknown || known.is_some_and(|known| known.contains_key(name)));
 
     for (name, schema) in known.into_iter().flatten() {
-        // A null where none may be counts as absent, so that the default applies.
+        // A null that is not nullable counts as absent, so that the default applies.
         if fields.get(name).is_some_and(Value::is_null) && !is_true(schema, "nullable") {
             fields.remove(name);
         }

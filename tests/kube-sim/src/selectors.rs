@@ -1,4 +1,4 @@
-//! Which objects a list or a watch is about: namespace, field selector, label selector.
+//! Selectors of lists and watches: namespace, fields, labels.
 
 use crate::{object, resource::Resource, status_error::StatusError};
 use serde_json::Value;
@@ -46,7 +46,7 @@ impl Selector {
     pub(crate) fn matches(&self, value: &Value) -> bool {
         let labels = &value["metadata"]["labels"];
         self.namespace.as_deref().is_none_or(|wanted| object::namespace(value) == wanted)
-            // A field that is not there is the empty string to a field selector.
+            // A missing field is the empty string to a field selector.
             && self.fields.iter().all(|term| term.matches(Some(field_value(value, &term.key).unwrap_or_default())))
             && self.labels.iter().all(|term| term.matches(labels[&term.key].as_str().map(Cow::Borrowed)))
     }

@@ -1,4 +1,4 @@
-//! A request's way through the server: the trouble that was ordered, the answer, the log.
+//! Request processing: injected faults, the handler, the log.
 
 use crate::{
     Call, Fault, FaultAction,
@@ -24,7 +24,7 @@ enum ReceiveOutcome {
     NoResponse,
 }
 
-/// One request on its way through the server.
+/// One request in progress.
 struct InFlightRequest {
     server: Arc<Server>,
     request: ResolvedRequest,
@@ -42,20 +42,20 @@ pub(crate) async fn handle_request(
     tokio::time::sleep(latency).await;
     let (in_flight, fault) = match receive(server, caller, &head, body) {
         ReceiveOutcome::Accepted(in_flight, fault) => (in_flight, fault),
-        ReceiveOutcome::Rejected(refusal) => return Ok(error_response(&refusal)),
+        ReceiveOutcome::Rejected(error) => return Ok(error_response(&error)),
         ReceiveOutcome::ConnectionLost => return Err(connection_lost()),
         ReceiveOutcome::NoResponse => return std::future::pending().await,
     };
     if let Some(Fault::Before(action)) = &fault
-        && let Some(answer) = in_flight.apply_fault(action).await
+        && let Some(response) = in_flight.apply_fault(action).await
     {
-        return answer;
+        return response;
     }
     let response = in_flight.execute();
     if let Some(Fault::After(action)) = &fault
-        && let Some(answer) = in_flight.apply_fault(action).await
+        && let Some(response) = in_flight.apply_fault(action).await
     {
-        return answer;
+        return response;
     }
     Ok(response)
 }
@@ -91,12 +91,12 @@ fn receive(server: Arc<Server>, caller: ClientId, head: &Parts, body: Bytes) -> 
         fault = hook(number, &call);
     }
     let resolved = ResolvedRequest { caller, call, resource, index };
-    let visit = InFlightRequest { server, request: resolved, seq };
-    ReceiveOutcome::Accepted(visit, fault)
+    let in_flight = InFlightRequest { server, request: resolved, seq };
+    ReceiveOutcome::Accepted(in_flight, fault)
 }
 
 impl InFlightRequest {
-    /// The answer that the trouble makes; none if it let the request through.
+    /// The response that the fault causes; none if the request continues.
     async fn apply_fault(&self, action: &FaultAction) -> Option<HttpResult> {
         match action {
             FaultAction::Status(code) => Some(Ok(self.inject_status(*code))),
@@ -125,7 +125,7 @@ impl InFlightRequest {
         }
     }
 
-    /// What happened to the connection while the request was held.
+    /// Fails if the client was killed or the server went down while the request was held.
     async fn resume_after_hold(&self) -> Option<HttpResult> {
         let (dead, down) = {
             let state = self.server.lock_state();
@@ -193,7 +193,7 @@ fn json_body(value: &Value) -> UnsyncBoxBody<Bytes, BoxError> {
 
 fn http_response(code: u16, body: UnsyncBoxBody<Bytes, BoxError>) -> Response<UnsyncBoxBody<Bytes, BoxError>> {
     let mut response = Response::new(body);
-    // A code that no HTTP knows was ordered by a test; it gets the one that says "our fault".
+    // Invalid status codes injected by a test become 500.
     *response.status_mut() = http::StatusCode::from_u16(code).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
     let json = HeaderValue::from_static("application/json");
     response.headers_mut().insert(header::CONTENT_TYPE, json);
@@ -201,5 +201,5 @@ fn http_response(code: u16, body: UnsyncBoxBody<Bytes, BoxError>) -> Response<Un
 }
 
 fn connection_lost() -> BoxError {
-    "the connection to the simulated API server was lost".into()
+    "connection to the simulated API server lost".into()
 }

@@ -1,4 +1,4 @@
-//! What all clients of one simulated server share.
+//! The state shared by all clients of one simulated server.
 //! Invariant: the state's lock is never held across an await, and never while a test's closure runs that may write.
 
 use crate::{
@@ -19,9 +19,9 @@ use tokio::{
 
 pub(crate) struct Server {
     state: Mutex<ServerState>,
-    /// Apart from the state, so that the hook may look at the objects.
+    /// Outside the state, so that the hook can read objects.
     hook: Mutex<Option<WriteHook>>,
-    /// Rung after every change that a watch may wait for.
+    /// Notified after every change that a watch may wait for.
     change_notifier: watch::Sender<()>,
     pub(crate) killed: Notify,
     clock: Clock,
@@ -35,7 +35,7 @@ pub(crate) struct ServerState {
     pub(crate) latency: Duration,
 }
 
-/// How watches behave.
+/// The state of watches.
 #[derive(Default)]
 pub(crate) struct WatchSettings {
     pub(crate) lag: Duration,
@@ -61,7 +61,7 @@ impl Server {
         }
     }
 
-    /// A panic in a test's closure is that test's failure; the state is still whole.
+    /// A panic in a test's closure is that test's failure; the state is still consistent.
     pub(crate) fn lock_state(&self) -> MutexGuard<'_, ServerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! The handle that a test holds: clients, the log of requests, time and trouble.
+//! The test's handle: clients, request log, clock and faults.
 
 use crate::{
     Call, Clock, Fault, LogPosition, LoggedCall, Resource,
@@ -18,7 +18,7 @@ pub struct KubeSim {
 }
 
 impl KubeSim {
-    /// A server that is up, empty, and serves `resources` besides secrets, events and leases.
+    /// A running, empty server of `resources` and of secrets, events and leases.
     #[must_use]
     pub fn new(clock: Clock, resources: impl IntoIterator<Item = Resource>) -> Self {
         Self { server: Arc::new(Server::new(clock, resources)) }
@@ -30,14 +30,14 @@ impl KubeSim {
         self.client_as("test")
     }
 
-    /// A client whose requests are logged under `user`. It reports every failure, it retries nothing.
+    /// A client whose requests are logged under `user`. It does not retry.
     #[must_use]
     pub fn client_as(&self, user: &str) -> Client {
         Client::new(tower::service_fn(self.client_service(user)), "default")
     }
 
-    /// The same, with the retries that kube's own client has unless it is told otherwise: 429, 503 and 504 on every
-    /// method, up to 15 times, obeying `Retry-After`.
+    /// The same, with the default retries of kube's client: 429, 503 and 504 on every method, up to 15 times,
+    /// honoring `Retry-After`.
     #[must_use]
     pub fn retrying_client_as(&self, user: &str) -> Client {
         let service = tower::service_fn(self.client_service(user));
@@ -54,19 +54,19 @@ impl KubeSim {
     }
 
     /// All requests since the start or the last [`clear_log`](Self::clear_log), in order of arrival. Requests for
-    /// what is not served are answered with 404 or 405, and not logged.
+    /// unknown resources get 404 or 405 and are not logged.
     #[must_use]
     pub fn requests(&self) -> Vec<LoggedCall> {
         self.server.lock_state().log.all_entries()
     }
 
-    /// Those of [`requests`](Self::requests) that ask for a change, whatever became of them.
+    /// The write requests of [`requests`](Self::requests), with any result.
     #[must_use]
     pub fn writes(&self) -> Vec<LoggedCall> {
         only_writes(self.requests())
     }
 
-    /// The present end of the log.
+    /// The current end of the log.
     #[must_use]
     pub fn log_position(&self) -> LogPosition {
         self.server.lock_state().log.end_position()
@@ -82,30 +82,30 @@ impl KubeSim {
         only_writes(self.requests_since(mark))
     }
 
-    /// Forgets the log; marks stay valid.
+    /// Clears the log; positions stay valid.
     pub fn clear_log(&self) {
         self.server.lock_state().log.clear();
     }
 
-    /// How long every request travels before it is looked at; 1 ms unless set.
+    /// The latency of every request; default 1 ms.
     pub fn set_latency(&self, latency: Duration) {
         self.server.lock_state().latency = latency;
     }
 
-    /// From now on a watch hears of a change so much later. The order stays; lists and gets are always up to date.
-    /// Zero ends it, and what is due is delivered at once. History is kept for an hour: a lag beyond that ends in 410.
+    /// Delays the events of watches. The order is kept; lists and gets are always up to date.
+    /// Zero delivers all events immediately. History is kept for an hour: a longer lag ends in 410.
     pub fn lag_watches(&self, lag: Duration) {
         self.server.lock_state().watches.lag = lag;
         self.server.notify_watchers();
     }
 
-    /// Open watches fall silent, and new ones are silent from the start: no event, no bookmark, no end.
+    /// Freezes open and new watches: no event, no bookmark, no end.
     pub fn freeze_watches(&self) {
         self.server.lock_state().watches.frozen = true;
         self.server.notify_watchers();
     }
 
-    /// Frozen watches that are still open deliver what they missed.
+    /// Frozen watches that are still open deliver the missed events.
     pub fn thaw_watches(&self) {
         self.server.lock_state().watches.frozen = false;
         self.server.notify_watchers();
@@ -127,13 +127,13 @@ impl KubeSim {
         self.server.lock_state().faults.down = false;
     }
 
-    /// Forgets all history: a watch that continues at an older version gets 410 and has to list again.
+    /// Clears the history: a watch from an older version gets 410 and must list again.
     pub fn compact(&self) {
         self.server.lock_state().store.history.compact();
         self.server.notify_watchers();
     }
 
-    /// The next `n` requests that match suffer `fault`. Of several orders that match, the oldest is used up first.
+    /// Applies `fault` to the next `n` matching requests. Of several matching faults, the oldest is used first.
     /// The matcher must not call the simulation.
     pub fn fail_next<M>(&self, n: usize, matches: M, fault: Fault)
     where
@@ -142,7 +142,7 @@ impl KubeSim {
         self.server.lock_state().faults.enqueue(n, Box::new(matches), fault);
     }
 
-    /// From now on requests that match are answered with 403, as RBAC would. The matcher must not call the simulation.
+    /// Rejects matching requests with 403, like RBAC. The matcher must not call the simulation.
     pub fn forbid<M>(&self, matches: M)
     where
         M: Fn(&Call) -> bool + Send + 'static,
@@ -150,16 +150,16 @@ impl KubeSim {
         self.server.lock_state().faults.forbid(Box::new(matches));
     }
 
-    /// Ends what [`fail_next`](Self::fail_next) and [`forbid`](Self::forbid) ordered.
+    /// Removes all faults of [`fail_next`](Self::fail_next) and [`forbid`](Self::forbid).
     pub fn clear_faults(&self) {
         self.server.lock_state().faults.clear();
     }
 
-    /// Asks `hook` about every write request that comes from now on, whatever will become of it: its number, counted
-    /// from 1, and the call. It takes the place of an earlier hook; `|_, _| None` ends it.
+    /// Calls `hook` for every write request with its number, counted from 1, and the call. Replaces an earlier hook;
+    /// `|_, _| None` removes it.
     ///
     /// A write that is [forbidden](Self::forbid) is not counted; one that [`fail_next`](Self::fail_next) takes is
-    /// counted, but the hook is not asked. The hook may read objects and order faults, but not set another hook.
+    /// counted, but the hook is not called. The hook may read objects and inject faults, but not set another hook.
     pub fn on_write<H>(&self, hook: H)
     where
         H: FnMut(usize, &Call) -> Option<Fault> + Send + 'static,
@@ -169,13 +169,13 @@ impl KubeSim {
         self.server.lock_state().faults.writes = 0;
     }
 
-    /// As if the processes of this user were killed: no client that the user has now is ever answered again, and
-    /// nothing of theirs is applied. Clients made later are new processes.
+    /// Simulates that the processes of this user were killed: requests of the user's current clients get no response and
+    /// are not applied. Clients created later are new processes.
     pub fn kill(&self, user: &str) {
         self.server.kill(user);
     }
 
-    /// Resolves as soon as somebody was killed since it last resolved. For one waiter.
+    /// Resolves when a user was killed since it last resolved. For one waiter.
     pub async fn killed(&self) {
         self.server.killed.notified().await;
     }

@@ -1,9 +1,9 @@
-//! What the server says when it says no: `Status` objects, worded as kube-apiserver 1.37 words them.
+//! Error responses: `Status` objects with the messages of kube-apiserver 1.37.
 
 use crate::{Call, Verb, resource::Resource};
 use serde_json::{Value, json};
 
-/// An answer that is no success.
+/// An error response.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct StatusError {
     pub(crate) code: u16,
@@ -29,7 +29,7 @@ impl StatusError {
         Self::new(
             404,
             "NotFound",
-            format!("the server could not find the requested resource: kube-sim serves nothing at {path}"),
+            format!("the server could not find the requested resource: kube-sim has no resource at {path}"),
         )
     }
 
@@ -71,7 +71,7 @@ impl StatusError {
     }
 
     pub(crate) fn forbidden(resource: &Resource, call: &Call) -> Self {
-        // The name of what is to be created stands in the body, which is not read before the request is allowed.
+        // The name of an object to be created is in the body, which is not read before authorization.
         let name = call.name.as_deref().filter(|_| call.verb != Verb::Create);
         let what = match name {
             Some(name) => format!("{} \"{name}\"", resource.qualified_resource()),
@@ -120,7 +120,7 @@ impl StatusError {
                 "Timeout",
                 "Timeout: request did not complete within requested timeout - context deadline exceeded",
             ),
-            code => Self::new(code, "", format!("kube-sim was told to answer {code}")),
+            code => Self::new(code, "", format!("kube-sim: injected status {code}")),
         }
     }
 

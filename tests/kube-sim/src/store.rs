@@ -1,5 +1,5 @@
-//! The objects and how they are read. How they are written stands in `write.rs`.
-//! Invariant: no IO, no clock of its own; who calls says what time it is.
+//! The objects and how they are read; `write.rs` holds the writes.
+//! Invariant: no IO and no clock; the caller passes the time.
 
 use crate::{
     builtin,
@@ -23,7 +23,7 @@ pub(crate) struct ObjectKey {
     pub(crate) name: String,
 }
 
-/// When a write happens: on the wall, and for the watches.
+/// The time of a write: wall time for the object, monotonic time for the watches.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WriteTime {
     pub(crate) wall: Timestamp,
@@ -35,6 +35,9 @@ pub(crate) struct Store {
     objects: BTreeMap<ObjectKey, Arc<Value>>,
     pub(crate) history: History,
     pub(crate) last_uid: u64,
+    /// Created objects whose default status was not written yet: kube-apiserver adds it when it reads the object, so
+    /// that the first update is stored even if it changes nothing.
+    default_status_unstored: BTreeSet<ObjectKey>,
 }
 
 impl Store {
@@ -44,6 +47,7 @@ impl Store {
             objects: BTreeMap::new(),
             history: History::default(),
             last_uid: 0,
+            default_status_unstored: BTreeSet::new(),
         }
     }
 
@@ -77,7 +81,7 @@ impl Store {
         self.objects.contains_key(key)
     }
 
-    /// Objects whose owners, all of a kind that is served here, are all gone.
+    /// Objects with owners of which none exists. Owners of a kind that is not served here count as existing.
     pub(crate) fn orphans(&self) -> Vec<ObjectKey> {
         let existing_uids: BTreeSet<&str> = self.objects.values().map(|object| object::uid(object)).collect();
         let is_gone = |owner: &Value| {
@@ -103,12 +107,22 @@ impl Store {
             new: Some(object.clone()),
             at: tick,
         });
+        self.default_status_unstored.remove(&key);
         self.objects.insert(key, object.clone());
         object
     }
 
+    pub(crate) fn mark_default_status_unstored(&mut self, key: ObjectKey) {
+        self.default_status_unstored.insert(key);
+    }
+
+    pub(crate) fn is_default_status_unstored(&self, key: &ObjectKey) -> bool {
+        self.default_status_unstored.contains(key)
+    }
+
     /// Removes the object, which takes a resource version as well.
     pub(crate) fn remove(&mut self, key: ObjectKey, tick: Instant) {
+        self.default_status_unstored.remove(&key);
         self.history.record(Change { resource: key.resource, old: self.objects.remove(&key), new: None, at: tick });
     }
 }

@@ -1,5 +1,5 @@
-//! The test's own hands in the store: not logged, never delayed, no trouble.
-//! They follow the rules of the server and panic with its message where it refuses.
+//! Direct access of tests to the store: not logged, never delayed, without injected faults.
+//! The server's rules apply; an error is a panic with the server's message.
 
 use crate::{
     KubeSim, object,
@@ -14,9 +14,9 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// # Panics
-/// All of these: where the server would refuse, and on a kind that it does not serve.
+/// All methods: if the server rejects the operation, or does not serve the kind.
 impl KubeSim {
-    /// Creates an object; where it names no namespace, in `default`.
+    /// Creates an object; without a namespace in its metadata, in `default`.
     #[track_caller]
     pub fn create(&self, object: impl Serialize) -> Value {
         let object = to_json(object);
@@ -26,7 +26,7 @@ impl KubeSim {
         })
     }
 
-    /// Creates the object, or merges it into the one that is there, as the main endpoint does: without its status.
+    /// Creates the object, or merges it into the existing one as the main endpoint does: without its status.
     #[track_caller]
     pub fn apply(&self, object: impl Serialize) -> Value {
         let object = to_json(object);
@@ -39,11 +39,11 @@ impl KubeSim {
         })
     }
 
-    /// Changes an object in one step, spec and status alike; admission rules are not asked.
+    /// Changes spec and status of an object in one step, without validation rules.
     #[track_caller]
     pub fn edit(&self, kind: &str, namespace: &str, name: &str, change: impl FnOnce(&mut Value)) -> Value {
         let Some(mut object) = self.get(kind, namespace, name) else {
-            panic!("there is no {kind} {namespace}/{name} to edit")
+            panic!("cannot edit {kind} {namespace}/{name}: not found")
         };
         change(&mut object);
         self.write_with(|state, now| {
@@ -52,7 +52,7 @@ impl KubeSim {
         })
     }
 
-    /// Deletes an object; with finalizers it stays, marked.
+    /// Deletes an object; with finalizers it is only marked for deletion.
     #[track_caller]
     pub fn delete(&self, kind: &str, namespace: &str, name: &str) {
         self.write_with(|state, now| {
@@ -100,7 +100,7 @@ impl KubeSim {
         self.list(&K::kind(&())).into_iter().map(deserialize_object).collect()
     }
 
-    /// Waits until the object is there and `holds`, at most for `limit`; a failure prints the object.
+    /// Waits at most `limit` until the object exists and meets the condition; a timeout prints the object.
     pub async fn wait_until<F>(&self, limit: Duration, kind: &str, namespace: &str, name: &str, condition: F) -> Value
     where
         F: Fn(&Value) -> bool,
@@ -122,12 +122,12 @@ impl KubeSim {
             Ok(object) => object,
             Err(_) => {
                 let found = self.get(kind, namespace, name).unwrap_or_default();
-                panic!("within {limit:?} {kind} {namespace}/{name} did not become what was waited for: {found:#}")
+                panic!("timed out after {limit:?} waiting for {kind} {namespace}/{name}; last state: {found:#}")
             }
         }
     }
 
-    /// Deletes what has only owners that are gone, again and again until nothing is left to delete. Says how many.
+    /// Deletes objects whose owners are all deleted, until there are none left. Returns the number of deleted objects.
     pub fn collect_garbage(&self) -> usize {
         let now = self.server.write_time();
         let mut state = self.server.lock_state();
@@ -158,7 +158,7 @@ impl KubeSim {
                 self.server.notify_watchers();
                 (*written.object).clone()
             }
-            Err(error) => panic!("the server refused with {}: {}", error.code, error.message),
+            Err(error) => panic!("the server returned {}: {}", error.code, error.message),
         }
     }
 }
@@ -167,7 +167,7 @@ impl KubeSim {
 fn to_json(object: impl Serialize) -> Value {
     match serde_json::to_value(object) {
         Ok(object) => object,
-        Err(error) => panic!("the object cannot be written as JSON: {error}"),
+        Err(error) => panic!("the object cannot be serialized to JSON: {error}"),
     }
 }
 
@@ -175,7 +175,7 @@ fn to_json(object: impl Serialize) -> Value {
 fn deserialize_object<K: DeserializeOwned>(object: Value) -> K {
     match serde_json::from_value(object.clone()) {
         Ok(typed) => typed,
-        Err(error) => panic!("the stored object is not of the type that was asked for: {error}: {object:#}"),
+        Err(error) => panic!("the stored object does not match the requested type: {error}: {object:#}"),
     }
 }
 
@@ -183,7 +183,7 @@ fn deserialize_object<K: DeserializeOwned>(object: Value) -> K {
 fn resource_index(state: &ServerState, kind: &str) -> usize {
     match state.store.find_kind(kind) {
         Some(index) => index,
-        None => panic!("the simulated server does not serve the kind {kind:?}"),
+        None => panic!("kube-sim does not serve the kind {kind:?}"),
     }
 }
 

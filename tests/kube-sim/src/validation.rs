@@ -1,4 +1,4 @@
-//! The single rules behind a write, each as kube-apiserver 1.37 was seen to apply it.
+//! The checks of a write, each as in kube-apiserver 1.37.
 
 use crate::{object, resource::Resource, status_error::StatusError, store::ObjectKey};
 use serde_json::Value;
@@ -17,7 +17,11 @@ pub(crate) fn check_identity(body: &mut Value, key: &ObjectKey, resource: &Resou
     object::check_type(body, resource)?;
     set_namespace(body, &key.namespace)?;
     match object::name(body) {
-        "" => object::set_metadata(body, "name", key.name.as_str().into()),
+        "" => {
+            let message =
+                format!("the name of the object ({} based on URL) was undeterminable: name must be provided", key.name);
+            return Err(StatusError::bad_request(message));
+        }
         name if name == key.name => {}
         name => {
             let message = format!("the name of the object ({name}) does not match the name on the URL ({})", key.name);
@@ -27,8 +31,8 @@ pub(crate) fn check_identity(body: &mut Value, key: &ObjectKey, resource: &Resou
     Ok(())
 }
 
-/// PUT compares the UID before all else, at both endpoints. A patch does not: at the main endpoint validation finds
-/// it, and a patch of the status with another UID is applied all the same (so it is no precondition).
+/// PUT checks the UID first, at both endpoints. A patch does not: at the main endpoint validation rejects another UID,
+/// and at the status endpoint it is ignored, so it is not a precondition there.
 pub(crate) fn check_replace_uid(body: &Value, old: &Value, resource: &Resource) -> Result<(), StatusError> {
     let (wanted, found) = (object::uid(body), object::uid(old));
     if wanted.is_empty() || wanted == found {
@@ -73,7 +77,7 @@ pub(crate) fn apply_main_update(mut new: Value, old: &Value, resource: &Resource
     Ok(new)
 }
 
-/// Only the status is taken; what else was sent, metadata included, is dropped without a word.
+/// Takes only the status; all other fields, metadata included, are ignored.
 pub(crate) fn apply_status_update(wanted: &Value, old: &Value) -> Value {
     let mut new = old.clone();
     object::set_field(&mut new, "status", wanted["status"].clone());

@@ -1,4 +1,4 @@
-//! A watch: the history from a version on, as one client sees it.
+//! A watch: the history since a resource version, as sent to one client.
 
 use crate::{
     fault::ClientId,
@@ -16,17 +16,17 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::{sync::watch, time::Instant};
 use tower::BoxError;
 
-/// As often as a real server sends them.
+/// The interval of a real server.
 const BOOKMARK_INTERVAL: Duration = Duration::from_secs(60);
-/// What a real server chooses at random between 30 and 60 minutes.
+/// A real server chooses a random timeout between 30 and 60 minutes.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1800);
 
-/// What a watch is asked for.
+/// The parameters of a watch.
 pub(crate) struct WatchOptions {
     pub(crate) index: usize,
     pub(crate) selection: Selector,
     pub(crate) projection: Projection,
-    /// None: begin with what is there.
+    /// None: starts with the existing objects.
     pub(crate) resource_version: Option<u64>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) bookmarks: bool,
@@ -36,7 +36,7 @@ pub(crate) struct Watch {
     resource: Arc<Resource>,
     options: WatchOptions,
     caller: ClientId,
-    /// The version up to which everything was looked at.
+    /// The last processed version.
     last_version: u64,
     initial_events: VecDeque<Bytes>,
     break_count: u64,
@@ -55,7 +55,7 @@ enum Step {
     Send(Bytes),
     End,
     Break,
-    /// Until something happens, or until this time.
+    /// Until a change, or until this time.
     Wait(Option<Instant>),
 }
 
@@ -94,7 +94,7 @@ impl Watch {
                 let step = watch.step(&server.lock_state(), Instant::now());
                 match step {
                     Step::Send(line) => return Some((Ok(Frame::data(line)), Some((watch, server, changes)))),
-                    Step::Break => return Some((Err("the watch was broken: connection reset".into()), None)),
+                    Step::Break => return Some((Err("watch interrupted: connection reset".into()), None)),
                     Step::End => return None,
                     Step::Wait(until) => wait_for_change(&mut changes, until).await,
                 }
@@ -109,7 +109,7 @@ impl Watch {
         if self.break_count != state.watches.break_count {
             return Step::Break;
         }
-        // A frozen watch and a dead client's are silent: not even their end comes through.
+        // A frozen watch and a killed client's watch send nothing, not even their end.
         if state.watches.frozen || state.faults.is_killed(&self.caller) {
             return Step::Wait(None);
         }
@@ -138,7 +138,7 @@ impl Watch {
         }
         if self.options.bookmarks {
             if now >= self.deadline {
-                // So that the next watch need not look again at what was not for this one.
+                // So that the next watch skips changes that did not match this one.
                 return self.close(self.bookmark_line());
             }
             if now >= self.next_bookmark {
@@ -180,13 +180,13 @@ fn event_line(kind: &str, object: &Value) -> Bytes {
     format!("{}\n", json!({"type": kind, "object": object})).into()
 }
 
-/// The version that a watch asks for; none for "what is there now".
+/// The requested version of a watch; none to start with the existing objects.
 pub(crate) fn parse_resource_version(asked: Option<&str>) -> Result<Option<u64>, StatusError> {
     match asked {
         None | Some("0") => Ok(None),
         Some(text) => match text.parse() {
             Ok(version) => Ok(Some(version)),
-            Err(_) => Err(StatusError::bad_request(format!("resourceVersion: Invalid value: {text:?}"))),
+            Err(_) => Err(StatusError::new(500, "", format!("resourceVersion: Invalid value: {text:?}"))),
         },
     }
 }

@@ -1,4 +1,4 @@
-//! The rules of writing: what kube-apiserver 1.37 does on create, replace, patch and delete.
+//! Create, replace, patch and delete, as in kube-apiserver 1.37.
 
 use crate::{
     object, schema,
@@ -9,10 +9,10 @@ use crate::{
 use serde_json::Value;
 use std::sync::Arc;
 
-/// etcd refuses more than this.
+/// etcd's limit of a request.
 const MAX_OBJECT_BYTES: usize = 1_572_864;
 
-/// Which endpoint was written to.
+/// The endpoint of an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UpdateTarget {
     Main,
@@ -24,7 +24,7 @@ pub(crate) enum Update {
     Merge(Value),
 }
 
-/// What a write came to.
+/// The result of a write.
 pub(crate) struct WriteResult {
     pub(crate) object: Arc<Value>,
     pub(crate) effect: WriteEffect,
@@ -76,7 +76,12 @@ impl Store {
         if self.contains(&key) {
             return Err(StatusError::already_exists(&resource, &key.name));
         }
-        self.persist(key, body, now)
+        let has_default_status = resource.has_status && !body["status"].is_null();
+        let created = self.persist(key.clone(), body, now)?;
+        if has_default_status {
+            self.mark_default_status_unstored(key);
+        }
+        Ok(created)
     }
 
     pub(crate) fn update(
@@ -87,16 +92,20 @@ impl Store {
         now: WriteTime,
     ) -> Result<WriteResult, StatusError> {
         let resource = self.resource(key.resource);
+        let mut update = update;
+        if let Update::Replace(body) = &mut update {
+            validation::check_identity(body, &key, &resource)?;
+        }
         let old = self.get(&key).ok_or_else(|| StatusError::not_found(&resource, &key.name))?;
         let requested = match update {
-            Update::Replace(mut body) => {
-                validation::check_identity(&mut body, &key, &resource)?;
+            Update::Replace(body) => {
                 validation::check_replace_uid(&body, &old, &resource)?;
                 body
             }
             Update::Merge(patch) => {
                 let mut patched = (*old).clone();
                 object::merge_patch(&mut patched, patch);
+                object::check_patched_metadata(&patched)?;
                 validation::check_identity(&mut patched, &key, &resource)?;
                 patched
             }
@@ -116,13 +125,13 @@ impl Store {
         if object::is_being_deleted(&new) && object::finalizers(&new).is_empty() {
             return Ok(self.persist_removal(key, new, now));
         }
-        if new == *old {
+        if new == *old && !self.is_default_status_unstored(&key) {
             return Ok(WriteResult { object: old, effect: WriteEffect::Unchanged });
         }
         self.persist(key, new, now)
     }
 
-    /// What no endpoint allows, and a test may: the whole object at once, status included.
+    /// For tests only, no endpoint allows it: replaces the whole object, status included.
     pub(crate) fn overwrite(
         &mut self,
         key: ObjectKey,
@@ -187,7 +196,7 @@ impl Store {
         }
         let namespace = object::namespace(body).to_owned();
         for attempt in 0.. {
-            // Spread over the letters, so that names do not look sorted; the same in every run.
+            // Spread over the letters, so that names do not look sorted; deterministic.
             let mut seed = (self.history.version() + attempt).wrapping_mul(7_919_317);
             let suffix: String = (0..5)
                 .map(|_| {

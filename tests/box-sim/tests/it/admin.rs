@@ -1,4 +1,4 @@
-//! The admin's side over HTTP.
+//! The admin API.
 
 use crate::client::env;
 use box_sim::{Behaviour, Endpoint};
@@ -42,8 +42,8 @@ async fn responses_and_behaviours_can_be_set_and_reset() {
     let ordered = env
         .admin(
             "POST",
-            "/enterprises/1001/next",
-            json!({"times": 1, "on": "users", "answer": "rate-limited", "retryAfter": "9"}),
+            "/enterprises/1001/responses",
+            json!({"times": 1, "endpoints": "users", "response": "rate-limited", "retryAfter": "9"}),
         )
         .await;
     assert_eq!(ordered.status, 204, "{}", String::from_utf8_lossy(&ordered.body));
@@ -51,14 +51,14 @@ async fn responses_and_behaviours_can_be_set_and_reset() {
     assert_eq!(env.admin("PUT", "/enterprises/1001/behaviours/insufficient-scope", Value::Null).await.status, 200);
     assert_eq!((list().await, env.enterprise.enabled_behaviours()), (403, vec![Behaviour::InsufficientScope]));
     assert_eq!(env.admin("PUT", "/enterprises/1001/behaviours/nonsense", Value::Null).await.status, 404);
-    assert_eq!(env.admin("POST", "/enterprises/1001/normal", Value::Null).await.status, 200);
+    assert_eq!(env.admin("POST", "/enterprises/1001/reset-behaviours", Value::Null).await.status, 200);
     assert_eq!(list().await, 200);
     assert_eq!(
         env.admin("PATCH", "/enterprises/1001/settings", json!({"latencyMillis": 5, "rateLimit": 1})).await.status,
         204
     );
     assert_eq!(list().await, 429);
-    assert_eq!(env.admin("POST", "/enterprises/1001/withdraw", Value::Null).await.status, 200);
+    assert_eq!(env.admin("POST", "/enterprises/1001/deauthorize-app", Value::Null).await.status, 200);
     assert_eq!(list().await, 401);
     assert_eq!(env.admin("POST", "/enterprises/1001/dance", Value::Null).await.status, 404);
     let calls = env.admin("GET", "/enterprises/1001/calls", Value::Null).await.json();

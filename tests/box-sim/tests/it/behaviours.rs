@@ -1,4 +1,4 @@
-//! Every behaviour, by its name and by what a client sees of it.
+//! Every behaviour, by name and by its effect on a client.
 
 use crate::client::{TestEnv, entries, env, get_request};
 use box_sim::{Behaviour, Endpoint};
@@ -26,14 +26,14 @@ fn every_behaviour_parses_from_its_name() {
     assert_eq!(names.len(), Behaviour::ALL.len());
     for behaviour in Behaviour::ALL {
         assert_eq!(behaviour.as_str().parse(), Ok(*behaviour));
-        assert!(behaviour.about().ends_with('.'), "{behaviour} has no line about it");
+        assert!(behaviour.description().ends_with('.'), "{behaviour} has no description");
     }
     assert!("no-such-behaviour".parse::<Behaviour>().is_err());
 }
 
 #[tokio::test(start_paused = true)]
 async fn every_behaviour_has_an_effect_until_it_is_reset() {
-    // These show only beyond a walk: in JWT assertions, in the age of tokens, in their renewal, in errors, in what is never answered.
+    // Not visible in a listing: they affect JWT assertions, token lifetimes, refreshes, errors, or never respond.
     let not_visible_in_listing = [
         Behaviour::ClockAhead,
         Behaviour::ClockBehind,
@@ -72,9 +72,9 @@ async fn every_behaviour_has_an_effect_until_it_is_reset() {
     let usual = snapshot().await;
     for behaviour in Behaviour::ALL.iter().filter(|behaviour| !not_visible_in_listing.contains(behaviour)) {
         env.enterprise.enable_behaviour(*behaviour);
-        assert_ne!(snapshot().await, usual, "{behaviour} changes nothing");
+        assert_ne!(snapshot().await, usual, "{behaviour} has no effect");
         env.enterprise.reset_behaviours();
-        assert_eq!(snapshot().await, usual, "{behaviour} does not end");
+        assert_eq!(snapshot().await, usual, "{behaviour} does not reset");
     }
 }
 
@@ -124,7 +124,7 @@ async fn the_later_copy_of_a_duplicated_user_is_current() {
     assert_eq!(all.len(), 27);
     for user in env.enterprise.users() {
         let id = Value::from(user.id.to_string());
-        let last = all.iter().rfind(|entry| entry["id"] == id).expect("walked");
+        let last = all.iter().rfind(|entry| entry["id"] == id).expect("listed");
         assert_eq!(last["name"], user.name);
     }
     assert_eq!(
@@ -135,7 +135,7 @@ async fn the_later_copy_of_a_duplicated_user_is_current() {
 
 #[tokio::test(start_paused = true)]
 async fn users_have_the_unusual_shapes_known_from_box() {
-    let odd = async |name: &str| {
+    let users = async |name: &str| {
         entries(
             &env_with_behaviour(name, 300)
                 .get_users("usemarker=true&limit=1000&fields=status,role,phone,notification_email")
@@ -143,13 +143,13 @@ async fn users_have_the_unusual_shapes_known_from_box() {
                 .json(),
         )
     };
-    assert!(odd("numeric-ids").await.iter().all(|user| user["id"].is_number()));
-    assert!(odd("numeric-phones").await.iter().all(|user| user["phone"].is_number()));
-    assert!(odd("notification-email-array").await.iter().all(|user| user["notification_email"].is_array()));
-    assert!(odd("unknown-fields").await.iter().all(|user| user["x_new_field"].is_object()));
-    assert!(odd("unknown-status").await.iter().any(|user| user["status"] == "suspended_by_retention_policy"));
-    assert!(odd("unknown-role").await.iter().any(|user| user["role"] == "group_admin"));
-    assert!(odd("empty-list").await.is_empty());
+    assert!(users("numeric-ids").await.iter().all(|user| user["id"].is_number()));
+    assert!(users("numeric-phones").await.iter().all(|user| user["phone"].is_number()));
+    assert!(users("notification-email-array").await.iter().all(|user| user["notification_email"].is_array()));
+    assert!(users("unknown-fields").await.iter().all(|user| user["x_new_field"].is_object()));
+    assert!(users("unknown-status").await.iter().any(|user| user["status"] == "suspended_by_retention_policy"));
+    assert!(users("unknown-role").await.iter().any(|user| user["role"] == "group_admin"));
+    assert!(users("empty-list").await.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -188,7 +188,7 @@ async fn errors_apply_to_the_same_endpoints_as_in_box() {
 
 #[tokio::test(start_paused = true)]
 async fn a_token_that_expires_mid_listing_is_valid_for_two_pages() {
-    let env = env_with_behaviour("token-expires-mid-walk", 50);
+    let env = env_with_behaviour("token-expires-mid-listing", 50);
     let (first, mut statuses) = (env.fetch_access_token().await, Vec::new());
     for _ in 0..3 {
         statuses.push(env.get(&first, "/2.0/users?usemarker=true").await.status.as_u16());
@@ -209,12 +209,12 @@ async fn bodies_can_be_broken_slow_or_huge() {
     let mut broken = body("reset-mid-body").await;
     assert!(broken.next().await.is_some_and(|chunk| chunk.is_ok()));
     assert!(broken.next().await.is_some_and(|chunk| chunk.is_err()));
-    let mut hung_up = body("hangs-up").await;
-    assert!(hung_up.next().await.is_some_and(|chunk| chunk.is_err()));
-    let begun = tokio::time::Instant::now();
+    let mut closed = body("closes-connection").await;
+    assert!(closed.next().await.is_some_and(|chunk| chunk.is_err()));
+    let start = tokio::time::Instant::now();
     let mut slow = body("slow-body").await;
     let (_, second) = (slow.next().await, slow.next().await);
-    assert_eq!((begun.elapsed(), second.expect("more").expect("fine").len()), (Duration::from_secs(2), 16));
+    assert_eq!((start.elapsed(), second.expect("more").expect("fine").len()), (Duration::from_secs(2), 16));
     let huge = body("huge-body").await.fold(0, async |sum, chunk| sum + chunk.expect("fine").len()).await;
     assert!(huge > 256 << 20, "{huge}");
 }

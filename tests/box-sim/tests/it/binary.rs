@@ -1,4 +1,4 @@
-//! The program as a process.
+//! The binary.
 
 use std::{
     io::{BufRead, BufReader},
@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Ends with the test, also when that panics.
+/// Killed at the end of the test, also if it panics.
 struct ChildProcess(Child);
 
 impl Drop for ChildProcess {

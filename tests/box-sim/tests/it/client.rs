@@ -1,4 +1,4 @@
-//! A client of few words: it asks the router in process and hands back what came.
+//! A minimal client of the in-process router.
 
 use axum::{Router, body::Body};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -17,7 +17,7 @@ pub(crate) fn start_time() -> Timestamp {
     START.parse().expect("a timestamp")
 }
 
-/// A clock that stands still.
+/// A fixed clock.
 pub(crate) fn frozen_clock() -> Clock {
     std::sync::Arc::new(start_time)
 }
@@ -40,12 +40,12 @@ impl TestResponse {
         self.headers.get(name).unwrap_or_else(|| panic!("no {name} in {:?}", self.headers)).to_str().expect("text")
     }
 
-    /// A member that is a text, if the body is JSON and has it.
+    /// A string member of a JSON body.
     pub(crate) fn string_field(&self, name: &str) -> Option<String> {
         Some(serde_json::from_slice::<Value>(&self.body).ok()?[name].as_str()?.to_owned())
     }
 
-    /// The body but for a member that is never the same.
+    /// The body without a member that differs in every response.
     pub(crate) fn body_without(&self, name: &str) -> String {
         let body = String::from_utf8_lossy(&self.body).into_owned();
         match self.string_field(name) {
@@ -63,7 +63,7 @@ pub(crate) fn entries(page: &Value) -> Vec<Value> {
     page["entries"].as_array().cloned().unwrap_or_default()
 }
 
-/// Box, one enterprise of it, and its router.
+/// A simulated Box with one enterprise, and its router.
 pub(crate) struct TestEnv {
     pub(crate) sim: BoxSim,
     pub(crate) enterprise: Enterprise,
@@ -141,7 +141,7 @@ impl TestEnv {
         self.get(&self.fetch_access_token().await, &format!("/2.0/users?{query}")).await
     }
 
-    /// Every page of a walk, at most `pages`.
+    /// The pages of a listing, at most `pages`.
     pub(crate) async fn list_pages(&self, query: &str, pages: usize) -> Vec<Value> {
         let token = self.fetch_access_token().await;
         let (mut pages_read, mut marker) = (Vec::new(), String::new());
@@ -159,7 +159,7 @@ impl TestEnv {
         pages_read
     }
 
-    /// The number of pages and of bytes of a whole walk, looking at nothing but the marker.
+    /// The number of pages and bytes of a complete listing; parses only the marker.
     pub(crate) async fn count_pages(&self, query: &str) -> (usize, usize) {
         let token = self.fetch_access_token().await;
         let (mut pages, mut bytes, mut marker) = (0, 0, String::new());
@@ -187,7 +187,7 @@ pub(crate) fn get_request(token: &str, path: &str) -> Request<Body> {
     request.body(Body::empty()).expect("a request")
 }
 
-/// What an assertion says unless a test wants it otherwise.
+/// The default claims of an assertion.
 pub(crate) fn claims(env: &TestEnv, jti: &str) -> Value {
     json!({
         "iss": env.enterprise.client_id(),

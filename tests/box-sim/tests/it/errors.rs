@@ -1,4 +1,4 @@
-//! Errors, ordered answers, and the limit of calls.
+//! Errors, scripted responses, and the rate limit.
 
 use crate::client::{env, get_request};
 use box_sim::{Behaviour, Endpoint, EndpointFilter, ScriptedResponse};
@@ -29,7 +29,7 @@ async fn every_api_error_has_a_request_id_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_1001st_call_of_a_minute_is_refused_until_the_minute_is_over() {
+async fn the_1001st_call_of_a_minute_is_rejected_until_the_next_minute() {
     let env = env(1);
     let token = env.fetch_access_token().await;
     tokio::time::sleep(Duration::from_secs(120)).await;

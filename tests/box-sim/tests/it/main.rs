@@ -1,4 +1,4 @@
-//! What the simulated Box answers, asked the way clients ask.
+//! The simulated Box, called like clients call it.
 
 mod admin;
 mod behaviours;

@@ -1,4 +1,4 @@
-//! Users who log in: the authorize page, its codes, refresh tokens, and the end of an authorization.
+//! OAuth 2.0 user authentication: authorize page, codes, refresh tokens, revocation.
 
 use crate::client::{TestEnv, TestResponse, env_with, start_time};
 use axum::body::Body;
@@ -21,7 +21,7 @@ fn form_encode(pairs: &[(&str, &str)]) -> String {
 }
 
 impl TestEnv {
-    /// The address of the authorize page, with what else there is to say.
+    /// The URL of the authorize page, with additional parameters.
     fn authorize_url(&self, redirect_uri: &str, more: &[(&str, &str)]) -> String {
         let id = self.enterprise.client_id();
         let usual = [
@@ -194,7 +194,7 @@ async fn revoking_one_token_revokes_the_authorization() {
 async fn a_user_can_revoke_access_and_grant_it_again() {
     let env = oauth_env();
     let (access, refresh) = parse_tokens(&env.exchange_code(&env.obtain_code(&[]).await, &[]).await);
-    assert_eq!(env.admin("POST", "/enterprises/1004/user-withdraws", Value::Null).await.status, 200);
+    assert_eq!(env.admin("POST", "/enterprises/1004/revoke-user-access", Value::Null).await.status, 200);
     assert_eq!(env.current_user_status(&access).await, 401);
     assert_invalid_grant(&env.refresh_tokens(&refresh).await, "Invalid refresh token");
     let (access, _) = parse_tokens(&env.exchange_code(&env.obtain_code(&[]).await, &[]).await);

@@ -1,4 +1,4 @@
-//! Getting a token, and what is said where there is none.
+//! Token requests and their errors.
 
 use crate::client::{TestResponse, claims, env, env_with, jwt_env, key_id, sign_assertion, start_time};
 use box_sim::{AuthMethod, Behaviour, EnterpriseConfig, KeyFormat, KeyPair, PASSPHRASE, clock};

@@ -1,4 +1,4 @@
-//! Listing users, and who one is.
+//! User listing and the current user.
 
 use crate::client::{entries, env, env_with, frozen_clock};
 use box_sim::{Endpoint, EnterpriseConfig, User};

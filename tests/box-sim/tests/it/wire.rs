@@ -1,4 +1,4 @@
-//! On real sockets.
+//! Real sockets.
 
 use crate::client::{env, start_time};
 use box_sim::{Behaviour, BoxSim, EndpointFilter, EnterpriseConfig, ScriptedResponse, clock, demo};
@@ -11,7 +11,7 @@ use tokio::{
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Asks on a connection of its own and reads until the server closes it.
+/// Sends a request on a new connection and reads until the server closes it.
 async fn send_request(address: SocketAddr, request: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(request.as_bytes()).await?;
@@ -93,7 +93,7 @@ async fn the_demo_has_three_enterprises_one_of_them_deauthorized() {
     assert!(request_token(demo::INITECH).await.contains("unauthorized_client"));
 }
 
-/// Not a benchmark, a guard against a simulator that would dominate one.
+/// Not a benchmark: a guard against a simulator that would dominate one.
 #[tokio::test]
 async fn a_hundred_thousand_users_are_listed_quickly() {
     let sim = BoxSim::new(clock::system_clock());

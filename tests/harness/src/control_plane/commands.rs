@@ -1,4 +1,4 @@
-//! commands — which flags each program needs, and starting it on a port that turns out to be free.
+//! Command lines of the control plane, and starting it on free ports.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -95,17 +95,17 @@ impl ProcessLauncher {
         Process::spawn(name, command, &self.dir.join(format!("{name}.log")))
     }
 
-    /// The API server makes its own certificate, and the CA that signed it, when it starts first.
+    /// The API server creates its certificate and the CA that signed it at its first start.
     pub(super) async fn wait_for_certificate(&self, api_server: &Process, deadline: Instant) -> Result<String> {
         loop {
-            // The file is there before all of it is written.
+            // The file exists before it is complete.
             if let Ok(pem) = self.read_certificate()
                 && pem.trim_end().ends_with("-----END CERTIFICATE-----")
             {
                 return Ok(pem);
             }
             if !api_server.is_running() || Instant::now() >= deadline {
-                return Err(Error::new("the API server made no certificate"));
+                return Err(Error::new("the API server wrote no certificate"));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -125,7 +125,7 @@ impl ProcessLauncher {
             .arg(format!("--listen-client-urls={url}"))
             .arg(format!("--advertise-client-urls={url}"))
             .args(["--listen-peer-urls=http://127.0.0.1:0", "--log-level=warn"])
-            // What it holds is thrown away anyway.
+            // The data is temporary.
             .arg("--unsafe-no-fsync");
         command
     }
@@ -138,7 +138,7 @@ impl ProcessLauncher {
             .args(["--bind-address=127.0.0.1", "--advertise-address=127.0.0.1"])
             .arg(format!("--secure-port={}", self.api_port))
             .arg(format!("--cert-dir={}", file("certificates")))
-            // It would publish a loopback address as an Endpoint, which validation refuses.
+            // It would publish a loopback address as an Endpoint, which validation rejects.
             .arg("--endpoint-reconciler-type=none")
             .args(["--authorization-mode=RBAC", "--service-cluster-ip-range=10.0.0.0/24"])
             .arg(format!("--token-auth-file={}", file("tokens.csv")))
@@ -146,7 +146,7 @@ impl ProcessLauncher {
             .arg(format!("--service-account-key-file={}", file("service-accounts.pub")))
             .arg(format!("--service-account-signing-key-file={}", file("service-accounts.key")))
             .arg(format!("--audit-policy-file={}", file("audit-policy.yaml")))
-            // Never rotated: marks are positions in the file.
+            // Never rotated: offsets are positions in the file.
             .args([format!("--audit-log-path={}", file("audit.log")), "--audit-log-maxsize=100000".into()])
             .args(&self.api_server_args);
         command
@@ -160,13 +160,13 @@ impl ProcessLauncher {
             .arg("--service-account-private-key-file")
             .arg(self.dir.join("service-accounts.key"))
             .args(["--use-service-account-credentials", "--leader-elect=false"])
-            // It need not listen at all.
+            // It does not need to listen.
             .args(["--bind-address=127.0.0.1", "--secure-port=0"]);
         command
     }
 
     async fn wait_until_listening(&self, etcd: &Process, api_server: &Process, deadline: Instant) -> Result<()> {
-        // Not by connecting: until ours listens, somebody else's may answer on the port.
+        // Not by connecting: another process may be listening on the port.
         let serving = format!("Serving securely on 127.0.0.1:{}", self.api_port);
         loop {
             for process in [etcd, api_server] {
@@ -178,7 +178,7 @@ impl ProcessLauncher {
                 return Ok(());
             }
             if Instant::now() >= deadline {
-                return Err(Error::new("the API server does not listen"));
+                return Err(Error::new("the API server is not listening"));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

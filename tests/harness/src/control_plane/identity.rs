@@ -1,4 +1,4 @@
-//! identity — the admin's token and the key pair by which ServiceAccount tokens are signed.
+//! The admin's token and the key pair that signs ServiceAccount tokens.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -25,12 +25,12 @@ pub(super) struct AdminCredentials {
 impl AdminCredentials {
     /// Writes `tokens.csv`, `service-accounts.key` and `service-accounts.pub`.
     pub(super) fn create(folder: &Path) -> Result<Self> {
-        let failed = |_| Error::new("ring makes no key");
+        let failed = |_| Error::new("cannot generate a key");
         let random = SystemRandom::new();
         let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
         let private = EcdsaKeyPair::generate_pkcs8(algorithm, &random).map_err(failed)?;
         let pair = EcdsaKeyPair::from_pkcs8(algorithm, private.as_ref(), &random)
-            .with_context(|| "ring refuses its own key".to_owned())?;
+            .with_context(|| "cannot load the generated key".to_owned())?;
         let public = [&P256_PUBLIC_KEY, pair.public_key().as_ref()].concat();
         write_private_file(&folder.join("service-accounts.key"), &encode_pem("PRIVATE KEY", private.as_ref()))?;
         write_private_file(&folder.join("service-accounts.pub"), &encode_pem("PUBLIC KEY", &public))?;
@@ -56,7 +56,7 @@ fn encode_pem(label: &str, der: &[u8]) -> String {
 /// Readable by this user only.
 pub(super) fn write_private_file(path: &Path, text: &str) -> Result<()> {
     let error_context = || format!("cannot write {}", path.display());
-    // Written aside and renamed: who reads it meanwhile never sees half of it.
+    // Written to a temporary file and renamed, so that readers never get a partial file.
     let unfinished = path.with_added_extension("tmp");
     let mut file = OpenOptions::new()
         .create(true)

@@ -1,4 +1,4 @@
-//! kubeconfig — a file that says where the API server is, who signed its certificate, and who we are.
+//! The kubeconfig: address, CA and token.
 
 use std::path::Path;
 
@@ -24,6 +24,6 @@ pub(super) fn write_kubeconfig(path: &Path, url: &str, ca: &str, token: &str, na
             "context": { "cluster": "boxsync", "user": "boxsync", "namespace": namespace },
         }],
     });
-    let text = serde_saphyr::to_string(&config).with_context(|| "a kubeconfig".to_owned())?;
+    let text = serde_saphyr::to_string(&config).with_context(|| "cannot serialize the kubeconfig".to_owned())?;
     identity::write_private_file(path, &text)
 }

@@ -1,5 +1,5 @@
-//! ports — a free loopback port, outside the range from which the kernel takes ports for outgoing
-//! connections: a stopped API server finds its own port still free when it is started again.
+//! Free loopback ports outside the kernel's range for outgoing connections, so that the port of a stopped API server is
+//! still free when it is restarted.
 
 use std::net::{Ipv4Addr, TcpListener};
 
@@ -14,11 +14,11 @@ pub(super) fn find_free_port() -> Result<u16> {
     let random = SystemRandom::new();
     for _ in 0..100 {
         let mut bytes = [0; 2];
-        random.fill(&mut bytes).map_err(|_| Error::new("no random numbers"))?;
+        random.fill(&mut bytes).map_err(|_| Error::new("cannot read random bytes"))?;
         let port = FIRST_PORT + u16::from_be_bytes(bytes) % PORT_COUNT;
         if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
             return Ok(port);
         }
     }
-    Err(Error::new("a hundred ports of 127.0.0.1 between 20000 and 30000 are all in use"))
+    Err(Error::new("no free port on 127.0.0.1 between 20000 and 30000 in 100 attempts"))
 }

@@ -1,4 +1,4 @@
-//! go — the Go toolchain: is it there, is it new enough, build one package of one of our modules.
+//! The Go toolchain: version check, and building packages of the pinned modules.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -65,7 +65,7 @@ pub(super) fn check_toolchain(module: GoModule) -> Result<()> {
     let output = match go_command(module).args(["env", "GOVERSION"]).output() {
         Ok(output) => output,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            return Err(Error::new(format!("Go is missing, and a tool has to be built. {INSTALL_HINT}")));
+            return Err(Error::new(format!("Go is missing and is needed to build a tool. {INSTALL_HINT}")));
         }
         Err(e) => return Err(Error::new(format!("cannot run go: {e}"))),
     };
@@ -99,7 +99,7 @@ fn kubernetes_link_flags(folder: &Path) -> Result<String> {
     let version = pins
         .lines()
         .find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes ")?.split_whitespace().next())
-        .ok_or_else(|| Error::new(format!("{} pins no k8s.io/kubernetes", path.display())))?;
+        .ok_or_else(|| Error::new(format!("{} does not require k8s.io/kubernetes", path.display())))?;
     let mut numbers = version.trim_start_matches('v').split('.');
     let (major, minor) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
     let set = "-X k8s.io/component-base/version";

@@ -1,17 +1,11 @@
-//! kube's own Controller and Recorder on the simulated server.
+//! kube's own Controller on the simulated server.
 
 use crate::fixture::{Fixture, Widget};
 use futures::StreamExt;
-use k8s_openapi::api::{coordination::v1::Lease, events::v1::Event};
 use kube::{
-    Api, Resource, ResourceExt,
-    api::{Patch, PatchParams, PostParams},
-    runtime::{
-        Controller,
-        controller::Action,
-        events::{self, EventType, Recorder, Reporter},
-        watcher,
-    },
+    Api, ResourceExt,
+    api::{Patch, PatchParams},
+    runtime::{Controller, controller::Action, watcher},
 };
 use kube_sim::Verb;
 use serde_json::json;
@@ -43,8 +37,7 @@ async fn run(fixture: &Fixture) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn three_days_of_requeues_pass_in_well_under_a_second() {
-    let wall = std::time::Instant::now();
+async fn a_steady_state_writes_nothing_for_three_days() {
     let fixture = Fixture::new();
     fixture.create_widget("w");
     let _ = tokio::time::timeout(3 * DAY + Duration::from_secs(600), run(&fixture)).await;
@@ -52,7 +45,6 @@ async fn three_days_of_requeues_pass_in_well_under_a_second() {
     assert_eq!(gets, 5, "the first, the one after the status, and one a day");
     assert_eq!(fixture.sim.writes().len(), 1, "a steady state writes nothing");
     assert_eq!(fixture.get_widget("w").status.unwrap().runs, Some(1));
-    assert!(wall.elapsed() < Duration::from_secs(2), "took {:?}", wall.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
@@ -72,46 +64,4 @@ async fn a_controller_recovers_from_an_outage() {
         () = run(&fixture) => panic!("a controller does not end"),
         widget = script => assert_eq!(widget["status"]["runs"], 1),
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_recorder_creates_an_event_and_counts_its_repetition() {
-    let fixture = Fixture::new();
-    let widget = fixture.create_widget("w");
-    let recorder = Recorder::new(fixture.sim.client_as("operator"), Reporter::from("operator"));
-    for _ in 0..2 {
-        let event = events::Event {
-            type_: EventType::Normal,
-            reason: "Synced".into(),
-            note: Some("All is well.".into()),
-            action: "Sync".into(),
-            secondary: None,
-        };
-        recorder.publish(&event, &widget.object_ref(&())).await.unwrap();
-    }
-    let events: Vec<Event> = fixture.sim.objects();
-    assert_eq!(events.len(), 1);
-    assert_eq!(events[0].series.as_ref().map(|series| series.count), Some(2));
-    let api: Api<Event> = Api::namespaced(fixture.sim.client(), "a");
-    let about = kube::api::ListParams::default().fields("regarding.name=w");
-    assert_eq!(api.list(&about).await.unwrap().items.len(), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn only_one_client_wins_a_lease_update_on_the_same_version() {
-    let fixture = Fixture::new();
-    fixture.sim.create(json!({
-        "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
-        "metadata": {"name": "l", "namespace": "a"}, "spec": {},
-    }));
-    let claim = |user: &'static str| {
-        let api: Api<Lease> = Api::namespaced(fixture.sim.client_as(user), "a");
-        async move {
-            let mut lease = api.get("l").await.unwrap();
-            lease.spec.get_or_insert_default().holder_identity = Some(user.into());
-            api.replace("l", &PostParams::default(), &lease).await.is_ok()
-        }
-    };
-    let (one, two) = tokio::join!(claim("one"), claim("two"));
-    assert!(one ^ two, "one: {one}, two: {two}");
 }

@@ -1,4 +1,4 @@
-//! A process that dies at its n-th write: the harness that a crash matrix needs.
+//! A process that is killed at its n-th write, as in a crash matrix.
 
 use crate::fixture::{Fixture, widget};
 use kube::{
@@ -9,7 +9,7 @@ use kube_sim::{Fault, FaultAction, Verb};
 use serde_json::json;
 use std::time::Duration;
 
-/// Three writes that may each be found done already.
+/// Three idempotent writes.
 async fn reconcile_widgets(api: Api<crate::fixture::Widget>) {
     for name in ["one", "two"] {
         if api.get_opt(name).await.unwrap().is_none() {
@@ -30,7 +30,7 @@ async fn a_process_killed_at_any_write_keeps_its_writes_and_can_be_restarted() {
                 _ => (number == n).then_some(Fault::After(FaultAction::Kill)),
             });
             tokio::select! {
-                () = reconcile_widgets(fixture.api_as("operator")) => panic!("{when} write {n}: it lived"),
+                () = reconcile_widgets(fixture.api_as("operator")) => panic!("{when} write {n}: the process was not killed"),
                 () = fixture.sim.killed() => {}
             }
             let applied = fixture.sim.writes().iter().filter(|write| write.changed).count();

@@ -1,4 +1,4 @@
-//! A server with one custom resource of our own, and what the tests say about it.
+//! A simulated server with one custom resource, and helpers of the tests.
 
 use kube::{Api, Client, CustomResource, CustomResourceExt, ResourceExt};
 use kube_sim::{KubeSim, Resource, SimClock};
@@ -55,7 +55,7 @@ impl Fixture {
         Api::namespaced(self.sim.client_as(user), "a")
     }
 
-    /// A widget in the store, without a request.
+    /// Creates a widget without a request.
     pub(crate) fn create_widget(&self, name: &str) -> Widget {
         self.sim.create(widget(name));
         self.sim.object("a", name).unwrap()
@@ -70,13 +70,22 @@ impl Fixture {
     }
 }
 
-/// The CRD's own entry, with a default status and an immutable size.
-pub(crate) fn widget_resource() -> Resource {
+/// The CRD of the widgets, with a default status and an immutable size.
+pub(crate) fn widget_crd() -> Value {
     let mut crd = serde_json::to_value(Widget::crd()).unwrap();
-    crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["default"] =
-        json!({"phase": "Pending"});
-    Resource::from_crd(&crd).with_rule(|old, new| match old {
-        Some(old) if old["spec"]["size"] != new["spec"]["size"] => Err("spec.size: is immutable".into()),
+    let properties = &mut crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
+    properties["status"]["default"] = json!({"phase": "Pending"});
+    properties["spec"]["properties"]["size"]["x-kubernetes-validations"] =
+        json!([{"rule": "self == oldSelf", "message": "is immutable"}]);
+    crd
+}
+
+/// The widgets as a resource of the simulated server. It does not evaluate CEL, so the rule is repeated in Rust.
+pub(crate) fn widget_resource() -> Resource {
+    Resource::from_crd(&widget_crd()).with_rule(|old, new| match old {
+        Some(old) if old["spec"]["size"] != new["spec"]["size"] => {
+            Err(format!("spec.size: Invalid value: {}: is immutable", new["spec"]["size"]))
+        }
         _ => Ok(()),
     })
 }
@@ -91,15 +100,16 @@ pub(crate) fn widget_names(widgets: impl IntoIterator<Item = Widget>) -> Vec<Str
     widgets.into_iter().map(|widget| widget.name_any()).collect()
 }
 
-/// The code and the reason with which a call was refused.
+/// The code and the reason of an API error.
 #[track_caller]
 pub(crate) fn api_error<T: std::fmt::Debug>(result: kube::Result<T>) -> (u16, String) {
     match result {
         Err(kube::Error::Api(status)) => (status.code, status.reason.clone()),
-        other => panic!("not refused by the server: {other:?}"),
+        other => panic!("expected an API error, got {other:?}"),
     }
 }
 
+/// The status code and the JSON body of the response; null if the body is not JSON.
 pub(crate) async fn send(client: &Client, method: &str, path: &str, body: &str, content: &str) -> (u16, Value) {
     let request = http::Request::builder()
         .method(method)
@@ -110,5 +120,5 @@ pub(crate) async fn send(client: &Client, method: &str, path: &str, body: &str, 
     let response = client.send(request).await.unwrap();
     let code = response.status().as_u16();
     let bytes = response.into_body().collect_bytes().await.unwrap();
-    (code, serde_json::from_slice(&bytes).unwrap())
+    (code, serde_json::from_slice(&bytes).unwrap_or_default())
 }

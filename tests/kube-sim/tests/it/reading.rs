@@ -1,55 +1,81 @@
-//! Lists, gets and watches of one time: what is selected, and what an answer looks like.
+//! Get and list: selectors and projections; the request log.
 
-use crate::fixture::{Fixture, api_error, widget, widget_names};
+use crate::{
+    fixture::{Fixture, Widget, api_error, widget, widget_names},
+    servers::{TestServer, conformance_tests},
+};
 use kube::{Api, ResourceExt, api::ListParams};
+use serde_json::Value;
 
-fn create_colored_widget(fixture: &Fixture, name: &str, color: &str) {
+conformance_tests!(
+    lists_filter_by_namespace_fields_and_labels,
+    a_selector_on_another_field_is_rejected,
+    partial_object_metadata_is_returned_when_requested,
+    a_list_has_a_version_and_items_sorted_by_name,
+);
+
+async fn create_colored_widget(server: &TestServer, name: &str, color: &str) {
     let mut widget = widget(name);
     widget.spec.color = color.into();
     widget.labels_mut().insert("tone".into(), color.to_uppercase());
-    fixture.sim.create(widget);
+    server.create(widget).await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn lists_filter_by_namespace_fields_and_labels() {
-    let fixture = Fixture::new();
-    create_colored_widget(&fixture, "one", "red");
-    create_colored_widget(&fixture, "two", "blue");
-    let mut elsewhere = widget("three");
-    elsewhere.metadata.namespace = Some("b".into());
-    fixture.sim.create(elsewhere);
-    let (api, all) = (fixture.api(), Api::all(fixture.sim.client()));
+async fn lists_filter_by_namespace_fields_and_labels(server: TestServer) {
+    create_colored_widget(&server, "one", "vermilion").await;
+    create_colored_widget(&server, "two", "teal").await;
+    server.create_widget("three").await;
+    let (api, all): (_, Api<Widget>) = (server.widgets(), Api::all(server.client.clone()));
     let rows = [
-        (&api, ListParams::default(), vec!["one", "two"]),
-        (&all, ListParams::default(), vec!["one", "two", "three"]),
-        (&all, ListParams::default().fields("metadata.namespace=b"), vec!["three"]),
-        (&all, ListParams::default().fields("metadata.name=two"), vec!["two"]),
-        (&all, ListParams::default().fields("spec.color==red"), vec!["one"]),
-        (&api, ListParams::default().fields("spec.color!=red,metadata.name!=x"), vec!["two"]),
-        (&all, ListParams::default().labels("tone=BLUE"), vec!["two"]),
-        (&all, ListParams::default().labels("tone!=BLUE"), vec!["one", "three"]),
+        (&api, ListParams::default(), vec!["one", "three", "two"]),
+        (
+            &all,
+            ListParams::default().fields(&format!("metadata.namespace={}", server.namespace)),
+            vec!["one", "three", "two"],
+        ),
+        (&all, ListParams::default().fields("metadata.namespace=unknown"), vec![]),
+        (&api, ListParams::default().fields("metadata.name=two"), vec!["two"]),
+        (&all, ListParams::default().fields("spec.color==vermilion"), vec!["one"]),
+        (&api, ListParams::default().fields("spec.color!=vermilion,metadata.name!=three"), vec!["two"]),
+        (&all, ListParams::default().labels("tone=TEAL"), vec!["two"]),
+        (&api, ListParams::default().labels("tone!=TEAL"), vec!["one", "three"]),
+        (&api, ListParams::default().labels("tone"), vec!["one", "two"]),
+        (&api, ListParams::default().labels("!tone"), vec!["three"]),
     ];
     for (api, params, expected) in rows {
         assert_eq!(widget_names(api.list(&params).await.unwrap()), expected, "{params:?}");
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_selector_on_another_field_is_refused() {
-    let fixture = Fixture::new();
-    let result = fixture.api().list(&ListParams::default().fields("spec.size=1")).await;
+async fn a_selector_on_another_field_is_rejected(server: TestServer) {
+    let result = server.widgets().list(&ListParams::default().fields("spec.size=1")).await;
     assert_eq!(api_error(result), (400, "BadRequest".into()));
 }
 
-#[tokio::test(start_paused = true)]
-async fn partial_object_metadata_is_returned_when_requested() {
-    let fixture = Fixture::new();
-    fixture.create_widget("w");
-    let list = fixture.api().list_metadata(&ListParams::default()).await.unwrap();
+async fn partial_object_metadata_is_returned_when_requested(server: TestServer) {
+    let created = server.create_widget("w").await;
+    let api = server.widgets();
+    let list = api.list_metadata(&ListParams::default()).await.unwrap();
     assert_eq!(list.items[0].name_any(), "w");
-    assert_eq!(list.items[0].types.as_ref().unwrap().kind, "PartialObjectMetadata");
-    let one = fixture.api().get_metadata("w").await.unwrap();
-    assert_eq!(one.uid(), fixture.get_widget("w").uid());
+    let one = api.get_metadata("w").await.unwrap();
+    assert_eq!(one.types.as_ref().unwrap().kind, "PartialObjectMetadata");
+    assert_eq!(one.uid(), created.uid());
+}
+
+async fn a_list_has_a_version_and_items_sorted_by_name(server: TestServer) {
+    for name in ["b", "c", "a"] {
+        server.create_widget(name).await;
+    }
+    let (code, list) = server.send("GET", &server.widgets_path(), "").await;
+    assert_eq!((code, &list["kind"], &list["apiVersion"]), (200, &"WidgetList".into(), &"example.dev/v1".into()));
+    let version = |object: &Value| object["metadata"]["resourceVersion"].as_str().unwrap().parse::<u64>().unwrap();
+    let items = list["items"].as_array().unwrap();
+    assert!(items.iter().all(|item| version(item) <= version(&list)), "{list}");
+    assert!(version(&items[0]) > version(&items[2]) && version(&items[2]) > version(&items[1]), "in order of creation");
+    assert_eq!(
+        items.iter().map(|item| item["metadata"]["name"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["a", "b", "c"]
+    );
 }
 
 #[tokio::test(start_paused = true)]

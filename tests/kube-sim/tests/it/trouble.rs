@@ -1,4 +1,4 @@
-//! Trouble by order: faults before and after a write, outages, forbidden calls.
+//! Injected faults before and after a write, outages, forbidden calls.
 
 use crate::fixture::{Fixture, api_error, widget};
 use kube::{

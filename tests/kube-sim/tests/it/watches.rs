@@ -1,15 +1,30 @@
 //! Watches under paused time: lagging, frozen, broken, resumed.
 
-use crate::fixture::{Fixture, Widget};
+use crate::{
+    fixture::{Fixture, Widget},
+    servers::{TestServer, conformance_tests},
+};
 use futures::{StreamExt, TryStreamExt};
 use kube::{
     Api, ResourceExt,
-    api::{WatchEvent, WatchParams},
+    api::{DeleteParams, WatchEvent, WatchParams},
     runtime::{WatchStreamExt, reflector, watcher},
 };
 use serde_json::json;
 use std::{pin::Pin, time::Duration};
 use tokio::time::Instant;
+
+conformance_tests!(
+    a_watch_sends_past_and_new_events_from_its_version,
+    a_watch_without_a_version_starts_with_existing_objects,
+    a_write_that_changes_nothing_sends_no_event,
+    a_change_of_the_status_is_sent_as_modified,
+    an_object_that_no_longer_matches_is_sent_as_deleted,
+    an_object_is_sent_as_deleted_when_its_last_finalizer_is_removed,
+    a_deleted_object_comes_with_the_version_of_its_deletion,
+    a_watch_from_an_expired_version_gets_410,
+    a_watch_ends_after_its_timeout,
+);
 
 type Events = Pin<Box<dyn futures::Stream<Item = kube::Result<WatchEvent<Widget>>> + Send>>;
 
@@ -34,50 +49,90 @@ fn set_color(fixture: &Fixture, name: &str, color: &str) {
     fixture.sim.edit("Widget", "a", name, |widget| widget["spec"]["color"] = color.into());
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_watch_sends_past_and_new_events_from_its_version() {
-    let fixture = Fixture::new();
-    let start = fixture.create_widget("w").resource_version().unwrap();
-    set_color(&fixture, "w", "red");
-    let mut events = open_watch(&fixture.api(), WatchParams::default(), &start).await;
+/// The servers send bookmarks at different times.
+fn no_bookmarks() -> WatchParams {
+    WatchParams::default().disable_bookmarks()
+}
+
+async fn a_watch_sends_past_and_new_events_from_its_version(server: TestServer) {
+    let start = server.create_widget("w").await.resource_version().unwrap();
+    server.set_color("w", "red").await;
+    let mut events = open_watch(&server.widgets(), no_bookmarks(), &start).await;
     assert_eq!(next_event(&mut events).await, "MODIFIED w");
-    fixture.create_widget("v");
+    server.create_widget("v").await;
     assert_eq!(next_event(&mut events).await, "ADDED v");
-    fixture.sim.delete("Widget", "a", "w");
+    server.widgets().delete("w", &DeleteParams::default()).await.unwrap();
     assert_eq!(next_event(&mut events).await, "DELETED w");
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_watch_without_a_version_starts_with_existing_objects() {
-    let fixture = Fixture::new();
-    fixture.create_widget("w");
-    let mut events = open_watch(&fixture.api(), WatchParams::default(), "0").await;
+async fn a_watch_without_a_version_starts_with_existing_objects(server: TestServer) {
+    server.create_widget("w").await;
+    let mut events = open_watch(&server.widgets(), no_bookmarks(), "0").await;
     assert_eq!(next_event(&mut events).await, "ADDED w");
-    fixture.create_widget("v");
+    server.create_widget("v").await;
     assert_eq!(next_event(&mut events).await, "ADDED v");
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_object_that_no_longer_matches_is_sent_as_deleted() {
-    let fixture = Fixture::new();
-    let start = fixture.create_widget("w").resource_version().unwrap();
-    let mut events = open_watch(&fixture.api(), WatchParams::default().fields("spec.color=red"), &start).await;
+async fn a_write_that_changes_nothing_sends_no_event(server: TestServer) {
+    server.create_widget("w").await;
+    server.set_color("w", "red").await;
+    let start = server.widgets().get("w").await.unwrap().resource_version().unwrap();
+    let mut events = open_watch(&server.widgets(), no_bookmarks(), &start).await;
+    server.set_color("w", "red").await;
+    server.create_widget("v").await;
+    assert_eq!(next_event(&mut events).await, "ADDED v");
+}
+
+async fn a_change_of_the_status_is_sent_as_modified(server: TestServer) {
+    let start = server.create_widget("w").await.resource_version().unwrap();
+    let mut events = open_watch(&server.widgets(), no_bookmarks(), &start).await;
+    let patched = server.patch_status("w", json!({"status": {"runs": 1}})).await.unwrap();
+    let Some(Ok(WatchEvent::Modified(sent))) = events.next().await else { panic!("no event") };
+    assert_eq!((sent.resource_version(), sent.status), (patched.resource_version(), patched.status));
+}
+
+async fn an_object_that_no_longer_matches_is_sent_as_deleted(server: TestServer) {
+    let start = server.create_widget("w").await.resource_version().unwrap();
+    let mut events = open_watch(&server.widgets(), no_bookmarks().fields("spec.color=red"), &start).await;
     for (color, expected) in [("red", "ADDED w"), ("blue", "DELETED w"), ("green", ""), ("red", "ADDED w")] {
-        set_color(&fixture, "w", color);
+        server.set_color("w", color).await;
         if !expected.is_empty() {
-            assert_eq!(next_event(&mut events).await, expected, "painted {color}");
+            assert_eq!(next_event(&mut events).await, expected, "color {color}");
         }
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_deleted_object_comes_with_the_version_of_its_deletion() {
-    let fixture = Fixture::new();
-    let given = fixture.create_widget("w");
-    let mut events = open_watch(&fixture.api(), WatchParams::default(), &given.resource_version().unwrap()).await;
-    fixture.sim.delete("Widget", "a", "w");
-    let Some(Ok(WatchEvent::Deleted(gone))) = events.next().await else { panic!("no deletion") };
-    assert_ne!(gone.resource_version(), given.resource_version());
+async fn an_object_is_sent_as_deleted_when_its_last_finalizer_is_removed(server: TestServer) {
+    let mut given = server.own_widget("w");
+    given.metadata.finalizers = Some(vec!["a.b/c".into()]);
+    let start = server.create(given).await.resource_version().unwrap();
+    let mut events = open_watch(&server.widgets(), no_bookmarks(), &start).await;
+    server.widgets().delete("w", &DeleteParams::default()).await.unwrap();
+    assert_eq!(next_event(&mut events).await, "MODIFIED w");
+    server.patch("w", json!({"metadata": {"finalizers": null}})).await.unwrap();
+    assert_eq!(next_event(&mut events).await, "DELETED w");
+}
+
+async fn a_deleted_object_comes_with_the_version_of_its_deletion(server: TestServer) {
+    let given = server.create_widget("w").await;
+    let mut events = open_watch(&server.widgets(), no_bookmarks(), &given.resource_version().unwrap()).await;
+    server.widgets().delete("w", &DeleteParams::default()).await.unwrap();
+    let Some(Ok(WatchEvent::Deleted(deleted))) = events.next().await else { panic!("no deletion") };
+    assert_ne!(deleted.resource_version(), given.resource_version());
+}
+
+async fn a_watch_from_an_expired_version_gets_410(server: TestServer) {
+    let expired = server.expired_version().await;
+    let mut events = open_watch(&server.widgets(), no_bookmarks(), &expired).await;
+    assert_eq!(next_event(&mut events).await, "ERROR 410");
+    assert_eq!(next_event(&mut events).await, "end");
+}
+
+async fn a_watch_ends_after_its_timeout(server: TestServer) {
+    let start = server.create_widget("w").await.resource_version().unwrap();
+    let params = no_bookmarks().timeout(1);
+    let mut events = open_watch(&server.widgets(), params, &start).await;
+    assert_eq!(next_event(&mut events).await, "end");
 }
 
 #[tokio::test(start_paused = true)]
@@ -200,7 +255,7 @@ async fn a_reflector_survives_timeouts_breaks_outages_and_compaction_without_los
     tokio::time::sleep(pause).await;
     assert_eq!(colors(&store), ["after timeouts"]);
     let lists = || fixture.sim.requests().iter().filter(|r| r.matches(kube_sim::Verb::List, "widgets")).count();
-    assert_eq!(lists(), 1, "a watch that ended in time is continued, not begun anew");
+    assert_eq!(lists(), 1, "a watch that timed out is resumed without a new list");
 
     fixture.sim.break_watches();
     set_color(&fixture, "one", "after a break");
@@ -222,7 +277,7 @@ async fn a_reflector_survives_timeouts_breaks_outages_and_compaction_without_los
     fixture.sim.end_outage();
     tokio::time::sleep(pause).await;
     assert_eq!(colors(&store), ["written while it was down"]);
-    assert_eq!(lists(), 2, "a compacted version has to be listed again");
+    assert_eq!(lists(), 2, "a compacted version needs a new list");
     task.abort();
 }
 

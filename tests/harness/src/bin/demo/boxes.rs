@@ -1,4 +1,4 @@
-//! boxes — the simulated Box of the demo, and the commands of its admin, as curl would send them.
+//! The simulated Box of the demo and its admin API.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use harness::{Error, Result, Secrets};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// Its admin may take a moment on a busy machine.
+/// Generous for a busy machine.
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(crate) struct DemoBox {
@@ -24,7 +24,7 @@ impl DemoBox {
     pub(crate) async fn serve() -> Result<Self> {
         let Demo { sim, acme, globex, initech } = box_sim::demo::demo(clock::system_clock());
         let server = sim.serve().await;
-        let server = server.map_err(|e| Error::new(format!("the Box simulator found no free port: {e}")))?;
+        let server = server.map_err(|e| Error::new(format!("cannot start the Box simulator: {e}")))?;
         Ok(Self { acme, globex, initech, server })
     }
 
@@ -32,14 +32,14 @@ impl DemoBox {
         self.server.url()
     }
 
-    /// The file that Box's developer console hands out.
+    /// The config.json of Box's developer console.
     pub(crate) fn config_json(&self) -> Result<String> {
         self.globex
             .config_json(KeyFormat::Pkcs8TripleDes)
-            .ok_or_else(|| Error::new("the simulator has no key pair for Globex"))
+            .ok_or_else(|| Error::new("the Box simulator has no key pair for Globex"))
     }
 
-    /// What must never stand in a log, a status or an event.
+    /// Secrets that must not appear in a log, a status or an event.
     pub(crate) fn secrets(&self) -> Secrets {
         let secrets = Secrets::default();
         for secret in [ACME.client_secret, GLOBEX.client_secret, INITECH.client_secret, PASSPHRASE] {
@@ -48,12 +48,12 @@ impl DemoBox {
         secrets
     }
 
-    /// What `curl -X METHOD $BOX/admin/enterprises/PATH --json BODY` does.
+    /// Like `curl -X METHOD $BOX/admin/enterprises/PATH --json BODY`.
     pub(crate) async fn call_admin(&self, method: &str, path: &str, body: &str) -> Result<()> {
         let line = format!("{method} /admin/enterprises/{path}");
-        let admin_error = |why: &dyn std::fmt::Display| Error::new(format!("the simulator: {line}: {why}"));
+        let admin_error = |why: &dyn std::fmt::Display| Error::new(format!("Box simulator: {line}: {why}"));
         let response = tokio::time::timeout(ADMIN_TIMEOUT, self.send_http(&line, body)).await;
-        let text = response.map_err(|_| admin_error(&"no answer"))?.map_err(|e| admin_error(&e))?;
+        let text = response.map_err(|_| admin_error(&"timed out"))?.map_err(|e| admin_error(&e))?;
         let status = text.lines().next().unwrap_or_default();
         if status.split(' ').nth(1).is_some_and(|code| code.starts_with('2')) {
             Ok(())

@@ -1,6 +1,6 @@
-//! cluster — where the story plays: a control plane of its own, or a cluster that the user has already.
-//! Invariant: of a user's cluster, nothing is touched but a namespace of the demo's own and, where they are
-//! missing, the CRDs; both are gone at the end.
+//! The cluster of the demo: a control plane of its own, or the user's cluster.
+//! Invariant: in a user's cluster, the demo creates only its own namespace and missing CRDs, and deletes both at the
+//! end.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ pub(crate) const CRDS: [&str; 4] =
     ["boxconnections.boxsync.dev", "usersyncrequests.boxsync.dev", "userrosters.boxsync.dev", "userslices.boxsync.dev"];
 
 enum Backend {
-    /// Not there before it is started.
+    /// None until it is started.
     Local(Option<Box<ControlPlane>>),
     External {
         context: String,
@@ -26,10 +26,10 @@ enum Backend {
 
 pub(crate) struct DemoCluster {
     pub(crate) namespace: String,
-    /// Ended before the control plane is.
+    /// Stopped before the control plane.
     pub(crate) operator: Option<Operator>,
     backend: Backend,
-    /// What `clear` has to remove from a user's cluster.
+    /// What `clean_up` must remove from a user's cluster.
     created_namespace: bool,
     created_crds: bool,
 }
@@ -43,7 +43,7 @@ impl DemoCluster {
         Ok(Self { namespace, operator: None, backend, created_namespace: false, created_crds: false })
     }
 
-    /// The context of the user's kubeconfig, if it is theirs.
+    /// The context of the user's kubeconfig, for a user's cluster.
     pub(crate) fn context(&self) -> Option<&str> {
         match &self.backend {
             Backend::Local(_) => None,
@@ -51,7 +51,7 @@ impl DemoCluster {
         }
     }
 
-    /// Starts the control plane, or sees whether the user's cluster answers.
+    /// Starts the control plane, or checks that the user's cluster responds.
     pub(crate) async fn prepare(&mut self) -> Result<()> {
         match &mut self.backend {
             Backend::Local(plane) => {
@@ -60,18 +60,17 @@ impl DemoCluster {
             }
             Backend::External { context, .. } => {
                 let output = Kubectl::from_user_config(context).run(["version", "--request-timeout=15s"]).await;
-                let asked =
-                    output.map_err(|e| Error::new(format!("kubectl is needed on the PATH for --context: {e}")))?;
+                let asked = output.map_err(|e| Error::new(format!("--context needs kubectl on the PATH: {e}")))?;
                 if !asked.status.success() {
                     let why = asked.stderr.trim();
-                    return Err(Error::new(format!("no cluster answers in context {context}: {why}")));
+                    return Err(Error::new(format!("cannot reach the cluster of context {context}: {why}")));
                 }
             }
         }
         Ok(())
     }
 
-    /// For the demo's files, kubeconfigs and logs; it goes with the demo.
+    /// The directory of files, kubeconfigs and logs, removed at the end.
     pub(crate) fn dir(&self) -> Result<&Path> {
         match &self.backend {
             Backend::Local(_) => Ok(self.control_plane()?.dir()),
@@ -86,7 +85,7 @@ impl DemoCluster {
         })
     }
 
-    /// A kubeconfig for the user of a control plane of our own.
+    /// The admin kubeconfig of the demo's own control plane.
     pub(crate) fn admin_kubeconfig(&self) -> Option<&Path> {
         match &self.backend {
             Backend::Local(plane) => plane.as_ref().map(|plane| plane.admin_kubeconfig()),
@@ -94,7 +93,7 @@ impl DemoCluster {
         }
     }
 
-    /// Nobody shows a stranger the audit log of their cluster.
+    /// Not available in a user's cluster.
     pub(crate) fn audit_log(&self) -> Option<AuditLog> {
         match &self.backend {
             Backend::Local(plane) => plane.as_ref().map(|plane| plane.audit_log()),
@@ -102,7 +101,7 @@ impl DemoCluster {
         }
     }
 
-    /// A kubeconfig that acts as the operator's ServiceAccount.
+    /// The kubeconfig of the operator's ServiceAccount.
     pub(crate) async fn operator_kubeconfig(&self) -> Result<PathBuf> {
         let Backend::External { temp_dir: scratch, .. } = &self.backend else {
             return self.control_plane()?.kubeconfig_for(&self.namespace, SERVICE_ACCOUNT).await;
@@ -122,13 +121,13 @@ impl DemoCluster {
             "contexts": [{"name": "demo", "context": {"cluster": "demo", "user": "demo", "namespace": self.namespace}}],
         });
         let path = scratch.path().join("operator.kubeconfig");
-        // JSON is YAML; the folder is for this user only.
+        // JSON is YAML; only this user can read the directory.
         fs::write(&path, config.to_string())
             .map_err(|e| Error::new(format!("cannot write {}: {e}", path.display())))?;
         Ok(path)
     }
 
-    /// The CRDs are about to be created, and to be removed at the end.
+    /// Records that the CRDs are created by the demo, so that they are removed at the end.
     pub(crate) const fn mark_crds_created(&mut self) {
         self.created_crds = true;
     }
@@ -147,11 +146,11 @@ impl DemoCluster {
             Backend::External { temp_dir: scratch, .. } => scratch.keep(),
         }
         if let Ok(folder) = self.dir() {
-            screen.print(&format!("Logs are kept in {}", folder.display()));
+            screen.print(&format!("Logs kept in {}", folder.display()));
         }
     }
 
-    /// Ends the operator, removes what the demo created, ends the control plane.
+    /// Stops the operator, deletes what the demo created, stops the control plane.
     pub(crate) async fn clean_up(&mut self, screen: &Screen) {
         if let Some(mut operator) = self.operator.take()
             && operator.process().is_running()
@@ -195,7 +194,7 @@ impl Backend {
     }
 }
 
-/// Five characters that no other demo of this moment has.
+/// A random suffix of five characters.
 fn unique_suffix() -> String {
     const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

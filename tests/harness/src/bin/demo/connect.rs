@@ -1,4 +1,4 @@
-//! connect — from an empty cluster to three connections and their first lists.
+//! Steps: CRDs, connections, the first syncs.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::{
     story::{DemoRun, find_condition},
 };
 
-/// The first lists are there within this.
+/// The limit for the first lists.
 const FIRST_SYNC_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) async fn install_crds(demo: &mut DemoRun<'_>) -> Result<()> {
@@ -29,13 +29,13 @@ pub(crate) async fn install_crds(demo: &mut DemoRun<'_>) -> Result<()> {
             .into_stdout()?;
     } else if existing.lines().count() < CRDS.len() {
         return Err(Error::new(format!(
-            "some of the operator's CRDs are there, and some are not, as an older version left them:\n{existing}\
-             Apply those of this one: boxsync-operator crds | kubectl apply --server-side -f -"
+            "only some of the operator's CRDs exist (from another version):\n{existing}\
+             Apply the CRDs of this version: boxsync-operator crds | kubectl apply --server-side -f -"
         )));
     } else {
         demo.screen.explain(
-            "The CRDs are there already: they are used as they are, and stay. (If an operator of yours watches all \
-             namespaces, it will take these connections for its own and look for them in the real Box.)",
+            "The CRDs already exist; the demo uses them unchanged and keeps them. (If your operator watches all \
+             namespaces, it will also reconcile these connections, against the real Box.)",
         );
     }
     let namespace = demo.cluster.namespace.clone();
@@ -47,8 +47,8 @@ pub(crate) async fn install_crds(demo: &mut DemoRun<'_>) -> Result<()> {
         demo.kubectl = demo.kubectl.clone().namespace(&namespace);
     }
     demo.screen.explain(
-        "The operator gets a ServiceAccount with the few rights that it needs. It may read a Secret whose name it \
-         knows, and can neither list nor watch them.",
+        "The operator gets a ServiceAccount with minimal rights: it can get a Secret by name, but cannot list or watch \
+         Secrets.",
     );
     demo.write_file("operator.yaml", include_str!("yaml/operator.yaml"))?;
     demo.run("apply -f operator.yaml").await?.into_stdout()?;
@@ -58,8 +58,8 @@ pub(crate) async fn install_crds(demo: &mut DemoRun<'_>) -> Result<()> {
 pub(crate) async fn create_connections(demo: &mut DemoRun<'_>) -> Result<()> {
     demo.screen.step("Three connections");
     demo.screen.explain(
-        "Acme signs in with client credentials. Globex signs in with a key pair (JWT) and has 12,000 users; most \
-         tools stop at 10,000, where Box's older paging ends. Initech's admin has withdrawn the authorization.",
+        "Acme signs in with client credentials. Globex signs in with a key pair (JWT) and has 12,000 users, \
+         beyond the 10,000 limit of Box's offset paging. Initech's admin has revoked the app's authorization.",
     );
     for (file, enterprise) in [("acme.env", &demo.demo_box.acme), ("initech.env", &demo.demo_box.initech)] {
         let (id, secret) = (enterprise.client_id(), enterprise.client_secret());
@@ -71,7 +71,7 @@ pub(crate) async fn create_connections(demo: &mut DemoRun<'_>) -> Result<()> {
     demo.run("create secret generic initech-box --from-env-file=initech.env").await?.into_stdout()?;
     demo.write_file("connections.yaml", include_str!("yaml/connections.yaml"))?;
     demo.run("apply -f connections.yaml").await?.into_stdout()?;
-    demo.screen.explain("Before an operator has looked at them, they say so:");
+    demo.screen.explain("Until an operator reconciles them, they report:");
     demo.run("get boxconnections").await?.into_stdout()?;
     let acme = demo.get_connection("acme").await?;
     let [status, reason, _] = find_condition(&acme, "Ready");
@@ -87,8 +87,8 @@ pub(crate) async fn create_connections(demo: &mut DemoRun<'_>) -> Result<()> {
 pub(crate) async fn start_operator(demo: &mut DemoRun<'_>) -> Result<()> {
     demo.screen.step("The operator starts");
     demo.screen.explain(
-        "As that ServiceAccount, with the simulated Box in place of the real one. Between two syncs of a connection \
-         lie 15 s; for the demo it is 1 s.",
+        "It runs as that ServiceAccount, against the simulated Box. The minimum interval between syncs is lowered from \
+         15 s to 1 s.",
     );
     demo.kubeconfig = demo.cluster.operator_kubeconfig().await?;
     let operator_command = demo.operator_command()?;
@@ -122,7 +122,7 @@ pub(crate) async fn start_operator(demo: &mut DemoRun<'_>) -> Result<()> {
         "initech is Connected=False AppNotAuthorized",
         format!("initech is Connected={connected} {reason}: {message}"),
     );
-    demo.screen.explain("What happened to initech, what stays, who does what where, and how to check:");
+    demo.screen.explain("The message says what happened, what was kept, who must do what, and how to verify:");
     demo.screen.command(
         "$ kubectl get boxconnection initech \\\n    -o jsonpath='{.status.conditions[?(@.type==\"Connected\")].message}'",
     );
@@ -131,8 +131,8 @@ pub(crate) async fn start_operator(demo: &mut DemoRun<'_>) -> Result<()> {
     demo.screen.blank_line();
     demo.screen.check(
         message.contains("authorizes") && message.contains(&client),
-        "it says who has to authorize which app",
-        format!("it does not say who authorizes {client}"),
+        "the message says who must authorize which app",
+        format!("the message does not say who must authorize {client}"),
     );
     Ok(())
 }

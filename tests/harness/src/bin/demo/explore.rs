@@ -1,4 +1,4 @@
-//! explore — the demo keeps running: what to try, and the tables whenever they change.
+//! The demo keeps running: commands to try, and the tables whenever they change.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use kube::{Client, Config};
 
 use crate::story::{DemoRun, sibling_program};
 
-/// Changes that belong together come within this.
+/// Changes within this time are printed together.
 const DEBOUNCE: Duration = Duration::from_millis(400);
 const RETRY_DELAY: Duration = Duration::from_secs(2);
 
@@ -35,7 +35,7 @@ pub(crate) async fn run_until_interrupted(demo: &mut DemoRun<'_>) -> Result<()> 
         futures::stream::select(watch("BoxConnection", "boxconnections"), watch("UserSyncRequest", "usersyncrequests"));
     while let Some((plural, changed)) = changes.next().await {
         if !changed {
-            // The API server is away or the watch was refused; the watcher comes again by itself.
+            // The API server is unavailable or rejected the watch; the watcher retries.
             tokio::time::sleep(RETRY_DELAY).await;
             continue;
         }
@@ -87,14 +87,14 @@ fn print_instructions(demo: &DemoRun<'_>) -> Result<()> {
     screen.blank_line();
     screen.print("  curl -X POST $BOX/admin/enterprises/1001/users \\");
     screen.print("    --json '{\"name\": \"Ada Lovelace\", \"login\": \"ada@acme.example\"}'");
-    screen.print("  curl -X POST $BOX/admin/enterprises/1001/withdraw    # and then a request");
-    screen.print("  curl -X POST $BOX/admin/enterprises/1001/grant       # found within a minute");
-    screen.print("  curl $BOX/admin/behaviours                           # what else Box may do");
+    screen.print("  curl -X POST $BOX/admin/enterprises/1001/deauthorize-app  # then create a request");
+    screen.print("  curl -X POST $BOX/admin/enterprises/1001/authorize-app    # detected within a minute");
+    screen.print("  curl $BOX/admin/behaviours                             # other behaviours of the simulated Box");
     screen.blank_line();
     if let Some(operator) = &demo.cluster.operator {
         screen.print(&format!("The operator's log: {}", operator.log_path().display()));
     }
-    screen.print("Tables follow here as they change. Ctrl-C takes everything down.");
+    screen.print("Tables are printed when they change. Press Ctrl-C to stop and clean up.");
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! held — many vanish in Box at once: they stay in the list until somebody lets them go.
+//! Step: many users are deleted in Box at once; their removal is held until it is approved.
 
 use harness::Result;
 
@@ -9,14 +9,14 @@ use crate::{
 };
 
 const REMOVED_USERS: usize = 250;
-/// Of a long output, so much is shown.
+/// Shown lines of a long output.
 const SHOWN_LINES: usize = 6;
 
 pub(crate) async fn hold_and_approve_removals(demo: &mut DemoRun<'_>) -> Result<()> {
-    demo.screen.step("250 users vanish");
+    demo.screen.step("250 users disappear");
     demo.screen.explain(
-        "Somebody cleans up in Box, and every tool that reads the list is about to take 250 people for gone. On the \
-         same day, Alan is hired.",
+        "Somebody deletes 250 users in Box. The operator does not remove them until this is approved. On the same day, \
+         Alan is hired.",
     );
     let (before, _) = user_counts(&demo.demo_box.acme);
     let revision = demo.get_connection("acme").await?["status"]["rosterRef"]["revision"].as_i64().unwrap_or_default();
@@ -30,15 +30,15 @@ pub(crate) async fn hold_and_approve_removals(demo: &mut DemoRun<'_>) -> Result<
     demo.screen.blank_line();
     demo.screen.check(
         took.is_some() && ready == "True" && reason == "RemovalsHeld" && status["held"]["removals"] == REMOVED_USERS,
-        format!("the removal of {REMOVED_USERS} users is held, and the list is still good: Ready=True RemovalsHeld"),
+        format!("removal of {REMOVED_USERS} users is held; the list is still usable: Ready=True RemovalsHeld"),
         format!("acme is Ready={ready} {reason}, held: {}", status["held"]),
     );
     demo.screen.check(
         status["users"]["total"] == before + 1 && status["lastSync"]["added"] == 1,
-        format!("the list has {} users: everybody of before, and Alan", format_count(before + 1)),
+        format!("the list has {} users: all previous ones and Alan", format_count(before + 1)),
         format!("the list has {}; the sync was {}", status["users"], status["lastSync"]),
     );
-    demo.screen.explain("What the connection says:");
+    demo.screen.explain("The connection reports:");
     demo.screen.blank_line();
     demo.screen.wrapped_output(message);
     let found = demo.run_plugin("users acme --search alan@").await?;
@@ -46,32 +46,32 @@ pub(crate) async fn hold_and_approve_removals(demo: &mut DemoRun<'_>) -> Result<
     demo.screen.blank_line();
     demo.screen.check(
         found.stdout.contains("alan@acme.example"),
-        "who is new is published, although others are held",
+        "new users are published while removals are held",
         "Alan is not in the list",
     );
     let all = removed_logins.iter().all(|login| held.contains(login.as_str()));
     demo.screen.check(
         all && held.lines().count() == REMOVED_USERS + 1,
-        format!("the {REMOVED_USERS} who vanished are in the list, and marked: exactly they"),
-        format!("{} lines tell of held users", held.lines().count()),
+        format!("exactly the {REMOVED_USERS} missing users are in the list and marked as held"),
+        format!("{} lines with held users", held.lines().count()),
     );
     let who = removed_logins.first().map(String::as_str).unwrap_or_default();
     let why = demo.run_plugin(&format!("why acme {who}")).await?;
     demo.screen.blank_line();
     demo.screen.check(
         why.status.success() && why.stdout.contains("held"),
-        "asked about one of them, it says why they are still there",
-        format!("kubectl boxsync why ended with {}", why.status),
+        "kubectl boxsync why explains why one of them is still in the list",
+        format!("kubectl boxsync why exited with {}", why.status),
     );
 
-    demo.screen.explain("Acme's admin has looked at them, and lets exactly these go:");
+    demo.screen.explain("After reviewing them, Acme's admin approves exactly these removals:");
     let approved = demo.run_plugin("approve acme --yes").await?;
     let seen = demo.get_connection("acme").await?;
     let status = &seen["status"];
     demo.screen.blank_line();
     demo.screen.check(
         approved.status.success() && status["held"].is_null() && status["lastSync"]["removed"] == REMOVED_USERS,
-        format!("{REMOVED_USERS} users were removed, and nothing is held any more"),
+        format!("{REMOVED_USERS} users were removed, and no removal is held"),
         format!("held is {}, the sync was {}", status["held"], status["lastSync"]),
     );
     demo.check_user_counts("acme", &demo.demo_box.acme).await?;
@@ -79,30 +79,30 @@ pub(crate) async fn hold_and_approve_removals(demo: &mut DemoRun<'_>) -> Result<
     demo.screen.blank_line();
     demo.screen.check(
         why.status.code() == Some(1) && why.stdout.contains("was removed"),
-        "the same person is known as removed",
-        format!("kubectl boxsync why ended with {}", why.status),
+        "the same user is reported as removed",
+        format!("kubectl boxsync why exited with {}", why.status),
     );
-    demo.screen.explain("What became of the list is on record, newest first:");
+    demo.screen.explain("The change log shows the revisions, newest first:");
     let changes = demo.run_plugin_filtered("changes acme", OutputFilter::Grep("revision")).await?;
     demo.run_plugin(&format!("changes acme --user {who}")).await?;
-    let has_line = |line: &str| changes.lines().any(|told| told.trim() == line);
+    let has_line = |line: &str| changes.lines().any(|shown| shown.trim() == line);
     let titles = changes.lines().filter(|line| line.starts_with("revision ")).count();
     demo.screen.blank_line();
     demo.screen.check(
         has_line("+ alan@acme.example") && has_line(&format!("- {who}")) && has_line(&format!("? {who} (held)")),
-        format!("{titles} revisions tell by login who came, who was held and who went"),
-        format!("the record of {titles} revisions does not tell of Alan, or of {who}"),
+        format!("{titles} revisions list added, held and removed logins"),
+        format!("the change log ({titles} revisions) lacks Alan or {who}"),
     );
     let new_revision = status["rosterRef"]["revision"].as_i64().unwrap_or_default();
     demo.screen.check(
         new_revision == revision + 2,
-        format!("two syncs that changed something were two revisions: {revision} became {new_revision}"),
+        format!("two syncs with changes made two revisions: {revision} became {new_revision}"),
         format!("revision {revision} became {new_revision}"),
     );
     Ok(())
 }
 
-/// Deletes the first users of Acme in Box; their logins.
+/// Deletes the first users of Acme in Box. Returns their logins.
 async fn delete_box_users(demo: &DemoRun<'_>) -> Result<Vec<String>> {
     let users = demo.demo_box.acme.users();
     let removed: Vec<_> = users.into_iter().take(REMOVED_USERS).collect();

@@ -1,15 +1,15 @@
-//! demo — the main job, told step by step: a real API server, a simulated Box, the operator between them.
+//! The demo: the operator's main features step by step, on a real API server with a simulated Box.
 //!
-//! | file | what it holds |
+//! | file | purpose |
 //! | --- | --- |
-//! | `screen` | how the story looks; knows nothing of what it tells |
-//! | `cluster` | where it plays: a control plane of its own, or the user's cluster |
-//! | `boxes` | the simulated Box, and its admin's commands |
-//! | `story` | what every step works with: kubectl, requests, looking things up |
+//! | `screen` | terminal output |
+//! | `cluster` | the cluster: a control plane of the demo's own, or the user's cluster |
+//! | `boxes` | the simulated Box and its admin API |
+//! | `story` | the context of the steps: kubectl, requests, lookups |
 //! | `connect`, `requests`, `held`, `crash`, `mend`, `explore` | the steps |
-//! | `reader` | another program that reads a list all the time |
+//! | `reader` | a program that keeps reading a list |
 //!
-//! Every command that is shown was run, and what is shown below it is what it printed.
+//! Every shown command is run, and the output below it is its output.
 
 mod boxes;
 mod cluster;
@@ -36,7 +36,7 @@ use crate::{cluster::DemoCluster, screen::Screen, story::DemoRun};
 #[derive(Parser)]
 #[command(name = "demo")]
 struct Args {
-    /// End after the checks; the exit code says whether all of them passed.
+    /// Exit after the checks; the exit code is 0 if all of them passed.
     #[arg(long)]
     once: bool,
     /// Use the cluster of this kubeconfig context instead of starting one.
@@ -44,7 +44,7 @@ struct Args {
     context: Option<String>,
 }
 
-/// As a shell has it for a program that was interrupted.
+/// The exit code of shells for an interrupted program.
 const EXIT_INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
         }
     };
     let code = runtime.block_on(run_demo(arguments));
-    // A tool that is being built on another thread is not waited for.
+    // Do not wait for a tool that is being built on another thread.
     runtime.shutdown_background();
     code
 }
@@ -79,20 +79,20 @@ async fn run_demo(arguments: Args) -> ExitCode {
         Some(Ok(())) => {}
         None => {
             screen.blank_line();
-            screen.print("Taking everything down …");
+            screen.print("Cleaning up …");
         }
     }
     let succeeded = matches!(outcome, Some(Ok(()))) && screen.failure_count() == 0;
     if screen.failure_count() > 0 || matches!(outcome, Some(Err(_))) {
         cluster.keep_logs(&screen);
     }
-    // The second Ctrl-C is for those who cannot wait.
+    // A second Ctrl-C interrupts the clean-up.
     tokio::select! {
         () = cluster.clean_up(&screen) => {}
-        () = signals.recv() => screen.print("Not waited for."),
+        () = signals.recv() => screen.print("Clean-up interrupted."),
     }
     match (outcome, succeeded) {
-        // Whoever looked around and is done has interrupted nothing.
+        // Ctrl-C is the regular end of a demo that keeps running.
         (None, _) if !once && screen.is_finished() && screen.failure_count() == 0 => ExitCode::SUCCESS,
         (None, _) => ExitCode::from(EXIT_INTERRUPTED),
         (Some(_), true) => ExitCode::SUCCESS,
@@ -121,12 +121,12 @@ fn report_failure(screen: &Screen, e: &Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Ctrl-C, a terminal that is closed, and a polite end.
+/// SIGINT, SIGTERM and SIGHUP.
 struct Signals([Signal; 3]);
 
 impl Signals {
     fn new() -> Result<Self> {
-        let listen = |kind| signal(kind).map_err(|e| Error::new(format!("signals cannot be received: {e}")));
+        let listen = |kind| signal(kind).map_err(|e| Error::new(format!("cannot install signal handlers: {e}")));
         Ok(Self([listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?]))
     }
 
@@ -150,7 +150,7 @@ fn format_duration(duration: Duration) -> String {
     }
 }
 
-/// A number with its thousands apart: 12,000.
+/// A number with thousands separators: 12,000.
 fn format_count(n: u64) -> String {
     let digits = n.to_string();
     let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|g| std::str::from_utf8(g).ok()).collect();

@@ -1,4 +1,4 @@
-//! mend — connections get lost and come back: authorizations, secrets. And what the operator does meanwhile.
+//! Steps: connections fail and reconnect after changes of the authorization and of the client secret.
 
 use std::time::{Duration, Instant};
 
@@ -10,17 +10,17 @@ use crate::{
     story::{DemoRun, TIMEOUT, find_condition},
 };
 
-/// The operator looks at the Secret of a lost connection every minute.
+/// The operator checks the Secret of a disconnected connection every minute.
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(65);
 const IDLE_TIME: Duration = Duration::from_secs(20);
 
 pub(crate) async fn reconnect_after_authorization(demo: &mut DemoRun<'_>) -> Result<()> {
     demo.screen.step("Initech reconnects");
     demo.screen.explain(
-        "Initech's admin authorizes the app in Box. Nothing in the cluster changes. The operator would find out by \
-         itself within a minute or so; a request finds out at once.",
+        "Initech's admin authorizes the app in Box. Nothing in the cluster changes. The operator would detect it \
+         within about a minute; a request detects it immediately.",
     );
-    demo.call_admin("POST", "1003/grant", "").await?;
+    demo.call_admin("POST", "1003/authorize-app", "").await?;
     let request = demo.create_request("initech").await?;
     let took = demo.wait_for_condition(&request, "Complete", TIMEOUT).await?;
     demo.run("get boxconnection initech").await?;
@@ -36,10 +36,10 @@ pub(crate) async fn reconnect_after_authorization(demo: &mut DemoRun<'_>) -> Res
 }
 
 pub(crate) async fn deauthorize_app(demo: &mut DemoRun<'_>) -> Result<()> {
-    demo.screen.step("Acme's authorization is withdrawn");
-    demo.screen.explain("A request notices, and the old list stays: a list that is a minute old is better than none.");
+    demo.screen.step("Acme's authorization is revoked");
+    demo.screen.explain("A request detects this, and the old list is kept.");
     let users_before = demo.get_connection("acme").await?["status"]["users"].take();
-    demo.call_admin("POST", "1001/withdraw", "").await?;
+    demo.call_admin("POST", "1001/deauthorize-app", "").await?;
     let request = demo.create_request("acme").await?;
     let took = demo.wait_for_condition(&request, "Failed", TIMEOUT).await?;
     demo.run("get boxconnection acme").await?;
@@ -48,16 +48,16 @@ pub(crate) async fn deauthorize_app(demo: &mut DemoRun<'_>) -> Result<()> {
     demo.screen.blank_line();
     demo.screen.check(
         took.is_some() && connected == "False" && reason == "AppNotAuthorized",
-        format!("the request noticed after {}: Connected=False {reason}", format_duration(took.unwrap_or_default())),
+        format!("the request failed after {}: Connected=False {reason}", format_duration(took.unwrap_or_default())),
         format!("acme is Connected={connected} {reason}: {message}"),
     );
     demo.screen.check(
         seen["status"]["users"] == users_before,
-        format!("the list stays: {} users", format_count(users_before["total"].as_u64().unwrap_or_default())),
-        format!("the list held {users_before} and is now {}", seen["status"]["users"]),
+        format!("the list is kept: {} users", format_count(users_before["total"].as_u64().unwrap_or_default())),
+        format!("users before: {users_before}, now: {}", seen["status"]["users"]),
     );
-    demo.screen.explain("Granted again, and asked again:");
-    demo.call_admin("POST", "1001/grant", "").await?;
+    demo.screen.explain("Authorized again, with a new request:");
+    demo.call_admin("POST", "1001/authorize-app", "").await?;
     let request = demo.create_request("acme").await?;
     let took = demo.wait_for_condition(&request, "Complete", TIMEOUT).await?;
     let seen = demo.get_connection("acme").await?;
@@ -73,7 +73,7 @@ pub(crate) async fn deauthorize_app(demo: &mut DemoRun<'_>) -> Result<()> {
 
 pub(crate) async fn rotate_client_secret(demo: &mut DemoRun<'_>) -> Result<()> {
     demo.screen.step("Initech's client secret is replaced");
-    demo.screen.explain("In Box only, at first: the cluster still holds the old one.");
+    demo.screen.explain("First only in Box: the cluster still has the old secret.");
     demo.call_admin("POST", "1003/rotate-secret", "").await?;
     demo.call_admin("POST", "1003/revoke-tokens", "").await?;
     demo.secrets.add(demo.demo_box.initech.client_secret());
@@ -81,7 +81,7 @@ pub(crate) async fn rotate_client_secret(demo: &mut DemoRun<'_>) -> Result<()> {
     let failed = demo.wait_for_condition(&request, "Failed", TIMEOUT).await?;
     let seen = demo.get_connection("initech").await?;
     let [connected, reason, message] = find_condition(&seen, "Connected");
-    demo.screen.explain("The connection now says:");
+    demo.screen.explain("The connection reports:");
     demo.screen.blank_line();
     demo.screen.wrapped_output(message);
     demo.screen.blank_line();
@@ -90,17 +90,17 @@ pub(crate) async fn rotate_client_secret(demo: &mut DemoRun<'_>) -> Result<()> {
         "initech is Connected=False CredentialsRejected",
         format!("initech is Connected={connected} {reason}: {message}"),
     );
-    demo.screen.explain("Whoever looks after the connections sees at a glance who is needed:");
+    demo.screen.explain("kubectl boxsync status shows which connections need action:");
     let status = demo.run_plugin("status").await?;
     demo.screen.blank_line();
     demo.screen.check(
         status.status.code() == Some(1) && status.stdout.contains("initech"),
-        "kubectl boxsync status names initech, and ends with 1: a person is needed",
-        format!("kubectl boxsync status ended with {}", status.status),
+        "kubectl boxsync status lists initech and exits with 1: action is needed",
+        format!("kubectl boxsync status exited with {}", status.status),
     );
     check_no_idle_writes(demo).await?;
 
-    demo.screen.explain("The current secret is put into the cluster. Nobody tells the operator:");
+    demo.screen.explain("The Secret in the cluster is updated; the operator is not notified:");
     let id = demo.demo_box.initech.client_id();
     let secret = demo.demo_box.initech.client_secret();
     demo.write_file("initech.env", &format!("clientId={id}\nclientSecret={secret}\n"))?;
@@ -116,21 +116,21 @@ pub(crate) async fn rotate_client_secret(demo: &mut DemoRun<'_>) -> Result<()> {
     demo.screen.blank_line();
     demo.screen.check(
         waited.status.success(),
-        format!("initech recovered by itself after {} (limit: 65 s)", format_duration(took)),
-        format!("initech has not recovered {} after the Secret was put right", format_duration(took)),
+        format!("initech recovered automatically after {} (limit: 65 s)", format_duration(took)),
+        format!("initech has not recovered {} after the Secret was updated", format_duration(took)),
     );
     demo.check_user_counts("initech", &demo.demo_box.initech).await
 }
 
-/// Two connections rest and one is lost: nothing is news.
+/// Two connections are idle and one is disconnected: the operator writes nothing.
 async fn check_no_idle_writes(demo: &DemoRun<'_>) -> Result<()> {
     let Some(audit) = demo.cluster.audit_log() else {
-        demo.screen.skip("an idle stretch without a write: not looked at, that needs the API server's audit log");
+        demo.screen.skip("writes while idle: skipped, needs the API server's audit log");
         return Ok(());
     };
     demo.screen.explain(&format!(
-        "Nothing else is news now: two connections rest, one waits to be put right. For {} s, the API server's audit \
-         log is watched for what the operator writes.",
+        "Two connections are idle and one waits for a fix. For {} s, the audit log is checked for writes by the \
+         operator.",
         IDLE_TIME.as_secs()
     ));
     let user = service_account_user(&demo.cluster.namespace, SERVICE_ACCOUNT);
@@ -140,8 +140,8 @@ async fn check_no_idle_writes(demo: &DemoRun<'_>) -> Result<()> {
     demo.screen.blank_line();
     demo.screen.check(
         writes.is_empty(),
-        format!("{} idle seconds, no write request by the operator", IDLE_TIME.as_secs()),
-        format!("in {} idle seconds the operator wrote: {writes}", IDLE_TIME.as_secs()),
+        format!("no write by the operator in {} idle seconds", IDLE_TIME.as_secs()),
+        format!("the operator wrote in {} idle seconds: {writes}", IDLE_TIME.as_secs()),
     );
     Ok(())
 }

@@ -1,5 +1,4 @@
-//! reader — another program that reads a list all the time, and counts what it sees: the list of before, the new one,
-//! or one that Box never gave.
+//! A reader that keeps reading a list and counts the results: the old list, the new list, or a torn one.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,30 +9,30 @@ use harness::{Error, Kubectl, Result};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-/// Id, login, name and job title of everybody.
+/// Id, login, name and job title of every user.
 type UserSet = BTreeSet<[String; 4]>;
 
-/// What a reader saw.
+/// The results of a reader.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ReadCounts {
-    /// Lists that are Box's answer before the change.
+    /// Reads of the list before the change.
     pub(crate) old: usize,
-    /// Lists that are Box's answer after it.
+    /// Reads of the list after the change.
     pub(crate) new: usize,
-    /// Lists that are neither.
+    /// Reads of any other list.
     pub(crate) torn: usize,
-    /// There was no list to read.
+    /// Failed reads.
     pub(crate) failed: usize,
 }
 
-/// It reads until it is asked what it saw, or is dropped.
+/// Reads until it is finished or dropped.
 pub(crate) struct ListReader {
     task: JoinSet<()>,
     stop: Arc<AtomicBool>,
     counts: Arc<Mutex<ReadCounts>>,
 }
 
-/// What Box answers now.
+/// The current users in Box.
 pub(crate) fn box_users(enterprise: &Enterprise) -> UserSet {
     let users = enterprise.users().into_iter();
     users.map(|user| [user.id.to_string(), user.login, user.name, user.job_title]).collect()
@@ -62,17 +61,17 @@ impl ListReader {
         Self { task, stop, counts }
     }
 
-    /// Lets it read to the end what it reads, and no more.
+    /// Stops after the current read.
     pub(crate) async fn finish(mut self) -> Result<ReadCounts> {
         self.stop.store(true, Ordering::Relaxed);
         while let Some(joined) = self.task.join_next().await {
-            joined.map_err(|e| Error::new(format!("the reader: {e}")))?;
+            joined.map_err(|e| Error::new(format!("list reader failed: {e}")))?;
         }
         Ok(*self.counts.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// The users of these lines; `None` where a line is none, or somebody is told twice.
+/// The users of these lines; `None` if a line is invalid or a duplicate.
 fn parse_users(text: &str) -> Option<UserSet> {
     let mut users = UserSet::new();
     for line in text.lines() {

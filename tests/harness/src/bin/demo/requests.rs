@@ -1,4 +1,4 @@
-//! requests — somebody wants the list now.
+//! Steps: sync requests, and a new user in Box.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use crate::{
     story::{DemoRun, TIMEOUT, find_condition},
 };
 
-/// A request for a connection that is lost fails within this.
+/// The limit within which a request for a disconnected connection fails.
 const FAIL_TIMEOUT: Duration = Duration::from_secs(5);
 const NEW_LOGIN: &str = "grace@acme.example";
 
 pub(crate) async fn sync_on_request(demo: &mut DemoRun<'_>) -> Result<()> {
     demo.screen.step("Requests");
-    demo.screen.explain("Whoever needs the list now, and not at the next daily sync, creates a UserSyncRequest.");
+    demo.screen.explain("To sync before the next daily sync, create a UserSyncRequest.");
     let request = demo.create_request("acme").await?;
     let took = demo.wait_for_condition(&request, "Complete", TIMEOUT).await?;
     let status = demo.get_request_status(&request).await?;
@@ -29,8 +29,7 @@ pub(crate) async fn sync_on_request(demo: &mut DemoRun<'_>) -> Result<()> {
         ),
         format!("the request is not Complete: {status}"),
     );
-    demo.screen
-        .explain("A connection that is lost cannot be synced. Its requests do not wait for ever, they fail at once:");
+    demo.screen.explain("A connection that is not Connected cannot be synced. Its requests fail immediately:");
     let request = demo.create_request("initech").await?;
     let took = demo.wait_for_condition(&request, "Failed", FAIL_TIMEOUT).await?;
     demo.run("get usersyncrequests").await?;
@@ -47,15 +46,15 @@ pub(crate) async fn sync_on_request(demo: &mut DemoRun<'_>) -> Result<()> {
     );
     demo.screen.check(
         message.contains("create a new request"),
-        "its message says what to do, and to create a new request then",
+        "the message says what to do, and to create a new request afterwards",
         format!("its message is: {message}"),
     );
     Ok(())
 }
 
 pub(crate) async fn add_user_in_box(demo: &mut DemoRun<'_>) -> Result<()> {
-    demo.screen.step("Somebody new");
-    demo.screen.explain("Grace is hired: Acme's admin adds her in Box. The next request brings her into the list.");
+    demo.screen.step("A new user");
+    demo.screen.explain("Grace is hired: Acme's admin adds her in Box. The next request adds her to the list.");
     let (before, _) = user_counts(&demo.demo_box.acme);
     demo.call_admin("POST", "1001/users", r#"{"name": "Grace Hopper", "login": "grace@acme.example"}"#).await?;
     let pages_before = users_call_count(&demo.demo_box.acme);
@@ -77,27 +76,27 @@ pub(crate) async fn add_user_in_box(demo: &mut DemoRun<'_>) -> Result<()> {
     );
     demo.check_user_counts("acme", &demo.demo_box.acme).await?;
 
-    demo.screen.explain("The list itself is in the cluster, for other programs and for people:");
+    demo.screen.explain("The list is in the cluster, readable by programs and people:");
     demo.run("get userroster acme").await?;
     let users = demo.run_plugin(&format!("users acme --search {NEW_LOGIN}")).await?;
     let why = demo.run_plugin(&format!("why acme {NEW_LOGIN}")).await?;
     demo.screen.blank_line();
     demo.screen.check(
         users.status.success() && users.stdout.contains(NEW_LOGIN),
-        "she is found in the list, right after the request",
-        format!("kubectl boxsync users ended with {} and does not know {NEW_LOGIN}", users.status),
+        "she is in the list immediately after the request",
+        format!("kubectl boxsync users exited with {} and does not list {NEW_LOGIN}", users.status),
     );
     demo.screen.check(
         why.status.success() && why.stdout.contains("is in the list"),
-        "kubectl boxsync why says since when",
-        format!("kubectl boxsync why ended with {}", why.status),
+        "kubectl boxsync why says since when she is in the list",
+        format!("kubectl boxsync why exited with {}", why.status),
     );
     let misspelt = demo.run_plugin("why acme garce@acme.example").await?;
     demo.screen.blank_line();
     demo.screen.check(
         misspelt.status.code() == Some(1) && misspelt.stdout.contains(NEW_LOGIN),
-        "a misspelt login is not in the list, and she is named as near",
-        format!("kubectl boxsync why ended with {}", misspelt.status),
+        "a misspelt login is not found, and her login is suggested",
+        format!("kubectl boxsync why exited with {}", misspelt.status),
     );
     Ok(())
 }

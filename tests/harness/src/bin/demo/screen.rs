@@ -1,7 +1,7 @@
-//! screen — how the story looks. Knows nothing of what it tells.
+//! Terminal output of the demo.
 //!
-//! Sentences are wrapped for 80 columns; what a command printed is shown as it is, indented. Colours are for
-//! a terminal only and never with `NO_COLOR`. A reader that goes away (`| head`) is no error.
+//! Sentences are wrapped at 80 columns; command output is indented and otherwise unchanged. Colors are used on a
+//! terminal only and never with `NO_COLOR`. A closed pipe (`| head`) is not an error.
 
 use std::cell::Cell;
 use std::fmt::Display;
@@ -69,14 +69,14 @@ impl Screen {
         self.print_paragraph("", about);
     }
 
-    /// The next step of the story.
+    /// The title of the next step.
     pub(crate) fn step(&self, title: &str) {
         self.steps.set(self.steps.get() + 1);
         self.print_line(Style::Plain, "");
         self.print_line(Style::Bold, &format!("{}. {title}", self.steps.get()));
     }
 
-    /// Why the next command comes, in a sentence or three.
+    /// Explains the next command.
     pub(crate) fn explain(&self, text: &str) {
         self.print_line(Style::Plain, "");
         self.print_paragraph(INDENT, text);
@@ -89,24 +89,24 @@ impl Screen {
         }
     }
 
-    /// What the command printed.
+    /// The output of a command.
     pub(crate) fn output(&self, text: &str) {
         for line in text.trim_end().lines() {
             self.print_line(Style::Plain, &format!("{INDENT}{}", line.trim_end()));
         }
     }
 
-    /// The same for a long sentence, which a terminal would break anywhere.
+    /// The same for a long sentence, wrapped between words.
     pub(crate) fn wrapped_output(&self, text: &str) {
         self.print_paragraph(INDENT, text);
     }
 
-    /// The space between what was printed and what follows from it.
+    /// An empty line.
     pub(crate) fn blank_line(&self) {
         self.print_line(Style::Plain, "");
     }
 
-    /// Something that was measured or compared: as it should be, or what was seen instead.
+    /// The result of a check: the expected text, or the actual state.
     pub(crate) fn check(&self, passed: bool, success: impl Display, failure: impl Display) {
         let (count, style, mark, text) = if passed {
             (&self.passed, Style::Success, "✓", success.to_string())
@@ -117,7 +117,7 @@ impl Screen {
         self.print_marked(style, mark, &text);
     }
 
-    /// Something that cannot be looked at here.
+    /// A check that is skipped.
     pub(crate) fn skip(&self, text: &str) {
         self.skipped.set(self.skipped.get() + 1);
         self.print_marked(Style::Dim, "–", text);
@@ -136,7 +136,7 @@ impl Screen {
         self.print_line(Style::Dim, text);
     }
 
-    /// The story cannot go on.
+    /// An error that ends the demo.
     pub(crate) fn print_error(&self, why: impl Display) {
         self.print_line(Style::Plain, "");
         let text = why.to_string();
@@ -147,7 +147,7 @@ impl Screen {
         }
     }
 
-    /// How it all went.
+    /// The summary.
     pub(crate) fn print_summary(&self) {
         self.is_finished.set(true);
         self.print_line(Style::Plain, "");
@@ -197,7 +197,7 @@ impl Screen {
     }
 }
 
-/// Breaks between words; a word that is too long stands alone.
+/// Wraps between words; a word that is too long gets its own line.
 fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {

@@ -1,4 +1,4 @@
-//! story — what every step works with: commands that are shown and run, requests, and looking things up.
+//! The context of the steps: commands that are shown and run, requests, lookups.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::{
     screen::Screen,
 };
 
-/// Of a kind of thing that has no bound of its own to show; for a busy machine.
+/// The limit of waits without a limit of their own; generous for a busy machine.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(crate) struct DemoRun<'a> {
@@ -23,17 +23,17 @@ pub(crate) struct DemoRun<'a> {
     pub(crate) kubectl: Kubectl,
     pub(crate) dir: PathBuf,
     pub(crate) secrets: Secrets,
-    /// The operator's; empty before it has one.
+    /// The operator's kubeconfig; empty until it is created.
     pub(crate) kubeconfig: PathBuf,
 }
 
-/// A request that was created.
+/// A created request.
 pub(crate) struct SyncRequest {
     pub(crate) name: String,
     pub(crate) created: Instant,
 }
 
-/// What of a long output is shown.
+/// The shown part of a long output.
 #[derive(Clone, Copy)]
 pub(crate) enum OutputFilter {
     Head(usize),
@@ -65,7 +65,7 @@ impl<'a> DemoRun<'a> {
         screen.title(
             "boxsync demo",
             "Box holds the users of three companies. The operator keeps their lists in a Kubernetes cluster: \
-             it connects, syncs, and says honestly what does not work.",
+             it connects, syncs and reports what fails.",
         );
         screen.step("A cluster and a Box");
         let begun = Instant::now();
@@ -77,14 +77,14 @@ impl<'a> DemoRun<'a> {
         match cluster.context() {
             None => screen.explain(&format!(
                 "etcd, kube-apiserver and kube-controller-manager run on this machine, ready after {}. \
-                 Beside them runs a simulated Box, $BOX = {}.",
+                 A simulated Box runs too: $BOX = {}.",
                 crate::format_duration(begun.elapsed()),
                 boxes.url()
             )),
             Some(context) => screen.explain(&format!(
                 "The cluster is yours: every kubectl below runs with --context {context} --namespace {}. The demo \
                  removes this namespace at the end, and the CRDs if it had to create them. The operator runs on this \
-                 machine, as a ServiceAccount that may look into this namespace only. Beside it runs a simulated Box, \
+                 machine, as a ServiceAccount with access to this namespace only. A simulated Box runs too: \
                  $BOX = {}.",
                 cluster.namespace,
                 boxes.url()
@@ -94,7 +94,7 @@ impl<'a> DemoRun<'a> {
         Ok(Self { screen, cluster, demo_box: boxes, kubectl, dir: folder, secrets, kubeconfig: PathBuf::new() })
     }
 
-    /// Shows and runs a command of kubectl's. Words are separated by spaces, as there are no others here.
+    /// Shows and runs a kubectl command. The arguments are separated by spaces.
     pub(crate) async fn run(&self, line: &str) -> Result<CommandOutput> {
         self.screen.command(&format!("$ kubectl {line}"));
         let output = self.run_silently(line).await?;
@@ -104,7 +104,7 @@ impl<'a> DemoRun<'a> {
         Ok(output)
     }
 
-    /// Shows and runs a command of `kubectl boxsync`, by the plugin that was built beside this program.
+    /// Shows and runs a `kubectl boxsync` command with the plugin built with this program.
     pub(crate) async fn run_plugin(&self, line: &str) -> Result<CommandOutput> {
         self.screen.command(&format!("$ kubectl boxsync {line}"));
         let output = self.plugin_command()?.run(line.split(' ')).await?;
@@ -113,7 +113,7 @@ impl<'a> DemoRun<'a> {
         Ok(output)
     }
 
-    /// The same where all that it prints would be too long: some of it is shown, all of it is handed back.
+    /// The same with filtered output; returns the complete output.
     pub(crate) async fn run_plugin_filtered(&self, line: &str, filter: OutputFilter) -> Result<String> {
         self.screen.command(&format!("$ kubectl boxsync {line} | {filter}"));
         let text = self.plugin_command()?.run(line.split(' ')).await?.into_stdout()?;
@@ -121,30 +121,30 @@ impl<'a> DemoRun<'a> {
         Ok(text)
     }
 
-    /// The plugin, as kubectl would start it.
+    /// The plugin with the environment of kubectl.
     pub(crate) fn plugin_command(&self) -> Result<Kubectl> {
         Ok(self.kubectl.for_plugin(&sibling_program("kubectl-boxsync")?))
     }
 
-    /// The same without showing it.
+    /// Runs a kubectl command without showing it.
     pub(crate) async fn run_silently(&self, line: &str) -> Result<CommandOutput> {
         self.kubectl.run(line.split(' ')).await
     }
 
-    /// Shows and does what an admin of Box does.
+    /// Shows and sends a request to the admin API of the simulated Box.
     pub(crate) async fn call_admin(&self, method: &str, path: &str, body: &str) -> Result<()> {
         let json = if body.is_empty() { String::new() } else { format!(" \\\n    --json '{body}'") };
         self.screen.command(&format!("$ curl -X {method} $BOX/admin/enterprises/{path}{json}"));
         self.demo_box.call_admin(method, path, body).await
     }
 
-    /// Puts a file into the folder that the commands run in.
+    /// Writes a file to the working directory of the commands.
     pub(crate) fn write_file(&self, name: &str, text: &str) -> Result<()> {
         let path = self.dir.join(name);
         std::fs::write(&path, text).map_err(|e| Error::new(format!("cannot write {}: {e}", path.display())))
     }
 
-    /// `kubectl create -f` of a request for this connection.
+    /// Creates a request for this connection with `kubectl create -f`.
     pub(crate) async fn create_request(&self, connection: &str) -> Result<SyncRequest> {
         let file = format!("request-{connection}.yaml");
         self.write_file(&file, &include_str!("yaml/request.yaml").replace("CONNECTION", connection))?;
@@ -152,13 +152,13 @@ impl<'a> DemoRun<'a> {
         let created = Instant::now();
         let name = stdout.split([' ', '/']).nth(1).unwrap_or_default().to_owned();
         if name.is_empty() {
-            Err(Error::new("kubectl create named no request"))
+            Err(Error::new("kubectl create printed no name"))
         } else {
             Ok(SyncRequest { name, created })
         }
     }
 
-    /// `kubectl wait` for one of the two ends of a request: how long after its creation, or that it did not come.
+    /// Waits for a condition of a request with `kubectl wait`. Returns the time since its creation, or `None` on timeout.
     pub(crate) async fn wait_for_condition(
         &self,
         request: &SyncRequest,
@@ -180,7 +180,7 @@ impl<'a> DemoRun<'a> {
         Ok(self.kubectl.get_json(["usersync", &request.name]).await?["status"].take())
     }
 
-    /// Looks until it is so, or the time is over; hands back what it saw last.
+    /// Polls the connection until the condition is met or the time is over. Returns the last state.
     pub(crate) async fn wait_for_connection(
         &self,
         connection: &str,
@@ -198,7 +198,7 @@ impl<'a> DemoRun<'a> {
         }
     }
 
-    /// Compares the counts of a connection with Box's own.
+    /// Compares the user counts of a connection with Box.
     pub(crate) async fn check_user_counts(&self, connection: &str, enterprise: &box_sim::Enterprise) -> Result<()> {
         let seen = self.get_connection(connection).await?;
         let users = &seen["status"]["users"];
@@ -207,7 +207,7 @@ impl<'a> DemoRun<'a> {
         self.screen.check(
             is_correct,
             format!(
-                "{connection} holds {} users, {} of them active: as Box has it",
+                "{connection} holds {} users, {} of them active, as in Box",
                 format_count(total),
                 format_count(active)
             ),
@@ -221,10 +221,10 @@ impl<'a> DemoRun<'a> {
             .flag("--box-api-url", self.demo_box.url())
             .flag("--watch-namespace", &self.cluster.namespace)
             .flag("--min-sync-gap", "1s")
-            // By this name, one that is started again takes its Lease at once.
+            // With a fixed identity, a restarted operator acquires its Lease immediately.
             .flag("--identity", "demo")
             .flag("--log-format", "text")
-            // Its log is a file here.
+            // The log goes to a file.
             .env("NO_COLOR", "1"))
     }
 
@@ -234,19 +234,19 @@ impl<'a> DemoRun<'a> {
 
     pub(crate) async fn stop_operator(&mut self) -> Result<()> {
         let status = self.operator()?.terminate(Duration::from_secs(10)).await?;
-        if status.success() { Ok(()) } else { Err(Error::new(format!("the operator did not end well: {status}"))) }
+        if status.success() { Ok(()) } else { Err(Error::new(format!("the operator exited with {status}"))) }
     }
 
-    /// Checks what holds all the time, and says how it all went.
+    /// Checks the invariants and prints the summary.
     pub(crate) async fn finish(&mut self, once: bool) -> Result<()> {
-        self.screen.step("What is there in the end");
+        self.screen.step("Final state");
         self.run("get boxconnections").await?;
         self.run("get usersyncrequests").await?;
         let status = self.run_plugin("status").await?;
         self.screen.blank_line();
         self.screen.check(
             status.status.success(),
-            "an operator is at work, and nobody is needed: exit code 0",
+            "an operator is running and no action is needed: exit code 0",
             format!("kubectl boxsync status ended with {}", status.status),
         );
         let everything =
@@ -256,15 +256,15 @@ impl<'a> DemoRun<'a> {
         let leak = places.iter().find_map(|(place, text)| self.secrets.find_in(place, text));
         self.screen.check(
             leak.is_none(),
-            "no secret stands in the operator's log, in a status or in an event",
+            "no secret appears in the operator's log, a status or an event",
             leak.unwrap_or_default(),
         );
         self.screen.print_summary();
         if once {
             self.screen.heading("What to try next");
             self.screen.blank_line();
-            self.screen.print("  make demo                           the same, and it stays for you to play with");
-            self.screen.print("  make demo ARGS=\"--context NAME\"     on a cluster that you have already");
+            self.screen.print("  make demo                           the same, and keeps running");
+            self.screen.print("  make demo ARGS=\"--context NAME\"     on your own cluster");
             self.screen.print("  README.md, config/samples           a first connection to a real enterprise");
             self.screen.blank_line();
         }
@@ -272,9 +272,10 @@ impl<'a> DemoRun<'a> {
     }
 }
 
-/// A program that `make demo` built together with this one.
+/// A program in the directory of this one, built by `make demo`.
 pub(crate) fn sibling_program(name: &str) -> Result<PathBuf> {
-    let program = std::env::current_exe().map_err(|e| Error::new(format!("this program cannot be found: {e}")))?;
+    let program =
+        std::env::current_exe().map_err(|e| Error::new(format!("cannot locate the current executable: {e}")))?;
     let program = program.with_file_name(name);
     if program.is_file() {
         return Ok(program);
@@ -282,13 +283,13 @@ pub(crate) fn sibling_program(name: &str) -> Result<PathBuf> {
     Err(Error::new(format!("{} is missing: run `make demo`, which builds it", program.display())))
 }
 
-/// `I1122 20:31:38.491147 …`: a line of kubectl's own log, about how a watch of its ended for instance.
+/// `I1122 20:31:38.491147 …`: a line of kubectl's log, such as the end of a watch.
 fn is_kubectl_log_line(line: &str) -> bool {
     let mut chars = line.chars();
     chars.next().is_some_and(|c| "IWE".contains(c)) && chars.by_ref().take(4).filter(char::is_ascii_digit).count() == 4
 }
 
-/// A condition's status, reason and message; empty where there is none.
+/// A condition's status, reason and message; empty if there is none.
 pub(crate) fn find_condition<'v>(object: &'v Value, kind: &str) -> [&'v str; 3] {
     let conditions = object["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
     let found = conditions.iter().find(|c| c["type"] == kind);
