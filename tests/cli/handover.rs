@@ -1,4 +1,4 @@
-//! `handover`: the letter as it is printed. All its texts, by reason and method, are in `src/cli/letters.txt`.
+//! `handover`: the letter as it is printed. All its texts, by reason and method, are in `tests/snapshots/letters.txt`.
 
 use serde_json::{Value, json};
 
