@@ -1,40 +1,63 @@
-# The commands of this repository. Needed: Rust, Go 1.26 or newer, a C compiler. ARGS goes to the demo and the benchmark.
+# The commands of this repository. Needed: Rust, Go 1.26 or newer, a C compiler.
+# ARGS is passed to the demo, the benchmark and the operator; T is (a part of) the name of a test.
 
-.PHONY: demo test test-cluster-wide bench generate lint
+.PHONY: demo run unit sim e2e test test-cluster-wide bench generate lint
 .NOTPARALLEL:
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 
-# The main job, told step by step. ARGS=--once ends by itself; ARGS="--context NAME" uses a cluster that is there.
+# The demo: connect, sync, fail, fix. ARGS=--once ends without a key press; ARGS="--context NAME" uses an existing cluster.
 demo:
 	@command -v cargo >/dev/null || { echo "Rust is missing: see https://rustup.rs" >&2; exit 1; }
 	cargo build --locked --release --package boxsync --package harness --bin boxsync-operator --bin kubectl-boxsync --bin demo
 	@$(TARGET)/release/demo $(ARGS)
 
-# Everything. The tools of the control plane come first, so that their minutes are not a test's; clippy comes last,
-# since it compiles all dependencies once more.
+# The operator on this machine, against the cluster of the current kubeconfig context. The CRDs must be installed there:
+# kubectl apply --server-side -f crds/
+# Example: make run ARGS="--watch-namespace team-a --leader-elect=false"
+run:
+	cargo run --locked --bin boxsync-operator -- run --log-format text --listen 127.0.0.1:8080 $(ARGS)
+
+# The unit tests, which need no cluster. T=name runs those whose path contains it: make unit T=plan
+unit:
+	cargo test --locked --lib -- $(T)
+
+# The simulation: the real controllers, an in-memory API server and a simulated Box under paused time.
+# Example: make sim T=removal_guard
+sim:
+	cargo test --locked --test sim -- $(T)
+
+# The end-to-end tests: the binaries on a real control plane. Example: make e2e T=upgrading
+e2e:
+	cargo run --locked --quiet --package harness --bin tools
+	cargo test --locked --test e2e -- $(T)
+
+# Everything. The tools of the control plane are built first, so that no test waits for them; clippy runs last because it
+# compiles all dependencies once more.
 test:
 	cargo fmt --all --check
 	cargo run --locked --quiet --package harness --bin tools
 	cargo test --locked --workspace
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 
-# The end-to-end tests once more, now with the rights for all namespaces: each on a control plane of its own, two at a time.
+# The end-to-end tests with a ClusterRole for all namespaces: each on its own control plane, two at a time.
 test-cluster-wide:
 	cargo test --locked --test e2e --no-run
 	cargo test --locked --quiet --test e2e -- --list --format=terse | sed -n 's/: test$$//p' \
 		| E2E_RIGHTS=cluster-wide xargs -P 2 -I TEST cargo test --locked --quiet --test e2e -- --exact TEST
 
-# The figures of the operator, measured.
+# Measures the figures in the docs.
 bench:
 	cargo bench --locked --bench bench -- $(ARGS)
 
-# crds/ and the other files that are made from others; `make test` fails where they are not up to date.
+# Writes the generated files; `make test` fails if one is out of date. xtask first: the others read its files.
 generate:
-	UPDATE_GENERATED=1 cargo test --locked --lib the_
+	cargo run --locked --quiet --package xtask -- generate
+	UPDATE_GENERATED=1 cargo test --locked --lib up_to_date
 	UPDATE_GENERATED=1 cargo test --locked --test sim gitops::the_
 	UPDATE_GENERATED=1 cargo test --locked --test e2e generated::
 
+# Formatting and clippy, as `make test` runs them.
 lint:
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- --deny warnings

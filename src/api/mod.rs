@@ -8,9 +8,6 @@ mod connection;
 mod crd;
 mod duration;
 mod reason;
-mod reason_page;
-#[cfg(test)]
-mod reference;
 mod request;
 mod roster;
 mod schedule;
@@ -26,7 +23,6 @@ pub use connection::{
 pub use crd::{crds, crds_yaml};
 pub use duration::GoDuration;
 pub use reason::{FailureClass, Reason};
-pub use reason_page::ReasonDoc;
 pub use request::{
     ConnectionRef, RequestPhase, SyncProgress, UserSyncRequest, UserSyncRequestSpec, UserSyncRequestStatus,
 };

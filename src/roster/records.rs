@@ -209,22 +209,3 @@ fn diff_fields(from: UserRecord<'_>, to: UserRecord<'_>) -> BTreeMap<String, [Va
     });
     pairs.filter(|(_, [was, is])| was != is).collect()
 }
-
-#[cfg(test)]
-mod tests {
-    use schemars::generate::SchemaSettings;
-
-    use super::*;
-
-    fn schema_json<T: JsonSchema>() -> String {
-        let schema = SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>();
-        format!("{}\n", serde_json::to_string_pretty(&schema).expect("JSON"))
-    }
-
-    #[test]
-    fn the_record_schemas_are_up_to_date() {
-        crate::test_support::assert_generated("docs/schemas/user.json", &schema_json::<PublishedUser<'_>>());
-        crate::test_support::assert_generated("docs/schemas/removed.json", &schema_json::<RemovedUser>());
-        crate::test_support::assert_generated("docs/schemas/change.json", &schema_json::<ChangeRecord>());
-    }
-}

@@ -1,4 +1,4 @@
-//! `handover`: the printed email. All its texts, by reason and method, are in `src/cli/letters.txt`.
+//! `handover`: the printed email. All its texts, by reason and method, are in `tests/snapshots/letters.txt`.
 
 use serde_json::{Value, json};
 

@@ -8,21 +8,16 @@ use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use crate::{
-    env::{SHORT_TIMEOUT, chart_path, repo_path, shared_plane},
+    env::{SHORT_TIMEOUT, chart_path, shared_plane},
     test_support::assert_generated,
 };
 
 #[tokio::test]
-async fn the_crd_files_and_the_install_manifest_match_the_types() {
+async fn the_printed_crds_and_the_install_manifest_match_the_types() {
     let mut stream = String::new();
     for crd in boxsync::api::crds() {
-        let yaml = serde_saphyr::to_string(&crd).expect("YAML");
         stream.push_str("---\n");
-        stream.push_str(&yaml);
-        // A chart holds all that it installs.
-        for folder in ["crds", "charts/boxsync-operator/files/crds"] {
-            assert_generated(&format!("{folder}/{}.yaml", crd.spec.names.plural), &yaml);
-        }
+        stream.push_str(&serde_saphyr::to_string(&crd).expect("YAML"));
     }
     let printed = Command::new(env!("CARGO_BIN_EXE_boxsync-operator")).arg("crds").output().expect("runs");
     assert!(printed.status.success());
@@ -51,21 +46,6 @@ metadata:
     pod-security.kubernetes.io/enforce: restricted
 ";
     assert_generated("config/install.yaml", &format!("{namespace}{rendered}"));
-}
-
-#[test]
-fn every_crd_file_belongs_to_a_type() {
-    let mut expected: Vec<String> =
-        boxsync::api::crds().iter().map(|crd| format!("{}.yaml", crd.spec.names.plural)).collect();
-    expected.sort();
-    for folder in ["crds", "charts/boxsync-operator/files/crds"] {
-        let mut files: Vec<String> = std::fs::read_dir(repo_path(folder))
-            .expect("readable")
-            .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
-            .collect();
-        files.sort();
-        assert_eq!(files, expected, "{folder}");
-    }
 }
 
 #[tokio::test]
@@ -139,20 +119,6 @@ async fn the_chart_renders_as_recorded() {
         let rendered = helm.template(&chart_path(), release, "boxsync", &values).await.expect("rendered");
         assert_generated(&format!("tests/e2e/renders/{name}.yaml"), &rendered);
     }
-}
-
-/// What stands between the line `<!-- FILE -->` and the end of the code block below it is the file.
-#[test]
-fn the_reading_page_shows_the_examples_unchanged() {
-    let mut page = std::fs::read_to_string(repo_path("docs/reading.md")).expect("readable");
-    for (file, language) in [("read.sh", "sh"), ("read.py", "python"), ("read.rs", "rust")] {
-        let marker = format!("<!-- docs/examples/{file} -->\n");
-        let (before, rest) = page.split_once(&marker).unwrap_or_else(|| panic!("no line {marker}"));
-        let (_, after) = rest.split_once("\n```\n").expect("a code block with an end");
-        let text = std::fs::read_to_string(repo_path(&format!("docs/examples/{file}"))).expect("readable");
-        page = format!("{before}{marker}```{language}\n{}\n```\n{after}", text.trim_end());
-    }
-    assert_generated("docs/reading.md", &page);
 }
 
 #[tokio::test]

@@ -415,5 +415,5 @@ fn the_committed_message_page_is_up_to_date() {
     let found = SyncOutcome { result: Ok(unchanged), ..sync_outcome(test_now(), Ok(user_counts(0))) };
     let refused = status::status_after_sync(&holding.requests[0], 1, &found, &holding.connection, test_now());
     section("A request that approved something else", &refused.conditions[..1]);
-    crate::test_support::assert_generated("src/controller/messages.txt", &page);
+    crate::test_support::assert_generated("tests/snapshots/messages.txt", &page);
 }

@@ -320,7 +320,7 @@ mod tests {
                 }
             }
         }
-        assert_generated("src/cli/letters.txt", &page);
+        assert_generated("tests/snapshots/letters.txt", &page);
     }
 
     #[test]

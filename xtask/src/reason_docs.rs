@@ -1,0 +1,334 @@
+//! `docs/reasons.md`: what each reason means, what is retained, and who must do what.
+
+use std::fmt::Write;
+
+use boxsync::api::{
+    ConditionStatus::{self, False, True, Unknown},
+    FailureClass, Reason,
+};
+
+/// The documentation of a reason. Whole sentences without names of objects: those are in the condition's message.
+struct ReasonDoc {
+    meaning: &'static str,
+    retained: &'static str,
+    /// Who must do what and where, or that nobody must.
+    remediation: &'static str,
+    /// Conditions with this reason, of connections first: a request has `Complete`, `Failed`, `Reconciling` and `Stalled`.
+    conditions: &'static [(&'static str, ConditionStatus)],
+}
+
+type ConditionStatuses = &'static [(&'static str, ConditionStatus)];
+
+const DISCONNECTED: ConditionStatuses =
+    &[("Connected", False), ("Ready", False), ("Synced", False), ("Stalled", True), ("Failed", True)];
+const TRANSIENT: ConditionStatuses =
+    &[("Synced", False), ("Ready", False), ("Reconciling", True), ("Failed", True), ("Stalled", True)];
+const STALLED: ConditionStatuses = &[("Synced", False), ("Ready", False), ("Stalled", True), ("Failed", True)];
+const WAITING: ConditionStatuses = &[("Reconciling", True)];
+const REJECTED: ConditionStatuses = &[("Failed", True), ("Stalled", True)];
+
+const LIST_RETAINED: &str = "The published list stays, and counts as fresh until `spec.staleAfter` is over.";
+const ALL_RETAINED: &str = "Everything stays as it is.";
+const NO_ACTION: &str = "Nobody has to do anything.";
+
+const fn reason_doc(reason: Reason) -> ReasonDoc {
+    let (conditions, retained, meaning, remediation): (ConditionStatuses, _, _, _) = match reason {
+        Reason::WaitingForOperator => (
+            &[("Ready", Unknown)],
+            ALL_RETAINED,
+            "The connection is new, and no operator has looked at it yet.",
+            "If it stays so for more than some seconds, a cluster admin checks that the operator runs (`kubectl get pods -A -l app.kubernetes.io/name=boxsync-operator`), that one of its replicas leads (`kubectl boxsync status`), and that it watches this namespace (`--watch-namespace`).",
+        ),
+        Reason::NotChecked => (
+            &[("Connected", Unknown)],
+            ALL_RETAINED,
+            "Box has not been asked yet: the connection is new, or suspended since before its first sync, or its first try met trouble that passes.",
+            NO_ACTION,
+        ),
+        Reason::Connected => (
+            &[("Connected", True)],
+            ALL_RETAINED,
+            "Box accepts the credentials, and they belong to the enterprise of `spec.enterpriseId`.",
+            NO_ACTION,
+        ),
+        Reason::Syncing => (
+            &[("Ready", Unknown), ("Synced", Unknown), ("Ready", False), ("Reconciling", True)],
+            "What was published before stays; where the list was deleted, nothing is there until it is published again.",
+            "The first list is being fetched, a changed spec is about to be tried, or a list that somebody deleted is being published again.",
+            NO_ACTION,
+        ),
+        Reason::Synced => (
+            &[("Ready", True), ("Synced", True), ("Complete", True)],
+            ALL_RETAINED,
+            "The last sync walked Box to its end, and the list that it found is published.",
+            NO_ACTION,
+        ),
+        Reason::LastAttemptFailed => (
+            &[("Ready", True)],
+            LIST_RETAINED,
+            "The last attempt failed, and the list is fresh all the same: one failed night makes no list unusable.",
+            "What failed, and who has to do something if anybody has to, is in the condition `Synced`.",
+        ),
+        Reason::Stale => (
+            &[("Ready", False)],
+            "The published list stays; nobody should rely on it without knowing its age.",
+            "The list is older than `spec.staleAfter` allows.",
+            "What made it so is in the condition `Synced`; of a suspended connection it is `spec.suspend`.",
+        ),
+        Reason::Suspended => (
+            &[("Ready", Unknown), ("Synced", Unknown), ("Failed", True), ("Stalled", True)],
+            LIST_RETAINED,
+            "`spec.suspend` is true: there are no automatic syncs and no checks, and requests are refused.",
+            "Whoever suspended it sets `spec.suspend` to false when it shall go on.",
+        ),
+        Reason::CredentialsMissing => (
+            DISCONNECTED,
+            LIST_RETAINED,
+            "There is no Secret of the name in `spec.auth`, or it lacks a key that the sign-in method needs.",
+            "The connection's owner creates the Secret in the connection's namespace, with the keys that the message names: `clientId` and `clientSecret`, `config.json` for JWT, or `clientId`, `clientSecret` and `refreshToken` for OAuth 2.0.",
+        ),
+        Reason::CredentialsInvalid => (
+            DISCONNECTED,
+            LIST_RETAINED,
+            "What the Secret holds cannot even be tried: it is not JSON, not complete, or its key cannot be decrypted. Or `spec.auth` names no sign-in method, or several.",
+            "The connection's owner puts the file as Box's developer console hands it out (Configuration, \"App Settings\", Download as JSON) into the Secret, or mends `spec.auth`; the message says what is wrong. `kubectl boxsync check --file config.json` tries a file before it is put there.",
+        ),
+        Reason::CredentialsRejected => (
+            DISCONNECTED,
+            LIST_RETAINED,
+            "Box does not accept the client id, the client secret, the key pair or the enterprise id.",
+            "The app's owner compares them with the app's page in Box's developer console (Configuration) and puts the current ones into the Secret. Where Box says \"Grant credentials are invalid\" there are four causes: a wrong secret, a wrong enterprise id, an app without \"App + Enterprise Access\", and an app that no Box admin has authorized.",
+        ),
+        Reason::AuthorizationExpired => (
+            DISCONNECTED,
+            LIST_RETAINED,
+            "Box no longer accepts what it accepted before: the authorization was withdrawn or has run out.",
+            "A Box admin authorizes the app again (Admin Console > Integrations > Platform Apps Manager). With OAuth 2.0 a Box admin or co-admin signs in again, through the link that `kubectl boxsync connect NAME` makes. `kubectl boxsync handover NAME` writes the letter.",
+        ),
+        Reason::AppNotAuthorized => (
+            DISCONNECTED,
+            LIST_RETAINED,
+            "No Box admin has authorized the app for the enterprise, or its scopes or access level were changed since.",
+            "A Box admin authorizes the app by its client id (Admin Console > Integrations > Platform Apps Manager > Server Authentication Apps), and again after every change of its scopes. `kubectl boxsync handover NAME` writes the letter.",
+        ),
+        Reason::EnterpriseMismatch => (
+            DISCONNECTED,
+            "The published list stays as it is: nothing of another enterprise is ever written into it.",
+            "The credentials work, and belong to another enterprise than `spec.enterpriseId`.",
+            "The connection's owner puts the credentials of the right enterprise into the Secret, or creates another BoxConnection for the other enterprise: `spec.enterpriseId` cannot be changed.",
+        ),
+        Reason::AccessBlocked => (
+            DISCONNECTED,
+            LIST_RETAINED,
+            "A policy of the enterprise keeps the app out: its network is not allowed, or the app is not.",
+            "A Box admin allows the app and the addresses that the operator calls from (Admin Console > Enterprise Settings > Security). `kubectl boxsync handover NAME` writes the letter.",
+        ),
+        Reason::AuthorizationEndsSoon => (
+            &[],
+            ALL_RETAINED,
+            "The authorization of a user (OAuth 2.0) ends within two weeks, since the operator could not renew it for long. Box lets it live for 60 days from each renewal; the operator renews it at every use, and of a suspended connection a month before its end.",
+            "Whoever operates the operator finds out why it did not: it did not run, it was paused, Box or the Secret could not be reached. After the end somebody has to authorize the app again (`kubectl boxsync connect NAME`).",
+        ),
+        Reason::OAuthDisabled => (
+            DISCONNECTED,
+            LIST_RETAINED,
+            "The connection signs in with a user's authorization (OAuth 2.0), and this operator runs without `--oauth`.",
+            "A cluster admin runs the operator with `--oauth` and gives it the right to create and update Secrets (the chart's value `oauth.enabled`), or the connection's owner chooses another method in `spec.auth`.",
+        ),
+        Reason::RestoredTokens => (
+            DISCONNECTED,
+            LIST_RETAINED,
+            "The tokens in the operator's own Secret (`NAME-oauth2`) belong to a BoxConnection of another cluster, or to one that was deleted: they came back from a backup. Each works once only, and to use them here would cut the other one off.",
+            "An admin or co-admin of Box signs in anew for this connection, through the link that `kubectl boxsync connect NAME` makes. Where the other connection is gone for good, its tokens can be handed over: the annotation `boxsync.dev/connection-uid` of the Secret gets the UID of this connection, as the message shows.",
+        ),
+        Reason::PermissionDenied => (
+            STALLED,
+            LIST_RETAINED,
+            "Box lets the app in and does not let it list users.",
+            "The app's owner gives it the scope \"Manage users\" and the access level \"App + Enterprise Access\" in Box's developer console; then a Box admin authorizes it again (Admin Console > Integrations > Platform Apps Manager), without which Box applies no change.",
+        ),
+        Reason::Paused => (
+            &[("Paused", True), ("Ready", Unknown), ("Synced", Unknown), ("Reconciling", True)],
+            LIST_RETAINED,
+            "The whole operator runs with `--paused`: Box is not asked at all. What is known is still told, and requests wait.",
+            "Whoever paused the operator runs it without `--paused` when it shall go on; everything goes on by itself then.",
+        ),
+        Reason::ScheduleInvalid => (
+            &[("Stalled", True)],
+            LIST_RETAINED,
+            "`spec.schedule` cannot be followed: the cron expression or the time zone cannot be read, never names a time, or names times less than 15 minutes apart. There are no scheduled syncs; requests are answered.",
+            "The connection's owner mends `spec.schedule`; the message says what is wrong.",
+        ),
+        Reason::ListTooLarge => (
+            STALLED,
+            LIST_RETAINED,
+            "The enterprise has more users than this version can take, or an answer of Box is larger than any should be.",
+            "Whoever runs the operator reports the size of the enterprise to its makers.",
+        ),
+        Reason::RemovalsHeld => (
+            &[("Ready", True), ("Ready", False), ("Synced", False), ("Stalled", True), ("Failed", True)],
+            "Those who vanished stay in the list until somebody lets them go or Box lists them again; everybody else is kept in sync.",
+            "More users vanished from Box at once than `spec.maxRemovalPercent` allows: an app that lost rights in part looks the same.",
+            "Somebody who knows the enterprise looks who they are (`kubectl boxsync users NAME --held`) and lets them go (`kubectl boxsync approve NAME`), or has a Box admin look why Box no longer lists them.",
+        ),
+        Reason::RosterConflict => (
+            TRANSIENT,
+            "The list that is in the way stays: nothing that the operator did not create is overwritten.",
+            "A UserRoster of the connection's name is there that belongs to somebody else, or to another enterprise.",
+            "A cluster admin looks whose it is, as the message says, and deletes it if nobody needs it; or the connection gets another name.",
+        ),
+        Reason::RateLimited => (
+            TRANSIENT,
+            LIST_RETAINED,
+            "Box asks for fewer requests.",
+            "Nobody has to do anything at first. If it lasts, a Box admin looks which apps use up the enterprise's allowance of API calls.",
+        ),
+        Reason::BoxUnavailable => (
+            TRANSIENT,
+            LIST_RETAINED,
+            "Box cannot be reached, gives no answer, or answers that it does not work at the moment.",
+            "Nobody has to do anything at first. If it lasts while Box says that it works (https://status.box.com), a cluster admin checks the operator's way there: proxy, firewall, DNS. `kubectl boxsync check NAME` tries it from the terminal.",
+        ),
+        Reason::Internal => (
+            TRANSIENT,
+            LIST_RETAINED,
+            "The operator could not do its part: the API server did not let it read the Secret, or it failed itself. Box is not the cause.",
+            "A cluster admin does what the message says: mostly the operator's ServiceAccount lacks a right.",
+        ),
+        Reason::BoxResponseInvalid => (
+            TRANSIENT,
+            LIST_RETAINED,
+            "Box's answer makes no sense: it is not JSON, breaks off, repeats itself, or lists nobody at all. Nothing of it is used.",
+            "Nobody has to do anything at first. If it lasts, a cluster admin looks what stands between the operator and Box (a proxy?), and tells Box's support the request id of the message. Where nobody at all is listed, the app lacks scopes: see [PermissionDenied](#permissiondenied).",
+        ),
+        Reason::ClockSkew => (
+            TRANSIENT,
+            LIST_RETAINED,
+            "The operator's clock and Box's differ by so much that Box takes no signed assertion, not even one dated by its own clock.",
+            "A cluster admin sets the clock of the node that the operator runs on.",
+        ),
+        Reason::Pending => (WAITING, ALL_RETAINED, "The request waits for its turn.", NO_ACTION),
+        Reason::CoolingDown => (
+            WAITING,
+            ALL_RETAINED,
+            "A sync of the connection ended a moment ago; the next one begins when the gap (`--min-sync-gap`) is over.",
+            NO_ACTION,
+        ),
+        Reason::Running => (WAITING, ALL_RETAINED, "The sync that answers the request is under way.", NO_ACTION),
+        Reason::TooManyRequests => (
+            REJECTED,
+            ALL_RETAINED,
+            "Fifty older requests for the connection are unfinished.",
+            "Whoever creates them creates fewer: one sync answers all that wait.",
+        ),
+        Reason::ConnectionNotFound => (
+            REJECTED,
+            ALL_RETAINED,
+            "For a minute there has been no BoxConnection of the name that the request gives.",
+            "Whoever created the request corrects `spec.connectionRef.name`, or creates the connection first, and then creates a new request.",
+        ),
+        Reason::HeldListChanged => (
+            REJECTED,
+            "Nobody is removed on the request's account.",
+            "The request approves removals that are not, or no longer, exactly those that are held.",
+            "Whoever approved looks again who is held (`kubectl boxsync users NAME --held`) and approves that (`kubectl boxsync approve NAME`).",
+        ),
+    };
+    ReasonDoc { meaning, retained, remediation, conditions }
+}
+
+const fn effect_on_requests(class: FailureClass) -> &'static str {
+    match class {
+        FailureClass::Neutral => "It ends no request.",
+        FailureClass::Transient => "A request is tried again, and fails at its deadline.",
+        FailureClass::Suspect => "A request is tried again, and fails after three tries or at its deadline.",
+        FailureClass::Stalled => "A request asks Box at once, and fails at once where the list cannot be had.",
+        FailureClass::Disconnected => {
+            "A request asks Box at once, with what the Secret holds now, and fails within seconds if nothing has changed."
+        }
+        FailureClass::RequestRejected => "The request fails at once, without Box being asked.",
+    }
+}
+
+/// What the operator does without a person, and when it retries.
+const fn operator_behavior(class: FailureClass) -> &'static str {
+    match class {
+        FailureClass::Neutral => {
+            "It goes on as planned; `status.nextSyncTime` says when, once there was a first result."
+        }
+        FailureClass::Transient | FailureClass::Suspect => {
+            "It tries again by itself: after 30 s, then twice that up to an hour, or when Box says; `status.failures.retryTime` has the time."
+        }
+        FailureClass::Stalled => {
+            "It tries again at the next scheduled time (`status.nextSyncTime`), not before; a request is tried at once."
+        }
+        FailureClass::Disconnected => {
+            "It makes no scheduled sync. It looks at the Secret every minute and tries new content at once; otherwise it asks Box every minute for 15 minutes, then every 5 for an hour, then every 15. Once Box lets it in, it syncs at once."
+        }
+        FailureClass::RequestRejected => "It does nothing on its account.",
+    }
+}
+
+const INTRO: &str = "\
+# Reasons
+
+Why a connection or a request is as it is, in one word: the `reason` of its conditions and events. The condition's message says it of the case at hand, with Box's own words and request id; `kubectl boxsync check NAME` tries everything anew. Errors of Box that no version knew before are shown in Box's words under the reason nearest to them.
+
+";
+
+pub(crate) fn render_reason_docs() -> String {
+    let mut page = String::from(INTRO);
+    for reason in Reason::ALL {
+        let anchor = reason.as_str().to_lowercase();
+        let _ = writeln!(page, "* [{reason}](#{anchor}): {}", reason.summary());
+    }
+    for &reason in Reason::ALL {
+        let ReasonDoc { meaning, retained: stays, remediation: remedy, conditions: shown } = reason_doc(reason);
+        let failure_class = reason.failure_class();
+        let conditions: Vec<String> =
+            shown.iter().map(|(kind, state)| format!("`{kind}={}`", state.as_str())).collect();
+        let _ = write!(page, "\n## {reason}\n\n{meaning}\n\n");
+        for (title, text) in [
+            (
+                "Shown as",
+                &*if conditions.is_empty() { "an event.".to_owned() } else { format!("{}.", conditions.join(", ")) },
+            ),
+            ("What stays", stays),
+            ("Who does what", remedy),
+            ("The operator", operator_behavior(failure_class)),
+            ("Requests", effect_on_requests(failure_class)),
+        ] {
+            let _ = writeln!(page, "* **{title}**: {text}");
+        }
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_written_condition_is_documented_with_its_reason() {
+        let written =
+            include_str!("../../tests/snapshots/messages.txt").lines().filter(|line| !line.starts_with([' ', '=']));
+        for (kind, rest) in written.filter_map(|line| line.split_once('=')) {
+            let (state, name) = rest.split_once(' ').expect("a reason");
+            let reason = Reason::parse(name).expect("a reason of ours");
+            let documented = reason_doc(reason).conditions.iter().any(|(k, s)| *k == kind && s.as_str() == state);
+            assert!(documented, "{kind}={state} is written with {name}, and its page does not say so");
+        }
+    }
+
+    #[test]
+    fn reason_texts_are_complete_sentences() {
+        for &reason in Reason::ALL {
+            let ReasonDoc { meaning, retained: stays, remediation: remedy, conditions: shown } = reason_doc(reason);
+            for text in [meaning, stays, remedy] {
+                assert!(text.ends_with(['.', ')']), "{reason}: {text}");
+            }
+            let event_only = reason == Reason::AuthorizationEndsSoon;
+            assert_eq!(shown.is_empty(), event_only, "{reason}");
+        }
+    }
+}
