@@ -1,4 +1,4 @@
-//! Flags and environment.
+//! config — command-line arguments and environment variables of the operator.
 
 use std::{net::SocketAddr, str::FromStr, time::Duration};
 
@@ -6,7 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, builder::NonEmptyStringValuePars
 
 use crate::{box_client::BaseUrl, runtime::LogFormat};
 
-/// Keeps the user lists of Box enterprises in a Kubernetes cluster in sync.
+/// Kubernetes operator that syncs the user lists of Box enterprises.
 #[derive(Debug, Parser)]
 #[command(name = "boxsync-operator", version)]
 pub struct OperatorArgs {
@@ -16,7 +16,7 @@ pub struct OperatorArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum OperatorSubcommand {
-    /// Run the operator, in a cluster or with KUBECONFIG; SIGTERM ends it in good order.
+    /// Run the operator, in a cluster or with KUBECONFIG; SIGTERM shuts it down gracefully.
     Run(Box<Config>),
     /// Print the CustomResourceDefinitions, for kubectl apply --server-side -f -.
     Crds,
@@ -24,78 +24,76 @@ pub enum OperatorSubcommand {
 
 #[derive(Args, Clone, Debug)]
 pub struct Config {
-    /// Where Box's API is: HTTPS, or HTTP to this machine only.
+    /// URL of the Box API: https, or http to a loopback address.
     #[arg(long, env = "BOXSYNC_BOX_API_URL", default_value_t)]
     pub box_api_url: BaseUrl,
 
-    /// A namespace to look into; repeat it, or separate them with commas, for several. Without it, all of them.
+    /// Namespace to watch; repeat, or separate with commas. Default: all namespaces.
     #[arg(long = "watch-namespace", env = "BOXSYNC_WATCH_NAMESPACE", value_name = "NAMESPACE", value_delimiter = ',')]
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub watch_namespaces: Vec<String>,
 
-    /// How many connections may work with Box at once; scheduled work takes all but one of these places.
+    /// Maximum number of connections that call Box concurrently; one permit is reserved for requests.
     #[arg(long, env = "BOXSYNC_MAX_CONCURRENT_SYNCS", default_value_t = 4, value_parser = parse_positive_count)]
     pub max_concurrent_syncs: usize,
 
-    /// Time between the end of one listing of a connection and the start of its next.
+    /// Minimum time between the end of one sync of a connection and the start of the next.
     #[arg(long, env = "BOXSYNC_MIN_SYNC_GAP", default_value = "15s", value_parser = parse_duration)]
     pub min_sync_gap: Duration,
 
-    /// Time between two checks of a connection that works.
+    /// Interval between two probes of a connected connection.
     #[arg(long, env = "BOXSYNC_PROBE_INTERVAL", default_value = "1h", value_parser = parse_positive_duration)]
     pub probe_interval: Duration,
 
-    /// Whether tokens of users (auth.oauth2) are renewed, which takes the right to write Secrets.
+    /// Refresh the tokens of auth.oauth2 connections; requires permission to write Secrets.
     #[arg(long, env = "BOXSYNC_OAUTH", default_value_t = false, action = ArgAction::Set, value_name = "BOOL")]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub oauth: bool,
 
-    /// The longest time by which the syncs of a schedule begin before the time that it names: each connection has its own
-    /// part of it, so that not all of them start at once.
+    /// Maximum time a cron sync starts before its scheduled time; each connection has its own offset, so that they do not
+    /// all start at once.
     #[arg(long, env = "BOXSYNC_SCHEDULE_SPREAD", default_value = "15m", value_parser = parse_duration)]
     pub schedule_spread: Duration,
 
-    /// Ask Box nothing: no syncs, no checks. What is known is still told, requests wait, and all of it goes on when the
-    /// operator runs without this again.
+    /// Make no Box calls: no syncs, no probes. The last status stays, requests wait; both resume when the operator is
+    /// started without this flag.
     #[arg(long, env = "BOXSYNC_PAUSED", default_value_t = false, action = ArgAction::Set, value_name = "BOOL")]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub paused: bool,
 
-    /// Whether replicas elect one that works while the others wait. Without it, run one process only.
+    /// Enable leader election. If false, run a single replica.
     #[arg(long, env = "BOXSYNC_LEADER_ELECT", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub leader_elect: bool,
 
-    /// The namespace of the Lease that the replicas share; without it, POD_NAMESPACE, or else the ServiceAccount's or
-    /// the kubeconfig's.
+    /// Namespace of the Lease. Default: POD_NAMESPACE, then the namespace of the ServiceAccount or kubeconfig.
     #[arg(long, env = "BOXSYNC_LEASE_NAMESPACE", value_parser = NonEmptyStringValueParser::new())]
     pub lease_namespace: Option<String>,
 
-    /// This replica's name in the Lease, which no other may have; without it, the host's name and the process id.
+    /// Unique identity of this replica in the Lease. Default: host name and process ID.
     #[arg(long, env = "POD_NAME", value_parser = NonEmptyStringValueParser::new())]
     pub identity: Option<String>,
 
-    /// Where /livez, /readyz and /metrics are served: an address and a port, 0 for any that is free; off for nowhere. [::] is
-    /// every address, those of IPv4 too.
+    /// Address and port for /livez, /readyz and /metrics; port 0 picks a free one; off disables them. [::] includes IPv4.
     #[arg(long, env = "BOXSYNC_LISTEN", default_value = "[::]:8080")]
     pub listen: ListenAddress,
 
-    /// Whether each connection has metrics of its own: twelve series, which many thousand connections may make too many.
+    /// Export metrics per connection: twelve series each, which can be too many for thousands of connections.
     #[arg(long, env = "BOXSYNC_CONNECTION_METRICS", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub connection_metrics: bool,
 
-    /// How a log line looks.
+    /// Log format.
     #[arg(long, env = "BOXSYNC_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
     pub log_format: LogFormat,
 
-    /// What is logged: a level, or levels by module such as info,boxsync=debug. The client library is silent by
-    /// default, since the operator tells its troubles itself.
+    /// Log filter: a level, or levels by module such as info,boxsync=debug. kube is off by default because the operator
+    /// logs its errors itself.
     #[arg(long, env = "BOXSYNC_LOG", default_value = "info,kube=off")]
     pub log: String,
 }
 
-/// Where the port is, if there is one.
+/// Value of `--listen`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListenAddress {
     Bind(SocketAddr),
@@ -143,12 +141,12 @@ mod tests {
         let all = ["boxsync-operator", "run"].iter().chain(arguments);
         match OperatorArgs::try_parse_from(all)?.subcommand {
             OperatorSubcommand::Run(config) => Ok(*config),
-            OperatorSubcommand::Crds => unreachable!("run was asked for"),
+            OperatorSubcommand::Crds => unreachable!("the arguments select run"),
         }
     }
 
     #[test]
-    fn defaults_suit_a_cluster() {
+    fn all_flags_have_defaults() {
         let config = parse_config(&[]).expect("defaults are valid");
         assert_eq!(config.box_api_url.to_string(), BaseUrl::default().to_string());
         assert_eq!((config.max_concurrent_syncs, config.watch_namespaces.len()), (4, 0));

@@ -1,4 +1,4 @@
-//! health — whether this process does its part, and what is missing where it does not.
+//! health — readiness of this process, and the message of `/readyz`.
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -8,7 +8,7 @@ use crate::{
     leader_election::Leadership,
 };
 
-/// What readiness follows from, as it is told by those who know.
+/// The inputs of readiness, updated by the other parts of the process.
 pub struct Health {
     pub crd_availability: watch::Receiver<CrdAvailability>,
     pub leadership: watch::Receiver<Leadership>,
@@ -18,13 +18,13 @@ pub struct Health {
 }
 
 impl Health {
-    /// What this process does, or why it does not.
+    /// The role of this process, in a sentence for a user.
     ///
     /// # Errors
-    /// What is missing, and who mends it, in sentences for a person.
+    /// Not ready: what is missing and how to fix it, in sentences for a user.
     pub fn readiness(&self) -> Result<String, String> {
         if self.stop.is_cancelled() {
-            return Err("The process was told to stop.".to_owned());
+            return Err("The process is shutting down.".to_owned());
         }
         readiness_message(&self.crd_availability.borrow(), &self.leadership.borrow(), &self.listed.borrow())
     }
@@ -40,18 +40,18 @@ fn readiness_message(
     }
     match leadership {
         Leadership::Unknown => Err(
-            "It is not known yet which replica leads: the Lease boxsync-operator was not read or written. If it lasts, the operator's log says why."
+            "The leader is unknown: the Lease boxsync-operator could not be read or written. If this persists, check the operator's log."
                 .to_owned(),
         ),
-        Leadership::Lost => Err("This replica leads no longer, and ends.".to_owned()),
-        Leadership::Standby { holder } => Ok(format!("This replica stands by: {holder} holds the Lease.")),
+        Leadership::Lost => Err("This replica lost leadership and is exiting.".to_owned()),
+        Leadership::Standby { holder } => Ok(format!("Standby: the Lease is held by {holder}.")),
         Leadership::Leader => {
             let unlisted: Vec<&str> =
                 ResourceKind::WATCHED.iter().filter(|kind| !listed.contains(kind)).map(|kind| kind.as_str()).collect();
             if unlisted.is_empty() {
-                Ok("This replica does the work.".to_owned())
+                Ok("This replica is the leader.".to_owned())
             } else {
-                Err(format!("This replica leads; the first list of {} is still to come.", unlisted.join(", ")))
+                Err(format!("This replica is the leader; waiting for the first list of {}.", unlisted.join(", ")))
             }
         }
     }
@@ -74,36 +74,18 @@ mod tests {
     fn readiness_names_what_is_missing() {
         let (all, two) = (ResourceKind::WATCHED.as_slice(), &ResourceKind::WATCHED[..2]);
         for (case, crd_availability, leadership, listed, expected) in [
+            ("a leader with all lists", CrdAvailability::Available, Leadership::Leader, all, Ok("is the leader.")),
+            ("a standby", CrdAvailability::Available, standby_of_one(), &[], Ok("Standby: the Lease is held by one.")),
             (
-                "a leader that has seen all works",
-                CrdAvailability::Available,
-                Leadership::Leader,
-                all,
-                Ok("does the work"),
-            ),
-            (
-                "a standby is ready: it stands by",
-                CrdAvailability::Available,
-                standby_of_one(),
-                &[],
-                Ok("stands by: one holds the Lease"),
-            ),
-            (
-                "a leader waits for its lists",
+                "a leader without all lists",
                 CrdAvailability::Available,
                 Leadership::Leader,
                 two,
                 Err("first list of userrosters"),
             ),
-            ("nobody has asked yet", CrdAvailability::Unknown, Leadership::Unknown, &[], Err("not reached yet")),
-            (
-                "nobody knows who leads",
-                CrdAvailability::Available,
-                Leadership::Unknown,
-                &[],
-                Err("which replica leads"),
-            ),
-            ("leadership is lost", CrdAvailability::Available, Leadership::Lost, all, Err("leads no longer")),
+            ("API server not queried yet", CrdAvailability::Unknown, Leadership::Unknown, &[], Err("not reached")),
+            ("the leader is unknown", CrdAvailability::Available, Leadership::Unknown, &[], Err("leader is unknown")),
+            ("leadership is lost", CrdAvailability::Available, Leadership::Lost, all, Err("lost leadership")),
             (
                 "a kind is missing",
                 unavailable_kind(KubeError::UnknownKind),
@@ -112,21 +94,21 @@ mod tests {
                 Err("does not serve userslices.boxsync.dev: the CustomResourceDefinitions are not installed"),
             ),
             (
-                "a kind is gone while it works",
+                "a kind is removed while the operator runs",
                 unavailable_kind(KubeError::UnknownKind),
                 Leadership::Leader,
                 all,
                 Err("kubectl apply --server-side"),
             ),
             (
-                "a right is missing",
+                "a permission is missing",
                 unavailable_kind(KubeError::Forbidden("no".to_owned())),
                 standby_of_one(),
                 &[],
                 Err("list userslices.boxsync.dev"),
             ),
             (
-                "the API server is away",
+                "the API server is unreachable",
                 unavailable_kind(KubeError::Unreachable("reset".to_owned())),
                 Leadership::Leader,
                 all,
@@ -135,7 +117,7 @@ mod tests {
         ] {
             let result = readiness_message(&crd_availability, &leadership, listed);
             assert_eq!(result.is_ok(), expected.is_ok(), "{case}: {result:?}");
-            let expected_text = expected.unwrap_or_else(|words| words);
+            let expected_text = expected.unwrap_or_else(|text| text);
             let text = result.unwrap_or_else(|text| text);
             assert!(text.contains(expected_text), "{case}: {text}");
         }

@@ -1,4 +1,4 @@
-//! boxsync-operator: arguments, run, exit code.
+//! The binary `boxsync-operator`: parses arguments, runs the subcommand, sets the exit code.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use boxsync::{
 use clap::Parser;
 
 fn main() -> ExitCode {
-    // Two TLS users share the process; without this line the first client panics.
+    // reqwest and kube share the process-wide provider; without this call, the first client panics.
     rustls::crypto::ring::default_provider().install_default().ok();
     let result = match OperatorArgs::parse().subcommand {
         OperatorSubcommand::Run(config) => run(*config),
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
 }
 
 fn run(config: Config) -> Result<(), String> {
-    let filter = config.log.parse().map_err(|e| format!("--log {:?} is not a filter: {e}", config.log))?;
+    let filter = config.log.parse().map_err(|e| format!("invalid --log {:?}: {e}", config.log))?;
     runtime::init_logging(config.log_format, filter);
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     tokio.map_err(|e| e.to_string())?.block_on(operator::run(config)).map_err(|e| e.to_string())

@@ -1,4 +1,4 @@
-//! The operator: its parts put together.
+//! The operator's process: wires up configuration, health, metrics, leader election and the controllers.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -20,25 +20,25 @@ use crate::{
     },
 };
 
-/// A pod is given 30 s to end.
+/// Below the default termination grace period of a pod, 30 s.
 const BACKGROUND_TASKS_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Why the operator could not start, or had to end.
+/// Why the operator failed to start or stopped with an error.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("no cluster: {0}. Run it in a cluster with a ServiceAccount, or set KUBECONFIG")]
+    #[error("cannot connect to a cluster: {0}. Run in a cluster with a ServiceAccount, or set KUBECONFIG")]
     KubeConfig(String),
-    #[error("the client for Box could not be made: {0}")]
+    #[error("cannot create the Box client: {0}")]
     BoxTransport(#[from] box_client::TransportError),
-    #[error("signals cannot be received: {0}")]
+    #[error("cannot install signal handlers: {0}")]
     Signals(#[from] std::io::Error),
-    #[error("nothing can be served at {0}: {1}. Choose another address, or none, with --listen")]
+    #[error("cannot listen on {0}: {1}. Set another address with --listen, or off")]
     Listen(SocketAddr, std::io::Error),
-    #[error("leadership was lost: {0}")]
+    #[error("lost leadership: {0}")]
     LeadershipLost(#[from] LeadershipLost),
 }
 
-/// Runs until SIGTERM or SIGINT, or until another replica has to take over.
+/// Runs until SIGTERM or SIGINT, or until leadership is lost.
 pub async fn run(config: Config) -> Result<(), Error> {
     let Config {
         box_api_url,
@@ -71,7 +71,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let listed = watch::Sender::default();
     let health = Health {
         crd_availability: crd_availability.clone(),
-        leadership: leadership,
+        leadership,
         listed: listed.subscribe(),
         stop: stop.clone(),
     };
@@ -98,7 +98,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         metrics,
         listed,
     };
-    tracing::info!(version = VERSION, paused, "the operator starts");
+    tracing::info!(version = VERSION, paused, "starting operator");
     let crd_check = controller::watch_crd_availability(new_kube_client(&kube_config)?, watch_namespaces, crd_sender);
     let leader_work = async {
         tokio::select! {
@@ -130,15 +130,15 @@ pub async fn run(config: Config) -> Result<(), Error> {
         () = admin_server => Ok(()),
         ended = leader_work => ended,
     };
-    // Tokens that Box hands out now exist nowhere else until they are written down.
+    // A refreshed token is lost unless it is saved: Box has already revoked the previous one.
     background.wait_for_all(BACKGROUND_TASKS_TIMEOUT).await;
-    tracing::info!("the operator has stopped");
+    tracing::info!("operator stopped");
     result
 }
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Listens, and answers as long as what is returned is awaited.
+/// Binds the address; the returned future serves requests.
 async fn start_admin_server(listen: ListenAddress, routes: Vec<Route>) -> Result<impl Future<Output = ()>, Error> {
     let listener = match listen {
         ListenAddress::Disabled => None,
@@ -172,8 +172,8 @@ fn admin_routes(health: Health, metrics: Arc<Metrics>) -> Vec<Route> {
         }
     };
     vec![
-        // That it is answered is the answer: the process still does what it is asked.
-        ("/livez", Box::new(|| AdminResponse::plain_text(StatusCode::OK, "This process is alive."))),
+        // Always ok: a response shows that the runtime is not blocked.
+        ("/livez", Box::new(|| AdminResponse::plain_text(StatusCode::OK, "ok"))),
         ("/readyz", Box::new(readyz)),
         ("/metrics", Box::new(metrics_response)),
     ]
@@ -183,7 +183,7 @@ fn pod_namespace() -> Option<String> {
     std::env::var("POD_NAMESPACE").ok().filter(|namespace| !namespace.is_empty())
 }
 
-/// The same again for the first process of a container that is started anew in its pod.
+/// A restarted container gets the same identity, because its process has the same ID.
 fn default_identity() -> String {
     let host = hostname::get().map_or_else(|_| "unknown".to_owned(), |name| name.to_string_lossy().into_owned());
     format!("{host}-{}", std::process::id())
@@ -191,7 +191,7 @@ fn default_identity() -> String {
 
 async fn infer_kube_config() -> Result<kube::Config, Error> {
     let mut config = kube::Config::infer().await.map_err(|e| Error::KubeConfig(e.to_string()))?;
-    // Every reconcile comes again by itself: hidden retries would only blur what was applied.
+    // Every reconcile is retried by its controller; retries inside the client would hide which write was applied.
     config.default_retry = false;
     let name = concat!("boxsync-operator/", env!("CARGO_PKG_VERSION"));
     config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(name)));

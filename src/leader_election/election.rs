@@ -1,36 +1,35 @@
-//! What a Lease means for this process, and what it writes into one. Pure: every time and identity comes in.
+//! The decisions of leader election, and the Lease specs to write. Pure: times and identities are arguments.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::{api::coordination::v1::LeaseSpec, apimachinery::pkg::apis::meta::v1::MicroTime};
 
-/// For so long after a renewal nobody else takes the Lease.
+/// No other replica acquires the Lease within this time after a renewal.
 pub(super) const LEASE_DURATION: Duration = Duration::from_secs(15);
-/// Without a renewal for so long, leadership is lost: the work has the time between the two to end.
+/// Leadership is lost after this time without a renewal. The work must end between this and `LEASE_DURATION`.
 pub(super) const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 
-/// What a candidate does.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     Acquire,
-    /// Somebody else holds the Lease, and will for so long if it does not change.
+    /// Another replica holds the Lease; it expires after `remaining` unless it is renewed.
     Wait {
         holder: String,
         remaining: Duration,
     },
 }
 
-/// Why this process leads no longer.
+/// Why this process lost leadership.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LeadershipLost {
     #[error("the Lease could not be renewed for {} s", RENEW_DEADLINE.as_secs())]
     NotRenewed,
-    #[error("somebody else has changed the Lease")]
+    #[error("the Lease was changed by another client")]
     Changed,
-    #[error("{0} holds the Lease")]
+    #[error("the Lease is held by {0}")]
     HeldByOther(String),
-    #[error("the Lease was deleted, or its holder removed")]
+    #[error("the Lease was deleted or has no holder")]
     Removed,
 }
 
@@ -40,20 +39,18 @@ enum Holder<'a> {
     Other { name: &'a str, duration: Duration },
 }
 
-/// What a candidate does about a Lease that it has seen `unchanged` for so long by its own steady clock. The times in
-/// the Lease come from another machine's clock and prove nothing.
+/// `unchanged` is how long this process has observed the Lease without a change, by its own monotonic clock. The
+/// timestamps in the Lease come from another machine's clock and are ignored.
 pub(super) fn decide(identity: &str, lease: Option<&LeaseSpec>, unchanged: Duration) -> Decision {
     match holder(identity, lease) {
-        // My identity is that of my former life: a container that was restarted does not wait for its own ghost.
+        // A restarted container has the identity of its previous process and need not wait for it.
         Holder::Vacant | Holder::ThisProcess => Decision::Acquire,
-        Holder::Other { duration: term, .. } if unchanged >= term => Decision::Acquire,
-        Holder::Other { name, duration: term } => {
-            Decision::Wait { holder: name.to_owned(), remaining: term - unchanged }
-        }
+        Holder::Other { duration, .. } if unchanged >= duration => Decision::Acquire,
+        Holder::Other { name, duration } => Decision::Wait { holder: name.to_owned(), remaining: duration - unchanged },
     }
 }
 
-/// Whether a leader that does not know what became of its last write still is one.
+/// Whether this process still holds a Lease that it has read again.
 pub(super) fn confirm_holder(identity: &str, lease: Option<&LeaseSpec>) -> Result<(), LeadershipLost> {
     match holder(identity, lease) {
         Holder::ThisProcess => Ok(()),
@@ -74,7 +71,7 @@ fn holder<'a>(identity: &str, lease: Option<&'a LeaseSpec>) -> Holder<'a> {
     }
 }
 
-/// The Lease in my hand; `old`: as it was before.
+/// The spec that acquires a Lease whose spec is `old`.
 pub(super) fn acquired_spec(identity: &str, old: Option<&LeaseSpec>, now: Timestamp) -> LeaseSpec {
     let transitions = old.and_then(|l| l.lease_transitions);
     LeaseSpec {
@@ -96,7 +93,7 @@ pub(super) fn renewed_spec(spec: LeaseSpec, now: Timestamp) -> LeaseSpec {
     LeaseSpec { renew_time: Some(MicroTime(now)), ..spec }
 }
 
-/// Anybody's at once. The API server takes no duration of 0.
+/// The spec that releases the Lease. The API server rejects a duration of 0.
 pub(super) fn released_spec(spec: LeaseSpec, now: Timestamp) -> LeaseSpec {
     LeaseSpec {
         holder_identity: Some(String::new()),
@@ -136,16 +133,16 @@ mod tests {
     #[test]
     fn a_candidate_acquires_a_free_lease_and_waits_for_a_held_one() {
         for (case, lease, unchanged, expected) in [
-            ("a Lease that is not there is made", None, 0, Decision::Acquire),
-            ("a Lease that was released is taken at once", released_by("other"), 0, Decision::Acquire),
-            ("a Lease without a holder is free", Some(LeaseSpec::default()), 0, Decision::Acquire),
-            ("my own ghost is not waited for", held_by(IDENTITY), 0, Decision::Acquire),
-            ("one that was just seen for the first time is waited for", held_by("other"), 0, wait_decision(15)),
-            ("one that has not changed for long is nearly over", held_by("other"), 14, wait_decision(1)),
-            ("one that has not changed for its whole term is over", held_by("other"), 15, Decision::Acquire),
-            ("the holder's term counts and not mine", held_with_duration(Some(40)), 39, wait_decision(1)),
-            ("a holder without a term has the usual one", held_with_duration(None), 14, wait_decision(1)),
-            ("a term that makes no sense is the usual one", held_with_duration(Some(-1)), 14, wait_decision(1)),
+            ("no Lease", None, 0, Decision::Acquire),
+            ("released", released_by("other"), 0, Decision::Acquire),
+            ("no holder", Some(LeaseSpec::default()), 0, Decision::Acquire),
+            ("held by this identity's previous process", held_by(IDENTITY), 0, Decision::Acquire),
+            ("held by another, first observed now", held_by("other"), 0, wait_decision(15)),
+            ("held by another, expires soon", held_by("other"), 14, wait_decision(1)),
+            ("held by another, expired", held_by("other"), 15, Decision::Acquire),
+            ("the holder's duration is used", held_with_duration(Some(40)), 39, wait_decision(1)),
+            ("no duration: the default is used", held_with_duration(None), 14, wait_decision(1)),
+            ("negative duration: the default is used", held_with_duration(Some(-1)), 14, wait_decision(1)),
         ] {
             assert_eq!(decide(IDENTITY, lease.as_ref(), Duration::from_secs(unchanged)), expected, "{case}");
         }
@@ -154,10 +151,10 @@ mod tests {
     #[test]
     fn a_leader_stays_leader_only_while_it_is_the_lease_holder() {
         for (case, lease, expected) in [
-            ("it holds what names it", held_by(IDENTITY), Ok(())),
-            ("it has lost what names another", held_by("other"), Err(LeadershipLost::HeldByOther("other".to_owned()))),
-            ("it has lost what names nobody", released_by(IDENTITY), Err(LeadershipLost::Removed)),
-            ("it has lost what is not there", None, Err(LeadershipLost::Removed)),
+            ("held by this process", held_by(IDENTITY), Ok(())),
+            ("held by another", held_by("other"), Err(LeadershipLost::HeldByOther("other".to_owned()))),
+            ("released", released_by(IDENTITY), Err(LeadershipLost::Removed)),
+            ("no Lease", None, Err(LeadershipLost::Removed)),
         ] {
             assert_eq!(confirm_holder(IDENTITY, lease.as_ref()), expected, "{case}");
         }
@@ -166,10 +163,10 @@ mod tests {
     #[test]
     fn lease_transitions_counts_changes_of_the_holder() {
         for (case, old, expected) in [
-            ("the first holder is none", None, 0),
-            ("taken from another", held_by("other"), 1),
-            ("taken after a release", released_by("other"), 1),
-            ("taken from my own ghost", held_by(IDENTITY), 0),
+            ("new Lease", None, 0),
+            ("taken over from another", held_by("other"), 1),
+            ("taken over after a release", released_by("other"), 1),
+            ("taken over from this identity's previous process", held_by(IDENTITY), 0),
         ] {
             let new = acquired_spec(IDENTITY, old.as_ref(), at_second(90));
             assert_eq!(new.lease_transitions, Some(expected), "{case}");

@@ -1,4 +1,4 @@
-//! The Lease in the cluster: read and written, each write in place of the version that was read.
+//! Reads and writes the Lease, with optimistic locking.
 
 use std::time::Duration;
 
@@ -12,9 +12,9 @@ use tokio::time::timeout;
 use super::ElectionConfig;
 use crate::runtime::Clock;
 
-/// The Lease and the writer of its fields.
+/// Name of the Lease, and field manager of its fields.
 const LEASE_NAME: &str = "boxsync-operator";
-/// Two calls that hang leave time for a third before leadership is lost.
+/// After two requests that time out, a third is possible before `RENEW_DEADLINE`.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
 
 #[derive(Clone)]
@@ -22,20 +22,20 @@ pub(super) struct LeaseClient {
     leases: Api<Lease>,
     pub(super) namespace: String,
     pub(super) identity: String,
-    /// For those who read the Lease; nothing is decided by it.
+    /// For the timestamps in the Lease, which no decision depends on.
     pub(super) clock: Clock,
 }
 
 pub(super) enum LeaseError {
-    /// The Lease is no longer as it was read.
+    /// The Lease was changed after it was read.
     Conflict,
-    /// Nobody knows whether it was done.
+    /// A write may or may not have been applied.
     OutcomeUnknown(String),
 }
 
 impl LeaseClient {
-    pub(super) fn new(client: Client, settings: ElectionConfig, clock: Clock) -> Self {
-        let ElectionConfig { namespace, identity } = settings;
+    pub(super) fn new(client: Client, config: ElectionConfig, clock: Clock) -> Self {
+        let ElectionConfig { namespace, identity } = config;
         Self { leases: Api::namespaced(client, &namespace), namespace, identity, clock }
     }
 
@@ -43,7 +43,7 @@ impl LeaseClient {
         with_timeout(self.leases.get_opt(LEASE_NAME)).await
     }
 
-    /// Writes this in place of `old`, or makes the Lease where there is none.
+    /// Replaces `old`, or creates the Lease if `old` is `None`.
     pub(super) async fn write_lease(&self, old: Option<Lease>, spec: LeaseSpec) -> Result<Lease, LeaseError> {
         let params = PostParams { field_manager: Some(LEASE_NAME.to_owned()), ..PostParams::default() };
         match old {
@@ -65,6 +65,6 @@ async fn with_timeout<T>(request: impl Future<Output = kube::Result<T>>) -> Resu
         Ok(Ok(response)) => Ok(response),
         Ok(Err(kube::Error::Api(status))) if status.code == 409 => Err(LeaseError::Conflict),
         Ok(Err(error)) => Err(LeaseError::OutcomeUnknown(error.to_string())),
-        Err(_) => Err(LeaseError::OutcomeUnknown(format!("no answer within {} s", REQUEST_TIMEOUT.as_secs()))),
+        Err(_) => Err(LeaseError::OutcomeUnknown(format!("request timed out after {} s", REQUEST_TIMEOUT.as_secs()))),
     }
 }

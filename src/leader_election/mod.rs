@@ -1,5 +1,8 @@
-//! Leadership: of all replicas, only the one that holds the Lease works. The rules are those of client-go.
-//! Invariant: the work of one holder has ended before that of the next one can begin, whatever their wall clocks show.
+//! leader_election — runs the controllers only in the replica that holds the Lease, by the rules of client-go.
+//!
+//! `election` decides on values, `lease_client` reads and writes the Lease.
+//!
+//! Invariant: the work of one leader has ended before the next leader can start, whatever their wall clocks show.
 
 mod election;
 mod lease_client;
@@ -21,22 +24,22 @@ use lease_client::{LeaseClient, LeaseError};
 
 use crate::runtime::Clock;
 
-/// How often a holder renews, and how often a candidate looks.
+/// Interval at which the leader renews and a candidate retries.
 const RETRY_PERIOD: Duration = Duration::from_secs(2);
-/// Work that has not ended so long after the last renewal is aborted: two seconds before another's could begin.
+/// The work is aborted this long after the last renewal: two seconds before another replica can become leader.
 const WORK_DEADLINE: Duration = Duration::from_secs(13);
-/// A stop is not held up for longer: without a release, the next one waits until the Lease is over.
+/// Limits how long a shutdown waits for the release. Without a release, the next leader waits until the Lease expires.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Which Lease, and as whom.
 #[derive(Clone, Debug)]
 pub struct ElectionConfig {
+    /// Namespace of the Lease.
     pub namespace: String,
-    /// No other process may have the same at the same time.
+    /// Must be unique among the running processes.
     pub identity: String,
 }
 
-/// Where this process stands, for those who ask.
+/// The leadership of this process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Leadership {
     #[default]
@@ -48,13 +51,13 @@ pub enum Leadership {
     Lost,
 }
 
-/// Waits for the Lease and runs `work` while this process holds it. The work is told to end when `stop` is cancelled or
-/// leadership is lost. The Lease is released once the work has ended by itself. `standing` is told what changes.
+/// Acquires the Lease and runs `work` while this process holds it. The token passed to `work` is canceled when `stop` is
+/// canceled or leadership is lost. The Lease is released when the work returns. Changes are sent to `leadership`.
 ///
-/// `client` should have no other use: a renewal must not queue behind the work.
+/// `client` must not be shared: a renewal must not queue behind the requests of the work.
 ///
 /// # Errors
-/// Leadership was lost. The work has ended, in good order or not, and whoever calls should end the process.
+/// Leadership was lost. The work has ended or was aborted, and the caller should exit the process.
 pub async fn run_as_leader<W>(
     client: Client,
     config: ElectionConfig,
@@ -86,28 +89,28 @@ where
         }
     };
     leadership.send_replace(Leadership::Lost);
-    tracing::error!(reason = %lost, "leads no longer: the work ends, and the process with it");
+    tracing::error!(reason = %lost, "lost leadership, stopping");
     leader_token.cancel();
     let deadline = match lost {
         LeadershipLost::NotRenewed => leader.renewed_at + WORK_DEADLINE,
-        // Another one may work already.
+        // Another replica may be leader already.
         LeadershipLost::Changed | LeadershipLost::HeldByOther(_) | LeadershipLost::Removed => Instant::now(),
     };
     if timeout_at(deadline, work).await.is_err() {
-        tracing::warn!("the work did not end in time and was aborted");
+        tracing::warn!("controllers did not stop in time, aborted");
     }
     Err(lost)
 }
 
 struct Candidate<'a> {
     lease_client: LeaseClient,
-    /// The version of the Lease that was seen last, and since when.
+    /// The last observed version of the Lease, and when it was first observed.
     observed: Option<(Option<String>, Instant)>,
     last_event: Option<CandidateEvent>,
     leadership: &'a watch::Sender<Leadership>,
 }
 
-/// What a candidate tells when it changes, not whenever it looks.
+/// What a candidate reports, once per change.
 #[derive(PartialEq, Eq)]
 enum CandidateEvent {
     Waiting { holder: String },
@@ -120,7 +123,7 @@ enum AcquireAttempt {
 }
 
 impl Candidate<'_> {
-    /// `None`: stopped before.
+    /// Returns `None` if `stop` is canceled first.
     async fn acquire(mut self, stop: &CancellationToken) -> Option<Leader> {
         while !stop.is_cancelled() {
             let delay = match self.try_acquire().await {
@@ -128,22 +131,22 @@ impl Candidate<'_> {
                     tracing::info!(
                         identity = leader.lease_client.identity,
                         namespace = leader.lease_client.namespace,
-                        "leads"
+                        "became leader"
                     );
                     return Some(*leader);
                 }
-                Ok(AcquireAttempt::Waiting { holder, remaining: rest }) => {
+                Ok(AcquireAttempt::Waiting { holder, remaining }) => {
                     self.report_event(CandidateEvent::Waiting { holder });
-                    rest.min(RETRY_PERIOD)
+                    remaining.min(RETRY_PERIOD)
                 }
-                // Somebody was faster; the next look tells who.
+                // Another replica was faster; the next attempt reads which one.
                 Err(LeaseError::Conflict) => RETRY_PERIOD,
                 Err(LeaseError::OutcomeUnknown(error)) => {
                     self.report_event(CandidateEvent::LeaseUnavailable(error));
                     RETRY_PERIOD
                 }
             };
-            // An attempt is never dropped: it may have been elected.
+            // An attempt is never canceled: it may already have acquired the Lease.
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = sleep(delay) => {}
@@ -158,13 +161,13 @@ impl Candidate<'_> {
         let old = lease.as_ref().and_then(|l| l.spec.as_ref());
         match decide(&self.lease_client.identity, old, unchanged) {
             Decision::Acquire => {
-                let (sent, spec) =
-                    (Instant::now(), acquired_spec(&self.lease_client.identity, old, self.lease_client.clock.now()));
+                let renewed_at = Instant::now();
+                let spec = acquired_spec(&self.lease_client.identity, old, self.lease_client.clock.now());
                 let lease = self.lease_client.write_lease(lease, spec).await?;
-                let leader = Leader { lease_client: self.lease_client.clone(), lease: Some(lease), renewed_at: sent };
+                let leader = Leader { lease_client: self.lease_client.clone(), lease: Some(lease), renewed_at };
                 Ok(AcquireAttempt::Elected(Box::new(leader)))
             }
-            Decision::Wait { holder, remaining: rest } => Ok(AcquireAttempt::Waiting { holder, remaining: rest }),
+            Decision::Wait { holder, remaining } => Ok(AcquireAttempt::Waiting { holder, remaining }),
         }
     }
 
@@ -188,10 +191,10 @@ impl Candidate<'_> {
             CandidateEvent::LeaseUnavailable(_) => Leadership::Unknown,
         });
         match &event {
-            CandidateEvent::Waiting { holder } => tracing::info!(holder, "waits: {holder} holds the Lease"),
+            CandidateEvent::Waiting { holder } => tracing::info!(holder, "standby"),
             CandidateEvent::LeaseUnavailable(error) => {
                 let namespace = &self.lease_client.namespace;
-                tracing::warn!(namespace, error, "the Lease cannot be read or written; no work before it is");
+                tracing::warn!(namespace, error, "cannot read or write the Lease, retrying");
             }
         }
         self.last_event = Some(event);
@@ -200,9 +203,9 @@ impl Candidate<'_> {
 
 struct Leader {
     lease_client: LeaseClient,
-    /// As it was written last; `None` while nobody knows whether a write was applied.
+    /// As last written; `None` if the outcome of the last write is unknown.
     lease: Option<Lease>,
-    /// When the last write that succeeded was sent. No candidate saw it earlier, so none counts from earlier.
+    /// When the last successful write was sent. No candidate can have observed that write earlier.
     renewed_at: Instant,
 }
 
@@ -212,7 +215,7 @@ enum LeaseUpdateError {
 }
 
 impl Leader {
-    /// Renews the Lease until it is lost.
+    /// Renews the Lease until leadership is lost.
     async fn renew_until_lost(&mut self) -> LeadershipLost {
         let mut ticks = interval_at(self.renewed_at + RETRY_PERIOD, RETRY_PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -226,17 +229,17 @@ impl Leader {
                 Ok(Ok(())) => {}
                 Ok(Err(LeaseUpdateError::Lost(lost))) => return lost,
                 Ok(Err(LeaseUpdateError::OutcomeUnknown(error))) => {
-                    tracing::warn!(error, "the Lease was not renewed, and is tried again")
+                    tracing::warn!(error, "renewing the Lease failed, retrying")
                 }
                 Err(_) => return LeadershipLost::NotRenewed,
             }
         }
     }
 
-    /// Lets the next one begin at once.
+    /// Clears the holder so that the next leader can start immediately.
     async fn release_lease(mut self) {
         let releasing = async {
-            // A renewal that was under way may get in between once.
+            // The canceled renewal may have been applied and conflict once.
             match self.update_lease(released_spec).await {
                 Ok(()) => Ok(()),
                 Err(LeaseUpdateError::Lost(_) | LeaseUpdateError::OutcomeUnknown(_)) => {
@@ -245,12 +248,12 @@ impl Leader {
             }
         };
         let problem = match timeout(RELEASE_TIMEOUT, releasing).await {
-            Ok(Ok(())) => return tracing::info!("has released the Lease"),
+            Ok(Ok(())) => return tracing::info!("released the Lease"),
             Ok(Err(LeaseUpdateError::Lost(lost))) => lost.to_string(),
             Ok(Err(LeaseUpdateError::OutcomeUnknown(error))) => error,
-            Err(_) => format!("not done within {} s", RELEASE_TIMEOUT.as_secs()),
+            Err(_) => format!("timed out after {} s", RELEASE_TIMEOUT.as_secs()),
         };
-        tracing::warn!(error = problem, "the Lease was not released");
+        tracing::warn!(error = problem, "releasing the Lease failed");
     }
 
     async fn update_lease(&mut self, change: fn(LeaseSpec, Timestamp) -> LeaseSpec) -> Result<(), LeaseUpdateError> {
@@ -260,10 +263,11 @@ impl Leader {
         };
         let spec = current.as_ref().and_then(|l| l.spec.clone());
         confirm_holder(&self.lease_client.identity, spec.as_ref()).map_err(LeaseUpdateError::Lost)?;
-        let (sent, spec) = (Instant::now(), change(spec.unwrap_or_default(), self.lease_client.clock.now()));
+        let sent_at = Instant::now();
+        let spec = change(spec.unwrap_or_default(), self.lease_client.clock.now());
         self.lease =
             Some(self.lease_client.write_lease(current, spec).await.map_err(LeaseUpdateError::from_lease_error)?);
-        self.renewed_at = sent;
+        self.renewed_at = sent_at;
         Ok(())
     }
 }

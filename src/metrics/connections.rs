@@ -1,4 +1,4 @@
-//! The gauges of each connection. They are what its status says when the page is asked for, and go with the object.
+//! The gauges per connection, computed from its status on each scrape; they disappear with the object.
 
 use std::{
     fmt,
@@ -15,12 +15,12 @@ use prometheus_client::{
 
 use crate::api::{BoxConnection, BoxConnectionStatus, ConditionStatus, ConditionsExt, Reason};
 
-/// The connections that there are.
+/// All connections in the watch cache.
 pub type ConnectionList = Vec<Arc<BoxConnection>>;
 
 type ConnectionLister = Arc<dyn Fn() -> ConnectionList + Send + Sync>;
 
-/// Where the connections are read; nowhere while this process does not work.
+/// Where connections are listed from; `None` while this process is not the leader.
 #[derive(Clone, Default)]
 pub(super) struct ConnectionSource(Arc<RwLock<Option<ConnectionLister>>>);
 
@@ -35,19 +35,19 @@ impl ConnectionSource {
     }
 }
 
-/// A gauge that each connection has.
+/// A gauge exported for each connection.
 pub(super) struct ConnectionGauge {
     name: &'static str,
     unit: Option<Unit>,
     pub(super) help: &'static str,
-    /// Its label beside the connection's namespace and name.
+    /// A label besides namespace and name.
     pub(super) label: Option<&'static str>,
     pub(super) label_meaning: &'static str,
     pub(super) series: usize,
     samples: fn(&BoxConnection, &BoxConnectionStatus) -> Vec<GaugeSample>,
 }
 
-/// The label's word, if there is a label, and the value.
+/// The value of `label` (empty if there is none) and the value of the gauge.
 type GaugeSample = (&'static str, f64);
 
 impl ConnectionGauge {
@@ -61,7 +61,7 @@ pub(super) const GAUGES: &[ConnectionGauge] = &[
     ConnectionGauge {
         name: "connection_ready",
         unit: None,
-        help: "1 where the condition Ready is True: others may rely on the list",
+        help: "1 if the condition Ready is True: the list can be relied on",
         label: Some("reason"),
         label_meaning: "the reason of the condition",
         series: 1,
@@ -70,7 +70,7 @@ pub(super) const GAUGES: &[ConnectionGauge] = &[
     ConnectionGauge {
         name: "connection_connected",
         unit: None,
-        help: "1 where the condition Connected is True: Box accepts the credentials",
+        help: "1 if the condition Connected is True: Box accepts the credentials",
         label: Some("reason"),
         label_meaning: "the reason of the condition",
         series: 1,
@@ -79,7 +79,7 @@ pub(super) const GAUGES: &[ConnectionGauge] = &[
     ConnectionGauge {
         name: "connection_suspended",
         unit: None,
-        help: "1 where spec.suspend is true: its list may grow old",
+        help: "1 if spec.suspend is true: its list can become stale",
         label: None,
         label_meaning: "",
         series: 1,
@@ -88,7 +88,7 @@ pub(super) const GAUGES: &[ConnectionGauge] = &[
     ConnectionGauge {
         name: "connection_users",
         unit: None,
-        help: "Users in the last complete list; their sum is the whole list",
+        help: "Users in the last complete list, by status; the sum is the whole list",
         label: Some("status"),
         label_meaning: "their status in Box: `active` `inactive` `restricted` `other`",
         series: 4,
@@ -116,7 +116,7 @@ pub(super) const GAUGES: &[ConnectionGauge] = &[
     ConnectionGauge {
         name: "connection_stale_timestamp",
         unit: Some(Unit::Seconds),
-        help: "When the last complete list stops counting as fresh, in Unix time; none before the first",
+        help: "When the last complete list becomes stale, in Unix time; none before the first",
         label: None,
         label_meaning: "",
         series: 1,
@@ -125,7 +125,7 @@ pub(super) const GAUGES: &[ConnectionGauge] = &[
     ConnectionGauge {
         name: "connection_failing_since_timestamp",
         unit: Some(Unit::Seconds),
-        help: "Since when the condition Synced is False, in Unix time; none where the last attempt succeeded",
+        help: "When the condition Synced became False, in Unix time; none if the last attempt succeeded",
         label: Some("reason"),
         label_meaning: "the reason of the condition",
         series: 1,
@@ -148,7 +148,7 @@ pub(super) const GAUGES: &[ConnectionGauge] = &[
     ConnectionGauge {
         name: "connection_removals_held",
         unit: None,
-        help: "Users who vanished from Box and whose removal waits for approval",
+        help: "Users missing in Box whose removal waits for approval",
         label: None,
         label_meaning: "",
         series: 1,
@@ -158,7 +158,7 @@ pub(super) const GAUGES: &[ConnectionGauge] = &[
     },
 ];
 
-/// Whether a condition is True, and why it is as it is.
+/// 1 if the condition is True, with its reason.
 fn condition_sample(status: &BoxConnectionStatus, kind: &str) -> Vec<GaugeSample> {
     vec![(condition_reason(status, kind), bool_value(status.conditions.has_status(kind, ConditionStatus::True)))]
 }
@@ -175,7 +175,7 @@ fn bool_value(condition: bool) -> f64 {
     if condition { 1.0 } else { 0.0 }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "no list has so many users")]
+#[expect(clippy::cast_precision_loss, reason = "user counts and Unix times are below 2^52")]
 fn count_value(count: i64) -> f64 {
     count as f64
 }

@@ -1,15 +1,15 @@
-//! metrics — what the operator counts and measures, and the page on which Prometheus reads it.
+//! metrics — the Prometheus metrics of the operator.
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `label` | the labels, and every word that each may hold |
-//! | `book` | how a metric is defined: for the page and for the documentation in one go |
-//! | `connections` | the gauges of each connection, read from the watch's store when the page is asked for |
+//! | `labels` | the labels and their possible values |
+//! | `registry` | defines a metric once, for export and documentation |
+//! | `connections` | the gauges per connection, read from the watch cache on each scrape |
 //!
 //! Invariants:
-//! * A label's value is one of the words of a list in the code, or the namespace and name of a BoxConnection; so the
-//!   number of series is known, and no text of an error, user, token or secret can become one.
-//! * Nothing here does IO, logs or decides; whoever sees something happen says so.
+//! * A label value comes from a fixed list, or is the namespace or name of a BoxConnection. So the number of series is
+//!   bounded, and no error text, user, token or secret can become a label value.
+//! * No IO, no logging, no decisions.
 
 mod connections;
 mod labels;
@@ -28,21 +28,21 @@ use labels::{CODE, ENDPOINT, ERROR, REASON, RECONCILED_KIND, RESULT, TRIGGER, WA
 pub use registry::{CounterFamily, HistogramFamily, MetricDoc};
 use registry::{MetricKind, MetricRegistry};
 
-/// What the page is, for whoever serves it.
+/// Content type of [`Metrics::encode_openmetrics`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Whether each connection has series of its own.
+/// Value of `--connection-metrics`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PerConnectionMetrics {
     Enabled,
     Disabled,
 }
 
-/// All metrics of a process, made once.
+/// All metrics of the process.
 pub struct Metrics {
-    /// 1 while this process does the work.
+    /// 1 while this process is the leader.
     pub leader: Gauge,
-    /// 1 while the whole operator is paused.
+    /// 1 while the operator is paused.
     pub paused: Gauge,
     pub syncs: CounterFamily<2>,
     pub sync_duration: HistogramFamily<1>,
@@ -57,7 +57,7 @@ pub struct Metrics {
     registry: MetricRegistry,
 }
 
-/// While it is held, the connections of a store have their series.
+/// Stops the export of per-connection series on drop.
 #[must_use]
 pub struct ExportGuard<'a>(&'a Metrics);
 
@@ -66,19 +66,14 @@ impl Metrics {
         let mut registry = MetricRegistry::default();
         let connection_source = ConnectionSource::default();
         let build = Info::new([("version", version)]);
-        registry.register_metric(
-            "build",
-            MetricKind::Info(&["version"]),
-            "The version of the operator; always 1",
-            build,
-        );
+        registry.register_metric("build", MetricKind::Info(&["version"]), "Version of the operator; always 1", build);
         let mut new_gauge = |name, help| {
             let gauge = Gauge::default();
             registry.register_metric(name, MetricKind::Gauge, help, gauge.clone());
             gauge
         };
-        let leader = new_gauge("leader", "1 in the replica that does the work, 0 in one that stands by");
-        let paused = new_gauge("paused", "1 while the operator starts no work, since it was told to pause");
+        let leader = new_gauge("leader", "1 in the leader, 0 in a standby replica");
+        let paused = new_gauge("paused", "1 while the operator is paused (--paused)");
         match per_connection {
             PerConnectionMetrics::Enabled => {
                 registry.register_gauges(connections::GAUGES, ConnectionCollector(connection_source.clone()))
@@ -90,51 +85,51 @@ impl Metrics {
             paused,
             syncs: registry.counter_family(
                 "syncs",
-                "Syncs that ended, by what started them and how they ended: Synced, or why nothing new was published",
+                "Finished syncs by trigger and reason (Synced, or why nothing was published)",
                 [TRIGGER, REASON],
             ),
             sync_duration: registry.histogram_family(
                 "sync_duration",
-                "How long a sync took, from its first call to Box until its list was published or it failed",
+                "Duration of a sync, from the first Box call until the list is published or the sync fails",
                 [REASON],
                 &[0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0],
             ),
             requests: registry.counter_family(
                 "requests",
-                "UserSyncRequests that ended, by how and why",
+                "Finished UserSyncRequests by result and reason",
                 [RESULT, REASON],
             ),
             box_calls: registry.counter_family(
                 "box_calls",
-                "Calls to Box that ended, every try counted",
+                "Finished Box API calls, including retries",
                 [ENDPOINT, CODE],
             ),
             box_call_duration: registry.histogram_family(
                 "box_call_duration",
-                "How long a call to Box took, from connecting to the last byte",
+                "Duration of a Box API call, from connecting to the last byte",
                 [ENDPOINT],
                 &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0],
             ),
             box_rate_limit_wait: registry.histogram_family(
                 "box_rate_limit_wait",
-                "For how long Box asked to be left alone (Retry-After), as often as it asked",
+                "Retry-After durations that Box returned",
                 [ENDPOINT],
                 &[1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 21_600.0, 86_400.0],
             ),
             reconcile_duration: registry.histogram_family(
                 "reconcile_duration",
-                "How long a reconcile took; that of a BoxConnection includes its sync",
+                "Duration of a reconcile; for a BoxConnection it includes the sync",
                 [RECONCILED_KIND],
                 &[0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0],
             ),
             reconcile_errors: registry.counter_family(
                 "reconcile_errors",
-                "Reconciles that failed, by why",
+                "Failed reconciles by error",
                 [RECONCILED_KIND, ERROR],
             ),
             watch_errors: registry.counter_family(
                 "watch_errors",
-                "Watches that were interrupted, and began again",
+                "Watches that were interrupted and restarted",
                 [WATCHED_KIND],
             ),
             connection_source,
@@ -142,7 +137,7 @@ impl Metrics {
         }
     }
 
-    /// From now on these connections have their series, as `known` tells them whenever the page is asked for.
+    /// Exports series of the connections that `list_connections` returns on each scrape, until the guard is dropped.
     pub fn export_connections(
         &self,
         list_connections: impl Fn() -> ConnectionList + Send + Sync + 'static,
@@ -151,14 +146,14 @@ impl Metrics {
         ExportGuard(self)
     }
 
-    /// All of them as text, as OpenMetrics has it.
+    /// All metrics in the OpenMetrics text format.
     pub fn encode_openmetrics(&self) -> String {
         let mut page = String::new();
-        encode(&mut page, &self.registry.inner).expect("a String takes everything");
+        encode(&mut page, &self.registry.inner).expect("writing to a String cannot fail");
         page
     }
 
-    /// What there is, for the documentation.
+    /// The documentation of all metrics.
     pub fn metric_docs(&self) -> &[MetricDoc] {
         &self.registry.docs
     }

@@ -1,4 +1,4 @@
-//! The book of all metrics: whatever is written into it stands on the page and in the documentation.
+//! Registers metrics, both for export and for the generated documentation.
 
 use std::time::Duration;
 
@@ -18,26 +18,26 @@ const PREFIX: &str = "boxsync";
 
 type LabelPair = (&'static str, &'static str);
 
-/// What the documentation says of a metric.
+/// The documentation of one metric.
 #[derive(Clone, Debug)]
 pub struct MetricDoc {
-    /// As queries name it.
+    /// The exported name.
     pub name: String,
     pub kind: &'static str,
-    /// Their names and what each means.
+    /// Name and meaning of each label.
     pub labels: Vec<(&'static str, String)>,
-    /// How many series there are at most.
+    /// Maximum number of series.
     pub series: String,
     pub help: &'static str,
 }
 
-/// Counters by the words of N labels.
+/// Counters by N labels.
 pub struct CounterFamily<const N: usize> {
     labels: [Label; N],
     family: Family<[LabelPair; N], Counter>,
 }
 
-/// Histograms of times by the words of N labels.
+/// Histograms of durations by N labels.
 pub struct HistogramFamily<const N: usize> {
     labels: [Label; N],
     family: Family<[LabelPair; N], Histogram, Buckets>,
@@ -68,12 +68,12 @@ impl<const N: usize> HistogramFamily<N> {
     }
 }
 
-/// Words that are known when the program is built are no names, and no texts of errors.
+/// `&'static str` values cannot be object names or error texts.
 fn label_pairs<const N: usize>(labels: &[Label; N], values: [&'static str; N]) -> [LabelPair; N] {
     std::array::from_fn(|i| {
         debug_assert!(
             (labels[i].values)().contains(&values[i]),
-            "{} is none of the words of {}",
+            "{} is not a value of label {}",
             values[i],
             labels[i].name
         );
@@ -99,7 +99,7 @@ impl MetricRegistry {
             MetricKind::Info(labels) => ("_info", "info", labels),
             MetricKind::Gauge => ("", "gauge", &[][..]),
         };
-        let labels = labels.iter().map(|name| (*name, "the operator's".to_owned())).collect();
+        let labels = labels.iter().map(|name| (*name, "operator version".to_owned())).collect();
         self.add_doc(format!("{PREFIX}_{name}{suffix}"), kind, labels, "1".to_owned(), help);
         self.inner.register(name, help, metric);
     }
@@ -125,7 +125,7 @@ impl MetricRegistry {
         buckets: &'static [f64],
     ) -> HistogramFamily<N> {
         let family = Family::new_with_constructor(Buckets(buckets));
-        // The buckets, one without a bound, the sum and the count.
+        // The buckets, +Inf, sum and count.
         let series = label_combinations(&labels) * (buckets.len() + 3);
         let full_name = format!("{PREFIX}_{name}_seconds");
         self.add_doc(full_name, "histogram", describe_labels(&labels), series.to_string(), help);
@@ -133,7 +133,7 @@ impl MetricRegistry {
         HistogramFamily { labels, family }
     }
 
-    /// The gauges that are read when the page is asked for.
+    /// Registers gauges that are read on each scrape.
     pub(super) fn register_gauges(&mut self, gauges: &[connections::ConnectionGauge], collector: impl Collector) {
         for gauge in gauges {
             let own = ["namespace", "name"].map(|name| (name, "of the BoxConnection".to_owned()));

@@ -1,4 +1,4 @@
-//! The page and the documentation, of metrics of which each has happened.
+//! The exported page and the generated documentation, with every metric recorded at least once.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -36,7 +36,6 @@ fn sample_connections() -> ConnectionList {
     vec![connection_with_status("acme", synced_status), connection_with_status("globex", serde_json::Value::Null)]
 }
 
-/// Everything that can happen has happened once.
 fn record_every_metric(metrics: &Metrics) {
     let second = Duration::from_secs(1);
     metrics.leader.set(1);
@@ -130,7 +129,7 @@ fn a_thousand_connections_have_twelve_series_each() {
 }
 
 #[test]
-#[should_panic(expected = "is none of the words of endpoint")]
+#[should_panic(expected = "is not a value of label endpoint")]
 fn an_unknown_label_value_panics() {
     Metrics::new("1.2.3", PerConnectionMetrics::Enabled).box_calls.inc(["folders", "200"]);
 }
@@ -174,11 +173,11 @@ fn render_documentation(rows: &[MetricDoc]) -> String {
 
 const HEAD: &str = "# Metrics
 
-`/metrics`, on the port of `--listen`, in the text format of OpenMetrics. This page is made from the definitions in `src/metrics`; a test compares it with what is served.
+`/metrics`, on the port of `--listen`, in the text format of OpenMetrics. This page is generated from the definitions in `src/metrics`; a test compares it with the exported metrics.
 
-A label holds a word of a list in the code, or the namespace and name of a BoxConnection. So the number of series is bounded: a metric has as many as its labels have combinations, and only those exist that have happened. No user, login, token, secret or text of an error is in any of them.
-The series of connections are read from the operator's memory when the page is asked for: they follow the status and disappear with the object, twelve each at most. Only the replica that leads has them. `--connection-metrics=false` drops them.
-Counters begin at 0 when the process does, and are there from their first event on.
+A label value comes from a fixed list, or is the namespace or name of a BoxConnection. So the number of series is bounded by the combinations of label values, and a series exists only after its first event. No user, login, token, secret or error text is exported.
+The series of connections are computed from the status on each scrape and disappear with the object, twelve each at most. Only the leader exports them. `--connection-metrics=false` disables them.
+Counters start at 0 with the process, and exist after their first event.
 
 | metric | type | labels | series at most | meaning |
 | --- | --- | --- | --- | --- |

@@ -1,4 +1,4 @@
-//! The port: a few pages for those who look after the process, over plain HTTP, each made when it is asked for.
+//! The HTTP server for probes and metrics.
 
 use std::{
     convert::Infallible,
@@ -19,14 +19,13 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// So long a connection may take, from its first byte to its last. One question each: the next one is another.
+/// Limit of a whole connection, which serves one request.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
-/// Who asks begins at once: connections that stay silent must not keep the kubelet out.
+/// Short, so that idle connections cannot use up `MAX_CONNECTIONS` and block the kubelet's probes.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(1);
 const MAX_CONNECTIONS: usize = 256;
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// What is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdminResponse {
     pub status: StatusCode,
@@ -40,10 +39,10 @@ impl AdminResponse {
     }
 }
 
-/// A path and its page.
+/// A path and its handler.
 pub type Route = (&'static str, Box<dyn Fn() -> AdminResponse + Send + Sync>);
 
-/// Serves for ever. Dropping it ends every connection.
+/// Serves until it is dropped, which closes every connection.
 pub async fn serve_routes(listener: TcpListener, routes: Vec<Route>) {
     let routes: Arc<[Route]> = routes.into();
     let mut connections = JoinSet::new();
@@ -54,7 +53,7 @@ pub async fn serve_routes(listener: TcpListener, routes: Vec<Route>) {
                     connections.spawn(timeout(CONNECTION_TIMEOUT, handle_connection(socket, routes.clone())));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "a connection to the port was not accepted");
+                    tracing::warn!(%error, "accepting a connection failed");
                     sleep(ACCEPT_RETRY_DELAY).await;
                 }
             },
@@ -73,10 +72,13 @@ async fn handle_connection(socket: TcpStream, routes: Arc<[Route]>) -> Result<()
 fn route_request(routes: &[Route], request: &Request<Incoming>) -> Response<Full<Bytes>> {
     let response = match routes.iter().find(|(path, _)| *path == request.uri().path()) {
         Some((_, handler)) if [Method::GET, Method::HEAD].contains(request.method()) => handler(),
-        Some(_) => AdminResponse::plain_text(StatusCode::METHOD_NOT_ALLOWED, "only GET"),
+        Some(_) => AdminResponse::plain_text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed, use GET"),
         None => {
             let paths: Vec<&str> = routes.iter().map(|(path, _)| *path).collect();
-            AdminResponse::plain_text(StatusCode::NOT_FOUND, format!("there are {}", paths.join(", ")))
+            AdminResponse::plain_text(
+                StatusCode::NOT_FOUND,
+                format!("not found; available paths: {}", paths.join(", ")),
+            )
         }
     };
     let mut http_response = Response::new(Full::new(Bytes::from(response.body)));
@@ -85,10 +87,10 @@ fn route_request(routes: &[Route], request: &Request<Incoming>) -> Response<Full
     http_response
 }
 
-/// Begins to listen, without answering yet. `[::]` is every address: on a machine without IPv6, those of IPv4.
+/// Listens without accepting yet. `[::]` includes IPv4, and falls back to `0.0.0.0` on a machine without IPv6.
 ///
 /// # Errors
-/// The address is taken, or is none of this machine's.
+/// The address is in use or not local.
 pub async fn bind_listener(address: SocketAddr) -> io::Result<TcpListener> {
     match TcpListener::bind(address).await {
         Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && error.kind() != io::ErrorKind::AddrInUse => {
@@ -118,9 +120,9 @@ mod tests {
     #[tokio::test]
     async fn the_unspecified_ipv6_address_also_accepts_ipv4() {
         let mut socket = TcpStream::connect(start_test_server().await).await.expect("connected");
-        socket.write_all(b"GET /livez HTTP/1.1\r\nHost: any\r\n\r\n").await.expect("asked");
+        socket.write_all(b"GET /livez HTTP/1.1\r\nHost: any\r\n\r\n").await.expect("sent");
         let mut response = String::new();
-        socket.read_to_string(&mut response).await.expect("answered");
+        socket.read_to_string(&mut response).await.expect("a response");
         assert!(response.starts_with("HTTP/1.1 200") && response.ends_with("alive\n"), "{response}");
     }
 

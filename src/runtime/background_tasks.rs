@@ -1,34 +1,35 @@
-//! A shelter for work that must be brought to its end although whoever asked for it has gone.
+//! Tasks that must finish even if the caller that started them is canceled.
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
-use tokio::{task::JoinSet, time::timeout};
+use tokio::time::timeout;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// Owns such work: dropping it aborts what has not ended.
+/// Owns the tasks: dropping it aborts those that have not finished.
 #[derive(Default)]
-pub struct BackgroundTasks(Mutex<JoinSet<()>>);
+pub struct BackgroundTasks {
+    tracker: TaskTracker,
+    abort: CancellationToken,
+}
 
 impl BackgroundTasks {
     pub fn spawn_task(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut tasks = self.lock_tasks();
-        while tasks.try_join_next().is_some() {}
-        tasks.spawn(task);
+        self.tracker.spawn(self.abort.clone().run_until_cancelled_owned(task));
     }
 
-    /// Waits for all of it, at most for so long.
+    /// Waits until all tasks have finished, at most `limit`; then aborts the rest.
     pub async fn wait_for_all(&self, limit: Duration) {
-        let mut tasks = std::mem::take(&mut *self.lock_tasks());
-        let all = async { while tasks.join_next().await.is_some() {} };
-        if timeout(limit, all).await.is_err() {
-            tracing::warn!(seconds = limit.as_secs(), "work that should have been brought to its end was aborted");
+        self.tracker.close();
+        if timeout(limit, self.tracker.wait()).await.is_err() {
+            tracing::warn!(seconds = limit.as_secs(), "background tasks did not finish in time, aborted");
+            self.abort.cancel();
         }
     }
+}
 
-    fn lock_tasks(&self) -> MutexGuard<'_, JoinSet<()>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for BackgroundTasks {
+    fn drop(&mut self) {
+        self.abort.cancel();
     }
 }
 
@@ -64,11 +65,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn waiting_has_a_limit_and_dropping_the_owner_aborts_the_tasks() {
+    async fn tasks_that_exceed_the_limit_are_aborted() {
         let (done, task) = slow_task();
         let background = BackgroundTasks::default();
         background.spawn_task(task);
         background.wait_for_all(LONG / 2).await;
+        sleep(LONG * 2).await;
+        assert!(!done.load(Ordering::Relaxed));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn dropping_the_owner_aborts_its_tasks() {
+        let (done, task) = slow_task();
+        let background = BackgroundTasks::default();
+        background.spawn_task(task);
         drop(background);
         sleep(LONG * 2).await;
         assert!(!done.load(Ordering::Relaxed));

@@ -1,11 +1,11 @@
-//! The wall clock, passed in so that a test can hold it.
+//! The wall clock, injected so that tests can control it.
 
 use std::sync::Arc;
 
 use jiff::{Timestamp, Unit};
 
-/// Tells the time in whole seconds, the grain of Kubernetes' timestamps: what is decided now and what is read back
-/// from a status later are then the same value.
+/// A clock in whole seconds, the precision of Kubernetes timestamps: a decision made now and the same value read back
+/// from a status later are equal.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 

@@ -1,6 +1,6 @@
-//! runtime — what a long-running process needs: the time, the log, the signal to stop, a port for those who look after
-//! it, and to be the only one at work.
-//! Invariant: nothing here knows Box or the custom resources, and of Kubernetes only `lease` knows, its Lease.
+//! runtime — process infrastructure: clock, logging, signals, background tasks, and the HTTP server for probes and
+//! metrics.
+//! Invariant: nothing here depends on Box or Kubernetes.
 
 pub mod admin_server;
 mod background_tasks;

@@ -1,4 +1,4 @@
-//! The signals that end the process in good order.
+//! Signal handlers: graceful shutdown.
 
 #[cfg(unix)]
 use tokio::signal::unix::{SignalKind, signal};
@@ -6,11 +6,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::signal::windows::{ctrl_c, ctrl_shutdown};
 use tokio_util::sync::CancellationToken;
 
-/// Cancels `stop` on SIGTERM or SIGINT; a second signal ends the process at once.
+/// Cancels `stop` on SIGTERM or SIGINT; a second signal exits the process immediately.
 pub fn cancel_on_signal(stop: &CancellationToken) -> std::io::Result<impl Future<Output = ()> + use<>> {
     #[cfg(unix)]
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    // Nobody runs the operator on Windows; the plugin, of the same library, is built for it.
+    // The operator is not supported on Windows, but the plugin, built from the same library, is.
     #[cfg(windows)]
     let (mut terminate, mut interrupt) = (ctrl_shutdown()?, ctrl_c()?);
     let stop = stop.clone();
@@ -21,10 +21,10 @@ pub fn cancel_on_signal(stop: &CancellationToken) -> std::io::Result<impl Future
                 _ = interrupt.recv() => "SIGINT",
             };
             if stop.is_cancelled() {
-                tracing::warn!(signal = name, "stopping at once");
+                tracing::warn!(signal = name, "received a second signal, exiting");
                 std::process::exit(1);
             }
-            tracing::info!(signal = name, "stopping");
+            tracing::info!(signal = name, "received signal, shutting down");
             stop.cancel();
         }
     })

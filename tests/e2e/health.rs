@@ -1,4 +1,4 @@
-//! The port: whether a process is alive, whether it is ready and what is missing, and what Prometheus reads.
+//! The HTTP endpoints `/livez`, `/readyz` and `/metrics`.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use crate::{
 
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Awaits an answer of /readyz with this status and these words.
-async fn wait_for_readiness(operator: &Operator, status: u16, words: &str) -> String {
-    eventually(&format!("/readyz says {status} {words:?}"), SHORT_TIMEOUT, async || {
+/// Waits until /readyz returns this status with this text.
+async fn wait_for_readiness(operator: &Operator, status: u16, expected: &str) -> String {
+    eventually(&format!("/readyz returns {status} {expected:?}"), SHORT_TIMEOUT, async || {
         match operator.http_get("/readyz").await.map_err(|e| e.to_string())? {
-            (code, text) if code == status && text.contains(words) => Ok(text),
+            (code, text) if code == status && text.contains(expected) => Ok(text),
             other => Err(format!("{other:?}")),
         }
     })
@@ -42,12 +42,12 @@ async fn an_operator_without_crds_reports_it_and_continues_once_they_are_install
         assert!(text.contains(&format!("{kind}.boxsync.dev")), "{text}");
     }
     assert!(text.contains("boxsync-operator crds | kubectl apply --server-side -f -"), "{text}");
-    assert_eq!(one.http_get("/livez").await.expect("an answer").0, 200, "it waits, and lives");
+    assert_eq!(one.http_get("/livez").await.expect("an answer").0, 200, "not alive while waiting for CRDs");
     assert_eq!(one.http_get("/nothing").await.expect("an answer").0, 404);
     assert_eq!(scrape_metrics(&one).await.value("boxsync_leader", &[]), Some(0.0));
-    // Waiting is no reason not to end.
-    assert!(early.terminate(STOP_TIMEOUT).await.expect("ends by itself").success(), "{}", early.log());
-    assert!(early.http_get("/livez").await.is_err(), "its port is closed");
+    // SIGTERM also ends an operator that waits for CRDs.
+    assert!(early.terminate(STOP_TIMEOUT).await.expect("exits after SIGTERM").success(), "{}", early.log());
+    assert!(early.http_get("/livez").await.is_err(), "port still open");
 
     let slices = boxsync::api::crds().into_iter().filter(|crd| crd.spec.names.plural != "userslices");
     for crd in slices {
@@ -55,21 +55,21 @@ async fn an_operator_without_crds_reports_it_and_continues_once_they_are_install
     }
     wait_for_readiness(&one, 503, "does not serve userslices.boxsync.dev:").await;
     install_crds(&plane).await;
-    wait_for_readiness(&one, 200, "does the work").await;
+    wait_for_readiness(&one, 200, "is the leader").await;
     assert!(one.process().is_running());
-    assert!(!one.log().contains("begins again"), "no watch was tried in vain:\n{}", one.log());
+    assert!(!one.log().contains("consecutive_errors"), "a watch was started too early:\n{}", one.log());
 
     let enterprise = create_acme(&env.sim);
     env.connect_by_client_credentials("acme", &enterprise).await;
     env.wait_until_ready("acme").await;
     env.wait_until_finished(&env.request_sync("acme").await).await;
     let own = [("namespace", env.namespace.as_str()), ("name", "acme")];
-    // What is counted is counted after it was written.
-    let page = eventually("the page shows what the status says", SHORT_TIMEOUT, async || {
+    // Metrics are updated after the status is written.
+    let page = eventually("the metrics match the status", SHORT_TIMEOUT, async || {
         let page = scrape_metrics(&one).await;
         let ready = page.value("boxsync_connection_ready", &own) == Some(1.0);
-        let answered = page.value("boxsync_requests_total", &[("result", "Succeeded")]) == Some(1.0);
-        if ready && answered { Ok(page) } else { Err("not there yet") }
+        let succeeded = page.value("boxsync_requests_total", &[("result", "Succeeded")]) == Some(1.0);
+        if ready && succeeded { Ok(page) } else { Err("not yet") }
     })
     .await;
     assert_eq!(page.value("boxsync_leader", &[]), Some(1.0));
@@ -80,17 +80,17 @@ async fn an_operator_without_crds_reports_it_and_continues_once_they_are_install
 
     let known = metric_names::known_metrics();
     for (name, labels) in page.label_names_by_sample() {
-        let own = known.get(name).unwrap_or_else(|| panic!("nobody can ask for {name}"));
+        let own = known.get(name).unwrap_or_else(|| panic!("undocumented metric {name}"));
         assert!(labels.iter().all(|label| own.contains(*label)), "{name}: {labels:?}");
     }
     metric_names::lint_metrics(&one.http_get("/metrics").await.expect("an answer").1).await;
 
     let two = start_replica("two");
-    wait_for_readiness(&two, 200, "stands by: one holds the Lease").await;
+    wait_for_readiness(&two, 200, "Standby: the Lease is held by one.").await;
     let page = scrape_metrics(&two).await;
     assert_eq!(page.value("boxsync_leader", &[]), Some(0.0));
-    assert_eq!(page.value("boxsync_connection_ready", &[]), None, "the one that works has them");
-    assert!(one.terminate(STOP_TIMEOUT).await.expect("ends by itself").success(), "{}", one.log());
-    wait_for_readiness(&two, 200, "does the work").await;
+    assert_eq!(page.value("boxsync_connection_ready", &[]), None, "a standby exports connection metrics");
+    assert!(one.terminate(STOP_TIMEOUT).await.expect("exits after SIGTERM").success(), "{}", one.log());
+    wait_for_readiness(&two, 200, "is the leader").await;
     env.stop_and_verify(two).await;
 }

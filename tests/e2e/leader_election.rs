@@ -1,4 +1,4 @@
-//! Two operators, as two replicas run: one works, the other waits for the Lease.
+//! Leader election between two operator processes.
 
 use std::time::{Duration, Instant};
 
@@ -12,19 +12,27 @@ fn start_replica(env: &E2eEnv, identity: &str) -> Operator {
     env.start_operator_with(&env.operator_settings().flag("--identity", identity))
 }
 
-/// Awaits a line of the operator's log that holds these words.
-async fn wait_for_log(operator: &Operator, words: &str) {
-    eventually(&format!("the log says {words:?}"), SHORT_TIMEOUT, async || {
-        if operator.log().contains(words) { Ok(()) } else { Err(operator.log()) }
+/// Waits until the operator's log contains this text.
+async fn wait_for_log(operator: &Operator, text: &str) {
+    eventually(&format!("log contains {text:?}"), SHORT_TIMEOUT, async || {
+        if operator.log().contains(text) { Ok(()) } else { Err(operator.log()) }
     })
     .await;
 }
 
-/// Asks for a sync and measures how long it takes since `begun`.
+async fn wait_for_standby(operator: &Operator, holder: &str) {
+    eventually(&format!("standby while {holder} leads"), SHORT_TIMEOUT, async || {
+        let is_standby = |line: &serde_json::Value| line["message"] == "standby" && line["holder"] == holder;
+        if operator.log_lines().iter().any(is_standby) { Ok(()) } else { Err(operator.log()) }
+    })
+    .await;
+}
+
+/// Requests a sync; returns the time from `start` until it is complete.
 async fn time_until_synced(env: &E2eEnv, start: Instant) -> Duration {
     let request = env.wait_until_finished(&env.request_sync("acme").await).await;
     let took = start.elapsed();
-    assert!(request.status.is_some_and(|status| status.users.is_some()), "it is done");
+    assert!(request.status.is_some_and(|status| status.users.is_some()), "request has no result");
     took
 }
 
@@ -33,44 +41,44 @@ async fn of_two_replicas_one_leads_and_the_other_takes_over() {
     let env = E2eEnv::new("leading").await;
     let acme = create_acme(&env.sim);
     let mut one = start_replica(&env, "one");
-    wait_for_log(&one, "\"leads\"").await;
+    wait_for_log(&one, "became leader").await;
     let mut two = start_replica(&env, "two");
-    wait_for_log(&two, "waits: one holds the Lease").await;
+    wait_for_standby(&two, "one").await;
     env.connect_by_client_credentials("acme", &acme).await;
     env.wait_until_ready("acme").await;
-    assert_eq!(count_listed_pages(&acme), 2, "one walk over 1,200 users");
-    assert_eq!(two.log().matches("waits: ").count(), 1, "{}", two.log());
-    assert!(!two.log().contains("\"leads\""), "{}", two.log());
+    assert_eq!(count_listed_pages(&acme), 2, "one listing of 1,200 users");
+    assert_eq!(two.log().matches("\"standby\"").count(), 1, "{}", two.log());
+    assert!(!two.log().contains("became leader"), "{}", two.log());
 
-    // A clean stop: the next one works at once.
+    // Graceful stop: the standby takes over immediately.
     let start = Instant::now();
-    let ended = one.terminate(Duration::from_secs(10)).await.expect("ends by itself");
+    let ended = one.terminate(Duration::from_secs(10)).await.expect("exits after SIGTERM");
     assert!(ended.success(), "{}", one.log());
     let took = time_until_synced(&env, start).await;
-    println!("clean stop: the next replica has answered a request after {took:.1?}");
+    println!("graceful stop: next replica completed a request after {took:.1?}");
     assert!(took < Duration::from_secs(6), "{took:?}\n{}", two.log());
 
-    // A crash: the next one works when the Lease is over.
+    // Crash: the standby takes over when the Lease has expired.
     let mut three = start_replica(&env, "three");
-    wait_for_log(&three, "waits: two holds the Lease").await;
+    wait_for_standby(&three, "two").await;
     let start = Instant::now();
     two.kill().expect("killed");
     let took = time_until_synced(&env, start).await;
-    println!("crash: the next replica has answered a request after {took:.1?}");
+    println!("crash: next replica completed a request after {took:.1?}");
     assert!(took < Duration::from_secs(20), "{took:?}\n{}", three.log());
 
-    // A leader that was frozen finds itself replaced, and ends.
+    // Freeze: a leader that resumes after it was replaced exits.
     let four = start_replica(&env, "four");
-    wait_for_log(&four, "waits: three holds the Lease").await;
+    wait_for_standby(&four, "three").await;
     three.process().pause().await.expect("paused");
-    wait_for_log(&four, "\"leads\"").await;
+    wait_for_log(&four, "became leader").await;
     three.process().resume().await.expect("resumed");
-    eventually("it ends by itself", Duration::from_secs(5), async || {
+    eventually("the old leader exits", Duration::from_secs(5), async || {
         if three.process().is_running() { Err(three.log()) } else { Ok(()) }
     })
     .await;
-    assert_eq!(three.kill().expect("has ended").code(), Some(1));
-    assert!(three.log().contains("leads no longer"), "{}", three.log());
+    assert_eq!(three.kill().expect("exited").code(), Some(1));
+    assert!(three.log().contains("lost leadership"), "{}", three.log());
 
     let leases: Api<Lease> = Api::namespaced(env.client.clone(), &env.namespace);
     let spec = leases.get("boxsync-operator").await.expect("read").spec.expect("a spec");
