@@ -130,7 +130,7 @@ pub(crate) async fn start_operator(demo: &mut DemoRun<'_>) -> Result<()> {
     let client = demo.demo_box.initech.client_id();
     demo.screen.blank_line();
     demo.screen.check(
-        message.contains("authorizes") && message.contains(&client),
+        message.contains("must authorize") && message.contains(&client),
         "it says who has to authorize which app",
         format!("it does not say who authorizes {client}"),
     );
