@@ -1,18 +1,18 @@
-//! The names that a remedy speaks of.
+//! The names that failure messages contain.
 
 use crate::api::{AuthType, BoxConnection};
 
-/// The names that a remedy speaks of.
+/// The names that failure messages contain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FailureContext {
     pub connection: String,
     pub namespace: String,
     pub secret: String,
-    /// The BoxConnection's.
+    /// The UID of the BoxConnection.
     pub uid: String,
     pub enterprise: String,
     pub method: Option<AuthType>,
-    /// Known once the Secret was read.
+    /// Known after the Secret was read.
     pub client_id: Option<String>,
 }
 
@@ -30,7 +30,7 @@ impl FailureContext {
         }
     }
 
-    /// The Secret in which the operator keeps the tokens of a user's authorization.
+    /// The Secret in which the operator stores the tokens of a user's authorization.
     pub fn token_secret_name(&self) -> String {
         format!("{}-oauth2", self.connection)
     }
@@ -41,13 +41,13 @@ impl FailureContext {
             .map_or_else(|| "the Box app".to_owned(), |id| format!("the Box app with client id {id}"))
     }
 
-    /// The Secret's keys for this method, as a remedy names them.
+    /// The keys of the Secret for this method, for messages.
     pub(super) fn secret_keys(&self) -> &'static str {
         match self.method {
             Some(AuthType::ClientCredentials) => "clientId and clientSecret",
             Some(AuthType::Jwt) => "config.json",
             Some(AuthType::Oauth2) => "clientId, clientSecret and refreshToken",
-            None => "of one sign-in method",
+            None => "for exactly one sign-in method",
         }
     }
 }

@@ -1,6 +1,6 @@
-//! signin — from a Secret to Box: what its content is worth, and what it means that it is not enough, in words for a
-//! person. Nothing here calls anybody.
-//! Invariant: no secret stands in any word that is said here.
+//! Authentication: credentials from a Secret, and the user-visible failures of sign-in and listing. Makes no calls.
+//!
+//! Invariant: no message contains a secret.
 
 mod failure;
 mod failure_context;

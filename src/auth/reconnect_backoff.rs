@@ -1,11 +1,11 @@
-//! How often it is tried whether a lost connection is mended. Pure.
+//! The interval between sign-in attempts of a disconnected connection. Pure.
 
 use std::time::Duration;
 
 use jiff::SignedDuration;
 
-/// How often Box is asked whether a lost connection is mended, by how long ago it was lost: somebody who is at work on
-/// it sees the effect soon, and one that nobody mends costs four calls an hour.
+/// The interval between sign-in attempts of a disconnected connection. It is short at first, so that a fix takes effect
+/// soon, and later costs four calls per hour.
 pub fn reconnect_interval(lost_for: SignedDuration) -> Duration {
     match lost_for.as_secs() {
         ..900 => Duration::from_secs(60),

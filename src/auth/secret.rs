@@ -1,4 +1,4 @@
-//! What a Secret's content is worth. Calls nobody.
+//! Parses credentials and tokens from a Secret. Makes no calls.
 
 use k8s_openapi::api::core::v1::Secret;
 use secrecy::{SecretSlice, SecretString};
@@ -6,10 +6,10 @@ use secrecy::{SecretSlice, SecretString};
 use super::{failure::Failure, failure_context::FailureContext};
 use crate::{api::AuthType, box_client::Credentials};
 
-/// The credentials in a Secret, known to be usable and not those of another enterprise.
+/// The validated credentials in a Secret.
 ///
 /// # Errors
-/// A key that is missing, content that cannot be used, a configuration file of another enterprise.
+/// A key is missing, the content is malformed, or the configuration file is for another enterprise.
 pub fn credentials_from_secret(
     context: &FailureContext,
     method: AuthType,
@@ -34,7 +34,7 @@ pub fn credentials_from_secret(
     }
 }
 
-/// The access token in the Secret in which the operator keeps those of a user's authorization.
+/// The access token in the operator's own Secret for a user's authorization.
 pub fn access_token_from_secret(secret: Secret) -> Option<SecretString> {
     let bytes = secret.data?.remove("accessToken")?;
     let text = String::from_utf8(bytes.0).ok()?;

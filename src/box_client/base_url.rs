@@ -1,4 +1,4 @@
-//! Where Box's API is: HTTPS, or plain HTTP to this very machine.
+//! The base URL of Box's API: HTTPS, or plain HTTP to loopback.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -6,23 +6,25 @@ use std::str::FromStr;
 
 use http::Uri;
 
-/// The base of every Box address: `/oauth2/token` and `/2.0/…` are appended to it.
+/// The base URL of every request: `/oauth2/token` and `/2.0/…` are appended to it.
 ///
-/// Only `https` is accepted, and `http` to a loopback host (`localhost`, `127.0.0.0/8`, `[::1]`), since every request carries a secret.
+/// Only `https` is accepted, and `http` to a loopback host (`localhost`, `127.0.0.0/8`, `[::1]`), because every request carries a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseUrl {
     url: String,
     host: String,
 }
 
-/// Why a text is no [`BaseUrl`]. It does not repeat the text, which may hold a password.
+/// Why a text is not a [`BaseUrl`]. It does not repeat the text, which may contain a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BaseUrlError {
-    #[error("this is not a URL such as https://api.box.com")]
+    #[error("not a URL such as https://api.box.com")]
     NotAUrl,
-    #[error("plain http is allowed to localhost, 127.0.0.1 and [::1] only: use https, every request carries a secret")]
+    #[error(
+        "plain http is allowed only to localhost, 127.0.0.1 and [::1]; use https, because every request carries a secret"
+    )]
     PlainHttp,
-    #[error("the base URL may hold neither a user name nor a query nor a fragment: write it as https://api.box.com")]
+    #[error("the base URL must not contain a user name, query or fragment; write it as https://api.box.com")]
     UnexpectedParts,
 }
 
@@ -68,7 +70,7 @@ impl FromStr for BaseUrl {
     }
 }
 
-/// Whether what is sent there stays on this machine.
+/// Whether the host is this machine.
 pub(super) fn is_loopback(host: &str) -> bool {
     let v6 = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
     host.eq_ignore_ascii_case("localhost")

@@ -1,4 +1,4 @@
-//! What can go wrong while talking to Box, by what it means.
+//! Errors of the Box client, by their meaning.
 
 use std::time::Duration;
 
@@ -6,51 +6,51 @@ use jiff::SignedDuration;
 
 use super::{auth::token_store::TokenStoreError, error_body::ErrorBody};
 
-/// Why an errand to Box failed. Displays as one sentence that a user may read: what happened, in Box's words.
-/// What to do about it is the caller's to say.
+/// Why a call to Box failed. Displays as one sentence for users: what happened, with Box's message. The caller adds what
+/// to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Box answered, and said no. Trying again helps only after somebody changed something.
+    /// Box denied the request. A retry helps only after a change in Box or in the credentials.
     #[error("{denial}: {body}.")]
     Denied { denial: Denial, body: ErrorBody },
-    /// 429, still after the tries, or with a wait that is too long to sit out here.
-    #[error("Box asks for fewer requests: {body}.")]
+    /// 429 after all retries, or with a `Retry-After` that is too long to wait for here.
+    #[error("Box rate-limits the requests: {body}.")]
     RateLimited {
-        /// What Box told with its last answer (`Retry-After`), at most 24 h.
+        /// The `Retry-After` of the last response, at most 24 h.
         retry_after: Option<Duration>,
         body: ErrorBody,
     },
-    /// 5xx, 202, the network or the time limit, still after the tries.
+    /// 5xx, 202, a network error or a timeout, after all retries.
     #[error("Box is not available: {detail}.")]
     Unavailable {
-        /// What Box told with its last answer (`Retry-After`), at most 24 h.
+        /// The `Retry-After` of the last response, at most 24 h.
         retry_after: Option<Duration>,
-        /// A short phrase, safe to show: no token, no address beyond the host.
+        /// A short phrase, safe to show: no token, no URL beyond the host.
         detail: String,
     },
-    /// An answer that makes no sense. Nothing of it is used.
+    /// An invalid response. Nothing of it is used.
     #[error("{}", format_invalid_response(.problem, .body))]
     InvalidResponse { problem: InvalidResponse, body: ErrorBody },
-    /// Box finds the time or the id of our assertion wrong, also after the one correction by its own `Date`.
-    #[error("Box refused the time of the signed assertion{}: {body}.", format_clock_skew(*.skew))]
+    /// Box rejected the time or the id of the assertion, also after one correction by its `Date` header.
+    #[error("Box rejected the time in the signed assertion{}: {body}.", format_clock_skew(*.skew))]
     ClockSkew {
         body: ErrorBody,
-        /// Box's clock minus ours, where its answer had a `Date`.
+        /// Box's clock minus ours, if the response had a `Date`.
         skew: Option<SignedDuration>,
     },
-    /// One of the caller's caps, or the transport's, was reached.
+    /// A limit of the caller or of the transport was exceeded.
     #[error("{0}.")]
     LimitExceeded(LimitExceeded),
-    /// The tokens of a user could not be had from where they are kept, or put there. Not Box's doing.
+    /// The tokens of a user's authorization could not be loaded or stored. Not caused by Box.
     #[error("{0}.")]
     TokenStore(#[from] TokenStoreError),
-    /// The visit was told to stop.
-    #[error("The errand to Box was stopped.")]
+    /// The run was cancelled.
+    #[error("The call to Box was cancelled.")]
     Cancelled,
 }
 
 impl Error {
-    /// How long Box asked to be left alone, where it did.
+    /// The `Retry-After` of the last response.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { retry_after, .. } | Self::Unavailable { retry_after, .. } => *retry_after,
@@ -68,22 +68,22 @@ impl Error {
     }
 }
 
-/// What Box refused.
+/// What Box denied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Denial {
     #[error("Box rejected the credentials")]
     CredentialsRejected(CredentialRejection),
     #[error("Box no longer accepts the authorization")]
     AuthorizationExpired,
-    #[error("Box says that the app is not authorized for the enterprise")]
+    #[error("The app is not authorized for the enterprise")]
     AppNotAuthorized,
-    #[error("Box blocks access from here")]
+    #[error("Box blocks access from this network")]
     AccessBlocked,
     #[error("Box denied the permission")]
     PermissionDenied,
 }
 
-/// Which part of the credentials Box rejected, as far as its words tell.
+/// Which part of the credentials Box rejected, as far as its message shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CredentialRejection {
     /// `invalid_client`: the client id or the client secret is wrong.
@@ -91,64 +91,64 @@ pub enum CredentialRejection {
     /// "Grant credentials are invalid", one message for four causes: a wrong secret, a wrong enterprise id,
     /// an app without "App + Enterprise Access", an app that no Box admin authorized.
     GrantCredentialsInvalid,
-    /// The key pair that signs (`kid`) is not one of the app's: it was replaced.
+    /// The key pair (`kid`) does not belong to the app: it was replaced.
     UnknownKeyId,
-    /// The subject (`sub`) is not an enterprise that this app belongs to: the enterprise id is wrong.
+    /// The app does not belong to the enterprise (`sub`): the enterprise id is wrong.
     InvalidSubject,
-    /// The app is of another type: this way of signing in is not switched on for it.
+    /// The app has another type: this authentication method is not enabled for it.
     GrantTypeNotAllowed,
-    /// The code of the authorize page is unknown: it was used, or its 30 s are over.
+    /// The authorization code is unknown: it was used, or it is older than 30 s.
     InvalidCode,
-    /// `invalid_grant` with words that this version does not know.
+    /// `invalid_grant` with a message that this version does not know.
     Unknown,
 }
 
-/// Why an answer makes no sense.
+/// Why a response is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum InvalidResponse {
-    /// HTML, a truncated body, nothing at all.
-    #[error("its answer is not complete JSON")]
+    /// HTML, a truncated body, or an empty one.
+    #[error("the response is not complete JSON")]
     NotJson,
-    #[error("its answer is not a page of users")]
+    #[error("the response is not a page of users")]
     NotAUserPage,
-    #[error("its answer is a page by offset although markers were asked for")]
+    #[error("the response uses offset paging, but marker paging was requested")]
     OffsetPagination,
-    #[error("it sent a marker that it had sent before")]
+    #[error("the response repeats an earlier marker")]
     RepeatedMarker,
-    /// Empty pages, or pages that came before, in a row.
-    #[error("it sent {0} pages in a row without anybody new")]
+    /// Consecutive pages that are empty or repeat an earlier page.
+    #[error("{0} pages in a row contained no new user")]
     NoProgress(u32),
-    #[error("it listed a user without an id")]
+    #[error("the response contains a user without an id")]
     MissingUserId,
-    /// An enterprise always has at least its admin.
-    #[error("its list ended without a single user")]
+    /// An enterprise has at least its admin.
+    #[error("the list contains no users")]
     EmptyUserList,
-    #[error("it answered a request for a token without a usable one")]
+    #[error("the token response contains no usable token")]
     MissingToken,
-    #[error("it answered the question who we are without an account")]
+    #[error("the response to users/me contains no account")]
     MissingAccount,
-    /// Never followed: it would carry the token elsewhere.
-    #[error("it answered {0}, a redirect, which is not followed")]
+    /// Not followed, because that would send the token to another host.
+    #[error("the response is a redirect ({0}), which is not followed")]
     Redirect(u16),
-    #[error("it answered {0}")]
+    #[error("the response has status {0}")]
     Status(u16),
 }
 
-/// A cap that was reached, and how much it allows.
+/// The limit that was exceeded, with its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum LimitExceeded {
     #[error("Box lists more than {0} users")]
     Users(usize),
-    #[error("The list takes more than {0} pages")]
+    #[error("The list has more than {0} pages")]
     Pages(u32),
-    #[error("An answer of Box is larger than {0} bytes")]
+    #[error("A response from Box is larger than {0} bytes")]
     Bytes(usize),
 }
 
 fn format_invalid_response(problem: &InvalidResponse, body: &ErrorBody) -> String {
     match body.is_empty() {
-        true => format!("Box's answer makes no sense: {problem}."),
-        false => format!("Box's answer makes no sense: {problem}: {body}."),
+        true => format!("The response from Box is invalid: {problem}."),
+        false => format!("The response from Box is invalid: {problem}: {body}."),
     }
 }
 
@@ -156,8 +156,8 @@ fn format_clock_skew(skew: Option<SignedDuration>) -> String {
     match skew {
         None => String::new(),
         Some(skew) if skew.is_negative() => {
-            format!(" (our clock is {} s ahead of Box's)", skew.abs().as_secs())
+            format!(" (the local clock is {} s ahead of Box's)", skew.abs().as_secs())
         }
-        Some(skew) => format!(" (our clock is {} s behind Box's)", skew.as_secs()),
+        Some(skew) => format!(" (the local clock is {} s behind Box's)", skew.as_secs()),
     }
 }

@@ -1,4 +1,4 @@
-//! Box's own words about an error, cut down to what a person may read.
+//! The error body of Box's responses, sanitized for display.
 
 use std::fmt;
 
@@ -8,12 +8,12 @@ use super::lenient_value::LenientValue;
 
 const MAX_MESSAGE_CHARS: usize = 300;
 const MAX_WORD_CHARS: usize = 64;
-/// A secret shorter than this would garble ordinary words, and is none.
+/// Redacting shorter texts would garble ordinary words; they are not secrets.
 const MIN_SECRET_LEN: usize = 6;
 
-/// What Box said with an error: its code, its text, and the id under which Box's support finds the request.
+/// The code, the message and the request id of an error response.
 ///
-/// Printable, bounded in length, and free of the secrets that the request carried, even if Box repeats them.
+/// Printable, bounded in length, and without the secrets of the request, even if Box repeats them.
 /// Displays as `"This app is not authorized by the enterprise" (unauthorized_client, request id abc)`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ErrorBody {
@@ -22,7 +22,7 @@ pub struct ErrorBody {
     request_id: Option<String>,
 }
 
-/// Both shapes of an error body: the API's `{code, message, request_id}` and the token endpoint's `{error, error_description}`.
+/// Both formats of an error body: the API's `{code, message, request_id}` and the token endpoint's `{error, error_description}`.
 #[derive(Default, Deserialize)]
 struct RawErrorBody<'a> {
     #[serde(borrow, default)]
@@ -38,7 +38,7 @@ struct RawErrorBody<'a> {
 }
 
 impl ErrorBody {
-    /// Reads an error body of either shape; `None` if it is no JSON object.
+    /// Parses an error body of either format; `None` if it is not a JSON object.
     pub(super) fn parse(body: &[u8], secrets: &[&str]) -> Option<Self> {
         let RawErrorBody { error, error_description, code, message, request_id } = serde_json::from_slice(body).ok()?;
         let clean = |value: LenientValue<'_>, max| {
@@ -51,7 +51,7 @@ impl ErrorBody {
         })
     }
 
-    /// Fills in the request id of a header, where the body named none.
+    /// Uses the request id of the header if the body has none.
     pub(super) fn or_request_id_header(mut self, header: Option<&str>) -> Self {
         self.request_id = self.request_id.or_else(|| header.and_then(|id| sanitize_text(id, MAX_WORD_CHARS)));
         self
@@ -62,12 +62,12 @@ impl ErrorBody {
         self.code.as_deref()
     }
 
-    /// `message` of the API's errors, `error_description` of the token endpoint's; at most some 300 characters.
+    /// `message` of the API's errors, `error_description` of the token endpoint's; at most about 300 characters.
     pub fn message(&self) -> Option<&str> {
         self.message.as_deref()
     }
 
-    /// The id under which Box's support finds the request.
+    /// The id by which Box's support finds the request.
     pub fn request_id(&self) -> Option<&str> {
         self.request_id.as_deref()
     }
@@ -99,8 +99,8 @@ fn redact(mut text: String, secrets: &[&str]) -> String {
     text
 }
 
-/// The printable characters of a text, blanks joined, words that can only be data (a token, an assertion, base64) left out, cut at `max`.
-/// `None` if nothing is left.
+/// The printable characters of a text, with white space collapsed, long words (a token, an assertion, base64) replaced,
+/// and truncated at `max`. `None` if nothing is left.
 pub(super) fn sanitize_text(text: &str, max: usize) -> Option<String> {
     let mut out = String::new();
     for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
@@ -119,14 +119,14 @@ pub(super) fn sanitize_text(text: &str, max: usize) -> Option<String> {
     Some(out).filter(|out| !out.is_empty())
 }
 
-/// Marks that turn the direction of a line or hide in it.
+/// Characters that change the direction of the text or are invisible.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]
 impl ErrorBody {
-    /// What Box would have said, for tests of those who repeat it.
+    /// An error body for tests.
     pub(crate) fn for_test(code: &str, text: &str) -> Self {
         let id = Some("abc123".to_owned());
         Self { code: Some(code.to_owned()), message: Some(text.to_owned()), request_id: id }

@@ -1,4 +1,4 @@
-//! What an answer of Box means: the one table of its errors.
+//! Classification of Box's responses: the table of its errors.
 
 use http::StatusCode;
 
@@ -7,7 +7,7 @@ use super::{
     error_body::ErrorBody,
 };
 
-/// Who was asked: the token endpoint or the API.
+/// The token endpoint or the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EndpointKind {
     Token,
@@ -16,26 +16,27 @@ pub(super) enum EndpointKind {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ResponseClass {
-    /// 200: there is something to read.
+    /// 200.
     Success,
     Denied(Denial),
-    /// The assertion's time or id was refused.
+    /// The time or the id of the assertion was rejected.
     ClockSkew,
     RateLimited,
     Unavailable,
     Redirect,
-    /// Any other status; the body has nothing for us.
+    /// Any other status; the body is not used.
     Unexpected,
 }
 
-/// A row of the table: an error code, and words that its text must hold (in this order, not as parts of other words). The first row that fits counts.
+/// A row of the table: an error code, and words that the message must contain (in this order, as whole words). The first
+/// matching row counts.
 struct ErrorRule(EndpointKind, &'static str, &'static str, ResponseClass);
 
 const fn credentials_rejected(rejection: CredentialRejection) -> ResponseClass {
     ResponseClass::Denied(Denial::CredentialsRejected(rejection))
 }
 
-/// Box's codes say little without their texts: `invalid_grant` alone stands for six different things.
+/// Box's codes are ambiguous without their messages: `invalid_grant` alone has six meanings.
 const ERROR_RULES: &[ErrorRule] = &[
     ErrorRule(
         EndpointKind::Token,
@@ -99,14 +100,14 @@ const ERROR_RULES: &[ErrorRule] = &[
     ),
 ];
 
-/// `said` is `None` where the body was no JSON: then nobody knows whether it was Box who spoke.
+/// `body` is `None` if it was not JSON: then the response may come from a proxy.
 pub(super) fn classify_response(kind: EndpointKind, status: StatusCode, body: Option<&ErrorBody>) -> ResponseClass {
     match (kind, status.as_u16()) {
         (_, 200) => ResponseClass::Success,
         (_, 429) => ResponseClass::RateLimited,
         (_, 202 | 500..) => ResponseClass::Unavailable,
         (_, 300..=399) => ResponseClass::Redirect,
-        // A body is not needed to understand this one, and Box does not always send one.
+        // The status is sufficient, and Box does not always send a body.
         (EndpointKind::Api, 401) => ResponseClass::Denied(Denial::AuthorizationExpired),
         (EndpointKind::Api, 403) => match body {
             Some(body) => match_error_rule(kind, body).unwrap_or(ResponseClass::Denied(Denial::PermissionDenied)),
@@ -129,7 +130,7 @@ fn match_error_rule(kind: EndpointKind, body: &ErrorBody) -> Option<ResponseClas
         .map(|ErrorRule(_, _, _, class)| *class)
 }
 
-/// Lower-case words between single blanks, a blank at both ends: so "exp" is found in "the 'exp' claim" and not in "has expired".
+/// Lower-case words between single spaces, with a space at both ends: so "exp" is found in "the 'exp' claim" and not in "has expired".
 fn normalize_words(text: &str) -> String {
     let lower = text.to_lowercase();
     let words = lower.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());

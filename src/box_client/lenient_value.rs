@@ -1,17 +1,17 @@
-//! One JSON value as Box may send it where we expect a text, a number or a flag. Never an error: what does not fit is `Nothing`.
+//! A JSON value that accepts any type where a string, a number or a boolean is expected.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// Box's documents and its answers differ: ids and phones come as numbers, texts as `[]` or `null`.
+/// Box's responses differ from its documentation: ids and phones can be numbers, strings can be `[]` or `null`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) enum LenientValue<'de> {
-    /// The member is not there at all.
+    /// The field is missing.
     #[default]
     Missing,
-    /// `null`, a list or an object.
+    /// `null`, an array or an object.
     Unusable,
     Text(Cow<'de, str>),
     Integer(i128),
@@ -20,7 +20,7 @@ pub(super) enum LenientValue<'de> {
 }
 
 impl<'de> LenientValue<'de> {
-    /// The value as text; a number in its decimal form, everything else is empty.
+    /// The value as text: a number in decimal form, anything else as an empty text.
     pub(super) fn into_text(self) -> Cow<'de, str> {
         match self {
             Self::Text(text) => text,
@@ -30,7 +30,7 @@ impl<'de> LenientValue<'de> {
         }
     }
 
-    /// As [`into_text`](Self::into_text), where an empty text is none.
+    /// As [`into_text`](Self::into_text), but `None` for an empty text.
     pub(super) fn into_non_empty_text(self) -> Option<String> {
         Some(self.into_text()).filter(|text| !text.is_empty()).map(Cow::into_owned)
     }
@@ -38,7 +38,7 @@ impl<'de> LenientValue<'de> {
     pub(super) fn as_i64(&self) -> Option<i64> {
         match self {
             Self::Integer(number) => Some((*number).clamp(i64::MIN.into(), i64::MAX.into()) as i64),
-            // `as` saturates, and takes NaN for 0.
+            // `as` saturates, and converts NaN to 0.
             Self::Float(number) => Some(*number as i64),
             Self::Text(text) => text.trim().parse().ok(),
             Self::Missing | Self::Unusable | Self::Bool(_) => None,
@@ -52,7 +52,7 @@ impl<'de> LenientValue<'de> {
         }
     }
 
-    /// Whether the member has a value other than `null`.
+    /// Whether the field has a usable value.
     pub(super) fn is_present(&self) -> bool {
         match self {
             Self::Missing | Self::Unusable => false,

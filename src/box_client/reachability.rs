@@ -1,4 +1,4 @@
-//! Whether Box's API can be reached at all: one question without credentials, and the way it takes.
+//! Whether Box's API can be reached: one request without credentials, and the proxy that it uses.
 
 use std::time::Duration;
 
@@ -16,29 +16,29 @@ use super::{
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Somebody answered at Box's address, with trusted TLS.
+/// A server responded at Box's address, over trusted TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reachability {
-    /// Box's time, where its answer told it.
+    /// The server's time, if the response had a `Date`.
     pub server_time: Option<Timestamp>,
 }
 
-/// Asks once, without credentials and without trying again. Any answer will do.
+/// Sends one request without credentials and without a retry. Any response counts.
 ///
 /// # Errors
-/// There is none.
+/// There is no response.
 pub async fn check_reachability(transport: &Transport, base: &BaseUrl) -> Result<Reachability, TransportError> {
-    let request = Request::get(base.join("/")).body(Bytes::new()).expect("made of checked parts");
+    let request = Request::get(base.join("/")).body(Bytes::new()).expect("valid request parts");
     match tokio::time::timeout(TIMEOUT, transport.clone().oneshot(request)).await {
         Ok(response) => Ok(Reachability { server_time: date_header(response?.headers()) }),
         Err(_) => Err(TransportError::Broken {
             host: base.host().to_owned(),
-            cause: format!("no answer within {} s", TIMEOUT.as_secs()),
+            cause: format!("timed out after {} s", TIMEOUT.as_secs()),
         }),
     }
 }
 
-/// The proxies that the environment names, read by the very code that the transport reads them with.
+/// The proxy settings of the environment, read by the same code as in the transport.
 pub struct ProxyConfig(Matcher);
 
 impl ProxyConfig {
@@ -46,7 +46,7 @@ impl ProxyConfig {
         Self(Matcher::from_system())
     }
 
-    /// The proxy on the way to Box, without the name and password that it may take.
+    /// The proxy for Box, without user name and password.
     pub fn proxy_for(&self, base: &BaseUrl) -> Option<String> {
         let uri: Uri = base.join("/").parse().ok()?;
         if uri.scheme_str() == Some("http") && uri.host().is_some_and(is_loopback) {
@@ -54,7 +54,7 @@ impl ProxyConfig {
         }
         let proxy = self.0.intercept(&uri)?;
         let authority = proxy.uri().authority()?.as_str();
-        let host_port = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
+        let host_port = authority.rsplit_once('@').map_or(authority, |(_, host_port)| host_port);
         Some(format!("{}://{host_port}", proxy.uri().scheme_str().unwrap_or("http")))
     }
 }

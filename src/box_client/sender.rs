@@ -141,7 +141,7 @@ impl Sender {
         let (outcome, duration) = (CallOutcome::from_result(&result), started.elapsed());
         let result = match result {
             Err(_) => Err(unavailable_error(format!(
-                "{} gave no complete answer within {} s",
+                "{} sent no complete response within {} s",
                 self.base.host(),
                 self.call_timeout.as_secs_f32()
             ))),
@@ -209,8 +209,8 @@ fn unavailable_error(detail: String) -> Error {
 
 fn format_status_error(status: u16, body: &ErrorBody) -> String {
     match (body.message(), body.request_id()) {
-        (Some(_), _) => format!("Box answered {status}: {body}"),
-        (None, Some(id)) => format!("Box answered {status} (request id {id})"),
-        (None, None) => format!("Box answered {status}"),
+        (Some(_), _) => format!("Box returned {status}: {body}"),
+        (None, Some(id)) => format!("Box returned {status} (request id {id})"),
+        (None, None) => format!("Box returned {status}"),
     }
 }

@@ -22,10 +22,10 @@ pub type Transport = BoxCloneSyncService<Request<Bytes>, Response<Bytes>, Transp
 pub enum TransportError {
     #[error("could not connect to {host}: {cause}")]
     Connect { host: String, phase: ConnectPhase, cause: String },
-    #[error("the connection to {host} broke: {cause}")]
+    #[error("the connection to {host} failed: {cause}")]
     Broken { host: String, cause: String },
     /// The limit in bytes.
-    #[error("the answer is larger than {0} bytes")]
+    #[error("the response is larger than {0} bytes")]
     BodyTooLarge(usize),
     #[error("the HTTP client cannot be set up: {0}")]
     Setup(String),
@@ -97,7 +97,7 @@ async fn send_request(
             (true, true) => TransportError::Connect {
                 host,
                 phase: ConnectPhase::Connect,
-                cause: format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()),
+                cause: format!("timed out after {} s", CONNECT_TIMEOUT.as_secs()),
             },
             (true, false) => {
                 TransportError::Connect { host, phase: connect_phase(&error), cause: innermost_cause(&error) }

@@ -1,4 +1,4 @@
-//! One page of the list of users, parsed once.
+//! One page of the list of users.
 
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
@@ -13,16 +13,16 @@ use super::{
     lenient_value::LenientValue,
 };
 
-/// A user as Box lists them. Texts that Box leaves out, or sends as `null` or as something else, are empty.
+/// A user in Box's list. Texts that are missing, `null` or of another type are empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct User<'a> {
-    /// Digits, never empty. Unique in Box, but the same user may stand on two pages: the later one counts.
+    /// Digits, never empty. Unique in Box, but a user can be on two pages: the later one counts.
     pub id: &'a str,
     pub login: &'a str,
     pub name: &'a str,
-    /// `active`, `inactive`, `cannot_delete_edit`, `cannot_delete_edit_upload`, or what Box added later.
+    /// `active`, `inactive`, `cannot_delete_edit`, `cannot_delete_edit_upload`, or a later addition of Box.
     pub status: &'a str,
-    /// `admin`, `coadmin`, `user`, or what Box added later.
+    /// `admin`, `coadmin`, `user`, or a later addition of Box.
     pub role: &'a str,
     pub job_title: &'a str,
     pub language: &'a str,
@@ -30,17 +30,17 @@ pub struct User<'a> {
     /// Whether this is an app user (`is_platform_access_only`).
     pub app: bool,
     pub created_at: Option<Timestamp>,
-    /// Bytes; -1 is unlimited, 0 also where Box did not say.
+    /// Bytes; -1 is unlimited, 0 also means unknown.
     pub space_amount: i64,
 }
 
-/// Some users, at most 1,000. It holds their fields only, packed into one text; Box's answer itself is gone.
+/// At most 1,000 users. It stores only their fields, packed into one text, and not the response.
 pub struct UserPage {
     text: String,
     users: Vec<UserRanges>,
 }
 
-/// Where the fields of a user stand in the page's text.
+/// The ranges of a user's fields in the page's text.
 struct UserRanges {
     id: Range<usize>,
     login: Range<usize>,
@@ -55,7 +55,7 @@ struct UserRanges {
     space_amount: i64,
 }
 
-/// What is asked for (`fields`); Box sends `id` and `type` in any case.
+/// The query parameter `fields`. Box always sends `id` and `type`.
 pub(super) const USER_FIELDS: &str =
     "id,type,name,login,status,role,created_at,job_title,language,timezone,space_amount,is_platform_access_only";
 
@@ -98,9 +98,9 @@ struct UserListResponse<'a> {
 }
 
 impl UserPage {
-    /// The page, and the marker of the next one unless this was the last.
+    /// The page, and the marker of the next page if there is one.
     pub(super) fn parse(body: &[u8]) -> Result<(Self, Option<String>), Error> {
-        // As text, so that each string in it is not checked once more.
+        // As text, so that the UTF-8 of each string is not checked again.
         let body = std::str::from_utf8(body).map_err(|_| Error::invalid_response(InvalidResponse::NotJson))?;
         let UserListResponse { entries, next_marker, offset, total_count } =
             serde_json::from_str(body).map_err(|error| match error.classify() {
@@ -158,7 +158,7 @@ impl UserPage {
         self.users.is_empty()
     }
 
-    /// Whom the page lists, as one number.
+    /// A hash of the users' ids.
     pub(super) fn fingerprint(&self, hash_builder: &impl BuildHasher) -> u64 {
         let mut hasher = hash_builder.build_hasher();
         for user in self.iter() {
@@ -204,7 +204,7 @@ impl UserPage {
     }
 }
 
-/// Counts, never names: a page holds people.
+/// Shows no personal data.
 impl fmt::Debug for UserPage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Page").field("users", &self.len()).finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! The walk over all users of the enterprise, page by page: whoever drives it decides between two pages whether to go on.
+//! Paging through all users of the enterprise. The caller decides between two pages whether to continue.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -10,16 +10,16 @@ use super::{
     user_page::{USER_FIELDS, UserPage},
 };
 
-/// Pages in a row that are tolerated without anybody new.
+/// The number of consecutive pages without a new user that is tolerated.
 const MAX_IDLE_PAGES: u32 = 5;
 
-/// What a walk reads at most; beyond it ends with [`Error::TooLarge`].
+/// The limits of a listing; beyond them it fails with [`Error::LimitExceeded`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Users in all pages together, one who stands on two pages counted twice.
+    /// Users on all pages; a user on two pages counts twice.
     pub users: usize,
     pub pages: u32,
-    /// Bytes of one page as Box sends it.
+    /// Bytes of one response.
     pub page_bytes: usize,
 }
 
@@ -29,7 +29,7 @@ impl Default for Limits {
     }
 }
 
-/// A walk over the list. It counts only when [`next`](Self::next) has answered `None`.
+/// The pages of a listing. It is complete only when [`next`](Self::next) has returned `None`.
 pub struct UserPages<'v> {
     client: &'v Client,
     limits: Limits,
@@ -82,16 +82,18 @@ impl<'v> UserPages<'v> {
         }
     }
 
-    /// The next page; `None` at the real end of the list, and only there.
+    /// The next page; `None` only after the last page.
     ///
-    /// After an error the walk stands where it stood: to ask again asks for the same page again.
+    /// After an error, the next call requests the same page again.
     pub async fn next(&mut self) -> Result<Option<UserPage>, Error> {
         let mut path = format!("/2.0/users?usemarker=true&limit=1000&user_type=managed&fields={USER_FIELDS}");
         match &self.position {
             PagePosition::Start => {}
             PagePosition::Marker(marker) => {
                 path.push_str("&marker=");
-                path.extend(form_urlencoded::byte_serialize(marker.as_bytes()));
+                // Outside of forms, not every server decodes `+` as a space.
+                let encoded = form_urlencoded::byte_serialize(marker.as_bytes());
+                path.extend(encoded.map(|part| if part == "+" { "%20" } else { part }));
             }
             PagePosition::End => return Ok(None),
         }
@@ -106,12 +108,12 @@ impl<'v> UserPages<'v> {
         self.accept_page(page, marker).map(Some)
     }
 
-    /// Pages so far.
+    /// The number of pages so far.
     pub fn page_count(&self) -> u32 {
         self.page_count
     }
 
-    /// Everything is checked before anything is noted, so that a refused page changes nothing.
+    /// Checks everything before it changes the state, so that a rejected page has no effect.
     fn accept_page(&mut self, page: UserPage, marker: Option<String>) -> Result<UserPage, Error> {
         let user_count = self.user_count + page.len();
         if user_count > self.limits.users {

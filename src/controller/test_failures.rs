@@ -114,7 +114,7 @@ fn box_errors() -> Vec<Error> {
             retry_after: Some(Duration::from_secs(3600)),
             body: ErrorBody::for_test("rate_limit_exceeded", "Request rate limit exceeded, please try again later"),
         },
-        Error::Unavailable { retry_after: None, detail: "Box answered 503 (request id abc123)".to_owned() },
+        Error::Unavailable { retry_after: None, detail: "Box returned 503 (request id abc123)".to_owned() },
         Error::Unavailable {
             retry_after: None,
             detail: "could not connect to api.box.com: connection refused".to_owned(),

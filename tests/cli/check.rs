@@ -178,7 +178,7 @@ async fn problems_in_the_cluster_are_reported() {
     env.apply_secret("box", json!({ "clientSecret": "planted", "clientId": "" }));
     let output = env.run_check("acme").await;
     assert_eq!((check_marks(&output).as_str(), output.code), ("✓✓✓✗✓✓–––", 1), "{}", output.out);
-    assert!(remediations(&output).starts_with("Put the keys clientId and clientSecret into it."), "{}", output.out);
+    assert!(remediations(&output).starts_with("Add the keys clientId and clientSecret to it."), "{}", output.out);
 }
 
 #[tokio::test]
@@ -220,7 +220,7 @@ async fn box_errors_are_reported_as_by_the_operator() {
         (
             |acme| acme.deauthorize_app(),
             "✓✓✓✓✓✓✗––",
-            "A Box admin of enterprise 1001 authorizes the Box app with client id",
+            "A Box admin of enterprise 1001 must authorize the Box app with client id",
         ),
         (|acme| drop(acme.rotate_secret()), "✓✓✓✓✓✓✗––", "Secret box"),
         (

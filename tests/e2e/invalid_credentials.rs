@@ -115,7 +115,7 @@ const CASES: &[BadCredentialsCase] = &[
             )]
         }),
         reason: "EnterpriseMismatch",
-        words: &["belong to enterprise 999, not to enterprise"],
+        words: &["belong to enterprise 999, not enterprise"],
         recovery: Recovery::OnRequest,
     },
     BadCredentialsCase {
@@ -190,7 +190,7 @@ async fn credentials_of_another_enterprise_list_no_users() {
     env.connect_by_client_credentials("acme", &acme).await;
     let connection = env.wait_for_condition("acme", "Connected", "False", "EnterpriseMismatch").await;
     let message = expect_condition(connection_conditions(&connection), "Connected").2;
-    assert!(message.contains("belong to enterprise 999999") && message.contains("not to enterprise 1001"), "{message}");
+    assert!(message.contains("belong to enterprise 999999") && message.contains("not enterprise 1001"), "{message}");
     assert_eq!(crate::env::count_listed_pages(&acme), 0);
     env.stop_and_verify(operator).await;
 }

@@ -1,5 +1,4 @@
-//! Asking a user for access (OAuth 2.0, with PKCE): the address of Box's authorize page, and what comes back from it.
-//! Nothing here calls Box.
+//! The OAuth 2.0 authorization code flow with PKCE: the URL of Box's authorize page, and the redirect. Makes no calls.
 
 use std::sync::atomic::AtomicBool;
 
@@ -16,7 +15,7 @@ use super::{
 };
 use crate::box_client::{base_url::BaseUrl, error_body::sanitize_text};
 
-/// A question to a user whether an app may act for them. It is asked once, and takes only the answer that was made for it.
+/// One authorization request to a user. It accepts only the redirect with its own `state`.
 pub struct AuthorizationRequest {
     app: ClientCredentials,
     redirect_uri: String,
@@ -24,25 +23,25 @@ pub struct AuthorizationRequest {
     verifier: SecretString,
 }
 
-/// What Box sent a browser back with.
+/// The parameters of Box's redirect.
 #[derive(Debug)]
 pub enum AuthorizationResponse {
     Granted(SecretString),
-    /// In Box's words, where it has any.
+    /// With Box's message, if there is one.
     Denied(Option<String>),
-    /// Not an answer to this question: an old one, or somebody else's.
+    /// The redirect of another request, or an incomplete one.
     StateMismatch,
 }
 
 impl AuthorizationRequest {
-    /// `redirect_uri` is where Box sends the browser; the app has to have it registered.
+    /// `redirect_uri` must be registered in the app.
     pub fn new(app: ClientCredentials, redirect_uri: String) -> Self {
-        // RFC 7636 wants a verifier of 43 to 128 characters.
+        // RFC 7636 requires 43 to 128 characters.
         let verifier = format!("{}{}", random_token(), random_token()).into();
         Self { app, redirect_uri, state: random_token(), verifier }
     }
 
-    /// The page to open. `account` is Box's site for people, https://account.box.com.
+    /// The page to open. `account` is Box's login site, https://account.box.com.
     pub fn authorization_url(&self, account: &BaseUrl) -> String {
         let challenge = BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, self.verifier.expose_secret().as_bytes()));
         let query = encode_form(&[
@@ -50,14 +49,14 @@ impl AuthorizationRequest {
             ("client_id", self.app.client_id()),
             ("redirect_uri", &self.redirect_uri),
             ("state", &self.state),
-            // Box's documents do not mention PKCE. A server that does not know it ignores it.
+            // Box's documentation does not mention PKCE; a server without PKCE ignores these parameters.
             ("code_challenge", &challenge),
             ("code_challenge_method", "S256"),
         ]);
         account.join(&format!("/api/oauth2/authorize?{query}"))
     }
 
-    /// Reads the query that Box sent the browser back with.
+    /// Parses the query of the redirect.
     pub fn parse_redirect(&self, query: &str) -> AuthorizationResponse {
         let (mut state, mut code, mut error, mut description) = (None, None, None, None);
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -80,7 +79,7 @@ impl AuthorizationRequest {
         }
     }
 
-    /// What the granted code is worth in Box: sign in with it within 30 s, once.
+    /// Credentials that exchange the code, which Box accepts once within 30 s.
     pub fn into_credentials(self, code: SecretString) -> Credentials {
         let Self { app, redirect_uri, state: _, verifier } = self;
         Credentials::AuthorizationCode(AuthorizationCodeCredentials {
@@ -108,19 +107,19 @@ mod tests {
         let parse = |query: &str| match request.parse_redirect(&query.replace("STATE", &request.state)) {
             AuthorizationResponse::Granted(code) => format!("granted {}", code.expose_secret()),
             AuthorizationResponse::Denied(why) => format!("denied {why:?}"),
-            AuthorizationResponse::StateMismatch => "foreign".to_owned(),
+            AuthorizationResponse::StateMismatch => "state mismatch".to_owned(),
         };
         for (query, expected) in [
             ("code=abc%2B1&state=STATE", "granted abc+1"),
             ("state=STATE&error=access_denied&error_description=The+user+said+no", "denied Some(\"The user said no\")"),
             ("state=STATE&error=access_denied", "denied Some(\"access_denied\")"),
-            ("code=abc&state=other", "foreign"),
-            ("code=abc&state=", "foreign"),
-            ("code=abc", "foreign"),
-            ("error=access_denied&state=other", "foreign"),
-            ("state=STATE", "foreign"),
-            ("code=&state=STATE", "foreign"),
-            ("", "foreign"),
+            ("code=abc&state=other", "state mismatch"),
+            ("code=abc&state=", "state mismatch"),
+            ("code=abc", "state mismatch"),
+            ("error=access_denied&state=other", "state mismatch"),
+            ("state=STATE", "state mismatch"),
+            ("code=&state=STATE", "state mismatch"),
+            ("", "state mismatch"),
         ] {
             assert_eq!(parse(query), expected, "{query}");
         }

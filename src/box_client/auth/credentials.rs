@@ -1,4 +1,4 @@
-//! The ways an app signs in, as their owner hands them over. Nothing here calls Box.
+//! The credentials of an app for each authentication method, and their token requests. Makes no calls.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 use super::{form::encode_form, jwt::JwtApp, malformed_credentials::MalformedCredentials};
 
-/// What an app signs in with, known to be usable: complete, and with a key that can be read.
+/// Validated credentials of an app: complete, and with a decrypted key.
 pub enum Credentials {
     /// Client id and client secret (Box: "Server Authentication, Client Credentials Grant").
     ClientCredentials(ClientCredentials),
@@ -16,7 +16,7 @@ pub enum Credentials {
     Jwt(JwtCredentials),
     /// An app that a user authorized (Box: "User Authentication, OAuth 2.0").
     Oauth2(OAuth2Credentials),
-    /// A code that a user has just granted (Box: "User Authentication, OAuth 2.0"). It is good for one token.
+    /// An authorization code (Box: "User Authentication, OAuth 2.0"). It can be used for one token.
     AuthorizationCode(AuthorizationCodeCredentials),
 }
 
@@ -27,7 +27,7 @@ pub struct ClientCredentials {
 }
 
 impl ClientCredentials {
-    /// One line break at the end of either is taken off: editors add it.
+    /// One line break at the end of either is removed, because editors add it.
     pub fn new(client_id: SecretSlice<u8>, client_secret: SecretSlice<u8>) -> Result<Self, MalformedCredentials> {
         let client_id = decode_secret_text(&client_id, "client id")?.to_owned();
         let client_secret = decode_secret_text(&client_secret, "client secret")?.into();
@@ -39,13 +39,13 @@ impl ClientCredentials {
     }
 }
 
-/// See [`Invitation::accept`](super::Invitation::accept).
+/// See `AuthorizationRequest::into_credentials`.
 pub struct AuthorizationCodeCredentials {
     pub(crate) app: ClientCredentials,
     pub(crate) code: SecretString,
     pub(crate) redirect_uri: String,
     pub(crate) verifier: SecretString,
-    /// Box may take a code that comes twice for a stolen one, and end what the first was worth.
+    /// Box may treat a code that is sent twice as stolen, and revoke the tokens of its first use.
     pub(crate) used: AtomicBool,
 }
 
@@ -68,15 +68,14 @@ impl Credentials {
         ClientCredentials::new(client_id, client_secret).map(Self::ClientCredentials)
     }
 
-    /// An app's configuration file (`{"boxAppSettings":{…},"enterpriseID":…}`), its private key decrypted here and now.
-    ///
-    /// That takes some milliseconds: keep the result.
+    /// An app's configuration file (`{"boxAppSettings":{…},"enterpriseID":…}`). Decrypting its private key takes some
+    /// milliseconds.
     pub fn jwt(config_json: SecretSlice<u8>) -> Result<Self, MalformedCredentials> {
         Ok(Self::Jwt(JwtCredentials(Box::new(JwtApp::parse(&config_json)?))))
     }
 
-    /// An app's client id and client secret, and the refresh token that Box handed out when a user authorized it. It works
-    /// once: a [`Keeper`](super::Keeper) has the tokens that follow it.
+    /// An app's client id and client secret, and the refresh token that Box issued when a user authorized it. It can be
+    /// used once; a token store has the tokens that follow it.
     pub fn oauth2(
         client_id: SecretSlice<u8>,
         client_secret: SecretSlice<u8>,
@@ -88,7 +87,7 @@ impl Credentials {
         Ok(Self::Oauth2(OAuth2Credentials { client_id, client_secret, refresh_token }))
     }
 
-    /// The refresh token that everything began with; of a user's authorization only.
+    /// The refresh token of the user's Secret; only with OAuth 2.0.
     pub fn initial_refresh_token(&self) -> Option<&SecretString> {
         match self {
             Self::Oauth2(app) => Some(&app.refresh_token),
@@ -96,7 +95,7 @@ impl Credentials {
         }
     }
 
-    /// The app's client id. It is no secret: a Box admin authorizes the app by it.
+    /// The app's client id. It is not a secret: a Box admin authorizes the app by it.
     pub fn client_id(&self) -> &str {
         match self {
             Self::ClientCredentials(app) => &app.client_id,
@@ -106,7 +105,7 @@ impl Credentials {
         }
     }
 
-    /// The `enterpriseID` of a configuration file. `None` for all other credentials, and where the file has none or `"0"`.
+    /// The `enterpriseID` of a configuration file. `None` for other methods, and if the file has none or `"0"`.
     pub fn enterprise_id(&self) -> Option<&str> {
         match self {
             Self::ClientCredentials(_) | Self::Oauth2(_) | Self::AuthorizationCode(_) => None,
@@ -123,7 +122,7 @@ impl Credentials {
         }
     }
 
-    /// Whether there is no other token to be had for them.
+    /// Whether they cannot be used for another token.
     pub(crate) fn is_used(&self) -> bool {
         match self {
             Self::ClientCredentials(_) | Self::Jwt(_) | Self::Oauth2(_) => false,
@@ -131,7 +130,7 @@ impl Credentials {
         }
     }
 
-    /// Box gave a token for them.
+    /// Records that Box issued a token for them.
     pub(crate) fn mark_used(&self) {
         match self {
             Self::ClientCredentials(_) | Self::Jwt(_) | Self::Oauth2(_) => {}
@@ -139,7 +138,8 @@ impl Credentials {
         }
     }
 
-    /// The form that asks for a token of this enterprise. It differs each time: an assertion is good once, and for less than a minute.
+    /// The form of a token request for this enterprise. Each call returns a new one, because an assertion can be used
+    /// once, within a minute.
     pub(crate) fn token_request_form(&self, enterprise_id: &str, issued_at: Timestamp) -> SecretString {
         let client_secret = self.client_secret().expose_secret();
         match self {
@@ -177,7 +177,7 @@ impl OAuth2Credentials {
         &self.client_secret
     }
 
-    /// The form that spends a refresh token.
+    /// The form of a refresh request.
     pub(crate) fn refresh_form(&self, refresh_token: &SecretString) -> SecretString {
         encode_form(&[
             ("grant_type", "refresh_token"),
@@ -189,7 +189,7 @@ impl OAuth2Credentials {
     }
 }
 
-/// Names the app and nothing else.
+/// Shows only the client id.
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials").field("client_id", &self.client_id()).finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! An app that signs in with a JWT: its configuration file, and the assertions that it signs.
+//! Server authentication with JWT: the app's configuration file, and signed assertions.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -12,16 +12,16 @@ use serde_json::json;
 use super::{malformed_credentials::MalformedCredentials, private_key, random_token::random_token};
 use crate::box_client::lenient_value::LenientValue;
 
-/// Box compares with its own address, whatever base URL the request was sent to.
+/// Box expects its own address, regardless of the base URL that the request is sent to.
 const AUDIENCE: &str = "https://api.box.com/oauth2/token";
-/// Box accepts 60 s at most; the rest is for clocks that differ a little.
+/// Box accepts at most 60 s; the difference allows for clock skew.
 const LIFETIME_SECONDS: i64 = 45;
 
-/// What the configuration file holds, its key decrypted.
+/// The content of the configuration file, with the decrypted key.
 pub(crate) struct JwtApp {
     pub(crate) client_id: String,
     pub(crate) client_secret: SecretString,
-    /// `None` where the file names none, or `"0"` as it does for apps that belong to several.
+    /// `None` if the file has none, or `"0"`, as for apps that belong to several enterprises.
     pub(crate) enterprise_id: Option<String>,
     key_id: String,
     key: RsaKeyPair,
@@ -56,7 +56,7 @@ struct AppAuth {
     passphrase: ConfigString,
 }
 
-/// A text of the file, secret or not; `None` where it is missing, empty or no text.
+/// A string of the file; `None` if it is missing, empty or not a string.
 #[derive(Default)]
 struct ConfigString(Option<SecretString>);
 
@@ -79,14 +79,14 @@ impl ConfigString {
 impl JwtApp {
     pub(crate) fn parse(config: &SecretSlice<u8>) -> Result<Self, MalformedCredentials> {
         let bytes = config.expose_secret();
-        // Editors of Windows put a byte order mark before the file.
+        // Windows editors add a byte order mark.
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         if bytes.trim_ascii().is_empty() {
             return Err(MalformedCredentials::Empty("configuration file of the app"));
         }
         let JwtConfigFile { box_app_settings, enterprise_id } =
             serde_json::from_slice(bytes).map_err(|error| match error.classify() {
-                // The error's own text may quote the file.
+                // The text of the error may quote the file.
                 serde_json::error::Category::Data => MalformedCredentials::NotBoxConfig,
                 _ => MalformedCredentials::NotJson { line: error.line(), column: error.column() },
             })?;
@@ -105,7 +105,7 @@ impl JwtApp {
         Ok(Self { client_id, client_secret, enterprise_id, key_id, key })
     }
 
-    /// A new assertion: Box takes each only once, so every request needs its own.
+    /// A new assertion. Every request needs its own, because Box accepts each only once.
     pub(crate) fn sign_assertion(&self, enterprise_id: &str, issued_at: Timestamp) -> SecretString {
         let header = json!({ "alg": "RS256", "typ": "JWT", "kid": self.key_id });
         let claims = json!({
@@ -113,7 +113,7 @@ impl JwtApp {
             "sub": enterprise_id,
             "box_sub_type": "enterprise",
             "aud": AUDIENCE,
-            // Never used before; Box asks for 16 to 128 characters.
+            // Must be unique; Box requires 16 to 128 characters.
             "jti": random_token(),
             "exp": issued_at.as_second() + LIFETIME_SECONDS,
         });
@@ -123,7 +123,7 @@ impl JwtApp {
         let mut signature = vec![0; self.key.public().modulus_len()];
         self.key
             .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), assertion.as_bytes(), &mut signature)
-            .expect("a key that was accepted signs");
+            .expect("a validated key can sign");
         assertion.push('.');
         assertion.push_str(&encode_part(&signature));
         assertion.into()

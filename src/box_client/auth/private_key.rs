@@ -1,4 +1,4 @@
-//! The private key of a JWT app: PEM, decrypted, ready to sign.
+//! Parses and decrypts the private key (PEM) of a JWT app.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -12,7 +12,7 @@ const ENCRYPTED_PKCS8: &str = "ENCRYPTED PRIVATE KEY";
 const PKCS8: &str = "PRIVATE KEY";
 const PKCS1: &str = "RSA PRIVATE KEY";
 
-/// Reads the key as Box hands it out (PKCS#8 under a passphrase), or without encryption.
+/// Parses the key as Box issues it (PKCS#8 encrypted with a passphrase), or an unencrypted key.
 pub(crate) fn parse_private_key(
     pem: &SecretString,
     passphrase: Option<&SecretString>,
@@ -30,7 +30,7 @@ pub(crate) fn parse_private_key(
                 }
                 _ => MalformedCredentials::UnsupportedKeyCipher,
             })?;
-            // One wrong passphrase in 256 leaves a padding that looks right.
+            // One in 256 wrong passphrases produces valid padding.
             PrivateKeyInfoRef::try_from(decrypted.as_bytes()).map_err(|_| MalformedCredentials::WrongPassphrase)?;
             RsaKeyPair::from_pkcs8(decrypted.as_bytes())
         }
@@ -41,7 +41,8 @@ pub(crate) fn parse_private_key(
     pair.map_err(|_| MalformedCredentials::UnsupportedKey)
 }
 
-/// The label and the content of the first PEM block. Line lengths, blanks and line breaks that were escaped twice do not matter.
+/// The label and the content of the first PEM block. Any line length, white space and doubly escaped line breaks are
+/// accepted.
 fn decode_pem(pem: &str) -> Result<(&str, SecretSlice<u8>), MalformedCredentials> {
     let (label, rest) = pem
         .split_once("-----BEGIN ")

@@ -1,4 +1,4 @@
-//! An access token, how long it may be used, and the refresh token that came with it.
+//! An access token, its expiry, and the refresh token that was issued with it.
 
 use std::time::Duration;
 
@@ -14,17 +14,17 @@ use crate::box_client::{
     lenient_value::LenientValue,
 };
 
-/// A token is renewed this long before its end, so that none ends on its way to Box.
+/// A token is renewed this long before it expires, so that none expires on its way to Box.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(60);
-/// What Box's tokens live, taken where its answer does not say.
+/// The lifetime of Box's tokens, used if the response has none.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(3600);
 const MAX_LIFETIME: Duration = Duration::from_secs(86_400);
 
 pub(crate) struct Token {
     access_token: SecretString,
-    /// Only where a user's authorization was asked for.
+    /// Only with a user's authorization.
     refresh_token: Option<SecretString>,
-    /// By the monotonic clock: setting the wall clock back must not keep a dead token.
+    /// By the monotonic clock: setting the wall clock back must not prolong the use of an expired token.
     renew_at: Instant,
     lifetime: Duration,
 }
@@ -40,7 +40,7 @@ struct TokenResponse<'a> {
 }
 
 impl Token {
-    /// Reads Box's answer; the token's life counts from now on.
+    /// Parses the response of the token endpoint; the lifetime starts now.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, Error> {
         let response: TokenResponse<'_> = serde_json::from_slice(body).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => Error::invalid_response(InvalidResponse::MissingToken),
@@ -58,7 +58,7 @@ impl Token {
         Ok(Self { refresh_token, ..Self::with_lifetime(access_token, lifetime) })
     }
 
-    /// The access token of a grant.
+    /// The stored access token.
     pub(crate) fn from_stored(tokens: &OAuthTokens, now: Timestamp) -> Self {
         let remaining = Duration::try_from(now.duration_until(tokens.access_expires_at)).unwrap_or_default();
         Self::with_lifetime(tokens.access_token.clone(), remaining.min(MAX_LIFETIME))
@@ -69,12 +69,12 @@ impl Token {
         Self { access_token, refresh_token: None, renew_at, lifetime }
     }
 
-    /// How long it lives from when it was read.
+    /// The lifetime, counted from the parsing of the response.
     pub(crate) fn lifetime(&self) -> Duration {
         self.lifetime
     }
 
-    /// A token that somebody else was given, and renews.
+    /// An access token that another process renews.
     pub(crate) fn from_access_token(access_token: SecretString) -> Result<Self, Error> {
         match is_token(access_token.expose_secret()) {
             true => Ok(Self::with_lifetime(access_token, DEFAULT_LIFETIME)),
@@ -96,7 +96,7 @@ impl Token {
 
     pub(crate) fn authorization_header(&self) -> HeaderValue {
         let mut header = HeaderValue::try_from(format!("Bearer {}", self.access_token.expose_secret()))
-            .expect("looked at when it was read");
+            .expect("validated when it was parsed");
         header.set_sensitive(true);
         header
     }

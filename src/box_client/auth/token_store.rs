@@ -52,18 +52,18 @@ pub enum AfterRejection {
 /// Why the token store failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenStoreError {
-    #[error("the tokens that are kept belong to another connection")]
+    #[error("the stored tokens belong to another connection")]
     OwnedByOther,
-    #[error("what stands where the tokens are to be kept is something else")]
+    #[error("the Secret for the tokens exists and was not created by the operator")]
     ForeignSecret,
-    #[error("the tokens may not be read or written")]
+    #[error("no permission to read or write the tokens")]
     Forbidden,
-    #[error("the tokens cannot be read or written at the moment")]
+    #[error("the tokens cannot be read or written at present")]
     Unreachable,
     /// Box had issued them already.
-    #[error("new tokens could not be written down")]
+    #[error("the new tokens could not be stored")]
     NotPersisted,
-    #[error("tokens of a user are not renewed here")]
+    #[error("OAuth 2.0 token refresh is disabled")]
     Disabled,
 }
 

@@ -1,4 +1,4 @@
-//! What is wrong with a Secret is said without a call, and without its content.
+//! Malformed credentials are reported without a call, and without their content.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Assertions: what they claim, who signed them, and what happens when Box finds their time wrong.
+//! JWT assertions: claims, signature and clock skew.
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -77,7 +77,7 @@ async fn persistent_clock_skew_is_reported_after_one_correction() {
     assert_eq!(*skew, Some(SignedDuration::from_hours(1)));
     assert_eq!(
         error.to_string(),
-        r#"Box refused the time of the signed assertion (our clock is 3600 s behind Box's): "Please check the 'exp' claim." (invalid_grant)."#
+        r#"Box rejected the time in the signed assertion (the local clock is 3600 s behind Box's): "Please check the 'exp' claim." (invalid_grant)."#
     );
     assert_eq!(fake.recorded_requests().len(), 2);
 }

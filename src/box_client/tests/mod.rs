@@ -1,4 +1,4 @@
-//! A small Box in process, told what to answer next, and what it was asked.
+//! An in-process fake of Box with scripted responses and recorded requests.
 
 mod credentials;
 mod jwt;
@@ -28,7 +28,7 @@ pub(super) const ME: &str = "/2.0/users/me";
 pub(super) const USERS: &str = "/2.0/users";
 pub(super) const SECRET: &str = "the-client-secret-of-the-test";
 
-/// What was asked.
+/// A request that the fake received.
 #[derive(Clone, Debug)]
 pub(super) struct RecordedRequest {
     pub(super) method: String,
@@ -49,7 +49,7 @@ impl RecordedRequest {
     }
 }
 
-/// What is answered, and how late.
+/// A scripted response and its delay.
 #[derive(Clone, Default)]
 pub(super) struct CannedResponse {
     status: u16,
@@ -81,7 +81,7 @@ pub(super) struct FakeBox {
 }
 
 impl FakeBox {
-    /// The next answers at this path; afterwards it answers as a Box in good health.
+    /// The next responses at this path; later requests get default responses.
     pub(super) fn respond_with(self, path: &'static str, responses: impl IntoIterator<Item = CannedResponse>) -> Self {
         self.responses.lock().expect("lock").entry(path).or_default().extend(responses);
         self
@@ -169,7 +169,7 @@ pub(super) fn oauth_error(error: &str, description: &str) -> CannedResponse {
 pub(super) fn api_error(status: u16, code: &str) -> CannedResponse {
     canned_response(
         status,
-        json!({ "type": "error", "status": status, "code": code, "message": "Words of Box", "request_id": "r1" }),
+        json!({ "type": "error", "status": status, "code": code, "message": "A message of Box", "request_id": "r1" }),
     )
 }
 
@@ -190,7 +190,7 @@ pub(super) fn test_time() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().expect("a time")
 }
 
-/// The ids of all pages, or the error that ended the walk.
+/// The ids of all pages, or the error of the listing.
 pub(super) async fn collect_user_ids(client: &Client, limits: Limits) -> Result<Vec<String>, Error> {
     let (mut pages, mut ids) = (client.list_users(limits), Vec::new());
     while let Some(page) = pages.next().await? {

@@ -1,4 +1,4 @@
-//! Tries, waits and stopping, under paused time.
+//! Retries, delays and cancellation, with paused time.
 
 use tokio::time::Instant;
 
@@ -33,8 +33,8 @@ async fn a_request_fails_after_five_attempts() {
         FakeBox::default().respond_with(ME, vec![canned_response(503, "").with_header("box-request-id", "r9"); 9]);
     let client = fake.connect();
     let error = client.get_account().await.expect_err("unavailable");
-    assert_eq!(error, Error::Unavailable { retry_after: None, detail: "Box answered 503 (request id r9)".into() });
-    assert_eq!(error.to_string(), "Box is not available: Box answered 503 (request id r9).");
+    assert_eq!(error, Error::Unavailable { retry_after: None, detail: "Box returned 503 (request id r9)".into() });
+    assert_eq!(error.to_string(), "Box is not available: Box returned 503 (request id r9).");
     assert_eq!(fake.requests_to(ME).len(), 5);
 
     let fake = FakeBox::default()
@@ -44,7 +44,7 @@ async fn a_request_fails_after_five_attempts() {
     assert_eq!(error.retry_after(), Some(Duration::from_secs(30)));
     assert_eq!(
         error.to_string(),
-        r#"Box asks for fewer requests: "Words of Box" (rate_limit_exceeded, request id r1)."#
+        r#"Box rate-limits the requests: "A message of Box" (rate_limit_exceeded, request id r1)."#
     );
     assert_eq!((fake.requests_to(ME).len(), elapsed), (5, Duration::from_secs(120)));
 }
@@ -134,7 +134,7 @@ async fn a_call_that_exceeds_the_timeout_is_retried() {
     let error = account.expect_err("no answer");
     assert_eq!(
         error,
-        Error::Unavailable { retry_after: None, detail: "api.box.com gave no complete answer within 60 s".into() }
+        Error::Unavailable { retry_after: None, detail: "api.box.com sent no complete response within 60 s".into() }
     );
     assert_eq!(fake.requests_to(ME).len(), 5);
     assert!(seconds(315..340).contains(&elapsed), "{elapsed:?}");
@@ -146,17 +146,21 @@ async fn permanent_errors_are_not_retried() {
         (
             403,
             json!({ "code": "forbidden_by_policy" }).to_string(),
-            "Box blocks access from here: no explanation (forbidden_by_policy).",
+            "Box blocks access from this network: no explanation (forbidden_by_policy).",
         ),
         (
             404,
             json!({ "code": "not_found" }).to_string(),
-            "Box's answer makes no sense: it answered 404: no explanation (not_found).",
+            "The response from Box is invalid: the response has status 404: no explanation (not_found).",
         ),
-        (403, "<html>proxy</html>".into(), "Box's answer makes no sense: it answered 403."),
-        (302, String::new(), "Box's answer makes no sense: it answered 302, a redirect, which is not followed."),
-        (204, String::new(), "Box's answer makes no sense: its answer is not complete JSON."),
-        (200, "<html>".into(), "Box's answer makes no sense: its answer is not complete JSON."),
+        (403, "<html>proxy</html>".into(), "The response from Box is invalid: the response has status 403."),
+        (
+            302,
+            String::new(),
+            "The response from Box is invalid: the response is a redirect (302), which is not followed.",
+        ),
+        (204, String::new(), "The response from Box is invalid: the response is not complete JSON."),
+        (200, "<html>".into(), "The response from Box is invalid: the response is not complete JSON."),
     ] {
         let fake = FakeBox::default()
             .respond_with(ME, [canned_response(status, body).with_header("location", "https://elsewhere.example/")]);

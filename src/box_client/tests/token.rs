@@ -1,4 +1,4 @@
-//! The token: asked for once, used while it lasts, dropped when Box refuses it.
+//! The access token: requested once, used until it expires, replaced when Box rejects it.
 
 use super::*;
 
@@ -74,7 +74,7 @@ async fn a_second_rejected_token_means_that_the_authorization_has_expired() {
     assert!(matches!(error, Error::Denied { denial: Denial::AuthorizationExpired, .. }), "{error:?}");
     assert_eq!(
         error.to_string(),
-        r#"Box no longer accepts the authorization: "Words of Box" (unauthorized, request id r1)."#
+        r#"Box no longer accepts the authorization: "A message of Box" (unauthorized, request id r1)."#
     );
     assert_eq!(fake.requests_to(TOKEN).len(), 2);
     assert!(!token_source.has_valid_token());

@@ -144,7 +144,7 @@ async fn a_listing_fails_beyond_its_limits() {
         Err(Error::LimitExceeded(LimitExceeded::Pages(2)))
     );
     let error = list_with_limits(Limits { page_bytes: 100, ..exact }).await.expect_err("too large");
-    assert_eq!(error.to_string(), "An answer of Box is larger than 100 bytes.");
+    assert_eq!(error.to_string(), "A response from Box is larger than 100 bytes.");
 }
 
 #[tokio::test]
@@ -206,7 +206,7 @@ async fn unusual_user_fields_are_parsed() {
             User { id: "13", name: "🦀", space_amount: -1, ..empty },
         ]
     );
-    assert_eq!(format!("{page:?}"), "Page { users: 3, .. }", "a page never prints people");
+    assert_eq!(format!("{page:?}"), "Page { users: 3, .. }", "Debug shows no personal data");
 }
 
 #[tokio::test(start_paused = true)]
@@ -221,11 +221,7 @@ async fn a_failed_listing_never_reports_its_end() {
     assert!(matches!(pages.next().await, Err(Error::Unavailable { .. })));
     assert!(matches!(pages.next().await, Err(Error::InvalidResponse { .. })));
     assert_eq!(pages.page_count(), 1);
-    assert_eq!(
-        pages.next().await.expect("a page").expect("a page").len(),
-        1,
-        "the page that failed is asked for again"
-    );
+    assert_eq!(pages.next().await.expect("a page").expect("a page").len(), 1, "the failed page is requested again");
     assert!(pages.next().await.expect("the end").is_none());
 }
 

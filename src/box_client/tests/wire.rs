@@ -1,4 +1,4 @@
-//! What only real sockets show.
+//! Behavior over real sockets.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use crate::box_client::transport::https_transport_with_limit;
 
 const SHORT: Duration = Duration::from_millis(500);
 
-/// Serves each connection with `talk`, after the head of its request.
+/// Serves each connection with `handler`, after the head of its request.
 async fn serve_with<F, T>(handler: F) -> SocketAddr
 where
     F: Fn(TcpStream) -> T + Send + 'static,
@@ -29,7 +29,7 @@ where
 }
 
 fn transport_with_limit(max_body_bytes: usize) -> Transport {
-    // Only the first test of the process succeeds in it, and that is enough.
+    // Only the first call in the process succeeds, which is enough.
     let _ = rustls::crypto::ring::default_provider().install_default();
     https_transport_with_limit("1.2.3", max_body_bytes).expect("a transport")
 }
@@ -81,10 +81,10 @@ async fn a_body_beyond_the_limit_is_not_read_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_in_the_middle_of_a_body_is_an_error() {
+async fn a_connection_reset_in_the_middle_of_a_body_is_an_error() {
     let address = serve_with(async |mut stream: TcpStream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"entries\":[]").await;
-        // Closing without a lingering byte unread would be an orderly end; dropping with linger 0 is a reset.
+        // Closing normally is an orderly end; closing with linger 0 is a reset.
         let _ = stream.set_zero_linger();
     });
     let address = address.await;
@@ -100,7 +100,7 @@ async fn connection_refused_has_a_plain_message() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}/?marker=in-the-query", listener.local_addr().expect("an address"));
     drop(listener);
-    let error = send_get(transport_with_limit(1024), url).await.expect_err("nobody there");
+    let error = send_get(transport_with_limit(1024), url).await.expect_err("connection refused");
     assert_eq!(error.to_string(), "could not connect to 127.0.0.1: connection refused");
 }
 
@@ -127,7 +127,7 @@ async fn a_slow_body_hits_the_timeout() {
         tokio::time::sleep(SHORT * 2).await;
         cancel.cancel();
     };
-    // It was given up after the limit and waits for its next try when it is told to stop.
+    // The first attempt has timed out, and the cancellation comes while it waits for the next one.
     let start = std::time::Instant::now();
     let (signed_in, ()) = tokio::join!(client.sign_in(), cancelling);
     assert_eq!(signed_in, Err(Error::Cancelled));
@@ -153,5 +153,5 @@ async fn a_server_without_tls_is_an_error() {
 async fn plain_http_to_a_remote_host_is_rejected_before_anything_is_sent() {
     let error =
         send_get(transport_with_limit(1024), "http://api.box.example/2.0/users".into()).await.expect_err("refused");
-    assert_eq!(error.to_string(), "the connection to api.box.example broke: URL scheme is not allowed");
+    assert_eq!(error.to_string(), "the connection to api.box.example failed: URL scheme is not allowed");
 }

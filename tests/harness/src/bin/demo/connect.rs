@@ -130,7 +130,7 @@ pub(crate) async fn start_operator(demo: &mut DemoRun<'_>) -> Result<()> {
     let client = demo.demo_box.initech.client_id();
     demo.screen.blank_line();
     demo.screen.check(
-        message.contains("authorizes") && message.contains(&client),
+        message.contains("must authorize") && message.contains(&client),
         "the message says who must authorize which app",
         format!("the message does not say who must authorize {client}"),
     );
