@@ -95,7 +95,13 @@ mod tests {
                 two,
                 Err("first list of userrosters"),
             ),
-            ("nobody has asked yet", CrdAvailability::Unknown, Leadership::Unknown, &[], Err("not reached yet")),
+            (
+                "nobody has asked yet",
+                CrdAvailability::Unknown,
+                Leadership::Unknown,
+                &[],
+                Err("has not reached the API server yet"),
+            ),
             (
                 "nobody knows who leads",
                 CrdAvailability::Available,
