@@ -36,13 +36,13 @@ const fn reason_doc(reason: Reason) -> ReasonDoc {
         Reason::WaitingForOperator => (
             &[("Ready", Unknown)],
             ALL_RETAINED,
-            "The connection is new, and no operator has looked at it yet.",
+            "The connection is new, and no operator has processed it yet.",
             "If it stays so for more than some seconds, a cluster admin checks that the operator runs (`kubectl get pods -A -l app.kubernetes.io/name=boxsync-operator`), that one of its replicas leads (`kubectl boxsync status`), and that it watches this namespace (`--watch-namespace`).",
         ),
         Reason::NotChecked => (
             &[("Connected", Unknown)],
             ALL_RETAINED,
-            "Box has not been asked yet: the connection is new, or suspended since before its first sync, or its first try met trouble that passes.",
+            "The credentials have not been checked yet: the connection is new, was suspended before its first sync, or its first attempt failed for a transient reason.",
             NO_ACTION,
         ),
         Reason::Connected => (
@@ -54,13 +54,13 @@ const fn reason_doc(reason: Reason) -> ReasonDoc {
         Reason::Syncing => (
             &[("Ready", Unknown), ("Synced", Unknown), ("Ready", False), ("Reconciling", True)],
             "What was published before stays; where the list was deleted, nothing is there until it is published again.",
-            "The first list is being fetched, a changed spec is about to be tried, or a list that somebody deleted is being published again.",
+            "The first list is being fetched, a changed spec is about to be tried, or a deleted list is being published again.",
             NO_ACTION,
         ),
         Reason::Synced => (
             &[("Ready", True), ("Synced", True), ("Complete", True)],
             ALL_RETAINED,
-            "The last sync walked Box to its end, and the list that it found is published.",
+            "The last sync read the whole user list from Box, and that list is published.",
             NO_ACTION,
         ),
         Reason::LastAttemptFailed => (
@@ -79,7 +79,7 @@ const fn reason_doc(reason: Reason) -> ReasonDoc {
             &[("Ready", Unknown), ("Synced", Unknown), ("Failed", True), ("Stalled", True)],
             LIST_RETAINED,
             "`spec.suspend` is true: there are no automatic syncs and no checks, and requests are refused.",
-            "Whoever suspended it sets `spec.suspend` to false when it shall go on.",
+            "To resume, the connection's owner sets `spec.suspend` to false.",
         ),
         Reason::CredentialsMissing => (
             DISCONNECTED,
@@ -91,25 +91,25 @@ const fn reason_doc(reason: Reason) -> ReasonDoc {
             DISCONNECTED,
             LIST_RETAINED,
             "What the Secret holds cannot even be tried: it is not JSON, not complete, or its key cannot be decrypted. Or `spec.auth` names no sign-in method, or several.",
-            "The connection's owner puts the file as Box's developer console hands it out (Configuration, \"App Settings\", Download as JSON) into the Secret, or mends `spec.auth`; the message says what is wrong. `kubectl boxsync check --file config.json` tries a file before it is put there.",
+            "The connection's owner puts the file that Box's developer console provides (Configuration, \"App Settings\", Download as JSON) into the Secret, or corrects `spec.auth`; the message says what is wrong. `kubectl boxsync check --file config.json` checks a file beforehand.",
         ),
         Reason::CredentialsRejected => (
             DISCONNECTED,
             LIST_RETAINED,
             "Box does not accept the client id, the client secret, the key pair or the enterprise id.",
-            "The app's owner compares them with the app's page in Box's developer console (Configuration) and puts the current ones into the Secret. Where Box says \"Grant credentials are invalid\" there are four causes: a wrong secret, a wrong enterprise id, an app without \"App + Enterprise Access\", and an app that no Box admin has authorized.",
+            "The app's owner compares them with the app's page in Box's developer console (Configuration) and puts the current ones into the Secret. If Box says \"Grant credentials are invalid\" there are four causes: a wrong secret, a wrong enterprise id, an app without \"App + Enterprise Access\", and an app that no Box admin has authorized.",
         ),
         Reason::AuthorizationExpired => (
             DISCONNECTED,
             LIST_RETAINED,
             "Box no longer accepts what it accepted before: the authorization was withdrawn or has run out.",
-            "A Box admin authorizes the app again (Admin Console > Integrations > Platform Apps Manager). With OAuth 2.0 a Box admin or co-admin signs in again, through the link that `kubectl boxsync connect NAME` makes. `kubectl boxsync handover NAME` writes the letter.",
+            "A Box admin authorizes the app again (Admin Console > Integrations > Platform Apps Manager). With OAuth 2.0 a Box admin or co-admin signs in again, through the link that `kubectl boxsync connect NAME` prints. `kubectl boxsync handover NAME` writes the email to the admin.",
         ),
         Reason::AppNotAuthorized => (
             DISCONNECTED,
             LIST_RETAINED,
             "No Box admin has authorized the app for the enterprise, or its scopes or access level were changed since.",
-            "A Box admin authorizes the app by its client id (Admin Console > Integrations > Platform Apps Manager > Server Authentication Apps), and again after every change of its scopes. `kubectl boxsync handover NAME` writes the letter.",
+            "A Box admin authorizes the app by its client id (Admin Console > Integrations > Platform Apps Manager > Server Authentication Apps), and again after every change of its scopes. `kubectl boxsync handover NAME` writes the email to the admin.",
         ),
         Reason::EnterpriseMismatch => (
             DISCONNECTED,
@@ -120,14 +120,14 @@ const fn reason_doc(reason: Reason) -> ReasonDoc {
         Reason::AccessBlocked => (
             DISCONNECTED,
             LIST_RETAINED,
-            "A policy of the enterprise keeps the app out: its network is not allowed, or the app is not.",
-            "A Box admin allows the app and the addresses that the operator calls from (Admin Console > Enterprise Settings > Security). `kubectl boxsync handover NAME` writes the letter.",
+            "A policy of the enterprise blocks the app or its network.",
+            "A Box admin allows the app and the addresses that the operator calls from (Admin Console > Enterprise Settings > Security). `kubectl boxsync handover NAME` writes the email to the admin.",
         ),
         Reason::AuthorizationEndsSoon => (
             &[],
             ALL_RETAINED,
-            "The authorization of a user (OAuth 2.0) ends within two weeks, since the operator could not renew it for long. Box lets it live for 60 days from each renewal; the operator renews it at every use, and of a suspended connection a month before its end.",
-            "Whoever operates the operator finds out why it did not: it did not run, it was paused, Box or the Secret could not be reached. After the end somebody has to authorize the app again (`kubectl boxsync connect NAME`).",
+            "The authorization of a user (OAuth 2.0) ends within two weeks because the operator has not been able to renew it. It is valid for 60 days from each renewal; the operator renews it at every use, and for a suspended connection a month before its end.",
+            "A cluster admin finds out why: the operator did not run or was paused, or it could not reach Box or the Secret. After the end, a Box admin or co-admin must sign in again (`kubectl boxsync connect NAME`).",
         ),
         Reason::OAuthDisabled => (
             DISCONNECTED,
@@ -139,55 +139,55 @@ const fn reason_doc(reason: Reason) -> ReasonDoc {
             DISCONNECTED,
             LIST_RETAINED,
             "The tokens in the operator's own Secret (`NAME-oauth2`) belong to a BoxConnection of another cluster, or to one that was deleted: they came back from a backup. Each works once only, and to use them here would cut the other one off.",
-            "An admin or co-admin of Box signs in anew for this connection, through the link that `kubectl boxsync connect NAME` makes. Where the other connection is gone for good, its tokens can be handed over: the annotation `boxsync.dev/connection-uid` of the Secret gets the UID of this connection, as the message shows.",
+            "An admin or co-admin of Box signs in again for this connection, through the link that `kubectl boxsync connect NAME` prints. If the other connection is permanently deleted, its tokens can be handed over: the annotation `boxsync.dev/connection-uid` of the Secret gets the UID of this connection, as the message shows.",
         ),
         Reason::PermissionDenied => (
             STALLED,
             LIST_RETAINED,
-            "Box lets the app in and does not let it list users.",
+            "Box accepts the credentials but does not allow the app to list users.",
             "The app's owner gives it the scope \"Manage users\" and the access level \"App + Enterprise Access\" in Box's developer console; then a Box admin authorizes it again (Admin Console > Integrations > Platform Apps Manager), without which Box applies no change.",
         ),
         Reason::Paused => (
             &[("Paused", True), ("Ready", Unknown), ("Synced", Unknown), ("Reconciling", True)],
             LIST_RETAINED,
-            "The whole operator runs with `--paused`: Box is not asked at all. What is known is still told, and requests wait.",
-            "Whoever paused the operator runs it without `--paused` when it shall go on; everything goes on by itself then.",
+            "The whole operator runs with `--paused`: It makes no calls to Box. Statuses are still updated, and requests wait.",
+            "To resume, a cluster admin runs the operator without `--paused`; nothing else is needed.",
         ),
         Reason::ScheduleInvalid => (
             &[("Stalled", True)],
             LIST_RETAINED,
             "`spec.schedule` cannot be followed: the cron expression or the time zone cannot be read, never names a time, or names times less than 15 minutes apart. There are no scheduled syncs; requests are answered.",
-            "The connection's owner mends `spec.schedule`; the message says what is wrong.",
+            "The connection's owner corrects `spec.schedule`; the message says what is wrong.",
         ),
         Reason::ListTooLarge => (
             STALLED,
             LIST_RETAINED,
             "The enterprise has more users than this version can take, or an answer of Box is larger than any should be.",
-            "Whoever runs the operator reports the size of the enterprise to its makers.",
+            "A cluster admin reports the size of the enterprise to the project.",
         ),
         Reason::RemovalsHeld => (
             &[("Ready", True), ("Ready", False), ("Synced", False), ("Stalled", True), ("Failed", True)],
-            "Those who vanished stay in the list until somebody lets them go or Box lists them again; everybody else is kept in sync.",
-            "More users vanished from Box at once than `spec.maxRemovalPercent` allows: an app that lost rights in part looks the same.",
-            "Somebody who knows the enterprise looks who they are (`kubectl boxsync users NAME --held`) and lets them go (`kubectl boxsync approve NAME`), or has a Box admin look why Box no longer lists them.",
+            "The vanished users stay in the list until their removal is approved or Box lists them again; all other users are kept in sync.",
+            "More users vanished from Box at once than `spec.maxRemovalPercent` allows: an app that lost some of its rights has the same effect.",
+            "Somebody who knows the enterprise reviews them (`kubectl boxsync users NAME --held`) and approves their removal (`kubectl boxsync approve NAME`), or asks a Box admin why Box no longer lists them.",
         ),
         Reason::RosterConflict => (
             TRANSIENT,
             "The list that is in the way stays: nothing that the operator did not create is overwritten.",
-            "A UserRoster of the connection's name is there that belongs to somebody else, or to another enterprise.",
-            "A cluster admin looks whose it is, as the message says, and deletes it if nobody needs it; or the connection gets another name.",
+            "A UserRoster with the connection's name exists that belongs to another owner or another enterprise.",
+            "A cluster admin checks the owner that the message names, and deletes the UserRoster if nobody needs it; or the connection is created under another name.",
         ),
         Reason::RateLimited => (
             TRANSIENT,
             LIST_RETAINED,
-            "Box asks for fewer requests.",
-            "Nobody has to do anything at first. If it lasts, a Box admin looks which apps use up the enterprise's allowance of API calls.",
+            "Box limits the rate of calls and asks for fewer.",
+            "Nobody has to act at first. If it lasts, a Box admin checks which apps use up the enterprise's allowance of API calls.",
         ),
         Reason::BoxUnavailable => (
             TRANSIENT,
             LIST_RETAINED,
             "Box cannot be reached, gives no answer, or answers that it does not work at the moment.",
-            "Nobody has to do anything at first. If it lasts while Box says that it works (https://status.box.com), a cluster admin checks the operator's way there: proxy, firewall, DNS. `kubectl boxsync check NAME` tries it from the terminal.",
+            "Nobody has to act at first. If it lasts while Box says that it works (https://status.box.com), a cluster admin checks the network path: proxy, firewall, DNS. `kubectl boxsync check NAME` tries it from the terminal.",
         ),
         Reason::Internal => (
             TRANSIENT,
@@ -198,8 +198,8 @@ const fn reason_doc(reason: Reason) -> ReasonDoc {
         Reason::BoxResponseInvalid => (
             TRANSIENT,
             LIST_RETAINED,
-            "Box's answer makes no sense: it is not JSON, breaks off, repeats itself, or lists nobody at all. Nothing of it is used.",
-            "Nobody has to do anything at first. If it lasts, a cluster admin looks what stands between the operator and Box (a proxy?), and tells Box's support the request id of the message. Where nobody at all is listed, the app lacks scopes: see [PermissionDenied](#permissiondenied).",
+            "Box's response is invalid: it is not JSON, is cut off, repeats itself, or lists no users at all. Nothing of it is used.",
+            "Nobody has to act at first. If it lasts, a cluster admin checks what is between the operator and Box (a proxy?), and gives Box's support the request id in the message. If no users are listed, the app lacks scopes: see [PermissionDenied](#permissiondenied).",
         ),
         Reason::ClockSkew => (
             TRANSIENT,
@@ -219,19 +219,19 @@ const fn reason_doc(reason: Reason) -> ReasonDoc {
             REJECTED,
             ALL_RETAINED,
             "Fifty older requests for the connection are unfinished.",
-            "Whoever creates them creates fewer: one sync answers all that wait.",
+            "Create fewer requests: one sync completes all that wait.",
         ),
         Reason::ConnectionNotFound => (
             REJECTED,
             ALL_RETAINED,
             "For a minute there has been no BoxConnection of the name that the request gives.",
-            "Whoever created the request corrects `spec.connectionRef.name`, or creates the connection first, and then creates a new request.",
+            "The request's creator corrects `spec.connectionRef.name`, or creates the connection first, and then creates a new request.",
         ),
         Reason::HeldListChanged => (
             REJECTED,
             "Nobody is removed on the request's account.",
             "The request approves removals that are not, or no longer, exactly those that are held.",
-            "Whoever approved looks again who is held (`kubectl boxsync users NAME --held`) and approves that (`kubectl boxsync approve NAME`).",
+            "The approver reviews the held removals again (`kubectl boxsync users NAME --held`) and approves them (`kubectl boxsync approve NAME`).",
         ),
     };
     ReasonDoc { meaning, retained, remediation, conditions }
@@ -242,11 +242,11 @@ const fn effect_on_requests(class: FailureClass) -> &'static str {
         FailureClass::Neutral => "It ends no request.",
         FailureClass::Transient => "A request is tried again, and fails at its deadline.",
         FailureClass::Suspect => "A request is tried again, and fails after three tries or at its deadline.",
-        FailureClass::Stalled => "A request asks Box at once, and fails at once where the list cannot be had.",
+        FailureClass::Stalled => "A request is tried at once, and fails at once if the list cannot be read.",
         FailureClass::Disconnected => {
-            "A request asks Box at once, with what the Secret holds now, and fails within seconds if nothing has changed."
+            "A request is tried at once with the current Secret, and fails within seconds if nothing has changed."
         }
-        FailureClass::RequestRejected => "The request fails at once, without Box being asked.",
+        FailureClass::RequestRejected => "The request fails at once, without a call to Box.",
     }
 }
 
@@ -263,7 +263,7 @@ const fn operator_behavior(class: FailureClass) -> &'static str {
             "It tries again at the next scheduled time (`status.nextSyncTime`), not before; a request is tried at once."
         }
         FailureClass::Disconnected => {
-            "It makes no scheduled sync. It looks at the Secret every minute and tries new content at once; otherwise it asks Box every minute for 15 minutes, then every 5 for an hour, then every 15. Once Box lets it in, it syncs at once."
+            "It makes no scheduled sync. It checks the Secret every minute and tries new content at once; otherwise it tries to sign in every minute for 15 minutes, then every 5 for an hour, then every 15. Once Box accepts the credentials, it syncs at once."
         }
         FailureClass::RequestRejected => "It does nothing on its account.",
     }
