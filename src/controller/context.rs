@@ -60,7 +60,7 @@ pub struct BoxClientConfig {
     pub limits: Limits,
 }
 
-pub(super) struct Context {
+pub(crate) struct Context {
     pub(super) cluster: KubeClient,
     pub(super) events: Events,
     pub(super) box_client_config: BoxClientConfig,
