@@ -1,4 +1,4 @@
-//! Files in the repository that are made from others; `UPDATE_GENERATED=1` makes them anew.
+//! Generated files in the repository; `UPDATE_GENERATED=1` regenerates them.
 
 use std::process::Command;
 
@@ -19,7 +19,7 @@ async fn the_crd_files_and_the_install_manifest_match_the_types() {
         let yaml = serde_saphyr::to_string(&crd).expect("YAML");
         stream.push_str("---\n");
         stream.push_str(&yaml);
-        // A chart holds all that it installs.
+        // The chart contains everything that it installs.
         for folder in ["crds", "charts/boxsync-operator/files/crds"] {
             assert_generated(&format!("{folder}/{}.yaml", crd.spec.names.plural), &yaml);
         }
@@ -28,7 +28,7 @@ async fn the_crd_files_and_the_install_manifest_match_the_types() {
     assert!(printed.status.success());
     assert_eq!(String::from_utf8(printed.stdout).expect("text"), stream, "`boxsync-operator crds` prints the same");
 
-    // Made from those, and so after them: the chart as it is, in a namespace that lets in nothing but restricted pods.
+    // Generated from the files above: the chart with default values, in a namespace with Pod Security "restricted".
     let helm = Helm::new().await.expect("helm");
     let rendered = helm.template(&chart_path(), "boxsync-operator", "boxsync", &json!({})).await.expect("rendered");
     for crd in boxsync::api::crds() {
@@ -141,7 +141,7 @@ async fn the_chart_renders_as_recorded() {
     }
 }
 
-/// What stands between the line `<!-- FILE -->` and the end of the code block below it is the file.
+/// The code block below the line `<!-- FILE -->` is the file.
 #[test]
 fn the_reading_page_shows_the_examples_unchanged() {
     let mut page = std::fs::read_to_string(repo_path("docs/reading.md")).expect("readable");
@@ -172,7 +172,7 @@ async fn kubectl_explain_prints_every_field_as_recorded() {
         "usersync.spec",
         "usersync.status",
     ] {
-        // What a new CRD means is published a moment after it is served.
+        // The schema of a new CRD is published shortly after the CRD is served.
         let explain = async || kubectl.run(["explain", path]).await?.into_stdout();
         let printed = eventually("kubectl explains it", SHORT_TIMEOUT, explain).await;
         let lines: Vec<&str> = printed.trim_end().lines().map(str::trim_end).collect();
