@@ -1,14 +1,14 @@
-//! bench — measures the figures that the operator is to reach, and prints them as one table.
+//! bench — measures the performance goals of the operator and prints them as one table.
 //!
-//! | part | what it does |
+//! | module | holds |
 //! | --- | --- |
-//! | `listing`, `publish`, `users`, `torn`, `start`, `request`, `mended`, `idle`, `memory`, `many`, `image` | one group of rows each |
-//! | `ground` | a namespace of a real control plane, an operator process under a ServiceAccount's rights |
-//! | `simulator` | Box, as a process of its own: this program started anew |
-//! | `sample`, `table` | medians and their spread; rows, and what machine they were measured on |
+//! | `listing`, `publish`, `users`, `torn_reads`, `start`, `request`, `reconnect_latency`, `idle`, `memory`, `mass_create`, `image` | one group of rows each |
+//! | `env` | a namespace of a real control plane, an operator process with the permissions of a ServiceAccount |
+//! | `simulator` | the simulated Box in its own process: this program with a subcommand |
+//! | `stats`, `table` | medians and ranges; the rows and the machine they were measured on |
 //!
-//! Invariants: nothing asserts a time. Progress goes to stderr, the table to stdout. A figure that is missed
-//! is a row that says so; only what could not be measured ends with a failure.
+//! Invariants: no time is asserted. Progress goes to stderr, the table to stdout. A missed goal is a row that says so; the
+//! exit code is a failure only if something could not be measured.
 
 mod env;
 mod idle;
@@ -42,43 +42,43 @@ use crate::{
 type Error = Box<dyn std::error::Error + Send + Sync>;
 type Result<T> = std::result::Result<T, Error>;
 
-/// Measures the figures that the operator is to reach, and prints them as one table.
+/// Measures the performance goals of the operator and prints them as one table.
 #[derive(Parser)]
 struct BenchArgs {
-    /// What to measure; nothing named: everything.
+    /// Groups to measure. Default: all.
     #[arg(value_enum)]
     groups: Vec<Group>,
-    /// An operator built elsewhere, to compare with. For the rows of an operator process only.
+    /// Operator binary to measure instead of the built one; only for rows that run the operator.
     #[arg(long, default_value = env!("CARGO_BIN_EXE_boxsync-operator"))]
     operator: PathBuf,
-    /// Cargo says so when it runs a benchmark, and does not when it runs all targets as tests.
+    /// Set by cargo bench; absent when run by cargo test.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Group {
-    /// A walk over 100,000 users beside a loop that only downloads them
+    /// Listing 100,000 users, compared with a plain download
     Listing,
-    /// Publishing 100,000 users: first, unchanged, with one user's change, with one user's in a hundred
+    /// Publishing 100,000 users: the first time, unchanged, one user changed, 1 % changed
     Publish,
     /// Printing 100,000 users with kubectl boxsync
     Users,
-    /// A reader that looks for half a list while list after list is published
+    /// Torn reads while lists are published continuously
     TornReads,
     /// From the start of the process to its first call to Box
     Start,
     /// From a request to Complete
     Request,
-    /// From a mended Secret to connected
+    /// From a fixed Secret to Connected
     ReconnectLatency,
-    /// Memory at rest, a restart, and a minute in which nothing happens
+    /// Idle memory, cost of a restart, and writes in an idle minute
     Idle,
-    /// The most memory that fetching and publishing 100,000 and 1,000,000 users takes
+    /// Peak memory of fetching and publishing 100,000 and 1,000,000 users
     Memory,
     /// 300 new connections at once
     MassCreate,
-    /// The size of the image's binaries, built anew
+    /// Size of the image's binaries, rebuilt
     Image,
 }
 
@@ -112,7 +112,7 @@ fn main() -> ExitCode {
     }
     let BenchArgs { groups, operator, bench } = BenchArgs::parse();
     if !bench {
-        eprintln!("nothing is measured: run it by `cargo bench --bench bench`");
+        eprintln!("no measurement: run `cargo bench --bench bench`");
         return ExitCode::SUCCESS;
     }
     let groups = if groups.is_empty() { Group::value_variants().to_vec() } else { groups };
@@ -132,11 +132,11 @@ async fn run_groups(groups: Vec<Group>, operator: PathBuf) -> ExitCode {
     for group in groups {
         log_progress(&format!("{} …", group.value_name()));
         let since = Instant::now();
-        // The harness panics where it awaits in vain; that ends this group only.
+        // The harness panics on a timeout, which ends only this group.
         match AssertUnwindSafe(group.run(&bench)).catch_unwind().await {
             Ok(Ok(rows)) => table.add_rows(rows),
             Ok(Err(problem)) => table.add_unmeasured(&group.value_name(), &problem.to_string()),
-            Err(_) => table.add_unmeasured(&group.value_name(), "it panicked"),
+            Err(_) => table.add_unmeasured(&group.value_name(), "panicked"),
         }
         log_progress(&format!("{} took {} s", group.value_name(), since.elapsed().as_secs()));
     }

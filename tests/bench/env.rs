@@ -1,5 +1,5 @@
-//! ground — where an operator process is measured: one real control plane for all groups, and for each group
-//! a namespace, an account with the operator's rights in it, and a simulator.
+//! env — the environment of an operator process: one real control plane for all groups, and per group a namespace, a
+//! ServiceAccount with the operator's permissions, and a simulated Box.
 
 use std::collections::HashSet;
 use std::fmt::Debug;
@@ -32,11 +32,11 @@ use crate::{
 
 const RBAC_MANIFEST: &str = include_str!("rights.yaml");
 const SERVICE_ACCOUNT: &str = "boxsync-operator";
-/// The Secret with the right credentials.
+/// The Secret with valid credentials.
 pub(crate) const SECRET_NAME: &str = "box";
-/// What is created or changed at once.
+/// Maximum number of concurrent creates and changes.
 pub(crate) const CONCURRENCY: usize = 8;
-/// Everything that is awaited comes within this, on a busy machine too.
+/// Limit of every wait, sufficient on a busy machine.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(300);
 
 pub(crate) struct Bench {
@@ -54,7 +54,7 @@ impl Bench {
         self.temp_dir.path()
     }
 
-    /// Something could not be measured: the logs stay, for somebody to look at.
+    /// Keeps the logs for debugging after something could not be measured.
     pub(crate) fn keep_logs(&self) {
         let folders = std::iter::once(self.log_dir()).chain(self.plane.get().map(ControlPlane::dir));
         for folder in folders {
@@ -94,7 +94,7 @@ impl Bench {
             .name(&namespace.name)
             .flag("--watch-namespace", &namespace.name)
             .flag("--lease-namespace", &namespace.name)
-            // One that is killed and started again takes its Lease at once, as a container restarted in its pod.
+            // A fixed identity: a restarted operator reacquires its Lease at once, as a container restarted in its pod does.
             .flag("--identity", "bench")
             .flag("--box-api-url", sim.base_url());
         let settings = image::image_env().fold(settings, |settings, (name, value)| settings.env(name, value));
@@ -115,7 +115,7 @@ impl Bench {
 pub(crate) struct BenchEnv<'a> {
     pub(crate) plane: &'a ControlPlane,
     pub(crate) sim: Simulator,
-    /// What the audit log calls the operator.
+    /// The operator's user name in the audit log.
     pub(crate) operator_user: String,
     pub(crate) namespace: String,
     settings: OperatorCommand,
@@ -142,7 +142,7 @@ impl BenchEnv<'_> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// The published list, as a reader sees it.
+    /// The store of a reader of the published list.
     pub(crate) fn reader_store(&self, enterprise: &str) -> Store {
         Store::new(KubeClient::new(self.client.clone()), &self.namespace, &connection_name(enterprise))
     }
@@ -156,7 +156,7 @@ impl BenchEnv<'_> {
         Ok(())
     }
 
-    /// The right credentials into a Secret that has others.
+    /// Replaces invalid credentials in a Secret with valid ones.
     pub(crate) async fn fix_secret(&self, name: &str) -> Result<()> {
         let patch = json!({"stringData": {"clientSecret": CLIENT_SECRET}});
         let merge = kube::api::Patch::Merge(&patch);
@@ -164,7 +164,7 @@ impl BenchEnv<'_> {
         Ok(())
     }
 
-    /// So many enterprises with so many users each; their ids.
+    /// Creates `count` enterprises with `users` users each; returns their IDs.
     pub(crate) async fn create_enterprises(&self, count: usize, users: usize) -> Result<Vec<String>> {
         let ids: Vec<String> = (0..count).map(|number| (1_000_000 + number).to_string()).collect();
         stream::iter(&ids)
@@ -175,13 +175,13 @@ impl BenchEnv<'_> {
         Ok(ids)
     }
 
-    /// A connection to the enterprise, by the name `c` and its id.
+    /// Creates a connection to the enterprise; see [`connection_name`].
     pub(crate) async fn connect_enterprise(&self, enterprise: &str, secret: &str) -> Result<()> {
         let connection: BoxConnection = serde_json::from_value(json!({
             "metadata": {"name": connection_name(enterprise)},
             "spec": {
                 "enterpriseId": enterprise,
-                // Of a thousand daily ones, two syncs in three minutes would be due.
+                // With a daily interval, a thousand connections would have two syncs due in three minutes.
                 "syncInterval": "8760h",
                 "auth": {"clientCredentials": {"secretRef": {"name": secret}}},
             },
@@ -204,7 +204,7 @@ impl BenchEnv<'_> {
         Ok(())
     }
 
-    /// Waits until the operator has written nothing for some seconds, and then some.
+    /// Waits until the operator has written nothing for some seconds, plus a margin.
     pub(crate) async fn wait_until_idle(&self) -> Result<()> {
         self.audit().wait_until_idle(&self.operator_user, Duration::from_secs(3), TIMEOUT).await?;
         tokio::time::sleep(Duration::from_secs(5)).await;
@@ -228,17 +228,17 @@ pub(crate) fn is_complete(request: &UserSyncRequest) -> bool {
     request.status.as_ref().is_some_and(|status| status.conditions.has_status("Complete", ConditionStatus::True))
 }
 
-/// A watch that has begun, and ends when what it awaits has come.
+/// A running watch that ends when the objects have reached the condition.
 pub(crate) struct ConditionWatch(JoinHandle<Result<Instant>>);
 
 impl ConditionWatch {
-    /// The moment at which it was seen.
+    /// When the condition was observed.
     pub(crate) async fn reached_at(self) -> Result<Instant> {
         self.0.await?
     }
 }
 
-/// Begins to watch until `count` objects are as awaited; with a name, that object only.
+/// Starts a watch that ends when `count` objects have reached the condition; with a name, only that object.
 pub(crate) async fn start_watch<K>(
     api: Api<K>,
     name: Option<&str>,
@@ -257,7 +257,7 @@ where
             return Ok(moment);
         }
         let reaching = api.list(&ListParams::default()).await?.iter().filter(|object| is_reached(object)).count();
-        Err(format!("{reaching} of {count} objects are as awaited after {} s", TIMEOUT.as_secs()).into())
+        Err(format!("{reaching} of {count} objects reached the condition within {} s", TIMEOUT.as_secs()).into())
     });
     ready_receiver.await?;
     Ok(ConditionWatch(task))
@@ -284,7 +284,7 @@ where
                 reaching.remove(&object.name_any());
             }
             Ok(Event::InitDone) => drop(ready_sender.take().map(|begun| begun.send(()))),
-            // It begins again by itself.
+            // The watcher restarts automatically.
             Ok(Event::Init) | Err(_) => {}
         }
         if ready_sender.is_none() && reaching.len() >= count {
@@ -296,10 +296,10 @@ where
 
 /// Resident memory in MB.
 pub(crate) fn kib_to_mb(kib: Option<u64>) -> Result<f64> {
-    Ok(kib.ok_or("the operator has ended")? as f64 * 1024.0 / 1e6)
+    Ok(kib.ok_or("the operator exited")? as f64 * 1024.0 / 1e6)
 }
 
-/// The part of it, in MB, that is no file: the rest is mostly the program's own text, and the kernel can drop that.
+/// Anonymous resident memory in MB. The rest is mostly file-backed program text, which the kernel can drop.
 pub(crate) fn anonymous_mb(operator: &Operator) -> Result<f64> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", operator.process().pid()))?;
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));

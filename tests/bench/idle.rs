@@ -1,5 +1,5 @@
-//! idle — memory at rest with one and with a thousand connections, what a restart among fresh lists costs, and
-//! what is written in a minute in which nothing happens.
+//! idle — idle memory with one and with a thousand connections, cost of a restart with fresh lists, and writes in an idle
+//! minute.
 
 use std::time::{Duration, Instant};
 
@@ -35,8 +35,8 @@ async fn measure_one_connection(bench: &Bench) -> Result<Vec<BenchRow>> {
     }
     let (rss, anonymous) = (Samples::from_values(rss), Samples::from_values(anonymous));
     Ok(vec![BenchRow::new(
-        "memory at rest, 1 connection of 10 users",
-        format!("{:.1} MB ({}), {:.1} of them no file", rss.median(), rss.format_range(1), anonymous.median()),
+        "idle memory, 1 connection with 10 users",
+        format!("{:.1} MB ({}), {:.1} MB anonymous", rss.median(), rss.format_range(1), anonymous.median()),
         "≤ 15 MB",
         rss.median() <= 15.0,
     )])
@@ -48,13 +48,13 @@ async fn measure_thousand_connections(bench: &Bench) -> Result<Vec<BenchRow>> {
     let mut operator = start_synced_operator(&env, CONNECTIONS).await?;
     let (synced, anonymous) = (kib_to_mb(operator.process().rss_kib())?, anonymous_mb(&operator)?);
 
-    log_progress("nothing happens for a minute");
+    log_progress("idle for one minute");
     let (mark, cpu) = (env.audit().end_offset(), operator.process().cpu_time().unwrap_or_default());
     tokio::time::sleep(MINUTE).await;
     let writes = env.audit().entries_since(mark).by_user(&env.operator_user).only_writes().without_resource("leases");
     let cpu = operator.process().cpu_time().unwrap_or_default().saturating_sub(cpu);
     if !writes.is_empty() {
-        log_progress(&format!("written meanwhile:\n{writes}"));
+        log_progress(&format!("writes:\n{writes}"));
     }
 
     let (mut calls, mut api_requests, mut writes_after_restart, mut rss) = (0, 0, 0, Vec::new());
@@ -69,9 +69,9 @@ async fn measure_thousand_connections(bench: &Bench) -> Result<Vec<BenchRow>> {
         let others =
             entries.clone().without_resource("leases").filter(|entry| !matches!(entry.verb.as_str(), "list" | "watch"));
         if !others.is_empty() {
-            log_progress(&format!("after the restart:\n{others}"));
+            log_progress(&format!("API requests after the restart:\n{others}"));
         }
-        // The worst of them.
+        // The maximum of all runs.
         calls = calls.max(env.sim.count_calls().await? - before);
         api_requests = api_requests.max(others.len());
         writes_after_restart = writes_after_restart.max(entries.only_writes().without_resource("leases").len());
@@ -80,14 +80,14 @@ async fn measure_thousand_connections(bench: &Bench) -> Result<Vec<BenchRow>> {
     let rss = Samples::from_values(rss);
     Ok(vec![
         BenchRow::new(
-            "memory at rest, 1,000 connections of 10 users, all synced",
-            format!("{synced:.1} MB (n=1), {anonymous:.1} of them no file"),
+            "idle memory, 1,000 connections with 10 users, all synced",
+            format!("{synced:.1} MB (n=1), {anonymous:.1} MB anonymous"),
             "≤ 25 MB",
             synced <= 25.0,
         ),
-        BenchRow::detail("the same after a restart", format!("{:.1} MB ({})", rss.median(), rss.format_range(1))),
+        BenchRow::detail("after a restart", format!("{:.1} MB ({})", rss.median(), rss.format_range(1))),
         BenchRow::new(
-            "restart with 1,000 fresh connections: the most of 3",
+            "restart with 1,000 fresh connections: maximum of 3",
             format!("{calls} Box calls, {writes_after_restart} writes, {api_requests} other API requests"),
             "0, 0, ≤ 10",
             calls == 0 && writes_after_restart == 0 && api_requests <= 10,
@@ -101,7 +101,7 @@ async fn measure_thousand_connections(bench: &Bench) -> Result<Vec<BenchRow>> {
     ])
 }
 
-/// An operator that has synced so many connections and then came to rest.
+/// Starts an operator and waits until it has synced `count` connections and is idle.
 async fn start_synced_operator(env: &BenchEnv<'_>, count: usize) -> Result<Operator> {
     let ids = env.create_enterprises(count, USERS).await?;
     let operator = env.start_operator()?;
@@ -112,7 +112,7 @@ async fn start_synced_operator(env: &BenchEnv<'_>, count: usize) -> Result<Opera
     Ok(operator)
 }
 
-/// Waits until all watches have begun: connections, requests, rosters.
+/// Waits until all watches have started: connections, requests, rosters.
 async fn wait_for_watches(env: &BenchEnv<'_>, mark: harness::LogOffset) -> Result<()> {
     let deadline = Instant::now() + TIMEOUT;
     loop {
@@ -121,7 +121,7 @@ async fn wait_for_watches(env: &BenchEnv<'_>, mark: harness::LogOffset) -> Resul
             return Ok(());
         }
         if Instant::now() >= deadline {
-            return Err("the operator does not watch".into());
+            return Err("the operator started no watches".into());
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

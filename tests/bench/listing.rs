@@ -1,4 +1,4 @@
-//! listing — the operator's own walk beside a loop that only downloads the same pages.
+//! listing — the operator's listing, compared with a plain download of the same pages.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -29,14 +29,14 @@ use crate::{
 const USERS: usize = 100_000;
 const ENTERPRISE: &str = "1";
 const RUNS: usize = 15;
-/// Still little for Box, where a page of 1,000 users takes a second.
+/// Low for Box, where a page of 1,000 users takes about a second.
 const LATENCY: Duration = Duration::from_millis(10);
 const SLOW_RUNS: usize = 7;
 
 pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
     let sim = Simulator::start_process(bench.log_dir(), "listing").await?;
     sim.create_enterprise(ENTERPRISE, USERS).await?;
-    log_progress("walking once, so that the simulator has every page ready");
+    log_progress("warming up: one full listing");
     let recorder = RequestRecorder::default();
     time_listing(&new_token_source(&sim, recorder.wrap(https_transport(env!("CARGO_PKG_VERSION"))?))?).await?;
     let download = Arc::new(recorder.to_download()?);
@@ -49,13 +49,13 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
     let ListingComparison { listing_times, download_times, median_ratio, pair_ratios } = &fast;
     Ok(vec![
         BenchRow::new(
-            "listing 100,000 users, against a bare download",
+            "listing 100,000 users, compared with a plain download",
             format!("{median_ratio:.2} × ({listing_times} to {download_times}; {})", pair_ratios.format_range(2)),
             "≤ 1.2 ×",
             *median_ratio <= 1.2,
         ),
         BenchRow::detail(
-            &format!("the same where an answer takes {} ms", LATENCY.as_millis()),
+            &format!("with {} ms latency per page", LATENCY.as_millis()),
             format!(
                 "{:.2} × ({} to {}; {})",
                 slow.median_ratio,
@@ -65,7 +65,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
             ),
         ),
         BenchRow::detail(
-            "bytes downloaded, and how fast the walk took them in",
+            "bytes and throughput of the listing",
             format!(
                 "{:.1} MB in {} pages, {:.0} MB/s",
                 download.bytes as f64 / 1e6,
@@ -79,28 +79,29 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
 struct ListingComparison {
     listing_times: Samples,
     download_times: Samples,
-    /// Of the medians.
+    /// Ratio of the medians.
     median_ratio: f64,
-    /// Of each pair.
+    /// Ratio of each pair.
     pair_ratios: Samples,
 }
 
-/// In turns, so that whatever else the machine does meets both.
+/// Alternates both, so that other load on the machine affects both.
 async fn compare_listing(session: &TokenSource, download: &Arc<Download>, runs: usize) -> Result<ListingComparison> {
     let mut pairs = Vec::with_capacity(runs);
     for run in 0..runs {
         let pair = if run % 2 == 0 {
-            let walked = time_listing(session).await?;
-            (walked, download.run().await?)
+            let listed = time_listing(session).await?;
+            (listed, download.run().await?)
         } else {
             let downloaded = download.run().await?;
             (time_listing(session).await?, downloaded)
         };
         pairs.push(pair);
     }
-    let listing_times = Samples::from_durations(pairs.iter().map(|(walk, _)| *walk));
+    let listing_times = Samples::from_durations(pairs.iter().map(|(listing, _)| *listing));
     let download_times = Samples::from_durations(pairs.iter().map(|(_, bare)| *bare));
-    let pair_ratios = Samples::from_values(pairs.iter().map(|(walk, bare)| walk.as_secs_f64() / bare.as_secs_f64()));
+    let pair_ratios =
+        Samples::from_values(pairs.iter().map(|(listing, plain)| listing.as_secs_f64() / plain.as_secs_f64()));
     Ok(ListingComparison {
         median_ratio: listing_times.median() / download_times.median(),
         listing_times,
@@ -116,25 +117,25 @@ fn new_token_source(sim: &Simulator, transport: Transport) -> Result<TokenSource
     Ok(TokenSource::new(transport, base, credentials, ENTERPRISE.to_owned(), Arc::new(Timestamp::now)))
 }
 
-/// What a sync does between signing in and comparing: pages, and the packed list.
+/// The part of a sync between sign-in and diff: fetches all pages and builds the list.
 async fn time_listing(session: &TokenSource) -> Result<Duration> {
     let session = session.clone();
-    // As a task, like the reconcile that it belongs to.
+    // In a task, like the reconcile.
     let task = tokio::spawn(async move {
-        let visit = Client::new(&session, CancellationToken::new());
+        let client = Client::new(&session, CancellationToken::new());
         let (progress, _receiver) = watch::channel(SyncProgress::default());
         let begin = Instant::now();
-        let list = sync::fetch_list(&visit, Limits::default(), &progress).await?;
+        let list = sync::fetch_list(&client, Limits::default(), &progress).await?;
         let took = begin.elapsed();
         match list.len() {
             USERS => Ok(took),
-            other => Err(format!("the walk found {other} users").into()),
+            other => Err(format!("listed {other} users").into()),
         }
     });
     task.await?
 }
 
-/// What the walk asked for, page by page, and how many bytes came back.
+/// The requests of the listing, page by page, and the number of bytes received.
 #[derive(Clone, Default)]
 struct RequestRecorder(Arc<Mutex<Vec<RecordedPage>>>);
 
@@ -164,7 +165,7 @@ impl RequestRecorder {
     }
 }
 
-/// The same requests again, their bodies read and thrown away.
+/// Sends the same requests again and discards the bodies.
 struct Download {
     client: reqwest::Client,
     pages: Vec<Request<()>>,

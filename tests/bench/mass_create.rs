@@ -1,4 +1,4 @@
-//! many — 300 connections that are created at once, and what their first syncs cost the API server.
+//! mass_create — 300 connections created at once, and the API requests of their first syncs.
 
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
     let events = entries.clone().with_resource("events").len();
     Ok(vec![
         BenchRow::new(
-            "300 new connections of 1,000 users: until all are Ready",
+            "300 new connections with 1,000 users: until all are Ready",
             format!("{:.1} s (n=1; creating them took {:.1} s)", took.as_secs_f64(), created.as_secs_f64()),
             "≤ 60 s",
             took <= Duration::from_secs(60),
@@ -42,7 +42,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
             format!("API server {api_server:.1} s, etcd {etcd:.1} s, operator {own:.1} s"),
         ),
         BenchRow::detail(
-            "requests of the operator meanwhile",
+            "API requests of the operator meanwhile",
             format!(
                 "{} ({events} for events); peak memory {:.1} MB",
                 entries.len(),

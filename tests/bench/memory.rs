@@ -1,5 +1,4 @@
-//! memory — the most resident memory that the operator's process ever had, when it has fetched and published one
-//! large list.
+//! memory — peak resident memory of the operator while it fetches and publishes one large list.
 
 use boxsync::api::BoxConnection;
 
@@ -23,7 +22,7 @@ async fn measure_peak(bench: &Bench, label: &str, users: usize, runs: usize, max
     let ids = env.create_enterprises(runs, users).await?;
     for id in &ids {
         log_progress(&format!("syncing {label} users"));
-        // A process of its own: the peak is one list's.
+        // A new process, so that the peak belongs to one list.
         let operator = env.start_operator()?;
         let synced = start_watch(env.api::<BoxConnection>(), Some(&connection_name(id)), 1, is_ready).await?;
         env.connect_enterprise(id, SECRET_NAME).await?;
@@ -41,7 +40,7 @@ async fn measure_peak(bench: &Bench, label: &str, users: usize, runs: usize, max
             peaks.median() <= max_mb,
         ),
         BenchRow::detail(
-            "memory at rest after it",
+            "idle memory afterwards",
             format!("{:.1} MB ({})", idle_values.median(), idle_values.format_range(1)),
         ),
     ])

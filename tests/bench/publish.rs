@@ -1,6 +1,5 @@
-//! publish — what publishing 100,000 users costs: for the first time, again unchanged, with one user changed, added or
-//! removed, and with one in a hundred. Requests are counted in the API server's audit log; what a slice holds is told
-//! by the roster that names it.
+//! publish — cost of publishing 100,000 users: the first time, unchanged, with one user changed, added or removed, and with
+//! 1 % of them. Requests are counted in the API server's audit log; the state of a slice is read from its roster.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -24,7 +23,7 @@ use crate::{
 const USERS: usize = 100_000;
 const FIRST_RUNS: usize = 5;
 const UNCHANGED_RUNS: usize = 5;
-/// Of each kind. Where a user is the last of a slice, two slices change: so often, to see the average.
+/// Runs of each kind. Many, because two slices change if the user is the last of a slice: the average counts.
 const SINGLE_EDIT_RUNS: usize = 12;
 const CHURN_RUNS: usize = 3;
 const CHANGED: usize = 500;
@@ -67,16 +66,16 @@ async fn measure_first_publish(env: &BenchEnv<'_>, ids: &[String]) -> Result<Vec
             publish_times.median() <= 3e3,
         ),
         BenchRow::new(
-            "CPU of the API server for it, the listing's time included",
+            "API server CPU during it, including the listing",
             format!("{:.1} s ({})", cpu.median(), cpu.format_range(1)),
             "≤ 3 s",
             cpu.median() <= 3.0,
         ),
-        BenchRow::detail("the listing before it", format!("{listing_times} ({})", listing_times.format_range(0))),
+        BenchRow::detail("listing time", format!("{listing_times} ({})", listing_times.format_range(0))),
         BenchRow::detail(
-            "what it took",
+            "writes",
             format!(
-                "{:.0} slices, {:.0} requests of the operator in all; etcd {:.1} s",
+                "{:.0} slices, {:.0} requests of the operator in total; etcd {:.1} s",
                 slices.median(),
                 operator_requests.median(),
                 etcd.median()
@@ -99,15 +98,12 @@ async fn measure_unchanged(env: &BenchEnv<'_>, id: &str) -> Result<Vec<BenchRow>
     let publish_times = Samples::from_durations(syncs.iter().map(|sync| sync.publish_time));
     Ok(vec![
         BenchRow::new(
-            &format!("unchanged resync of 100,000 users: the most of {UNCHANGED_RUNS}"),
+            &format!("unchanged resync of 100,000 users: maximum of {UNCHANGED_RUNS}"),
             format!("{reads} slice reads, {writes} slice or roster writes, {statuses} status writes"),
             "0, 0, 1",
             reads == 0 && writes == 0 && statuses == 1,
         ),
-        BenchRow::detail(
-            "writes of the request's own status, and all requests of the operator",
-            format!("{requests}, {others}"),
-        ),
+        BenchRow::detail("request status writes, all operator requests", format!("{requests}, {others}")),
         BenchRow::detail(
             "from Box's last page to Complete",
             format!("{publish_times} ({})", publish_times.format_range(0)),
@@ -115,7 +111,7 @@ async fn measure_unchanged(env: &BenchEnv<'_>, id: &str) -> Result<Vec<BenchRow>
     ])
 }
 
-/// One user among all.
+/// An edit of one user.
 #[derive(Clone, Copy)]
 enum Edit {
     Changed,
@@ -134,14 +130,14 @@ impl Edit {
         }
     }
 
-    /// Does it to the user there, or to one beside.
+    /// Applies the edit to the user at this index, or next to it.
     async fn apply_edit(self, env: &BenchEnv<'_>, id: &str, users: &[u64], at: usize, word: &str) -> Result<()> {
-        let user = *users.get(at).ok_or("no such user")?;
+        let user = *users.get(at).ok_or("no user at this index")?;
         match self {
             Self::Changed => env.sim.set_job_title(id, user, word).await,
             Self::Removed => env.sim.remove_user(id, user).await,
             Self::Added => {
-                let next = *users.get(at + 1).ok_or("nobody behind the last user")?;
+                let next = *users.get(at + 1).ok_or("no next user")?;
                 env.sim.add_user(id, u64::midpoint(user, next), word).await
             }
         }
@@ -155,7 +151,7 @@ async fn measure_single_edits(env: &BenchEnv<'_>, id: &str) -> Result<Vec<BenchR
         log_progress(&format!("one user {}, {SINGLE_EDIT_RUNS} times", edit.as_str()));
         let mut syncs = Vec::new();
         for run in 0..SINGLE_EDIT_RUNS {
-            // All over the list, and nobody twice.
+            // Spread over the list, each user once.
             let at = users.len() * (run * Edit::ALL.len() + kind) / (SINGLE_EDIT_RUNS * Edit::ALL.len());
             let word = format!("{}-{run}", edit.as_str());
             edit.apply_edit(env, id, &users, at, &word).await?;
@@ -166,7 +162,7 @@ async fn measure_single_edits(env: &BenchEnv<'_>, id: &str) -> Result<Vec<BenchR
         rows.push(BenchRow::detail(
             &format!("one {}, on average", edit.as_str()),
             format!(
-                "{:.2} live read, {:.2} written; {:.2} of changes, {:.2} of removed; {publish_times} to Complete",
+                "{:.2} live read, {:.2} written; {:.2} change slices, {:.2} removed slices; {publish_times} to Complete",
                 mean(&|sync| sync.slices_read(SliceState::Live)),
                 mean(&|sync| sync.slices_written(SliceState::Live)),
                 mean(&|sync| sync.slices_written(SliceState::Changes)),
@@ -191,7 +187,7 @@ async fn measure_single_edits(env: &BenchEnv<'_>, id: &str) -> Result<Vec<BenchR
     let total = BenchRow::new(
         "1 user changed, added or removed: live slices on average",
         format!(
-            "{read:.2} read, {written:.2} written; at most {} of changes, {removed} of removed, {rosters} roster (n={})",
+            "{read:.2} read, {written:.2} written; at most {} change slices, {removed} removed slices, {rosters} roster (n={})",
             most(&changes),
             all.len()
         ),
@@ -229,12 +225,12 @@ async fn measure_churn(env: &BenchEnv<'_>, id: &str) -> Result<Vec<BenchRow>> {
     Ok(vec![
         BenchRow::without_target(
             "1 % churn (500 changed, 250 added, 250 removed): to Complete",
-            format!("{publish_times} ({}); CPU of the API server {:.1} s", publish_times.format_range(0), cpu.median()),
+            format!("{publish_times} ({}); API server CPU {:.1} s", publish_times.format_range(0), cpu.median()),
         ),
         BenchRow::detail(
-            "slices of it, on average",
+            "slices, on average",
             format!(
-                "{:.0} live read, {:.0} written, of {:.0}; {:.1} of changes, {:.1} of removed; {:.0} roster",
+                "{:.0} live read, {:.0} written, of {:.0}; {:.1} change slices, {:.1} removed slices; {:.0} roster",
                 mean(&|sync| sync.slices_read(SliceState::Live)),
                 mean(&|sync| sync.slices_written(SliceState::Live)),
                 mean(&|sync| sync.after.values().filter(|state| **state == SliceState::Live).count()),
@@ -246,7 +242,7 @@ async fn measure_churn(env: &BenchEnv<'_>, id: &str) -> Result<Vec<BenchRow>> {
     ])
 }
 
-/// Syncs by a request, and looks what that took.
+/// Syncs by a request and measures its cost.
 async fn sync_by_request(env: &BenchEnv<'_>, id: &str, request: &str) -> Result<SyncCost> {
     let awaited = start_watch(env.api::<UserSyncRequest>(), Some(request), 1, is_complete).await?;
     let before = SyncBaseline::capture(env, id).await?;
@@ -258,7 +254,7 @@ fn average(syncs: &[SyncCost], count: &dyn Fn(&SyncCost) -> usize) -> f64 {
     syncs.iter().map(count).sum::<usize>() as f64 / syncs.len() as f64
 }
 
-/// What is known before a sync.
+/// The state before a sync.
 struct SyncBaseline<'a> {
     env: &'a BenchEnv<'a>,
     id: &'a str,
@@ -276,7 +272,7 @@ impl<'a> SyncBaseline<'a> {
         Ok(Self { env, id, slices, mark: env.audit().end_offset(), cpu, calls })
     }
 
-    /// Until it is as awaited, and the operator has come to rest.
+    /// Waits until the condition is reached and the operator is idle.
     async fn measure(self, awaited: ConditionWatch) -> Result<SyncCost> {
         let Self { env, id, slices: before, mark, cpu: cpu_before, calls } = self;
         awaited.reached_at().await?;
@@ -287,7 +283,7 @@ impl<'a> SyncBaseline<'a> {
         let (api_server_cpu, etcd_cpu) = (used(), used());
         let pages = env.sim.page_request_times(id).await?;
         let (Some(first), Some(last)) = (pages.get(calls), pages.last()) else {
-            return Err("Box was not asked for a page".into());
+            return Err("Box got no list request".into());
         };
         Ok(SyncCost {
             listing_time: Duration::try_from(last.duration_since(*first))?,
@@ -305,14 +301,14 @@ fn cpu_times(env: &BenchEnv<'_>) -> [Option<Duration>; 2] {
     [env.plane.api_server().cpu_time(), env.plane.etcd().cpu_time()]
 }
 
-/// The slices that the roster names, and what they hold.
+/// The slices that the roster references, with their states.
 async fn roster_slices(env: &BenchEnv<'_>, id: &str) -> Result<HashMap<String, SliceState>> {
     let roster = env.api::<UserRoster>().get_opt(&connection_name(id)).await?;
     let slices = roster.into_iter().flat_map(|roster| roster.spec.slices);
     Ok(slices.map(|slice| (slice.name, slice.state)).collect())
 }
 
-/// What one sync took.
+/// The cost of one sync.
 struct SyncCost {
     listing_time: Duration,
     publish_time: Duration,
@@ -336,7 +332,7 @@ impl SyncCost {
         self.slice_entries("create").filter(|entry| self.after.get(&entry.name) == Some(&state)).count()
     }
 
-    /// Slices that were written or read and that neither roster names.
+    /// Slices written or read that neither roster references.
     fn unreferenced_slices(&self) -> usize {
         let unknown = |slices: &HashMap<String, SliceState>, verb| {
             self.slice_entries(verb).filter(|entry| !slices.contains_key(&entry.name)).count()

@@ -1,4 +1,4 @@
-//! request — from the creation of a request to its Complete, as a watch sees it.
+//! request — time from the creation of a request to its condition Complete, observed by a watch.
 
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
     }
     let times = Samples::from_durations(times);
     Ok(vec![BenchRow::new(
-        "request to Complete, 1,000 users, Box answering at once",
+        "request to Complete, 1,000 users, Box without latency",
         format!("{times} ({})", times.format_range(0)),
         "≤ 1 s",
         times.median() <= 1e3,

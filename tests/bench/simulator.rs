@@ -1,5 +1,5 @@
-//! simulator — Box as a process of its own, so that what it costs is nobody else's.
-//! It is this program, started with another word; what it is to be is told by its admin's side.
+//! simulator — the simulated Box in its own process, so that its cost does not count for other processes.
+//! It is this program with a subcommand, configured through the simulator's admin API.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -22,7 +22,7 @@ pub(crate) const CLIENT_SECRET: &str = "benchClientSecret000000000000000";
 const LISTENING_PREFIX: &str = "listening on ";
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The other side: serves until it is ended.
+/// The subcommand: serves until the process is killed.
 pub(crate) async fn serve_box() -> ExitCode {
     match BoxSim::new(clock::system_clock()).serve().await {
         Ok(server) => {
@@ -30,13 +30,13 @@ pub(crate) async fn serve_box() -> ExitCode {
             std::future::pending().await
         }
         Err(problem) => {
-            eprintln!("the simulator cannot listen: {problem}");
+            eprintln!("failed to start the simulator: {problem}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// A running simulator without enterprises; it ends when this is dropped.
+/// A running simulator, initially without enterprises; dropping this kills it.
 pub(crate) struct Simulator {
     _process: harness::Process,
     client: reqwest::Client,
@@ -45,7 +45,7 @@ pub(crate) struct Simulator {
 
 impl Simulator {
     pub(crate) async fn start_process(folder: &Path, name: &str) -> Result<Self> {
-        // Each has a log of its own: logs are appended to.
+        // A log per process, because logs are appended to.
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let mut command = Command::new(std::env::current_exe()?);
         command.arg(SUBCOMMAND);
@@ -57,7 +57,7 @@ impl Simulator {
                 return Ok(Self { url: url.to_owned(), _process: process, client: http_client()? });
             }
             if Instant::now() >= deadline || !process.is_running() {
-                return Err(format!("the simulator does not start:\n{}", process.log()).into());
+                return Err(format!("the simulator did not start:\n{}", process.log()).into());
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -67,14 +67,14 @@ impl Simulator {
         &self.url
     }
 
-    /// A new enterprise, without a limit of calls. All have the same app.
+    /// Creates an enterprise without a rate limit. All enterprises have the same app.
     pub(crate) async fn create_enterprise(&self, id: &str, users: usize) -> Result<()> {
         let spec = json!({"id": id, "users": users, "clientId": CLIENT_ID, "clientSecret": CLIENT_SECRET});
         self.request_json(Method::POST, "enterprises", &spec).await?;
         self.patch_settings(id, &json!({"rateLimit": 0})).await
     }
 
-    /// How long each answer takes beyond what it has to.
+    /// Sets the additional latency of each response.
     pub(crate) async fn set_latency(&self, id: &str, latency: Duration) -> Result<()> {
         self.patch_settings(id, &json!({"latencyMillis": latency.as_millis()})).await
     }
@@ -83,7 +83,7 @@ impl Simulator {
         self.request_json(Method::PATCH, &format!("enterprises/{id}/settings"), settings).await.map(drop)
     }
 
-    /// Calls to all enterprises so far.
+    /// Number of calls to all enterprises so far.
     pub(crate) async fn count_calls(&self) -> Result<u64> {
         let response = self.request_json(Method::GET, "enterprises", &Value::Null).await?;
         let enterprises = response.as_array().into_iter().flatten();
@@ -91,14 +91,14 @@ impl Simulator {
         Ok(calls.filter_map(|call| call["count"].as_u64()).sum())
     }
 
-    /// When each page of this enterprise's list was asked for.
+    /// When each page of this enterprise's list was requested.
     pub(crate) async fn page_request_times(&self, id: &str) -> Result<Vec<Timestamp>> {
         let calls = self.request_json(Method::GET, &format!("enterprises/{id}/calls"), &Value::Null).await?;
         let pages = calls.as_array().into_iter().flatten().filter(|call| call["endpoint"] == "users");
         pages.map(|call| Ok(call["at"].as_str().unwrap_or_default().parse()?)).collect()
     }
 
-    /// The ids of all users, sorted.
+    /// The IDs of all users, sorted.
     pub(crate) async fn user_ids(&self, id: &str) -> Result<Vec<u64>> {
         #[derive(Deserialize)]
         struct UserId {
@@ -108,7 +108,6 @@ impl Simulator {
         Ok(serde_json::from_slice::<Vec<UserId>>(&body)?.into_iter().map(|user| user.id).collect())
     }
 
-    /// Gives a user another job title.
     pub(crate) async fn set_job_title(&self, id: &str, user: u64, title: &str) -> Result<()> {
         let path = format!("enterprises/{id}/users/{user}");
         self.request_json(Method::PATCH, &path, &json!({"job_title": title})).await.map(drop)
@@ -123,7 +122,7 @@ impl Simulator {
         self.request_json(Method::DELETE, &format!("enterprises/{id}/users/{user}"), &Value::Null).await.map(drop)
     }
 
-    /// When the first call to this enterprise was answered.
+    /// When the first call to this enterprise was made.
     pub(crate) async fn first_call_time(&self, id: &str) -> Result<Option<Timestamp>> {
         let calls = self.request_json(Method::GET, &format!("enterprises/{id}/calls"), &Value::Null).await?;
         calls[0]["at"].as_str().map(|at| Ok(at.parse()?)).transpose()
@@ -146,7 +145,7 @@ impl Simulator {
     }
 }
 
-/// As the operator's own towards loopback.
+/// Configured like the operator's client for loopback.
 pub(crate) fn http_client() -> Result<reqwest::Client> {
     let builder = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
     Ok(builder.retry(reqwest::retry::never()).tls_certs_only([]).build()?)

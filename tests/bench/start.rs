@@ -1,4 +1,4 @@
-//! start — from the start of the process to its first call to Box, for a connection that is due.
+//! start — time from the start of the process to its first call to Box, for a connection that is due.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
     let ids = env.create_enterprises(RUNS, 10).await?;
     let (mut calls, mut first_requests) = (Vec::new(), Vec::new());
     for id in &ids {
-        // New, and therefore due; those of the runs before are fresh.
+        // A new connection is due; those of earlier runs are fresh.
         env.connect_enterprise(id, SECRET_NAME).await?;
         let mark = env.audit().end_offset();
         let begin = Timestamp::now();

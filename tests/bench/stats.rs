@@ -1,13 +1,13 @@
-//! sample — several measurements of the same thing.
+//! stats — repeated measurements of one value.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Sorted.
+/// The values, sorted.
 pub(crate) struct Samples(Vec<f64>);
 
 impl Samples {
-    /// In milliseconds.
+    /// Converts durations to milliseconds.
     pub(crate) fn from_durations(times: impl IntoIterator<Item = Duration>) -> Self {
         Self::from_values(times.into_iter().map(|time| time.as_secs_f64() * 1e3))
     }
@@ -18,7 +18,7 @@ impl Samples {
         Self(values)
     }
 
-    /// NaN where nothing was measured; it reaches no figure.
+    /// NaN without measurements, which meets no goal.
     pub(crate) fn median(&self) -> f64 {
         let middle = self.0.len() / 2;
         match (self.0.get(middle), middle.checked_sub(1).and_then(|before| self.0.get(before))) {
@@ -36,14 +36,14 @@ impl Samples {
         self.0.last().copied().unwrap_or(f64::NAN)
     }
 
-    /// `n=7, 1.10–1.31`: how many there were, and between what they lay.
+    /// Number of runs and range: `n=7, 1.10–1.31`.
     pub(crate) fn format_range(&self, digits: usize) -> String {
         let Self(values) = self;
         format!("n={}, {:.digits$}–{:.digits$}", values.len(), self.min(), self.max())
     }
 }
 
-/// The median of times, in milliseconds.
+/// The median in milliseconds.
 impl fmt::Display for Samples {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.0} ms", self.median())

@@ -1,4 +1,4 @@
-//! table — the rows, and the machine that they were measured on.
+//! table — the table of results, with the machine they were measured on.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 use std::{fs, thread};
 
-/// One figure.
+/// One result.
 pub(crate) struct BenchRow {
     name: String,
     measured: String,
@@ -17,37 +17,35 @@ pub(crate) struct BenchRow {
 enum GoalStatus {
     Met,
     Missed,
-    /// There is nothing to reach.
     NoTarget,
-    /// It could not be measured.
     NotMeasured,
 }
 
 impl BenchRow {
-    pub(crate) fn new(work: &str, measured: String, to_reach: &str, met: bool) -> Self {
-        let met = if met { GoalStatus::Met } else { GoalStatus::Missed };
-        Self { name: work.to_owned(), measured, target: to_reach.to_owned(), goal: met }
+    pub(crate) fn new(name: &str, measured: String, target: &str, met: bool) -> Self {
+        let goal = if met { GoalStatus::Met } else { GoalStatus::Missed };
+        Self { name: name.to_owned(), measured, target: target.to_owned(), goal }
     }
 
-    /// A figure without a goal.
-    pub(crate) fn without_target(work: &str, measured: String) -> Self {
-        Self { name: work.to_owned(), measured, target: String::new(), goal: GoalStatus::NoTarget }
+    /// A result without a goal.
+    pub(crate) fn without_target(name: &str, measured: String) -> Self {
+        Self { name: name.to_owned(), measured, target: String::new(), goal: GoalStatus::NoTarget }
     }
 
-    /// One that explains the one before it.
-    pub(crate) fn detail(work: &str, measured: String) -> Self {
-        Self { name: format!("  {work}"), measured, target: String::new(), goal: GoalStatus::NoTarget }
+    /// A detail of the row before.
+    pub(crate) fn detail(name: &str, measured: String) -> Self {
+        Self { name: format!("  {name}"), measured, target: String::new(), goal: GoalStatus::NoTarget }
     }
 
     fn cells(&self) -> [&str; 4] {
-        let Self { name: work, measured, target: to_reach, goal: met } = self;
-        let met = match met {
+        let Self { name, measured, target, goal } = self;
+        let met = match goal {
             GoalStatus::Met => "yes",
             GoalStatus::Missed => "NO",
             GoalStatus::NoTarget => "",
             GoalStatus::NotMeasured => "?",
         };
-        [work, measured, to_reach, met]
+        [name, measured, target, met]
     }
 }
 
@@ -80,7 +78,7 @@ impl BenchTable {
         self.rows.extend(rows);
     }
 
-    /// The rows of this group could not be measured.
+    /// Adds a row for a group that could not be measured.
     pub(crate) fn add_unmeasured(&mut self, group: &str, why: &str) {
         crate::log_progress(&format!("{group} could not be measured: {why}"));
         let measured = "could not be measured, see above".to_owned();
@@ -97,7 +95,7 @@ impl BenchTable {
     }
 
     pub(crate) fn render(&self, took: Duration) -> String {
-        let heading = ["work", "measured", "to reach", "met?"];
+        let heading = ["benchmark", "measured", "goal", "met?"];
         let lines = || std::iter::once(heading).chain(self.rows.iter().map(BenchRow::cells));
         let width = |column: usize| lines().map(|cells| cells[column].chars().count()).max().unwrap_or_default();
         let widths = [0, 1, 2, 3].map(width);
@@ -114,7 +112,7 @@ impl BenchTable {
                 let _ = writeln!(text, "{rule}");
             }
         }
-        text.push_str("\nMedians; in brackets how often it was measured and between what the values lay. 1 MB is 1,000,000 bytes.\n");
+        text.push_str("\nMedians; in parentheses: number of runs and range. 1 MB is 1,000,000 bytes.\n");
         text
     }
 }
@@ -129,7 +127,7 @@ fn read_field(path: &str, name: &str) -> Option<String> {
     Some(value.trim_start_matches([' ', '\t', ':']).trim().to_owned())
 }
 
-/// Over one, five and fifteen minutes: who else works on the machine blurs every figure.
+/// Over one, five and fifteen minutes; other load on the machine distorts every result.
 fn load_average() -> String {
     read_trimmed("/proc/loadavg").split_whitespace().take(3).collect::<Vec<_>>().join(" ")
 }

@@ -1,8 +1,7 @@
-//! torn — a reader that loops while list after list is published, and whether it ever saw anything but one of Box's
-//! complete answers.
+//! torn_reads — whether a reader that reads in a loop while lists are published continuously ever gets a torn list.
 //!
-//! Before each sync, some users all over the list are given the round's number as their title. A list is torn where
-//! they have not all the same, or not that of the revision, or where somebody is missing.
+//! Before each sync, some users spread over the list get the number of the round as their job title. A list is torn if
+//! these titles differ, do not match the revision, or if a user is missing.
 
 use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, Instant};
@@ -25,7 +24,7 @@ use crate::{
 const USERS: usize = 1_000;
 const MARKED_USERS: usize = 8;
 const PUBLISHES: usize = 1_000;
-/// However far it is then.
+/// Stops after this time even with fewer publishes.
 const MAX_TIME: Duration = Duration::from_secs(120);
 const MIN_PUBLISHES: usize = 100;
 
@@ -71,21 +70,21 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
     let last = env.api::<UserRoster>().get(&connection_name(id)).await?.spec.revision;
     let publishes = times.len();
     if usize::try_from(last)? != publishes + 1 {
-        return Err(format!("{publishes} rounds led to revision {last}").into());
+        return Err(format!("{publishes} rounds published up to revision {last}").into());
     }
     let times = Samples::from_durations(times);
     Ok(vec![
         BenchRow::new(
-            &format!("torn reads, a reader looping through {publishes} publishes of {USERS} users"),
-            format!("{torn} of {reads} reads, {failed} in vain; it saw {} revisions", revisions.len()),
+            &format!("torn reads, reader loop during {publishes} publishes of {USERS} users"),
+            format!("{torn} of {reads} reads, {failed} failed; {} revisions read", revisions.len()),
             "0",
             torn == 0 && failed == 0 && publishes >= MIN_PUBLISHES,
         ),
-        BenchRow::detail("from a request to Complete meanwhile", format!("{times} ({})", times.format_range(0))),
+        BenchRow::detail("request to Complete meanwhile", format!("{times} ({})", times.format_range(0))),
     ])
 }
 
-/// What the marked users are called in this round, which publishes the revision after it.
+/// Job title of the marked users in this round, which publishes the next revision.
 fn round_title(round: usize) -> String {
     format!("round {round}")
 }
@@ -110,7 +109,7 @@ async fn read_in_loop(store: Store, marked: HashSet<String>, stop: CancellationT
                 }
             }
             Err(error) => {
-                log_progress(&format!("the reader got no list: {error}"));
+                log_progress(&format!("read failed: {error}"));
                 stats.failed_reads += 1;
             }
         }
@@ -123,7 +122,7 @@ fn is_consistent(snapshot: &RosterSnapshot, marked: &HashSet<String>) -> bool {
     let (mut ids, mut as_expected) = (HashSet::new(), 0);
     for line in snapshot.record_lines(SliceState::Live) {
         let Ok(user) = serde_json::from_str::<PublishedUser<'_>>(line) else { return false };
-        // Those of the first revision still have titles of their own.
+        // In the first revision, the titles are not set yet.
         if marked.contains(&*user.id) && (user.job_title == expected || expected == round_title(0)) {
             as_expected += 1;
         }

@@ -46,15 +46,12 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
             "≤ 1 s",
             table.median() <= 1e3,
         ),
-        BenchRow::detail(
-            "CPU of it, on average",
-            format!("{plugin_ms:.0} ms, and {api_server_ms:.0} ms of the API server"),
-        ),
-        BenchRow::detail("the same with -o", others.join(", ")),
+        BenchRow::detail("average CPU", format!("{plugin_ms:.0} ms, API server {api_server_ms:.0} ms")),
+        BenchRow::detail("other formats (-o)", others.join(", ")),
     ])
 }
 
-/// The times of some runs that print into a file; with `lines`, so many are expected there.
+/// Durations of several runs that print into a file; with `lines`, checks the number of lines.
 async fn time_printing(bench: &Bench, env: &BenchEnv<'_>, id: &str, format: &str, lines: usize) -> Result<Samples> {
     log_progress(&format!("printing 100,000 users as {format}"));
     let path = bench.log_dir().join(format!("users.{format}"));
@@ -75,7 +72,7 @@ async fn time_printing(bench: &Bench, env: &BenchEnv<'_>, id: &str, format: &str
     Ok(Samples::from_durations(times))
 }
 
-/// CPU time of the programs that this one has started and that have ended.
+/// CPU time of all child processes that have exited.
 fn children_cpu_time() -> Duration {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields = stat.rsplit_once(") ").map(|(_, fields)| fields.split_whitespace().skip(13).take(2));

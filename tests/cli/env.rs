@@ -76,6 +76,8 @@ pub(crate) const TERMINAL: TestIo<'_> =
 
 impl CliEnv {
     pub(crate) fn new() -> Self {
+        // libtest captures the log and prints it if the test fails.
+        tracing_subscriber::fmt().with_env_filter("boxsync=debug").with_ansi(false).with_test_writer().try_init().ok();
         let clock = SimClock::new("2026-11-22T12:00:00Z".parse().expect("a time"));
         let kinds: Vec<Resource> = api::crds().iter().map(Resource::from_crd).collect();
         Self { kube: KubeSim::new(clock.clock_fn(), kinds), clock }

@@ -1,4 +1,4 @@
-//! The chart's policies on the real API server: who writes lists, who lets held users go, and who asked.
+//! The chart's admission policies: who may write lists, who may approve removals, and who requested a sync.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -15,7 +15,7 @@ use crate::env::{
 const RESTORER: &str = "system:serviceaccount:velero:velero";
 const FORGED_REQUESTER: &str = "  annotations: {boxsync.dev/requested-by: the-king}\n";
 
-/// A list that Box knows nothing of.
+/// A forged list.
 const FORGED: &str = r#"
 apiVersion: boxsync.dev/v1alpha1
 kind: UserSlice
@@ -29,10 +29,11 @@ lastId: "1"
 digest: ab
 "#;
 
-/// A stage whose namespace the policies guard, and in it a clerk who may read lists and create requests.
+/// An environment whose namespace is subject to the policies, with a user (`clerk`) who may read lists and create
+/// requests.
 struct AdmissionEnv {
     env: E2eEnv,
-    /// The clerk's name, as the API server knows it.
+    /// The clerk's user name.
     clerk: String,
     kubeconfig: PathBuf,
 }
@@ -70,10 +71,10 @@ impl AdmissionEnv {
         env_with_policies
     }
 
-    /// Awaits that the API server knows all three policies.
+    /// Waits until the API server enforces all three policies.
     async fn wait_for_policies(&self) {
         let approval = request_yaml("acme", &format!("  approveRemovals: {:?}\n", "0".repeat(64)));
-        eventually("the policies are kept", SHORT_TIMEOUT, async || {
+        eventually("the policies are enforced", SHORT_TIMEOUT, async || {
             let dry_run = ["create", "--dry-run=server", "-f", "-", "-o", "jsonpath={.metadata.annotations}"];
             let clerk = [&dry_run[..], &["--as", &self.clerk]].concat();
             let dry_run_output = async |words: &[&str], yaml: &str| {
@@ -95,25 +96,26 @@ impl AdmissionEnv {
         .await;
     }
 
-    /// `kubectl ARGS` as an admin, which a policy refuses.
+    /// Runs `kubectl ARGS` as an admin; a policy must reject it.
     async fn assert_denied(&self, args: &[&str], yaml: &str) {
         let output = self.env.kubectl.run_with_stdin(args, yaml).await.expect("kubectl");
-        let refused = output.into_stdout().expect_err("refused").to_string();
+        let refused = output.into_stdout().expect_err("rejected").to_string();
         let why = format!("Only the operator ({}) writes UserRosters and UserSlices.", self.env.operator_user);
         assert!(refused.contains(&why) && refused.contains("delete its BoxConnection"), "{args:?}: {refused}");
     }
 
-    /// `kubectl boxsync ARGS` as the clerk: its exit code, and what it printed.
+    /// Runs `kubectl boxsync ARGS` as the clerk; returns its exit code and output.
     async fn run_plugin(&self, args: &[&str]) -> (i32, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-boxsync"));
         command.arg("--kubeconfig").arg(&self.kubeconfig).args(args);
-        // Box is served by this thread: it must not stand still meanwhile.
-        let output = tokio::task::spawn_blocking(move || command.output()).await.expect("it ends").expect("it runs");
+        // This thread serves the simulated Box and must not block.
+        let output =
+            tokio::task::spawn_blocking(move || command.output()).await.expect("plugin task").expect("plugin runs");
         let printed = [output.stdout, output.stderr].concat();
         (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&printed).into_owned())
     }
 
-    /// Who asked for the last attempt, as the connection's history has it.
+    /// The requesters of the last attempt in the connection's history.
     async fn last_requesters(&self) -> Vec<String> {
         let status = self.env.connections_api().get("acme").await.expect("read").status.expect("a status");
         status.history.into_iter().next().expect("an attempt").requested_by
@@ -143,7 +145,7 @@ async fn only_the_operator_writes_lists_and_they_are_deleted_with_their_connecti
     admission.assert_denied(&["create", "-f", "-"], FORGED).await;
     assert_eq!(env.get_json(&lists).await["items"], before["items"]);
 
-    // The operator goes on, and so do those who are named.
+    // The operator and the configured users may still write.
     acme.add_user("Jane Doe", "jane.doe@acme.com");
     let done = env.wait_until_finished(&env.request_sync("acme").await).await.status.expect("a status");
     assert_eq!((done.added, done.revision), (Some(1), Some(2)));
@@ -159,7 +161,7 @@ async fn only_the_operator_writes_lists_and_they_are_deleted_with_their_connecti
     env.kubectl.run_with_stdin(words, FORGED).await.expect("kubectl").into_stdout().expect("created");
 
     env.run(&["delete", "boxconnection", "acme"]).await;
-    eventually("the list is collected, and nothing else", LONG_TIMEOUT, async || {
+    eventually("only the list is garbage-collected", LONG_TIMEOUT, async || {
         let remaining = env.run(&["get", lists[0], "-o", "name"]).await;
         if remaining.trim() == "userslice.boxsync.dev/forged" { Ok(()) } else { Err(remaining) }
     })
@@ -167,13 +169,13 @@ async fn only_the_operator_writes_lists_and_they_are_deleted_with_their_connecti
     let AdmissionEnv { env, .. } = admission;
     let (kubectl, namespace) = (env.kubectl.clone(), env.namespace.clone());
     env.stop_and_verify(operator).await;
-    // What has no owner goes with its namespace.
+    // Objects without an owner are deleted with their namespace.
     kubectl
         .run(["delete", "namespace", &namespace, "--timeout=110s"])
         .await
         .expect("kubectl")
         .into_stdout()
-        .expect("gone");
+        .expect("deleted");
 }
 
 #[tokio::test]
@@ -202,7 +204,7 @@ async fn requesters_are_recorded_by_the_api_server_and_approvals_need_permission
     wait_for_object(&env.connections_api(), "acme", "the annotation is handled", SHORT_TIMEOUT, handled).await;
     assert_eq!(admission.last_requesters().await, ["admin"]);
 
-    // Who may ask for a sync may not yet let people go. What the refusal says to a cluster admin mends it.
+    // The permission to request a sync does not include approvals. The command in the error message grants it.
     env.wait_for_condition("acme", "Ready", "True", "RemovalsHeld").await;
     let (code, printed) = admission.run_plugin(&["approve", "acme", "--yes"]).await;
     let why = format!(
@@ -213,7 +215,7 @@ async fn requesters_are_recorded_by_the_api_server_and_approvals_need_permission
     let (_, command) = printed.trim().trim_end_matches('.').split_once("can grant it: kubectl ").expect("a command");
     let command = command.replace("NAME", clerk);
     env.run(&command.split_whitespace().collect::<Vec<_>>()).await;
-    eventually("the clerk may", SHORT_TIMEOUT, async || {
+    eventually("the clerk has the permission", SHORT_TIMEOUT, async || {
         let words = ["auth", "can-i", "approve-removals", "boxconnections.boxsync.dev/acme", "--as", clerk];
         let answer = env.kubectl.run(words).await.expect("kubectl").stdout;
         if answer.trim() == "yes" { Ok(()) } else { Err(answer) }

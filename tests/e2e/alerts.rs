@@ -1,5 +1,5 @@
-//! The alerts as the chart ships them: right by promtool, each told in a story in which it fires and in one in which it
-//! does not, and each explained in the docs.
+//! The chart's alerts: valid for promtool, each with a rule test in which it fires and one in which it does not, and each
+//! documented.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -27,7 +27,7 @@ fn alert_names(rule: &Value) -> BTreeSet<String> {
     alert_rules(rule).iter().map(|alert| alert["alert"].as_str().expect("a name").to_owned()).collect()
 }
 
-/// The stories of `tests/e2e/alerts`, each with its file.
+/// The rule tests in `tests/e2e/alerts`, each with its file.
 fn rule_tests() -> Vec<(PathBuf, Value)> {
     let folder = fs::read_dir(repo_path("tests/e2e/alerts")).expect("readable");
     let mut paths: Vec<PathBuf> = folder.map(|entry| entry.expect("readable").path()).collect();
@@ -48,7 +48,7 @@ async fn every_alert_fires_when_it_should_and_only_then() {
     // JSON is YAML.
     fs::write(scratch.path().join("rules.yaml"), rule["spec"].to_string()).expect("written");
     let check = ["check", "rules", "--lint=all", "--lint-fatal", "rules.yaml"];
-    promtool.run(&check, scratch.path(), "").await.expect("right");
+    promtool.run(&check, scratch.path(), "").await.expect("valid rules");
 
     let (mut fired, mut silent) = (BTreeSet::new(), BTreeSet::new());
     let mut files = Vec::new();
@@ -68,8 +68,12 @@ async fn every_alert_fires_when_it_should_and_only_then() {
     }
     let mut test = vec!["test", "rules"];
     test.extend(files.iter().map(String::as_str));
-    promtool.run(&test, scratch.path(), "").await.expect("as the stories have it");
-    assert_eq!((&fired, &silent), (&alert_names(&rule), &alert_names(&rule)), "each alert has a story for both");
+    promtool.run(&test, scratch.path(), "").await.expect("rule tests pass");
+    assert_eq!(
+        (&fired, &silent),
+        (&alert_names(&rule), &alert_names(&rule)),
+        "each alert needs a firing and a silent test"
+    );
 }
 
 #[tokio::test]
@@ -95,7 +99,7 @@ async fn every_alert_has_a_summary_a_description_and_a_runbook() {
         assert!(!annotation("summary").is_empty() && !annotation("summary").ends_with('.'), "{alert}");
         assert!(
             annotation("description").contains("stay") || annotation("description").contains("stays"),
-            "what stays? {alert}"
+            "no word on what stays: {alert}"
         );
         let severity = alert["labels"]["severity"].as_str().expect("a severity");
         let section = sections.iter().find(|s| s.starts_with(&format!("{name}\n"))).expect("found before");

@@ -1,4 +1,4 @@
-//! The chart: what it refuses, and the rights that it gives, no more and no less.
+//! The chart: invalid values are rejected, and it grants exactly the required permissions.
 
 use std::collections::BTreeSet;
 
@@ -46,7 +46,7 @@ async fn the_chart_lints_cleanly_and_rejects_unknown_values() {
         (json!({"admission": {"lists": {"exceptFor": ["velero"]}}}), "/admission/lists/exceptFor"),
         (json!({"admission": {"approvals": {"enabled": "yes"}}}), "/admission/approvals/enabled"),
     ] {
-        let refused = helm.template(&chart_path(), "any", "any", &values).await.expect_err("refused").to_string();
+        let refused = helm.template(&chart_path(), "any", "any", &values).await.expect_err("rejected").to_string();
         assert!(refused.contains(words), "{values}: {refused}");
     }
 }
@@ -67,7 +67,7 @@ async fn values_reset_by_null_render_like_empty_values() {
         "admission": {"lists": {"enabled": true, "exceptFor": {"users": null, "groups": null}}},
     });
     let rendered = helm.template(&chart_path(), "any", "any", &values).await.expect("rendered");
-    // The dashboard is JSON, and has nulls of its own.
+    // The dashboard is JSON and contains nulls.
     let mut yaml = rendered.lines().filter(|line| !line.trim_start().starts_with('"'));
     assert!(!yaml.any(|line| line.ends_with(": null")), "{rendered}");
 }
@@ -81,7 +81,7 @@ async fn without_mutating_admission_policies_the_requesters_option_is_rejected()
         let words = [&["template", "any", &chart, "--values", "-"], served].concat();
         helm.run(&words, &values).await
     };
-    let refused = render(&[]).await.expect_err("refused").to_string();
+    let refused = render(&[]).await.expect_err("rejected").to_string();
     assert!(refused.contains("needs MutatingAdmissionPolicies") && refused.contains("Kubernetes 1.36"), "{refused}");
     let beta = "admissionregistration.k8s.io/v1beta1";
     let rendered = render(&["--api-versions", &format!("{beta}/MutatingAdmissionPolicy")]).await.expect("rendered");
@@ -103,7 +103,7 @@ async fn the_chart_does_not_create_what_exists_already() {
     assert!(unbound.contains("\nkind: ServiceAccount\n") && !unbound.contains("Role"), "{unbound}");
 }
 
-/// What a ServiceAccount may do in the stage's namespace, as the API server itself says.
+/// The permissions of a ServiceAccount in the test namespace, as the API server reports them.
 async fn granted_permissions(env: &E2eEnv, user: &str) -> BTreeSet<String> {
     let review = "{apiVersion: authorization.k8s.io/v1, kind: SelfSubjectRulesReview, spec: {namespace: NAMESPACE}}"
         .replace("NAMESPACE", &env.namespace);

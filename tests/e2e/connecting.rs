@@ -1,4 +1,4 @@
-//! A connection begins, and becomes Ready with the right counts.
+//! A new connection becomes Ready with correct counts.
 
 use box_sim::{AuthMethod, Enterprise, EnterpriseConfig, KeyFormat};
 use boxsync::api::BoxConnection;
@@ -9,7 +9,7 @@ use crate::{
     table::KubectlTable,
 };
 
-/// The counts as the simulator's own list has them.
+/// The counts of the simulated enterprise.
 fn expected_counts(enterprise: &Enterprise) -> Value {
     let users = enterprise.users();
     let with = |status: &str| users.iter().filter(|user| user.status == status).count();
@@ -35,7 +35,7 @@ fn status_counts(connection: &BoxConnection) -> Value {
 async fn a_client_credentials_connection_becomes_ready_with_the_right_counts() {
     let env = E2eEnv::new("client credentials").await;
     let acme = create_acme(&env.sim);
-    // Whatever it says at any level is looked through for secrets.
+    // The log of every level is searched for secrets.
     let operator = env.start_operator_with(&env.operator_settings().env("BOXSYNC_LOG", "trace"));
     env.connect_by_client_credentials("acme", &acme).await;
     env.run(&["wait", "--for=condition=Ready", "boxconnection/acme", "--timeout=60s"]).await;
@@ -73,7 +73,7 @@ async fn a_jwt_connection_with_boxs_own_key_lists_twelve_thousand_users() {
     let env = E2eEnv::new("jwt").await;
     let spec = EnterpriseConfig::new("1002").name("Globex").users(12_000).auth(AuthMethod::Jwt);
     let globex = env.sim.add_enterprise(spec);
-    // Whatever it says at any level is looked through for secrets.
+    // The log of every level is searched for secrets.
     let operator = env.start_operator_with(&env.operator_settings().env("BOXSYNC_LOG", "trace"));
     env.connect_by_jwt("globex", &globex, KeyFormat::Pkcs8TripleDes).await;
     let connection = env.wait_until_ready("globex").await;

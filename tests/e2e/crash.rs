@@ -1,4 +1,4 @@
-//! The operator is killed in the middle of a long sync.
+//! Crashes of the operator during a sync.
 
 use std::time::Duration;
 
@@ -23,8 +23,8 @@ async fn after_a_kill_the_sync_is_finished_and_completed_work_unchanged() {
     let under_way =
         |c: &BoxConnection| c.status.as_ref().and_then(|s| s.current_sync.as_ref()).is_some_and(|sync| sync.users > 0);
     let connection =
-        wait_for_object(&env.connections_api(), "long", "its sync is under way", SHORT_TIMEOUT, under_way).await;
-    assert_eq!(connection.status.and_then(|s| s.users), None, "there is no half a list");
+        wait_for_object(&env.connections_api(), "long", "its sync is running", SHORT_TIMEOUT, under_way).await;
+    assert_eq!(connection.status.and_then(|s| s.users), None, "partial list published");
     let before = env.connections_api().get("fresh").await.expect("read");
     operator.kill().expect("killed");
     long.set_latency(Duration::ZERO);
@@ -36,7 +36,7 @@ async fn after_a_kill_the_sync_is_finished_and_completed_work_unchanged() {
     let status = connection.status.expect("a status");
     assert_eq!(status.users.map(|users| users.total), Some(12_000));
     assert_eq!((status.current_sync, status.failures), (None, None));
-    assert_eq!(count_listed_pages(&long), 12, "one whole walk, from the beginning");
+    assert_eq!(count_listed_pages(&long), 12, "one complete listing");
     let after = env.connections_api().get("fresh").await.expect("read");
     assert_eq!(after.metadata.resource_version, before.metadata.resource_version);
     let name = done.metadata.name.clone().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! What the API server refuses and accepts by itself. Each example is a file; the first lines of a refused one say
-//! which words the refusal must contain. Of several documents all but the last are accepted.
+//! CRD validation by the API server. Each example is a file; the first lines of an invalid one list texts that the error
+//! must contain. Of several documents, only the last is invalid.
 
 use std::fs;
 use std::path::PathBuf;
@@ -20,21 +20,21 @@ fn examples(folder: &str) -> Vec<(String, String)> {
 
 #[tokio::test]
 async fn every_invalid_value_is_rejected_with_a_helpful_message() {
-    let kubectl = shared_plane().await.create_namespace("refused").await.expect("namespace").kubectl();
+    let kubectl = shared_plane().await.create_namespace("invalid").await.expect("namespace").kubectl();
     let mut wrong = Vec::new();
-    for (name, text) in examples("refused") {
-        let words: Vec<&str> = text.lines().map_while(|line| line.strip_prefix("# refused: ")).collect();
-        assert!(!words.is_empty(), "{name} does not say which words the refusal must contain");
+    for (name, text) in examples("invalid") {
+        let expected: Vec<&str> = text.lines().map_while(|line| line.strip_prefix("# invalid: ")).collect();
+        assert!(!expected.is_empty(), "{name} does not list the expected error texts");
         let documents: Vec<&str> = text.split("\n---\n").collect();
         let (last, before) = documents.split_last().expect("a document");
         for document in before {
-            kubectl.apply_yaml(document).await.expect("kubectl").into_stdout().expect("the first one is accepted");
+            kubectl.apply_yaml(document).await.expect("kubectl").into_stdout().expect("earlier documents are accepted");
         }
         let output = kubectl.apply_yaml(last).await.expect("kubectl");
         println!("{name}: {}", output.stderr.trim());
         if output.status.success() {
             wrong.push(format!("{name} is accepted"));
-        } else if let Some(missing) = words.iter().find(|words| !output.stderr.contains(**words)) {
+        } else if let Some(missing) = expected.iter().find(|text| !output.stderr.contains(**text)) {
             wrong.push(format!("{name}: no {missing:?} in: {}", output.stderr));
         }
     }
@@ -43,8 +43,8 @@ async fn every_invalid_value_is_rejected_with_a_helpful_message() {
 
 #[tokio::test]
 async fn unusual_but_valid_values_are_accepted() {
-    let kubectl = shared_plane().await.create_namespace("accepted").await.expect("namespace").kubectl();
-    for (name, text) in examples("accepted") {
+    let kubectl = shared_plane().await.create_namespace("valid").await.expect("namespace").kubectl();
+    for (name, text) in examples("valid") {
         for document in text.split("\n---\n") {
             let output = kubectl.apply_yaml(document).await.expect("kubectl");
             assert_no_warning(&output);

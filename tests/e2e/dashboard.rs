@@ -1,5 +1,4 @@
-//! The dashboard as the chart ships it, and every query in it and in the alerts: promtool reads it, and it names series
-//! that there are.
+//! The chart's dashboard, and every query in it and in the alerts: valid for promtool, and only on exported series.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -26,7 +25,7 @@ fn str_field<'a>(value: &'a Value, field: &str) -> &'a str {
     value[field].as_str().unwrap_or_else(|| panic!("no {field} in {value}"))
 }
 
-/// Every query, with where it stands; variables are still in it.
+/// Every query with its location; variables are not replaced.
 async fn all_queries() -> Vec<(String, String)> {
     let mut queries = Vec::new();
     let dashboard = read_dashboard();
@@ -89,13 +88,13 @@ fn every_panel_has_a_description_and_does_not_overlap() {
     let dashboard = read_dashboard();
     let (mut ids, mut taken) = (BTreeSet::new(), BTreeSet::new());
     for panel in elements(&dashboard, "panels") {
-        assert!(ids.insert(panel["id"].as_i64().expect("an id")), "twice: {panel}");
+        assert!(ids.insert(panel["id"].as_i64().expect("an id")), "duplicate panel ID: {panel}");
         let size = |dimension: &str| panel["gridPos"][dimension].as_i64().expect("a number");
         assert!(size("x") + size("w") <= 24, "{panel}");
         for (x, y) in
             (size("x")..size("x") + size("w")).flat_map(|x| (size("y")..size("y") + size("h")).map(move |y| (x, y)))
         {
-            assert!(taken.insert((x, y)), "over another one: {}", str_field(panel, "title"));
+            assert!(taken.insert((x, y)), "panel overlaps another: {}", str_field(panel, "title"));
         }
         if panel["type"] != "row" {
             assert!(!str_field(panel, "description").is_empty());

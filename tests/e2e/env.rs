@@ -1,4 +1,4 @@
-//! What every story stands on: a namespace with the chart's ServiceAccount, Box on a socket, and the operator.
+//! The test environment: a namespace with the chart's ServiceAccount, the simulated Box on a socket, and the operator.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,15 +18,15 @@ use tokio::sync::OnceCell;
 
 pub(crate) use crate::manifests::{connection_yaml, request_yaml};
 
-/// For everything that comes by itself and soon, on a busy machine.
+/// For what happens automatically within seconds, on a busy machine.
 pub(crate) const SHORT_TIMEOUT: Duration = Duration::from_secs(60);
-/// For what comes by itself within a minute or two.
+/// For what happens automatically within a minute or two.
 pub(crate) const LONG_TIMEOUT: Duration = Duration::from_secs(180);
 
 pub(crate) const SERVICE_ACCOUNT: &str = "boxsync-operator";
 const BINARY: &str = env!("CARGO_BIN_EXE_boxsync-operator");
 
-/// What the operator may ask of a listing; anything else would be an error in it.
+/// The only query parameters that the operator may send in a listing.
 const LISTING_PARAMS: &[&str] = &["usemarker", "limit", "marker", "fields", "user_type"];
 
 pub(crate) fn repo_path(path: &str) -> PathBuf {
@@ -37,9 +37,8 @@ pub(crate) fn chart_path() -> PathBuf {
     repo_path("charts/boxsync-operator")
 }
 
-/// Whether the stories are told once more with an operator that has the rights for all namespaces, and looks into all
-/// of them: then each test has to be a process, with a control plane of its own (`make test-cluster-wide`).
-/// Otherwise it has Roles in its story's namespace alone.
+/// Whether the operator has cluster-wide permissions and watches all namespaces: then each test must be a process with its
+/// own control plane (`make test-cluster-wide`). Otherwise it has Roles only in the namespace of the test.
 fn cluster_wide() -> bool {
     std::env::var("E2E_RIGHTS").is_ok_and(|rights| rights == "cluster-wide")
 }
@@ -52,7 +51,7 @@ pub(crate) async fn shared_plane() -> &'static ControlPlane {
     plane
 }
 
-/// The CRDs, as a user installs them; the same as in crds/, which another test may be making anew.
+/// Installs the CRDs as a user does. Not from crds/, which another test may be regenerating.
 pub(crate) async fn install_crds(plane: &ControlPlane) {
     let crds = boxsync::api::crds_yaml().expect("YAML");
     let applied = plane.kubectl().run_with_stdin(["apply", "--server-side", "-f", "-"], &crds).await.expect("kubectl");
@@ -61,27 +60,27 @@ pub(crate) async fn install_crds(plane: &ControlPlane) {
     let client = plane.admin_client().await.expect("client");
     eventually("all kinds are served", SHORT_TIMEOUT, async || match discovery::group(&client, "boxsync.dev").await {
         Ok(group) if group.recommended_resources().len() == boxsync::api::crds().len() => Ok(()),
-        Ok(_) => Err("not all of them".to_owned()),
+        Ok(_) => Err("some CRDs are not served yet".to_owned()),
         Err(e) => Err(e.to_string()),
     })
     .await;
 }
 
-/// The API server had nothing to warn of.
+/// Fails if the API server returned a warning.
 pub(crate) fn assert_no_warning(output: &CommandOutput) {
     assert!(!output.stderr.contains("Warning"), "{}:\n{}", output.command, output.stderr);
 }
 
-/// One story's world.
+/// The environment of one test.
 pub(crate) struct E2eEnv {
     pub(crate) namespace: String,
-    /// Where the operator is.
+    /// The operator's namespace.
     operator_namespace: String,
     pub(crate) kubectl: Kubectl,
     pub(crate) client: Client,
     pub(crate) sim: BoxSim,
     pub(crate) secrets: Secrets,
-    /// The operator's name in the audit log.
+    /// The operator's user name in the audit log.
     pub(crate) operator_user: String,
     kubeconfig: PathBuf,
     admin_kubeconfig: PathBuf,
@@ -91,18 +90,18 @@ pub(crate) struct E2eEnv {
 }
 
 impl E2eEnv {
-    /// On the shared control plane, under the chart as it is.
+    /// On the shared control plane, with the chart's default values.
     pub(crate) async fn new(name: &str) -> Self {
         Self::on_plane(shared_plane().await, name, |manifests| manifests).await
     }
 
-    /// The same, with the rights to renew tokens of users.
+    /// The same, with permission to refresh user tokens.
     pub(crate) async fn with_oauth(name: &str) -> Self {
         let values = json!({"oauth": {"enabled": true}});
         Self::with_values(shared_plane().await, name, &values, |manifests| manifests).await
     }
 
-    /// On this control plane, under the chart's manifests after a change.
+    /// On this control plane, with changed manifests of the chart.
     pub(crate) async fn on_plane(plane: &ControlPlane, name: &str, change: impl FnOnce(String) -> String) -> Self {
         Self::with_values(plane, name, &json!({}), change).await
     }
@@ -116,7 +115,7 @@ impl E2eEnv {
         let namespace = plane.create_namespace(name).await.expect("namespace");
         let kubectl = namespace.kubectl();
         let helm = Helm::new().await.expect("helm");
-        // What has one name in the cluster is not the stages' to create; nor is a Deployment that would do the work.
+        // Tests share a cluster, so no cluster-scoped objects; and no Deployment, because the test starts the operator.
         let mut values = json!({
             "serviceAccount": {"name": SERVICE_ACCOUNT},
             "replicaCount": 0,
@@ -136,7 +135,7 @@ impl E2eEnv {
         Self::for_installed_chart(plane, &namespace.name).await
     }
 
-    /// In a namespace where the chart is installed.
+    /// In a namespace in which the chart is installed already.
     pub(crate) async fn for_installed_chart(plane: &ControlPlane, namespace: &str) -> Self {
         let sim = BoxSim::new(clock::system_clock());
         let server = sim.serve().await.expect("a free port");
@@ -156,7 +155,7 @@ impl E2eEnv {
         }
     }
 
-    /// How the operator is started here: for what it has rights for.
+    /// Settings of an operator that watches the namespaces it has permissions for.
     pub(crate) fn operator_settings(&self) -> OperatorCommand {
         let cluster_wide_settings = self.cluster_wide_settings();
         if cluster_wide() {
@@ -166,40 +165,40 @@ impl E2eEnv {
         }
     }
 
-    /// For all namespaces. Without a gap between syncs: stories need not wait for it.
+    /// Settings of an operator that watches all namespaces, without a minimum gap between syncs, so that tests do not wait.
     pub(crate) fn cluster_wide_settings(&self) -> OperatorCommand {
         OperatorCommand::new(BINARY, &self.kubeconfig)
             .name(&self.operator_namespace)
             .flag("--lease-namespace", &self.operator_namespace)
-            // One that is killed and started again takes its Lease at once, as a container restarted in its pod.
+            // A fixed identity: a restarted operator reacquires its Lease at once, as a container restarted in its pod does.
             .env("POD_NAME", "operator")
             .flag("--box-api-url", self.server.url())
             .flag("--min-sync-gap", "0s")
             .secrets(&self.secrets)
     }
 
-    /// Where Box is.
+    /// URL of the simulated Box.
     pub(crate) fn box_url(&self) -> String {
         self.server.url()
     }
 
-    /// With the rights of an admin.
+    /// Kubeconfig of an admin.
     pub(crate) fn admin_kubeconfig(&self) -> &Path {
         &self.admin_kubeconfig
     }
 
-    /// With the operator's rights.
+    /// Kubeconfig of the operator's ServiceAccount.
     pub(crate) fn operator_kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
 
-    /// From now on people work in this namespace; the operator stays where it is.
+    /// Makes users work in this namespace; the operator stays in its own.
     pub(crate) fn switch_namespace(&mut self, namespace: &str) {
         self.kubectl = self.kubectl.clone().namespace(namespace);
         self.namespace = namespace.to_owned();
     }
 
-    /// A client with the operator's rights.
+    /// A client of the operator's ServiceAccount.
     pub(crate) fn operator_client(&self) -> Client {
         self.operator_client.clone()
     }
@@ -212,8 +211,7 @@ impl E2eEnv {
         settings.start(&self.log_dir).expect("the operator starts")
     }
 
-    /// The end of every story: the operator ends in good order, nothing secret was said anywhere, and Box was asked
-    /// only what it may be asked.
+    /// Ends a test: the operator exits gracefully, no secret appears in any output, and only allowed Box calls were made.
     pub(crate) async fn stop_and_verify(&self, mut operator: Operator) {
         for enterprise in self.sim.enterprises() {
             enterprise.access_tokens().into_iter().chain(enterprise.refresh_token()).for_each(|token| {
@@ -221,14 +219,14 @@ impl E2eEnv {
             });
         }
         let scanned = self.secrets.assert_absent_from(&self.client, "boxsync.dev", &self.namespace).await;
-        scanned.expect("objects and events can be read");
+        scanned.expect("failed to list objects and events");
         let (_, metrics) = operator.http_get("/metrics").await.expect("metrics can be read");
         self.secrets.assert_absent("the metrics", &metrics);
-        let exit_status = operator.terminate(Duration::from_secs(20)).await.expect("ends by itself");
+        let exit_status = operator.terminate(Duration::from_secs(20)).await.expect("exits after SIGTERM");
         assert!(exit_status.success(), "{exit_status}\n{}", operator.log());
         let log = operator.log();
         assert!(!log.contains("panicked"), "{log}");
-        // How every signed assertion and every token of a ServiceAccount begins.
+        // The prefix of every signed assertion and every ServiceAccount token.
         assert!(!log.contains("eyJhbGciOi"), "{log}");
         operator.assert_no_secret_in_log();
         for call in self.sim.recent_calls() {
@@ -241,21 +239,21 @@ impl E2eEnv {
     }
 }
 
-/// What users do.
+/// Actions of users.
 impl E2eEnv {
-    /// `kubectl ARGS`, which has to work.
+    /// Runs `kubectl ARGS`, which must succeed.
     pub(crate) async fn run(&self, args: &[&str]) -> String {
         self.kubectl.run(args).await.expect("kubectl").into_stdout().expect("done")
     }
 
-    /// `kubectl apply`, which has to work, without a warning.
+    /// Runs `kubectl apply`, which must succeed without a warning.
     pub(crate) async fn apply_manifest(&self, yaml: &str) {
         let applied = self.kubectl.apply_yaml(yaml).await.expect("kubectl");
         assert_no_warning(&applied);
         applied.into_stdout().expect("applied");
     }
 
-    /// `kubectl create`; the object's name.
+    /// Runs `kubectl create`; returns the object's name.
     pub(crate) async fn create_manifest(&self, yaml: &str) -> String {
         let created = self.kubectl.run_with_stdin(["create", "-o", "name", "-f", "-"], yaml).await.expect("kubectl");
         assert_no_warning(&created);
@@ -273,19 +271,19 @@ impl E2eEnv {
         secrets.patch(name, &params, &Patch::Apply(&secret)).await.expect("the Secret is written");
     }
 
-    /// Connects an enterprise by client credentials, under this name.
+    /// Creates a connection that uses client credentials, with its Secret.
     pub(crate) async fn connect_by_client_credentials(&self, name: &str, enterprise: &Enterprise) {
         self.apply_client_secret(name, enterprise).await;
         self.apply_manifest(&connection_yaml(name, enterprise.id(), "clientCredentials", "")).await;
     }
 
-    /// Connects an enterprise by the authorization of a user, under this name.
+    /// Creates a connection that uses a user's authorization (OAuth 2.0), with its Secret.
     pub(crate) async fn connect_by_oauth(&self, name: &str, enterprise: &Enterprise) {
         self.apply_oauth_secret(name, enterprise).await;
         self.apply_manifest(&connection_yaml(name, enterprise.id(), "oauth2", "")).await;
     }
 
-    /// Somebody goes through Box's page, and puts what comes of it into the Secret.
+    /// Authorizes the app as a user would, and writes the refresh token into the Secret.
     pub(crate) async fn apply_oauth_secret(&self, name: &str, enterprise: &Enterprise) {
         let client_secret = self.secrets.add(enterprise.client_secret());
         let refresh = self.secrets.add(enterprise.reauthorize_user());
@@ -294,20 +292,20 @@ impl E2eEnv {
         self.apply_secret(name, &values.map(|(key, value)| (key, value.as_str()))).await;
     }
 
-    /// Puts the enterprise's current client id and secret into the Secret that `connect` names.
+    /// Writes the enterprise's current client ID and secret into the connection's Secret.
     pub(crate) async fn apply_client_secret(&self, name: &str, enterprise: &Enterprise) {
         let secret = self.secrets.add(enterprise.client_secret());
         self.apply_secret(name, &[("clientId", &enterprise.client_id()), ("clientSecret", &secret)]).await;
     }
 
-    /// Connects an enterprise by JWT, under this name.
+    /// Creates a connection that uses JWT, with its Secret.
     pub(crate) async fn connect_by_jwt(&self, name: &str, enterprise: &Enterprise, format: KeyFormat) {
         let file = self.config_json(enterprise, format);
         self.apply_secret(name, &[("config.json", &file)]).await;
         self.apply_manifest(&connection_yaml(name, enterprise.id(), "jwt", "")).await;
     }
 
-    /// The enterprise's config.json, every secret in it planted.
+    /// The enterprise's config.json; every secret in it is searched for at the end of the test.
     pub(crate) fn config_json(&self, enterprise: &Enterprise, format: KeyFormat) -> String {
         let file = enterprise.config_json(format).expect("an app with a key pair");
         let parsed: Value = serde_json::from_str(&file).expect("JSON");
@@ -322,13 +320,13 @@ impl E2eEnv {
         file
     }
 
-    /// Asks for a sync of this connection; the request's name.
+    /// Requests a sync of this connection; returns the request's name.
     pub(crate) async fn request_sync(&self, connection: &str) -> String {
         self.create_manifest(&request_yaml(connection, "")).await
     }
 }
 
-/// What users see.
+/// What users can read.
 impl E2eEnv {
     pub(crate) fn connections_api(&self) -> Api<BoxConnection> {
         Api::namespaced(self.client.clone(), &self.namespace)
@@ -338,7 +336,7 @@ impl E2eEnv {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    /// Awaits a condition of a connection with this status and reason.
+    /// Waits for a condition of a connection with this status and reason.
     pub(crate) async fn wait_for_condition(&self, name: &str, kind: &str, status: &str, reason: &str) -> BoxConnection {
         let what = format!("{kind} is {status} {reason}");
         let matches = |c: &BoxConnection| {
@@ -353,7 +351,7 @@ impl E2eEnv {
         self.wait_for_condition(name, "Ready", "True", "Synced").await
     }
 
-    /// Awaits the end of a request, in success or failure.
+    /// Waits until a request is finished, successful or not.
     pub(crate) async fn wait_until_finished(&self, name: &str) -> UserSyncRequest {
         wait_for_object(&self.requests_api(), name, "finished", LONG_TIMEOUT, UserSyncRequest::is_finished).await
     }
@@ -372,7 +370,7 @@ impl E2eEnv {
         items.iter().map(|e| (text(e, "type"), text(e, "reason"), text(e, "message"))).collect()
     }
 
-    /// Awaits an event of this type and reason; its note.
+    /// Waits for an event of this type and reason; returns its note.
     pub(crate) async fn wait_for_event(&self, kind: &str, name: &str, type_: &str, reason: &str) -> String {
         let what = format!("a {type_} event {reason} about {kind} {name}");
         eventually(&what, SHORT_TIMEOUT, async || {
@@ -384,7 +382,7 @@ impl E2eEnv {
     }
 }
 
-/// An enterprise with made-up users.
+/// Adds an enterprise with generated users.
 pub(crate) fn create_acme(sim: &BoxSim) -> Enterprise {
     sim.add_enterprise(EnterpriseConfig::new("1001").name("Acme").users(1_200))
 }
@@ -397,13 +395,13 @@ pub(crate) fn request_conditions(request: &UserSyncRequest) -> &[Condition] {
     request.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default()
 }
 
-/// Status, reason and message of a condition that has to be there.
+/// Status, reason and message of a condition, which must exist.
 pub(crate) fn expect_condition<'a>(all: &'a [Condition], kind: &str) -> (&'a str, &'a str, &'a str) {
     let found = all.find_condition(kind).unwrap_or_else(|| panic!("no condition {kind} in {all:#?}"));
     (&found.status, &found.reason, &found.message)
 }
 
-/// How many pages of its user list this enterprise has handed out.
+/// Number of user pages that this enterprise has returned.
 pub(crate) fn count_listed_pages(enterprise: &Enterprise) -> u64 {
     enterprise.call_counts().with_status(Endpoint::Users, 200)
 }

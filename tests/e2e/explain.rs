@@ -1,4 +1,4 @@
-//! `kubectl explain`: every field says what it means.
+//! `kubectl explain`: every field has a description.
 
 use harness::eventually;
 use http::Request;
@@ -17,7 +17,7 @@ async fn every_field_of_every_kind_is_explained() {
             Request::get("/openapi/v3/apis/boxsync.dev/v1alpha1").body(Vec::new()).map_err(|e| e.to_string())?;
         let document: Value = client.request(request).await.map_err(|e| e.to_string())?;
         let known = document["components"]["schemas"].as_object().filter(|known| known.contains_key(KINDS[1]));
-        known.cloned().ok_or_else(|| "not all kinds".to_owned())
+        known.cloned().ok_or_else(|| "a schema is missing".to_owned())
     };
     let schemas = eventually("both kinds are published", SHORT_TIMEOUT, read).await;
     let mut field_count = 0;
@@ -27,7 +27,7 @@ async fn every_field_of_every_kind_is_explained() {
     assert!(field_count > 80, "only {field_count} fields");
 }
 
-/// Looks at a schema and all below it; how many there are.
+/// Checks a schema and everything below it; returns the number of fields.
 fn check_schema(path: &str, schema: &Value, root: bool) -> usize {
     let description = schema["description"].as_str().unwrap_or_default();
     assert!(description.len() > 5 && description.ends_with('.'), "{path}: {description:?}");
@@ -37,7 +37,7 @@ fn check_schema(path: &str, schema: &Value, root: bool) -> usize {
     );
     let mut field_count = 1;
     for (name, field) in schema["properties"].as_object().into_iter().flatten() {
-        // The API server's own.
+        // Described by the API server.
         let is_metadata = root && ["apiVersion", "kind", "metadata"].contains(&name.as_str());
         let listed = path.ends_with(".conditions[]");
         if is_metadata || listed {

@@ -1,4 +1,4 @@
-//! Those who apply from Git and the operator share an object without a quarrel.
+//! Server-side apply: GitOps tools and the operator own different fields of an object, without conflicts.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::env::{E2eEnv, assert_no_warning, connection_yaml, create_acme};
 
-/// Which managers own fields, and which.
+/// The field managers and the fields that each owns.
 async fn field_owners(env: &E2eEnv, resource: &[&str]) -> BTreeMap<String, Vec<(String, String)>> {
     let mut args = resource.to_vec();
     args.push("--show-managed-fields");
@@ -51,7 +51,10 @@ async fn gitops_and_the_operator_own_separate_fields() {
         assert_eq!(kubectl_diff(&env, &["--server-side", &format!("--field-manager={manager}")], &git).await, "");
         server_side_apply(&git).await;
         let reapplied = env.connections_api().get(name).await.expect("read");
-        assert_eq!(reapplied.metadata.resource_version, ready.metadata.resource_version, "nothing was to be applied");
+        assert_eq!(
+            reapplied.metadata.resource_version, ready.metadata.resource_version,
+            "an unchanged apply changed the object"
+        );
 
         // A change from Git while the operator has written status.
         let changed = git.replace("24h", "12h");

@@ -1,4 +1,4 @@
-//! Files in the repository that are made from others; `UPDATE_GENERATED=1` makes them anew.
+//! Generated files in the repository; `UPDATE_GENERATED=1` regenerates them.
 
 use std::process::Command;
 
@@ -23,7 +23,7 @@ async fn the_printed_crds_and_the_install_manifest_match_the_types() {
     assert!(printed.status.success());
     assert_eq!(String::from_utf8(printed.stdout).expect("text"), stream, "`boxsync-operator crds` prints the same");
 
-    // Made from those, and so after them: the chart as it is, in a namespace that lets in nothing but restricted pods.
+    // Generated from the files above: the chart with default values, in a namespace with Pod Security "restricted".
     let helm = Helm::new().await.expect("helm");
     let rendered = helm.template(&chart_path(), "boxsync-operator", "boxsync", &json!({})).await.expect("rendered");
     for crd in boxsync::api::crds() {
@@ -138,7 +138,7 @@ async fn kubectl_explain_prints_every_field_as_recorded() {
         "usersync.spec",
         "usersync.status",
     ] {
-        // What a new CRD means is published a moment after it is served.
+        // The schema of a new CRD is published shortly after the CRD is served.
         let explain = async || kubectl.run(["explain", path]).await?.into_stdout();
         let printed = eventually("kubectl explains it", SHORT_TIMEOUT, explain).await;
         let lines: Vec<&str> = printed.trim_end().lines().map(str::trim_end).collect();

@@ -1,4 +1,4 @@
-//! What docs/gitops.md and config/argocd say to those who keep connections in Git holds on the real API server.
+//! The manifests in docs/gitops.md and config/argocd work on the real API server.
 
 use std::fs;
 
@@ -10,10 +10,10 @@ use crate::{
     manifests::connection_yaml,
 };
 
-/// Kinds of others that the page shows; nobody here serves them.
+/// Kinds of other projects that the page shows; the test cluster does not serve them.
 const FOREIGN_KINDS: &[&str] = &["Application", "ApplicationSet", "HelmRelease", "Kustomization", "OCIRepository"];
 
-/// The documents in the page's blocks of YAML, those in a list too.
+/// The documents in the page's YAML blocks, including items of lists.
 fn page_manifests() -> Vec<Value> {
     let page = fs::read_to_string(repo_path("docs/gitops.md")).expect("readable");
     let mut documents = Vec::new();
@@ -44,7 +44,7 @@ async fn every_manifest_of_the_page_is_accepted() {
             output.into_stdout().unwrap_or_else(|e| panic!("{object:#}: {e}"));
             ours += 1;
         } else {
-            // What stands for itself is a part of a Kustomization, compared with its file elsewhere.
+            // Other documents are parts of a Kustomization; another test compares them with their file.
             let part = group.is_empty() && object["spec"]["healthCheckExprs"].is_array();
             assert!(part || FOREIGN_KINDS.contains(&kind), "{object:#}");
         }
@@ -82,14 +82,14 @@ data:
     for file in ["argocd-cm.yaml", "argocd-cm-exclusions.yaml"] {
         let text = fs::read_to_string(repo_path(&format!("config/argocd/{file}"))).expect("readable");
         let command = "kubectl patch configmap argocd-cm --namespace argocd --type merge --patch-file ";
-        assert!(text.contains(&format!("{command}{file}\n")), "{file} does not say how it is used");
+        assert!(text.contains(&format!("{command}{file}\n")), "{file} lacks its kubectl patch command");
         let patch = text.replace("  namespace: argocd\n", "");
         let args = ["patch", "configmap", "argocd-cm", "--type", "merge", "--patch-file", "/dev/stdin"];
         let output = kubectl.run_with_stdin(args, &patch).await.expect("kubectl");
         assert_no_warning(&output);
         output.into_stdout().expect("patched");
     }
-    // An upgrade of Argo CD applies its own again.
+    // An upgrade of Argo CD applies its own ConfigMap again.
     kubectl.apply_yaml(initial).await.expect("kubectl").into_stdout().expect("applied");
     let data = kubectl.get_json(["configmap", "argocd-cm"]).await.expect("read")["data"].clone();
     assert_eq!(data["url"], "https://argocd.example.com");

@@ -1,4 +1,4 @@
-//! The chart as a release of Helm, and the operator as its Deployment would start it.
+//! A Helm release of the chart, and the operator started with the arguments of its Deployment.
 
 use std::path::{Path, PathBuf};
 
@@ -22,12 +22,12 @@ impl Release {
         Self { helm, kubectl: plane.kubectl().namespace(NAMESPACE), chart: chart_path() }
     }
 
-    /// From now on of this chart.
+    /// Uses this chart from now on.
     pub(crate) fn with_chart(self, chart: &Path) -> Self {
         Self { chart: chart.to_owned(), ..self }
     }
 
-    /// `helm install` or `helm upgrade`; what it said.
+    /// Runs `helm install` or `helm upgrade`; returns its output.
     pub(crate) async fn run_helm(&self, args: &[&str], values: &Value) -> String {
         let (verb, more) = args.split_first().expect("a command");
         let chart = self.chart.display().to_string();
@@ -41,7 +41,7 @@ impl Release {
         serde_json::from_value(arguments.clone()).expect("texts")
     }
 
-    /// As the Deployment starts it.
+    /// Starts the operator as the Deployment does.
     pub(crate) async fn start_deployed_operator(&self, env: &E2eEnv) -> Operator {
         let arguments = self.deployment_args().await;
         let (task, flags) = arguments.split_first().expect("a task");
@@ -52,7 +52,7 @@ impl Release {
         )
     }
 
-    /// As `helm test` runs the plugin, under the operator's account.
+    /// Runs the plugin as `helm test` does, with the operator's ServiceAccount.
     pub(crate) async fn run_helm_test(&self, env: &E2eEnv) {
         let hooks = self
             .helm
@@ -73,7 +73,7 @@ impl Release {
         .await;
     }
 
-    /// The API server would run this pod, under Pod Security "restricted".
+    /// Checks that the API server accepts this pod under Pod Security "restricted".
     pub(crate) async fn assert_pod_admitted(&self, pod: &str) {
         let dry_run = ["create", "--dry-run=server", "--validate=strict", "-f", "-"];
         let admitted = self.kubectl.run_with_stdin(dry_run, pod).await.expect("kubectl");

@@ -1,4 +1,4 @@
-//! Nothing to do, nothing to write.
+//! An idle operator writes nothing.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ async fn an_idle_minute_writes_nothing() {
     install_crds(&plane).await;
     let env = E2eEnv::on_plane(&plane, "idle", |manifests| manifests).await;
     let operator = env.start_operator_with(&env.operator_settings());
-    // One that works, with a finished request; one that waits for its Secret and one for its admin, both of which the
-    // operator looks at every minute; one that is suspended.
+    // A ready connection with a finished request; one without a Secret and one without authorization, both of which the
+    // operator checks every minute; a suspended one.
     env.connect_by_client_credentials("acme", &create_acme(&env.sim)).await;
     env.wait_until_ready("acme").await;
     env.wait_until_finished(&env.request_sync("acme").await).await;
@@ -34,15 +34,15 @@ async fn an_idle_minute_writes_nothing() {
         .audit_log()
         .wait_until_idle(&env.operator_user, Duration::from_secs(3), LONG_TIMEOUT)
         .await
-        .expect("it becomes quiet");
+        .expect("operator becomes idle");
     let calls_before = withdrawn.call_counts().total();
     tokio::time::sleep(Duration::from_secs(63)).await;
     let entries = plane.audit_log().entries_since(audit_mark).by_user(&env.operator_user);
     assert!(
         entries.clone().with_resource("secrets").len() >= 2,
-        "it looks at the Secrets that are missing or of no use:\n{entries}"
+        "missing or invalid Secrets are not re-read:\n{entries}"
     );
-    assert!(withdrawn.call_counts().total() > calls_before, "it asks Box again for the one that was withdrawn");
+    assert!(withdrawn.call_counts().total() > calls_before, "no probe for the connection without authorization");
     let writes = entries.only_writes().without_resource("leases");
     assert!(writes.is_empty(), "{writes}");
     env.stop_and_verify(operator).await;

@@ -1,5 +1,4 @@
-//! The image, as far as it can be tested without a container engine: that the Dockerfile, the chart and the crate speak
-//! of the same thing.
+//! The image, as far as it can be tested without a container engine: the Dockerfile, the chart and the crate agree.
 
 use std::collections::HashMap;
 
@@ -12,7 +11,7 @@ fn read_file(path: &str) -> String {
     std::fs::read_to_string(repo_path(path)).expect("readable")
 }
 
-/// The instructions of the Dockerfile: each a word and the rest, continued lines put together.
+/// The instructions of the Dockerfile with their arguments; continued lines are joined.
 fn dockerfile_instructions() -> Vec<(String, String)> {
     let whole = read_file("Dockerfile").replace("\\\n", " ");
     let lines = whole.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
@@ -20,11 +19,11 @@ fn dockerfile_instructions() -> Vec<(String, String)> {
     lines.map(|line| split(line).expect("a word and the rest")).collect()
 }
 
-/// What its instructions of this kind set to what.
+/// The keys and values of all instructions of this kind.
 fn assignments(kind: &str) -> HashMap<String, String> {
     let all = dockerfile_instructions().into_iter().filter(|(word, _)| word == kind).map(|(_, rest)| rest + " ");
     let all: String = all.collect();
-    // A value in quotes holds spaces.
+    // A quoted value can contain spaces.
     let mut quoted = false;
     let words = all.split(|c: char| {
         quoted ^= c == '"';
@@ -66,13 +65,13 @@ fn the_image_runs_as_nonroot_and_has_its_labels() {
     assert_eq!(assignments("ARG")["VERSION"], env!("CARGO_PKG_VERSION"));
 }
 
-/// A file that is missing in the context would be found by whoever builds the image next.
+/// Every file that the build needs must be in the build context.
 #[test]
 fn the_build_context_has_every_file_of_the_manifest_and_only_sources() {
     let ignore = read_file(".dockerignore");
     let mut lines = ignore.lines().filter(|line| !line.starts_with('#'));
     assert_eq!(lines.next(), Some("*"));
-    let included: Vec<&str> = lines.map(|line| line.strip_prefix('!').expect("a part that is let in")).collect();
+    let included: Vec<&str> = lines.map(|line| line.strip_prefix('!').expect("an allow pattern")).collect();
     let manifest = read_file("Cargo.toml");
     let paths = manifest.lines().filter_map(|line| line.strip_prefix("path = "));
     for path in paths.map(|path| path.trim_matches('"')) {

@@ -1,5 +1,5 @@
-//! The chart installed: by kubectl, by helm, for the whole cluster and for some namespaces; the operator runs with the
-//! arguments of its Deployment under what is installed, and nothing that people need goes with the chart.
+//! Installing the chart with kubectl and Helm, cluster-wide and for some namespaces: the operator runs with the arguments
+//! and permissions of its Deployment, and uninstalling keeps the users' objects.
 
 use std::fs;
 
@@ -30,7 +30,7 @@ async fn the_chart_works_cluster_wide_or_namespaced_and_uninstall_keeps_the_list
     let release = Release::on_plane(&plane).await;
     let kubectl = plane.kubectl();
 
-    // Without Helm; every object is one that the API server knows, and none makes it warn.
+    // Without Helm: the API server accepts every object without a warning.
     let manifests = fs::read_to_string(repo_path("config/install.yaml")).expect("readable");
     let applied = kubectl.run_with_stdin(["apply", "--server-side", "--validate=strict", "-f", "-"], &manifests).await;
     let applied = applied.expect("kubectl");
@@ -42,7 +42,7 @@ async fn the_chart_works_cluster_wide_or_namespaced_and_uninstall_keeps_the_list
         run(&["create", "namespace", namespace]).await;
     }
 
-    // Helm takes over what kubectl has made, as docs/installing.md says.
+    // Helm adopts the objects that kubectl created, as docs/installing.md describes.
     let options = json!({"networkPolicy": {"enabled": true}});
     let notes = release.run_helm(&["install", "--take-ownership", "--force-conflicts"], &options).await;
     assert!(notes.contains("The operator watches connections in all namespaces."), "{notes}");
@@ -63,7 +63,7 @@ async fn the_chart_works_cluster_wide_or_namespaced_and_uninstall_keeps_the_list
     assert!(can_i(&kubectl, &user, "get", "secrets/any", "elsewhere").await);
     env.stop_and_verify(cluster_wide_operator).await;
 
-    // From now on for two namespaces.
+    // Switch to two namespaces.
     let two_namespaces = json!({
         "watchNamespaces": ["team-a", "team-b"],
         "admission": {"lists": {"enabled": true}, "approvals": {"enabled": true}, "requesters": {"enabled": true}},
@@ -75,8 +75,8 @@ async fn the_chart_works_cluster_wide_or_namespaced_and_uninstall_keeps_the_list
     let cluster_roles = cluster_roles.await.expect("read");
     let names: Vec<_> =
         cluster_roles["items"].as_array().expect("items").iter().map(|i| i["metadata"]["name"].clone()).collect();
-    let people = ["boxsync-edit", "boxsync-operator-approver", "boxsync-roster-reader", "boxsync-view"];
-    assert_eq!(names, people, "and nothing for the operator");
+    let user_roles = ["boxsync-edit", "boxsync-operator-approver", "boxsync-roster-reader", "boxsync-view"];
+    assert_eq!(names, user_roles, "cluster roles of the operator remain");
     let namespaced_operator = release.start_deployed_operator(&env).await;
     release.run_helm_test(&env).await;
     let elsewhere = env.sim.add_enterprise(box_sim::EnterpriseConfig::new("1003").users(5));
@@ -89,7 +89,7 @@ async fn the_chart_works_cluster_wide_or_namespaced_and_uninstall_keeps_the_list
         env.wait_until_finished(&env.request_sync("again").await).await;
         assert!(can_i(&kubectl, &user, "get", "secrets/any", namespace).await);
     }
-    assert_eq!(count_listed_pages(&elsewhere), 0, "that is none of its namespaces");
+    assert_eq!(count_listed_pages(&elsewhere), 0, "synced an unwatched namespace");
     assert!(!can_i(&kubectl, &user, "get", "secrets/any", "elsewhere").await);
     assert!(
         !namespaced_operator.log().contains("WARN") && !namespaced_operator.log().contains("ERROR"),

@@ -1,5 +1,4 @@
-//! Credentials that are no good: each ends in the state that the documentation names, with words that help, and
-//! recovers once it is mended.
+//! Invalid credentials: each leads to the documented state with a helpful message, and recovers once it is fixed.
 
 use box_sim::{AuthMethod, Enterprise, EnterpriseConfig, KeyFormat, PASSPHRASE};
 use boxsync::api::ConditionsExt as _;
@@ -10,19 +9,19 @@ use crate::env::{
     E2eEnv, LONG_TIMEOUT, connection_conditions, connection_yaml, create_acme, expect_condition, request_conditions,
 };
 
-/// What a Secret holds: keys and values.
+/// Keys and values of a Secret.
 type SecretContent = Vec<(&'static str, String)>;
 
-/// One thing that can be wrong.
+/// One kind of invalid credentials.
 struct BadCredentialsCase {
     name: &'static str,
     auth: AuthMethod,
-    /// The Secret's content; none: there is no Secret.
+    /// The Secret's content; `None` if there is no Secret.
     wrong: Option<fn(&E2eEnv, &Enterprise) -> SecretContent>,
     reason: &'static str,
-    /// Words of the condition Connected.
+    /// Texts in the message of the condition Connected.
     words: &'static [&'static str],
-    /// How the connection learns that it was mended.
+    /// What makes the connection use the fixed credentials.
     recovery: Recovery,
 }
 
@@ -180,7 +179,7 @@ async fn invalid_credentials_are_reported_and_recover_once_fixed() {
     env.stop_and_verify(operator).await;
 }
 
-/// Client credentials do not name their enterprise: Box says whose they are.
+/// Client credentials do not contain the enterprise ID; Box returns it.
 #[tokio::test]
 async fn credentials_of_another_enterprise_list_no_users() {
     let env = E2eEnv::new("mismatch").await;
@@ -195,7 +194,7 @@ async fn credentials_of_another_enterprise_list_no_users() {
     env.stop_and_verify(operator).await;
 }
 
-/// The chart's rights without the one to read Secrets.
+/// The chart's manifests without the permission to read Secrets.
 fn without_secrets(manifests: String) -> String {
     let rule = "  - apiGroups: [\"\"]\n    resources: [secrets]\n    verbs: [get]\n";
     assert!(manifests.contains(rule), "{manifests}");
@@ -244,7 +243,7 @@ subjects:
         crate::env::SERVICE_ACCOUNT
     );
     env.apply_manifest(&role).await;
-    // The authorizer learns of new roles by a watch.
+    // The authorizer observes new roles through a watch, with a delay.
     let secrets: Api<k8s_openapi::api::core::v1::Secret> = Api::namespaced(env.operator_client(), &env.namespace);
     harness::eventually("the Secret may be read", LONG_TIMEOUT, async || secrets.get("acme").await).await;
     let request = env.wait_until_finished(&env.request_sync("acme").await).await;

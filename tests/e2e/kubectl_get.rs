@@ -1,4 +1,4 @@
-//! What somebody sees before and beside the operator: status defaults, columns, names, dry runs.
+//! `kubectl get` without an operator: status defaults, columns, short names, dry runs.
 
 use harness::Kubectl;
 use serde_json::{Value, json};
@@ -37,7 +37,7 @@ async fn a_new_object_says_that_no_operator_has_observed_it_yet() {
     );
     let message = ready["message"].as_str().unwrap_or_default();
     assert!(message.contains("No operator has processed this connection yet"), "{message}");
-    // No interval is filled in: it would stand beside a schedule that is written later.
+    // No default interval: it would conflict with a schedule that is set later.
     assert_eq!((&acme["spec"]["syncInterval"], &acme["spec"]["suspend"]), (&Value::Null, &json!(false)));
 
     let output = kubectl.create_yaml(&request_yaml("acme", "")).await.expect("kubectl");
@@ -46,7 +46,7 @@ async fn a_new_object_says_that_no_operator_has_observed_it_yet() {
     let status = &requests["items"][0]["status"];
     assert_eq!((&status["observedGeneration"], &status["phase"]), (&json!(-1), &json!("Pending")));
     assert_eq!(requests["items"][0]["spec"]["activeDeadlineSeconds"], 3600);
-    // A wait for the end times out, instead of ending at once.
+    // A wait for completion times out instead of succeeding at once.
     let waited = kubectl.run(["wait", "--for=condition=Ready", "boxconn/acme", "--timeout=1s"]).await.expect("kubectl");
     assert!(!waited.status.success());
 }
@@ -79,7 +79,7 @@ async fn kubectl_get_has_the_columns_and_names_that_are_documented() {
     assert_eq!(run(&kubectl, &["get", "usersync", "-o", "name", field]).await.lines().count(), 1);
 }
 
-/// Who keeps the CRDs in Git sees no difference for ever.
+/// A GitOps tool that applies the CRDs sees no permanent difference.
 #[tokio::test]
 async fn the_api_server_stores_the_crds_unchanged() {
     fn find_difference(path: &str, written: &Value, stored: &Value) -> Option<String> {
@@ -90,9 +90,9 @@ async fn the_api_server_stores_the_crds_unchanged() {
             (Value::Array(written), Value::Array(stored)) if written.len() == stored.len() => written
                 .iter()
                 .zip(stored)
-                .find_map(|(written, kept)| find_difference(&format!("{path}[]"), written, kept)),
+                .find_map(|(written, stored)| find_difference(&format!("{path}[]"), written, stored)),
             (Value::Number(written), Value::Number(stored)) if written.as_f64() == stored.as_f64() => None,
-            (written, stored) => (written != stored).then(|| format!("{path}: written {written}, kept {stored}")),
+            (written, stored) => (written != stored).then(|| format!("{path}: wrote {written}, stored {stored}")),
         }
     }
     let kubectl = kubectl_in_new_namespace("crds").await;

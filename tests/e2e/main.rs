@@ -1,5 +1,5 @@
-//! The real API server, the operator's binary under its chart's own RBAC, kubectl as people use it, and the simulator
-//! of Box on a socket. One module a story, a namespace a test; all but two tests share one control plane.
+//! End-to-end tests: the real API server, the operator's binary with the chart's RBAC, kubectl, and the simulated Box on a
+//! socket. Each test has its own namespace; all but two tests share one control plane.
 
 #[path = "../../src/test_support.rs"]
 mod test_support;

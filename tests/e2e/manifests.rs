@@ -1,4 +1,4 @@
-//! What users write, as YAML.
+//! YAML manifests that users apply.
 
 pub(crate) fn connection_yaml(name: &str, enterprise: &str, method: &str, extra: &str) -> String {
     format!(

@@ -1,4 +1,4 @@
-//! The series that Prometheus has of an operator: what their names and labels are, and whether they are named as is usual.
+//! Names and labels of the exported series, and whether they follow the Prometheus naming conventions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -11,7 +11,7 @@ use harness::{MetricsPage, Promtool};
 
 use crate::promql::PromqlQuery;
 
-/// Each with its labels, those included that a ServiceMonitor adds.
+/// Each metric with its labels, including those that a ServiceMonitor adds.
 pub(crate) fn known_metrics() -> BTreeMap<String, BTreeSet<String>> {
     let metrics = Metrics::new("0.0.0", PerConnectionMetrics::Enabled);
     let mut known = BTreeMap::from([("up".to_owned(), with_target_labels(&[]))]);
@@ -32,7 +32,7 @@ fn with_target_labels(own: &[&str]) -> BTreeSet<String> {
     ["job", "instance", "namespace"].iter().chain(own).map(|name| (*name).to_owned()).collect()
 }
 
-/// What in a query is no name of a series, none of its labels, or no reason.
+/// Unknown metrics, labels and reasons in a query.
 pub(crate) fn unknown_names(query: &str) -> Vec<String> {
     let known = known_metrics();
     let PromqlQuery { selectors, groups } = PromqlQuery::parse(query);
@@ -72,7 +72,7 @@ fn unknown_names_in_a_query_are_found() {
     }
 }
 
-/// promtool has nothing against the names, types and texts of this page.
+/// Checks names, types and help texts of the page with promtool.
 pub(crate) async fn lint_metrics(page: &str) {
     let promtool = Promtool::new().await.expect("promtool");
     let text = to_prometheus_text(page);
@@ -80,7 +80,7 @@ pub(crate) async fn lint_metrics(page: &str) {
     checked.unwrap_or_else(|problem| panic!("{problem}\n{text}"));
 }
 
-/// A page in the older text format, which has no units, no info, and counters by their whole names.
+/// Converts the page to the older text format, which has no units, no info metrics, and counters with their suffix.
 fn to_prometheus_text(page: &str) -> String {
     let scrape = MetricsPage::parse(page).expect("a page");
     let mut text = String::new();

@@ -1,5 +1,5 @@
-//! The authorization of a user on the real API server: under exactly the rights of the chart, tokens are renewed and
-//! kept, and go with their connection.
+//! User authorization (OAuth 2.0) on the real API server: with exactly the chart's permissions, tokens are refreshed,
+//! stored, and deleted with their connection.
 
 use box_sim::{AuthMethod, BoxSim, Endpoint, Enterprise, EnterpriseConfig};
 use harness::eventually;
@@ -11,7 +11,7 @@ fn create_oauth_acme(sim: &BoxSim) -> Enterprise {
     sim.add_enterprise(EnterpriseConfig::new("1001").name("Acme").users(1_200).auth(AuthMethod::Oauth2))
 }
 
-/// A value of the Secret in which the operator keeps the tokens, which from now on may stand nowhere else.
+/// A value of the operator's token Secret, registered as a secret that no output may contain.
 async fn stored_token(env: &E2eEnv, key: &str) -> String {
     let secret = env.get_json(&["secret", "acme-oauth2"]).await;
     let value: k8s_openapi::ByteString = serde_json::from_value(secret["data"][key].clone()).expect("base64");
@@ -22,7 +22,7 @@ async fn stored_token(env: &E2eEnv, key: &str) -> String {
 async fn oauth2_tokens_are_refreshed_stored_and_deleted_with_the_connection() {
     let env = E2eEnv::with_oauth("oauth").await;
     let acme = create_oauth_acme(&env.sim);
-    // Whatever it says at any level is looked through for tokens.
+    // The log of every level is searched for tokens.
     let operator =
         env.start_operator_with(&env.operator_settings().flag("--oauth", "true").env("BOXSYNC_LOG", "trace"));
     env.connect_by_oauth("acme", &acme).await;
@@ -37,10 +37,10 @@ async fn oauth2_tokens_are_refreshed_stored_and_deleted_with_the_connection() {
     assert_eq!(expect_condition(request_conditions(&done), "Complete").1, "Synced");
     let second = stored_token(&env, "refreshToken").await;
     stored_token(&env, "accessToken").await;
-    assert_ne!(first, second, "it was renewed");
+    assert_ne!(first, second, "token was not refreshed");
     assert_eq!(Some(second), acme.refresh_token());
-    assert_eq!(version(&env.get_json(&["secret", "acme"]).await), seed, "the user's Secret is never written");
-    assert_eq!(acme.call_counts().with_status(Endpoint::Token, 400), 0, "no token was spent twice");
+    assert_eq!(version(&env.get_json(&["secret", "acme"]).await), seed, "the user's Secret was written");
+    assert_eq!(acme.call_counts().with_status(Endpoint::Token, 400), 0, "a refresh token was reused");
 
     acme.reauthorize_user();
     acme.revoke_tokens();
@@ -56,7 +56,7 @@ async fn oauth2_tokens_are_refreshed_stored_and_deleted_with_the_connection() {
     stored_token(&env, "accessToken").await;
 
     env.run(&["delete", "boxconnection", "acme"]).await;
-    eventually("the tokens are collected with their connection", SHORT_TIMEOUT, async || {
+    eventually("the token Secret is garbage-collected", SHORT_TIMEOUT, async || {
         let found = env.run(&["get", "secret", "acme-oauth2", "--ignore-not-found", "-o", "name"]).await;
         if found.is_empty() { Ok(()) } else { Err(found) }
     })

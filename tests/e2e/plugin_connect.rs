@@ -9,7 +9,7 @@ use box_sim::{AuthMethod, EnterpriseConfig};
 
 use crate::env::{E2eEnv, create_acme, expect_condition, request_conditions};
 
-/// `kubectl boxsync ARGS` with this on standard input: its exit code, and what it printed.
+/// Runs `kubectl boxsync ARGS` with this standard input; returns its exit code and output.
 async fn run_plugin_with_input(env: &E2eEnv, input: &str, args: &[&str]) -> (i32, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-boxsync"));
     command.arg("--kubeconfig").arg(env.admin_kubeconfig()).args(["--namespace", &env.namespace]).args(args);
@@ -18,9 +18,9 @@ async fn run_plugin_with_input(env: &E2eEnv, input: &str, args: &[&str]) -> (i32
     let input = input.to_owned();
     let plugin_task = tokio::task::spawn_blocking(move || {
         let mut plugin = command.spawn().expect("the plugin starts");
-        // Dropped at once, so that the plugin sees the end of its input. One that needs none may have closed it.
+        // Dropped at once, so that the plugin reads EOF. A plugin that needs no input may have exited already.
         plugin.stdin.take().map(|mut stdin| stdin.write_all(input.as_bytes()).ok());
-        plugin.wait_with_output().expect("it ends")
+        plugin.wait_with_output().expect("wait for plugin")
     });
     let output = plugin_task.await.expect("no panic");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -52,7 +52,7 @@ async fn connect_creates_a_connection_and_later_replaces_its_secret() {
     env.stop_and_verify(operator).await;
 }
 
-/// Somebody in a browser who grants access: follows Box's page back to the plugin.
+/// Grants access as a user in a browser: follows Box's page back to the plugin.
 async fn grant_access(page: &str) -> String {
     rustls::crypto::ring::default_provider().install_default().ok();
     let browser = reqwest::Client::builder().no_proxy().build().expect("a browser");
@@ -60,7 +60,7 @@ async fn grant_access(page: &str) -> String {
     granted.send().await.expect("Box answers").text().await.expect("a page")
 }
 
-/// `connect` for OAuth 2.0, and the person who is led to Box's page by it.
+/// Runs `connect` for OAuth 2.0 and opens the authorization URL that it prints.
 async fn run_plugin_granting_access(env: &E2eEnv, input: &str, args: &[&str]) -> (i32, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-boxsync"));
     command.arg("--kubeconfig").arg(env.admin_kubeconfig()).args(["--namespace", &env.namespace]).args(args);
@@ -75,12 +75,12 @@ async fn run_plugin_granting_access(env: &E2eEnv, input: &str, args: &[&str]) ->
         while !stdout.contains("/api/oauth2/authorize?") && out.read_line(&mut stdout).expect("text") > 0 {}
         let page =
             stdout.lines().find(|line| line.contains("/api/oauth2/authorize?")).map(|line| line.trim().to_owned());
-        page_sender.send(page).expect("somebody waits for it");
+        page_sender.send(page).expect("receiver dropped");
         out.read_to_string(&mut stdout).expect("text");
-        let ended = plugin.wait_with_output().expect("it ends");
+        let ended = plugin.wait_with_output().expect("wait for plugin");
         (ended.status.code().unwrap_or(-1), stdout, String::from_utf8_lossy(&ended.stderr).into_owned())
     });
-    if let Some(page) = page.await.expect("the plugin goes on") {
+    if let Some(page) = page.await.expect("plugin task ended") {
         let answer = grant_access(&page).await;
         assert!(answer.contains("Access was granted"), "{answer}");
     }
@@ -99,7 +99,7 @@ async fn connect_authorizes_through_boxs_page_and_again_after_revocation() {
     assert_eq!(code, 0, "{out}\n{err}");
     assert!(out.contains("1,200 users"), "{out}");
     let connection = env.wait_until_ready("acme").await;
-    let ends = connection.status.and_then(|s| s.authorization).expect("told").expiration_time.0;
+    let ends = connection.status.and_then(|s| s.authorization).expect("has an expiration time").expiration_time.0;
     assert!(ends > jiff::Timestamp::now() + std::time::Duration::from_secs(59 * 86_400), "{ends}");
 
     acme.revoke_user_access();

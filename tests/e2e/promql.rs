@@ -1,19 +1,18 @@
-//! What a query in PromQL names: metrics, the labels that it selects by, and those that it groups by. Whether it is a
-//! query at all is promtool's to say; this reads only what promtool has accepted.
+//! Extracts the metrics, selected labels and grouped labels of a PromQL query that promtool has accepted.
 
 use std::collections::BTreeSet;
 
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct PromqlQuery {
     pub(crate) selectors: Vec<PromqlSelector>,
-    /// Of `by`, `on` and the like.
+    /// The labels of `by`, `on` and similar clauses.
     pub(crate) groups: BTreeSet<String>,
 }
 
 #[derive(Debug, PartialEq)]
 pub(crate) struct PromqlSelector {
     pub(crate) metric: String,
-    /// Each with the text that it is compared with.
+    /// Each label with the text that it is compared with.
     pub(crate) labels: Vec<(String, String)>,
 }
 
@@ -56,7 +55,7 @@ impl PromqlQuery {
     }
 }
 
-/// What stands before this sign, and what comes after it.
+/// The tokens before and after this sign.
 fn split_at_sign(tokens: &[PromqlToken], sign: char) -> (&[PromqlToken], &[PromqlToken]) {
     let end = tokens.iter().position(|token| *token == PromqlToken::Punctuation(sign)).expect("closed");
     (&tokens[..end], &tokens[end + 1..])
@@ -72,7 +71,7 @@ fn string_literals(tokens: &[PromqlToken]) -> impl Iterator<Item = String> + '_ 
         .filter_map(|token| if let PromqlToken::StringLiteral(text) = token { Some(text.clone()) } else { None })
 }
 
-/// Without numbers and times.
+/// Splits a query into tokens; numbers and durations are dropped.
 fn tokenize(text: &str) -> Vec<PromqlToken> {
     let mut tokens = Vec::new();
     let mut rest = text;

@@ -1,5 +1,5 @@
-//! The published list on the real API server: found after a request, held, approved, collected with its connection,
-//! and read and asked for with `kubectl boxsync`.
+//! The published list on the real API server: updated by a request, held, approved, garbage-collected, and read with
+//! `kubectl boxsync`.
 
 use std::process::Command;
 
@@ -12,13 +12,13 @@ use crate::{
     table::KubectlTable,
 };
 
-/// `kubectl boxsync ARGS`: its exit code, and what it printed.
+/// Runs `kubectl boxsync ARGS`; returns its exit code and output.
 async fn run_plugin(env: &E2eEnv, args: &[&str]) -> (i32, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-boxsync"));
     command.arg("--kubeconfig").arg(env.admin_kubeconfig()).args(["--namespace", &env.namespace]).args(args);
-    // Box is served by this thread: it must not stand still meanwhile.
+    // This thread serves the simulated Box and must not block.
     let output =
-        tokio::task::spawn_blocking(move || command.output()).await.expect("it ends").expect("the plugin runs");
+        tokio::task::spawn_blocking(move || command.output()).await.expect("plugin task").expect("plugin runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
 }
@@ -131,14 +131,14 @@ async fn a_deleted_connection_deletes_its_list_and_a_new_one_gets_its_own() {
     let roster = rosters.get("acme").await.expect("a roster");
     assert_eq!((roster.spec.revision, roster.owner_references()[0].uid.clone()), (1, second.uid().expect("a uid")));
     let slices: Api<UserSlice> = Api::namespaced(env.client.clone(), &env.namespace);
-    eventually("the first one's slices are collected", SHORT_TIMEOUT, async || {
+    eventually("slices of the first connection are deleted", SHORT_TIMEOUT, async || {
         let all = slices.list_metadata(&ListParams::default()).await.map_err(|e| e.to_string())?;
         let old = all.items.iter().filter(|s| s.owner_references()[0].uid != second.uid().unwrap_or_default()).count();
-        if old == 0 { Ok(()) } else { Err(format!("{old} are there still")) }
+        if old == 0 { Ok(()) } else { Err(format!("{old} slices remain")) }
     })
     .await;
     env.run(&["delete", "boxconnection", "acme"]).await;
-    eventually("the list is gone with its connection", SHORT_TIMEOUT, async || {
+    eventually("the list is deleted with its connection", SHORT_TIMEOUT, async || {
         let rosters = rosters.list_metadata(&ListParams::default()).await.map_err(|e| e.to_string())?.items.len();
         let slices = slices.list_metadata(&ListParams::default()).await.map_err(|e| e.to_string())?.items.len();
         if rosters + slices == 0 { Ok(()) } else { Err(format!("{rosters} rosters, {slices} slices")) }

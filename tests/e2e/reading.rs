@@ -1,4 +1,4 @@
-//! What docs/reading.md says: its examples, run by an account that may read lists and nothing else, and its schemas.
+//! The examples and schemas of docs/reading.md, run by an account that may only read lists.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -17,17 +17,17 @@ use serde_json::{Value, json};
 use crate::env::{E2eEnv, chart_path, repo_path, shared_plane};
 
 const READER_ACCOUNT: &str = "auditor";
-/// The same line stands in the README and on the page.
+/// The command in the README and in docs/reading.md.
 const README_PIPELINE: &str = r#"kubectl get userroster acme -o json | jq -r '.slices[] | select(.state == "Live" or .state == "Held").name' | xargs -n 1 kubectl get userslice -o 'jsonpath={.data}' | jq -r .login"#;
 
-/// Somebody with the ClusterRole boxsync-roster-reader in the stage's namespace.
+/// An account with the ClusterRole boxsync-roster-reader in the test namespace.
 struct ReaderAccount {
     kubectl: Kubectl,
     kubeconfig: PathBuf,
     examples: Vec<Vec<String>>,
 }
 
-/// How a program ended.
+/// Exit code and output of a program.
 #[derive(Debug)]
 struct ProgramOutput {
     program: String,
@@ -79,7 +79,7 @@ impl ReaderAccount {
         ProgramOutput { program, out: text(output.stdout), err: text(output.stderr), code: output.status.code() }
     }
 
-    /// All examples at once.
+    /// Runs all examples.
     async fn run_examples(&self, connection: &str) -> Vec<ProgramOutput> {
         let commands: Vec<Vec<String>> =
             self.examples.iter().map(|words| [words.clone(), vec![connection.to_owned()]].concat()).collect();
@@ -89,7 +89,7 @@ impl ReaderAccount {
     async fn assert_prints(&self, expected: &str) {
         for output in self.run_examples("acme").await {
             assert_eq!((output.code, output.err.as_str()), (Some(0), ""), "{}", output.program);
-            assert!(output.out == expected, "{} prints other logins: {} bytes", output.program, output.out.len());
+            assert!(output.out == expected, "{} printed the wrong logins ({} bytes)", output.program, output.out.len());
         }
     }
 
@@ -106,7 +106,7 @@ impl ReaderAccount {
     }
 }
 
-/// `cargo test` builds the example beside the tests; where a single test is run, it is built now.
+/// `cargo test` builds the example; if only this test target is built, it is built here.
 fn rust_example() -> PathBuf {
     let built = Path::new(env!("CARGO_BIN_EXE_boxsync-operator")).with_file_name("examples").join("read");
     let modified_time = |path: &Path| path.metadata().and_then(|file| file.modified()).ok();
@@ -115,7 +115,7 @@ fn rust_example() -> PathBuf {
         cargo.current_dir(repo_path("")).args(["build", "--locked", "--quiet", "--example", "read"]);
         assert!(cargo.status().expect("cargo runs").success(), "the example cannot be built");
     }
-    assert!(built.is_file(), "cargo built the example, and not as {}", built.display());
+    assert!(built.is_file(), "cargo did not build {}", built.display());
     built
 }
 
@@ -218,7 +218,7 @@ async fn every_published_record_matches_its_schema() {
             let known: BTreeSet<_> =
                 schema["properties"].as_object().into_iter().flatten().map(|(key, _)| key).collect();
             let keys: BTreeSet<_> = value.as_object().into_iter().flatten().map(|(key, _)| key).collect();
-            assert!(keys.is_subset(&known), "{file} does not describe all of {line}");
+            assert!(keys.is_subset(&known), "fields of {line} missing in {file}");
         }
         assert_eq!(list.record_lines(state).count(), lines, "{state:?}");
     }
@@ -231,8 +231,7 @@ async fn every_published_record_matches_its_schema() {
     env.stop_and_verify(operator).await;
 }
 
-/// Whether a value is what a schema says, as far as our schemas say anything. A keyword that is not known here is an
-/// error.
+/// Validates a value against a schema, with the keywords that our schemas use. Other keywords are an error.
 fn validate_schema(root: &Value, schema: &Value, value: &Value) -> Result<(), String> {
     let Some(keywords) = schema.as_object() else { return Ok(()) };
     for (keyword, constraint) in keywords {
@@ -255,7 +254,7 @@ fn validate_schema(root: &Value, schema: &Value, value: &Value) -> Result<(), St
             "oneOf" => all.iter().filter(|one| validate_schema(root, one, value).is_ok()).count() == 1,
             "$ref" => {
                 let definition = constraint.as_str().and_then(|name| root.pointer(name.strip_prefix('#')?));
-                validate_schema(root, definition.ok_or_else(|| format!("{constraint} leads nowhere"))?, value)?;
+                validate_schema(root, definition.ok_or_else(|| format!("unresolved $ref {constraint}"))?, value)?;
                 true
             }
             "items" => {
@@ -272,10 +271,10 @@ fn validate_schema(root: &Value, schema: &Value, value: &Value) -> Result<(), St
                 object().try_for_each(|(_, value)| validate_schema(root, constraint, value))?;
                 true
             }
-            other => return Err(format!("{other} is not known here")),
+            other => return Err(format!("unsupported keyword {other}")),
         };
         if !valid {
-            return Err(format!("{keyword} {constraint}, and it is {value}"));
+            return Err(format!("{value} violates {keyword} {constraint}"));
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The authorization is withdrawn and granted, the secret replaced: both are noticed.
+//! A withdrawn authorization and a rotated secret are detected, and the connection recovers.
 
 use boxsync::api::ConditionsExt as _;
 
@@ -63,7 +63,7 @@ async fn revocation_and_reauthorization_are_noticed_by_probes() {
     acme.clear_calls();
     acme.deauthorize_app();
     env.wait_for_condition("acme", "Connected", "False", "AppNotAuthorized").await;
-    assert_eq!(count_listed_pages(&acme), 0, "to notice it, nobody is listed");
+    assert_eq!(count_listed_pages(&acme), 0, "a probe listed users");
     acme.authorize_app();
     env.wait_until_ready("acme").await;
     env.stop_and_verify(operator).await;

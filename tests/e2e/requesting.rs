@@ -1,4 +1,4 @@
-//! Requests: answered, refused, deleted.
+//! Requests: completed, rejected, deleted.
 
 use std::time::Duration;
 
@@ -94,7 +94,7 @@ async fn a_finished_request_is_deleted_after_its_ttl_and_kept_without_one() {
         other => Err(format!("{other:?}")),
     })
     .await;
-    assert!(env.requests_api().get(&without_ttl).await.expect("kept").is_finished());
+    assert!(env.requests_api().get(&without_ttl).await.expect("exists").is_finished());
     env.stop_and_verify(operator).await;
 }
 

@@ -1,4 +1,4 @@
-//! Every file in config/samples is applied, and does what its comments say.
+//! Every file in config/samples can be applied and does what its comments describe.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -40,7 +40,7 @@ async fn every_sample_is_accepted_without_a_warning() {
 fn the_samples_cover_every_kind_every_auth_method_and_gitops() {
     let all: Vec<Value> = sample_files().iter().flat_map(|(_, text)| parse_documents(text)).collect();
     let kinds: BTreeSet<_> = all.iter().filter_map(|object| object["kind"].as_str()).collect();
-    // The other kinds only the operator writes.
+    // Only the operator writes the other kinds.
     assert!(["BoxConnection", "UserSyncRequest"].iter().all(|kind| kinds.contains(kind)), "{kinds:?}");
     let of_kind = |kind: &'static str| all.iter().filter(move |object| object["kind"] == kind);
     let methods: BTreeSet<_> = of_kind("BoxConnection")
@@ -60,7 +60,7 @@ fn the_samples_cover_every_kind_every_auth_method_and_gitops() {
     }
 }
 
-/// Box knows none of the placeholders, and the connection says so.
+/// The placeholders are invalid, and the connection reports it.
 #[tokio::test]
 async fn a_sample_with_placeholders_says_what_to_fill_in() {
     let env = E2eEnv::new("placeholders").await;

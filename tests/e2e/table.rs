@@ -1,6 +1,6 @@
-//! What `kubectl get` prints, taken apart.
+//! Parses the table that `kubectl get` prints.
 
-/// A table's header and rows, cell by cell. Columns begin where the header's words do: a cell may be empty.
+/// Header and rows of a table. Columns start where the header's words start, because cells can be empty.
 #[derive(Debug)]
 pub(crate) struct KubectlTable {
     pub(crate) header: Vec<String>,
@@ -27,7 +27,7 @@ impl KubectlTable {
         Self { header: cells(top), rows: lines.map(cells).collect() }
     }
 
-    /// The row of this name: its cells by column.
+    /// The cells of the row with this name.
     pub(crate) fn row(&self, name: &str) -> &[String] {
         let row = self.rows.iter().find(|row| row.first().is_some_and(|first| first == name));
         row.unwrap_or_else(|| panic!("no {name} in {self:#?}"))

@@ -1,5 +1,5 @@
-//! From `helm install` to a user whom `kubectl boxsync users` names, and on to the next version: what it brings can be
-//! used, and what was there goes on without being fetched again.
+//! From `helm install` to the first list, and an upgrade to the next version: new fields can be used, and existing lists
+//! are not fetched again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::{
     helm_release::{NAMESPACE, PLUGIN, Release},
 };
 
-/// The chart as it might have been a version earlier: its connections know no `historyRetention` and tell no `nextSync`.
+/// The chart as of a previous version: its CRDs lack `historyRetention` and `nextSync`.
 fn previous_chart(folder: &Path) -> PathBuf {
     let previous = folder.join("earlier");
     copy_dir(&chart_path(), &previous);
@@ -29,7 +29,7 @@ fn previous_chart(folder: &Path) -> PathBuf {
         let properties = &mut crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
         for (part, field) in [("spec", "historyRetention"), ("status", "nextSync")] {
             let fields = properties[part]["properties"].as_object_mut().expect("fields");
-            assert!(fields.remove(field).is_some(), "{field} is there to be removed");
+            assert!(fields.remove(field).is_some(), "{field} exists");
         }
         serde_saphyr::to_string(&crd).expect("YAML")
     });
@@ -49,7 +49,7 @@ fn copy_dir(from: &Path, to: &Path) {
     }
 }
 
-/// `kubectl boxsync users acme`, with an admin's rights.
+/// Runs `kubectl boxsync users acme` as an admin.
 async fn run_users(env: &E2eEnv) -> String {
     let mut plugin = Command::new(PLUGIN);
     plugin.args(["users", "acme", "--namespace", &env.namespace]).env("KUBECONFIG", env.admin_kubeconfig());
@@ -80,7 +80,7 @@ async fn an_upgrade_brings_new_fields_and_fetches_no_list_again() {
     assert!(listed.lines().any(|line| line.contains("Jane Doe") && line.contains("jane@acme.example")));
     let newer = connection_yaml("acme", acme.id(), "clientCredentials", "  historyRetention: 48h");
     let refused = env.kubectl.run_with_stdin(["apply", "--validate=strict", "-f", "-"], &newer).await.expect("kubectl");
-    assert!(refused.stderr.contains("historyRetention"), "this version does not know it: {refused:?}");
+    assert!(refused.stderr.contains("historyRetention"), "old CRD accepted a new field: {refused:?}");
     env.stop_and_verify(operator).await;
 
     let fetched = count_listed_pages(&acme);
@@ -90,14 +90,14 @@ async fn an_upgrade_brings_new_fields_and_fetches_no_list_again() {
     env.apply_manifest(&newer).await;
     let is_observed = |c: &BoxConnection| c.status.as_ref().and_then(|s| s.observed_generation) == Some(2);
     let after =
-        wait_for_object(&env.connections_api(), "acme", "looked at by the new version", SHORT_TIMEOUT, is_observed)
+        wait_for_object(&env.connections_api(), "acme", "observed by the new version", SHORT_TIMEOUT, is_observed)
             .await;
     assert_eq!(after.uid(), before.uid(), "the same connection");
     assert_eq!(run_users(&env).await, listed);
     let status = |c: &BoxConnection| c.status.clone().expect("a status");
     assert_eq!(status(&after).roster_ref, status(&before).roster_ref, "the same revision of the same list");
     assert_eq!(status(&after).last_sync, status(&before).last_sync);
-    assert_eq!(count_listed_pages(&acme), fetched, "nothing was fetched again");
+    assert_eq!(count_listed_pages(&acme), fetched, "the list was fetched again");
 
     let request = env.wait_until_finished(&env.request_sync("acme").await).await;
     let done = request.status.expect("a status");

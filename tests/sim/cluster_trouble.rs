@@ -1,16 +1,16 @@
-//! The API server away, slow, or showing old news. None of it is Box's fault, and no outcome is lost for it.
+//! The API server is unreachable, slow or lagging: no result of a sync is lost or counted as a failure of Box.
 
 use boxsync::api::RequestPhase;
 use kube_sim::{Fault, FaultAction, Verb};
 
 use crate::env::{NAMESPACE, SimEnv, count_listings, format_condition, request_succeeded, secs, sleep_secs};
 
-/// The request is listed when the connection's first sync is confirmed, and its own news arrives before those of the
-/// status that answered it. Without a gap only the confirmation keeps the operator from listing twice.
+/// The request is found when the connection's first sync is confirmed, and its own watch event arrives before that of the
+/// status that completed it. Without a gap, only the confirmation prevents a second listing.
 #[tokio::test(start_paused = true)]
 async fn a_lagging_watch_does_not_list_twice() {
     let mut world = SimEnv::new();
-    world.rules.min_sync_gap = secs(0);
+    world.options.min_sync_gap = secs(0);
     world.kube.lag_watches(secs(5));
     world.spawn_operator();
     sleep_secs(30).await;
@@ -83,7 +83,7 @@ async fn a_conflict_on_the_final_status_does_not_repeat_the_run() {
     assert!(request_succeeded(&world.wait_until_finished("r").await));
     sleep_secs(120).await;
     assert_eq!(count_listings(&acme), 1);
-    assert_eq!(world.connection_status("acme").users.expect("counted").total, 5000);
+    assert_eq!(world.connection_status("acme").users.expect("has counts").total, 5000);
 }
 
 #[tokio::test(start_paused = true)]

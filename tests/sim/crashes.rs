@@ -1,5 +1,4 @@
-//! The crash matrix, generated: a story is told once and its writes are counted; then it is told again for each write
-//! and each kind of trouble that can meet it.
+//! The crash matrix: a scenario runs once to count the operator's writes, then once for each write and each fault.
 
 use std::sync::{
     Arc,
@@ -19,7 +18,7 @@ use crate::{
 /// Enough for two slices.
 const USERS: usize = 400;
 
-/// What meets a write.
+/// What happens to a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum WriteFault {
     None,
@@ -31,12 +30,12 @@ enum WriteFault {
     WatchesFrozen,
 }
 
-/// Lets the `k`th write of the operator meet its trouble. Returns how many there were.
+/// Injects the fault into the operator's write number `write_index`. Returns the count of writes.
 fn inject_write_fault(kube: &KubeSim, write_index: usize, fault: WriteFault, frozen: Arc<Notify>) -> Arc<AtomicUsize> {
     let writes = Arc::new(AtomicUsize::new(0));
     let (count, sim) = (writes.clone(), kube.clone());
     kube.on_write(move |_, call| {
-        // Events are no state.
+        // Events do not count as state.
         if call.user != OPERATOR
             || call.resource == "events"
             || count.fetch_add(1, Ordering::Relaxed) + 1 != write_index
@@ -60,8 +59,8 @@ fn inject_write_fault(kube: &KubeSim, write_index: usize, fault: WriteFault, fro
     writes
 }
 
-/// Starts a new operator whenever one is killed, and thaws the watches some time after they were frozen; until it is
-/// told that the story is over.
+/// Starts a new operator whenever one is killed, and thaws the watches some time after they were frozen, until
+/// `finished` is notified.
 fn supervise_operator(
     factory: OperatorFactory,
     kube: KubeSim,
@@ -87,8 +86,8 @@ fn supervise_operator(
     })
 }
 
-/// Three lists: the first, one with a user hired, one edited and one gone, and one with another gone and one renamed.
-/// Returns Box's answers, and how the requests ended.
+/// Three lists: the initial one; one user added, one updated, one removed; one more removed and one renamed. Returns the
+/// lists in Box, and the results of the requests.
 async fn run_scenario(world: &SimEnv, acme: &Enterprise) -> (Vec<UsersById>, Vec<UserSyncRequestStatus>) {
     let mut answers = vec![box_users(acme)];
     world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
@@ -109,7 +108,7 @@ async fn run_scenario(world: &SimEnv, acme: &Enterprise) -> (Vec<UsersById>, Vec
     (answers, vec![first, second])
 }
 
-/// Tells the story with this trouble at the `k`th write; returns how many writes there were.
+/// Runs the scenario with the fault at write number `write_index`; returns the number of writes.
 async fn run_with_fault(write_index: usize, fault: WriteFault) -> usize {
     let world = SimEnv::new();
     let acme = world.connect_enterprise("acme", USERS);
@@ -125,7 +124,7 @@ async fn run_with_fault(write_index: usize, fault: WriteFault) -> usize {
         assert_eq!(
             [request.added, request.updated, request.removed],
             changed.map(Some),
-            "{what}: exactly what the sync changed"
+            "{what}: the changes of the sync"
         );
     }
     sleep_secs(60).await;
@@ -137,20 +136,20 @@ async fn run_with_fault(write_index: usize, fault: WriteFault) -> usize {
     assert_eq!(world.published_users("acme").await, box_users(&acme), "{what}");
     let mark = world.kube.log_position();
     sleep_secs(3600).await;
-    assert_eq!(world.writes_since(mark), Vec::<String>::new(), "{what}: then nothing is written");
+    assert_eq!(world.writes_since(mark), Vec::<String>::new(), "{what}: no more writes");
     let status = world.connection_status("acme");
     assert_eq!(status.roster_ref.expect("published").revision, world.get_roster("acme").spec.revision, "{what}");
     let journal_changes: i64 =
         world.get_roster("acme").spec.journal.iter().map(|e| e.added + e.updated + e.removed).sum();
-    assert_eq!(journal_changes, USERS as i64 + 3 + 2, "{what}: every change is in the record once");
+    assert_eq!(journal_changes, USERS as i64 + 3 + 2, "{what}: every change is in the journal once");
     let live = world.get_roster("acme").spec.slices.iter().filter(|s| s.state == SliceState::Live).count();
-    assert!(live > 1, "one slice can hardly be half a list");
+    assert!(live > 1, "the test needs at least two live slices");
     finished.notify_one();
-    supervisor.await.expect("the nurse did not panic");
+    supervisor.await.expect("the supervisor did not panic");
     writes.load(Ordering::Relaxed)
 }
 
-/// Every write of the story met by this trouble, in turn.
+/// Runs the scenario with the fault at every write in turn.
 async fn test_every_write(fault: WriteFault) {
     let writes = run_with_fault(0, WriteFault::None).await;
     assert!(writes > 12, "{writes} writes");
@@ -159,7 +158,7 @@ async fn test_every_write(fault: WriteFault) {
     }
 }
 
-/// One test a column of the matrix, so that they share the processors.
+/// One test per fault, so that they run in parallel.
 macro_rules! columns {
     ($($name:ident: $meets:ident,)*) => {$(
         #[tokio::test(start_paused = true)]

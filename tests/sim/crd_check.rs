@@ -1,4 +1,4 @@
-//! Kinds that the API server does not serve (yet): named, waited for, and no reason to end.
+//! Kinds that the API server does not serve yet: the operator reports them and waits.
 
 use boxsync::controller::{CrdAvailability, wait_until_available, watch_crd_availability};
 use kube_sim::{Fault, FaultAction, Verb};
@@ -6,7 +6,7 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use crate::env::{OPERATOR, SimEnv, count_listings, sleep_secs};
 
-/// Looks, in `world`, for what is served.
+/// Starts the check of which kinds are served.
 fn start_crd_check(world: &SimEnv) -> (watch::Receiver<CrdAvailability>, JoinHandle<()>) {
     let (sender, availability) = watch::channel(CrdAvailability::default());
     (availability, tokio::spawn(watch_crd_availability(world.kube.client_as(OPERATOR), Vec::new(), sender)))

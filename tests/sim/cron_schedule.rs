@@ -1,4 +1,4 @@
-//! Days of a schedule, with the night on which summer time ends.
+//! Cron schedules over several days, including the end of daylight saving time.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -7,7 +7,7 @@ use crate::env::{SimEnv, count_listings, format_condition, format_conditions, re
 
 const DAY: u64 = 86_400;
 
-/// The eve of the end of summer time in Berlin.
+/// Starts on the day before daylight saving time ends in Berlin.
 fn env_before_dst_end() -> SimEnv {
     let world = SimEnv::new();
     world.clock.rewind(secs(29 * DAY));
@@ -39,7 +39,7 @@ async fn a_cron_sync_completes_by_its_local_time_across_the_end_of_dst() {
     }
     assert!(
         lead_times[0] < 900 && lead_times.iter().all(|a| *a == lead_times[0]),
-        "always as long before: {lead_times:?}"
+        "the offset is constant: {lead_times:?}"
     );
     let shown = world.connection_status("acme").next_sync.expect("scheduled");
     assert!(shown.starts_with("2026-10-27T19:") && shown.ends_with("+01:00[Europe/Berlin]"), "{shown}");

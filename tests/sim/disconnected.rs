@@ -1,4 +1,4 @@
-//! Connections that are lost, and the way back.
+//! Disconnected connections and how they reconnect.
 
 use box_sim::{Behaviour, EndpointFilter, ScriptedResponse};
 use serde_json::json;
@@ -16,9 +16,9 @@ async fn a_first_sync_without_authorization_reports_the_next_steps() {
     world.spawn_operator();
     let status = world.wait_for_connection("initech", |s| s.observed_generation == Some(1)).await;
     assert_eq!(format_conditions(&status), DISCONNECTED);
-    assert_eq!((status.next_sync_time, status.failures.expect("told").retry_time), (None, None));
+    assert_eq!((status.next_sync_time, status.failures.expect("set").retry_time), (None, None));
     assert_eq!(status.app.expect("named").client_id, initech.client_id());
-    let message = &status.conditions.iter().find(|c| c.type_ == "Connected").expect("told").message;
+    let message = &status.conditions.iter().find(|c| c.type_ == "Connected").expect("set").message;
     for words in
         ["This app is not authorized", "No list has been fetched yet", initech.client_id().as_str(), "Admin Console"]
     {
@@ -37,14 +37,14 @@ async fn a_withdrawn_authorization_is_detected_by_the_probe_and_recovers_without
         .wait_for_connection("acme", |s| format_condition(&s.conditions, "Connected") == "False AppNotAuthorized")
         .await;
     assert!(world.elapsed_secs() - begun <= 3600, "within the probe interval");
-    assert_eq!(format_condition(&status.conditions, "Synced"), "True Synced", "a probe is no attempt");
+    assert_eq!(format_condition(&status.conditions, "Synced"), "True Synced", "a probe is not a sync attempt");
     assert_eq!(format_condition(&status.conditions, "Ready"), "False AppNotAuthorized");
     assert_eq!(status.users.expect("the list stays").total, 100);
     sleep_secs(4 * 3600).await;
     acme.authorize_app();
     let begun = world.elapsed_secs();
     let status = world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Ready") == "True Synced").await;
-    assert!(world.elapsed_secs() - begun <= 900, "asked every 15 minutes");
+    assert!(world.elapsed_secs() - begun <= 900, "probed every 15 minutes");
     assert_eq!(status.last_sync.expect("synced").trigger, boxsync::api::Trigger::Reconnected);
     assert_eq!(count_listings(&acme), 2);
 }
@@ -71,7 +71,7 @@ async fn a_disconnected_connection_is_probed_with_backoff_and_writes_nothing() {
     sleep_secs(24 * 3600).await;
     let third = acme.call_counts().total();
     assert!((94..=98).contains(&third), "every fifteen minutes: {third}");
-    assert_eq!(world.writes_since(mark), Vec::<String>::new(), "the same answer is no news");
+    assert_eq!(world.writes_since(mark), Vec::<String>::new(), "an unchanged result is not written");
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,18 +95,18 @@ async fn new_labels_on_the_secret_of_a_disconnected_connection_trigger_no_attemp
     world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
     acme.deauthorize_app();
     world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Connected").starts_with("False")).await;
-    // By now Box is asked every 15 minutes.
+    // By now the connection is probed every 15 minutes.
     sleep_secs(3 * 3600).await;
     acme.clear_calls();
     world.kube.edit("Secret", "backup", "acme-box", |s| s["metadata"]["labels"] = json!({ "team": "backup" }));
     sleep_secs(840).await;
-    assert!(acme.call_counts().total() <= 1, "asked as before, not at once: {}", acme.call_counts().total());
+    assert!(acme.call_counts().total() <= 1, "probed as before, not immediately: {}", acme.call_counts().total());
     world.apply_credentials(&acme, "acme");
     acme.rotate_secret();
     world.apply_credentials(&acme, "acme");
     let before = acme.call_counts().total();
     sleep_secs(65).await;
-    assert!(acme.call_counts().total() > before, "new content is");
+    assert!(acme.call_counts().total() > before, "new content is tried");
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,9 +123,9 @@ async fn a_request_reconnects_at_once() {
     assert!(world.elapsed_secs() - begun <= 5);
     assert_eq!(format_condition(&failed.conditions, "Failed"), "True AppNotAuthorized");
     acme.authorize_app();
-    world.create_request("mended", "acme");
+    world.create_request("fixed", "acme");
     let begun = world.elapsed_secs();
-    let done = world.wait_until_finished("mended").await;
+    let done = world.wait_until_finished("fixed").await;
     assert!(world.elapsed_secs() - begun <= 2);
     assert_eq!(format_condition(&done.conditions, "Complete"), "True Synced");
     assert_eq!(format_condition(&world.connection_status("acme").conditions, "Connected"), "True Connected");
@@ -189,7 +189,7 @@ async fn rejected_new_credentials_keep_the_old_token_in_use_and_are_reported_onc
     assert_eq!(
         format_condition(&status.conditions, "Connected"),
         "False CredentialsRejected",
-        "once the token's time is over"
+        "after the token has expired"
     );
     assert!(world.elapsed_secs() < 2 * 3600 + 600, "{}", world.elapsed_secs());
 }
@@ -204,7 +204,7 @@ async fn a_rotated_secret_is_used_from_the_next_probe() {
     let status = world.wait_for_connection("acme", |s| s.credentials.as_ref() != Some(&before)).await;
     assert!(world.elapsed_secs() <= 3600);
     assert_eq!(format_condition(&status.conditions, "Ready"), "True Synced");
-    assert_eq!(count_listings(&acme), 1, "new content means a token, no sync");
+    assert_eq!(count_listings(&acme), 1, "new content causes a sign-in, no sync");
 }
 
 #[tokio::test(start_paused = true)]
@@ -255,7 +255,7 @@ async fn a_secret_denied_by_rbac_is_an_internal_failure_that_names_the_role_bind
     let status = world.wait_for_connection("acme", |s| s.failures.is_some()).await;
     assert_eq!(format_condition(&status.conditions, "Synced"), "False Internal");
     assert_eq!(format_condition(&status.conditions, "Connected"), "Unknown NotChecked");
-    let message = &status.conditions.iter().find(|c| c.type_ == "Synced").expect("told").message;
+    let message = &status.conditions.iter().find(|c| c.type_ == "Synced").expect("set").message;
     assert!(message.contains("RoleBinding"), "{message}");
     world.kube.clear_faults();
     world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Ready") == "True Synced").await;

@@ -1,4 +1,4 @@
-//! A cluster, a Box and an operator, all in this process and all on one paused clock.
+//! The test environment: in-memory API server, simulated Box and the real controllers in one process on paused time.
 
 use std::{
     sync::{Arc, atomic::AtomicBool},
@@ -19,29 +19,48 @@ use kube_sim::{KubeSim, LogPosition, Resource, SimClock};
 use serde_json::{Value, json};
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::fmt::{format::Writer, time::FormatTime};
 
 use crate::network::{Network, in_process_transport};
 
 pub(crate) const NAMESPACE: &str = "backup";
 pub(crate) const START: &str = "2026-11-22T12:00:00Z";
 pub(crate) const OPERATOR: &str = "system:serviceaccount:boxsync:boxsync-operator";
-/// Longer than any wait of the operator: a story that goes on beyond it is stuck.
+/// Longer than any wait of the operator: a test that waits longer is stuck.
 const WAIT_LIMIT: Duration = Duration::from_secs(40 * 86_400);
 
 pub(crate) struct SimEnv {
     pub(crate) kube: KubeSim,
     pub(crate) box_sim: BoxSim,
     pub(crate) clock: SimClock,
-    pub(crate) rules: ControllerOptions,
+    pub(crate) options: ControllerOptions,
     /// Makes the operator panic whenever it calls Box.
     pub(crate) panic_on_call: Arc<AtomicBool>,
-    /// What happens to calls on their way to Box and back.
+    /// Injects faults into calls to Box.
     pub(crate) network: Network,
     pub(crate) metrics: Arc<Metrics>,
     operator: Option<RunningOperator>,
+    _log: DefaultGuard,
 }
 
-/// An operator's process.
+/// Prints the operator's log, with simulated times, if the test fails: libtest captures it otherwise.
+pub(crate) fn capture_log(clock: &SimClock) -> DefaultGuard {
+    struct SimTimer(SimClock);
+    impl FormatTime for SimTimer {
+        fn format_time(&self, writer: &mut Writer<'_>) -> std::fmt::Result {
+            write!(writer, "{:.3}", self.0.now())
+        }
+    }
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter("boxsync=debug")
+        .with_timer(SimTimer(clock.clone()))
+        .with_ansi(false)
+        .with_test_writer();
+    tracing::subscriber::set_default(subscriber.finish())
+}
+
+/// The operator process.
 pub(crate) struct RunningOperator {
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -49,27 +68,27 @@ pub(crate) struct RunningOperator {
 }
 
 impl RunningOperator {
-    /// SIGKILL: whatever was under way is gone.
+    /// SIGKILL: running work is lost.
     pub(crate) async fn abort(self) {
         self.task.abort();
         let _ = self.task.await;
     }
 
-    /// SIGTERM, and waiting for the end.
+    /// SIGTERM; waits until the operator exits.
     pub(crate) async fn shut_down(self) {
         self.stop.cancel();
-        self.task.await.expect("the operator ends in good order");
+        self.task.await.expect("the operator shuts down gracefully");
         self.background.wait_for_all(secs(20)).await;
     }
 }
 
-/// What it takes to start an operator.
+/// Starts operators.
 #[derive(Clone)]
 pub(crate) struct OperatorFactory {
     kube: KubeSim,
     box_sim: BoxSim,
     clock: SimClock,
-    rules: ControllerOptions,
+    options: ControllerOptions,
     panic_on_call: Arc<AtomicBool>,
     network: Network,
     metrics: Arc<Metrics>,
@@ -88,7 +107,7 @@ impl OperatorFactory {
                 limits: Limits::default(),
             },
             clock: Clock::from_fn(move || clock.now()),
-            options: self.rules.clone(),
+            options: self.options.clone(),
             background: background.clone(),
             metrics: self.metrics.clone(),
             listed: watch::Sender::default(),
@@ -99,17 +118,18 @@ impl OperatorFactory {
 }
 
 impl SimEnv {
-    /// A world without an operator: see [`World::start`].
+    /// An environment without an operator; see [`SimEnv::spawn_operator`].
     pub(crate) fn new() -> Self {
         let start: Timestamp = START.parse().expect("a time");
         let clock = SimClock::new(start);
         let kinds: Vec<Resource> = api::crds().iter().map(Resource::from_crd).collect();
         Self {
+            _log: capture_log(&clock),
             kube: KubeSim::new(clock.clock_fn(), kinds),
-            // Box's clock is its own: it does not follow when a test sets ours back.
+            // Box has its own clock, which does not follow when a test rewinds the operator's.
             box_sim: BoxSim::new(SimClock::new(start).clock_fn()),
             clock,
-            rules: ControllerOptions {
+            options: ControllerOptions {
                 max_concurrent_syncs: 4,
                 min_sync_gap: secs(15),
                 probe_interval: secs(3600),
@@ -124,7 +144,7 @@ impl SimEnv {
         }
     }
 
-    /// A world with a running operator.
+    /// An environment with a running operator.
     pub(crate) fn with_operator() -> Self {
         let mut env = Self::new();
         env.spawn_operator();
@@ -140,24 +160,24 @@ impl SimEnv {
             kube: self.kube.clone(),
             box_sim: self.box_sim.clone(),
             clock: self.clock.clone(),
-            rules: self.rules.clone(),
+            options: self.options.clone(),
             panic_on_call: self.panic_on_call.clone(),
             network: self.network.clone(),
             metrics: self.metrics.clone(),
         }
     }
 
-    /// SIGKILL: whatever was under way is gone.
+    /// SIGKILL: running work is lost.
     pub(crate) async fn kill_operator(&mut self) {
         self.operator.take().expect("an operator runs").abort().await;
     }
 
-    /// SIGTERM, and waiting for the end.
+    /// SIGTERM; waits until the operator exits.
     pub(crate) async fn stop_operator(&mut self) {
         self.operator.take().expect("an operator runs").shut_down().await;
     }
 
-    /// An enterprise in Box, its Secret, and its connection of the same name in the cluster.
+    /// Adds an enterprise to Box, and its Secret and a connection of the same name to the cluster.
     pub(crate) fn connect_enterprise(&self, name: &str, users: usize) -> Enterprise {
         let enterprise = self.add_enterprise(name, users);
         self.apply_credentials(&enterprise, name);
@@ -171,7 +191,7 @@ impl SimEnv {
         self.box_sim.add_enterprise(EnterpriseConfig::new(id).name(name).users(users).seed(seed))
     }
 
-    /// The enterprise's present credentials.
+    /// Writes the enterprise's current credentials into the Secret.
     pub(crate) fn apply_credentials(&self, enterprise: &Enterprise, name: &str) {
         let data = json!({
             "clientId": encode_base64(&enterprise.client_id()),
@@ -187,7 +207,7 @@ impl SimEnv {
         }));
     }
 
-    /// A connection with these fields of the spec beside the usual ones.
+    /// A connection with `extra_spec` merged into the default spec.
     pub(crate) fn apply_connection(&self, name: &str, enterprise: &str, extra_spec: &Value) {
         let mut spec = json!({
             "enterpriseId": enterprise, "suspend": false,
@@ -200,7 +220,7 @@ impl SimEnv {
         }));
     }
 
-    /// What Prometheus would read now, which has to keep its rules.
+    /// Scrapes the metrics and checks their format.
     pub(crate) fn scrape_metrics(&self) -> MetricsPage {
         let page = self.metrics.encode_openmetrics();
         MetricsPage::parse(&page).unwrap_or_else(|problem| panic!("{problem}\n{page}"))
@@ -231,7 +251,7 @@ impl SimEnv {
         self.kube.object::<UserSyncRequest>(NAMESPACE, name).and_then(|r| r.status).expect("a status")
     }
 
-    /// Lets time pass until the connection's status is as it is waited for.
+    /// Lets time pass until the connection's status fulfills `holds`.
     pub(crate) async fn wait_for_connection(
         &self,
         name: &str,
@@ -243,7 +263,7 @@ impl SimEnv {
         self.connection_status(name)
     }
 
-    /// Lets time pass until the request has ended.
+    /// Lets time pass until the request is finished.
     pub(crate) async fn wait_until_finished(&self, name: &str) -> UserSyncRequestStatus {
         self.wait_for_request(name, |s| s.phase.is_finished()).await
     }
@@ -259,12 +279,12 @@ impl SimEnv {
         self.request_status(name)
     }
 
-    /// How many seconds have passed since the world began.
+    /// Simulated seconds since the start of the test.
     pub(crate) fn elapsed_secs(&self) -> i64 {
         START.parse::<Timestamp>().expect("a time").duration_until(self.clock.now()).as_secs()
     }
 
-    /// Writes of the operator since `mark`, as "verb resource/subresource name"; events are no state and don't count.
+    /// Writes of the operator since `mark`, as "verb resource/subresource name"; without events.
     pub(crate) fn writes_since(&self, mark: LogPosition) -> Vec<String> {
         let writes = self.kube.writes_since(mark).into_iter().filter(|w| w.user == OPERATOR && w.resource != "events");
         writes.map(|w| format!("{w:?}")).collect()
@@ -292,7 +312,7 @@ pub(crate) fn request_succeeded(status: &UserSyncRequestStatus) -> bool {
     status.phase == RequestPhase::Succeeded
 }
 
-/// Status, reason and message of a condition, for a test to look at.
+/// Status and reason of a condition.
 pub(crate) fn format_condition(
     conditions: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition],
     kind: &str,
@@ -300,14 +320,14 @@ pub(crate) fn format_condition(
     conditions.iter().find(|c| c.type_ == kind).map_or_else(String::new, |c| format!("{} {}", c.status, c.reason))
 }
 
-/// The conditions in short: `Ready=True Synced`, in their order.
+/// The conditions in short, in their order: `Ready=True Synced`.
 pub(crate) fn format_conditions(status: &BoxConnectionStatus) -> String {
     let parts: Vec<String> =
         status.conditions.iter().map(|c| format!("{}={} {}", c.type_, c.status, c.reason)).collect();
     parts.join(", ")
 }
 
-/// Listings that Box saw, by their first pages.
+/// Number of listings that Box received, counted by their first pages.
 pub(crate) fn count_listings(enterprise: &Enterprise) -> usize {
     let calls = enterprise.recent_calls();
     calls.iter().filter(|c| c.path == "/2.0/users" && !c.params.iter().any(|p| p == "marker")).count()

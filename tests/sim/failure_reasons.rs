@@ -1,5 +1,5 @@
-//! Every cause, by every way to sign in: which reason it ends in, what the conditions and a request say of it, that the
-//! list stays, and that it is found again when the cause is gone.
+//! Every failure with every authentication method: its reason, conditions and message, that the list stays, and that the
+//! connection recovers.
 
 use box_sim::{
     AuthMethod::{self, ClientCredentials, Jwt, Oauth2},
@@ -18,7 +18,7 @@ const USERS: usize = 1001;
 const ALL_METHODS: &[AuthMethod] = &[ClientCredentials, Jwt, Oauth2];
 const SERVER_METHODS: &[AuthMethod] = &[ClientCredentials, Jwt];
 
-/// A behaviour of Box, whom it meets, its reason, and words that the message must hold.
+/// A behavior of Box, the methods it applies to, the expected reason, and texts that the message must contain.
 struct FailureCase(Behaviour, &'static [AuthMethod], Reason, &'static [&'static str]);
 
 const FAILURE_CASES: &[FailureCase] = &[
@@ -94,7 +94,7 @@ const FAILURE_CASES: &[FailureCase] = &[
     FailureCase(Behaviour::Unavailable, ALL_METHODS, Reason::BoxUnavailable, &["503"]),
     FailureCase(Behaviour::UnavailableWithRetryAfter, ALL_METHODS, Reason::BoxUnavailable, &["503"]),
     FailureCase(Behaviour::Accepted, ALL_METHODS, Reason::BoxUnavailable, &["202"]),
-    // An answer that gets lost takes a refresh token with it: `oauth` tells of that.
+    // Without Oauth2: a lost response also loses the refresh token, see `oauth_crashes`.
     FailureCase(Behaviour::ClosesConnection, SERVER_METHODS, Reason::BoxUnavailable, &["not available"]),
     FailureCase(Behaviour::NeverResponds, ALL_METHODS, Reason::BoxUnavailable, &["60 s"]),
     FailureCase(Behaviour::Redirects, ALL_METHODS, Reason::BoxResponseInvalid, &["302"]),
@@ -110,7 +110,7 @@ const FAILURE_CASES: &[FailureCase] = &[
     FailureCase(Behaviour::NotFound, ALL_METHODS, Reason::BoxResponseInvalid, &["not_found"]),
 ];
 
-/// What a connection says whose list is fresh, once an attempt has ended in this reason.
+/// Conditions of a connection with a fresh list after an attempt failed with this reason.
 fn expected_conditions(reason: Reason) -> String {
     match reason.failure_class() {
         FailureClass::Disconnected => {
@@ -124,7 +124,7 @@ fn expected_conditions(reason: Reason) -> String {
         FailureClass::Transient | FailureClass::Suspect => {
             format!("Ready=True LastAttemptFailed, Connected=True Connected, Synced=False {reason}")
         }
-        FailureClass::Neutral | FailureClass::RequestRejected => unreachable!("{reason} ends no attempt"),
+        FailureClass::Neutral | FailureClass::RequestRejected => unreachable!("no attempt fails with {reason}"),
     }
 }
 
@@ -138,12 +138,12 @@ fn failure_message(world: &SimEnv, name: &str, reason: Reason) -> String {
         .unwrap_or_default()
 }
 
-/// What happened to a connected account, told by a request.
+/// Lets a request run into the failure; returns what differs from the expectation.
 async fn check_failure_case(world: &SimEnv, enterprise: &Enterprise, case: &FailureCase) -> Vec<String> {
     let FailureCase(behaviour, _, reason, words) = case;
     world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
     sleep_secs(30).await;
-    // Words to the token endpoint are heard only by those who need a token.
+    // A fault of the token endpoint takes effect only when a new token is needed.
     enterprise.revoke_tokens();
     enterprise.enable_behaviour(*behaviour);
     world.create_request("r", "acme");
@@ -180,7 +180,7 @@ async fn every_failure_has_its_reason_and_advice_keeps_the_list_and_recovers() {
             wrong.extend(
                 check_failure_case(&world, &enterprise, case).await.into_iter().map(|w| format!("{what}: {w}")),
             );
-            // How it is found again does not depend on the method.
+            // Recovery does not depend on the method.
             if *auth != methods[0] {
                 world.kill_operator().await;
                 continue;
@@ -197,7 +197,7 @@ async fn every_failure_has_its_reason_and_advice_keeps_the_list_and_recovers() {
                 _ => 2,
             };
             if hours > max_hours {
-                wrong.push(format!("{what}: found again after {hours} h"));
+                wrong.push(format!("{what}: recovered after {hours} h"));
             }
             world.kill_operator().await;
         }
@@ -236,7 +236,7 @@ async fn every_failure_on_the_first_attempt_is_reported_and_publishes_nothing() 
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// What can be wrong with a Secret, for those methods that can have it.
+/// Ways in which the Secret of a method can be unusable.
 fn damaged_secrets(good: &Value, auth: AuthMethod) -> Vec<(&'static str, Option<Value>, Reason)> {
     let with = |key: &str, value: Value| {
         let mut changed = good.clone();
@@ -296,7 +296,7 @@ async fn an_unusable_secret_is_reported_without_a_box_call_and_used_once_fixed()
             world.apply_secret("acme", &secret_data(&acme, *auth));
             world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Ready") == "True Synced").await;
             if world.elapsed_secs() > 65 {
-                wrong.push(format!("{what} by {auth:?}: taken up after {} s", world.elapsed_secs()));
+                wrong.push(format!("{what} with {auth:?}: used after {} s", world.elapsed_secs()));
             }
             world.kill_operator().await;
         }

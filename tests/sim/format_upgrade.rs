@@ -1,4 +1,4 @@
-//! A list that an older version left behind: it is written anew, and nobody in it counts as changed.
+//! Lists published in an older format are rewritten, and unchanged users do not count as changed.
 
 use box_sim::Enterprise;
 use boxsync::{
@@ -16,7 +16,8 @@ use crate::{
 
 const USERS: usize = 3_000;
 
-/// Rewrites the published list as a version before format 1 might have written it: each line by `older`, other digests.
+/// Rewrites the published list as a version before format 1 could have written it: each record changed by `older`, with
+/// other digests.
 fn rewrite_in_older_format(world: &SimEnv, connection: &str, edit_user: impl Fn(&mut Map<String, Value>)) {
     let roster = world.get_roster(connection);
     let mut digests = Vec::new();
@@ -46,7 +47,7 @@ fn rewrite_in_older_format(world: &SimEnv, connection: &str, edit_user: impl Fn(
     });
 }
 
-/// A list of an older version, and the enterprise that it is of; no operator runs.
+/// An environment with a list in the older format and its enterprise, without an operator.
 async fn env_with_older_format(edit_user: impl Fn(&mut Map<String, Value>)) -> (SimEnv, Enterprise) {
     let mut world = SimEnv::with_operator();
     let acme = world.connect_enterprise("acme", USERS);
@@ -59,7 +60,7 @@ async fn env_with_older_format(edit_user: impl Fn(&mut Map<String, Value>)) -> (
 #[tokio::test(start_paused = true)]
 async fn after_an_upgrade_only_changed_users_count_as_changed() {
     let (mut world, acme) = env_with_older_format(|user| {
-        user.insert("department".to_owned(), json!("what a later version no longer tells"));
+        user.insert("department".to_owned(), json!("a field that later versions dropped"));
     })
     .await;
     let before = world.read_snapshot("acme").await;
@@ -92,8 +93,8 @@ async fn an_upgrade_without_changed_users_records_no_change() {
     let done = world.wait_until_finished("first").await;
     assert_eq!((done.added, done.updated, done.removed), (Some(0), Some(0), Some(0)), "{done:?}");
     let roster: UserRoster = world.get_roster("acme");
-    assert_eq!((roster.spec.format, roster.spec.revision), (1, 2), "written anew");
-    assert_eq!(roster.spec.journal, journal, "and no change to tell of");
+    assert_eq!((roster.spec.format, roster.spec.revision), (1, 2), "rewritten");
+    assert_eq!(roster.spec.journal, journal, "without a new journal entry");
     assert_eq!(world.published_users("acme").await, box_users(&acme));
 
     sleep_secs(60).await;
@@ -102,7 +103,7 @@ async fn an_upgrade_without_changed_users_records_no_change() {
     assert_eq!(world.get_roster("acme").spec.revision, 2, "once");
 }
 
-/// What a version did not know of its users, nobody can compare: they are counted, and none of them is called changed.
+/// Fields that the older format lacks cannot be compared.
 #[tokio::test(start_paused = true)]
 async fn users_with_fields_missing_in_the_older_format_do_not_count_as_changed() {
     let (mut world, acme) = env_with_older_format(|user| {

@@ -1,4 +1,4 @@
-//! Days of schedule.
+//! Interval schedules over several days.
 
 use box_sim::{EndpointFilter, ScriptedResponse};
 
@@ -12,7 +12,7 @@ async fn a_new_connection_is_ready_with_its_counts() {
     let acme = world.connect_enterprise("acme", 1200);
     let status = world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Ready") == "True Synced").await;
     assert_eq!(format_conditions(&status), "Ready=True Synced, Connected=True Connected, Synced=True Synced");
-    assert_eq!(status.users.expect("counted").total, 1200);
+    assert_eq!(status.users.expect("has counts").total, 1200);
     assert_eq!(status.enterprise.expect("known").name, "acme");
     assert_eq!(status.observed_generation, Some(1));
     assert_eq!(acme.call_counts().total(), 4, "token, account, two pages: {:?}", acme.call_counts());
@@ -65,7 +65,7 @@ async fn a_429_delays_the_sync_by_its_retry_after() {
         format_conditions(&status),
         "Ready=False RateLimited, Connected=True Connected, Synced=False RateLimited, Reconciling=True RateLimited"
     );
-    let failures = status.failures.expect("told");
+    let failures = status.failures.expect("set");
     assert!(failures.retry_after);
     let begun = world.elapsed_secs();
     world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
@@ -86,7 +86,7 @@ async fn a_failed_sync_leaves_the_list_ready_and_a_long_outage_makes_it_stale() 
     assert_eq!(
         format_condition(&status.conditions, "Connected"),
         "True Connected",
-        "trouble that passes never flips it"
+        "transient failures do not change it"
     );
     let status =
         world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Ready").starts_with("False")).await;
@@ -97,7 +97,7 @@ async fn a_failed_sync_leaves_the_list_ready_and_a_long_outage_makes_it_stale() 
     let status = world.wait_for_connection("acme", |s| s.failures.is_none()).await;
     assert_eq!(format_conditions(&status), "Ready=True Synced, Connected=True Connected, Synced=True Synced");
     assert_eq!(status.history.len(), 3, "{:?}", status.history);
-    assert!(status.history[1].attempts > 20, "one entry for all that failed alike: {:?}", status.history[1]);
+    assert!(status.history[1].attempts > 20, "one entry for equal failures: {:?}", status.history[1]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -122,7 +122,7 @@ async fn many_connections_share_the_permits_and_all_are_synced() {
         world.wait_for_connection(&format!("c{n:02}"), |s| s.last_sync.is_some()).await;
     }
     assert!(all.iter().all(|e| count_listings(e) == 1));
-    assert!(world.elapsed_secs() < 30, "a freed place wakes the next: {} s", world.elapsed_secs());
+    assert!(world.elapsed_secs() < 30, "a released permit wakes the next connection: {} s", world.elapsed_secs());
 }
 
 #[tokio::test(start_paused = true)]
@@ -174,7 +174,7 @@ async fn a_long_first_sync_reports_connected_while_it_runs() {
     );
     assert_eq!(status.enterprise.expect("known").name, "globex");
     let began = status.conditions[0].last_transition_time.0;
-    assert!(began.as_second() > 0, "not the time of the CRD's default: {began}");
+    assert!(began.as_second() > 0, "not the default of the CRD: {began}");
     let status = world.wait_for_connection("globex", |s| s.last_sync.is_some()).await;
     assert_eq!(format_conditions(&status), "Ready=True Synced, Connected=True Connected, Synced=True Synced");
     let connected = world.kube.list("Event").into_iter().filter(|e| e["reason"] == "Connected").count();

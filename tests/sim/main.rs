@@ -1,5 +1,5 @@
-//! The real controllers against an in-memory API server and the simulator of Box, under paused time: days pass in
-//! milliseconds. One module a story.
+//! Simulation tests: the real controllers against an in-memory API server and the simulated Box, on paused time: days
+//! pass in milliseconds.
 
 #[path = "../../src/test_support.rs"]
 mod test_support;

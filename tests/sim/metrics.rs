@@ -1,4 +1,4 @@
-//! What Prometheus reads while the controllers work.
+//! Metrics exported while the controllers run.
 
 use box_sim::{EndpointFilter, ScriptedResponse};
 use kube_sim::{Fault, FaultAction, Verb};
@@ -22,7 +22,7 @@ async fn connection_series_follow_the_status_and_disappear_with_the_connection()
     assert_eq!(page.value(CONNECTED, &[("name", "acme"), ("reason", "Connected")]), Some(1.0));
     assert_eq!(page.value("boxsync_connection_users", own), Some(1200.0));
     assert_eq!(page.value("boxsync_connection_removals_held", own), Some(0.0));
-    let (next, last) = (status.next_sync_time.expect("told").0, status.last_sync.expect("synced").completion_time.0);
+    let (next, last) = (status.next_sync_time.expect("set").0, status.last_sync.expect("synced").completion_time.0);
     #[expect(clippy::cast_precision_loss, reason = "a time of this century")]
     for (name, time) in [("next_sync", next), ("last_success", last)] {
         let exported = page.value(&format!("boxsync_connection_{name}_timestamp_seconds"), own);
@@ -48,10 +48,10 @@ async fn connection_series_follow_the_status_and_disappear_with_the_connection()
     sleep_secs(5).await;
     assert_eq!(world.scrape_metrics().value(READY, &[("name", "globex")]), Some(1.0));
     world.stop_operator().await;
-    assert_eq!(world.scrape_metrics().value(READY, &[]), None, "who does not work knows of no connection");
+    assert_eq!(world.scrape_metrics().value(READY, &[]), None, "a standby exports no connections");
 }
 
-/// What the alerts ask for is in the status, so that no restart forgets it.
+/// The times that the alerts use come from the status, so that they survive a restart.
 #[tokio::test(start_paused = true)]
 async fn failing_since_and_stale_timestamps_survive_a_restart() {
     const FAILING: &str = "boxsync_connection_failing_since_timestamp_seconds";
@@ -62,7 +62,7 @@ async fn failing_since_and_stale_timestamps_survive_a_restart() {
     let own = &[("namespace", NAMESPACE), ("name", "acme")][..];
     let page = world.scrape_metrics();
     #[expect(clippy::cast_precision_loss, reason = "a time of this century")]
-    let stale = status.stale_time.expect("told").0.as_second() as f64;
+    let stale = status.stale_time.expect("set").0.as_second() as f64;
     assert_eq!(page.value("boxsync_connection_stale_timestamp_seconds", own), Some(stale));
     assert_eq!(page.value(FAILING, own), None);
     assert_eq!(page.value("boxsync_connection_suspended", own), Some(0.0));
@@ -127,7 +127,7 @@ async fn requests_are_counted_once_by_how_they_end() {
     world.wait_until_finished("nobody").await;
     acme.deauthorize_app();
     sleep_secs(60).await;
-    // The answer to the write gets lost, and it is made again.
+    // The response to the write is lost, so the write is repeated.
     world.kube.fail_next(
         1,
         |c| c.matches(Verb::Update, "usersyncrequests/status"),
@@ -170,7 +170,7 @@ async fn kubernetes_errors_are_counted_by_kind() {
     }
 }
 
-/// Names of people, and of what they connect, come in: none goes out but namespace and name of the connection.
+/// Only namespace and name of the connection may appear as label values.
 #[tokio::test(start_paused = true)]
 async fn no_user_supplied_text_becomes_a_label() {
     let world = SimEnv::with_operator();

@@ -1,4 +1,4 @@
-//! The line to Box, in this process: what goes over it can panic, or be cut.
+//! The in-process transport to the simulated Box, with fault injection.
 
 use std::{
     convert::Infallible,
@@ -18,32 +18,32 @@ use http_body_util::BodyExt;
 use tokio::sync::Notify;
 use tower::{ServiceExt, service_fn, util::BoxCloneSyncService};
 
-/// Longer than a run that is told to stop is waited for.
+/// Longer than the operator waits for a run that it stops.
 const RESPONSE_DELAY: Duration = Duration::from_secs(10);
 
-/// The line to Box: one call of it can be cut.
+/// Injects a fault into one call to Box.
 #[derive(Clone, Default)]
 pub(crate) struct Network {
     next_fault: Arc<Mutex<Option<NetworkFault>>>,
-    /// Resolves when the call has met its end.
+    /// Notified when the call hangs.
     pub(crate) fault_reached: Arc<Notify>,
 }
 
-/// When the process that calls is gone, or what else happens to it.
+/// What happens to the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NetworkFault {
-    /// Before Box heard of it.
+    /// It hangs before Box receives it.
     BeforeRequest,
-    /// When Box had answered.
+    /// It hangs after Box has handled it.
     AfterResponse,
-    /// Not at all: Box's answer is only late.
+    /// Box's response is late.
     DelayedResponse,
 }
 
 impl Network {
-    /// This happens to the next call to Box's token endpoint.
-    pub(crate) fn inject_fault(&self, cut: NetworkFault) {
-        *self.next_fault.lock().expect("not poisoned") = Some(cut);
+    /// Injects a fault into the next call to Box's token endpoint.
+    pub(crate) fn inject_fault(&self, fault: NetworkFault) {
+        *self.next_fault.lock().expect("not poisoned") = Some(fault);
     }
 
     fn take_fault(&self, path: &str) -> Option<NetworkFault> {
@@ -57,14 +57,14 @@ impl Network {
 }
 
 pub(crate) fn in_process_transport(box_sim: &BoxSim, panic_on_call: &Arc<AtomicBool>, network: &Network) -> Transport {
-    let (router, panics, line) = (box_sim.router(), panic_on_call.clone(), network.clone());
+    let (router, panics, network) = (box_sim.router(), panic_on_call.clone(), network.clone());
     BoxCloneSyncService::new(service_fn(move |request: Request<Bytes>| {
-        assert!(!panics.load(Ordering::Relaxed), "a panic that a story asked for");
-        let (router, line) = (router.clone(), line.clone());
+        assert!(!panics.load(Ordering::Relaxed), "panic injected by a test");
+        let (router, network) = (router.clone(), network.clone());
         async move {
-            let fault = line.take_fault(request.uri().path());
+            let fault = network.take_fault(request.uri().path());
             if fault == Some(NetworkFault::BeforeRequest) {
-                line.hang().await;
+                network.hang().await;
             }
             let never = |e: Infallible| match e {};
             let (head, body) = router.oneshot(request.map(Body::from)).await.unwrap_or_else(never).into_parts();
@@ -72,7 +72,7 @@ pub(crate) fn in_process_transport(box_sim: &BoxSim, panic_on_call: &Arc<AtomicB
             let body = body.collect().await.map_err(broken)?.to_bytes();
             match fault {
                 None | Some(NetworkFault::BeforeRequest) => {}
-                Some(NetworkFault::AfterResponse) => line.hang().await,
+                Some(NetworkFault::AfterResponse) => network.hang().await,
                 Some(NetworkFault::DelayedResponse) => tokio::time::sleep(RESPONSE_DELAY).await,
             }
             Ok(Response::from_parts(head, body))

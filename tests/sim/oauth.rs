@@ -1,4 +1,4 @@
-//! The authorization of a user: its tokens are renewed, kept before they are used, and never used twice.
+//! User authorization (OAuth 2.0): tokens are refreshed, stored before use, and no refresh token is used twice.
 
 use box_sim::{AuthMethod, Endpoint, Enterprise};
 use boxsync::api::Trigger;
@@ -12,7 +12,7 @@ use crate::env::{
 const DAY: u64 = 86_400;
 
 pub(crate) fn stored_token(world: &SimEnv, name: &str, key: &str) -> String {
-    let secret = world.token_secret(name).expect("tokens are kept");
+    let secret = world.token_secret(name).expect("stored tokens");
     let bytes: k8s_openapi::ByteString = serde_json::from_value(secret["data"][key].clone()).expect("base64");
     String::from_utf8(bytes.0).expect("text")
 }
@@ -40,19 +40,19 @@ async fn the_users_secret_only_provides_the_first_token() {
     let world = SimEnv::with_operator();
     let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
     let first_token = acme.refresh_token().expect("authorized");
-    let users_secret = world.kube.get("Secret", "backup", "acme-box").expect("there");
+    let users_secret = world.kube.get("Secret", "backup", "acme-box").expect("exists");
     wait_until_ready(&world, "acme").await;
     assert_eq!(
-        world.kube.get("Secret", "backup", "acme-box").expect("there"),
+        world.kube.get("Secret", "backup", "acme-box").expect("exists"),
         users_secret,
         "the user's Secret is untouched"
     );
-    let tokens = world.token_secret("acme").expect("kept");
+    let tokens = world.token_secret("acme").expect("stored");
     assert_eq!(tokens["metadata"]["ownerReferences"][0]["name"], "acme", "{tokens:#}");
     let current_token = acme.refresh_token().expect("authorized");
     assert_eq!(stored_token(&world, "acme", "refreshToken"), current_token);
-    assert_ne!(current_token, first_token, "it was spent");
-    let expiration = world.connection_status("acme").authorization.expect("told").expiration_time.0;
+    assert_ne!(current_token, first_token, "the first token was used");
+    let expiration = world.connection_status("acme").authorization.expect("set").expiration_time.0;
     assert_eq!(expiration.duration_since(world.clock.now()).as_hours(), 60 * 24 - 1);
 }
 
@@ -67,7 +67,7 @@ async fn a_month_of_probes_and_syncs_refreshes_the_tokens_without_user_action() 
         format_conditions(&world.connection_status("acme")),
         "Ready=True Synced, Connected=True Connected, Synced=True Synced"
     );
-    assert_eq!(acme.call_counts().with_status(Endpoint::Token, 400), 0, "no token was spent twice");
+    assert_eq!(acme.call_counts().with_status(Endpoint::Token, 400), 0, "no refresh token was used twice");
     assert_eq!(stored_token(&world, "acme", "refreshToken"), acme.refresh_token().expect("authorized"));
 }
 
@@ -81,7 +81,7 @@ async fn a_restart_continues_with_the_stored_token() {
     world.spawn_operator();
     world.create_request("r", "acme");
     assert!(request_succeeded(&world.wait_until_finished("r").await));
-    assert_eq!(count_token_calls(&acme), 1, "the access token that is kept still lives");
+    assert_eq!(count_token_calls(&acme), 1, "the stored access token is still valid");
 }
 
 #[tokio::test(start_paused = true)]
@@ -89,7 +89,7 @@ async fn an_expired_authorization_reports_how_to_reconnect_and_a_new_one_is_used
     let world = SimEnv::with_operator();
     let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
     wait_until_ready(&world, "acme").await;
-    acme.reauthorize_user(); // elsewhere: what the operator keeps is worth nothing now
+    acme.reauthorize_user(); // elsewhere: this revokes the tokens that the operator has stored
     acme.revoke_tokens();
     world.create_request("r", "acme");
     let failed = world.wait_until_finished("r").await;
@@ -120,7 +120,7 @@ async fn a_lost_authorization_is_retried_and_writes_nothing() {
     acme.authorize_app();
     let begun = world.elapsed_secs();
     wait_until_ready(&world, "acme").await;
-    assert!(world.elapsed_secs() - begun <= 900, "asked every 15 minutes");
+    assert!(world.elapsed_secs() - begun <= 900, "probed every 15 minutes");
 }
 
 #[tokio::test(start_paused = true)]
@@ -128,7 +128,7 @@ async fn a_used_refresh_token_restored_from_git_is_reported_once_and_stored_toke
     let mut world = SimEnv::with_operator();
     let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
     wait_until_ready(&world, "acme").await;
-    let spent = world.kube.get("Secret", "backup", "acme-box").expect("there")["data"].clone();
+    let spent = world.kube.get("Secret", "backup", "acme-box").expect("exists")["data"].clone();
     world.authorize_connection(&acme, "acme");
     world
         .wait_for_connection("acme", |s| {
@@ -149,7 +149,7 @@ async fn a_used_refresh_token_restored_from_git_is_reported_once_and_stored_toke
         format_conditions(&world.connection_status("acme")),
         "Ready=True Synced, Connected=True Connected, Synced=True Synced"
     );
-    assert_eq!(acme.call_counts().with_status(Endpoint::Token, 400), 1, "the spent token was tried once");
+    assert_eq!(acme.call_counts().with_status(Endpoint::Token, 400), 1, "the used token was tried once");
 }
 
 #[tokio::test(start_paused = true)]
@@ -157,7 +157,7 @@ async fn a_used_refresh_token_found_after_a_restart_is_ignored_too() {
     let mut world = SimEnv::with_operator();
     let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
     wait_until_ready(&world, "acme").await;
-    let spent = world.kube.get("Secret", "backup", "acme-box").expect("there")["data"].clone();
+    let spent = world.kube.get("Secret", "backup", "acme-box").expect("exists")["data"].clone();
     world.authorize_connection(&acme, "acme");
     world.create_request("r1", "acme");
     assert!(request_succeeded(&world.wait_until_finished("r1").await));
@@ -167,7 +167,7 @@ async fn a_used_refresh_token_found_after_a_restart_is_ignored_too() {
     world.create_request("r2", "acme");
     assert!(
         request_succeeded(&world.wait_until_finished("r2").await),
-        "the kept tokens go on: {:?}",
+        "the stored tokens stay in use: {:?}",
         world.request_status("r2")
     );
     sleep_secs(1).await;
@@ -183,7 +183,7 @@ async fn new_labels_on_the_secret_trigger_nothing() {
     sleep_secs(1).await;
     let (mark, before) = (world.kube.log_position(), count_token_calls(&acme));
     world.kube.edit("Secret", "backup", "acme-box", |s| s["metadata"]["labels"] = json!({ "team": "backup" }));
-    // A probe comes, and the token still lives.
+    // A probe runs, and the token is still valid.
     sleep_secs(3650).await;
     assert_eq!(world.writes_since(mark), Vec::<String>::new());
     assert_eq!(count_token_calls(&acme), before);
@@ -204,7 +204,7 @@ async fn tokens_restored_from_a_backup_are_not_used_until_their_owner_is_confirm
     let failed = world.wait_until_finished("r").await;
     assert_eq!(format_condition(&failed.conditions, "Failed"), "True RestoredTokens");
     let message_text = condition_message(&world, "acme", "Connected");
-    let uid = world.kube.get("BoxConnection", "backup", "acme").expect("there")["metadata"]["uid"].clone();
+    let uid = world.kube.get("BoxConnection", "backup", "acme").expect("exists")["metadata"]["uid"].clone();
     let uid = uid.as_str().expect("a UID");
     let command = format!("kubectl annotate secret acme-oauth2 -n backup --overwrite boxsync.dev/connection-uid={uid}");
     assert!(message_text.contains(&command), "{message_text}");
@@ -212,7 +212,7 @@ async fn tokens_restored_from_a_backup_are_not_used_until_their_owner_is_confirm
     assert_eq!(
         (stored_token(&world, "acme", "refreshToken"), count_token_calls(&acme)),
         (stored_before, renewed),
-        "nothing was renewed"
+        "nothing was refreshed"
     );
     world.kube.edit("Secret", "backup", "acme-oauth2", |s| {
         s["metadata"]["annotations"]["boxsync.dev/connection-uid"] = uid.into();
@@ -252,7 +252,7 @@ async fn a_token_secret_of_another_owner_is_not_touched() {
 #[tokio::test(start_paused = true)]
 async fn an_operator_with_oauth_disabled_reports_it_and_touches_nothing() {
     let mut world = SimEnv::new();
-    world.rules.oauth = false;
+    world.options.oauth = false;
     let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
     world.spawn_operator();
     wait_until_disconnected(&world, "acme", "OAuthDisabled").await;
@@ -295,7 +295,7 @@ async fn an_authorization_that_is_not_refreshed_warns_two_weeks_before_it_expire
     wait_until_ready(&world, "acme").await;
     world.edit_connection("acme", |c| c["spec"]["suspend"] = true.into());
     sleep_secs(60).await;
-    // The API server denies the Secret: nothing can be renewed.
+    // The API server rejects writes of the Secret, so no token can be refreshed.
     world.kube.forbid(|call| call.resource == "secrets");
     world.stop_operator().await;
     sleep_secs(40 * DAY).await;
@@ -333,10 +333,10 @@ async fn a_token_stored_by_another_process_during_a_refresh_is_used() {
     acme.revoke_tokens();
     acme.set_latency(secs(5));
     world.create_request("r", "acme");
-    sleep_secs(8).await; // users/me is refused after 5 s; the renewal is on its way
+    sleep_secs(8).await; // users/me is rejected after 5 s; the refresh is in flight
     let newer = acme.reauthorize_user();
     world.kube.edit("Secret", "backup", "acme-oauth2", |s| s["data"]["refreshToken"] = encode_base64(&newer).into());
     acme.set_latency(secs(0));
     assert!(request_succeeded(&world.wait_until_finished("r").await), "{:?}", world.request_status("r"));
-    assert_eq!(acme.call_counts().with_status(Endpoint::Token, 400), 1, "the older one was refused");
+    assert_eq!(acme.call_counts().with_status(Endpoint::Token, 400), 1, "the older token was rejected");
 }

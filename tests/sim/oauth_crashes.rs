@@ -1,4 +1,4 @@
-//! Renewals of a user's authorization whose process ends in the middle, at every moment.
+//! Crashes of the operator at every step of a token refresh.
 
 use box_sim::{AuthMethod, Behaviour, Endpoint, Enterprise};
 use kube_sim::{Fault, FaultAction};
@@ -9,14 +9,14 @@ use crate::{
     oauth::{condition_message, stored_token, wait_until_ready},
 };
 
-/// Longer than a turn that nobody ends.
+/// Longer than an abandoned refresh lock stays valid.
 const REFRESH_LOCK_EXPIRY_SECS: i64 = 90;
 const DAY: u64 = 86_400;
 
-/// What a moment is called, and what brings it about.
+/// A step, and how to crash at it.
 type CrashPoint = (&'static str, fn(&SimEnv));
 
-/// A renewal whose process is gone at this moment; then a new process starts.
+/// Crashes a refresh at this step, then starts a new process.
 async fn crash_during_refresh(world: &mut SimEnv, acme: &Enterprise, when: impl FnOnce(&SimEnv)) {
     wait_until_ready(world, "acme").await;
     sleep_secs(60).await;
@@ -40,7 +40,7 @@ fn fault_at_secret_write(world: &SimEnv, nth: usize, fault: Fault) {
     });
 }
 
-/// It goes on as if nothing had been, at most a little later.
+/// Checks that the connection works on, at most a little later.
 async fn assert_recovers(world: &SimEnv, acme: &Enterprise, what: &str) {
     let begun = world.elapsed_secs();
     assert!(request_succeeded(&world.wait_until_finished("r").await), "{what}: {:?}", world.request_status("r"));
@@ -57,11 +57,11 @@ async fn assert_recovers(world: &SimEnv, acme: &Enterprise, what: &str) {
 #[tokio::test(start_paused = true)]
 async fn a_crash_before_the_refresh_or_after_the_token_is_stored_loses_nothing() {
     let crash_points: [CrashPoint; 5] = [
-        ("before the turn is taken", |w| fault_at_secret_write(w, 1, Fault::Before(FaultAction::Kill))),
-        ("after the turn is taken", |w| fault_at_secret_write(w, 1, Fault::After(FaultAction::Kill))),
-        ("before Box heard of it", |w| w.network.inject_fault(NetworkFault::BeforeRequest)),
-        ("after the token is kept", |w| fault_at_secret_write(w, 2, Fault::After(FaultAction::Kill))),
-        ("the answer to the write is lost", |w| fault_at_secret_write(w, 2, Fault::After(FaultAction::Disconnect))),
+        ("before the lock is taken", |w| fault_at_secret_write(w, 1, Fault::Before(FaultAction::Kill))),
+        ("after the lock is taken", |w| fault_at_secret_write(w, 1, Fault::After(FaultAction::Kill))),
+        ("before Box receives the request", |w| w.network.inject_fault(NetworkFault::BeforeRequest)),
+        ("after the token is stored", |w| fault_at_secret_write(w, 2, Fault::After(FaultAction::Kill))),
+        ("the response to the write is lost", |w| fault_at_secret_write(w, 2, Fault::After(FaultAction::Disconnect))),
     ];
     for (what, when) in crash_points {
         let mut world = SimEnv::with_operator();
@@ -81,12 +81,12 @@ async fn a_crash_before_the_refresh_or_after_the_token_is_stored_loses_nothing()
 }
 
 const UNSAFE_CRASH_POINTS: [CrashPoint; 2] = [
-    ("Box's answer got lost", |w| w.network.inject_fault(NetworkFault::AfterResponse)),
-    ("before the token is kept", |w| fault_at_secret_write(w, 2, Fault::Before(FaultAction::Kill))),
+    ("Box's response is lost", |w| w.network.inject_fault(NetworkFault::AfterResponse)),
+    ("before the token is stored", |w| fault_at_secret_write(w, 2, Fault::Before(FaultAction::Kill))),
 ];
 
-/// The one moment in which a token exists nowhere but in the process that died: Box has spent the old one. If Box is as
-/// strict as it says, nobody can go on, and the way back is told.
+/// The only step at which a crash loses the token: Box has revoked the old one, and the new one exists only in the
+/// process. With Box's documented behavior the user must authorize again.
 #[tokio::test(start_paused = true)]
 async fn a_crash_between_the_refresh_and_storing_the_token_reports_how_to_reconnect() {
     for (what, when) in UNSAFE_CRASH_POINTS {
@@ -103,7 +103,7 @@ async fn a_crash_between_the_refresh_and_storing_the_token_reports_how_to_reconn
     }
 }
 
-/// Box once wrote that the old token stays usable until the new access token is first used: nothing is lost then.
+/// Box once documented that the old token stays valid until the new access token is first used: then nothing is lost.
 #[tokio::test(start_paused = true)]
 async fn with_lenient_refresh_no_crash_loses_the_authorization() {
     for (what, when) in UNSAFE_CRASH_POINTS {

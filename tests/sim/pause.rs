@@ -1,4 +1,4 @@
-//! The operator is paused, for days.
+//! An operator that is paused for days.
 
 use box_sim::Behaviour;
 use serde_json::json;
@@ -20,10 +20,10 @@ async fn a_paused_operator_makes_no_box_calls_keeps_its_status_and_resumes_by_it
     world.stop_operator().await;
     globex.reset_behaviours();
 
-    world.rules.paused = true;
+    world.options.paused = true;
     world.spawn_operator();
     let initech = world.connect_enterprise("initech", 100);
-    world.create_request("asked", "acme");
+    world.create_request("requested", "acme");
     let all = [&acme, &globex, &initech];
     all.iter().for_each(|enterprise| enterprise.clear_calls());
     let status =
@@ -31,13 +31,13 @@ async fn a_paused_operator_makes_no_box_calls_keeps_its_status_and_resumes_by_it
     assert_eq!(
         format_conditions(&status),
         "Ready=True Synced, Connected=True Connected, Synced=True Synced, Paused=True Paused",
-        "what is known stays told"
+        "the status stays"
     );
     assert_eq!((status.next_sync_time, status.next_sync), (None, None));
     let new =
         world.wait_for_connection("initech", |s| format_condition(&s.conditions, "Paused") == "True Paused").await;
     assert_eq!(format_condition(&new.conditions, "Ready"), "Unknown Paused");
-    for name in ["asked", "tried"] {
+    for name in ["requested", "tried"] {
         let waiting =
             world.wait_for_request(name, |s| format_condition(&s.conditions, "Reconciling") == "True Paused").await;
         assert!(!waiting.phase.is_finished());
@@ -51,17 +51,17 @@ async fn a_paused_operator_makes_no_box_calls_keeps_its_status_and_resumes_by_it
         format_conditions(&world.connection_status("acme")),
         "Ready=False Stale, Connected=True Connected, Synced=True Synced, Paused=True Paused"
     );
-    for name in ["asked", "tried"] {
+    for name in ["requested", "tried"] {
         assert_eq!(format_condition(&world.request_status(name).conditions, "Reconciling"), "True Paused", "{name}");
     }
     let calls: Vec<u64> = all.iter().map(|enterprise| enterprise.call_counts().total()).collect();
     assert_eq!(calls, [0, 0, 0]);
     world.stop_operator().await;
 
-    world.rules.paused = false;
+    world.options.paused = false;
     world.spawn_operator();
-    for name in ["asked", "tried"] {
-        assert!(request_succeeded(&world.wait_until_finished(name).await), "{name} has its time after the pause");
+    for name in ["requested", "tried"] {
+        assert!(request_succeeded(&world.wait_until_finished(name).await), "{name} runs after the pause");
     }
     for name in ["acme", "globex", "initech"] {
         let status =

@@ -1,5 +1,5 @@
-//! Any history of an enterprise: what is published equals a model that compares everything with everything, and the
-//! record of changes, undone revision by revision, gives the earlier lists.
+//! Property test over histories of an enterprise: the published list equals a simple model, and undoing the recorded
+//! changes revision by revision gives the earlier lists.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,15 +28,15 @@ const PERCENT: i32 = 20;
 /// Users by id; the number is the version of their details.
 type UserVersions = BTreeMap<u64, u32>;
 
-/// What happens in Box between two syncs, and what somebody says to it.
+/// What happens in Box between two syncs, and whether held removals are approved.
 #[derive(Clone, Debug)]
 struct HistoryStep {
     hired: Vec<u64>,
     edited: Vec<prop::sample::Index>,
-    /// One in so many leaves.
+    /// One of this many users leaves.
     leave_divisor: Option<u64>,
     leaving: Vec<prop::sample::Index>,
-    /// Of those who left earlier.
+    /// Some of the users who left earlier return.
     returning: Vec<prop::sample::Index>,
     approval: Approval,
     seed: u64,
@@ -71,7 +71,7 @@ fn history_step() -> impl Strategy<Value = HistoryStep> {
     )
 }
 
-/// Everything that is published, as a model that knows everything would have it.
+/// The model of the published list.
 #[derive(Clone, Debug, Default)]
 struct Model {
     listed: UserVersions,
@@ -103,22 +103,22 @@ impl Model {
         }
         self.listed.clone_from(found);
         let after = self.all_users();
-        let gone: Vec<u64> = before.keys().filter(|id| !after.contains_key(id)).copied().collect();
-        self.removed.extend(&gone);
+        let departed: Vec<u64> = before.keys().filter(|id| !after.contains_key(id)).copied().collect();
+        self.removed.extend(&departed);
         self.removed.retain(|id| !after.contains_key(id));
         ChangeCounts {
             added: after.keys().filter(|id| !before.contains_key(id)).count(),
             updated: after.iter().filter(|(id, version)| before.get(id).is_some_and(|b| b != *version)).count(),
-            removed: gone.len(),
+            removed: departed.len(),
         }
     }
 }
 
-/// The list as Box might send it: pages in any order, some users twice, of whom the later one counts.
-fn build_list(people: &UserVersions, seed: u64) -> UserList {
+/// The list as Box may send it: pages in any order, some users twice, the later one being valid.
+fn build_list(users: &UserVersions, seed: u64) -> UserList {
     let mix =
         |n: u64| (n ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let mut order: Vec<(u64, u32)> = people.iter().map(|(id, version)| (*id, *version)).collect();
+    let mut order: Vec<(u64, u32)> = users.iter().map(|(id, version)| (*id, *version)).collect();
     order.sort_by_key(|(id, _)| mix(*id));
     let older = order.iter().filter(|(id, _)| mix(*id).is_multiple_of(7)).map(|(id, version)| (*id, version + 1000));
     let all: Vec<(u64, u32)> = older.chain(order.iter().copied()).collect();
@@ -151,7 +151,7 @@ struct HistoryEnv {
 }
 
 impl HistoryEnv {
-    async fn publish_list(&mut self, people: &UserVersions, seed: u64, approve: Option<&str>) -> PublishResult {
+    async fn publish_list(&mut self, users: &UserVersions, seed: u64, approve: Option<&str>) -> PublishResult {
         self.now += SignedDuration::from_hours(1);
         let order = PublishRequest {
             owner_uid: OWNER,
@@ -174,12 +174,12 @@ impl HistoryEnv {
             },
         };
         let published =
-            roster::publish_list(&self.store, &order, &build_list(people, seed), || self.now).await.expect("published");
+            roster::publish_list(&self.store, &order, &build_list(users, seed), || self.now).await.expect("published");
         self.known = Some((published.roster.revision, published.roster.users.total));
         published
     }
 
-    /// Lines of these states by the id of their user.
+    /// Records of these states by user ID.
     async fn read_records(&self, states: &[SliceState]) -> BTreeMap<u64, Value> {
         let snapshot = roster::read_snapshot(&self.store, states, None).await.expect("a list");
         let lines = states.iter().flat_map(|state| snapshot.record_lines(*state));
@@ -187,7 +187,7 @@ impl HistoryEnv {
         parsed.map(|line| (line["id"].as_str().and_then(|id| id.parse().ok()).expect("an id"), line)).collect()
     }
 
-    /// The changes of the revision that is published; `None`: it has only numbers.
+    /// The recorded changes of the published revision; `None` if only their numbers are recorded.
     async fn read_changes(&self, published: &PublishResult) -> Option<Vec<ChangeRecord>> {
         let entry = published.roster.journal.first().filter(|e| e.revision == published.roster.revision)?;
         let only = Some(entry.slices.as_slice()).filter(|slices| !slices.is_empty())?;
@@ -221,26 +221,26 @@ async fn check_history(first: BTreeSet<u64>, steps: Vec<HistoryStep>) {
     let kube = KubeSim::new(clock.clock_fn(), api::crds().iter().map(Resource::from_crd));
     let store = Store::new(KubeClient::new(kube.client()), NAMESPACE, "acme");
     let mut world = HistoryEnv { store, kube, known: None, now: START.parse().expect("a time") };
-    let (mut model, mut people): (Model, UserVersions) = (Model::default(), first.iter().map(|id| (*id, 1)).collect());
+    let (mut model, mut users): (Model, UserVersions) = (Model::default(), first.iter().map(|id| (*id, 1)).collect());
     let mut departed: Vec<u64> = Vec::new();
-    model.apply_sync(&people, false);
-    world.publish_list(&people, 1, None).await;
+    model.apply_sync(&users, false);
+    world.publish_list(&users, 1, None).await;
     let mut before = world.read_records(LIST_STATES).await;
     for step in steps {
-        let all: Vec<u64> = people.keys().copied().collect();
+        let all: Vec<u64> = users.keys().copied().collect();
         for index in &step.edited {
-            people.entry(*index.get(&all)).and_modify(|version| *version += 1);
+            users.entry(*index.get(&all)).and_modify(|version| *version += 1);
         }
         let leavers = step.leaving.iter().map(|index| *index.get(&all));
         let many = all.iter().copied().filter(|id| step.leave_divisor.is_some_and(|n| id.is_multiple_of(n)));
         for id in leavers.chain(many).collect::<Vec<_>>() {
-            if people.len() > 1 && people.remove(&id).is_some() {
+            if users.len() > 1 && users.remove(&id).is_some() {
                 departed.push(id);
             }
         }
-        people.extend(step.hired.iter().map(|id| (*id, 1)));
+        users.extend(step.hired.iter().map(|id| (*id, 1)));
         if !departed.is_empty() {
-            people.extend(step.returning.iter().map(|index| (*index.get(&departed), 2)));
+            users.extend(step.returning.iter().map(|index| (*index.get(&departed), 2)));
         }
         let held = world.store.get_roster().await.expect("readable").and_then(|r| r.spec.held);
         let approve = match (step.approval, held) {
@@ -248,13 +248,13 @@ async fn check_history(first: BTreeSet<u64>, steps: Vec<HistoryStep>) {
             (Approval::OtherList, _) => Some("0".repeat(64)),
             (Approval::HeldList, None) | (Approval::None, _) => None,
         };
-        let counts = model.apply_sync(&people, step.approval == Approval::HeldList && approve.is_some());
-        let published = world.publish_list(&people, step.seed, approve.as_deref()).await;
+        let counts = model.apply_sync(&users, step.approval == Approval::HeldList && approve.is_some());
+        let published = world.publish_list(&users, step.seed, approve.as_deref()).await;
         let roster = &published.roster;
 
         let lines = world.read_records(LIST_STATES).await;
         let ids: Vec<u64> = lines.keys().copied().collect();
-        assert_eq!(ids, model.all_users().into_keys().collect::<Vec<_>>(), "everybody is in the list");
+        assert_eq!(ids, model.all_users().into_keys().collect::<Vec<_>>(), "all users are in the list");
         for (id, version) in model.all_users() {
             assert_eq!(lines[&id]["name"], format!("V{version}"));
         }
@@ -266,16 +266,19 @@ async fn check_history(first: BTreeSet<u64>, steps: Vec<HistoryStep>) {
             world.read_records(&[SliceState::Removed]).await.into_keys().collect::<BTreeSet<_>>(),
             model.removed
         );
-        let users = roster.users;
-        let published_counts = (users.total, users.held, users.removed);
+        let user_counts = roster.users;
+        let published_counts = (user_counts.total, user_counts.held, user_counts.removed);
         assert_eq!(published_counts, (lines.len() as i64, model.held.len() as i64, model.removed.len() as i64));
-        assert_eq!(users.total, users.active + users.inactive + users.restricted + users.other);
+        assert_eq!(
+            user_counts.total,
+            user_counts.active + user_counts.inactive + user_counts.restricted + user_counts.other
+        );
         let changed = [counts.added, counts.updated, counts.removed].map(|n| n as i64);
         let change = &roster.change;
         if published.outcome == PublishOutcome::Committed {
             assert_eq!([change.added, change.updated, change.removed], changed);
             let changes = world.read_changes(&published).await.unwrap_or_default();
-            assert_eq!(undo_changes(lines.clone(), &changes), before, "the record undone gives the earlier list");
+            assert_eq!(undo_changes(lines.clone(), &changes), before, "undoing the changes gives the earlier list");
         } else {
             assert_eq!((changed, &lines), ([0; 3], &before), "nothing to publish");
         }
@@ -285,7 +288,7 @@ async fn check_history(first: BTreeSet<u64>, steps: Vec<HistoryStep>) {
         let live: Vec<_> = roster.slices.iter().filter(|s| s.state == SliceState::Live).collect();
         assert!(live.iter().rev().skip(1).all(|s| s.count >= 250), "only the last one may be small");
 
-        let republished = world.publish_list(&people, step.seed ^ 1, None).await;
+        let republished = world.publish_list(&users, step.seed ^ 1, None).await;
         assert_eq!(
             republished.outcome,
             PublishOutcome::Unchanged,

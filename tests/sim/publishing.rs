@@ -1,4 +1,4 @@
-//! The published list: what is written when, what readers see, and how it heals.
+//! Publishing: which objects are written when, what readers see, and recovery from deleted or foreign objects.
 
 use boxsync::{
     api::{SliceState, UserRoster, UserSlice},
@@ -36,7 +36,7 @@ async fn a_new_user_is_published_by_the_next_request() {
     assert_eq!(world.removed_logins("acme").await, [leaver.login]);
     let last = world.connection_status("acme").last_sync.expect("synced");
     assert_eq!((last.added, last.updated, last.removed, last.revision), (1, 1, 1, 2));
-    let users = world.connection_status("acme").users.expect("counted");
+    let users = world.connection_status("acme").users.expect("has counts");
     assert_eq!((users.total, users.removed, users.held), (1200, 1, 0));
     let latest = world.connection_status("acme").history[0].clone();
     assert_eq!((latest.added, latest.revision), (Some(1), Some(2)));
@@ -55,7 +55,7 @@ async fn a_sync_without_changes_reads_no_slice_and_writes_no_list() {
     assert!(done.conditions[0].message.contains("Revision 1 was published"), "{}", done.conditions[0].message);
     assert_eq!(list_writes(&world, mark), Vec::<String>::new());
     let reads = world.kube.requests_since(mark).into_iter();
-    assert_eq!(reads.filter(|r| r.resource == "userslices").count(), 1, "one list of their metadata");
+    assert_eq!(reads.filter(|r| r.resource == "userslices").count(), 1, "one metadata list");
 }
 
 #[tokio::test(start_paused = true)]
@@ -100,7 +100,7 @@ async fn removed_users_are_kept_for_the_retention_and_returning_users_count_as_a
     sleep_secs(60).await;
     world.create_request("return", "acme");
     let back = world.wait_until_finished("return").await;
-    assert_eq!((back.added, back.users.expect("counted").removed), (Some(1), 1));
+    assert_eq!((back.added, back.users.expect("has counts").removed), (Some(1), 1));
     let snapshot = world.read_snapshot("acme").await;
     let returned = snapshot.record_lines(SliceState::Changes).filter(|l| l.contains("returned")).count();
     assert_eq!(returned, 1);
@@ -109,7 +109,7 @@ async fn removed_users_are_kept_for_the_retention_and_returning_users_count_as_a
     assert_eq!(world.removed_logins("acme").await, Vec::<String>::new());
     let revision = world.get_roster("acme").spec.revision;
     sleep_secs(10 * 86_400).await;
-    assert_eq!(world.get_roster("acme").spec.revision, revision, "nothing more to forget, nothing more to write");
+    assert_eq!(world.get_roster("acme").spec.revision, revision, "no write without an expired user");
     assert_eq!(world.get_roster("acme").spec.journal, []);
 }
 
@@ -125,7 +125,7 @@ async fn a_deleted_roster_is_published_again_and_the_connection_is_not_ready_unt
         world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Ready") == "False Syncing").await;
     assert!(status.roster_ref.is_some());
     let status = world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Ready") == "True Synced").await;
-    assert_eq!(status.roster_ref.expect("published").revision, 2, "the revision counts on");
+    assert_eq!(status.roster_ref.expect("published").revision, 2, "the revision continues");
     assert_eq!(status.last_sync.expect("synced").trigger.as_str(), "Scheduled");
     assert_eq!(world.published_users("acme").await, box_users(&acme));
 }
@@ -166,9 +166,9 @@ async fn a_slice_with_a_changed_owner_is_replaced_but_not_deleted() {
     let done = world.wait_until_finished("r").await;
     assert_eq!((done.added, done.updated, done.removed), (Some(0), Some(0), Some(0)));
     let roster = world.get_roster("acme");
-    assert!(roster.spec.slices.iter().all(|s| s.name != foreign_slice), "it has a slice of its own again");
+    assert!(roster.spec.slices.iter().all(|s| s.name != foreign_slice), "it has its own slice again");
     sleep_secs(3600).await;
-    assert!(world.kube.get("UserSlice", NAMESPACE, &foreign_slice).is_some(), "what is somebody else's stays");
+    assert!(world.kube.get("UserSlice", NAMESPACE, &foreign_slice).is_some(), "the foreign slice stays");
     reader.assert_saw_only(&[box_users(&acme)]);
 }
 
@@ -186,7 +186,7 @@ async fn changes_in_an_unreadable_slice_are_only_counted() {
     let done = world.wait_until_finished("r").await;
     assert!(request_succeeded(&done), "{done:?}");
     assert_eq!(world.published_users("acme").await, box_users(&acme));
-    assert_eq!(done.users.expect("counted").total, 1200);
+    assert_eq!(done.users.expect("has counts").total, 1200);
 }
 
 #[tokio::test(start_paused = true)]
@@ -237,12 +237,12 @@ async fn a_restored_backup_is_adopted_with_its_history() {
     assert_eq!(
         (last.added, last.updated, last.removed, last.revision),
         (1, 0, 0, 3),
-        "compared with what was restored"
+        "compared with the restored list"
     );
     assert_eq!(world.published_users("acme").await, box_users(&acme));
-    assert_eq!(world.removed_logins("acme").await.len(), 1, "who was gone is still known");
+    assert_eq!(world.removed_logins("acme").await.len(), 1, "the removed user is still recorded");
     assert_eq!(world.get_roster("acme").spec.journal.len(), 3);
-    let owner = world.kube.get("BoxConnection", NAMESPACE, "acme").expect("there")["metadata"]["uid"].clone();
+    let owner = world.kube.get("BoxConnection", NAMESPACE, "acme").expect("exists")["metadata"]["uid"].clone();
     let owners =
         |o: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference]| o.iter().all(|o| o.uid == owner);
     assert!(owners(world.kube.object::<UserRoster>(NAMESPACE, "acme").expect("a roster").owner_references()));
@@ -278,7 +278,7 @@ async fn the_same_list_in_an_older_encoding_is_no_change() {
     let world = SimEnv::with_operator();
     let acme = world.connect_enterprise("acme", 600);
     world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
-    // As an earlier version might have written it: other digests, the same people.
+    // As an earlier version could have written it: other digests, the same users.
     let mut roster = world.kube.get("UserRoster", NAMESPACE, "acme").expect("a roster");
     for slice in roster["slices"].as_array_mut().expect("slices") {
         let name = slice["name"].as_str().expect("a name").to_owned();

@@ -1,4 +1,4 @@
-//! Box asks to wait: for how long, who waits, and that nobody forgets it.
+//! Rate limits: Retry-After is respected, across restarts and without blocking other connections.
 
 use box_sim::{EndpointFilter, ScriptedResponse};
 use jiff::Timestamp;
@@ -15,8 +15,8 @@ fn unavailable_for(retry_after: Option<&str>) -> ScriptedResponse {
     ScriptedResponse::Unavailable { retry_after: retry_after.map(str::to_owned) }
 }
 
-/// What the next answer to a listing is; after how many seconds the list is there; whether Box's wait stands in the
-/// status meanwhile.
+/// Each case: the next response to a listing, the seconds until the list is published, and whether the status shows the
+/// wait.
 #[tokio::test(start_paused = true)]
 async fn a_valid_retry_after_is_respected() {
     let in_an_hour = "Sun, 22 Nov 2026 13:00:00 GMT";
@@ -55,17 +55,17 @@ async fn a_valid_retry_after_is_respected() {
 #[tokio::test(start_paused = true)]
 async fn a_long_wait_releases_its_permit_and_survives_restarts_and_requests() {
     let mut world = SimEnv::new();
-    world.rules.max_concurrent_syncs = 1;
+    world.options.max_concurrent_syncs = 1;
     let acme = world.connect_enterprise("acme", 100);
     acme.queue_response(1, rate_limited_for("3000"), EndpointFilter::Users);
     world.spawn_operator();
     let status = world.wait_for_connection("acme", |s| s.failures.is_some()).await;
-    let retry: Timestamp = status.failures.and_then(|f| f.retry_time).expect("told").0;
+    let retry: Timestamp = status.failures.and_then(|f| f.retry_time).expect("set").0;
     assert_eq!(format_condition(&status.conditions, "Synced"), "False RateLimited");
     assert_eq!(format_condition(&status.conditions, "Connected"), "True Connected");
     world.connect_enterprise("globex", 100);
     world.wait_for_connection("globex", |s| s.last_sync.is_some()).await;
-    assert!(world.elapsed_secs() < 60, "the only place is free");
+    assert!(world.elapsed_secs() < 60, "the only permit is free");
     world.create_request("r", "acme");
     acme.clear_calls();
     for _ in 0..4 {
@@ -73,10 +73,10 @@ async fn a_long_wait_releases_its_permit_and_survives_restarts_and_requests() {
         world.kill_operator().await;
         world.spawn_operator();
     }
-    assert_eq!(acme.call_counts().total(), 0, "nobody asks Box before its time");
+    assert_eq!(acme.call_counts().total(), 0, "no call before the retry time");
     assert!(request_succeeded(&world.wait_until_finished("r").await));
     let late = retry.duration_until(world.clock.now()).as_secs();
-    assert!((0..=secs(5).as_secs() as i64).contains(&late), "{late} s after the time that Box named");
+    assert!((0..=secs(5).as_secs() as i64).contains(&late), "{late} s after the retry time");
 }
 
 #[tokio::test(start_paused = true)]
@@ -87,5 +87,5 @@ async fn the_history_records_the_number_of_calls_of_an_attempt() {
     world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
     let recorded_calls = world.connection_status("acme").history[0].calls;
     assert_eq!(u64::try_from(recorded_calls).expect("positive"), acme.call_counts().total());
-    assert_eq!(recorded_calls, 1 + 1 + 2 + 3, "a token, who we are, two that were limited, three pages");
+    assert_eq!(recorded_calls, 1 + 1 + 2 + 3, "token, users/me, two rate-limited calls, three pages");
 }

@@ -1,4 +1,4 @@
-//! A program that reads the published list all the time, as the documentation says.
+//! A reader that polls the published list as the documentation describes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,10 +17,10 @@ use tokio::task::JoinHandle;
 
 use crate::env::{NAMESPACE, SimEnv};
 
-/// What a list says of each user: login, name and status by id.
+/// Login, name and status by user ID.
 pub(crate) type UsersById = BTreeMap<String, (String, String, String)>;
 
-/// Reads a list all the time until it is dropped, and keeps every list that it saw.
+/// Polls a list until it is dropped, and stores every distinct list that it read.
 pub(crate) struct PollingReader {
     observations: Arc<Mutex<Observations>>,
     task: JoinHandle<()>,
@@ -31,7 +31,7 @@ const FAST_READS: usize = 80;
 #[derive(Default)]
 struct Observations {
     reads: usize,
-    /// By the digests of their slices: equal ones are equal lists.
+    /// By the digests of their slices, which identify a list.
     lists: BTreeMap<Vec<String>, UsersById>,
     revisions: Vec<i64>,
     problems: Vec<ReadError>,
@@ -44,14 +44,14 @@ impl Drop for PollingReader {
 }
 
 impl PollingReader {
-    /// Every list that was seen is one of these, no read went wrong, and the revision never went back.
+    /// Checks that every list read is one of these, no read failed, and the revision never decreased.
     pub(crate) fn assert_saw_only(&self, expected_lists: &[UsersById]) {
         let observations = self.observations.lock().expect("no reader panicked");
-        assert!(observations.reads > 10, "it read only {} times", observations.reads);
+        assert!(observations.reads > 10, "only {} reads", observations.reads);
         assert!(observations.problems.is_empty(), "{:?}", observations.problems);
         assert!(observations.revisions.is_sorted(), "{:?}", observations.revisions);
         for list in observations.lists.values() {
-            assert!(expected_lists.contains(list), "a list of {} users that Box never answered", list.len());
+            assert!(expected_lists.contains(list), "a list of {} users that Box never returned", list.len());
         }
     }
 }
@@ -61,7 +61,7 @@ impl SimEnv {
         Store::new(KubeClient::new(self.kube.client_as("reader")), NAMESPACE, connection)
     }
 
-    /// A reader that pauses so long between two reads.
+    /// Starts a reader that pauses between two reads.
     pub(crate) fn start_reader(&self, connection: &str, pause: Duration) -> PollingReader {
         let observations = Arc::new(Mutex::new(Observations::default()));
         let (store, shared) = (self.reader_store(connection), observations.clone());
@@ -69,7 +69,7 @@ impl SimEnv {
             loop {
                 let read = roster::read_snapshot(&store, LIST_STATES, None).await;
                 shared.lock().expect("no reader panicked").record_read(read);
-                // While the story goes on it hardly pauses; the hours after it are long.
+                // The first reads cover the scenario; the hours after it need fewer.
                 let fast = shared.lock().expect("no reader panicked").reads < FAST_READS;
                 tokio::time::sleep(if fast { pause } else { pause * 60 }).await;
             }
@@ -77,7 +77,7 @@ impl SimEnv {
         PollingReader { observations, task }
     }
 
-    /// The published list, read once.
+    /// Reads the published list once.
     pub(crate) async fn published_users(&self, connection: &str) -> UsersById {
         users_in(&self.read_snapshot(connection).await)
     }
@@ -87,19 +87,19 @@ impl SimEnv {
         roster::read_snapshot(&self.reader_store(connection), &all, None).await.expect("a list")
     }
 
-    /// Logins of the users who are known as removed.
+    /// Logins of the users recorded as removed.
     pub(crate) async fn removed_logins(&self, connection: &str) -> Vec<String> {
         let snapshot = self.read_snapshot(connection).await;
-        let gone =
+        let removed =
             snapshot.record_lines(SliceState::Removed).map(|l| serde_json::from_str::<RemovedUser>(l).expect("a line"));
-        gone.map(|gone| gone.login).collect()
+        removed.map(|user| user.login).collect()
     }
 
     pub(crate) fn get_roster(&self, connection: &str) -> UserRoster {
         self.kube.object::<UserRoster>(NAMESPACE, connection).expect("a roster")
     }
 
-    /// Names of the slices of this connection that neither its roster nor the revision before it names.
+    /// Names of the connection's slices that neither the current nor the previous revision references.
     pub(crate) fn orphan_slices(&self, connection: &str) -> Vec<String> {
         let roster = self.get_roster(connection);
         let mut referenced: BTreeSet<String> = roster.spec.slices.iter().map(|s| s.name.clone()).collect();
@@ -133,7 +133,7 @@ fn users_in(snapshot: &RosterSnapshot) -> UsersById {
     users.map(|u| (u.id.into_owned(), (u.login.into_owned(), u.name.into_owned(), u.status.into_owned()))).collect()
 }
 
-/// Box's complete answer now.
+/// The complete list that Box returns now.
 pub(crate) fn box_users(enterprise: &Enterprise) -> UsersById {
     let users = enterprise.users().into_iter();
     users.map(|u| (u.id.to_string(), (u.login.clone(), u.name.clone(), u.status.clone()))).collect()

@@ -1,4 +1,4 @@
-//! The guard: when many vanish at once, somebody has to look before they are gone.
+//! The removal guard: when many users are missing at once, their removal needs an approval.
 
 use box_sim::{Behaviour, Enterprise, User};
 use boxsync::api::SliceState;
@@ -9,7 +9,7 @@ use crate::{
     reader::box_users,
 };
 
-/// 1,000 users are listed, and then 250 of them vanish.
+/// 250 of 1,000 listed users are missing in the next sync.
 async fn env_with_vanished_users() -> (SimEnv, Enterprise, Vec<User>) {
     let world = SimEnv::with_operator();
     let acme = world.connect_enterprise("acme", 1000);
@@ -30,7 +30,7 @@ async fn many_users_vanishing_at_once_are_held_and_new_users_are_published() {
     assert_eq!(format_conditions(&status), "Ready=True RemovalsHeld, Connected=True Connected, Synced=True Synced");
     let held = status.held.expect("held");
     assert_eq!((held.removals, held.total), (250, 1001));
-    let users = status.users.expect("counted");
+    let users = status.users.expect("has counts");
     assert_eq!((users.total, users.held, users.removed), (1001, 250, 0));
     assert_eq!(users.total, users.active + users.inactive + users.restricted + users.other);
     let people = world.published_users("acme").await;
@@ -39,7 +39,7 @@ async fn many_users_vanishing_at_once_are_held_and_new_users_are_published() {
     let digest = held.digest.clone();
     sleep_secs(86_400).await;
     let later = world.connection_status("acme").held.expect("held");
-    assert_eq!((later.digest, later.time), (digest, held.time), "a night later it is the same");
+    assert_eq!((later.digest, later.time), (digest, held.time), "unchanged a day later");
 }
 
 #[tokio::test(start_paused = true)]
@@ -53,7 +53,7 @@ async fn an_approval_removes_exactly_the_reviewed_users() {
     world.create_request_with("approval", "acme", &json!({ "approveRemovals": held.digest }));
     let done = world.wait_until_finished("approval").await;
     assert!(request_succeeded(&done), "{done:?}");
-    assert_eq!((done.added, done.removed), (Some(0), Some(249)), "who is back was in the list all along");
+    assert_eq!((done.added, done.removed), (Some(0), Some(249)), "a returned user was in the list all along");
     let status = world.connection_status("acme");
     assert_eq!((status.held.clone(), format_condition(&status.conditions, "Ready")), (None, "True Synced".to_owned()));
     assert_eq!(world.published_users("acme").await, box_users(&acme));
@@ -73,14 +73,14 @@ async fn an_approval_of_another_list_fails_and_removes_nobody() {
     world.create_request("more", "acme");
     world.wait_until_finished("more").await;
     let held = world.connection_status("acme").held.expect("held");
-    assert_eq!(held.removals, 550, "those who vanished later join them");
+    assert_eq!(held.removals, 550, "users missing later are added");
     assert_ne!(held.digest, reviewed_digest);
     sleep_secs(60).await;
     let calls = acme.call_counts().total();
     world.create_request_with("approval", "acme", &json!({ "approveRemovals": reviewed_digest }));
     let failed = world.wait_until_finished("approval").await;
     assert_eq!(format_condition(&failed.conditions, "Failed"), "True HeldListChanged");
-    assert_eq!(acme.call_counts().total(), calls, "Box was not asked");
+    assert_eq!(acme.call_counts().total(), calls, "no Box call");
     assert_eq!(world.published_users("acme").await.len(), 1000);
 }
 
@@ -95,7 +95,7 @@ async fn held_users_who_come_back_become_live_again() {
     let done = world.wait_until_finished("back").await;
     assert_eq!((done.added, done.updated, done.removed), (Some(0), Some(0), Some(0)));
     let status = world.connection_status("acme");
-    assert_eq!((status.held, status.users.expect("counted").held), (None, 0));
+    assert_eq!((status.held, status.users.expect("has counts").held), (None, 0));
     assert_eq!(world.published_users("acme").await, box_users(&acme));
     assert!(world.get_roster("acme").spec.slices.iter().all(|s| s.state != SliceState::Held));
 }
@@ -111,8 +111,8 @@ async fn users_already_held_are_not_counted_again() {
     }
     sleep_secs(60).await;
     world.create_request("few", "acme");
-    assert_eq!(world.wait_until_finished("few").await.removed, Some(20), "a few more are believed");
-    assert_eq!(world.connection_status("acme").held.expect("still").digest, digest);
+    assert_eq!(world.wait_until_finished("few").await.removed, Some(20), "a few more are removed");
+    assert_eq!(world.connection_status("acme").held.expect("still held").digest, digest);
 }
 
 #[tokio::test(start_paused = true)]
@@ -139,8 +139,11 @@ async fn a_deleted_list_with_many_vanished_users_waits_for_an_approval() {
     assert_eq!((held.removals, held.total), (250, 1000));
     assert!(world.kube.get("UserRoster", NAMESPACE, "acme").is_none(), "nothing was published");
     sleep_secs(60).await;
-    world.create_request("asked", "acme");
-    assert_eq!(format_condition(&world.wait_until_finished("asked").await.conditions, "Failed"), "True RemovalsHeld");
+    world.create_request("requested", "acme");
+    assert_eq!(
+        format_condition(&world.wait_until_finished("requested").await.conditions, "Failed"),
+        "True RemovalsHeld"
+    );
     sleep_secs(60).await;
     world.create_request_with("approval", "acme", &json!({ "approveRemovals": held.digest }));
     let done = world.wait_until_finished("approval").await;

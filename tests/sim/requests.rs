@@ -1,4 +1,4 @@
-//! Requests: when they run, what they wait for, what ends them.
+//! Requests: when they run, what they wait for, and how they finish.
 
 use box_sim::{Behaviour, EndpointFilter, ScriptedResponse};
 use boxsync::api::{RequestPhase, UserRoster};
@@ -16,12 +16,12 @@ async fn a_request_includes_users_added_before_it() {
     world.create_request("after-hiring", "acme");
     let done = world.wait_until_finished("after-hiring").await;
     assert!(request_succeeded(&done), "{done:?}");
-    assert_eq!((done.users.expect("counted").total, done.attempts), (1201, 1));
-    assert_eq!(world.connection_status("acme").users.expect("counted").total, 1201);
+    assert_eq!((done.users.expect("has counts").total, done.attempts), (1201, 1));
+    assert_eq!(world.connection_status("acme").users.expect("has counts").total, 1201);
     assert_eq!(world.connection_status("acme").history[0].requests, ["after-hiring"]);
 }
 
-/// Requests that arrive in every second of a run: one that the run did not know of from its start gets the next run.
+/// A request that arrives during a run is completed by the next run.
 #[tokio::test(start_paused = true)]
 async fn a_request_is_completed_by_a_sync_that_started_after_it() {
     for second in 0..12 {
@@ -36,7 +36,7 @@ async fn a_request_is_completed_by_a_sync_that_started_after_it() {
         world.create_request("second", "acme");
         let done = world.wait_until_finished("second").await;
         assert!(request_succeeded(&done), "{done:?}");
-        assert_eq!(done.users.expect("counted").total, 5001, "asked in second {second}");
+        assert_eq!(done.users.expect("has counts").total, 5001, "created in second {second}");
         assert!(request_succeeded(&world.wait_until_finished("first").await));
     }
 }
@@ -113,7 +113,7 @@ async fn a_long_sync_reports_its_progress_at_a_limited_rate() {
     world.create_request("slow", "acme");
     let begun = world.elapsed_secs();
     let known = world.wait_for_request("slow", |s| !s.conditions.is_empty()).await;
-    assert_eq!(known.phase, RequestPhase::Running, "acknowledged as what it is: {known:?}");
+    assert_eq!(known.phase, RequestPhase::Running, "reported as running: {known:?}");
     let running = world.wait_for_request("slow", |s| s.progress.is_some()).await;
     assert!(world.elapsed_secs() - begun <= 6, "{} s", world.elapsed_secs() - begun);
     assert_eq!(
@@ -142,7 +142,7 @@ async fn a_short_sync_writes_each_status_once() {
     let writes = world.writes_since(mark);
     assert_eq!(writes.len(), 2, "{writes:#?}");
     let reads = world.kube.requests_since(mark).into_iter().filter(|r| r.resource != "events").count() - writes.len();
-    assert!(reads <= 8, "three to confirm, the Secret, the roster and its slices, and the watches: {reads}");
+    assert!(reads <= 8, "three confirmations, the Secret, the roster and its slices, and the watches: {reads}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -267,7 +267,7 @@ async fn the_history_and_the_journal_record_the_requester() {
     let world = SimEnv::with_operator();
     let acme = world.connect_enterprise("acme", 10);
     world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
-    assert!(world.connection_status("acme").history[0].requested_by.is_empty(), "nobody did");
+    assert!(world.connection_status("acme").history[0].requested_by.is_empty(), "no requester");
     sleep_secs(60).await;
     acme.add_user("Jane Hired", "jane@acme.example");
     for (name, claim) in [("first", "jane\u{1b}[2J"), ("second", "flux"), ("third", "flux")] {
@@ -292,7 +292,7 @@ async fn the_history_and_the_journal_record_the_requester() {
     sleep_secs(60).await;
     world.create_request("unsigned", "acme");
     world.wait_until_finished("unsigned").await;
-    assert!(world.connection_status("acme").history[0].requested_by.is_empty(), "the annotation was answered before");
+    assert!(world.connection_status("acme").history[0].requested_by.is_empty(), "the annotation was handled before");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! Operators that are killed or stopped, and the next one.
+//! Crashes and graceful stops of the operator, and the next process.
 
 use serde_json::json;
 
@@ -19,11 +19,11 @@ async fn a_sync_interrupted_by_a_crash_is_finished_by_the_next_process() {
     world.wait_for_connection("globex", |s| s.current_sync.is_some()).await;
     world.kill_operator().await;
     sleep_secs(60).await;
-    assert!(world.connection_status("globex").current_sync.is_some(), "nobody was there to take it away");
+    assert!(world.connection_status("globex").current_sync.is_some(), "no operator removed it");
     world.spawn_operator();
     assert!(request_succeeded(&world.wait_until_finished("during").await));
     let status = world.wait_for_connection("globex", |s| s.current_sync.is_none()).await;
-    assert_eq!(status.users.expect("counted").total, 12_000);
+    assert_eq!(status.users.expect("has counts").total, 12_000);
     assert_eq!(world.kube.get("UserSyncRequest", NAMESPACE, "before"), finished, "a finished request is untouched");
 }
 
@@ -93,12 +93,12 @@ async fn a_connection_replaced_during_its_sync_gets_a_sync_of_its_own() {
     let globex = world.connect_enterprise("globex", 20_000);
     globex.set_latency(secs(1));
     sleep_secs(10).await;
-    let first = world.kube.get("BoxConnection", NAMESPACE, "globex").expect("there")["metadata"]["uid"].clone();
+    let first = world.kube.get("BoxConnection", NAMESPACE, "globex").expect("exists")["metadata"]["uid"].clone();
     world.kube.delete("BoxConnection", NAMESPACE, "globex");
     world.apply_connection("globex", globex.id(), &json!({}));
     let status = world.wait_for_connection("globex", |s| s.last_sync.is_some()).await;
-    assert_ne!(world.kube.get("BoxConnection", NAMESPACE, "globex").expect("there")["metadata"]["uid"], first);
-    assert_eq!(status.users.expect("counted").total, 20_000);
+    assert_ne!(world.kube.get("BoxConnection", NAMESPACE, "globex").expect("exists")["metadata"]["uid"], first);
+    assert_eq!(status.users.expect("has counts").total, 20_000);
     assert_eq!(status.history.len(), 1);
 }
 

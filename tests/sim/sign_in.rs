@@ -1,4 +1,4 @@
-//! Enterprises by the way they sign in, and what stands in the Secrets of their connections.
+//! Enterprises by authentication method, and the Secrets of their connections.
 
 use box_sim::{AuthMethod, Enterprise, EnterpriseConfig, KeyFormat};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ pub(crate) const fn auth_method(auth: AuthMethod) -> &'static str {
     }
 }
 
-/// What a Secret has to hold for the enterprise's present credentials.
+/// Secret data with the enterprise's current credentials.
 pub(crate) fn secret_data(enterprise: &Enterprise, auth: AuthMethod) -> Value {
     let app = [("clientId", enterprise.client_id()), ("clientSecret", enterprise.client_secret())];
     let values: Vec<(&str, String)> = match auth {
@@ -38,13 +38,13 @@ impl SimEnv {
         self.box_sim.add_enterprise(EnterpriseConfig::new(id).name(name).users(users).seed(seed).auth(auth))
     }
 
-    /// The connection alone, without its Secret.
+    /// Applies the connection without its Secret.
     pub(crate) fn apply_connection_with_auth(&self, name: &str, enterprise: &str, auth: AuthMethod) {
         let auth = json!({ auth_method(auth): { "secretRef": { "name": format!("{name}-box") } } });
         self.apply_connection(name, enterprise, &json!({ "auth": auth }));
     }
 
-    /// An enterprise in Box, its Secret, and its connection of the same name in the cluster.
+    /// Adds an enterprise to Box, and its Secret and a connection of the same name to the cluster.
     pub(crate) fn connect_with_auth(&self, name: &str, users: usize, auth: AuthMethod) -> Enterprise {
         let enterprise = self.add_enterprise_with_auth(name, users, auth);
         self.apply_secret(name, &secret_data(&enterprise, auth));
@@ -52,12 +52,12 @@ impl SimEnv {
         enterprise
     }
 
-    /// Somebody goes through Box's page, and puts what comes of it into the Secret.
+    /// Authorizes the app as a user would, and writes the refresh token into the Secret.
     pub(crate) fn authorize_connection(&self, enterprise: &Enterprise, name: &str) {
         self.apply_secret(name, &secret_data(enterprise, AuthMethod::Oauth2));
     }
 
-    /// The Secret in which the operator keeps the tokens of this connection.
+    /// The Secret in which the operator stores the tokens of this connection.
     pub(crate) fn token_secret(&self, name: &str) -> Option<Value> {
         self.kube.get("Secret", crate::env::NAMESPACE, &format!("{name}-oauth2"))
     }

@@ -1,4 +1,4 @@
-//! Two operators at once: an old leader that was paused before one of its writes, and a new one that went on.
+//! Split brain: an old leader resumes after it was paused before one of its writes, while a new leader runs.
 
 use boxsync::{
     api::{RosterChange, Trigger},
@@ -18,7 +18,7 @@ use crate::{
 
 const OLD_LEADER: &str = "system:serviceaccount:boxsync:old";
 
-/// The old leader is held before its `k`th write, for so long. Returns whether it got that far.
+/// Pauses the old leader before write number `write_index`. Returns whether it got that far.
 async fn run_with_paused_leader(write_index: usize, seconds: u64) -> bool {
     let mut world = SimEnv::new();
     let acme = world.connect_enterprise("acme", 400);
@@ -35,7 +35,7 @@ async fn run_with_paused_leader(write_index: usize, seconds: u64) -> bool {
     let old = world.operator_factory().start_as(OLD_LEADER);
     let reader = world.start_reader("acme", secs(5));
     let reached = tokio::time::timeout(secs(60), gate.reached()).await.is_ok();
-    // The new one publishes, and sweeps what it finds unnamed.
+    // The new leader publishes, and deletes unreferenced slices.
     let users = acme.users();
     acme.remove_user(users[20].id);
     acme.add_user("Jane", "jane@acme.com");
@@ -47,11 +47,11 @@ async fn run_with_paused_leader(write_index: usize, seconds: u64) -> bool {
     sleep_secs(7200).await;
     world.create_request("r", "acme");
     world.wait_until_finished("r").await;
-    let what = format!("held before write {write_index} for {seconds} s");
+    let what = format!("paused before write {write_index} for {seconds} s");
     reader.assert_saw_only(&[first, second.clone()]);
     assert_eq!(world.published_users("acme").await, second, "{what}");
     sleep_secs(3600).await;
-    assert_eq!(world.orphan_slices("acme"), Vec::<String>::new(), "{what}: the loser's slices are gone");
+    assert_eq!(world.orphan_slices("acme"), Vec::<String>::new(), "{what}: the old leader's slices are deleted");
     old.shut_down().await;
     world.stop_operator().await;
     assert!(world.kube.get("UserRoster", NAMESPACE, "acme").is_some());
@@ -66,22 +66,22 @@ async fn a_resumed_old_leader_does_no_damage() {
         while run_with_paused_leader(write_index, seconds).await {
             write_index += 1;
         }
-        assert!(write_index > 4, "slices, the roster and the status: held before {} writes", write_index - 1);
+        assert!(write_index > 4, "slices, the roster and the status: paused before {} writes", write_index - 1);
     }
 }
 
-/// What another operator does while a publisher stands still before one of its writes.
+/// What another operator does while a publisher is paused before one of its writes.
 #[derive(Clone, Copy, Debug)]
 enum ConcurrentAction {
-    /// It deletes every slice that nobody names, their time being over.
+    /// Deletes every unreferenced slice, as if its grace period had passed.
     CollectGarbage,
-    /// It publishes the same list.
+    /// Publishes the same list.
     PublishSameList,
-    /// It publishes another list, and then sweeps.
+    /// Publishes another list, then collects garbage.
     PublishAndCollectGarbage,
 }
 
-/// A list of so many users, the first of whom are called by `name`.
+/// A list in which the names of the first 400 users start with `name`.
 fn build_list(users: usize, name: &str) -> UserList {
     let texts: Vec<(String, String)> =
         (0..users).map(|n| ((10_000 + n).to_string(), format!("{}{n}", if n < 400 { name } else { "U" }))).collect();
@@ -127,7 +127,7 @@ async fn publish_list(store: &Store, list: &UserList) -> PublishResult {
     roster::publish_list(store, &order, list, || START.parse().expect("a time")).await.expect("published")
 }
 
-/// A publisher stands still before its `k`th write; returns whether it came to that.
+/// Pauses a publisher before write number `write_index`; returns whether it got that far.
 async fn run_with_paused_publisher(
     write_index: usize,
     action: ConcurrentAction,
@@ -148,8 +148,9 @@ async fn run_with_paused_publisher(
     let publisher = tokio::spawn(async move { publish_list(&first, &build_list(1000, "Jane")).await });
     let reached = tokio::time::timeout(secs(5), gate.reached()).await.is_ok();
     let now = START.parse().expect("a time");
-    let collect_garbage =
-        async || drop(roster::collect_garbage(&other, "owner", "1000", |_| true, now).await.expect("swept"));
+    let collect_garbage = async || {
+        drop(roster::collect_garbage(&other, "owner", "1000", |_| true, now).await.expect("garbage collected"))
+    };
     match action {
         ConcurrentAction::CollectGarbage => collect_garbage().await,
         ConcurrentAction::PublishSameList => drop(publish_list(&other, &build_list(1000, "Jane")).await),
@@ -178,7 +179,7 @@ async fn a_paused_publisher_never_references_a_garbage_collected_slice() {
             while run_with_paused_publisher(write_index, action, published_before).await {
                 write_index += 1;
             }
-            assert!(write_index > 3, "it stood still before {} writes", write_index - 1);
+            assert!(write_index > 3, "paused before {} writes", write_index - 1);
         }
     }
 }
@@ -188,7 +189,7 @@ async fn a_paused_garbage_collection_deletes_no_slice_published_meanwhile() {
     let world = SimEnv::new();
     let store = |user: &str| Store::new(KubeClient::new(world.kube.client_as(user)), NAMESPACE, "acme");
     publish_list(&store("other"), &build_list(1000, "June")).await;
-    // Somebody wrote slices, and was killed before they were published.
+    // A publisher wrote slices and was killed before it published them.
     world.kube.fail_next(
         1,
         |c| c.user == "killed" && c.resource == "userrosters" && c.verb.is_write(),
@@ -208,8 +209,8 @@ async fn a_paused_garbage_collection_deletes_no_slice_published_meanwhile() {
     gate.reached().await;
     publish_list(&store("other"), &build_list(1000, "Jane")).await;
     gate.open();
-    let gc_result = gc_task.await.expect("it ends").expect("swept");
+    let gc_result = gc_task.await.expect("no panic").expect("garbage collected");
     assert!(gc_result.deleted > 0);
-    let read = roster::read_snapshot(&store("reader"), LIST_STATES, None).await.expect("every slice is there");
+    let read = roster::read_snapshot(&store("reader"), LIST_STATES, None).await.expect("every slice exists");
     assert_eq!(LIST_STATES.iter().flat_map(|state| read.record_lines(*state)).count(), 1000);
 }

@@ -1,10 +1,10 @@
-//! What is odd about Box's answers and true all the same; what is not is told in `causes`.
+//! Unusual but valid responses of Box; invalid ones are in `failure_reasons`.
 
 use box_sim::Behaviour;
 
 use crate::env::SimEnv;
 
-/// What Box may answer, and the list is whole all the same.
+/// Responses of Box that still give the whole list.
 const HARMLESS: &[Behaviour] = &[
     Behaviour::NextMarkerEmptyString,
     Behaviour::NextMarkerMissing,

@@ -1,5 +1,5 @@
-//! What those who wait for an object say of it: kubectl, kstatus, Flux with our expressions, Argo CD with our checks.
-//! Each follows the published rules of its original.
+//! Health of an object by the rules of kubectl wait, kstatus, Flux with the published expressions, and Argo CD with the
+//! published checks.
 
 use std::path::{Path, PathBuf};
 
@@ -12,12 +12,12 @@ pub(crate) fn repository_path(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// What a file of this repository holds.
+/// Contents of a file of this repository.
 pub(crate) fn read_repository_file(path: &str) -> String {
     std::fs::read_to_string(repository_path(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
-/// kstatus, and Flux by it.
+/// The results of kstatus, which Flux uses too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kstatus {
     InProgress,
@@ -43,7 +43,7 @@ fn is_deleted(object: &Value) -> bool {
     object["metadata"]["deletionTimestamp"].is_string()
 }
 
-/// kstatus has no rules of its own for our kinds: these are those for all.
+/// The generic rules of kstatus, which apply to custom resources.
 pub(crate) fn compute_kstatus(object: &Value) -> Kstatus {
     if is_deleted(object) {
         return Kstatus::Terminating;
@@ -64,7 +64,7 @@ pub(crate) fn compute_kstatus(object: &Value) -> Kstatus {
     }
 }
 
-/// Whether `kubectl wait --for=condition=KIND` ends.
+/// Whether `kubectl wait --for=condition=KIND` succeeds.
 pub(crate) fn kubectl_wait_ends(object: &Value, kind: &str) -> bool {
     let Some(condition) = status_conditions(object).find(|c| c["type"] == kind) else { return false };
     let observed =
@@ -84,7 +84,7 @@ struct HealthCheckExprs {
     current: String,
 }
 
-/// The expressions that we publish.
+/// The published expressions.
 pub(crate) struct FluxHealthChecks(Vec<HealthCheckExprs>);
 
 impl FluxHealthChecks {
@@ -94,7 +94,7 @@ impl FluxHealthChecks {
         Self(serde_json::from_value(file["spec"]["healthCheckExprs"].clone()).expect("expressions"))
     }
 
-    /// First the generation; then the first of the expressions, in Flux's order, that holds.
+    /// As Flux does: checks the generation first, then takes the first expression that is true.
     pub(crate) fn evaluate_status(&self, object: &Value) -> Kstatus {
         if is_unobserved(object) {
             return Kstatus::InProgress;
@@ -112,7 +112,7 @@ impl FluxHealthChecks {
     }
 }
 
-/// The fields of the object are the variables.
+/// Evaluates an expression with the fields of the object as variables.
 fn evaluate_cel(expression: &str, object: &Value) -> bool {
     let mut context = Context::default();
     for (name, value) in object.as_object().into_iter().flatten() {
@@ -125,7 +125,7 @@ fn evaluate_cel(expression: &str, object: &Value) -> bool {
     }
 }
 
-/// What Argo CD shows.
+/// Health in Argo CD.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ArgoHealth {
     pub(crate) status: String,
@@ -134,7 +134,7 @@ pub(crate) struct ArgoHealth {
 }
 
 pub(crate) fn argo_health(object: &Value) -> ArgoHealth {
-    // Before any check.
+    // Argo CD checks this before any script.
     if is_deleted(object) {
         return ArgoHealth { status: "Progressing".to_owned(), message: "Pending deletion".to_owned() };
     }
@@ -146,11 +146,10 @@ pub(crate) fn argo_health(object: &Value) -> ArgoHealth {
     health
 }
 
-/// Lua 5.1 with nothing but what Argo CD opens for checks in its ConfigMap; its `os`, which tells the time, is not
-/// needed.
+/// Lua 5.1 with the libraries that Argo CD opens for scripts in its ConfigMap, except `os`, which the checks do not use.
 pub(crate) fn run_health_script(script: &str, object: &Value) -> ArgoHealth {
     let lua = Lua::new_with(StdLib::TABLE, LuaOptions::default()).expect("Lua");
-    // An absent value is nil there.
+    // Absent values are nil in Argo CD.
     let options = SerializeOptions::new().serialize_none_to_null(false).serialize_unit_to_null(false);
     let object = lua.to_value_with(object, options).expect("JSON");
     lua.globals().set("obj", object).expect("set");

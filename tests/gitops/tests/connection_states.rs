@@ -1,4 +1,4 @@
-//! An object of each kind in every state that the operator leaves it in.
+//! Objects of each kind in every state that the operator can leave them in.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use crate::env::{NAMESPACE, SimEnv, format_condition, secs, sleep_secs};
 
-/// What somebody may come upon.
+/// An object in one state.
 pub(crate) struct ObjectState {
-    /// A name for files.
+    /// File name of the test data.
     pub(crate) name: &'static str,
-    /// What has happened, in a few words.
+    /// Short description, shown in docs/gitops.md.
     pub(crate) description: &'static str,
     pub(crate) object: Value,
 }
@@ -29,18 +29,18 @@ impl RecordedStates {
         Self { kind, states: Vec::new(), status_writes: Arc::default() }
     }
 
-    /// Every object with every status that was written on the way.
+    /// Every object with every status that was written.
     pub(crate) fn status_writes(&self) -> Vec<Value> {
-        self.status_writes.lock().expect("nobody panicked").clone()
+        self.status_writes.lock().expect("not poisoned").clone()
     }
 
-    /// A world without an operator, in which all that is written is kept.
+    /// An environment without an operator that records every status write.
     fn new_env(&self) -> SimEnv {
         let env = SimEnv::new();
         let status_writes = self.status_writes.clone();
         env.kube.on_write(move |_, call| {
             if call.subresource.as_deref() == Some("status") {
-                status_writes.lock().expect("nobody panicked").push(call.body_json());
+                status_writes.lock().expect("not poisoned").push(call.body_json());
             }
             None
         });
@@ -53,7 +53,7 @@ impl RecordedStates {
         env
     }
 
-    /// The object as it is now, without what only the API server needs.
+    /// Records the current object without server-side metadata.
     fn capture(&mut self, world: &SimEnv, object: &str, name: &'static str, description: &'static str) {
         let mut object = world.kube.get(self.kind, NAMESPACE, object).expect("the object");
         for field in ["uid", "resourceVersion", "managedFields", "deletionGracePeriodSeconds", "finalizers"] {
@@ -65,7 +65,7 @@ impl RecordedStates {
         self.states.push(ObjectState { name, description, object });
     }
 
-    /// The object once it is being deleted and something still waits for what belongs to it.
+    /// Records the object while it is being deleted and a finalizer is still set.
     fn capture_deleted(&mut self, world: &SimEnv, object: &str, description: &'static str) {
         let foreground = json!(["foregroundDeletion"]);
         world.kube.edit(self.kind, NAMESPACE, object, |o| o["metadata"]["finalizers"] = foreground);
@@ -78,7 +78,7 @@ fn ready_condition(status: &BoxConnectionStatus) -> String {
     format_condition(&status.conditions, "Ready")
 }
 
-/// A connection with these fields of the spec.
+/// Applies a connection with these spec fields.
 fn connect_with_spec(world: &SimEnv, name: &str, extra_spec: &Value) -> Enterprise {
     let enterprise = world.add_enterprise(name, 1000);
     world.apply_credentials(&enterprise, name);
@@ -86,14 +86,14 @@ fn connect_with_spec(world: &SimEnv, name: &str, extra_spec: &Value) -> Enterpri
     enterprise
 }
 
-/// A connection whose list becomes stale soon.
+/// Applies a connection whose list becomes stale soon.
 async fn synced_connection(world: &SimEnv, name: &str) -> Enterprise {
     let enterprise = connect_with_spec(world, name, &json!({ "syncInterval": "1h" }));
     world.wait_for_connection(name, |s| ready_condition(s) == "True Synced").await;
     enterprise
 }
 
-/// A connection that somebody found out to be lost.
+/// Lets a request find that the connection is disconnected.
 async fn disconnected_connection(world: &SimEnv, name: &str) {
     synced_connection(world, name).await.deauthorize_app();
     sleep_secs(60).await;
@@ -118,21 +118,21 @@ pub(crate) async fn record_connection_states() -> RecordedStates {
 async fn record_new_and_synced_states(recorded: &mut RecordedStates) {
     let mut world = recorded.new_env();
     let acme = world.connect_enterprise("acme", 2500);
-    recorded.capture(&world, "acme", "new", "It is new, and no operator has looked at it");
+    recorded.capture(&world, "acme", "new", "New, not reconciled yet");
     acme.set_latency(secs(2));
     world.spawn_operator();
     world.wait_for_connection("acme", |s| s.current_sync.is_some()).await;
-    recorded.capture(&world, "acme", "first-sync", "Its first sync runs");
+    recorded.capture(&world, "acme", "first-sync", "First sync running");
     world.wait_for_connection("acme", |s| ready_condition(s) == "True Synced").await;
-    recorded.capture(&world, "acme", "synced", "Its list is fresh");
+    recorded.capture(&world, "acme", "synced", "List fresh");
     sleep_secs(60).await;
     world.create_request("again", "acme");
     world.wait_for_connection("acme", |s| s.current_sync.is_some()).await;
-    recorded.capture(&world, "acme", "next-sync", "A later sync runs");
+    recorded.capture(&world, "acme", "next-sync", "Later sync running");
     world.wait_until_finished("again").await;
     world.stop_operator().await;
     world.edit_connection("acme", |c| c["spec"]["syncInterval"] = "12h".into());
-    recorded.capture(&world, "acme", "changed", "Its spec was changed, and no operator has looked at it since");
+    recorded.capture(&world, "acme", "changed", "Spec changed, not reconciled yet");
 }
 
 async fn record_transient_failures(recorded: &mut RecordedStates) {
@@ -140,16 +140,16 @@ async fn record_transient_failures(recorded: &mut RecordedStates) {
     connect_with_spec(&world, "globex", &json!({})).enable_behaviour(Behaviour::ClosesConnection);
     world.spawn_operator();
     world.wait_for_connection("globex", |s| s.failures.is_some()).await;
-    recorded.capture(&world, "globex", "first-attempt-failed", "Its first attempt met trouble that passes");
+    recorded.capture(&world, "globex", "first-attempt-failed", "First sync failed, retrying");
     synced_connection(&world, "acme").await.enable_behaviour(Behaviour::ClosesConnection);
     world.wait_for_connection("acme", |s| s.failures.is_some()).await;
-    recorded.capture(&world, "acme", "last-attempt-failed", "The last attempt failed, its list is still fresh");
+    recorded.capture(&world, "acme", "last-attempt-failed", "Last attempt failed, list still fresh");
     synced_connection(&world, "initech").await.enable_behaviour(Behaviour::ClosesConnection);
     world.kube.delete("UserRoster", NAMESPACE, "initech");
     world.wait_for_connection("initech", |s| ready_condition(s) == "False Syncing" && s.failures.is_some()).await;
-    recorded.capture(&world, "initech", "list-deleted", "Somebody deleted its list, and it is fetched anew");
+    recorded.capture(&world, "initech", "list-deleted", "Roster deleted, being fetched again");
     world.wait_for_connection("acme", |s| ready_condition(s) == "False Stale").await;
-    recorded.capture(&world, "acme", "stale", "Its list is stale, and it is tried again and again");
+    recorded.capture(&world, "acme", "stale", "List stale, retrying");
 }
 
 async fn record_failures_needing_action(recorded: &mut RecordedStates) {
@@ -157,21 +157,16 @@ async fn record_failures_needing_action(recorded: &mut RecordedStates) {
     connect_with_spec(&world, "initech", &json!({})).deauthorize_app();
     world.spawn_operator();
     world.wait_for_connection("initech", |s| s.failures.is_some()).await;
-    recorded.capture(&world, "initech", "never-connected", "Box did not let it in, and there never was a list");
+    recorded.capture(&world, "initech", "never-connected", "Never connected, no list");
     disconnected_connection(&world, "acme").await;
-    recorded.capture(&world, "acme", "disconnected", "Box no longer lets it in; its list stays");
+    recorded.capture(&world, "acme", "disconnected", "Disconnected, last list stays");
     synced_connection(&world, "globex").await.enable_behaviour(Behaviour::InsufficientScope);
     world.wait_for_connection("globex", |s| s.failures.is_some()).await;
-    recorded.capture(
-        &world,
-        "globex",
-        "permission-denied",
-        "Its app may no longer list users; its list is still fresh",
-    );
+    recorded.capture(&world, "globex", "permission-denied", "App no longer permitted to list users, list still fresh");
     let never = json!({ "schedule": { "cron": "0 20 30 2 *", "timeZone": "UTC" } });
     connect_with_spec(&world, "hooli", &never);
     world.wait_for_connection("hooli", |s| s.last_sync.is_some()).await;
-    recorded.capture(&world, "hooli", "schedule-invalid", "Its schedule names no time; its list is still fresh");
+    recorded.capture(&world, "hooli", "schedule-invalid", "Schedule never occurs, list still fresh");
 }
 
 async fn record_held_removals(recorded: &mut RecordedStates) {
@@ -179,10 +174,10 @@ async fn record_held_removals(recorded: &mut RecordedStates) {
     let acme = synced_connection(&world, "acme").await;
     acme.users().iter().step_by(4).for_each(|user| drop(acme.remove_user(user.id)));
     world.wait_for_connection("acme", |s| ready_condition(s) == "True RemovalsHeld").await;
-    recorded.capture(&world, "acme", "removals-held", "Removals are held, and somebody has to look");
+    recorded.capture(&world, "acme", "removals-held", "Removals held, approval needed");
     world.kube.delete("UserRoster", NAMESPACE, "acme");
     world.wait_for_connection("acme", |s| ready_condition(s) == "False RemovalsHeld").await;
-    recorded.capture(&world, "acme", "removals-held-list-deleted", "Removals are held, and somebody deleted its list");
+    recorded.capture(&world, "acme", "removals-held-list-deleted", "Removals held, roster deleted");
 }
 
 async fn record_suspended_and_paused(recorded: &mut RecordedStates) {
@@ -191,28 +186,28 @@ async fn record_suspended_and_paused(recorded: &mut RecordedStates) {
     synced_connection(&world, "acme").await;
     suspend("acme");
     world.wait_for_connection("acme", |s| s.observed_generation == Some(2)).await;
-    recorded.capture(&world, "acme", "suspended", "It is suspended, its list is still fresh");
+    recorded.capture(&world, "acme", "suspended", "Suspended, list still fresh");
     connect_with_spec(&world, "globex", &json!({ "suspend": true }));
     world.wait_for_connection("globex", |s| ready_condition(s) == "Unknown Suspended").await;
-    recorded.capture(&world, "globex", "suspended-new", "It is suspended and never had a list");
+    recorded.capture(&world, "globex", "suspended-new", "Suspended, no list");
     disconnected_connection(&world, "initech").await;
     suspend("initech");
     world.wait_for_connection("initech", |s| s.observed_generation == Some(2)).await;
-    recorded.capture(&world, "initech", "suspended-disconnected", "It is suspended since Box no longer lets it in");
+    recorded.capture(&world, "initech", "suspended-disconnected", "Suspended while disconnected");
     world.wait_for_connection("acme", |s| ready_condition(s) == "False Stale").await;
-    recorded.capture(&world, "acme", "suspended-stale", "It is suspended, and its list is stale");
+    recorded.capture(&world, "acme", "suspended-stale", "Suspended, list stale");
     synced_connection(&world, "hooli").await;
     world.stop_operator().await;
-    world.rules.paused = true;
+    world.options.paused = true;
     world.spawn_operator();
     let paused = |s: &BoxConnectionStatus| format_condition(&s.conditions, "Paused") == "True Paused";
     world.wait_for_connection("hooli", paused).await;
-    recorded.capture(&world, "hooli", "paused", "The operator is paused, its list is still fresh");
+    recorded.capture(&world, "hooli", "paused", "Operator paused, list still fresh");
     connect_with_spec(&world, "stark", &json!({}));
     world.wait_for_connection("stark", paused).await;
-    recorded.capture(&world, "stark", "paused-new", "The operator is paused, and there never was a list");
+    recorded.capture(&world, "stark", "paused-new", "Operator paused, no list");
     world.wait_for_connection("hooli", |s| ready_condition(s) == "False Stale").await;
-    recorded.capture(&world, "hooli", "paused-stale", "The operator is paused, and its list is stale");
+    recorded.capture(&world, "hooli", "paused-stale", "Operator paused, list stale");
 }
 
 pub(crate) async fn record_request_states() -> RecordedStates {
@@ -220,41 +215,41 @@ pub(crate) async fn record_request_states() -> RecordedStates {
     let mut world = recorded.new_env();
     let acme = world.connect_enterprise("acme", 2500);
     world.create_request("first", "acme");
-    recorded.capture(&world, "first", "new", "It is new, and no operator has looked at it");
+    recorded.capture(&world, "first", "new", "New, not reconciled yet");
     acme.set_latency(secs(2));
     world.spawn_operator();
     world.wait_for_request("first", |s| s.progress.is_some()).await;
-    recorded.capture(&world, "first", "running", "Its sync runs");
+    recorded.capture(&world, "first", "running", "Sync running");
     world.wait_until_finished("first").await;
-    recorded.capture(&world, "first", "succeeded", "It succeeded");
+    recorded.capture(&world, "first", "succeeded", "Succeeded");
     acme.set_latency(secs(0));
     world.create_request("second", "acme");
     world.wait_for_request("second", |s| format_condition(&s.conditions, "Reconciling") == "True CoolingDown").await;
-    recorded.capture(&world, "second", "waiting", "It waits for its turn");
+    recorded.capture(&world, "second", "waiting", "Waiting (CoolingDown)");
     world.wait_until_finished("second").await;
     acme.enable_behaviour(Behaviour::ClosesConnection);
     sleep_secs(60).await;
     world.create_request("third", "acme");
     world.wait_for_request("third", |s| s.attempts > 0).await;
-    recorded.capture(&world, "third", "retried", "It met trouble that passes, and is tried again");
+    recorded.capture(&world, "third", "retried", "Failed once, retrying");
     acme.reset_behaviours();
     world.wait_until_finished("third").await;
     acme.deauthorize_app();
     sleep_secs(60).await;
     world.create_request("fourth", "acme");
     world.wait_until_finished("fourth").await;
-    recorded.capture(&world, "fourth", "failed", "It failed");
+    recorded.capture(&world, "fourth", "failed", "Failed");
     world.edit_connection("acme", |c| c["spec"]["suspend"] = true.into());
     world.create_request("fifth", "acme");
     world.wait_until_finished("fifth").await;
-    recorded.capture(&world, "fifth", "refused", "It was refused, since its connection is suspended");
+    recorded.capture(&world, "fifth", "refused", "Rejected: connection suspended");
     synced_connection(&world, "globex").await;
     world.stop_operator().await;
-    world.rules.paused = true;
+    world.options.paused = true;
     world.spawn_operator();
     world.create_request("sixth", "globex");
     world.wait_for_request("sixth", |s| format_condition(&s.conditions, "Reconciling") == "True Paused").await;
-    recorded.capture(&world, "sixth", "paused", "The operator is paused");
+    recorded.capture(&world, "sixth", "paused", "Operator paused");
     recorded.capture_deleted(&world, "sixth", "It is being deleted");
     recorded
 }
@@ -263,7 +258,7 @@ pub(crate) async fn record_roster_states() -> RecordedStates {
     let mut recorded = RecordedStates::for_kind("UserRoster");
     let world = recorded.running_env();
     synced_connection(&world, "acme").await;
-    recorded.capture(&world, "acme", "published", "A list is published");
+    recorded.capture(&world, "acme", "published", "List published");
     recorded.capture_deleted(&world, "acme", "It is being deleted");
     recorded
 }

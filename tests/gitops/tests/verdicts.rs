@@ -1,4 +1,4 @@
-//! What Argo CD, Flux and kubectl say of each object, in every state that the operator leaves it in.
+//! Health of each object in Argo CD, Flux and kubectl, in every state that the operator can leave it in.
 
 use std::{collections::BTreeSet, fmt::Write as _, fs};
 
@@ -16,7 +16,7 @@ use crate::{
 
 const KINDS: [&str; 3] = ["BoxConnection", "UserRoster", "UserSyncRequest"];
 
-/// The states of a kind, gone through once.
+/// The states of a kind, recorded once.
 async fn recorded_states(kind: &str) -> &'static RecordedStates {
     static CONNECTIONS: OnceCell<RecordedStates> = OnceCell::const_new();
     static REQUESTS: OnceCell<RecordedStates> = OnceCell::const_new();
@@ -29,21 +29,24 @@ async fn recorded_states(kind: &str) -> &'static RecordedStates {
     }
 }
 
-/// What is true of all three, whatever the state.
+/// Rules that hold in every state.
 fn contradictions(object: &Value, flux: &FluxHealthChecks) -> Vec<&'static str> {
     let (kstatus, flux, argo) = (compute_kstatus(object), flux.evaluate_status(object), argo_health(object).status);
     let deleted = kstatus == Kstatus::Terminating;
     let suspended = object["spec"]["suspend"] == true && argo == "Suspended";
     let ready = kubectl_wait_ends(object, "Ready") || kubectl_wait_ends(object, "Complete");
     let rules = [
-        ("what Argo CD calls healthy is current in Flux", argo != "Healthy" || flux == Kstatus::Current),
-        ("what is degraded in Argo CD has failed in Flux", (argo == "Degraded") == (flux == Kstatus::Failed)),
-        ("what is current in Flux is healthy in Argo CD", flux != Kstatus::Current || argo == "Healthy" || suspended),
-        ("what Git suspends is current in Flux", !suspended || flux == Kstatus::Current),
-        ("what goes away is current for nobody", !deleted || (flux, &*argo) == (Kstatus::InProgress, "Progressing")),
-        ("what kstatus calls current Flux does too", kstatus != Kstatus::Current || flux == Kstatus::Current),
-        ("what kstatus calls failed Flux does too", kstatus != Kstatus::Failed || flux == Kstatus::Failed || suspended),
-        ("nothing is healthy for which kubectl waits", argo != "Healthy" || ready || object["kind"] == "UserRoster"),
+        ("healthy in Argo CD is current in Flux", argo != "Healthy" || flux == Kstatus::Current),
+        ("degraded in Argo CD is failed in Flux", (argo == "Degraded") == (flux == Kstatus::Failed)),
+        ("current in Flux is healthy in Argo CD", flux != Kstatus::Current || argo == "Healthy" || suspended),
+        ("suspended is current in Flux", !suspended || flux == Kstatus::Current),
+        ("a deleted object is current for no tool", !deleted || (flux, &*argo) == (Kstatus::InProgress, "Progressing")),
+        ("current in kstatus is current in Flux", kstatus != Kstatus::Current || flux == Kstatus::Current),
+        ("failed in kstatus is failed in Flux", kstatus != Kstatus::Failed || flux == Kstatus::Failed || suspended),
+        (
+            "an object that kubectl waits for is not healthy",
+            argo != "Healthy" || ready || object["kind"] == "UserRoster",
+        ),
     ];
     rules.into_iter().filter(|(_, holds)| !holds).map(|(rule, _)| rule).collect()
 }
@@ -82,7 +85,7 @@ fn a_health_check_reports_an_object_without_status_as_progressing() {
     }
 }
 
-/// An object without its numbers: times, counts and ids of requests to Box differ from run to run.
+/// The object with digits removed: times, counts and Box request IDs differ from run to run.
 fn without_numbers(object: &Value) -> String {
     let mut shape = String::new();
     for word in object.to_string().split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
@@ -93,7 +96,7 @@ fn without_numbers(object: &Value) -> String {
     shape
 }
 
-/// The committed object, which is one that the operator still makes.
+/// The committed object; updated if the operator's object differs in more than numbers.
 fn committed_object(path: &str, fresh: &Value) -> Value {
     let known =
         fs::read_to_string(repository_path(path)).ok().and_then(|yaml| serde_saphyr::from_str::<Value>(&yaml).ok());
@@ -103,14 +106,14 @@ fn committed_object(path: &str, fresh: &Value) -> Value {
     object
 }
 
-/// The folder is laid out as resource_customizations of Argo CD is, and its tests run there as they are.
+/// The folder has the layout of Argo CD's resource_customizations, so that its tests also run there.
 #[tokio::test(start_paused = true)]
 async fn the_argo_cd_checks_have_test_data_from_the_operator_and_expected_results() {
     for kind in KINDS {
         let folder = format!("config/argocd/boxsync.dev/{kind}");
         let mut tests = String::from("tests:\n");
         let mut expected = BTreeSet::new();
-        // Of an object that is being deleted no check is asked.
+        // Argo CD runs no check on an object that is being deleted.
         for state in
             recorded_states(kind).await.states.iter().filter(|s| compute_kstatus(&s.object) != Kstatus::Terminating)
         {
@@ -160,7 +163,7 @@ data:
     }
 }
 
-/// What stands between a line `<!-- NAME -->` and the line `<!-- end -->` after it.
+/// Replaces the text between a line `<!-- NAME -->` and the next line `<!-- end -->`.
 fn replace_section(page: &str, name: &str, content: &str) -> String {
     let begin = format!("<!-- {name} -->\n");
     let (before, rest) = page.split_once(&begin).unwrap_or_else(|| panic!("no line {begin}"));
@@ -170,7 +173,7 @@ fn replace_section(page: &str, name: &str, content: &str) -> String {
 
 fn status_table(kind: &str, condition: &str, states: &[ObjectState], flux: &FluxHealthChecks) -> String {
     let mut table = format!(
-        "| {kind} | `{condition}` | `kubectl wait` | kstatus, Flux | Flux with our expressions | Argo CD |\n\
+        "| {kind} | `{condition}` | `kubectl wait` | kstatus, Flux | Flux with the published expressions | Argo CD |\n\
          | --- | --- | --- | --- | --- | --- |\n"
     );
     for ObjectState { description, object, .. } in states {
@@ -178,7 +181,7 @@ fn status_table(kind: &str, condition: &str, states: &[ObjectState], flux: &Flux
         let text_of = |c: &Value, key: &str| c[key].as_str().unwrap_or_default().to_owned();
         let condition_text =
             found.map_or_else(String::new, |c| format!("{} {}", text_of(c, "status"), text_of(c, "reason")));
-        let wait_result = if kubectl_wait_ends(object, condition) { "ends" } else { "waits" };
+        let wait_result = if kubectl_wait_ends(object, condition) { "succeeds" } else { "waits" };
         let (kstatus, flux, argo) = (compute_kstatus(object), flux.evaluate_status(object), argo_health(object).status);
         let _ =
             writeln!(table, "| {description} | {condition_text} | {wait_result} | {kstatus:?} | {flux:?} | {argo} |");
