@@ -1,9 +1,6 @@
 //! Simulation tests: the real controllers against an in-memory API server and the simulated Box, on paused time: days
 //! pass in milliseconds.
 
-#[path = "../../src/test_support.rs"]
-mod test_support;
-
 mod env;
 mod network;
 mod reader;
