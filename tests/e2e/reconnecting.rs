@@ -21,7 +21,7 @@ async fn a_request_without_authorization_fails_at_once_and_says_how_to_reconnect
     let (_, reason, message) = expect_condition(request_conditions(&request), "Failed");
     assert_eq!(reason, "AppNotAuthorized");
     let client_id = acme.client_id();
-    for words in [&client_id, "Admin Console", "1,200 users) stays", "create a new request"] {
+    for words in [&client_id, "Admin Console", "1,200 users) is kept", "create a new request"] {
         assert!(message.contains(words), "no {words:?} in: {message}");
     }
     assert!(request_conditions(&request).find_condition("Stalled").is_some());
