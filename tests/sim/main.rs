@@ -1,12 +1,7 @@
 //! The real controllers against an in-memory API server and the simulator of Box, under paused time: days pass in
 //! milliseconds. One module a story.
 
-#[path = "../../src/test_support.rs"]
-mod test_support;
-
-mod connection_states;
 mod env;
-mod health_checks;
 mod network;
 mod reader;
 mod sign_in;
@@ -18,7 +13,6 @@ mod cron_schedule;
 mod disconnected;
 mod failure_reasons;
 mod format_upgrade;
-mod gitops;
 mod interval_schedule;
 mod leader_election;
 mod metrics;

@@ -1,5 +1,5 @@
-//! What those who wait for an object say of it: kubectl, kstatus, Flux with our expressions, Argo CD with our checks.
-//! Each follows the published rules of its original.
+//! The health of an object as kubectl, kstatus, Flux with our expressions and Argo CD with our checks compute it. Each
+//! follows the published rules of its original.
 
 use std::path::{Path, PathBuf};
 
@@ -8,18 +8,18 @@ use mlua::{Lua, LuaOptions, LuaSerdeExt, StdLib, serde::SerializeOptions};
 use serde::Deserialize;
 use serde_json::Value;
 
-pub(crate) fn repository_path(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+pub fn repository_path(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the repository").join(path)
 }
 
 /// What a file of this repository holds.
-pub(crate) fn read_repository_file(path: &str) -> String {
+pub fn read_repository_file(path: &str) -> String {
     std::fs::read_to_string(repository_path(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
 /// kstatus, and Flux by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kstatus {
+pub enum Kstatus {
     InProgress,
     Failed,
     Current,
@@ -44,7 +44,7 @@ fn is_deleted(object: &Value) -> bool {
 }
 
 /// kstatus has no rules of its own for our kinds: these are those for all.
-pub(crate) fn compute_kstatus(object: &Value) -> Kstatus {
+pub fn compute_kstatus(object: &Value) -> Kstatus {
     if is_deleted(object) {
         return Kstatus::Terminating;
     }
@@ -65,7 +65,7 @@ pub(crate) fn compute_kstatus(object: &Value) -> Kstatus {
 }
 
 /// Whether `kubectl wait --for=condition=KIND` ends.
-pub(crate) fn kubectl_wait_ends(object: &Value, kind: &str) -> bool {
+pub fn kubectl_wait_ends(object: &Value, kind: &str) -> bool {
     let Some(condition) = status_conditions(object).find(|c| c["type"] == kind) else { return false };
     let observed =
         integer_at(condition, "/observedGeneration").or_else(|| integer_at(object, "/status/observedGeneration"));
@@ -85,17 +85,17 @@ struct HealthCheckExprs {
 }
 
 /// The expressions that we publish.
-pub(crate) struct FluxHealthChecks(Vec<HealthCheckExprs>);
+pub struct FluxHealthChecks(Vec<HealthCheckExprs>);
 
 impl FluxHealthChecks {
-    pub(crate) fn from_repository() -> Self {
+    pub fn from_repository() -> Self {
         let file: Value =
             serde_saphyr::from_str(&read_repository_file("config/flux/health-checks.yaml")).expect("YAML");
         Self(serde_json::from_value(file["spec"]["healthCheckExprs"].clone()).expect("expressions"))
     }
 
     /// First the generation; then the first of the expressions, in Flux's order, that holds.
-    pub(crate) fn evaluate_status(&self, object: &Value) -> Kstatus {
+    pub fn evaluate_status(&self, object: &Value) -> Kstatus {
         if is_unobserved(object) {
             return Kstatus::InProgress;
         }
@@ -127,13 +127,13 @@ fn evaluate_cel(expression: &str, object: &Value) -> bool {
 
 /// What Argo CD shows.
 #[derive(Debug, Deserialize)]
-pub(crate) struct ArgoHealth {
-    pub(crate) status: String,
+pub struct ArgoHealth {
+    pub status: String,
     #[serde(default)]
-    pub(crate) message: String,
+    pub message: String,
 }
 
-pub(crate) fn argo_health(object: &Value) -> ArgoHealth {
+pub fn argo_health(object: &Value) -> ArgoHealth {
     // Before any check.
     if is_deleted(object) {
         return ArgoHealth { status: "Progressing".to_owned(), message: "Pending deletion".to_owned() };
@@ -148,7 +148,7 @@ pub(crate) fn argo_health(object: &Value) -> ArgoHealth {
 
 /// Lua 5.1 with nothing but what Argo CD opens for checks in its ConfigMap; its `os`, which tells the time, is not
 /// needed.
-pub(crate) fn run_health_script(script: &str, object: &Value) -> ArgoHealth {
+pub fn run_health_script(script: &str, object: &Value) -> ArgoHealth {
     let lua = Lua::new_with(StdLib::TABLE, LuaOptions::default()).expect("Lua");
     // An absent value is nil there.
     let options = SerializeOptions::new().serialize_none_to_null(false).serialize_unit_to_null(false);
