@@ -1,5 +1,5 @@
-//! Health of an object by the rules of kubectl wait, kstatus, Flux with the published expressions, and Argo CD with the
-//! published checks.
+//! The health of an object as kubectl, kstatus, Flux with our expressions and Argo CD with our checks compute it. Each
+//! follows the published rules of its original.
 
 use std::path::{Path, PathBuf};
 
@@ -8,18 +8,18 @@ use mlua::{Lua, LuaOptions, LuaSerdeExt, StdLib, serde::SerializeOptions};
 use serde::Deserialize;
 use serde_json::Value;
 
-pub(crate) fn repository_path(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+pub fn repository_path(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the repository").join(path)
 }
 
-/// Contents of a file of this repository.
-pub(crate) fn read_repository_file(path: &str) -> String {
+/// What a file of this repository holds.
+pub fn read_repository_file(path: &str) -> String {
     std::fs::read_to_string(repository_path(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
 }
 
 /// The results of kstatus, which Flux uses too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kstatus {
+pub enum Kstatus {
     InProgress,
     Failed,
     Current,
@@ -43,8 +43,8 @@ fn is_deleted(object: &Value) -> bool {
     object["metadata"]["deletionTimestamp"].is_string()
 }
 
-/// The generic rules of kstatus, which apply to custom resources.
-pub(crate) fn compute_kstatus(object: &Value) -> Kstatus {
+/// kstatus has no rules of its own for our kinds: these are those for all.
+pub fn compute_kstatus(object: &Value) -> Kstatus {
     if is_deleted(object) {
         return Kstatus::Terminating;
     }
@@ -64,8 +64,8 @@ pub(crate) fn compute_kstatus(object: &Value) -> Kstatus {
     }
 }
 
-/// Whether `kubectl wait --for=condition=KIND` succeeds.
-pub(crate) fn kubectl_wait_ends(object: &Value, kind: &str) -> bool {
+/// Whether `kubectl wait --for=condition=KIND` ends.
+pub fn kubectl_wait_ends(object: &Value, kind: &str) -> bool {
     let Some(condition) = status_conditions(object).find(|c| c["type"] == kind) else { return false };
     let observed =
         integer_at(condition, "/observedGeneration").or_else(|| integer_at(object, "/status/observedGeneration"));
@@ -84,18 +84,18 @@ struct HealthCheckExprs {
     current: String,
 }
 
-/// The published expressions.
-pub(crate) struct FluxHealthChecks(Vec<HealthCheckExprs>);
+/// The expressions that we publish.
+pub struct FluxHealthChecks(Vec<HealthCheckExprs>);
 
 impl FluxHealthChecks {
-    pub(crate) fn from_repository() -> Self {
+    pub fn from_repository() -> Self {
         let file: Value =
             serde_saphyr::from_str(&read_repository_file("config/flux/health-checks.yaml")).expect("YAML");
         Self(serde_json::from_value(file["spec"]["healthCheckExprs"].clone()).expect("expressions"))
     }
 
-    /// As Flux does: checks the generation first, then takes the first expression that is true.
-    pub(crate) fn evaluate_status(&self, object: &Value) -> Kstatus {
+    /// First the generation; then the first of the expressions, in Flux's order, that holds.
+    pub fn evaluate_status(&self, object: &Value) -> Kstatus {
         if is_unobserved(object) {
             return Kstatus::InProgress;
         }
@@ -127,14 +127,14 @@ fn evaluate_cel(expression: &str, object: &Value) -> bool {
 
 /// Health in Argo CD.
 #[derive(Debug, Deserialize)]
-pub(crate) struct ArgoHealth {
-    pub(crate) status: String,
+pub struct ArgoHealth {
+    pub status: String,
     #[serde(default)]
-    pub(crate) message: String,
+    pub message: String,
 }
 
-pub(crate) fn argo_health(object: &Value) -> ArgoHealth {
-    // Argo CD checks this before any script.
+pub fn argo_health(object: &Value) -> ArgoHealth {
+    // Before any check.
     if is_deleted(object) {
         return ArgoHealth { status: "Progressing".to_owned(), message: "Pending deletion".to_owned() };
     }
@@ -146,8 +146,9 @@ pub(crate) fn argo_health(object: &Value) -> ArgoHealth {
     health
 }
 
-/// Lua 5.1 with the libraries that Argo CD opens for scripts in its ConfigMap, except `os`, which the checks do not use.
-pub(crate) fn run_health_script(script: &str, object: &Value) -> ArgoHealth {
+/// Lua 5.1 with nothing but what Argo CD opens for checks in its ConfigMap; its `os`, which tells the time, is not
+/// needed.
+pub fn run_health_script(script: &str, object: &Value) -> ArgoHealth {
     let lua = Lua::new_with(StdLib::TABLE, LuaOptions::default()).expect("Lua");
     // Absent values are nil in Argo CD.
     let options = SerializeOptions::new().serialize_none_to_null(false).serialize_unit_to_null(false);

@@ -2,15 +2,15 @@
 
 use std::{collections::BTreeSet, fmt::Write as _, fs};
 
+use gitops::{
+    ArgoHealth, FluxHealthChecks, Kstatus, argo_health, compute_kstatus, kubectl_wait_ends, read_repository_file,
+    repository_path, run_health_script,
+};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::{
     connection_states::{self, ObjectState, RecordedStates},
-    health_checks::{
-        ArgoHealth, FluxHealthChecks, Kstatus, argo_health, compute_kstatus, kubectl_wait_ends, read_repository_file,
-        repository_path, run_health_script,
-    },
     test_support::assert_generated,
 };
 
