@@ -226,7 +226,7 @@ async fn box_errors_are_reported_as_by_the_operator() {
         (
             |acme| acme.enable_behaviour(Behaviour::OtherEnterprise),
             "✓✓✓✓✓✓✓✗–",
-            "Put the credentials of enterprise 1001 into",
+            "Store the credentials of enterprise 1001 in",
         ),
         (
             |acme| acme.enable_behaviour(Behaviour::InsufficientScope),

@@ -153,7 +153,7 @@ async fn an_expired_code_is_reported_with_how_to_retry() {
     assert_eq!(output.code, 1);
     assert!(output.err.contains("\"The authorization code has expired\""), "{}", output.err);
     assert!(
-        output.err.contains("run kubectl boxsync connect acme -n backup again. Nothing was written."),
+        output.err.contains("Run kubectl boxsync connect acme -n backup again. Nothing was written."),
         "{}",
         output.err
     );

@@ -50,7 +50,7 @@ const FAILURE_CASES: &[FailureCase] = &[
         Behaviour::InvalidGrant,
         SERVER_METHODS,
         Reason::CredentialsRejected,
-        &["Grant credentials are invalid", "four causes"],
+        &["Grant credentials are invalid", "four possible causes"],
     ),
     FailureCase(
         Behaviour::InvalidGrantUnknownDescription,

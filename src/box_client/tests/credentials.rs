@@ -82,8 +82,8 @@ fn an_unusable_configuration_file_reports_what_is_wrong() {
     for (config, expected, words) in [
         ("", MalformedCredentials::Empty("configuration file of the app"), "is empty"),
         ("{\n \"a\": oops}", MalformedCredentials::NotJson { line: 2, column: 7 }, "line 2, column 7"),
-        ("[]", MalformedCredentials::NotBoxConfig, "not the file that Box's developer console hands out"),
-        (r#"{"boxAppSettings":"s3cret"}"#, MalformedCredentials::NotBoxConfig, "Download it there again"),
+        ("[]", MalformedCredentials::NotBoxConfig, "not a Box app configuration"),
+        (r#"{"boxAppSettings":"s3cret"}"#, MalformedCredentials::NotBoxConfig, "Download it again"),
         (
             &with("/boxAppSettings/appAuth/passphrase", "other"),
             MalformedCredentials::WrongPassphrase,
