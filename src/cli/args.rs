@@ -1,15 +1,13 @@
 //! Command-line arguments: the program, its global flags and its subcommands. The `--help` texts are generated from this.
 
-use std::{path::PathBuf, time::Duration};
-
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 use super::{
     commands::{
         approve::ApproveArgs, changes::ChangesArgs, check::CheckArgs, connect::ConnectArgs, handover::HandoverArgs,
         status::StatusArgs, sync::SyncArgs, users::UsersArgs, why::WhyArgs,
     },
-    output::format::parse_duration,
+    kube_context::GlobalArgs,
 };
 
 /// Show and manage the Box user lists that the boxsync operator publishes.
@@ -37,27 +35,6 @@ Exit codes:
 
 The cluster is selected by the kubeconfig (KUBECONFIG, --kubeconfig), as with kubectl. Colors are used on terminals
 unless NO_COLOR is set.";
-
-/// Selects the cluster, the namespace and the user.
-#[derive(Args, Debug)]
-#[command(next_help_heading = "Cluster")]
-pub(crate) struct GlobalArgs {
-    /// The context of the kubeconfig
-    #[arg(long, global = true, value_name = "NAME")]
-    pub(crate) context: Option<String>,
-
-    /// The namespace; default: that of the context
-    #[arg(short, long, global = true, value_name = "NAME")]
-    pub(crate) namespace: Option<String>,
-
-    /// The kubeconfig file
-    #[arg(long, global = true, value_name = "FILE")]
-    pub(crate) kubeconfig: Option<PathBuf>,
-
-    /// Timeout of each request to the API server, at most 20s
-    #[arg(long, global = true, value_name = "TIME", value_parser = parse_duration)]
-    pub(crate) request_timeout: Option<Duration>,
-}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Commands {

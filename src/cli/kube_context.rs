@@ -1,7 +1,11 @@
 //! Access to the cluster: kubeconfig, context and namespace as with kubectl, and lookups of connections.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use clap::Args;
 use kube::{
     Api, Client, Config, ResourceExt,
     api::{ListParams, ObjectList, PostParams},
@@ -9,15 +13,36 @@ use kube::{
 };
 
 use super::{
-    args::GlobalArgs,
     errors::{self, Permission},
     exit_code::CliError,
+    output::format::parse_duration,
 };
 use crate::{
     api::BoxConnection,
     kube_client::{KubeClient, KubeError},
     roster::Store,
 };
+
+/// Selects the cluster, the namespace and the user.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Cluster")]
+pub(crate) struct GlobalArgs {
+    /// The context of the kubeconfig
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+
+    /// The namespace; default: that of the context
+    #[arg(short, long, global = true, value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
+
+    /// The kubeconfig file
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+
+    /// Timeout of each request to the API server, at most 20s
+    #[arg(long, global = true, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) request_timeout: Option<Duration>,
+}
 
 /// A cluster and the selected namespace.
 pub(crate) struct KubeContext {

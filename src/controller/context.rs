@@ -1,11 +1,8 @@
 //! Shared dependencies and state of the controllers.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use jiff::Timestamp;
@@ -24,6 +21,7 @@ use super::{
     events::Events,
     kube_calls::KubeClient,
     oauth::token_store::SecretTokenStore,
+    options::ControllerOptions,
     permits::PermitPool,
     telemetry::BoxCallEnded,
 };
@@ -34,23 +32,6 @@ use crate::{
     roster,
     runtime::{BackgroundTasks, Clock},
 };
-
-/// Controller options from the command line.
-#[derive(Clone, Debug)]
-pub struct ControllerOptions {
-    /// How many connections may work with Box at once; scheduled work takes all permits but one.
-    pub max_concurrent_syncs: usize,
-    /// Between the end of one listing of a connection and the start of the next.
-    pub min_sync_gap: Duration,
-    /// Between two probes of a connection.
-    pub probe_interval: Duration,
-    /// Whether OAuth 2.0 tokens of users are refreshed, which needs the right to write Secrets.
-    pub oauth: bool,
-    /// The longest time by which scheduled syncs start early.
-    pub schedule_spread: Duration,
-    /// Box is not called at all.
-    pub paused: bool,
-}
 
 /// The client configuration for Box that all connections share.
 #[derive(Clone)]

@@ -13,6 +13,7 @@ mod error_backoff;
 mod events;
 mod kube_calls;
 mod merged_watch;
+mod options;
 mod permits;
 mod status_writer;
 mod telemetry;
@@ -22,7 +23,8 @@ mod test_failures;
 mod test_support;
 mod watches;
 
-pub use context::{BoxClientConfig, ControllerOptions};
+pub use context::BoxClientConfig;
 pub use crd_check::{CrdAvailability, wait_until_available, watch_crd_availability};
+pub use options::ControllerOptions;
 pub use telemetry::ResourceKind;
 pub use watches::{Dependencies, run};

@@ -12,7 +12,7 @@ use super::{
         plan_input::{PlanInput, RosterPresence, StateView, status_of},
         status::{SignedIn, StatusUpdate, SyncOutcome, SyncResult, build_status},
     },
-    context::ControllerOptions,
+    options::ControllerOptions,
     request::status,
 };
 use crate::api::{

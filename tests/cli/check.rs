@@ -152,7 +152,7 @@ Checked from this terminal
 #[tokio::test]
 async fn an_unobserved_connection_is_shown_without_a_duration() {
     let env = CheckEnv::new(AuthMethod::ClientCredentials).await;
-    let mut waiting = condition_json("Ready", "Unknown", "WaitingForOperator", "No operator has looked at it.");
+    let mut waiting = condition_json("Ready", "Unknown", "WaitingForOperator", "No operator has processed it.");
     waiting["lastTransitionTime"] = "1970-01-01T00:00:00Z".into();
     env.cli.set_status("acme", json!({ "observedGeneration": -1, "conditions": [waiting] }));
     let output = env.run_check("acme").await;

@@ -152,11 +152,8 @@ async fn an_expired_code_is_reported_with_how_to_retry() {
         .await;
     assert_eq!(output.code, 1);
     assert!(output.err.contains("\"The authorization code has expired\""), "{}", output.err);
-    assert!(
-        output.err.contains("Run kubectl boxsync connect acme -n backup again. Nothing was written."),
-        "{}",
-        output.err
-    );
+    let advice = "Run kubectl boxsync connect acme -n backup again. Nothing was written.";
+    assert!(output.err.contains(advice), "{}", output.err);
     assert_eq!(env.secret_data()["refreshToken"], "spent");
 }
 
@@ -395,10 +392,8 @@ async fn a_missing_permission_on_secrets_is_named() {
             Verb::Get => env.run_with_input("", "connect acme").await,
             _ => env.run_with_browser("", "connect acme", |page| follow_decision(page, "grant")).await.0,
         };
-        let expected = format!(
-            "error: you are not allowed to {word} secrets in namespace backup: ask a cluster admin for that permission.\n"
-        );
-        assert_eq!((output.code, output.err), (8, expected));
+        let what = format!("error: you are not allowed to {word} secrets in namespace backup");
+        assert_eq!((output.code, output.err), (8, format!("{what}: ask a cluster admin for that permission.\n")));
         env.cli.kube.clear_faults();
     }
 }

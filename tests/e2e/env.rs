@@ -10,11 +10,12 @@ use harness::{
     wait_for_object,
 };
 use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, ObjectMeta, Patch, PatchParams};
 use kube::{Client, discovery};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
+
+pub(crate) use crate::conditions::{connection_conditions, expect_condition, request_conditions};
 
 pub(crate) use crate::manifests::{connection_yaml, request_yaml};
 
@@ -385,20 +386,6 @@ impl E2eEnv {
 /// Adds an enterprise with generated users.
 pub(crate) fn create_acme(sim: &BoxSim) -> Enterprise {
     sim.add_enterprise(EnterpriseConfig::new("1001").name("Acme").users(1_200))
-}
-
-pub(crate) fn connection_conditions(connection: &BoxConnection) -> &[Condition] {
-    connection.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default()
-}
-
-pub(crate) fn request_conditions(request: &UserSyncRequest) -> &[Condition] {
-    request.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default()
-}
-
-/// Status, reason and message of a condition, which must exist.
-pub(crate) fn expect_condition<'a>(all: &'a [Condition], kind: &str) -> (&'a str, &'a str, &'a str) {
-    let found = all.find_condition(kind).unwrap_or_else(|| panic!("no condition {kind} in {all:#?}"));
-    (&found.status, &found.reason, &found.message)
 }
 
 /// Number of user pages that this enterprise has returned.

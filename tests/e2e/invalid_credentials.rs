@@ -38,7 +38,11 @@ const CASES: &[BadCredentialsCase] = &[
         auth: CC,
         wrong: None,
         reason: "CredentialsMissing",
-        words: &["There is no Secret no-secret in namespace", "clientId and clientSecret", "every minute"],
+        words: &[
+            "There is no Secret no-secret in namespace",
+            "clientId and clientSecret",
+            "The operator retries automatically",
+        ],
         recovery: Recovery::Automatic,
     },
     BadCredentialsCase {

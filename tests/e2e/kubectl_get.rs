@@ -63,7 +63,7 @@ async fn kubectl_get_has_the_columns_and_names_that_are_documented() {
     let wide = KubectlTable::parse(&run(&kubectl, &["get", "boxconn", "-o", "wide"]).await);
     assert_eq!(wide.header[9..], ["SUSPENDED", "NEXT-SYNC", "REMOVED", "MESSAGE"]);
     assert_eq!(wide.row("acme")[9], "false");
-    assert!(wide.row("acme")[12].starts_with("No operator has looked"), "{wide:?}");
+    assert!(wide.row("acme")[12].starts_with("No operator has processed"), "{wide:?}");
 
     let table = KubectlTable::parse(&run(&kubectl, &["get", "usersyncrequests"]).await);
     let columns = ["NAME", "CONNECTION", "PHASE", "USERS", "ADDED", "UPDATED", "REMOVED", "REASON", "AGE"];

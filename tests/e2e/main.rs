@@ -4,6 +4,7 @@
 #[path = "../../src/test_support.rs"]
 mod test_support;
 
+mod conditions;
 mod env;
 mod helm_release;
 mod manifests;

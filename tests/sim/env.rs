@@ -53,7 +53,7 @@ pub(crate) fn capture_log(clock: &SimClock) -> DefaultGuard {
         }
     }
     let subscriber = tracing_subscriber::fmt()
-        .with_env_filter("boxsync=debug")
+        .with_env_filter(std::env::var("RUST_LOG").unwrap_or_else(|_| "boxsync=info".to_owned()))
         .with_timer(SimTimer(clock.clone()))
         .with_ansi(false)
         .with_test_writer();

@@ -70,7 +70,7 @@ fn write_kind(page: &mut String, crd: &CustomResourceDefinition) {
         let _ = write!(page, "\n### {} {name}\n\n{}\n", names.kind, description(part));
         if let Some(default) = &part.default {
             let json = serde_json::to_string_pretty(&default.0).expect("a default is JSON");
-            let _ = write!(page, "\nOf a new object, until an operator has looked at it:\n\n```json\n{json}\n```\n");
+            let _ = write!(page, "\nOf a new object, until an operator has processed it:\n\n```json\n{json}\n```\n");
         }
         write_rules(page, part.x_kubernetes_validations.as_deref().unwrap_or_default());
         write_field_table(page, part);

@@ -7,10 +7,10 @@ use kube::{ResourceExt, runtime::controller::Action};
 use super::{
     failure_messages::Failure,
     maintain,
+    observe::{PERMIT_RECHECK, PermitRequest, decide_plan, requeue_for},
     plan::{Plan, Step},
     plan_input::{PlanInput, status_of},
     progress::RunObjects,
-    reconcile::{PERMIT_RECHECK, PermitRequest, decide_plan, requeue_for},
     sign_in::{self, SignInCheck, SignInError},
     state::{ConnectionKey, log_name},
     status::{StatusUpdate, SyncOutcome},

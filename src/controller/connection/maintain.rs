@@ -6,8 +6,8 @@ use std::sync::Arc;
 use kube::ResourceExt;
 
 use super::{
+    observe::observe,
     plan::{Plan, Step},
-    reconcile::observe,
     sign_in,
     state::log_name,
     status::StatusUpdate,

@@ -7,6 +7,7 @@ pub(crate) mod cron;
 pub(crate) mod failure_messages;
 mod maintain;
 pub(crate) mod messages;
+pub(crate) mod observe;
 pub(crate) mod orphan_slices;
 pub(crate) mod plan;
 pub(crate) mod plan_input;

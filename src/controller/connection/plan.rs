@@ -14,7 +14,7 @@ use super::{
 use crate::{
     api::{ConditionsExt, FailureClass, Reason, SyncFailures, Trigger, UserSyncRequest},
     auth::reconnect_interval,
-    controller::{context::ControllerOptions, oauth::expiry},
+    controller::{oauth::expiry, options::ControllerOptions},
 };
 
 /// Unfinished requests that a connection accepts; newer ones are refused.

@@ -10,7 +10,8 @@ use super::{
     act::act,
     failure_messages::Failure,
     maintain,
-    plan::{Plan, Step, duration_until, plan},
+    observe::{PERMIT_RECHECK, PermitRequest, decide_plan, observe, requeue_for},
+    plan::{Plan, Step, duration_until},
     plan_input::{PlanInput, status_of},
     state::{ConnectionKey, log_name},
     status::{StatusUpdate, SyncOutcome},
@@ -20,16 +21,12 @@ use crate::{
     controller::{
         context::Context,
         kube_calls::KubeError,
-        permits::{Permit, Priority},
+        permits::Priority,
         status_writer,
         telemetry::{ReconcileFailed, ReconcilePanicked, ResourceKind, measure_reconcile},
     },
 };
 
-/// A reconcile without any reason, in case an event was missed.
-const RESYNC_PERIOD: Duration = Duration::from_secs(3600);
-/// While queued for a permit, which wakes by itself: the list may become stale meanwhile.
-pub(super) const PERMIT_RECHECK: Duration = Duration::from_secs(60);
 /// After a panic whose failure could not be recorded.
 const PANIC_RETRY: Duration = Duration::from_secs(5);
 
@@ -84,31 +81,6 @@ async fn run_phases(context: &Context, connection: &Arc<BoxConnection>) -> Resul
     act(context, confirmed, plan, permit).await
 }
 
-/// The plan for what the watches and this process know. Costs no call.
-pub(super) fn observe(context: &Context, connection: &Arc<BoxConnection>) -> Plan {
-    let plan = decide_plan(context, &context.cached_plan_input(connection.clone()));
-    if context.with_state(connection, |state| state.is_new_plan(&plan)) {
-        let Plan { step, reason, refused_requests } = &plan;
-        tracing::debug!(
-            step = step.as_str(),
-            %reason,
-            until = step.wait_until().map(tracing::field::display),
-            refused_requests = refused_requests.len(),
-            "planned"
-        );
-    }
-    plan
-}
-
-/// Whether the step may call Box now.
-pub(super) enum PermitRequest {
-    /// The step does not call Box.
-    NotNeeded,
-    /// No permit is free; a released one wakes the connection.
-    Queued,
-    Acquired(Permit<ConnectionKey>),
-}
-
 fn request_permit(context: &Context, connection: &BoxConnection, step: &Step) -> PermitRequest {
     let key = ConnectionKey::from(connection);
     match step {
@@ -151,19 +123,6 @@ async fn confirm(context: &Context, connection: &BoxConnection) -> Result<Option
     let roster = context.roster_store(&fresh).get_roster().await?;
     context.with_state(&fresh, |state| state.published = roster.is_some());
     Ok(Some(context.plan_input(fresh, roster.map(Arc::new), requests.into_iter().map(Arc::new).collect())))
-}
-
-pub(super) fn decide_plan(context: &Context, input: &PlanInput) -> Plan {
-    plan(input, &context.options, context.current_time())
-}
-
-pub(super) fn requeue_for(context: &Context, step: &Step) -> Action {
-    let wait = match step {
-        Step::Wait(Some(until)) => duration_until(*until, context.current_time()).min(RESYNC_PERIOD),
-        Step::Wait(None) => RESYNC_PERIOD,
-        Step::CheckSecret | Step::Report | Step::CollectGarbage | Step::Probe | Step::Sync { .. } => Duration::ZERO,
-    };
-    Action::requeue(wait)
 }
 
 /// A panic is a failure of this connection only. While its retry is pending nothing is written again.

@@ -17,7 +17,7 @@ use crate::{
         ConditionStatus, ConditionsExt, CurrentSync, FailureClass, LastSync, Reason, RemovalHold, RosterChange,
         RosterContent, RosterRef, SyncAttempt, SyncFailures, Trigger, UserCounts,
     },
-    controller::{context::ControllerOptions, oauth::expiry, request::requested_by},
+    controller::{oauth::expiry, options::ControllerOptions, request::requested_by},
 };
 
 const MAX_HISTORY: usize = 5;

@@ -1,6 +1,6 @@
 -- Healthy: others can rely on the list. Degraded: they cannot, or a person must act. Suspended: nothing happens, on
 -- purpose. Progressing: it continues by itself.
-local hs = { status = "Progressing", message = "No operator has looked at this connection yet." }
+local hs = { status = "Progressing", message = "No operator has processed this connection yet." }
 if obj.status == nil or obj.status.conditions == nil then
   return hs
 end

@@ -1,5 +1,5 @@
 -- A request runs at most once: it ends Healthy or Degraded and does not change afterwards.
-local hs = { status = "Progressing", message = "No operator has looked at this request yet." }
+local hs = { status = "Progressing", message = "No operator has processed this request yet." }
 if obj.status == nil or obj.status.conditions == nil then
   return hs
 end

@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn a_file_of_logins_may_have_comments_blanks_and_repetitions() {
         assert_eq!(
-            parse_logins("# hired in May\nann@acme.com # desk 4\n\n  Bob@acme.com\r\nbob@acme.com\n"),
+            parse_logins("# hired in May\nann@acme.com # room 4\n\n  Bob@acme.com\r\nbob@acme.com\n"),
             ["ann@acme.com", "Bob@acme.com"]
         );
     }

@@ -13,7 +13,7 @@ async fn enterprises_can_be_created_and_read() {
     assert_eq!(config["enterpriseID"], "42");
     assert_eq!(env.admin("GET", "/enterprises", Value::Null).await.json().as_array().map(Vec::len), Some(2));
     assert_eq!(env.admin("GET", "/enterprises/43", Value::Null).await.status, 404);
-    let bad = json!({"id": "44", "auth": "jwt", "publicKeys": [{"id": "k", "pem": "nonsense"}]});
+    let bad = json!({"id": "44", "auth": "jwt", "publicKeys": [{"id": "k", "pem": "not PEM"}]});
     assert_eq!(env.admin("POST", "/enterprises", bad).await.status, 400);
 }
 
@@ -50,7 +50,7 @@ async fn responses_and_behaviours_can_be_set_and_reset() {
     assert_eq!((list().await, list().await), (429, 200));
     assert_eq!(env.admin("PUT", "/enterprises/1001/behaviours/insufficient-scope", Value::Null).await.status, 200);
     assert_eq!((list().await, env.enterprise.enabled_behaviours()), (403, vec![Behaviour::InsufficientScope]));
-    assert_eq!(env.admin("PUT", "/enterprises/1001/behaviours/nonsense", Value::Null).await.status, 404);
+    assert_eq!(env.admin("PUT", "/enterprises/1001/behaviours/unknown", Value::Null).await.status, 404);
     assert_eq!(env.admin("POST", "/enterprises/1001/reset-behaviours", Value::Null).await.status, 200);
     assert_eq!(list().await, 200);
     assert_eq!(

@@ -17,7 +17,7 @@ async fn an_invalid_request_gets_a_status_that_names_the_problem() {
     fixture.create_widget("w");
     let one = format!("{WIDGETS_PATH}/w");
     let rows = [
-        ("GET", "/nonsense".into(), "", 404, "/nonsense"),
+        ("GET", "/unknown".into(), "", 404, "/unknown"),
         ("GET", "/".into(), "", 404, "no resource at /"),
         ("GET", "/apis/example.dev/v1/gadgets".into(), "", 404, "gadgets"),
         ("GET", "/apis/example.dev/v2/widgets".into(), "", 404, "v2"),
