@@ -78,7 +78,8 @@ async fn run_phases(context: &Context, connection: &Arc<BoxConnection>) -> Resul
     let plan = decide_plan(context, &confirmed);
     let Plan { step, reason, .. } = &plan;
     tracing::debug!(step = step.as_str(), %reason, requests = confirmed.requests.len(), "plan confirmed");
-    act(context, confirmed, plan, permit).await
+    // On the heap: it is the largest of all phases.
+    Box::pin(act(context, confirmed, plan, permit)).await
 }
 
 fn request_permit(context: &Context, connection: &BoxConnection, step: &Step) -> PermitRequest {

@@ -7,7 +7,7 @@ pub(crate) mod runner;
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use k8s_openapi::{NamespaceResourceScope, api::core::v1::Secret};
 use kube::Resource;
 use secrecy::SecretSlice;
@@ -30,7 +30,7 @@ use crate::{
 use box_checks::BoxAuth;
 use last_status::LastStatus;
 use result::{CheckKind, CheckResult};
-use runner::CheckRun;
+use runner::{CheckOutput, CheckRun};
 
 #[derive(Args, Debug)]
 pub(crate) struct CheckArgs {
@@ -51,12 +51,6 @@ pub(crate) struct CheckArgs {
     /// The namespace of the operator; default: search all namespaces for its Lease
     #[arg(long, value_name = "NAME", env = "BOXSYNC_OPERATOR_NAMESPACE")]
     pub(crate) operator_namespace: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum CheckOutput {
-    Text,
-    Json,
 }
 
 /// The checks that call Box.

@@ -1,10 +1,10 @@
 //! A run of checks: prints each result at once, then a summary with the required action.
 
+use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    CheckOutput,
     last_status::LastStatus,
     result::{CheckKind, CheckResult},
 };
@@ -14,6 +14,12 @@ use crate::cli::{
     io::Io,
     output::format::wrap_text,
 };
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckOutput {
+    Text,
+    Json,
+}
 
 pub(crate) struct CheckRun<'a, 'd> {
     pub(crate) io: &'a mut Io<'d>,
