@@ -85,7 +85,7 @@ const CASES: &[BadCredentialsCase] = &[
         auth: AuthMethod::Jwt,
         wrong: Some(|_, _| vec![("config.json", "{\"type\": \"service_account\"}".to_owned())]),
         reason: "CredentialsInvalid",
-        words: &["not the file that Box's developer console hands out"],
+        words: &["not a Box app configuration"],
         recovery: Recovery::OnRequest,
     },
     BadCredentialsCase {
