@@ -80,7 +80,7 @@ fn a_health_check_reports_an_object_without_status_as_progressing() {
             }
             let ArgoHealth { status, message } = run_health_script(&script, &object);
             assert_eq!(status, "Progressing", "{object}");
-            assert!(message.starts_with("No operator has looked"), "{message}");
+            assert!(message.starts_with("No operator has processed"), "{message}");
         }
     }
 }
