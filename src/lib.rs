@@ -5,11 +5,12 @@
 //! | module | holds | may use |
 //! | --- | --- | --- |
 //! | [`api`] | the custom resources, reasons and conditions: what users write and read | nothing |
-//! | [`box_client`] | Box over HTTP: sign-in, the current user, paging through the users | nothing |
+//! | [`user_list`] | the users of an enterprise in memory, packed | nothing |
+//! | [`box_client`] | Box over HTTP: sign-in, the current user, paging through the users | `user_list` |
 //! | [`kube_client`] | Kubernetes API calls with a timeout | nothing |
-//! | [`roster`] | the list of users: packing, chunking into slices, diff, publishing, reading | `api` `kube_client` |
+//! | [`roster`] | the published list: chunking into slices, diff, publishing, reading | `api` `kube_client` `user_list` |
 //! | [`auth`] | credentials in a Secret, and why Box does not accept them | `api` `box_client` |
-//! | [`sync`] | one run: fetch all users from Box, then publish the list | `api` `box_client` `roster` |
+//! | [`sync`] | one run: fetch all users from Box, then publish the list | `api` `box_client` `roster` `user_list` |
 //! | [`metrics`] | metrics and their page | `api` `box_client` |
 //! | [`controller`] | observe → maintain → permit → confirm, plan again → act → report | all of the above, `runtime` |
 //! | [`leader_election`] | the Lease: which replica works | `runtime` |
@@ -45,6 +46,7 @@ pub mod operator;
 pub mod roster;
 pub mod runtime;
 pub mod sync;
+pub mod user_list;
 
 #[cfg(test)]
 mod test_support;

@@ -1,13 +1,14 @@
 //! sync — one sync run: fetch the complete list from Box, then publish it.
-//! Invariant: depends on the Box client and on the roster. A run that ends early leaves the published list unchanged.
+//! Invariant: depends on the Box client, the user list and the roster. A run that ends early leaves the published list unchanged.
 
 use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::{
     api::SyncProgress,
-    box_client::{self, Client, Limits, User},
-    roster::{self, PublishRequest, PublishResult, Store, UserList, UserListBuilder, UserRecord, UserRole, UserStatus},
+    box_client::{self, Client, Limits},
+    roster::{self, PublishRequest, PublishResult, Store},
+    user_list::{UserList, UserListBuilder},
 };
 
 /// Why a run published nothing.
@@ -31,7 +32,7 @@ pub async fn fetch_list(
     let mut pages = client.list_users(limits);
     let mut builder = UserListBuilder::default();
     while let Some(page) = pages.next().await? {
-        builder.push_page(page.iter().map(to_user_record));
+        builder.push_page(page);
         let users = i64::try_from(builder.len()).unwrap_or(i64::MAX);
         tracing::debug!(page = pages.page_count(), users, "page received");
         progress.send_replace(SyncProgress { pages: pages.page_count().into(), users });
@@ -53,22 +54,4 @@ pub async fn run<'a>(
 ) -> Result<PublishResult, Error> {
     let list = fetch_list(client, limits, progress).await?;
     Ok(roster::publish_list(store, &make_request(), &list, now).await?)
-}
-
-/// Converts a user of the Box API to a record of the list.
-fn to_user_record(user: User<'_>) -> UserRecord<'_> {
-    let User { id, login, name, status, role, job_title, language, timezone, app, created_at, space_amount } = user;
-    UserRecord {
-        id,
-        login,
-        name,
-        job_title,
-        language,
-        timezone,
-        status: UserStatus::from_name(status),
-        role: UserRole::from_name(role),
-        app,
-        created_at: created_at.map(|t| t.as_second()),
-        space_amount,
-    }
 }

@@ -48,5 +48,4 @@ pub use error_body::ErrorBody;
 pub use reachability::{ProxyConfig, Reachability, check_reachability};
 pub use sender::ClockFn;
 pub use transport::{ConnectPhase, Transport, TransportError, https_transport};
-pub use user_page::{User, UserPage};
 pub use user_pages::{Limits, UserPages};

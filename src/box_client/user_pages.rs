@@ -1,14 +1,15 @@
 //! Paging through all users of the enterprise. The caller decides between two pages whether to continue.
 
 use std::collections::HashSet;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 use super::{
     call_observer::Endpoint,
     client::Client,
     error::{Error, InvalidResponse, LimitExceeded},
-    user_page::{USER_FIELDS, UserPage},
+    user_page::{USER_FIELDS, parse_user_page},
 };
+use crate::user_list::UserPage;
 
 /// The number of consecutive pages without a new user that is tolerated.
 const MAX_IDLE_PAGES: u32 = 5;
@@ -48,7 +49,7 @@ impl Client {
     /// Checks the right to list users with a request for one user.
     pub async fn check_list_access(&self) -> Result<(), Error> {
         let path = "/2.0/users?usemarker=true&limit=1&user_type=managed&fields=id";
-        match UserPage::parse(&self.get_authorized(Endpoint::Users, path).await?)? {
+        match parse_user_page(&self.get_authorized(Endpoint::Users, path).await?)? {
             (page, None) if page.is_empty() => Err(Error::invalid_response(InvalidResponse::EmptyUserList)),
             _ => Ok(()),
         }
@@ -104,7 +105,7 @@ impl<'v> UserPages<'v> {
         if body.len() > self.limits.page_bytes {
             return Err(Error::LimitExceeded(LimitExceeded::Bytes(self.limits.page_bytes)));
         }
-        let (page, marker) = UserPage::parse(&body)?;
+        let (page, marker) = parse_user_page(&body)?;
         self.accept_page(page, marker).map(Some)
     }
 
@@ -123,7 +124,7 @@ impl<'v> UserPages<'v> {
         if marker_hash.is_some_and(|marker_hash| self.seen_markers.contains(&marker_hash)) {
             return Err(Error::invalid_response(InvalidResponse::RepeatedMarker));
         }
-        let fingerprint = page.fingerprint(&self.hash_builder);
+        let fingerprint = hash_ids(&page, &self.hash_builder);
         let idle_pages = match page.is_empty() || self.seen_pages.contains(&fingerprint) {
             true => self.idle_pages + 1,
             false => 0,
@@ -141,4 +142,13 @@ impl<'v> UserPages<'v> {
         (self.page_count, self.user_count, self.idle_pages) = (self.page_count + 1, user_count, idle_pages);
         Ok(page)
     }
+}
+
+fn hash_ids(page: &UserPage, hash_builder: &RandomState) -> u64 {
+    let mut hasher = hash_builder.build_hasher();
+    for id in page.ids() {
+        hasher.write(id.as_bytes());
+        hasher.write_u8(b'\n');
+    }
+    hasher.finish()
 }

@@ -5,10 +5,8 @@ use std::ops::Range;
 
 use ring::digest::{Context, SHA256, digest};
 
-use super::{
-    UserList,
-    records::{ChangeRecord, PublishedUser, RemovedUser},
-};
+use super::records::{ChangeRecord, PublishedUser, RemovedUser};
+use crate::user_list::UserList;
 
 const MIN_SLICE_RECORDS: usize = 250;
 const MAX_SLICE_RECORDS: usize = 1_000;
@@ -135,7 +133,7 @@ impl RecordSource for UserList {
     }
 
     fn write_record(&self, at: usize, to: &mut Vec<u8>) {
-        write_json_line(&PublishedUser::from_record(self.user_at(at)), to);
+        write_json_line(&PublishedUser::from_user(self.user_at(at)), to);
     }
 }
 

@@ -7,11 +7,10 @@ use std::iter::Peekable;
 use std::ops::Range;
 
 use super::{
-    UserList, UserListBuilder,
     chunking::Chunk,
-    compare_ids,
     records::{ChangeRecord, PublishedUser},
 };
+use crate::user_list::{UserList, UserListBuilder, compare_ids};
 
 /// Above this number the changes of a revision are only counted.
 const MAX_CHANGE_RECORDS: usize = 10_000;
@@ -89,16 +88,16 @@ impl<'a, I: Iterator<Item = usize>> Differ<'a, I> {
             }
             match self.unpublished.next_if(|at| self.list.id_at(*at) == old.id) {
                 Some(at) => {
-                    let (from, to) = (old.as_record(), self.list.user_at(at));
+                    let (from, to) = (old.as_user(), self.list.user_at(at));
                     if from != to {
                         self.diff.updated += 1;
                         self.diff.change_log.push_with(|| ChangeRecord::user_updated(from, to));
                     }
                 }
-                None => vanished.push(old.as_record()),
+                None => vanished.push(old.as_user()),
             }
         }
-        self.vanished.push_page(vanished);
+        self.vanished.push_users(vanished);
     }
 
     pub(super) fn into_diff(mut self) -> Diff {

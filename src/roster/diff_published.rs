@@ -6,7 +6,6 @@ use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 
 use super::{
-    UserList, UserListBuilder,
     chunking::{Chunk, split_into_chunks},
     diff::{ChangeLog, Diff, Differ, unpublished_indices},
     next_revision::{ListParts, PublishedState, is_expired},
@@ -15,10 +14,12 @@ use super::{
     records::{ChangeRecord, PublishedUser, RemovedUser},
     removals::{PreviousList, RemovalDecision, decide_removals},
     store::{SliceMeta, Store},
+    user_counts::{add_held_counts, count_users},
 };
 use crate::{
-    api::{SliceRef, SliceState, UserCounts, UserRoster},
+    api::{SliceRef, SliceState, UserRoster},
     kube_client::KubeError,
+    user_list::{UserList, UserListBuilder, compare_ids},
 };
 
 const MAX_CONCURRENT_READS: usize = 4;
@@ -122,8 +123,8 @@ pub(super) async fn diff_published(
     let changes_chunks = split_into_chunks(changes.as_slice()).map_err(Error::from)?;
     let users = match (&parts_held, published) {
         (None, Some(current)) => current.content.users,
-        (None, None) => list.count_users(),
-        (Some((held, _)), _) => add_held_counts(list.count_users(), &held.count_users()),
+        (None, None) => count_users(list),
+        (Some((held, _)), _) => add_held_counts(count_users(list), &count_users(held)),
     };
     let parts = ListParts {
         held: parts_held,
@@ -174,7 +175,7 @@ async fn removed_records(
     }
     removed_users.retain(|user| !list.contains(&user.id) && !is_expired(user.removed_at, request.retention, now));
     removed_users.append(&mut decision.removed);
-    removed_users.sort_by(|a, b| super::compare_ids(&a.id, &b.id));
+    removed_users.sort_by(|a, b| compare_ids(&a.id, &b.id));
     let chunks = split_into_chunks(removed_users.as_slice()).map_err(Error::from)?;
     Ok(Some((removed_users, chunks)))
 }
@@ -185,7 +186,7 @@ async fn read_users(store: &Store, slices: impl Iterator<Item = &SliceRef>) -> R
     for slice in slices {
         let data = store.get_slice_data(slice).await?;
         match data.as_deref().and_then(parse_records::<PublishedUser<'_>>) {
-            Some(users) => builder.push_page(users.iter().map(PublishedUser::as_record)),
+            Some(users) => builder.push_users(users.iter().map(PublishedUser::as_user)),
             None => lost += slice.count,
         }
     }
@@ -195,17 +196,4 @@ async fn read_users(store: &Store, slices: impl Iterator<Item = &SliceRef>) -> R
 /// The records of a slice; `None` if one of them cannot be parsed, since then none is reliable.
 fn parse_records<'a, T: serde::Deserialize<'a>>(data: &'a str) -> Option<Vec<T>> {
     data.lines().map(|line| serde_json::from_str(line).ok()).collect()
-}
-
-fn add_held_counts(live: UserCounts, held: &UserCounts) -> UserCounts {
-    UserCounts {
-        total: live.total + held.total,
-        active: live.active + held.active,
-        inactive: live.inactive + held.inactive,
-        restricted: live.restricted + held.restricted,
-        other: live.other + held.other,
-        app: live.app + held.app,
-        held: held.total,
-        removed: 0,
-    }
 }

@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `user_list` | the list in memory, packed |
+//! | `user_counts` | the counts of a list |
 //! | `records` | the JSON records in slices |
 //! | `chunking` | slice boundaries and slice names |
 //! | `diff`, `removal_guard`, `removals` | the differences, the rule for held removals, removed and returned users |
@@ -15,7 +15,7 @@
 //! Invariants:
 //! * No dependency on Box. Only `diff_published`, `publish`, `publication`, `garbage_collection`, `store` and `reader` do
 //!   IO.
-//! * A finished list is immutable, sorted by id, without duplicates. A slice is immutable.
+//! * A slice is immutable.
 //! * A roster references only slices that existed when it was written. Only garbage collection deletes slices, and it
 //!   writes the roster first, so that a concurrent publisher with an older version of the roster gets a conflict.
 
@@ -32,7 +32,7 @@ mod records;
 mod removal_guard;
 mod removals;
 mod store;
-mod user_list;
+mod user_counts;
 
 pub use chunking::{MAX_SLICE_BYTES, sha256_hex};
 pub use garbage_collection::{GcResult, collect_garbage, unreferenced_slices};
@@ -41,4 +41,3 @@ pub use publish::{Error, PublishOutcome, PublishRequest, PublishResult, publish_
 pub use reader::{LIST_STATES, ReadError, RosterSnapshot, read_snapshot};
 pub use records::{ChangeOp, ChangeRecord, PublishedUser, RemovedUser};
 pub use store::{SliceMeta, Store, list_all_slices};
-pub use user_list::{UserList, UserListBuilder, UserRecord, UserRole, UserStatus, compare_ids};

@@ -6,15 +6,17 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
-    UserList,
     chunking::{Chunk, slice_name},
     ownership::Ownership,
     records::{ChangeRecord, RemovedUser},
     removals::{RemovalDecision, to_i64},
 };
-use crate::api::{
-    PreviousRevision, ROSTER_FORMAT_VERSION, RemovalHold, RevisionRecord, RosterChange, RosterContent, SliceRef,
-    SliceState, UserCounts,
+use crate::{
+    api::{
+        PreviousRevision, ROSTER_FORMAT_VERSION, RemovalHold, RevisionRecord, RosterChange, RosterContent, SliceRef,
+        SliceState, UserCounts,
+    },
+    user_list::UserList,
 };
 
 /// More references than that exceed etcd's limit for one object, together with the other fields of a roster.

@@ -6,7 +6,6 @@ use std::collections::HashSet;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{
-    UserList,
     chunking::{render_records, slice_name},
     garbage_collection::unreferenced_slices,
     next_revision::{NextRevision, PlannedSlice, SliceSource},
@@ -16,6 +15,7 @@ use super::{
 use crate::{
     api::{ROSTER_FORMAT_VERSION, RosterContent, SliceContent, SliceRef, SliceState, UserRoster},
     kube_client::KubeError,
+    user_list::UserList,
 };
 
 const MAX_CONCURRENT_WRITES: usize = 4;

@@ -8,7 +8,6 @@ use kube::ResourceExt;
 use tokio::time::Instant;
 
 use super::{
-    UserList,
     chunking::{Chunk, RecordTooLarge, split_into_chunks},
     diff_published::{diff_published, published_state},
     next_revision::{MAX_SLICES, RosterOwner, plan_revision, with_counts},
@@ -19,6 +18,7 @@ use super::{
 use crate::{
     api::{RemovalHold, RosterChange, RosterContent, UserRoster},
     kube_client::KubeError,
+    user_list::UserList,
 };
 
 /// After this many conflicts the sync fails.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use strum::IntoStaticStr;
 
-use super::{UserRecord, UserRole, UserStatus};
+use crate::user_list::{User, UserRole, UserStatus};
 
 /// A user in a `Live` or `Held` slice. Every key is always present, in this order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -48,9 +48,8 @@ pub struct PublishedUser<'a> {
 }
 
 impl<'a> PublishedUser<'a> {
-    pub(super) fn from_record(record: UserRecord<'a>) -> Self {
-        let UserRecord { id, login, name, job_title, language, timezone, status, role, app, created_at, space_amount } =
-            record;
+    pub(super) fn from_user(user: User<'a>) -> Self {
+        let User { id, login, name, job_title, language, timezone, status, role, app, created_at, space_amount } = user;
         Self {
             id: id.into(),
             login: login.into(),
@@ -66,8 +65,8 @@ impl<'a> PublishedUser<'a> {
         }
     }
 
-    pub(super) fn as_record(&self) -> UserRecord<'_> {
-        UserRecord {
+    pub(super) fn as_user(&self) -> User<'_> {
+        User {
             id: &self.id,
             login: &self.login,
             name: &self.name,
@@ -107,7 +106,7 @@ pub struct RemovedUser {
 }
 
 impl RemovedUser {
-    pub(super) fn from_user(user: &UserRecord<'_>, removed_at: Timestamp) -> Self {
+    pub(super) fn from_user(user: &User<'_>, removed_at: Timestamp) -> Self {
         Self {
             id: user.id.to_owned(),
             login: user.login.to_owned(),
@@ -159,16 +158,16 @@ impl ChangeOp {
 }
 
 impl ChangeRecord {
-    pub(super) fn user_added(user: &UserRecord<'_>) -> Self {
+    pub(super) fn user_added(user: &User<'_>) -> Self {
         Self::new(ChangeOp::Added, user, BTreeMap::new())
     }
 
-    pub(super) fn user_updated(from: UserRecord<'_>, to: UserRecord<'_>) -> Self {
+    pub(super) fn user_updated(from: User<'_>, to: User<'_>) -> Self {
         Self::new(ChangeOp::Updated, &to, diff_fields(from, to))
     }
 
-    pub(super) fn user_removed(user: UserRecord<'_>) -> Self {
-        let fields = PublishedUser::from_record(user)
+    pub(super) fn user_removed(user: User<'_>) -> Self {
+        let fields = PublishedUser::from_user(user)
             .field_values()
             .into_iter()
             .map(|(key, was)| (key, [was, Value::Null]))
@@ -176,23 +175,23 @@ impl ChangeRecord {
         Self::new(ChangeOp::Removed, &user, fields)
     }
 
-    pub(super) fn removal_held(user: &UserRecord<'_>) -> Self {
+    pub(super) fn removal_held(user: &User<'_>) -> Self {
         Self::new(ChangeOp::Held, user, state_transition("live", "held"))
     }
 
     /// Box lists a removed user again.
-    pub(super) fn removed_user_returned(user: &UserRecord<'_>) -> Self {
+    pub(super) fn removed_user_returned(user: &User<'_>) -> Self {
         Self::new(ChangeOp::Returned, user, state_transition("removed", "live"))
     }
 
     /// Box lists a user again whose removal was held.
-    pub(super) fn held_user_returned(from: UserRecord<'_>, to: UserRecord<'_>) -> Self {
+    pub(super) fn held_user_returned(from: User<'_>, to: User<'_>) -> Self {
         let mut fields = state_transition("held", "live");
         fields.extend(diff_fields(from, to));
         Self::new(ChangeOp::Returned, &to, fields)
     }
 
-    fn new(op: ChangeOp, user: &UserRecord<'_>, fields: BTreeMap<String, [Value; 2]>) -> Self {
+    fn new(op: ChangeOp, user: &User<'_>, fields: BTreeMap<String, [Value; 2]>) -> Self {
         Self { op, id: user.id.to_owned(), login: user.login.to_owned(), fields }
     }
 }
@@ -201,9 +200,9 @@ fn state_transition(from: &str, to: &str) -> BTreeMap<String, [Value; 2]> {
     BTreeMap::from([("state".to_owned(), [from.into(), to.into()])])
 }
 
-fn diff_fields(from: UserRecord<'_>, to: UserRecord<'_>) -> BTreeMap<String, [Value; 2]> {
-    let to = PublishedUser::from_record(to).field_values();
-    let pairs = PublishedUser::from_record(from).field_values().into_iter().map(|(key, was)| {
+fn diff_fields(from: User<'_>, to: User<'_>) -> BTreeMap<String, [Value; 2]> {
+    let to = PublishedUser::from_user(to).field_values();
+    let pairs = PublishedUser::from_user(from).field_values().into_iter().map(|(key, was)| {
         let is = to.get(&key).cloned().unwrap_or_default();
         (key, [was, is])
     });

@@ -1,6 +1,7 @@
 //! The rule for held removals, and the digests that identify them. Pure.
 
-use super::{UserList, chunking::sha256_hex};
+use super::chunking::sha256_hex;
+use crate::user_list::UserList;
 
 /// Up to this number removals are never held: in a small list they would often be a large percentage.
 const ALWAYS_ALLOWED_REMOVALS: i64 = 10;

@@ -4,12 +4,14 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
-    UserList, UserListBuilder,
     diff::{ChangeLog, Diff},
     records::{ChangeRecord, RemovedUser},
     removal_guard,
 };
-use crate::api::RemovalHold;
+use crate::{
+    api::RemovalHold,
+    user_list::{User, UserList, UserListBuilder, compare_ids},
+};
 
 /// The published list, as far as it could be read, and the rules for removals.
 pub(super) struct PreviousList<'a> {
@@ -68,7 +70,7 @@ pub(super) fn decide_removals(
         }
     }
     let mut removed = Vec::new();
-    let mut remove_users = |users: &mut dyn Iterator<Item = super::UserRecord<'_>>, change_log: &mut ChangeLog| {
+    let mut remove_users = |users: &mut dyn Iterator<Item = User<'_>>, change_log: &mut ChangeLog| {
         for user in users {
             removed.push(RemovedUser::from_user(&user, now));
             change_log.push_with(|| ChangeRecord::user_removed(user));
@@ -82,7 +84,7 @@ pub(super) fn decide_removals(
         if approves_held {
             remove_users(&mut missing, &mut change_log);
         } else {
-            still_held.push_page(missing);
+            still_held.push_users(missing);
         }
     }
 
@@ -101,12 +103,12 @@ pub(super) fn decide_removals(
         } else {
             newly_held = known;
             vanished.iter_users().for_each(|user| change_log.push_with(|| ChangeRecord::removal_held(&user)));
-            still_held.push_page(vanished.iter_users());
+            still_held.push_users(vanished.iter_users());
         }
     } else {
         remove_users(&mut vanished.iter_users(), &mut change_log);
     }
-    removed.sort_by(|a, b| super::compare_ids(&a.id, &b.id));
+    removed.sort_by(|a, b| compare_ids(&a.id, &b.id));
 
     let held = still_held.build();
     let added_count = (to_i64(added.len()) - lost_users).max(0);

@@ -2,7 +2,7 @@
 
 use boxsync::{
     api::{UserRoster, UserSyncRequest},
-    roster::UserRecord,
+    user_list::User,
 };
 use serde_json::json;
 
@@ -13,7 +13,7 @@ async fn env_with_held_users() -> CliEnv {
     let env = CliEnv::new();
     env.create_ready_connection("acme", 60);
     let names: Vec<(String, String)> = (0..60).map(|n| ((2000 + n).to_string(), format!("user{n}@acme.com"))).collect();
-    let all: Vec<UserRecord<'_>> = names.iter().map(|(id, login)| user_record(id, login, "User")).collect();
+    let all: Vec<User<'_>> = names.iter().map(|(id, login)| user_record(id, login, "User")).collect();
     env.publish_users("acme", &all).await;
     env.publish_users("acme", all.get(25..).expect("sixty")).await;
     env

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use boxsync::roster::{UserRecord, UserStatus};
+use boxsync::user_list::{User, UserStatus};
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ pub(crate) async fn env_with_four_revisions() -> CliEnv {
     env.create_ready_connection("acme", 3);
     let [ann, bob, robot] = three_users();
     let new = user_record("2004", "cleo@acme.com", "Cleo Clark");
-    let bob_back = UserRecord { status: UserStatus::Active, ..bob };
+    let bob_back = User { status: UserStatus::Active, ..bob };
     for list in
         [vec![ann, bob, robot], vec![ann, bob_back, robot, new], vec![ann, robot, new], vec![ann, bob, robot, new]]
     {

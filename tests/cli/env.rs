@@ -10,8 +10,9 @@ use boxsync::{
     api::{self, BoxConnection, RosterChange, Trigger, UserRoster},
     cli::{self, Cli, ColorMode, Io, Tty},
     kube_client::KubeClient,
-    roster::{PublishRequest, PublishResult, Store, UserListBuilder, UserRecord, UserRole, UserStatus, publish_list},
+    roster::{PublishRequest, PublishResult, Store, publish_list},
     runtime::Clock,
+    user_list::{User, UserListBuilder, UserRole, UserStatus},
 };
 use clap::Parser;
 use jiff::Timestamp;
@@ -118,14 +119,14 @@ impl CliEnv {
     }
 
     /// Publishes a list with these users.
-    pub(crate) async fn publish_users(&self, name: &str, users: &[UserRecord<'_>]) -> PublishResult {
+    pub(crate) async fn publish_users(&self, name: &str, users: &[User<'_>]) -> PublishResult {
         self.publish_users_approved(name, users, None).await
     }
 
     pub(crate) async fn publish_users_approved(
         &self,
         name: &str,
-        users: &[UserRecord<'_>],
+        users: &[User<'_>],
         approve: Option<&str>,
     ) -> PublishResult {
         let connection: BoxConnection = self.kube.object(NAMESPACE, name).expect("a connection");
@@ -153,7 +154,7 @@ impl CliEnv {
             change,
         };
         let mut builder = UserListBuilder::default();
-        builder.push_page(users.iter().copied());
+        builder.push_users(users.iter().copied());
         publish_list(&self.list_store(name), &request, &builder.build(), || self.current_time())
             .await
             .expect("it can be published")
@@ -240,8 +241,8 @@ pub(crate) fn condition_json(kind: &str, status: &str, reason: &str, message: &s
 }
 
 /// A user with default values.
-pub(crate) fn user_record<'a>(id: &'a str, login: &'a str, name: &'a str) -> UserRecord<'a> {
-    UserRecord {
+pub(crate) fn user_record<'a>(id: &'a str, login: &'a str, name: &'a str) -> User<'a> {
+    User {
         id,
         login,
         name,
@@ -257,10 +258,10 @@ pub(crate) fn user_record<'a>(id: &'a str, login: &'a str, name: &'a str) -> Use
 }
 
 /// The three users of most tests.
-pub(crate) fn three_users() -> [UserRecord<'static>; 3] {
+pub(crate) fn three_users() -> [User<'static>; 3] {
     [
-        UserRecord { role: UserRole::Admin, ..user_record("2001", "ann@acme.com", "Ann Archer") },
-        UserRecord { status: UserStatus::Inactive, ..user_record("2002", "bob@acme.com", "Bob Baker") },
-        UserRecord { app: true, ..user_record("2003", "robot@boxdevedition.com", "Robot") },
+        User { role: UserRole::Admin, ..user_record("2001", "ann@acme.com", "Ann Archer") },
+        User { status: UserStatus::Inactive, ..user_record("2002", "bob@acme.com", "Bob Baker") },
+        User { app: true, ..user_record("2003", "robot@boxdevedition.com", "Robot") },
     ]
 }

@@ -1,6 +1,6 @@
 //! `users`: filters, formats, the age of a list, and missing lists.
 
-use boxsync::roster::{UserRecord, UserStatus};
+use boxsync::user_list::{User, UserStatus};
 
 use crate::env::{CliEnv, three_users, user_record};
 
@@ -84,7 +84,7 @@ async fn held_users_are_listed_and_marked() {
     let env = CliEnv::new();
     env.create_ready_connection("acme", 40);
     let names: Vec<(String, String)> = (0..40).map(|n| ((2000 + n).to_string(), format!("user{n}@acme.com"))).collect();
-    let all: Vec<UserRecord<'_>> = names.iter().map(|(id, login)| user_record(id, login, "User")).collect();
+    let all: Vec<User<'_>> = names.iter().map(|(id, login)| user_record(id, login, "User")).collect();
     env.publish_users("acme", &all).await;
     env.publish_users("acme", all.get(20..).expect("forty")).await;
     assert_eq!(env.run("users acme -o name").await.stdout_lines().len(), 40);
@@ -137,7 +137,7 @@ async fn users_can_be_filtered_by_an_unknown_status() {
     env.create_ready_connection("acme", 1);
     env.publish_users(
         "acme",
-        &[UserRecord { status: UserStatus::Other("on_leave"), ..user_record("1", "ann@acme.com", "Ann") }],
+        &[User { status: UserStatus::Other("on_leave"), ..user_record("1", "ann@acme.com", "Ann") }],
     )
     .await;
     assert_eq!(env.run("users acme --status on_leave -o name").await.out, "ann@acme.com\n");

@@ -1,6 +1,6 @@
 //! `why`: each explanation, the most relevant one first.
 
-use boxsync::roster::UserRecord;
+use boxsync::user_list::User;
 
 use crate::{
     changes::env_with_four_revisions,
@@ -49,7 +49,7 @@ async fn a_previous_login_leads_to_the_current_one() {
     env.create_ready_connection("acme", 3);
     env.publish_users("acme", &three_users()).await;
     let [ann, bob, robot] = three_users();
-    env.publish_users("acme", &[UserRecord { login: "ann.weber@acme.com", ..ann }, bob, robot]).await;
+    env.publish_users("acme", &[User { login: "ann.weber@acme.com", ..ann }, bob, robot]).await;
     let (code, answer) = run_why(&env, "ann@acme.com").await;
     assert_eq!(
         (code, answer.as_str()),
@@ -83,7 +83,7 @@ async fn a_removed_user_is_found_by_a_previous_login() {
     env.create_ready_connection("acme", 3);
     let [ann, bob, robot] = three_users();
     env.publish_users("acme", &[ann, bob, robot]).await;
-    env.publish_users("acme", &[ann, UserRecord { login: "robert@acme.com", ..bob }, robot]).await;
+    env.publish_users("acme", &[ann, User { login: "robert@acme.com", ..bob }, robot]).await;
     env.publish_users("acme", &[ann, robot]).await;
     let (code, answer) = run_why(&env, "bob@acme.com").await;
     assert_eq!(code, 1);
@@ -102,7 +102,7 @@ async fn a_held_user_is_shown_as_listed_with_removal_held() {
     let env = CliEnv::new();
     env.create_ready_connection("acme", 30);
     let names: Vec<(String, String)> = (0..30).map(|n| ((2000 + n).to_string(), format!("user{n}@acme.com"))).collect();
-    let all: Vec<UserRecord<'_>> = names.iter().map(|(id, login)| user_record(id, login, "User")).collect();
+    let all: Vec<User<'_>> = names.iter().map(|(id, login)| user_record(id, login, "User")).collect();
     env.publish_users("acme", &all).await;
     env.publish_users("acme", all.get(15..).expect("thirty")).await;
     let (code, answer) = run_why(&env, "user3@acme.com").await;

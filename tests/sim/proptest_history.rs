@@ -9,10 +9,8 @@ use std::{
 use boxsync::{
     api::{self, RosterChange, SliceState, Trigger},
     kube_client::KubeClient,
-    roster::{
-        self, ChangeOp, ChangeRecord, LIST_STATES, PublishOutcome, PublishRequest, PublishResult, Store, UserList,
-        UserListBuilder, UserRecord, UserRole, UserStatus,
-    },
+    roster::{self, ChangeOp, ChangeRecord, LIST_STATES, PublishOutcome, PublishRequest, PublishResult, Store},
+    user_list::{User, UserList, UserListBuilder, UserStatus},
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -126,18 +124,15 @@ fn build_list(users: &UserVersions, seed: u64) -> UserList {
     for page in all.chunks(97) {
         let texts: Vec<[String; 3]> =
             page.iter().map(|(id, v)| [id.to_string(), format!("u{id}@acme.com"), format!("V{v}")]).collect();
-        builder.push_page(texts.iter().zip(page).map(|([id, login, name], (_, version))| UserRecord {
+        builder.push_users(texts.iter().zip(page).map(|([id, login, name], (_, version))| User {
             id,
             login,
             name,
             job_title: if version % 2 == 0 { "Nurse" } else { "" },
-            language: "en",
-            timezone: "UTC",
             status: if version % 3 == 0 { UserStatus::Inactive } else { UserStatus::Active },
-            role: UserRole::User,
             app: version % 5 == 0,
             created_at: Some(1_600_000_000),
-            space_amount: -1,
+            ..User::default()
         }));
     }
     builder.build()

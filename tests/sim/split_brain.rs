@@ -3,10 +3,8 @@
 use boxsync::{
     api::{RosterChange, Trigger},
     kube_client::KubeClient,
-    roster::{
-        self, LIST_STATES, PublishRequest, PublishResult, Store, UserList, UserListBuilder, UserRecord, UserRole,
-        UserStatus,
-    },
+    roster::{self, LIST_STATES, PublishRequest, PublishResult, Store},
+    user_list::{User, UserList, UserListBuilder},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube_sim::{Fault, FaultAction, Gate, Verb};
@@ -86,19 +84,7 @@ fn build_list(users: usize, name: &str) -> UserList {
     let texts: Vec<(String, String)> =
         (0..users).map(|n| ((10_000 + n).to_string(), format!("{}{n}", if n < 400 { name } else { "U" }))).collect();
     let mut builder = UserListBuilder::default();
-    builder.push_page(texts.iter().map(|(id, name)| UserRecord {
-        id,
-        login: name,
-        name,
-        job_title: "",
-        language: "en",
-        timezone: "UTC",
-        status: UserStatus::Active,
-        role: UserRole::User,
-        app: false,
-        created_at: None,
-        space_amount: -1,
-    }));
+    builder.push_users(texts.iter().map(|(id, name)| User { id, login: name, name, ..User::default() }));
     builder.build()
 }
 

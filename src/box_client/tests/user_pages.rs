@@ -1,6 +1,7 @@
 //! What a robust walk does, rule by rule.
 
 use super::*;
+use crate::user_list::{User, UserRole, UserStatus};
 
 async fn list_from(pages: impl IntoIterator<Item = CannedResponse>) -> Result<Vec<String>, Error> {
     collect_user_ids(&FakeBox::default().respond_with(USERS, pages).connect(), Limits::default()).await
@@ -167,19 +168,6 @@ async fn unusual_user_fields_are_parsed() {
     let fake = FakeBox::default().respond_with(USERS, [canned_response(200, body)]);
     let client = fake.connect();
     let page = client.list_users(Limits::default()).next().await.expect("a page").expect("a page");
-    let empty = User {
-        id: "",
-        login: "",
-        name: "",
-        status: "",
-        role: "",
-        job_title: "",
-        language: "",
-        timezone: "",
-        app: false,
-        created_at: None,
-        space_amount: 0,
-    };
     assert_eq!(
         page.iter().collect::<Vec<_>>(),
         [
@@ -187,26 +175,26 @@ async fn unusual_user_fields_are_parsed() {
                 id: "11",
                 login: "zoe@example.com",
                 name: "Zoë \"Z\" Ångström\n",
-                status: "active",
-                role: "coadmin",
+                status: UserStatus::Active,
+                role: UserRole::Coadmin,
                 language: "en",
                 timezone: "Europe/Berlin",
                 app: true,
-                created_at: Some("2012-12-12T18:53:43Z".parse().expect("a time")),
+                created_at: Some(1_355_338_423),
                 space_amount: 10_737_418_240,
-                ..empty
+                ..User::default()
             },
             User {
                 id: "12",
-                status: "cannot_delete_edit_share",
-                role: "owner",
+                status: UserStatus::Other("cannot_delete_edit_share"),
+                role: UserRole::Other("owner"),
                 space_amount: 1_000_000_000_000_000,
-                ..empty
+                ..User::default()
             },
-            User { id: "13", name: "🦀", space_amount: -1, ..empty },
+            User { id: "13", name: "🦀", space_amount: -1, ..User::default() },
         ]
     );
-    assert_eq!(format!("{page:?}"), "Page { users: 3, .. }", "Debug shows no personal data");
+    assert_eq!(format!("{page:?}"), "UserPage { users: 3, .. }", "Debug shows no personal data");
 }
 
 #[tokio::test(start_paused = true)]

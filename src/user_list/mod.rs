@@ -1,0 +1,13 @@
+//! user_list — the users of an enterprise in memory, from Box's pages to the complete list.
+//! Invariant: knows neither Box nor Kubernetes. A finished list is immutable, sorted by id, without duplicates.
+
+mod list;
+mod page;
+mod user;
+
+#[cfg(test)]
+mod tests;
+
+pub use list::{UserList, UserListBuilder};
+pub use page::UserPage;
+pub use user::{User, UserRole, UserStatus, compare_ids};
