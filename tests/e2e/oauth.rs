@@ -33,7 +33,7 @@ async fn oauth2_tokens_are_refreshed_stored_and_deleted_with_the_connection() {
     stored_token(&env, "accessToken").await;
 
     acme.revoke_tokens();
-    let done = env.wait_until_finished(&env.request_sync("acme").await).await;
+    let done = env.run_request("acme").await;
     assert_eq!(expect_condition(request_conditions(&done), "Complete").1, "Synced");
     let second = stored_token(&env, "refreshToken").await;
     stored_token(&env, "accessToken").await;
@@ -44,13 +44,13 @@ async fn oauth2_tokens_are_refreshed_stored_and_deleted_with_the_connection() {
 
     acme.reauthorize_user();
     acme.revoke_tokens();
-    let failed = env.wait_until_finished(&env.request_sync("acme").await).await;
+    let failed = env.run_request("acme").await;
     assert_eq!(expect_condition(request_conditions(&failed), "Failed").1, "AuthorizationExpired");
     let connection = env.wait_for_condition("acme", "Connected", "False", "AuthorizationExpired").await;
     let message = expect_condition(connection_conditions(&connection), "Connected").2;
     assert!(message.contains(&format!("kubectl boxsync connect acme -n {}", env.namespace)), "{message}");
     env.apply_oauth_secret("acme", &acme).await;
-    let done = env.wait_until_finished(&env.request_sync("acme").await).await;
+    let done = env.run_request("acme").await;
     assert_eq!(expect_condition(request_conditions(&done), "Complete").1, "Synced");
     stored_token(&env, "refreshToken").await;
     stored_token(&env, "accessToken").await;

@@ -3,6 +3,7 @@
 
 mod env;
 mod network;
+mod publish_request;
 mod reader;
 mod sign_in;
 

@@ -6,7 +6,7 @@ use kube_sim::{Fault, FaultAction};
 use crate::{
     env::{SimEnv, format_condition, request_succeeded, sleep_secs},
     network::NetworkFault,
-    oauth::{condition_message, stored_token, wait_until_ready},
+    oauth::stored_token,
 };
 
 /// Longer than an abandoned refresh lock stays valid.
@@ -18,7 +18,7 @@ type CrashPoint = (&'static str, fn(&SimEnv));
 
 /// Crashes a refresh at this step, then starts a new process.
 async fn crash_during_refresh(world: &mut SimEnv, acme: &Enterprise, when: impl FnOnce(&SimEnv)) {
-    wait_until_ready(world, "acme").await;
+    world.wait_until_ready("acme").await;
     sleep_secs(60).await;
     acme.revoke_tokens();
     when(world);
@@ -67,7 +67,7 @@ async fn a_crash_before_the_refresh_or_after_the_token_is_stored_loses_nothing()
         let mut world = SimEnv::with_operator();
         let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
         if what.contains("lost") {
-            wait_until_ready(&world, "acme").await;
+            world.wait_until_ready("acme").await;
             sleep_secs(60).await;
             acme.revoke_tokens();
             when(&world);
@@ -95,10 +95,10 @@ async fn a_crash_between_the_refresh_and_storing_the_token_reports_how_to_reconn
         crash_during_refresh(&mut world, &acme, when).await;
         let failed = world.wait_until_finished("r").await;
         assert_eq!(format_condition(&failed.conditions, "Failed"), "True AuthorizationExpired", "{what}");
-        assert!(condition_message(&world, "acme", "Connected").contains("kubectl boxsync connect acme"), "{what}");
+        assert!(world.condition_message("acme", "Connected").contains("kubectl boxsync connect acme"), "{what}");
         assert_eq!(world.connection_status("acme").users.expect("the list stays").total, 100, "{what}");
         world.authorize_connection(&acme, "acme");
-        wait_until_ready(&world, "acme").await;
+        world.wait_until_ready("acme").await;
         world.kill_operator().await;
     }
 }
@@ -120,7 +120,7 @@ async fn with_lenient_refresh_no_crash_loses_the_authorization() {
 async fn a_graceful_stop_during_a_refresh_waits_until_the_token_is_stored() {
     let mut world = SimEnv::with_operator();
     let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
-    wait_until_ready(&world, "acme").await;
+    world.wait_until_ready("acme").await;
     sleep_secs(60).await;
     acme.revoke_tokens();
     world.network.inject_fault(NetworkFault::DelayedResponse);

@@ -1,19 +1,19 @@
 //! Split brain: an old leader resumes after it was paused before one of its writes, while a new leader runs.
 
 use boxsync::{
-    api::{RosterChange, Trigger},
-    kube_client::KubeClient,
-    roster::{self, LIST_STATES, PublishRequest, PublishResult, Store},
+    roster::{self, PublishResult, Store},
     user_list::{User, UserList, UserListBuilder},
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use jiff::Timestamp;
 use kube_sim::{Fault, FaultAction, Gate, Verb};
 
 use crate::{
     env::{NAMESPACE, OPERATOR, START, SimEnv, secs, sleep_secs},
-    reader::box_users,
+    publish_request::{ENTERPRISE, scheduled_publish},
+    reader::{box_users, read_users},
 };
 
+const OWNER: &str = "owner";
 const OLD_LEADER: &str = "system:serviceaccount:boxsync:old";
 
 /// Pauses the old leader before write number `write_index`. Returns whether it got that far.
@@ -43,8 +43,7 @@ async fn run_with_paused_leader(write_index: usize, seconds: u64) -> bool {
     sleep_secs(seconds).await;
     gate.open();
     sleep_secs(7200).await;
-    world.create_request("r", "acme");
-    world.wait_until_finished("r").await;
+    world.run_request("r", "acme").await;
     let what = format!("paused before write {write_index} for {seconds} s");
     reader.assert_saw_only(&[first, second.clone()]);
     assert_eq!(world.published_users("acme").await, second, "{what}");
@@ -88,29 +87,13 @@ fn build_list(users: usize, name: &str) -> UserList {
     builder.build()
 }
 
+fn start_time() -> Timestamp {
+    START.parse().expect("a time")
+}
+
 async fn publish_list(store: &Store, list: &UserList) -> PublishResult {
-    let change = RosterChange {
-        trigger: Trigger::Scheduled,
-        start_time: Time(START.parse().expect("a time")),
-        added: 0,
-        updated: 0,
-        removed: 0,
-        calls: 1,
-        requests: Vec::new(),
-        requested_at: None,
-        requested_by: Vec::new(),
-        approved: None,
-    };
-    let order = PublishRequest {
-        owner_uid: "owner",
-        enterprise_id: "1000",
-        retention: secs(720 * 3600),
-        max_removal_percent: 20,
-        approved_digest: None,
-        last_published: None,
-        change,
-    };
-    roster::publish_list(store, &order, list, || START.parse().expect("a time")).await.expect("published")
+    let now = start_time();
+    roster::publish_list(store, &scheduled_publish(OWNER, now), list, || now).await.expect("published")
 }
 
 /// Pauses a publisher before write number `write_index`; returns whether it got that far.
@@ -120,7 +103,7 @@ async fn run_with_paused_publisher(
     published_before: Option<&str>,
 ) -> bool {
     let world = SimEnv::new();
-    let store = |user: &str| Store::new(KubeClient::new(world.kube.client_as(user)), NAMESPACE, "acme");
+    let store = |user: &str| world.store_as(user, "acme");
     let (first, other) = (store("first"), store("other"));
     if let Some(name) = published_before {
         publish_list(&other, &build_list(1000, name)).await;
@@ -133,9 +116,9 @@ async fn run_with_paused_publisher(
     });
     let publisher = tokio::spawn(async move { publish_list(&first, &build_list(1000, "Jane")).await });
     let reached = tokio::time::timeout(secs(5), gate.reached()).await.is_ok();
-    let now = START.parse().expect("a time");
+    let now = start_time();
     let collect_garbage = async || {
-        drop(roster::collect_garbage(&other, "owner", "1000", |_| true, now).await.expect("garbage collected"))
+        drop(roster::collect_garbage(&other, OWNER, ENTERPRISE, |_| true, now).await.expect("garbage collected"))
     };
     match action {
         ConcurrentAction::CollectGarbage => collect_garbage().await,
@@ -148,8 +131,8 @@ async fn run_with_paused_publisher(
     gate.open();
     publisher.await.expect("published in the end");
     let what = format!("{action:?} before write {write_index}, on {published_before:?}");
-    let read = roster::read_snapshot(&other, LIST_STATES, None).await.unwrap_or_else(|e| panic!("{what}: {e}"));
-    assert_eq!(LIST_STATES.iter().flat_map(|state| read.record_lines(*state)).count(), 1000, "{what}");
+    let users = read_users(&other).await.unwrap_or_else(|e| panic!("{what}: {e}"));
+    assert_eq!(users.len(), 1000, "{what}");
     reached
 }
 
@@ -173,7 +156,7 @@ async fn a_paused_publisher_never_references_a_garbage_collected_slice() {
 #[tokio::test(start_paused = true)]
 async fn a_paused_garbage_collection_deletes_no_slice_published_meanwhile() {
     let world = SimEnv::new();
-    let store = |user: &str| Store::new(KubeClient::new(world.kube.client_as(user)), NAMESPACE, "acme");
+    let store = |user: &str| world.store_as(user, "acme");
     publish_list(&store("other"), &build_list(1000, "June")).await;
     // A publisher wrote slices and was killed before it published them.
     world.kube.fail_next(
@@ -189,14 +172,14 @@ async fn a_paused_garbage_collection_deletes_no_slice_published_meanwhile() {
     let hold_fault = Fault::Before(FaultAction::Hold(gate.clone()));
     world.kube.fail_next(1, |c| c.user == "sweeper" && c.matches(Verb::Delete, "userslices"), hold_fault);
     let gc_store = store("sweeper");
-    let gc_task = tokio::spawn(async move {
-        roster::collect_garbage(&gc_store, "owner", "1000", |_| true, START.parse().expect("a time")).await
-    });
+    let gc_task =
+        tokio::spawn(
+            async move { roster::collect_garbage(&gc_store, OWNER, ENTERPRISE, |_| true, start_time()).await },
+        );
     gate.reached().await;
     publish_list(&store("other"), &build_list(1000, "Jane")).await;
     gate.open();
     let gc_result = gc_task.await.expect("no panic").expect("garbage collected");
     assert!(gc_result.deleted > 0);
-    let read = roster::read_snapshot(&store("reader"), LIST_STATES, None).await.expect("every slice exists");
-    assert_eq!(LIST_STATES.iter().flat_map(|state| read.record_lines(*state)).count(), 1000);
+    assert_eq!(read_users(&store("reader")).await.expect("every slice exists").len(), 1000);
 }
