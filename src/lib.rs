@@ -8,7 +8,7 @@
 //! | [`box_client`] | Box over HTTP: sign-in, the current user, paging through the users | nothing |
 //! | [`kube_client`] | Kubernetes API calls with a timeout | nothing |
 //! | [`roster`] | the list of users: packing, chunking into slices, diff, publishing, reading | `api` `kube_client` |
-//! | [`auth`] | credentials in a Secret, and why Box does not accept them | `api` `box_client` |
+//! | [`auth`] | credentials in a Secret, sign-in, and why Box does not accept them | `api` `box_client` |
 //! | [`sync`] | one run: fetch all users from Box, then publish the list | `api` `box_client` `roster` |
 //! | [`metrics`] | metrics and their page | `api` `box_client` |
 //! | [`controller`] | observe → maintain → permit → confirm, plan again → act → report | all of the above, `runtime` |

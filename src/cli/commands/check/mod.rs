@@ -269,12 +269,12 @@ async fn check_oauth_tokens(
 async fn check_file(file: &Path, args: &CheckArgs, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
     let source = if file == Path::new("-") { "the file".to_owned() } else { file.display().to_string() };
     let read = Credentials::jwt(read_config_file(file, io)?);
-    let own_enterprise = read.as_ref().ok().and_then(|c| c.enterprise_id()).map(str::to_owned);
-    let enterprise = match (&args.enterprise_id, &own_enterprise, &read) {
-        (Some(given), _, _) => given.clone(),
-        (None, Some(own), _) => own.clone(),
-        (None, None, Err(_)) => String::new(),
-        (None, None, Ok(_)) => {
+    let own_enterprise = read.as_ref().map(Credentials::enterprise_id);
+    let enterprise = match (&args.enterprise_id, own_enterprise) {
+        (Some(given), _) => given.clone(),
+        (None, Ok(Some(own))) => own.to_owned(),
+        (None, Err(_)) => String::new(),
+        (None, Ok(None)) => {
             return Err(CliError::usage(format!(
                 "{source} contains no enterprise id: pass --enterprise-id (Admin Console > Account & Billing)."
             )));
@@ -287,14 +287,9 @@ async fn check_file(file: &Path, args: &CheckArgs, io: &mut Io<'_>) -> Result<Ex
         method: Some(AuthType::Jwt),
         ..FailureContext::default()
     };
-    let read = match (read, own_enterprise) {
-        (Ok(_), Some(own)) if own != context.enterprise => Err(Failure::new(
-            Reason::EnterpriseMismatch,
-            format!("The file is for enterprise {own}, not {}.", context.enterprise),
-            format!("Use the file of an app of enterprise {}, or another --enterprise-id.", context.enterprise),
-        )),
-        (Ok(credentials), _) => Ok(credentials),
-        (Err(why), _) => Err(Failure::new(Reason::CredentialsInvalid, why.to_string(), "")),
+    let read = match read {
+        Ok(credentials) => auth::verify_enterprise_id(&context, &credentials).map(|()| credentials),
+        Err(why) => Err(Failure::new(Reason::CredentialsInvalid, why.to_string(), "")),
     };
     let mut check_run = CheckRun::new(args.output, io);
     let auth = check_app_credentials(&mut check_run, read, &source)?;

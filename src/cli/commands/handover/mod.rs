@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Secret;
 
 use super::check::last_status;
 use crate::{
-    api::BoxConnection,
+    api::{BoxConnection, BoxEnterprise},
     auth::{self, FailureContext},
     cli::{
         exit_code::{CliError, ExitStatus},
@@ -36,13 +36,13 @@ pub(crate) async fn run(args: &HandoverArgs, kube: &KubeContext, io: &mut Io<'_>
         None => client_id_from_secret(kube, &connection).await,
     };
     let status = connection.status.clone().unwrap_or_default();
-    let enterprise = status.enterprise.filter(|e| e.id == connection.spec.enterprise_id);
+    let id = connection.spec.enterprise_id.clone();
+    let unnamed = BoxEnterprise { id: id.clone(), name: String::new() };
     let email = AdminEmail {
         connection: &last_status::connection_args(&connection),
         method,
         client_id: client_id.as_deref(),
-        enterprise_id: &connection.spec.enterprise_id,
-        enterprise_name: enterprise.as_ref().map_or("", |e| e.name.as_str()),
+        enterprise: status.enterprise.filter(|found| found.id == id).unwrap_or(unnamed),
         failure: last_status::root_failure(&connection),
         published_list: status.last_sync.map(|last| PublishedList {
             time: last.completion_time.0,
