@@ -12,7 +12,7 @@ use super::{
 use crate::{
     api::{BoxEnterprise, Reason},
     auth::{Failure, FailureContext, SignIn},
-    box_client::{self, BaseUrl, Client, Credentials, ProxyConfig, TokenSource, Transport},
+    box_client::{self, BaseUrl, Client, Credentials, TokenSource, Transport},
     cli::exit_code::CliError,
 };
 
@@ -37,30 +37,27 @@ pub(crate) async fn run_box_checks(
     context: &FailureContext,
     auth: BoxAuth,
 ) -> Result<(), CliError> {
-    let proxy = ProxyConfig::from_env().proxy_for(base);
+    let proxy = box_client::proxy_from_env(base);
     let reachability = match box_client::https_transport(env!("CARGO_PKG_VERSION")) {
         Ok(transport) => box_client::check_reachability(&transport, base).await.map(|reached| (transport, reached)),
         Err(error) => Err(error),
     };
     match reachability {
-        Ok((transport, reachability)) => {
+        Ok((transport, server_time)) => {
             let via = proxy.map_or_else(|| "without a proxy".to_owned(), |proxy| format!("through the proxy {proxy}"));
             check_run.add_result(CheckResult::pass(CheckKind::BoxApi, format!("{base} is reachable, {via}.")))?;
             let now = check_run.io.clock.now();
-            check_run.add_result(CheckResult::from_clock(reachability.server_time, now))?;
+            check_run.add_result(CheckResult::from_clock(server_time, now))?;
             check_sign_in(check_run, transport, base, context, auth).await
         }
         Err(error) => {
             check_run.add_result(CheckResult::unreachable(&error, proxy.as_deref()))?;
             let why = "Not checked: Box cannot be reached from here.";
             check_run.skip_checks(&[CheckKind::Clock, CheckKind::Token], why)?;
-            match auth {
-                BoxAuth::WrongEnterprise(failure) => {
-                    check_run.add_result(CheckResult::from_failure(CheckKind::Enterprise, &failure))?
-                }
-                BoxAuth::Credentials(_) | BoxAuth::AccessToken(_) | BoxAuth::Unavailable(_) => {
-                    check_run.skip_checks(&[CheckKind::Enterprise], why)?
-                }
+            if let BoxAuth::WrongEnterprise(failure) = auth {
+                check_run.add_result(CheckResult::from_failure(CheckKind::Enterprise, &failure))?
+            } else {
+                check_run.skip_checks(&[CheckKind::Enterprise], why)?
             }
             check_run.skip_checks(&[CheckKind::UserList], why)
         }

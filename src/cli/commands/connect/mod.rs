@@ -107,7 +107,7 @@ async fn authorize_user(
     let credentials = oauth::request_authorization(args, client_credentials, &target.context.enterprise, io).await?;
     let client = verify::sign_in(args, target, credentials, io).await?;
     let mut content = app.secret_data();
-    content.insert("refreshToken", verify::refresh_token(&client)?);
+    content.insert("refreshToken", verify::issued_refresh_token(&client)?);
     Ok(content)
 }
 

@@ -35,7 +35,7 @@ pub(crate) async fn sign_in(
 }
 
 /// The refresh token of the user's authorization.
-pub(crate) fn refresh_token(client: &Client) -> Result<SecretSlice<u8>, CliError> {
+pub(crate) fn issued_refresh_token(client: &Client) -> Result<SecretSlice<u8>, CliError> {
     let token = client.refresh_token().ok_or_else(|| {
         CliError::Message(
             ExitStatus::Failure,
