@@ -45,7 +45,7 @@ pub(crate) async fn run_box_checks(
     match reachability {
         Ok((transport, server_time)) => {
             let via = proxy.map_or_else(|| "without a proxy".to_owned(), |proxy| format!("through the proxy {proxy}"));
-            check_run.add_result(CheckResult::pass(CheckKind::BoxApi, format!("{base} is reachable, {via}.")))?;
+            check_run.pass(CheckKind::BoxApi, format!("{base} is reachable, {via}."))?;
             let now = check_run.io.clock.now();
             check_run.add_result(CheckResult::from_clock(server_time, now))?;
             check_sign_in(check_run, transport, base, context, auth).await
@@ -55,7 +55,7 @@ pub(crate) async fn run_box_checks(
             let why = "Not checked: Box cannot be reached from here.";
             check_run.skip_checks(&[CheckKind::Clock, CheckKind::Token], why)?;
             if let BoxAuth::WrongEnterprise(failure) = auth {
-                check_run.add_result(CheckResult::from_failure(CheckKind::Enterprise, &failure))?
+                check_run.fail(CheckKind::Enterprise, &failure)?
             } else {
                 check_run.skip_checks(&[CheckKind::Enterprise], why)?
             }
@@ -88,7 +88,7 @@ async fn check_sign_in(
         },
         BoxAuth::WrongEnterprise(failure) => {
             check_run.skip_checks(&[CheckKind::Token], OTHER_ENTERPRISE)?;
-            check_run.add_result(CheckResult::from_failure(CheckKind::Enterprise, &failure))?;
+            check_run.fail(CheckKind::Enterprise, &failure)?;
             return check_run.skip_checks(&[CheckKind::UserList], OTHER_ENTERPRISE);
         }
         BoxAuth::Unavailable(why) => why,
@@ -101,13 +101,13 @@ const OTHER_ENTERPRISE: &str = "Not checked: the credentials belong to another e
 /// Checks with the credentials of the Secret.
 async fn check_with_credentials(check_run: &mut CheckRun<'_, '_>, sign_in: &SignIn) -> Result<(), CliError> {
     if let Err(failure) = within_time_limit(sign_in.request_token()).await {
-        check_run.add_result(CheckResult::from_failure(CheckKind::Token, &failure))?;
+        check_run.fail(CheckKind::Token, &failure)?;
         return check_run
             .skip_checks(&[CheckKind::Enterprise, CheckKind::UserList], "Not checked: Box issued no token.");
     }
     let client_id = sign_in.context.client_id.as_deref().unwrap_or_default();
     let message = format!("Box issues a token to the app with client id {client_id}.");
-    check_run.add_result(CheckResult::pass(CheckKind::Token, message))?;
+    check_run.pass(CheckKind::Token, message)?;
     let verified = within_time_limit(sign_in.verify_account()).await;
     check_account(check_run, sign_in, verified.map(|(_, enterprise)| enterprise)).await
 }
@@ -122,13 +122,13 @@ async fn check_with_access_token(check_run: &mut CheckRun<'_, '_>, sign_in: &Sig
             check_run.skip_checks(&[CheckKind::Token, CheckKind::Enterprise, CheckKind::UserList], why)
         }
         Err(failure) if failure.reason != Reason::EnterpriseMismatch => {
-            check_run.add_result(CheckResult::from_failure(CheckKind::Token, failure))?;
+            check_run.fail(CheckKind::Token, failure)?;
             let why = "Not checked: Box rejected the token.";
             check_run.skip_checks(&[CheckKind::Enterprise, CheckKind::UserList], why)
         }
         Ok(_) | Err(_) => {
             let message = "Box accepts the operator's access token. The plugin requests no new one: a refresh token works once and belongs to the operator.";
-            check_run.add_result(CheckResult::pass(CheckKind::Token, message))?;
+            check_run.pass(CheckKind::Token, message)?;
             check_account(check_run, sign_in, verified.map(|(_, enterprise)| enterprise)).await
         }
     }
@@ -143,20 +143,20 @@ async fn check_account(
     match verified {
         Ok(enterprise) => {
             let message = format!("The credentials belong to enterprise {enterprise}.");
-            check_run.add_result(CheckResult::pass(CheckKind::Enterprise, message))?;
+            check_run.pass(CheckKind::Enterprise, message)?;
         }
         Err(failure) => {
-            check_run.add_result(CheckResult::from_failure(CheckKind::Enterprise, &failure))?;
-            let why = match failure.reason {
-                Reason::EnterpriseMismatch => OTHER_ENTERPRISE,
-                _ => "Not checked: Box did not return the account.",
+            check_run.fail(CheckKind::Enterprise, &failure)?;
+            let why = match failure.reason == Reason::EnterpriseMismatch {
+                true => OTHER_ENTERPRISE,
+                false => "Not checked: Box did not return the account.",
             };
             return check_run.skip_checks(&[CheckKind::UserList], why);
         }
     }
     match within_time_limit(sign_in.verify_list_access()).await {
-        Ok(()) => check_run.add_result(CheckResult::pass(CheckKind::UserList, "Box allows the app to list users.")),
-        Err(failure) => check_run.add_result(CheckResult::from_failure(CheckKind::UserList, &failure)),
+        Ok(()) => check_run.pass(CheckKind::UserList, "Box allows the app to list users."),
+        Err(failure) => check_run.fail(CheckKind::UserList, &failure),
     }
 }
 

@@ -89,7 +89,7 @@ fn check_method_flags(args: &ConnectArgs, method: AuthType) -> Result<(), CliErr
         Some((flag, _)) => Err(CliError::usage(format!(
             "{} signs in with {}; {flag} does not apply.",
             args.name,
-            target::method_name(method)
+            args::method_name(method)
         ))),
         None => Ok(()),
     }

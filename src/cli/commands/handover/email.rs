@@ -113,15 +113,9 @@ impl AdminEmail<'_> {
         if let Some((reason, since, _)) = failure {
             parts.push(format!("Problem since {}: {}.", format_time(since), reason.summary()));
         }
-        let heading = match action {
-            AdminAction::NoAction => "No action is needed now. If the app must be authorized again:",
-            AdminAction::Authorize
-            | AdminAction::Reauthorize
-            | AdminAction::SignIn
-            | AdminAction::AllowAccess
-            | AdminAction::GrantScopes
-            | AdminAction::ReplaceCredentials
-            | AdminAction::ConfirmEnterprise => "What we ask you to do:",
+        let heading = match action == AdminAction::NoAction {
+            true => "No action is needed now. If the app must be authorized again:",
+            false => "What we ask you to do:",
         };
         parts.push(heading.to_owned());
         let steps = self.steps(action);

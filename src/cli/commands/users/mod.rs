@@ -99,11 +99,9 @@ pub(crate) async fn read_list(
 
 /// Why a list cannot be read. The caller may have access to lists but not to connections.
 pub(crate) async fn explain_read_error(error: &roster::ReadError, kube: &KubeContext, name: &str) -> CliError {
-    let missing = match error {
-        roster::ReadError::NoRoster => kube.check_connection_exists(name).await.err(),
-        roster::ReadError::Incomplete { .. } | roster::ReadError::NewerFormat { .. } | roster::ReadError::Kube(_) => {
-            None
-        }
+    let missing = match matches!(error, roster::ReadError::NoRoster) {
+        true => kube.check_connection_exists(name).await.err(),
+        false => None,
     };
     missing.unwrap_or_else(|| errors::list_read_error(error, name, &kube.namespace))
 }
@@ -140,16 +138,10 @@ fn matching_removed_users<'a>(
 }
 
 fn print_rows<R: OutputRow>(rows: &[R], output: UsersOutput, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
-    match output {
-        UsersOutput::Table | UsersOutput::Wide if rows.is_empty() => {
-            writeln!(io.err, "No users found. Find similar logins with kubectl boxsync why.")?;
-        }
-        UsersOutput::Table
-        | UsersOutput::Wide
-        | UsersOutput::Json
-        | UsersOutput::Jsonl
-        | UsersOutput::Csv
-        | UsersOutput::Name => output::write_rows(io.out, rows, output)?,
+    if rows.is_empty() && matches!(output, UsersOutput::Table | UsersOutput::Wide) {
+        writeln!(io.err, "No users found. Find similar logins with kubectl boxsync why.")?;
+    } else {
+        output::write_rows(io.out, rows, output)?;
     }
     Ok(ExitStatus::Success)
 }
