@@ -62,7 +62,6 @@ impl Endpoint {
 
 /// The status codes that Box documents, or that a proxy may send. Others are labeled by their class, so that the
 /// number of label values does not depend on a server.
-#[rustfmt::skip]
 const KNOWN_STATUS_CODES: [&str; 23] = [
     "200", "202", "204", "301", "302", "303", "307", "308", "400", "401", "403", "404", "405", "407", "409", "412",
     "413", "415", "429", "500", "502", "503", "504",

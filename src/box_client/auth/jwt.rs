@@ -29,32 +29,29 @@ pub struct JwtApp {
     key: RsaKeyPair,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 struct JwtConfigFile {
     box_app_settings: Option<BoxAppSettings>,
-    #[serde(rename = "enterpriseID", default)]
+    #[serde(rename = "enterpriseID")]
     enterprise_id: ConfigString,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 struct BoxAppSettings {
-    #[serde(rename = "clientID", default)]
+    #[serde(rename = "clientID")]
     client_id: ConfigString,
-    #[serde(default)]
     client_secret: ConfigString,
     app_auth: Option<AppAuth>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 struct AppAuth {
-    #[serde(rename = "publicKeyID", default)]
+    #[serde(rename = "publicKeyID")]
     public_key_id: ConfigString,
-    #[serde(default)]
     private_key: ConfigString,
-    #[serde(default)]
     passphrase: ConfigString,
 }
 

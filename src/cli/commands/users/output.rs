@@ -5,55 +5,53 @@ use std::{
     io::{self, Write},
 };
 
-use super::UsersOutput;
+use super::{UsersOutput, filter::UserFilter};
 use crate::{
     api::SliceState,
     cli::output::table::{self, Column},
     roster::{PublishedUser, RemovedUser},
 };
 
-/// A listed user: the published line, and its parsed content.
-pub(crate) struct UserRow<'a> {
+/// A row of the output: the published line, and its parsed content.
+pub(crate) struct OutputRow<'a, U> {
     pub(crate) json: &'a str,
-    pub(crate) user: PublishedUser<'a>,
+    pub(crate) user: U,
     pub(crate) state: SliceState,
-}
-
-/// A removed user.
-pub(crate) struct RemovedRow<'a> {
-    pub(crate) json: &'a str,
-    pub(crate) user: RemovedUser,
 }
 
 /// A column with its titles in CSV (the JSON key) and in tables.
 pub(crate) type UserColumn<R> = (&'static str, &'static str, fn(&R) -> Cow<'_, str>);
 
-/// A row of the output.
-pub(crate) trait OutputRow: Sized {
+/// A user in a row.
+pub(crate) trait OutputUser: Sized {
     /// The columns of tables by their index in `columns`; the first four are those of the narrow table.
     const TABLE_ORDER: &'static [usize];
 
-    fn json_line(&self) -> &str;
     fn login(&self) -> &str;
+    fn matches(&self, filter: &UserFilter) -> bool;
     /// In the order of CSV.
-    fn columns() -> Vec<UserColumn<Self>>;
+    fn columns<'a>() -> Vec<UserColumn<OutputRow<'a, Self>>>;
 
-    fn table_columns(count: usize) -> Vec<Column<Self>> {
+    fn table_columns<'a>(count: usize) -> Vec<Column<OutputRow<'a, Self>>> {
         let columns = Self::columns();
         let chosen = Self::TABLE_ORDER.iter().take(count).map(|at| columns[*at]);
         chosen.map(|(_, title, cell)| Column { title, cell }).collect()
     }
 }
 
-pub(crate) fn write_rows<R: OutputRow>(out: &mut dyn Write, rows: &[R], output: UsersOutput) -> io::Result<()> {
+pub(crate) fn write_rows<U: OutputUser>(
+    out: &mut dyn Write,
+    rows: &[OutputRow<'_, U>],
+    output: UsersOutput,
+) -> io::Result<()> {
     match output {
-        UsersOutput::Table => table::write_table(out, &R::table_columns(4), rows),
-        UsersOutput::Wide => table::write_table(out, &R::table_columns(usize::MAX), rows),
-        UsersOutput::Json => write_json_array(out, rows.iter().map(OutputRow::json_line)),
-        UsersOutput::Jsonl => rows.iter().try_for_each(|row| write_line(out, row.json_line())),
+        UsersOutput::Table => table::write_table(out, &U::table_columns(4), rows),
+        UsersOutput::Wide => table::write_table(out, &U::table_columns(usize::MAX), rows),
+        UsersOutput::Json => write_json_array(out, rows.iter().map(|row| row.json)),
+        UsersOutput::Jsonl => rows.iter().try_for_each(|row| write_line(out, row.json)),
         UsersOutput::Csv => write_csv(out, rows),
         UsersOutput::Name => {
-            rows.iter().try_for_each(|row| write_line(out, &table::replace_control_chars(row.login().into())))
+            rows.iter().try_for_each(|row| write_line(out, &table::replace_control_chars(row.user.login().into())))
         }
     }
 }
@@ -73,8 +71,8 @@ pub(crate) fn write_json_array<'a>(out: &mut dyn Write, lines: impl Iterator<Ite
     out.write_all(b"\n]\n")
 }
 
-fn write_csv<R: OutputRow>(out: &mut dyn Write, rows: &[R]) -> io::Result<()> {
-    let columns = R::columns();
+fn write_csv<U: OutputUser>(out: &mut dyn Write, rows: &[OutputRow<'_, U>]) -> io::Result<()> {
+    let columns = U::columns();
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(columns.iter().map(|(key, ..)| key))?;
     for row in rows {
@@ -86,18 +84,18 @@ fn write_csv<R: OutputRow>(out: &mut dyn Write, rows: &[R]) -> io::Result<()> {
     csv.flush()
 }
 
-impl OutputRow for UserRow<'_> {
+impl OutputUser for PublishedUser<'_> {
     const TABLE_ORDER: &'static [usize] = &[1, 2, 3, 4, 0, 11, 5, 6, 7, 8, 9, 10];
 
-    fn json_line(&self) -> &str {
-        self.json
-    }
-
     fn login(&self) -> &str {
-        &self.user.login
+        &self.login
     }
 
-    fn columns() -> Vec<UserColumn<Self>> {
+    fn matches(&self, filter: &UserFilter) -> bool {
+        filter.matches_published(self)
+    }
+
+    fn columns<'a>() -> Vec<UserColumn<OutputRow<'a, Self>>> {
         vec![
             ("id", "ID", |row| (&*row.user.id).into()),
             ("login", "LOGIN", |row| (&*row.user.login).into()),
@@ -115,18 +113,18 @@ impl OutputRow for UserRow<'_> {
     }
 }
 
-impl OutputRow for RemovedRow<'_> {
+impl OutputUser for RemovedUser {
     const TABLE_ORDER: &'static [usize] = &[1, 2, 3, 4, 0];
 
-    fn json_line(&self) -> &str {
-        self.json
-    }
-
     fn login(&self) -> &str {
-        &self.user.login
+        &self.login
     }
 
-    fn columns() -> Vec<UserColumn<Self>> {
+    fn matches(&self, filter: &UserFilter) -> bool {
+        filter.matches_removed(self)
+    }
+
+    fn columns<'a>() -> Vec<UserColumn<OutputRow<'a, Self>>> {
         vec![
             ("id", "ID", |row| row.user.id.as_str().into()),
             ("login", "LOGIN", |row| row.user.login.as_str().into()),
