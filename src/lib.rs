@@ -9,7 +9,7 @@
 //! | [`box_client`] | Box over HTTP: sign-in, the current user, paging through the users | `user_list` |
 //! | [`kube_client`] | Kubernetes API calls with a timeout | nothing |
 //! | [`roster`] | the published list: chunking into slices, diff, publishing, reading | `api` `kube_client` `user_list` |
-//! | [`auth`] | credentials in a Secret, and why Box does not accept them | `api` `box_client` |
+//! | [`auth`] | credentials in a Secret, sign-in, and why Box does not accept them | `api` `box_client` |
 //! | [`sync`] | one run: fetch all users from Box, then publish the list | `api` `box_client` `roster` `user_list` |
 //! | [`metrics`] | metrics and their page | `api` `box_client` |
 //! | [`controller`] | observe → maintain → permit → confirm, plan again → act → report | all of the above, `runtime` |

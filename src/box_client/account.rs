@@ -28,23 +28,19 @@ pub struct Enterprise {
     pub name: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 struct CurrentUserResponse<'a> {
-    #[serde(borrow, default)]
     id: LenientValue<'a>,
-    #[serde(borrow, default)]
     login: LenientValue<'a>,
-    #[serde(borrow, default)]
     name: LenientValue<'a>,
-    #[serde(borrow, default)]
     enterprise: Option<EnterpriseResponse<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 struct EnterpriseResponse<'a> {
-    #[serde(borrow, default)]
     id: LenientValue<'a>,
-    #[serde(borrow, default)]
     name: LenientValue<'a>,
 }
 

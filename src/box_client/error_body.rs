@@ -24,16 +24,12 @@ pub struct ErrorBody {
 
 /// Both formats of an error body: the API's `{code, message, request_id}` and the token endpoint's `{error, error_description}`.
 #[derive(Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 struct RawErrorBody<'a> {
-    #[serde(borrow, default)]
     error: LenientValue<'a>,
-    #[serde(borrow, default)]
     error_description: LenientValue<'a>,
-    #[serde(borrow, default)]
     code: LenientValue<'a>,
-    #[serde(borrow, default)]
     message: LenientValue<'a>,
-    #[serde(borrow, default)]
     request_id: LenientValue<'a>,
 }
 

@@ -130,14 +130,13 @@ impl Context {
     }
 
     pub(super) fn token_source(&self, connection: &BoxConnection, credentials: Credentials) -> TokenSource {
-        let clock = self.clock.clone();
         let initial_token = credentials.initial_refresh_token().cloned();
         let token_source = TokenSource::new(
             self.box_client_config.transport.clone(),
             self.box_client_config.base_url.clone(),
             credentials,
             connection.spec.enterprise_id.clone(),
-            Arc::new(move || clock.now()),
+            self.clock.to_fn(),
         );
         let Some(initial_token) = initial_token else { return token_source };
         let rejected_token = self.with_state(connection, |state| state.rejected_token.clone());

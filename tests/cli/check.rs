@@ -226,7 +226,7 @@ async fn box_errors_are_reported_as_by_the_operator() {
         (
             |acme| acme.enable_behaviour(Behaviour::OtherEnterprise),
             "✓✓✓✓✓✓✓✗–",
-            "Store the credentials of enterprise 1001 in",
+            "Store the credentials of an app of enterprise 1001 in Secret",
         ),
         (
             |acme| acme.enable_behaviour(Behaviour::InsufficientScope),

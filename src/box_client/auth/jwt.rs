@@ -9,7 +9,10 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{malformed_credentials::MalformedCredentials, private_key, random_token::random_token};
+use super::{
+    client_credentials::ClientCredentials, malformed_credentials::MalformedCredentials, private_key,
+    random_token::random_token,
+};
 use crate::box_client::lenient_value::LenientValue;
 
 /// Box expects its own address, regardless of the base URL that the request is sent to.
@@ -18,41 +21,37 @@ const AUDIENCE: &str = "https://api.box.com/oauth2/token";
 const LIFETIME_SECONDS: i64 = 45;
 
 /// The content of the configuration file, with the decrypted key.
-pub(crate) struct JwtApp {
-    pub(crate) client_id: String,
-    pub(crate) client_secret: SecretString,
+pub struct JwtApp {
+    pub(super) app: ClientCredentials,
     /// `None` if the file has none, or `"0"`, as for apps that belong to several enterprises.
-    pub(crate) enterprise_id: Option<String>,
+    pub(super) enterprise_id: Option<String>,
     key_id: String,
     key: RsaKeyPair,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 struct JwtConfigFile {
     box_app_settings: Option<BoxAppSettings>,
-    #[serde(rename = "enterpriseID", default)]
+    #[serde(rename = "enterpriseID")]
     enterprise_id: ConfigString,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 struct BoxAppSettings {
-    #[serde(rename = "clientID", default)]
+    #[serde(rename = "clientID")]
     client_id: ConfigString,
-    #[serde(default)]
     client_secret: ConfigString,
     app_auth: Option<AppAuth>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 struct AppAuth {
-    #[serde(rename = "publicKeyID", default)]
+    #[serde(rename = "publicKeyID")]
     public_key_id: ConfigString,
-    #[serde(default)]
     private_key: ConfigString,
-    #[serde(default)]
     passphrase: ConfigString,
 }
 
@@ -102,14 +101,14 @@ impl JwtApp {
             passphrase.0.as_ref(),
         )?;
         let enterprise_id = enterprise_id.required_text("enterpriseID").ok().filter(|id| id != "0");
-        Ok(Self { client_id, client_secret, enterprise_id, key_id, key })
+        Ok(Self { app: ClientCredentials { client_id, client_secret }, enterprise_id, key_id, key })
     }
 
     /// A new assertion. Every request needs its own, because Box accepts each only once.
     pub(crate) fn sign_assertion(&self, enterprise_id: &str, issued_at: Timestamp) -> SecretString {
         let header = json!({ "alg": "RS256", "typ": "JWT", "kid": self.key_id });
         let claims = json!({
-            "iss": self.client_id,
+            "iss": self.app.client_id,
             "sub": enterprise_id,
             "box_sub_type": "enterprise",
             "aud": AUDIENCE,

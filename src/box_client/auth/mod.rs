@@ -1,6 +1,7 @@
 //! Authentication with Box: credentials, assertions, tokens and their renewal.
 
 pub(super) mod authorization_code;
+pub(super) mod client_credentials;
 pub(super) mod credentials;
 mod form;
 mod jwt;

@@ -29,13 +29,11 @@ pub(crate) struct Token {
     lifetime: Duration,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 struct TokenResponse<'a> {
-    #[serde(default)]
     access_token: Option<SecretString>,
-    #[serde(default)]
     refresh_token: Option<SecretString>,
-    #[serde(borrow, default)]
     expires_in: LenientValue<'a>,
 }
 

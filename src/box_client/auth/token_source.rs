@@ -37,7 +37,9 @@ pub struct TokenSource {
 
 struct TokenSourceInner {
     sender: Sender,
-    origin: TokenOrigin,
+    /// `None`: only an access token of another process, which is never renewed here.
+    credentials: Option<Credentials>,
+    enterprise_id: String,
     cache: Mutex<TokenCache>,
     /// Its holder may request a token.
     renewal_mutex: Arc<tokio::sync::Mutex<()>>,
@@ -57,15 +59,6 @@ struct TokenCache {
     rejected_access_token: Option<SecretString>,
     refresh_expires_at: Option<Timestamp>,
     fallback_cause: Option<Error>,
-}
-
-enum TokenOrigin {
-    Credentials {
-        credentials: Credentials,
-        enterprise_id: String,
-    },
-    /// An access token of another process, which is never renewed here.
-    AccessTokenOnly,
 }
 
 impl TokenSource {
@@ -89,7 +82,7 @@ impl TokenSource {
         call_timeout: Duration,
     ) -> Self {
         let sender = Sender::new(transport, base, clock, call_timeout);
-        Self::from_parts(sender, TokenOrigin::Credentials { credentials, enterprise_id }, TokenCache::default())
+        Self::from_parts(sender, Some(credentials), enterprise_id, TokenCache::default())
     }
 
     /// A source that only has an access token of another process. Makes no call, and never requests a token: that would
@@ -105,7 +98,7 @@ impl TokenSource {
     ) -> Result<Self, Error> {
         let token = Some(Arc::new(Token::from_access_token(access_token)?));
         let sender = Sender::new(transport, base, clock, CALL_TIMEOUT);
-        Ok(Self::from_parts(sender, TokenOrigin::AccessTokenOnly, TokenCache { token, ..TokenCache::default() }))
+        Ok(Self::from_parts(sender, None, String::new(), TokenCache { token, ..TokenCache::default() }))
     }
 
     /// Stores the tokens of a user's authorization in `store`; without a store they are not refreshed. `spawn` runs each
@@ -164,17 +157,11 @@ impl TokenSource {
 
     /// Whether a rejected token can be replaced.
     pub(crate) fn can_renew(&self) -> bool {
-        match &self.inner.origin {
-            TokenOrigin::Credentials { credentials, enterprise_id: _ } => !credentials.is_used(),
-            TokenOrigin::AccessTokenOnly => false,
-        }
+        self.inner.credentials.as_ref().is_some_and(|credentials| !credentials.is_used())
     }
 
     pub(crate) fn client_secret(&self) -> Option<&SecretString> {
-        match &self.inner.origin {
-            TokenOrigin::Credentials { credentials, enterprise_id: _ } => Some(credentials.client_secret()),
-            TokenOrigin::AccessTokenOnly => None,
-        }
+        self.inner.credentials.as_ref().map(Credentials::client_secret)
     }
 
     /// Removes a token that Box rejected.
@@ -187,8 +174,9 @@ impl TokenSource {
         }
     }
 
-    fn from_parts(sender: Sender, origin: TokenOrigin, cache: TokenCache) -> Self {
-        let inner = TokenSourceInner { sender, origin, cache: Mutex::new(cache), renewal_mutex: Arc::default() };
+    fn from_parts(sender: Sender, credentials: Option<Credentials>, enterprise_id: String, cache: TokenCache) -> Self {
+        let (cache, renewal_mutex) = (Mutex::new(cache), Arc::default());
+        let inner = TokenSourceInner { sender, credentials, enterprise_id, cache, renewal_mutex };
         Self { inner: Arc::new(inner), refresher: None }
     }
 
@@ -221,16 +209,16 @@ impl TokenSource {
     }
 
     async fn renew_locked(&self, sender: &Sender, guard: OwnedMutexGuard<()>) -> Result<Arc<Token>, Error> {
-        match &self.inner.origin {
-            TokenOrigin::Credentials { credentials: Credentials::Oauth2(_), enterprise_id: _ } => {
+        match &self.inner.credentials {
+            Some(Credentials::Oauth2(_)) => {
                 let guard = Arc::new(guard);
                 sender.with_retries(|| self.refresh(sender, Arc::clone(&guard))).await
             }
-            TokenOrigin::Credentials { credentials, enterprise_id } => {
+            Some(credentials) => {
                 if credentials.is_used() {
                     return Err(Error::invalid_response(InvalidResponse::MissingToken));
                 }
-                let request = |skew| request_token(sender, credentials, enterprise_id, skew);
+                let request = |skew| request_token(sender, credentials, &self.inner.enterprise_id, skew);
                 let body = match request(SignedDuration::ZERO).await {
                     // Once more with a new assertion id, and by Box's clock if it is known.
                     Err(Error::ClockSkew { skew, .. }) => request(skew.unwrap_or_default()).await?,
@@ -239,16 +227,14 @@ impl TokenSource {
                 credentials.mark_used();
                 Ok(self.cache_token(Token::parse(&body)?, None))
             }
-            TokenOrigin::AccessTokenOnly => {
-                Err(Error::Denied { denial: Denial::AuthorizationExpired, body: ErrorBody::default() })
-            }
+            None => Err(Error::Denied { denial: Denial::AuthorizationExpired, body: ErrorBody::default() }),
         }
     }
 
     fn oauth2_app(&self) -> Option<&OAuth2Credentials> {
-        match &self.inner.origin {
-            TokenOrigin::Credentials { credentials: Credentials::Oauth2(app), enterprise_id: _ } => Some(app),
-            TokenOrigin::Credentials { .. } | TokenOrigin::AccessTokenOnly => None,
+        match &self.inner.credentials {
+            Some(Credentials::Oauth2(app)) => Some(app),
+            Some(_) | None => None,
         }
     }
 
