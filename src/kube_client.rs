@@ -34,6 +34,9 @@ pub enum KubeError {
     Conflict,
     #[error("forbidden: {0}")]
     Forbidden(String),
+    /// The API server limits requests (429), and may say how long to wait.
+    #[error("the API server limits requests: {message}")]
+    TooManyRequests { retry_after: Option<Duration>, message: String },
     #[error("the API server answered {code}: {message}")]
     Rejected { code: u16, message: String },
     /// No response. The text is the innermost cause, shortened.
@@ -87,6 +90,17 @@ impl KubeClient {
     }
 }
 
+impl KubeError {
+    /// Whether the same call is likely to succeed soon: the API server cannot be reached, is starting, or limits requests.
+    /// Everything else is an answer that stands until somebody changes something.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::TooManyRequests { .. } | Self::Rejected { code: 502..=504, .. } => true,
+            Self::NotFound | Self::UnknownKind | Self::Conflict | Self::Forbidden(_) | Self::Rejected { .. } => false,
+        }
+    }
+}
+
 impl From<kube::Error> for KubeError {
     fn from(error: kube::Error) -> Self {
         match error {
@@ -96,11 +110,18 @@ impl From<kube::Error> for KubeError {
                 404 => KubeError::UnknownKind,
                 409 => KubeError::Conflict,
                 401 | 403 => KubeError::Forbidden(status.message),
+                429 => KubeError::TooManyRequests { retry_after: retry_after(&status), message: status.message },
                 code => KubeError::Rejected { code, message: status.message },
             },
             other => KubeError::Unreachable(shorten(causes(&other).last().map_or("", String::as_str))),
         }
     }
+}
+
+/// The `Retry-After` of a response, as the API server repeats it in the body.
+fn retry_after(status: &kube::core::Status) -> Option<Duration> {
+    let seconds = status.details.as_ref()?.retry_after_seconds;
+    (seconds > 0).then(|| Duration::from_secs(seconds.into()))
 }
 
 /// The texts of an error and its causes, outermost first. A cause whose text the outer error already contains is left out.

@@ -88,7 +88,8 @@ impl Context {
         roster: Option<Arc<UserRoster>>,
         requests: Vec<Arc<UserSyncRequest>>,
     ) -> PlanInput {
-        let view = self.with_state(&connection, |state| state.view(&connection));
+        let (requests, view) =
+            self.with_state(&connection, |state| (state.without_deferred(requests), state.view(&connection)));
         PlanInput::new(connection, roster, requests, view)
     }
 

@@ -142,6 +142,7 @@ impl ReconcileFailed<'_> {
             KubeError::UnknownKind => "NotServed",
             KubeError::Conflict => "Conflict",
             KubeError::Forbidden(_) => "Forbidden",
+            KubeError::TooManyRequests { .. } => "TooManyRequests",
             KubeError::Rejected { .. } => "Refused",
             KubeError::Unreachable(_) => "Unreachable",
         };

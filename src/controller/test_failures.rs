@@ -80,6 +80,8 @@ fn publish_errors() -> Vec<roster::Error> {
         roster::Error::TooLarge { users: 2_100_000, slices: 4_200 },
         roster::Error::BaselineLost(held_removals()),
         KubeError::Forbidden(String::new()).into(),
+        KubeError::Forbidden("exceeded quota: lists".to_owned()).into(),
+        KubeError::TooManyRequests { retry_after: None, message: String::new() }.into(),
         KubeError::Rejected { code: 500, message: String::new() }.into(),
         KubeError::Unreachable(String::new()).into(),
     ]

@@ -6,6 +6,7 @@
 //! | `records` | the JSON records in slices |
 //! | `chunking` | slice boundaries and slice names |
 //! | `diff`, `removal_guard`, `removals` | the differences, the rule for held removals, removed and returned users |
+//! | `own_slices` | the slices of a publisher that are not committed yet |
 //! | `ownership` | which rosters may be replaced |
 //! | `next_revision` | the next roster |
 //! | `diff_published` | the comparison with the published list, reading only slices that differ |
@@ -24,6 +25,7 @@ mod diff;
 mod diff_published;
 mod garbage_collection;
 mod next_revision;
+mod own_slices;
 mod ownership;
 mod publication;
 mod publish;
@@ -35,7 +37,7 @@ mod store;
 mod user_counts;
 
 pub use chunking::{MAX_SLICE_BYTES, sha256_hex};
-pub use garbage_collection::{GcResult, collect_garbage, unreferenced_slices};
+pub use garbage_collection::{GcResult, GcScope, collect_garbage, unreferenced_slices};
 pub use ownership::{Ownership, OwnershipConflict, check_ownership};
 pub use publish::{Error, PublishOutcome, PublishRequest, PublishResult, publish_list};
 pub use reader::{LIST_STATES, ReadError, RosterSnapshot, read_snapshot};

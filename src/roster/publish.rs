@@ -11,6 +11,7 @@ use super::{
     chunking::{Chunk, RecordTooLarge, split_into_chunks},
     diff_published::{diff_published, published_state},
     next_revision::{MAX_SLICES, RosterOwner, plan_revision, with_counts},
+    own_slices::OwnSlices,
     ownership::{Ownership, OwnershipConflict, check_ownership},
     publication::{Publication, publish_result},
     store::{SliceMeta, Store},
@@ -23,7 +24,7 @@ use crate::{
 
 /// After this many conflicts the sync fails.
 const MAX_CONFLICTS: u32 = 8;
-/// How long a finished list waits for an unreachable API server.
+/// How long a finished list waits for an unreachable API server since it last accepted a slice.
 const UNAVAILABLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long it waits for an API server that denies the request: one that has just started may deny what it soon allows.
 const DENIED_TIMEOUT: Duration = Duration::from_secs(20);
@@ -125,8 +126,29 @@ pub async fn publish_list(
     if chunks.len() > MAX_SLICES {
         return Err(Error::TooLarge { users: list.len(), slices: chunks.len() });
     }
-    let mut publisher = Publisher { store, request, list, chunks: &chunks, conflicts: 0, unconfirmed: None };
-    let started = Instant::now();
+    let own_slices = OwnSlices::default();
+    let mut publisher = Publisher {
+        store,
+        request,
+        list,
+        chunks: &chunks,
+        own_slices: &own_slices,
+        conflicts: 0,
+        sent_any: false,
+        unconfirmed: None,
+    };
+    let published = publish_with_retries(&mut publisher, now).await;
+    if published.is_err() {
+        publisher.discard_own_slices().await;
+    }
+    published
+}
+
+async fn publish_with_retries(
+    publisher: &mut Publisher<'_>,
+    now: impl Fn() -> Timestamp,
+) -> Result<PublishResult, Error> {
+    let mut progress = (publisher.own_slices.len(), Instant::now());
     let mut backoff = INITIAL_BACKOFF;
     // When the API server first denied the request since it was last unavailable.
     let mut denied_since = None;
@@ -143,10 +165,14 @@ pub async fn publish_list(
             }
             Err(PublishAttemptError::Kube(error)) => error,
         };
+        if publisher.own_slices.len() > progress.0 {
+            progress = (publisher.own_slices.len(), Instant::now());
+            backoff = INITIAL_BACKOFF;
+        }
         let remaining = match &error {
-            KubeError::Unreachable(_) | KubeError::Rejected { code: 429 | 500.., .. } => {
+            KubeError::Unreachable(_) | KubeError::TooManyRequests { .. } | KubeError::Rejected { code: 500.., .. } => {
                 denied_since = None;
-                UNAVAILABLE_TIMEOUT.saturating_sub(started.elapsed())
+                UNAVAILABLE_TIMEOUT.saturating_sub(progress.1.elapsed())
             }
             KubeError::Forbidden(_) | KubeError::UnknownKind => {
                 DENIED_TIMEOUT.saturating_sub(denied_since.get_or_insert_with(Instant::now).elapsed())
@@ -156,7 +182,8 @@ pub async fn publish_list(
         if remaining.is_zero() {
             return Err(Error::Kube(error));
         }
-        tracing::warn!(connection = store.connection_name(), %error, "publishing the roster failed, retrying");
+        let connection = publisher.store.connection_name();
+        tracing::warn!(connection, %error, "publishing the roster failed, retrying");
         tokio::time::sleep(backoff.min(remaining)).await;
         backoff = (backoff * 2).min(MAX_BACKOFF);
     }
@@ -167,14 +194,17 @@ struct Publisher<'a> {
     request: &'a PublishRequest<'a>,
     list: &'a UserList,
     chunks: &'a [Chunk],
+    own_slices: &'a OwnSlices,
     conflicts: u32,
+    /// Whether a roster was sent, which may have been written and may reference our own slices.
+    sent_any: bool,
     /// The last roster that was sent, until a response confirms that it was written.
     unconfirmed: Option<RosterContent>,
 }
 
 impl Publisher<'_> {
     async fn attempt(&mut self, now: Timestamp) -> Result<PublishResult, PublishAttemptError> {
-        let Self { store, request, list, chunks, conflicts, .. } = *self;
+        let Self { store, request, list, chunks, own_slices, conflicts, .. } = *self;
         let owner_uid = request.owner_uid;
         let roster = store.get_roster().await?;
         if let Some((roster, sent)) =
@@ -189,6 +219,7 @@ impl Publisher<'_> {
             None => Ownership::Adoptable,
         };
         let existing = store.list_slices().await?;
+        own_slices.retain_existing(&existing);
         let published = roster.as_ref().map(|roster| published_state(roster, ownership, owner_uid, &existing));
         let diff = diff_published(store, request, list, chunks, published.as_ref(), now).await;
         let (parts, decision) = match diff {
@@ -208,15 +239,31 @@ impl Publisher<'_> {
         let next = plan_revision(&roster_owner, published.as_ref(), chunks, parts, change, decision.newly_held, now)
             .map_err(|slices| Error::TooLarge { users: list.len(), slices })?;
         let salt = format!("{}/{conflicts}", request.change.start_time.0);
-        let written = Publication::write_slices(store, owner_uid, list, next, &salt).await?;
+        let written = Publication::write_slices(store, owner_uid, list, next, own_slices, &salt).await?;
         if let Some(roster) = roster.as_ref().filter(|_| !written.revision().differs_from(published.as_ref())) {
             let outcome = PublishOutcome::Unchanged;
             return Ok(publish_result(roster, owner_uid, &existing, outcome, decision.approved));
         }
         let complete = written.verify(existing).await?;
         self.unconfirmed = Some(complete.roster_content());
+        self.sent_any = true;
         let committed = complete.commit(roster.as_ref()).await?;
         Ok(committed.into_result(decision.approved))
+    }
+
+    /// Deletes what was made for a list that was not published. Nobody else can reference it, unless a roster was sent
+    /// whose response was lost: then garbage collection decides. What cannot be deleted now, it finds within an hour.
+    async fn discard_own_slices(&self) {
+        if self.sent_any {
+            return;
+        }
+        for slice in self.own_slices.take_all() {
+            if let Err(error) = self.store.delete_slice(&slice).await {
+                let connection = self.store.connection_name();
+                tracing::warn!(connection, %error, "slices of an unpublished list are left for garbage collection");
+                return;
+            }
+        }
     }
 }
 

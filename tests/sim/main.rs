@@ -15,6 +15,7 @@ mod disconnected;
 mod failure_reasons;
 mod format_upgrade;
 mod interval_schedule;
+mod lasting_trouble;
 mod leader_election;
 mod metrics;
 mod oauth;

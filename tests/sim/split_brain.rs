@@ -1,7 +1,10 @@
 //! Split brain: an old leader resumes after it was paused before one of its writes, while a new leader runs.
 
+use std::collections::HashSet;
+
 use boxsync::{
-    roster::{self, PublishResult, Store},
+    kube_client::KubeClient,
+    roster::{self, GcScope, PublishResult, Store},
     user_list::{User, UserList, UserListBuilder},
 };
 use jiff::Timestamp;
@@ -96,6 +99,23 @@ async fn publish_list(store: &Store, list: &UserList) -> PublishResult {
     roster::publish_list(store, &scheduled_publish(OWNER, now), list, || now).await.expect("published")
 }
 
+/// Deletes every unreferenced slice, as if its grace period had passed. Returns how many.
+async fn collect_all_garbage(world: &SimEnv, store: &Store, now: Timestamp) -> usize {
+    let client = KubeClient::new(world.kube.client_as("lister"));
+    let slices = roster::list_all_slices(&client, &[]).await.expect("a list of slices");
+    let due = slices.into_values().flatten().collect();
+    let scope = GcScope {
+        owner_uid: OWNER,
+        enterprise_id: ENTERPRISE,
+        was_published: true,
+        due: &due,
+        fenced: &HashSet::new(),
+    };
+    let collected = roster::collect_garbage(store, &scope, now).await.expect("garbage collected");
+    assert_eq!(collected.error, None);
+    collected.deleted
+}
+
 /// Pauses a publisher before write number `write_index`; returns whether it got that far.
 async fn run_with_paused_publisher(
     write_index: usize,
@@ -117,11 +137,9 @@ async fn run_with_paused_publisher(
     let publisher = tokio::spawn(async move { publish_list(&first, &build_list(1000, "Jane")).await });
     let reached = tokio::time::timeout(secs(5), gate.reached()).await.is_ok();
     let now = start_time();
-    let collect_garbage = async || {
-        drop(roster::collect_garbage(&other, OWNER, ENTERPRISE, |_| true, now).await.expect("garbage collected"))
-    };
+    let collect_garbage = async || collect_all_garbage(&world, &other, now).await;
     match action {
-        ConcurrentAction::CollectGarbage => collect_garbage().await,
+        ConcurrentAction::CollectGarbage => drop(collect_garbage().await),
         ConcurrentAction::PublishSameList => drop(publish_list(&other, &build_list(1000, "Jane")).await),
         ConcurrentAction::PublishAndCollectGarbage => {
             publish_list(&other, &build_list(1000, "Joan")).await;
@@ -172,14 +190,13 @@ async fn a_paused_garbage_collection_deletes_no_slice_published_meanwhile() {
     let hold_fault = Fault::Before(FaultAction::Hold(gate.clone()));
     world.kube.fail_next(1, |c| c.user == "sweeper" && c.matches(Verb::Delete, "userslices"), hold_fault);
     let gc_store = store("sweeper");
-    let gc_task =
-        tokio::spawn(
-            async move { roster::collect_garbage(&gc_store, OWNER, ENTERPRISE, |_| true, start_time()).await },
-        );
-    gate.reached().await;
-    publish_list(&store("other"), &build_list(1000, "Jane")).await;
-    gate.open();
-    let gc_result = gc_task.await.expect("no panic").expect("garbage collected");
-    assert!(gc_result.deleted > 0);
+    let collecting = collect_all_garbage(&world, &gc_store, start_time());
+    let publishing = async {
+        gate.reached().await;
+        publish_list(&store("other"), &build_list(1000, "Jane")).await;
+        gate.open();
+    };
+    let (deleted, ()) = tokio::join!(collecting, publishing);
+    assert!(deleted > 0);
     assert_eq!(read_users(&store("reader")).await.expect("every slice exists").len(), 1000);
 }

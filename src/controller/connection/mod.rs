@@ -19,3 +19,4 @@ pub(crate) mod state;
 pub(crate) mod status;
 pub(crate) mod sync_run;
 pub(crate) mod sync_schedule;
+mod unwritten_result;

@@ -7,7 +7,7 @@ use kube::{ResourceExt, runtime::controller::Action};
 use tracing::Instrument;
 
 use super::{
-    act::act,
+    act::{act, report_result},
     failure_messages::Failure,
     maintain,
     observe::{PERMIT_RECHECK, PermitRequest, decide_plan, observe, requeue_for},
@@ -64,8 +64,11 @@ pub(crate) fn error_policy(connection: &BoxConnection, error: &KubeError, contex
 /// observe → maintain → request a permit → confirm and plan again → act and report.
 async fn run_phases(context: &Context, connection: &Arc<BoxConnection>) -> Result<Action, KubeError> {
     tracing::debug!(resource_version = connection.resource_version(), "reconciling");
+    if let Some(result) = context.with_state(connection, |state| state.unwritten_result.take()) {
+        return report_result(context, connection, result).await;
+    }
     let observed = observe(context, connection);
-    let planned = maintain::run(context, connection, observed).await?;
+    let planned = maintain::run(context, connection, observed).await;
     let permit = request_permit(context, connection, &planned.step);
     if !needs_confirmation(&planned, &permit) {
         maintain::refresh_status(context, connection).await?;

@@ -189,9 +189,12 @@ async fn read_credentials_secret(
         Err(KubeError::Rejected { code, .. }) => {
             Err(failed_before_sign_in(Failure::secret_unreadable(failure_context, code)))
         }
-        Err(error @ (KubeError::Conflict | KubeError::UnknownKind | KubeError::Unreachable(_))) => {
-            Err(SignInError::Kube(error))
-        }
+        Err(
+            error @ (KubeError::Conflict
+            | KubeError::UnknownKind
+            | KubeError::TooManyRequests { .. }
+            | KubeError::Unreachable(_)),
+        ) => Err(SignInError::Kube(error)),
     }
 }
 

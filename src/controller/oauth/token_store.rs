@@ -289,6 +289,7 @@ fn token_store_error(error: &KubeError) -> TokenStoreError {
         KubeError::NotFound
         | KubeError::UnknownKind
         | KubeError::Conflict
+        | KubeError::TooManyRequests { .. }
         | KubeError::Rejected { .. }
         | KubeError::Unreachable(_) => TokenStoreError::Unreachable,
     }

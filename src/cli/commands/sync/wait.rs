@@ -71,7 +71,8 @@ impl PendingRequest {
                 KubeError::Conflict
                 | KubeError::UnknownKind
                 | KubeError::Unreachable(_)
-                | KubeError::Rejected { code: 429 | 500.., .. },
+                | KubeError::TooManyRequests { .. }
+                | KubeError::Rejected { code: 500.., .. },
             ) => {}
             Err(other @ (KubeError::Forbidden(_) | KubeError::Rejected { .. })) => {
                 return Err(kube.explain_error("get", "usersyncrequests")(other));
