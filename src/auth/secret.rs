@@ -6,11 +6,11 @@ use secrecy::{SecretSlice, SecretString};
 use super::{failure::Failure, failure_context::FailureContext};
 use crate::{api::AuthType, box_client::Credentials};
 
-/// The validated credentials in a Secret.
+/// The validated credentials in a Secret. As costly as [`Credentials::jwt`].
 ///
 /// # Errors
 /// A key is missing, the content is malformed, or the configuration file is for another enterprise.
-pub fn credentials_from_secret(
+pub(super) fn credentials_from_secret(
     context: &FailureContext,
     method: AuthType,
     secret: Secret,

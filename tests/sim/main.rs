@@ -13,6 +13,7 @@ mod cron_schedule;
 mod disconnected;
 mod failure_reasons;
 mod format_upgrade;
+mod hostile_input;
 mod interval_schedule;
 mod leader_election;
 mod metrics;

@@ -6,7 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
-use super::{form::encode_form, jwt::JwtApp, malformed_credentials::MalformedCredentials};
+use super::{
+    credential_text::decode_text,
+    form::encode_form,
+    jwt::JwtApp,
+    limits::{MAX_CLIENT_ID, MAX_CLIENT_SECRET, MAX_REFRESH_TOKEN},
+    malformed_credentials::MalformedCredentials,
+};
 
 /// Validated credentials of an app: complete, and with a decrypted key.
 pub enum Credentials {
@@ -29,8 +35,8 @@ pub struct ClientCredentials {
 impl ClientCredentials {
     /// One line break at the end of either is removed, because editors add it.
     pub fn new(client_id: SecretSlice<u8>, client_secret: SecretSlice<u8>) -> Result<Self, MalformedCredentials> {
-        let client_id = decode_secret_text(&client_id, "client id")?.to_owned();
-        let client_secret = decode_secret_text(&client_secret, "client secret")?.into();
+        let client_id = decode_text(&client_id, "client id", MAX_CLIENT_ID)?.to_owned();
+        let client_secret = decode_text(&client_secret, "client secret", MAX_CLIENT_SECRET)?.into();
         Ok(Self { client_id, client_secret })
     }
 
@@ -68,8 +74,9 @@ impl Credentials {
         ClientCredentials::new(client_id, client_secret).map(Self::ClientCredentials)
     }
 
-    /// An app's configuration file (`{"boxAppSettings":{…},"enterpriseID":…}`). Decrypting its private key takes some
-    /// milliseconds.
+    /// An app's configuration file (`{"boxAppSettings":{…},"enterpriseID":…}`). Decrypting its private key takes
+    /// milliseconds with the keys that Box issues, and up to some seconds and 64 MiB with others: asynchronous code calls
+    /// it on a thread of its own.
     pub fn jwt(config_json: SecretSlice<u8>) -> Result<Self, MalformedCredentials> {
         Ok(Self::Jwt(JwtCredentials(Box::new(JwtApp::parse(&config_json)?))))
     }
@@ -81,9 +88,9 @@ impl Credentials {
         client_secret: SecretSlice<u8>,
         refresh_token: SecretSlice<u8>,
     ) -> Result<Self, MalformedCredentials> {
-        let client_id = decode_secret_text(&client_id, "client id")?.to_owned();
-        let client_secret = decode_secret_text(&client_secret, "client secret")?.into();
-        let refresh_token = decode_secret_text(&refresh_token, "refresh token")?.into();
+        let client_id = decode_text(&client_id, "client id", MAX_CLIENT_ID)?.to_owned();
+        let client_secret = decode_text(&client_secret, "client secret", MAX_CLIENT_SECRET)?.into();
+        let refresh_token = decode_text(&refresh_token, "refresh token", MAX_REFRESH_TOKEN)?.into();
         Ok(Self::Oauth2(OAuth2Credentials { client_id, client_secret, refresh_token }))
     }
 
@@ -193,15 +200,5 @@ impl OAuth2Credentials {
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials").field("client_id", &self.client_id()).finish_non_exhaustive()
-    }
-}
-
-fn decode_secret_text<'a>(bytes: &'a SecretSlice<u8>, name: &'static str) -> Result<&'a str, MalformedCredentials> {
-    let text = std::str::from_utf8(bytes.expose_secret()).map_err(|_| MalformedCredentials::NotUtf8(name))?;
-    let text = text.strip_suffix('\n').unwrap_or(text);
-    let text = text.strip_suffix('\r').unwrap_or(text);
-    match text.trim().is_empty() {
-        true => Err(MalformedCredentials::Empty(name)),
-        false => Ok(text),
     }
 }

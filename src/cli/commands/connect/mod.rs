@@ -33,6 +33,7 @@ use super::sync::{
 };
 use crate::{
     api::{AuthType, BoxConnection},
+    auth::KeyDecryption,
     box_client::Credentials,
     cli::{
         exit_code::{CliError, ExitStatus},
@@ -66,7 +67,8 @@ pub(crate) async fn run(args: &ConnectArgs, kube: &KubeContext, io: &mut Io<'_>)
         }
         AuthType::Jwt => {
             let config = input::read_jwt_config(args, &existing, io)?;
-            let credentials = Credentials::jwt(config.clone()).map_err(verify::malformed_credentials_error)?;
+            let parsed = KeyDecryption::default().parse_jwt_config(config.clone()).await;
+            let credentials = parsed.map_err(verify::malformed_credentials_error)?;
             if let Some(other) = credentials.enterprise_id().filter(|id| *id != target.context.enterprise) {
                 return Err(verify::wrong_enterprise_error(
                     "the configuration file is",

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Secret;
 use super::check::last_status;
 use crate::{
     api::BoxConnection,
-    auth::{self, FailureContext},
+    auth::{FailureContext, KeyDecryption},
     cli::{
         exit_code::{CliError, ExitStatus},
         io::Io,
@@ -67,5 +67,6 @@ async fn client_id_from_secret(kube: &KubeContext, connection: &BoxConnection) -
     let (method, name) = connection.spec.auth.selected_method()?;
     let secret = kube.client.call(kube.client.api::<Secret>(&kube.namespace).get(name)).await.ok()?;
     let context = FailureContext::for_connection(connection);
-    auth::credentials_from_secret(&context, method, secret).ok().map(|credentials| credentials.client_id().to_owned())
+    let read = KeyDecryption::default().parse_secret(&context, method, secret).await;
+    read.ok().map(|credentials| credentials.client_id().to_owned())
 }
