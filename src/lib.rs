@@ -5,8 +5,9 @@
 //! | module | holds | may use |
 //! | --- | --- | --- |
 //! | [`api`] | the custom resources, reasons and conditions: what users write and read | nothing |
-//! | [`box_client`] | Box over HTTP: sign-in, the current user, paging through the users | nothing |
-//! | [`kube_client`] | Kubernetes API calls with a timeout | nothing |
+//! | `text` | clamping texts from outside | nothing |
+//! | [`box_client`] | Box over HTTP: sign-in, the current user, paging through the users | `text` |
+//! | [`kube_client`] | Kubernetes API calls with a timeout | `text` |
 //! | [`roster`] | the list of users: packing, chunking into slices, diff, publishing, reading | `api` `kube_client` |
 //! | [`auth`] | credentials in a Secret, and why Box does not accept them | `api` `box_client` |
 //! | [`sync`] | one run: fetch all users from Box, then publish the list | `api` `box_client` `roster` |
@@ -45,6 +46,7 @@ pub mod operator;
 pub mod roster;
 pub mod runtime;
 pub mod sync;
+mod text;
 
 #[cfg(test)]
 mod test_support;

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::lenient_value::LenientValue;
+use crate::text::{clamp_text, is_invisible};
 
 const MAX_MESSAGE_CHARS: usize = 300;
 const MAX_WORD_CHARS: usize = 64;
@@ -112,16 +113,7 @@ pub(super) fn sanitize_text(text: &str, max: usize) -> Option<String> {
             false => out.extend(word.chars().map(|c| if c == '"' { '\'' } else { c }).filter(|c| !is_invisible(*c))),
         }
     }
-    if let Some((at, _)) = out.char_indices().nth(max) {
-        out.truncate(at);
-        out.push('…');
-    }
-    Some(out).filter(|out| !out.is_empty())
-}
-
-/// Characters that change the direction of the text or are invisible.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    Some(clamp_text(&out, max)).filter(|out| !out.is_empty())
 }
 
 #[cfg(test)]

@@ -29,7 +29,8 @@ const MAX_RESULT_ATTEMPTS: u32 = 360;
 /// What a status is made from, and so what a failed write costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StatusOrigin {
-    /// The result of work, recorded nowhere else: every error is retried, so that the work is not repeated.
+    /// The result of work, recorded nowhere else: every error but a status that is too large is retried, so that the work
+    /// is not repeated.
     Result,
     /// Stored objects and the time: only a conflict is retried, since the caller writes it again later.
     Derived,
@@ -139,6 +140,10 @@ async fn write_status<K: StatusObject>(
             Err(KubeError::NotFound) => return Ok(StatusWrite::Gone),
             Err(error) => error,
         };
+        // The same status would be refused again.
+        if error.is_too_large() {
+            return Err(error);
+        }
         if attempt >= origin.max_attempts() || (origin == StatusOrigin::Derived && error != KubeError::Conflict) {
             return Err(error);
         }

@@ -1,8 +1,9 @@
 //! Input of one tenant that is as large or as costly as it can be: its connection fails and says why, and the others work.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use box_sim::{AuthMethod, Enterprise, KeyFormat};
+use box_sim::{AuthMethod, Enterprise, EnterpriseConfig, KeyFormat};
 use boxsync::api::{ConditionsExt, Reason};
+use kube_sim::{Fault, FaultAction, Verb};
 use pkcs8::{
     EncryptedPrivateKeyInfoOwned,
     der::{Encode, asn1::OctetString},
@@ -14,12 +15,14 @@ use pkcs8::{
 use serde_json::{Value, json};
 
 use crate::{
-    env::{SimEnv, encode_base64, format_condition, request_succeeded},
+    env::{NAMESPACE, SimEnv, encode_base64, format_condition, request_succeeded, sleep_secs},
     sign_in::secret_data,
 };
 
 /// The largest Secret that the API server accepts.
 const MAX_SECRET_BYTES: usize = 1 << 20;
+/// The largest status that texts of tenants and of Box can make.
+const MAX_STATUS_BYTES: usize = 16 << 10;
 
 /// The PEM of a private key that is encrypted in this way. Its content does not matter.
 fn encrypted_key(kdf: Kdf) -> String {
@@ -92,7 +95,7 @@ async fn check_contained(world: &SimEnv, n: usize, words: &[&str]) {
     let message = status.conditions.find_condition("Connected").map(|c| c.message.as_str()).unwrap_or_default();
     assert!(words.iter().all(|word| message.contains(word)), "no {words:?} in {message:?}");
     let size = serde_json::to_vec(&status).expect("JSON").len();
-    assert!(size < 16 << 10, "the status has {size} bytes");
+    assert!(size < MAX_STATUS_BYTES, "the status has {size} bytes");
 }
 
 #[tokio::test(start_paused = true)]
@@ -127,5 +130,54 @@ async fn client_credentials_that_are_too_long_fail_only_their_connection() {
         check_contained(&world, n, words).await;
     }
     world.apply_credentials(&acme, "acme");
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn long_names_and_annotations_are_shortened_before_they_become_part_of_a_status() {
+    let world = SimEnv::with_operator();
+    world.connect_enterprise("globex", 20);
+    // In JSON, each of these characters takes six bytes.
+    let long = "\u{1}".repeat(100_000);
+    let config = EnterpriseConfig::new("4000").name(&*long).users(10).seed(7).auth(AuthMethod::ClientCredentials);
+    let acme = world.box_sim.add_enterprise(config);
+    world.apply_credentials(&acme, "acme");
+    world.apply_connection("acme", "4000", &json!({}));
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    sleep_secs(60).await;
+    for annotation in ["boxsync.dev/requested-at", "boxsync.dev/requested-by"] {
+        world.edit_connection("acme", |c| c["metadata"]["annotations"][annotation] = format!("x{long}").into());
+    }
+    world.wait_for_connection("acme", |s| s.last_handled_request.is_some()).await;
+    let listings = crate::env::count_listings(&acme);
+    sleep_secs(3600).await;
+    assert_eq!(crate::env::count_listings(&acme), listings, "the shortened annotation counts as a new one");
+    for kind in ["BoxConnection", "UserRoster"] {
+        let mut object = world.kube.get(kind, NAMESPACE, "acme").expect("an object");
+        object["metadata"]["annotations"] = Value::Null;
+        let text = object.to_string();
+        assert!(text.len() < MAX_STATUS_BYTES && !text.contains("u0001"), "{kind} has {} bytes", text.len());
+    }
+    world.create_request("r", "globex");
+    assert!(request_succeeded(&world.wait_until_finished("r").await));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_that_is_too_large_is_not_tried_twice_in_a_row() {
+    let mut world = SimEnv::new();
+    world.connect_enterprise("acme", 20);
+    let writes_acme = |call: &kube_sim::Call| {
+        call.matches(Verb::Update, "boxconnections/status") && call.name.as_deref() == Some("acme")
+    };
+    world.kube.fail_next(usize::MAX, writes_acme, Fault::Before(FaultAction::Status(413)));
+    world.spawn_operator();
+    world.connect_enterprise("globex", 20);
+    world.wait_for_connection("globex", |s| s.last_sync.is_some()).await;
+    let mark = world.kube.log_position();
+    sleep_secs(3600).await;
+    let requests = world.kube.requests_since(mark);
+    let refused = requests.iter().filter(|request| writes_acme(request)).count();
+    assert!((1..=60).contains(&refused), "{refused} writes in an hour");
+    world.kube.clear_faults();
     world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
 }
