@@ -14,7 +14,7 @@ pub(crate) fn clamp_text(text: &str, max_chars: usize) -> String {
 }
 
 /// Whether the character changes the direction of the text or is invisible.
-pub(crate) fn is_invisible(c: char) -> bool {
+fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 

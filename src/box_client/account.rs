@@ -61,7 +61,7 @@ impl Client {
     }
 }
 
-fn parse_account(body: &[u8]) -> Result<Account, Error> {
+pub(super) fn parse_account(body: &[u8]) -> Result<Account, Error> {
     let CurrentUserResponse { id: found, login, name, enterprise } =
         serde_json::from_slice(body).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => Error::invalid_response(InvalidResponse::MissingAccount),
