@@ -46,7 +46,10 @@ impl Failure {
 
     pub fn malformed_credentials(context: &FailureContext, error: &box_client::MalformedCredentials) -> Self {
         let summary = format!("The credentials in Secret {} cannot be used: {error}", context.secret);
-        Self::new(Reason::CredentialsInvalid, with_full_stop(summary), "")
+        // Where the machine is busy, the credentials are not to blame.
+        let timed_out = matches!(error, box_client::MalformedCredentials::DecryptionTimedOut { .. });
+        let reason = if timed_out { Reason::Internal } else { Reason::CredentialsInvalid };
+        Self::new(reason, with_full_stop(summary), "")
     }
 
     pub fn oauth_disabled(context: &FailureContext) -> Self {

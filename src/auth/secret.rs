@@ -9,11 +9,11 @@ use crate::{
     box_client::Credentials,
 };
 
-/// The validated credentials in a Secret.
+/// The validated credentials in a Secret. As costly as [`Credentials::jwt`].
 ///
 /// # Errors
 /// A key is missing, the content is malformed, or the configuration file is for another enterprise.
-pub fn credentials_from_secret(
+pub(super) fn credentials_from_secret(
     context: &FailureContext,
     method: AuthType,
     secret: Secret,

@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     api::{BoxConnection, UserRoster, UserSyncRequest},
+    auth::KeyDecryption,
     box_client::{BaseUrl, CallObserver, Credentials, Limits, SpawnFn, TokenSource, Transport},
     metrics::Metrics,
     roster,
@@ -57,6 +58,7 @@ pub(crate) struct Context {
     /// How many reconciles of connections have begun, which numbers them in the log.
     pub(super) run_counter: AtomicU64,
     pub(super) permits: Arc<PermitPool<ConnectionKey>>,
+    pub(super) key_decryption: KeyDecryption,
     pub(super) stop: CancellationToken,
     pub(super) background: Arc<BackgroundTasks>,
 }

@@ -343,6 +343,15 @@ async fn a_file_is_checked_without_any_cluster() {
     assert_eq!((check_marks(&output).as_str(), output.code), ("✗✓✓–––", 1), "{}", output.out);
     assert!(remediations(&output).contains("is not JSON (line 1, column"), "{}", output.out);
 
+    let mut costly: Value = serde_json::from_str(&env.config_file()).expect("JSON");
+    costly["boxAppSettings"]["appAuth"]["privateKey"] =
+        include_str!("../../src/box_client/fixtures/pbkdf2-3000000.pem").into();
+    let costly_path = path.with_file_name("check-costly.json");
+    std::fs::write(&costly_path, costly.to_string()).expect("writable");
+    let output = env.run_check(&format!("--file {}", costly_path.display())).await;
+    assert_eq!((check_marks(&output).as_str(), output.code), ("✗✓✓–––", 1), "{}", output.out);
+    assert!(remediations(&output).contains("3000000 iterations; at most 2000000"), "{}", output.out);
+
     let output = env.run_check(&format!("--file {} --enterprise-id 2002", path.display())).await;
     assert_eq!((check_marks(&output).as_str(), output.code), ("✓✓✓–✗–", 1), "{}", output.out);
 

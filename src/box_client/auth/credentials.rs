@@ -7,10 +7,8 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 use super::{
-    client_credentials::{ClientCredentials, decode_secret_text},
-    form::encode_form,
-    jwt::JwtApp,
-    malformed_credentials::MalformedCredentials,
+    client_credentials::ClientCredentials, credential_text::decode_text, form::encode_form, jwt::JwtApp,
+    limits::MAX_REFRESH_TOKEN, malformed_credentials::MalformedCredentials,
 };
 
 /// Validated credentials of an app: complete, and with a decrypted key.
@@ -50,8 +48,9 @@ impl Credentials {
         ClientCredentials::new(client_id, client_secret).map(Self::ClientCredentials)
     }
 
-    /// An app's configuration file (`{"boxAppSettings":{…},"enterpriseID":…}`). Decrypting its private key takes some
-    /// milliseconds.
+    /// An app's configuration file (`{"boxAppSettings":{…},"enterpriseID":…}`). Decrypting its private key takes
+    /// milliseconds with the keys that Box issues, and up to some seconds and 64 MiB with others: asynchronous code calls
+    /// it on a thread of its own.
     pub fn jwt(config_json: SecretSlice<u8>) -> Result<Self, MalformedCredentials> {
         Ok(Self::Jwt(Box::new(JwtApp::parse(&config_json)?)))
     }
@@ -64,7 +63,7 @@ impl Credentials {
         refresh_token: SecretSlice<u8>,
     ) -> Result<Self, MalformedCredentials> {
         let app = ClientCredentials::new(client_id, client_secret)?;
-        let refresh_token = decode_secret_text(&refresh_token, "refresh token")?.into();
+        let refresh_token = decode_text(&refresh_token, "refresh token", MAX_REFRESH_TOKEN)?.into();
         Ok(Self::Oauth2(OAuth2Credentials { app, refresh_token }))
     }
 

@@ -10,7 +10,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    client_credentials::ClientCredentials, malformed_credentials::MalformedCredentials, private_key,
+    client_credentials::ClientCredentials,
+    credential_text::check_text,
+    limits::{MAX_CLIENT_ID, MAX_CLIENT_SECRET, MAX_CONFIG_BYTES, MAX_ENTERPRISE_ID, MAX_KEY_ID, MAX_PASSPHRASE},
+    malformed_credentials::MalformedCredentials,
+    private_key,
     random_token::random_token,
 };
 use crate::box_client::lenient_value::LenientValue;
@@ -66,18 +70,31 @@ impl<'de> Deserialize<'de> for ConfigString {
 }
 
 impl ConfigString {
-    fn required_secret(self, path: &'static str) -> Result<SecretString, MalformedCredentials> {
-        self.0.ok_or(MalformedCredentials::MissingField(path))
+    /// The string, `None` if it is missing; `path` is that in the file.
+    fn secret(self, path: &'static str, limit: usize) -> Result<Option<SecretString>, MalformedCredentials> {
+        if let Some(secret) = &self.0 {
+            check_text(secret.expose_secret(), path, limit)?;
+        }
+        Ok(self.0)
     }
 
-    fn required_text(self, path: &'static str) -> Result<String, MalformedCredentials> {
-        Ok(self.required_secret(path)?.expose_secret().trim().to_owned())
+    fn required_secret(self, path: &'static str, limit: usize) -> Result<SecretString, MalformedCredentials> {
+        self.secret(path, limit)?.ok_or(MalformedCredentials::MissingField(path))
+    }
+
+    fn required_text(self, path: &'static str, limit: usize) -> Result<String, MalformedCredentials> {
+        let text = self.0.ok_or(MalformedCredentials::MissingField(path))?;
+        Ok(check_text(text.expose_secret().trim(), path, limit)?.to_owned())
     }
 }
 
 impl JwtApp {
     pub(crate) fn parse(config: &SecretSlice<u8>) -> Result<Self, MalformedCredentials> {
         let bytes = config.expose_secret();
+        if bytes.len() > MAX_CONFIG_BYTES {
+            let what = "configuration file of the app";
+            return Err(MalformedCredentials::TooLong { what, limit: MAX_CONFIG_BYTES });
+        }
         // Windows editors add a byte order mark.
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         if bytes.trim_ascii().is_empty() {
@@ -91,16 +108,19 @@ impl JwtApp {
             })?;
         let BoxAppSettings { client_id, client_secret, app_auth } =
             box_app_settings.ok_or(MalformedCredentials::NotBoxConfig)?;
-        let client_id = client_id.required_text("boxAppSettings.clientID")?;
-        let client_secret = client_secret.required_secret("boxAppSettings.clientSecret")?;
+        let client_id = client_id.required_text("boxAppSettings.clientID", MAX_CLIENT_ID)?;
+        let client_secret = client_secret.required_secret("boxAppSettings.clientSecret", MAX_CLIENT_SECRET)?;
         let AppAuth { public_key_id, private_key, passphrase } =
             app_auth.ok_or(MalformedCredentials::MissingField("boxAppSettings.appAuth"))?;
-        let key_id = public_key_id.required_text("boxAppSettings.appAuth.publicKeyID")?;
-        let key = private_key::parse_private_key(
-            &private_key.required_secret("boxAppSettings.appAuth.privateKey")?,
-            passphrase.0.as_ref(),
-        )?;
-        let enterprise_id = enterprise_id.required_text("enterpriseID").ok().filter(|id| id != "0");
+        let key_id = public_key_id.required_text("boxAppSettings.appAuth.publicKeyID", MAX_KEY_ID)?;
+        let passphrase = passphrase.secret("boxAppSettings.appAuth.passphrase", MAX_PASSPHRASE)?;
+        let enterprise_id = enterprise_id.secret("enterpriseID", MAX_ENTERPRISE_ID)?;
+        let enterprise_id = enterprise_id.map(|id| id.expose_secret().trim().to_owned());
+        let enterprise_id = enterprise_id.filter(|id| !id.is_empty() && id != "0");
+        // Last, because it is the only costly part. It has line breaks, and is bounded by the file.
+        let private_key =
+            private_key.0.ok_or(MalformedCredentials::MissingField("boxAppSettings.appAuth.privateKey"))?;
+        let key = private_key::parse_private_key(&private_key, passphrase.as_ref())?;
         Ok(Self { app: ClientCredentials { client_id, client_secret }, enterprise_id, key_id, key })
     }
 

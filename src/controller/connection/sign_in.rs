@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     api::{AuthType, BoxApp, BoxConnection, ConditionStatus, ConditionsExt, FailureClass},
-    auth::{SignIn, credentials_from_secret},
+    auth::SignIn,
     box_client::Client,
     controller::{context::Context, kube_calls::KubeError},
     roster::sha256_hex,
@@ -112,7 +112,7 @@ pub(crate) async fn sign_in(
     }
     let resource_version = secret.resource_version().unwrap_or_default();
     let known = was_accepted(connection, &version, &resource_version);
-    let new = match credentials_from_secret(&failure_context, method, secret) {
+    let new = match context.key_decryption.parse_secret(&failure_context, method, secret).await {
         Ok(credentials) => CachedSession {
             version: version.clone(),
             resource_version,

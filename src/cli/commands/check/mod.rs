@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use super::status::leader::{self, LeaderStatus};
 use crate::{
     api::{AuthType, BoxConnection, Reason, UserRoster, UserSlice, UserSyncRequest},
-    auth::{self, Failure, FailureContext},
+    auth::{self, Failure, FailureContext, KeyDecryption},
     box_client::{BaseUrl, Credentials},
     cli::{
         errors::{self, Permission},
@@ -179,11 +179,10 @@ async fn read_box_auth(
     };
     check_run.pass(CheckKind::Secret, format!("Secret {name} exists."))?;
     match method {
-        AuthType::ClientCredentials | AuthType::Jwt => check_app_credentials(
-            check_run,
-            auth::credentials_from_secret(context, method, secret),
-            &format!("Secret {name}"),
-        ),
+        AuthType::ClientCredentials | AuthType::Jwt => {
+            let read = KeyDecryption::default().parse_secret(context, method, secret).await;
+            check_app_credentials(check_run, read, &format!("Secret {name}"))
+        }
         AuthType::Oauth2 => check_oauth_tokens(check_run, kube, context, secret).await,
     }
 }
@@ -234,7 +233,7 @@ async fn check_oauth_tokens(
     context: &FailureContext,
     seed: Secret,
 ) -> Result<BoxAuth, CliError> {
-    match auth::credentials_from_secret(context, AuthType::Oauth2, seed) {
+    match KeyDecryption::default().parse_secret(context, AuthType::Oauth2, seed).await {
         Ok(credentials) => {
             let message = credentials_message(&credentials, &format!("Secret {}", context.secret));
             check_run.pass(CheckKind::Credentials, message)?;
@@ -261,7 +260,8 @@ async fn check_oauth_tokens(
 
 async fn check_file(file: &Path, args: &CheckArgs, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
     let source = if file == Path::new("-") { "the file".to_owned() } else { file.display().to_string() };
-    let read = Credentials::jwt(io.read_file(file, "the file from Box's developer console")?.into());
+    let config = io.read_file(file, "the file from Box's developer console")?;
+    let read = KeyDecryption::default().parse_jwt_config(config.into()).await;
     let own_enterprise = read.as_ref().map(Credentials::enterprise_id);
     let enterprise = match (&args.enterprise_id, own_enterprise) {
         (Some(given), _) => given.clone(),

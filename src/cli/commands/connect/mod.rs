@@ -32,7 +32,7 @@ use super::sync::{
 };
 use crate::{
     api::{AuthType, BoxConnection},
-    auth,
+    auth::{self, KeyDecryption},
     box_client::Credentials,
     cli::{
         exit_code::{CliError, ExitStatus},
@@ -66,7 +66,8 @@ pub(crate) async fn run(args: &ConnectArgs, kube: &KubeContext, io: &mut Io<'_>)
         }
         AuthType::Jwt => {
             let config = input::read_jwt_config(args, &existing, io)?;
-            let credentials = Credentials::jwt(config.clone()).map_err(verify::malformed_credentials_error)?;
+            let parsed = KeyDecryption::default().parse_jwt_config(config.clone()).await;
+            let credentials = parsed.map_err(verify::malformed_credentials_error)?;
             auth::verify_enterprise_id(&target.context, &credentials).map_err(verify::failure_error)?;
             verify_credentials(args, &target, credentials, io).await?;
             SecretData::from([("config.json", config)])

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::{
     api::{BoxConnection, BoxEnterprise, ConditionStatus, ConditionsExt, Reason},
-    auth::{self, FailureContext},
+    auth::{FailureContext, KeyDecryption},
     cli::{
         exit_code::{CliError, ExitStatus},
         io::Io,
@@ -74,5 +74,6 @@ async fn client_id_from_secret(kube: &KubeContext, connection: &BoxConnection) -
     let (method, name) = connection.spec.auth.selected_method()?;
     let secret = kube.get_secret(name).await.ok()?;
     let context = FailureContext::for_connection(connection);
-    auth::credentials_from_secret(&context, method, secret).ok().map(|credentials| credentials.client_id().to_owned())
+    let read = KeyDecryption::default().parse_secret(&context, method, secret).await;
+    read.ok().map(|credentials| credentials.client_id().to_owned())
 }
