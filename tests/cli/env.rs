@@ -10,7 +10,7 @@ use boxsync::{
     api::{self, BoxConnection, RosterChange, Trigger, UserRoster},
     cli::{self, Cli, ColorMode, Io, Tty},
     kube_client::KubeClient,
-    roster::{PublishRequest, PublishResult, Store, publish_list},
+    roster::{Fence, PublishRequest, PublishResult, RosterVersion, Store, publish_list},
     runtime::Clock,
     user_list::{User, UserListBuilder, UserRole, UserStatus},
 };
@@ -143,14 +143,16 @@ impl CliEnv {
             approved: None,
         };
         let owner = connection.uid().expect("a UID");
-        let known = self.kube.object::<UserRoster>(NAMESPACE, name).map(|r| (r.spec.revision, r.spec.users.total));
+        let roster = self.kube.object::<UserRoster>(NAMESPACE, name);
         let request = PublishRequest {
             owner_uid: &owner,
             enterprise_id: "1001",
             retention: Duration::from_secs(720 * 3600),
             max_removal_percent: 20,
             approved_digest: approve,
-            last_published: known,
+            last_published: roster.as_ref().map(|r| (r.spec.revision, r.spec.users.total)),
+            base: roster.as_ref().map(RosterVersion::of),
+            fence: Fence::Written,
             change,
         };
         let mut builder = UserListBuilder::default();

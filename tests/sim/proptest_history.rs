@@ -9,7 +9,7 @@ use std::{
 use boxsync::{
     api::{self, RosterChange, SliceState, Trigger},
     kube_client::KubeClient,
-    roster::{self, ChangeOp, ChangeRecord, LIST_STATES, PublishOutcome, PublishRequest, PublishResult, Store},
+    roster::{self, ChangeOp, ChangeRecord, Fence, LIST_STATES, PublishOutcome, PublishRequest, PublishResult, RosterVersion, Store},
     user_list::{User, UserList, UserListBuilder, UserStatus},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -155,6 +155,8 @@ impl HistoryEnv {
             max_removal_percent: PERCENT,
             approved_digest: approve,
             last_published: self.known,
+            base: self.store.get_roster().await.expect("readable").as_ref().map(RosterVersion::of),
+            fence: Fence::Written,
             change: RosterChange {
                 trigger: Trigger::Scheduled,
                 start_time: Time(self.now),

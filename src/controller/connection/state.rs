@@ -21,7 +21,7 @@ use crate::{
     api::{AuthType, BoxConnection},
     box_client::TokenSource,
     controller::oauth::token_store::RejectedToken,
-    roster::SliceMeta,
+    roster::{Fence, SliceMeta},
 };
 
 /// How long an unreferenced slice is kept, for readers of an older list and publishers of a new one.
@@ -80,6 +80,8 @@ pub(crate) struct ConnectionState {
     pub(crate) running_requests: Option<Vec<String>>,
     /// Whether the roster is known to exist, until the watch delivers it.
     pub(crate) published: bool,
+    /// Whether this process has written the roster, which ends what an earlier one had in flight.
+    pub(crate) fence: Fence,
     /// Unreferenced slices, and since when.
     unreferenced: HashMap<SliceMeta, Instant>,
     last_failure: Option<(Time, Instant)>,
@@ -137,6 +139,7 @@ impl ConnectionState {
             logged_plan: None,
             running_requests: None,
             published: false,
+            fence: Fence::Required,
             unreferenced: HashMap::new(),
             last_failure: None,
         }
