@@ -28,6 +28,20 @@ pub struct Store {
     connection: String,
 }
 
+/// A version of the roster's content. Changes of its labels and annotations do not count: the API server increases the
+/// generation only with the rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RosterVersion {
+    uid: Option<String>,
+    generation: Option<i64>,
+}
+
+impl RosterVersion {
+    pub fn of(roster: &UserRoster) -> Self {
+        Self { uid: roster.metadata.uid.clone(), generation: roster.metadata.generation }
+    }
+}
+
 /// The metadata of an existing slice, regardless of its owner.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SliceMeta {

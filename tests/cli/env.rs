@@ -10,7 +10,7 @@ use boxsync::{
     api::{self, BoxConnection, UserRoster},
     cli::{self, Cli, ColorMode, Io, Tty},
     kube_client::KubeClient,
-    roster::{PublishRequest, PublishResult, Store, publish_list},
+    roster::{PublishRequest, PublishResult, RosterVersion, Store, publish_list},
     runtime::Clock,
     user_list::{User, UserListBuilder, UserRole, UserStatus},
 };
@@ -150,10 +150,11 @@ impl CliEnv {
     ) -> PublishResult {
         let connection: BoxConnection = self.kube.object(NAMESPACE, name).expect("a connection");
         let owner = connection.uid().expect("a UID");
-        let known = self.kube.object::<UserRoster>(NAMESPACE, name).map(|r| (r.spec.revision, r.spec.users.total));
+        let roster = self.kube.object::<UserRoster>(NAMESPACE, name);
         let request = PublishRequest {
             approved_digest: approve,
-            last_published: known,
+            last_published: roster.as_ref().map(|r| (r.spec.revision, r.spec.users.total)),
+            base: roster.as_ref().map(RosterVersion::of),
             ..scheduled_publish(&owner, self.product_clock().now())
         };
         let mut builder = UserListBuilder::default();

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use boxsync::{
     api::{self, SliceState},
     kube_client::KubeClient,
-    roster::{self, ChangeOp, ChangeRecord, LIST_STATES, PublishOutcome, PublishRequest, PublishResult, Store},
+    roster::{
+        self, ChangeOp, ChangeRecord, LIST_STATES, PublishOutcome, PublishRequest, PublishResult, RosterVersion, Store,
+    },
     user_list::{User, UserList, UserListBuilder, UserStatus},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -151,6 +153,7 @@ impl HistoryEnv {
             max_removal_percent: PERCENT,
             approved_digest: approve,
             last_published: self.known,
+            base: self.store.get_roster().await.expect("readable").as_ref().map(RosterVersion::of),
             ..scheduled_publish(OWNER, self.now)
         };
         let published =

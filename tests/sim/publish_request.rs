@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use boxsync::{
     api::{RosterChange, Trigger},
-    roster::PublishRequest,
+    roster::{Fence, PublishRequest},
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -21,6 +21,8 @@ pub(crate) fn scheduled_publish(owner_uid: &str, start: Timestamp) -> PublishReq
         max_removal_percent: 20,
         approved_digest: None,
         last_published: None,
+        base: None,
+        fence: Fence::Written,
         change: RosterChange {
             trigger: Trigger::Scheduled,
             start_time: Time(start),

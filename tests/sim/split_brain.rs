@@ -4,14 +4,14 @@ use std::collections::HashSet;
 
 use boxsync::{
     kube_client::KubeClient,
-    roster::{self, GcScope, PublishResult, Store},
+    roster::{self, GcScope, PublishRequest, PublishResult, RosterVersion, Store},
     user_list::{User, UserList, UserListBuilder},
 };
 use jiff::Timestamp;
 use kube_sim::{Fault, FaultAction, Gate, Verb};
 
 use crate::{
-    env::{NAMESPACE, OPERATOR, START, SimEnv, secs, sleep_secs},
+    env::{NAMESPACE, OPERATOR, START, SimEnv, request_succeeded, secs, sleep_secs},
     publish_request::{ENTERPRISE, scheduled_publish},
     reader::{box_users, read_users},
 };
@@ -70,6 +70,72 @@ async fn a_resumed_old_leader_does_no_damage() {
     }
 }
 
+/// What happened to the leader that has the older answer, 340 of 400 users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OldLeader {
+    /// It was killed after it had sent the roster, which is in flight for an hour.
+    Killed,
+    /// It was cut off from the rosters after it had fetched the list, and works on minutes later.
+    CutOff,
+}
+
+async fn publish_older_answer_late(old_leader: OldLeader) {
+    let mut world = SimEnv::new();
+    let acme = world.connect_enterprise("acme", 400);
+    let old = world.operator_factory().start_as(OLD_LEADER);
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    sleep_secs(60).await;
+    let all = acme.users();
+    all.iter().take(60).for_each(|user| drop(acme.remove_user(user.id)));
+    let gate = Gate::new();
+    match old_leader {
+        OldLeader::Killed => {
+            let fault = Fault::Late(gate.clone());
+            world.kube.fail_next(1, |c| c.user == OLD_LEADER && c.matches(Verb::Update, "userrosters"), fault);
+        }
+        OldLeader::CutOff => acme.set_latency(secs(5)),
+    }
+    world.create_request("older", "acme");
+    match old_leader {
+        OldLeader::Killed => {
+            gate.reached().await;
+            world.kube.kill(OLD_LEADER);
+        }
+        OldLeader::CutOff => {
+            sleep_secs(3).await;
+            let cut_off = Fault::Before(FaultAction::Hold(gate.clone()));
+            world.kube.fail_next(usize::MAX, |c| c.user == OLD_LEADER && c.matches(Verb::Get, "userrosters"), cut_off);
+            gate.reached().await;
+            acme.set_latency(secs(0));
+        }
+    }
+    all.into_iter().for_each(|user| acme.put_user(user));
+    world.spawn_operator();
+    world.create_request("newer", "acme");
+    let newer = world.wait_until_finished("newer").await;
+    assert!(request_succeeded(&newer), "{newer:?}");
+    assert_eq!([newer.added, newer.updated, newer.removed], [Some(0); 3], "the newer answer changed nothing");
+    sleep_secs(if old_leader == OldLeader::Killed { 3600 } else { 200 }).await;
+    let newest = box_users(&acme);
+    assert_eq!(newest.len(), 400);
+    let reader = world.start_reader("acme", secs(1));
+    gate.open();
+    sleep_secs(600).await;
+    reader.assert_saw_only(&[newest]);
+    match old_leader {
+        OldLeader::Killed => old.abort().await,
+        OldLeader::CutOff => old.shut_down().await,
+    }
+    world.stop_operator().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_older_answer_is_not_published_over_a_newer_one_that_changed_nothing() {
+    for old_leader in [OldLeader::Killed, OldLeader::CutOff] {
+        publish_older_answer_late(old_leader).await;
+    }
+}
+
 /// What another operator does while a publisher is paused before one of its writes.
 #[derive(Clone, Copy, Debug)]
 enum ConcurrentAction {
@@ -94,9 +160,21 @@ fn start_time() -> Timestamp {
     START.parse().expect("a time")
 }
 
+/// Publishes the list, as a sync that begins again if it was superseded.
 async fn publish_list(store: &Store, list: &UserList) -> PublishResult {
+    loop {
+        match try_publish_list(store, list).await {
+            Err(roster::Error::Superseded) => {}
+            published => return published.expect("published"),
+        }
+    }
+}
+
+async fn try_publish_list(store: &Store, list: &UserList) -> Result<PublishResult, roster::Error> {
     let now = start_time();
-    roster::publish_list(store, &scheduled_publish(OWNER, now), list, || now).await.expect("published")
+    let base = store.get_roster().await?.as_ref().map(RosterVersion::of);
+    let request = PublishRequest { base, ..scheduled_publish(OWNER, now) };
+    roster::publish_list(store, &request, list, || now).await
 }
 
 /// Deletes every unreferenced slice, as if its grace period had passed. Returns how many.

@@ -201,7 +201,7 @@ async fn finish_run(context: &Context, objects: RunObjects, run_end: RunEnd) -> 
                 StopReason::Deleted | StopReason::Replaced | StopReason::ShuttingDown => {
                     Ok(Action::requeue(STOPPED_RETRY))
                 }
-                StopReason::Suspended | StopReason::AuthChanged => {
+                StopReason::Suspended | StopReason::AuthChanged | StopReason::Superseded => {
                     status_writer::write_connection_status(context, &objects.connection, &StatusUpdate::Stopped)
                         .await?;
                     Ok(Action::requeue(Duration::ZERO))

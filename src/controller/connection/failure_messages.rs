@@ -54,6 +54,8 @@ impl Failure {
                     ),
                 )
             },
+            // Such a run is repeated without a result; see `StopReason::Superseded`.
+            roster::Error::Superseded => Self::from_kube_error(failure_context, &KubeError::Conflict),
             roster::Error::Kube(trouble) => Self::from_kube_error(failure_context, trouble),
         }
     }

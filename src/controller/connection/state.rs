@@ -22,7 +22,7 @@ use crate::{
     api::{AuthType, BoxConnection, UserSyncRequest},
     box_client::TokenSource,
     controller::oauth::token_store::RejectedToken,
-    roster::SliceMeta,
+    roster::{Fence, SliceMeta},
 };
 
 /// How long an unreferenced slice is kept, for readers of an older list and publishers of a new one.
@@ -81,6 +81,8 @@ pub(crate) struct ConnectionState {
     pub(crate) running_requests: Option<Vec<String>>,
     /// Whether the roster is known to exist, until the watch delivers it.
     pub(crate) published: bool,
+    /// Whether this process has written the roster, which ends what an earlier one had in flight.
+    pub(crate) fence: Fence,
     /// Unreferenced slices, and since when.
     unreferenced: HashMap<SliceMeta, Instant>,
     /// Unreferenced slices before whose deletion the roster was written.
@@ -146,6 +148,7 @@ impl ConnectionState {
             logged_plan: None,
             running_requests: None,
             published: false,
+            fence: Fence::Required,
             unreferenced: HashMap::new(),
             fenced_slices: HashSet::new(),
             collect_again: None,
