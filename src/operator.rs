@@ -1,6 +1,6 @@
 //! The operator's process: wires up configuration, health, metrics, leader election and the controllers.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use http::StatusCode;
 use kube::Client;
@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// Below the default termination grace period of a pod, 30 s.
+/// How long a stopping process waits for renewed tokens to be stored. Below the default termination grace period of a pod, 30 s.
 const BACKGROUND_TASKS_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Why the operator failed to start or stopped with an error.
@@ -69,14 +69,15 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let (crd_sender, crd_availability) = watch::channel(Default::default());
     let (leadership_sender, leadership) = watch::channel(Leadership::default());
     let listed = watch::Sender::default();
+    let background = Arc::new(BackgroundTasks::default());
     let health = Health {
         crd_availability: crd_availability.clone(),
         leadership,
         listed: listed.subscribe(),
+        background: background.clone(),
         stop: stop.clone(),
     };
     let admin_server = start_admin_server(listen, admin_routes(health, metrics.clone())).await?;
-    let background = Arc::new(BackgroundTasks::default());
     let deps = Dependencies {
         client: new_kube_client(&kube_config)?,
         namespaces: watch_namespaces.clone(),
@@ -124,14 +125,24 @@ pub async fn run(config: Config) -> Result<(), Error> {
         )
         .await?)
     };
+    let (mut signals, mut admin_server) = (pin!(signals), pin!(admin_server));
     let result = tokio::select! {
-        () = signals => Ok(()),
+        () = &mut signals => Ok(()),
         () = crd_check => Ok(()),
-        () = admin_server => Ok(()),
+        () = &mut admin_server => Ok(()),
         ended = leader_work => ended,
     };
-    // A refreshed token is lost unless it is saved: Box has already revoked the previous one.
-    background.wait_for_all(BACKGROUND_TASKS_TIMEOUT).await;
+    if result.is_ok() {
+        stop.cancel();
+    }
+    // A refreshed token is lost unless it is saved: Box has already revoked the previous one. The leadership is usually
+    // lost because the API server is away, so this process stays until the tokens are stored, and does nothing else:
+    // the controllers and the election have ended, and the canceled refreshes make no further call to Box.
+    tokio::select! {
+        () = signals => {}
+        () = admin_server => {}
+        () = background.wait_for_all(&stop, BACKGROUND_TASKS_TIMEOUT) => {}
+    }
     tracing::info!("operator stopped");
     result
 }
@@ -158,13 +169,14 @@ async fn start_admin_server(listen: ListenAddress, routes: Vec<Route>) -> Result
 }
 
 fn admin_routes(health: Health, metrics: Arc<Metrics>) -> Vec<Route> {
-    let leadership = health.leadership.clone();
+    let (leadership, background) = (health.leadership.clone(), health.background.clone());
     let readyz = move || match health.readiness() {
         Ok(text) => AdminResponse::plain_text(StatusCode::OK, text),
         Err(text) => AdminResponse::plain_text(StatusCode::SERVICE_UNAVAILABLE, text),
     };
     let metrics_response = move || {
         metrics.leader.set(i64::from(*leadership.borrow() == Leadership::Leader));
+        metrics.token_refreshes.set(i64::try_from(background.unfinished()).unwrap_or(i64::MAX));
         AdminResponse {
             status: StatusCode::OK,
             content_type: metrics::CONTENT_TYPE,

@@ -30,7 +30,7 @@ pub(crate) async fn wait_until_ready(world: &SimEnv, name: &str) {
     world.wait_for_connection(name, |s| format_condition(&s.conditions, "Ready") == "True Synced").await;
 }
 
-async fn wait_until_disconnected(world: &SimEnv, name: &str, reason: &str) {
+pub(crate) async fn wait_until_disconnected(world: &SimEnv, name: &str, reason: &str) {
     let expected = format!("False {reason}");
     world.wait_for_connection(name, |s| format_condition(&s.conditions, "Connected") == expected).await;
 }
