@@ -12,7 +12,7 @@ use crate::{
     config::{Config, ListenAddress},
     controller::{self, BoxClientConfig, ControllerOptions, Dependencies},
     health::Health,
-    leader_election::{self, Leadership, LeadershipLost},
+    leader_election::{self, ElectionTiming, InvalidTiming, Leadership, LeadershipLost},
     metrics::{self, Metrics, PerConnectionMetrics},
     runtime::{
         self, BackgroundTasks, Clock,
@@ -34,6 +34,8 @@ pub enum Error {
     Signals(#[from] std::io::Error),
     #[error("cannot listen on {0}: {1}. Set another address with --listen, or off")]
     Listen(SocketAddr, std::io::Error),
+    #[error("invalid flags: {0}")]
+    ElectionTiming(#[from] InvalidTiming),
     #[error("lost leadership: {0}")]
     LeadershipLost(#[from] LeadershipLost),
 }
@@ -50,6 +52,9 @@ pub async fn run(config: Config) -> Result<(), Error> {
         schedule_spread,
         paused,
         leader_elect,
+        lease_duration,
+        renew_deadline,
+        retry_period,
         lease_namespace,
         identity,
         listen,
@@ -57,6 +62,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         log_format: _,
         log: _,
     } = config;
+    let timing = ElectionTiming::new(lease_duration, renew_deadline, retry_period)?;
     watch_namespaces.sort();
     watch_namespaces.dedup();
     let stop = CancellationToken::new();
@@ -114,6 +120,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         let election_config = leader_election::ElectionConfig {
             namespace: lease_namespace.or_else(pod_namespace).unwrap_or_else(|| kube_config.default_namespace.clone()),
             identity: identity.unwrap_or_else(default_identity),
+            timing,
         };
         Ok(leader_election::run_as_leader(
             new_kube_client(&kube_config)?,

@@ -9,7 +9,10 @@ use std::{
 use boxsync::{
     api::{self, RosterChange, SliceState, Trigger},
     kube_client::KubeClient,
-    roster::{self, ChangeOp, ChangeRecord, Fence, LIST_STATES, PublishOutcome, PublishRequest, PublishResult, RosterVersion, Store},
+    roster::{
+        self, ChangeOp, ChangeRecord, Fence, LIST_STATES, PublishOutcome, PublishRequest, PublishResult, RosterVersion,
+        Store,
+    },
     user_list::{User, UserList, UserListBuilder, UserStatus},
 };
 use jiff::{SignedDuration, Timestamp};

@@ -102,11 +102,7 @@ async fn publish_older_answer_late(old_leader: OldLeader) {
         OldLeader::CutOff => {
             sleep_secs(3).await;
             let cut_off = Fault::Before(FaultAction::Hold(gate.clone()));
-            world.kube.fail_next(
-                usize::MAX,
-                |c| c.user == OLD_LEADER && c.matches(Verb::Get, "userrosters"),
-                cut_off,
-            );
+            world.kube.fail_next(usize::MAX, |c| c.user == OLD_LEADER && c.matches(Verb::Get, "userrosters"), cut_off);
             gate.reached().await;
             acme.set_latency(secs(0));
         }
