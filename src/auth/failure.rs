@@ -97,9 +97,9 @@ impl Failure {
             ),
             TokenStoreError::NotPersisted => Self::new(
                 Reason::Internal,
-                format!("Box issued new tokens, but they could not be stored in Secret {token_secret}."),
+                format!("Box issued new tokens, but they are not stored in Secret {token_secret} yet."),
                 format!(
-                    "If the next attempt reports AuthorizationExpired, run kubectl boxsync connect {name} -n {namespace}."
+                    "The operator keeps trying while the API server is unavailable. If a later attempt reports AuthorizationExpired, run kubectl boxsync connect {name} -n {namespace}."
                 ),
             ),
             TokenStoreError::Disabled => Self::oauth_disabled(context),

@@ -1,7 +1,8 @@
 //! The API server is unreachable, slow or lagging: no result of a sync is lost or counted as a failure of Box.
 
+use box_sim::Behaviour;
 use boxsync::api::RequestPhase;
-use kube_sim::{Fault, FaultAction, Verb};
+use kube_sim::{Call, Fault, FaultAction, Gate, Verb};
 
 use crate::env::{NAMESPACE, SimEnv, count_listings, format_condition, request_succeeded, secs, sleep_secs};
 
@@ -63,6 +64,37 @@ async fn a_write_whose_response_is_lost_is_not_counted_twice() {
     assert_eq!((status.history.len(), status.history[0].attempts), (1, 1), "{:?}", status.history);
     assert_eq!(count_listings(&acme), 1);
     assert_eq!(world.request_status("r").attempts, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_applied_late_is_not_counted_twice() {
+    for failing in [false, true] {
+        let mut world = SimEnv::new();
+        let acme = world.connect_enterprise("acme", 100);
+        if failing {
+            acme.enable_behaviour(Behaviour::InvalidClient);
+        }
+        let gate = Gate::new();
+        let has_outcome = |c: &Call| {
+            let status = &c.body_json()["status"];
+            c.matches(Verb::Update, "boxconnections/status") && !status["history"].is_null()
+        };
+        world.kube.fail_next(1, has_outcome, Fault::Late(gate.clone()));
+        world.spawn_operator();
+        gate.reached().await;
+        // The status is read again before the write is applied, and is written again at another time.
+        sleep_secs(1).await;
+        world.kube.start_outage();
+        sleep_secs(4).await;
+        gate.open();
+        sleep_secs(1).await;
+        world.kube.end_outage();
+        sleep_secs(30).await;
+        let status = world.connection_status("acme");
+        assert_eq!((status.history.len(), status.history[0].attempts), (1, 1), "{:?}", status.history);
+        assert_eq!(status.failures.map(|f| f.count), failing.then_some(1));
+        world.stop_operator().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -78,7 +78,14 @@ impl RunningOperator {
     pub(crate) async fn shut_down(self) {
         self.stop.cancel();
         self.task.await.expect("the operator shuts down gracefully");
-        self.background.wait_for_all(secs(20)).await;
+        self.background.wait_for_all(&self.stop, secs(20)).await;
+    }
+
+    /// The leadership is lost: the controllers end. The returned task ends when the process would exit.
+    pub(crate) async fn lose_leadership(self) -> JoinHandle<()> {
+        self.stop.cancel();
+        self.task.await.expect("the controllers end");
+        tokio::spawn(async move { self.background.wait_for_all(&CancellationToken::new(), secs(20)).await })
     }
 }
 

@@ -132,3 +132,66 @@ async fn a_graceful_stop_during_a_refresh_waits_until_the_token_is_stored() {
     assert!(request_succeeded(&world.wait_until_finished("r").await));
     assert_eq!(acme.call_counts().with_status(Endpoint::Token, 400), 0);
 }
+
+/// The leader loses the API server, and with it the leadership, while Box answers its refresh.
+#[tokio::test(start_paused = true)]
+async fn tokens_renewed_when_leadership_is_lost_are_stored_hours_later_and_reconnect_the_connection() {
+    const OLD_LEADER: &str = "system:serviceaccount:boxsync:old";
+    let mut world = SimEnv::new();
+    let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
+    let old = world.operator_factory().start_as(OLD_LEADER);
+    world.wait_until_ready("acme").await;
+    sleep_secs(60).await;
+    acme.revoke_tokens();
+    world.network.inject_fault(NetworkFault::DelayedResponse);
+    world.create_request("r", "acme");
+    sleep_secs(3).await;
+    world.kube.fail_next(usize::MAX, |c| c.user == OLD_LEADER, Fault::Before(FaultAction::Disconnect));
+    let old = old.lose_leadership().await;
+    sleep_secs(10).await;
+    let (mark, calls) = (world.kube.log_position(), acme.call_counts().total());
+    sleep_secs(60).await;
+    assert!(!old.is_finished(), "the process stays");
+    assert_eq!(acme.call_counts().total(), calls, "it makes no call to Box");
+    // The next leader waits for the mark on the Secret to expire, and finds that Box has replaced the token.
+    world.spawn_operator();
+    world.wait_for_condition("acme", "Connected", "False AuthorizationExpired").await;
+    sleep_secs(3 * 3600).await;
+    let tried = world.kube.requests_since(mark).into_iter().filter(|call| call.user == OLD_LEADER);
+    assert_eq!(tried.filter(|call| call.resource != "secrets").count(), 0, "it only tries to store the tokens");
+    assert!(!old.is_finished(), "the process stays");
+    world.kube.clear_faults();
+    let begun = world.elapsed_secs();
+    old.await.expect("the process exits once the tokens are stored");
+    assert!(world.elapsed_secs() - begun <= 10, "{} s", world.elapsed_secs() - begun);
+    assert_eq!(stored_token(&world, "acme", "refreshToken"), acme.refresh_token().expect("authorized"));
+    world.wait_until_ready("acme").await;
+    assert!(world.elapsed_secs() - begun <= 900, "nobody authorized again: {} s", world.elapsed_secs() - begun);
+    world.stop_operator().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_that_cannot_be_stored_for_hours_fail_the_sync_and_are_kept_until_they_are() {
+    let mut world = SimEnv::new();
+    let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
+    world.spawn_operator();
+    world.wait_until_ready("acme").await;
+    sleep_secs(60).await;
+    acme.revoke_tokens();
+    let mut writes = 0;
+    world.kube.on_write(move |_, call| {
+        writes += usize::from(call.resource == "secrets");
+        // As from an admission webhook that does not respond.
+        (call.resource == "secrets" && writes > 1).then_some(Fault::Before(FaultAction::Status(500)))
+    });
+    world.create_request("r", "acme");
+    let status = world.wait_for_connection("acme", |s| s.failures.is_some()).await;
+    assert_eq!(format_condition(&status.conditions, "Synced"), "False Internal");
+    assert!(world.condition_message("acme", "Synced").contains("not stored in Secret acme-oauth2 yet"));
+    sleep_secs(7200).await;
+    world.kube.on_write(|_, _| None);
+    sleep_secs(60).await;
+    assert_eq!(stored_token(&world, "acme", "refreshToken"), acme.refresh_token().expect("authorized"));
+    world.wait_until_ready("acme").await;
+    assert_eq!(acme.call_counts().with_status(Endpoint::Token, 400), 0, "no refresh token was used twice");
+}

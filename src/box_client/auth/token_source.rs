@@ -7,7 +7,10 @@ use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::{OwnedMutexGuard, oneshot};
+use tokio::{
+    sync::{OwnedMutexGuard, oneshot},
+    time::timeout,
+};
 
 use super::{
     credentials::{Credentials, OAuth2Credentials},
@@ -26,6 +29,10 @@ use crate::box_client::{
 
 /// Runs a task to its end, whether or not anything still waits for its result.
 pub type SpawnFn = Arc<dyn Fn(BoxFuture<'static, ()>) + Send + Sync>;
+
+/// How long a caller waits for a refresh. The refresh itself goes on until the tokens are stored, for hours if the store is
+/// unavailable, but nothing else may wait that long. Enough for the lock of another process (90 s) and a call to Box.
+const REFRESH_WAIT: Duration = Duration::from_secs(240);
 
 /// Supplies access tokens: caches one, renews it 60 s before it expires, and runs one renewal at a time. Clones share
 /// the token.
@@ -205,7 +212,8 @@ impl TokenSource {
     }
 
     async fn lock_renewal(&self, sender: &Sender) -> Result<OwnedMutexGuard<()>, Error> {
-        sender.unless_cancelled(Arc::clone(&self.inner.renewal_mutex).lock_owned()).await
+        let lock = timeout(REFRESH_WAIT, Arc::clone(&self.inner.renewal_mutex).lock_owned());
+        Ok(sender.unless_cancelled(lock).await?.map_err(|_| TokenStoreError::NotPersisted)?)
     }
 
     async fn renew_locked(&self, sender: &Sender, guard: OwnedMutexGuard<()>) -> Result<Arc<Token>, Error> {
@@ -267,7 +275,10 @@ impl TokenSource {
             }
             .boxed(),
         );
-        result_receiver.await.unwrap_or(Err(Error::Cancelled))
+        match timeout(REFRESH_WAIT, result_receiver).await {
+            Ok(result) => result.unwrap_or(Err(Error::Cancelled)),
+            Err(_) => Err(TokenStoreError::NotPersisted.into()),
+        }
     }
 
     async fn refresh_and_cache(&self, sender: &Sender) -> Result<Arc<Token>, Error> {

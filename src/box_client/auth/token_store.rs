@@ -72,8 +72,8 @@ pub trait TokenStore: Send + Sync {
     /// Acquires the lock; waits while another process holds it.
     fn lock(&self) -> BoxFuture<'_, Result<RefreshLock, TokenStoreError>>;
 
-    /// Stores the tokens that Box issued, and releases the lock. Retries for a long time, because until they are
-    /// stored the tokens exist nowhere else.
+    /// Stores the tokens that Box issued, and releases the lock. Retries for as long as the store is unavailable, because
+    /// until they are stored the tokens exist nowhere else.
     fn save<'a>(&'a self, lock: &'a RefreshLock, tokens: &'a OAuthTokens)
     -> BoxFuture<'a, Result<(), TokenStoreError>>;
 

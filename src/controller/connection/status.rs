@@ -158,7 +158,7 @@ pub(crate) fn build_status(
             }
         }
         StatusUpdate::SyncFinished(outcome) => {
-            if !is_repeat(connection, outcome) {
+            if !is_repeat(connection, outcome) && !is_recorded(connection, outcome) {
                 apply_sync_outcome(connection, &mut status, &mut root_conditions, outcome);
             }
         }
@@ -180,6 +180,27 @@ fn is_repeat(connection: &BoxConnection, outcome: &SyncOutcome) -> bool {
         FailureClass::Stalled | FailureClass::RequestRejected | FailureClass::Neutral => false,
     });
     lost && unrequested && known && as_before && status.current_sync.is_none()
+}
+
+/// Whether this very outcome is in the status: an earlier write of it was applied late, after its response was lost and
+/// the status was read again. Two runs can end in one second, but not with the same generation, annotation and requests.
+fn is_recorded(connection: &BoxConnection, outcome: &SyncOutcome) -> bool {
+    let status = status_of(connection);
+    let handled = outcome.annotation.is_none() || status.last_handled_request == outcome.annotation;
+    let is_entry = |entry: &SyncAttempt| {
+        let same_run = match &outcome.result {
+            // A run is also reported from its roster, which does not know when it ended.
+            Ok(synced) => {
+                entry.reason == Reason::Synced.as_str()
+                    && entry.start_time.0 == outcome.start
+                    && entry.revision == Some(synced.revision)
+            }
+            // Repeated failures are one entry, with the end of the last.
+            Err(failure) => entry.reason == failure.reason.as_str() && entry.completion_time.0 == outcome.end,
+        };
+        same_run && outcome.requests.iter().take(MAX_NAMES).all(|name| entry.requests.contains(name))
+    };
+    handled && status.observed_generation >= outcome.generation && status.history.iter().any(is_entry)
 }
 
 fn apply_sync_outcome(
