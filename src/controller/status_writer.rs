@@ -8,7 +8,8 @@ use super::{
     connection::{
         plan_input::status_of,
         state::log_name,
-        status::{StatusUpdate, SyncOutcome, build_status},
+        status::{StatusUpdate, build_status},
+        sync_outcome::SyncOutcome,
     },
     context::Context,
     events::{self, PendingEvent, object_reference},

@@ -9,7 +9,7 @@ use super::{
     connection::{
         failure_messages::Failure,
         state::log_name,
-        status::{SyncOutcome, SyncResult},
+        sync_outcome::{SyncOutcome, SyncResult},
     },
     kube_calls::KubeError,
 };

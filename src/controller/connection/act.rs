@@ -13,7 +13,8 @@ use super::{
     progress::RunObjects,
     sign_in::{self, SignInCheck, SignInError},
     state::{ConnectionKey, log_name},
-    status::{StatusUpdate, SyncOutcome},
+    status::StatusUpdate,
+    sync_outcome::SyncOutcome,
     sync_run::{RunEnd, StopReason, SyncJob, run},
     unwritten_result::UnwrittenResult,
 };
@@ -42,7 +43,7 @@ pub(super) async fn act(
 ) -> Result<Action, KubeError> {
     // A refusal that could not be written is tried again after the work that the connection needs.
     let refused = refuse_requests(context, &confirmed, &plan.refused_requests).await;
-    let acted = act_on_step(context, confirmed, plan.step, permit).await?;
+    let acted = Box::pin(act_on_step(context, confirmed, plan.step, permit)).await?;
     refused.map(|()| acted)
 }
 
@@ -80,7 +81,7 @@ async fn act_on_step(
             let job = SyncJob { input: confirmed, trigger, request_names, annotation };
             let (run_end, objects) = Box::pin(run(context, job)).await;
             drop(permit);
-            finish_run(context, objects, run_end).await
+            Box::pin(finish_run(context, objects, run_end)).await
         }
     }
 }

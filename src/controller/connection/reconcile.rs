@@ -14,7 +14,8 @@ use super::{
     plan::{Plan, Step, duration_until},
     plan_input::{PlanInput, status_of},
     state::{ConnectionKey, log_name},
-    status::{StatusUpdate, SyncOutcome},
+    status::StatusUpdate,
+    sync_outcome::SyncOutcome,
 };
 use crate::{
     api::{BoxConnection, Reason, Trigger},

@@ -11,7 +11,7 @@ use super::{
     failure_messages::{Failure, FailureContext},
     plan_input::status_of,
     state::{CachedSession, CredentialsVersion},
-    status::SignedIn,
+    sync_outcome::SignedIn,
 };
 use crate::{
     api::{AuthType, BoxApp, BoxConnection, ConditionStatus, ConditionsExt, FailureClass},

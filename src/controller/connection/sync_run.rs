@@ -15,7 +15,7 @@ use super::{
     progress::RunObjects,
     sign_in::{self, SignInCheck, SignInError, SignInFailure, SignInSuccess},
     state::{ConnectionKey, log_name},
-    status::{SignedIn, SyncOutcome, SyncResult},
+    sync_outcome::{SignedIn, SyncOutcome, SyncResult},
 };
 use crate::{
     api::{BoxApp, CurrentSync, RequestRef, RosterChange, SyncProgress, Trigger, UserSyncRequest},

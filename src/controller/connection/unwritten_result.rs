@@ -2,7 +2,7 @@
 
 use super::{
     failure_messages::Failure,
-    status::{SignedIn, SyncOutcome},
+    sync_outcome::{SignedIn, SyncOutcome},
 };
 use crate::api::UserSyncRequest;
 
