@@ -14,8 +14,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_CONCURRENT_REQUESTS: usize = 8;
 /// The limit for the text of a connection error, which ends up in messages of conditions.
 const MAX_CAUSE_CHARS: usize = 200;
-/// The limit for a message of the API server, which may quote the object.
-const MAX_MESSAGE_CHARS: usize = 500;
+/// The limit for a message of the API server, which may quote the object, or say what to do in an admission policy.
+const MAX_MESSAGE_CHARS: usize = 2_000;
 /// The status of an object that is too large.
 const TOO_LARGE: u16 = 413;
 
