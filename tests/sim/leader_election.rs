@@ -169,7 +169,8 @@ async fn a_longer_lease_survives_a_longer_outage_and_delays_the_takeover() {
     sleep_secs(60).await;
     let ended = env.work_log.last_work_time("one") - cut_off;
     let after = env.work_log.first_work_time("two") - cut_off;
-    assert!((35.0..45.0).contains(&ended) && (55.0..70.0).contains(&after), "{ended} s, {after} s");
+    // The last renewal before the cut is up to 6 s old: the retry period of 5 s with its jitter.
+    assert!((33.0..45.0).contains(&ended) && (53.0..70.0).contains(&after), "{ended} s, {after} s");
 }
 
 #[tokio::test(start_paused = true)]
