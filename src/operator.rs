@@ -146,8 +146,8 @@ pub async fn run(config: Config) -> Result<(), Error> {
     // lost because the API server is away, so this process stays until the tokens are stored, and does nothing else:
     // the controllers and the election have ended, and the canceled refreshes make no further call to Box.
     tokio::select! {
-        () = signals => {}
-        () = admin_server => {}
+        // Both go on until the process exits.
+        ((), ()) = async { tokio::join!(signals, admin_server) } => {}
         () = background.wait_for_all(&stop, BACKGROUND_TASKS_TIMEOUT) => {}
     }
     tracing::info!("operator stopped");

@@ -120,7 +120,8 @@ impl E2eEnv {
         Self::with_values(plane, name, &json!({}), change).await
     }
 
-    async fn with_values(
+    /// On this control plane, with these values of the chart and changed manifests.
+    pub(crate) async fn with_values(
         plane: &ControlPlane,
         name: &str,
         extra_values: &Value,

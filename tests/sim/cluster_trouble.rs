@@ -83,7 +83,7 @@ async fn a_write_applied_late_is_not_counted_twice() {
         world.spawn_operator();
         gate.reached().await;
         // The status is read again before the write is applied, and is written again at another time.
-        sleep_secs(1).await;
+        tokio::time::sleep(secs(1) / 20).await;
         world.kube.start_outage();
         sleep_secs(4).await;
         gate.open();

@@ -185,7 +185,9 @@ async fn tokens_that_cannot_be_stored_for_hours_fail_the_sync_and_are_kept_until
         (call.resource == "secrets" && writes > 1).then_some(Fault::Before(FaultAction::Status(500)))
     });
     world.create_request("r", "acme");
+    let begun = world.elapsed_secs();
     let status = world.wait_for_connection("acme", |s| s.failures.is_some()).await;
+    assert!(world.elapsed_secs() - begun <= 260, "the sync waits no longer: {} s", world.elapsed_secs() - begun);
     assert_eq!(format_condition(&status.conditions, "Synced"), "False Internal");
     assert!(world.condition_message("acme", "Synced").contains("not stored in Secret acme-oauth2 yet"));
     sleep_secs(7200).await;

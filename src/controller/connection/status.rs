@@ -291,29 +291,12 @@ fn refresh_derived_fields(
         expiry::mark_warned(authorization, now);
     }
     let schedule = inputs.schedule;
-    let next = next_sync_time(connection, inputs, status, &root_conditions);
+    let next = inputs.next_sync_time(connection, status, &root_conditions);
     status.next_sync = next.map(|t| schedule.format_time(t));
     status.next_sync_time = next.map(Time);
     status.stale_time = stale_time(connection, schedule, status.last_sync.as_ref()).map(Time);
     let new = build_conditions(connection, inputs, status, root_conditions, now);
     status.conditions = status_of(connection).conditions.keeping_transition_times(new);
-}
-
-fn next_sync_time(
-    connection: &BoxConnection,
-    inputs: &ConditionInputs<'_>,
-    status: &BoxConnectionStatus,
-    root_conditions: &RootConditions,
-) -> Option<Timestamp> {
-    if inputs.pause_cause(connection).is_some() || root_conditions.connected.state == ConditionStatus::False {
-        return None;
-    }
-    match (&status.failures, &status.last_sync) {
-        (Some(SyncFailures { retry_time: Some(retry), .. }), _) => Some(retry.0),
-        (Some(failures), _) => inputs.schedule.next_start(failures.last_time.0),
-        (None, Some(last)) => inputs.schedule.next_start(last.start_time.0),
-        (None, None) => None,
-    }
 }
 
 #[cfg(test)]
