@@ -277,7 +277,7 @@ async fn the_history_and_the_journal_record_the_requester() {
     }
     assert!(request_succeeded(&world.wait_until_finished("third").await));
     let status = world.wait_for_connection("acme", |s| s.history.len() > 1).await;
-    assert_eq!(status.history[0].requested_by, ["jane[2J", "flux"]);
+    assert_eq!(status.history[0].requested_by, ["jane�[2J", "flux"]);
     let roster = world.kube.object::<UserRoster>(NAMESPACE, "acme").expect("a list").spec;
     assert_eq!(
         (&roster.journal[0].requested_by, &roster.change.requested_by),
