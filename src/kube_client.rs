@@ -51,13 +51,6 @@ pub enum KubeError {
     Unreachable(String),
 }
 
-impl KubeError {
-    /// Whether the object is too large to be stored. The same object is refused again.
-    pub fn is_too_large(&self) -> bool {
-        matches!(self, Self::Rejected { code: TOO_LARGE, .. })
-    }
-}
-
 impl KubeClient {
     pub fn new(client: Client) -> Self {
         Self { client, permits: Arc::new(Semaphore::new(MAX_CONCURRENT_REQUESTS)) }
@@ -105,8 +98,16 @@ impl KubeClient {
 }
 
 impl KubeError {
-    /// Whether the same call is likely to succeed soon: the API server cannot be reached, is starting, or limits requests.
-    /// Everything else is an answer that stands until somebody changes something.
+    /// Whether the API server gave no verdict on the request: it cannot be reached, limits requests, or failed itself.
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::TooManyRequests { .. } | Self::Rejected { code: 500.., .. } => true,
+            Self::NotFound | Self::UnknownKind | Self::Conflict | Self::Forbidden(_) | Self::Rejected { .. } => false,
+        }
+    }
+
+    /// Whether the same call is likely to succeed within seconds. Unlike in [`is_unavailable`](Self::is_unavailable), a
+    /// plain 500 does not count: it is often a webhook that cannot be called, and that may last.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::TooManyRequests { .. } | Self::Rejected { code: 502..=504, .. } => true,
@@ -215,6 +216,11 @@ mod tests {
         kube::Error::Api(Box::new(status)).into()
     }
 
+    fn is_refused_by_size(code: u16, message: &str) -> bool {
+        let error = status_error(code, message);
+        matches!(error, KubeError::Rejected { code: TOO_LARGE, .. }) && !error.is_unavailable()
+    }
+
     #[test]
     fn an_object_that_is_too_large_is_known_by_each_answer() {
         for (code, message) in [
@@ -222,10 +228,10 @@ mod tests {
             (500, "etcdserver: request is too large"),
             (500, "rpc error: code = ResourceExhausted desc = trying to send message larger than max (2 vs. 1)"),
         ] {
-            assert!(status_error(code, message).is_too_large(), "{code} {message}");
+            assert!(is_refused_by_size(code, message), "{code} {message}");
         }
         for (code, message) in [(500, "etcdserver: leader changed"), (422, "metadata.annotations: Too long")] {
-            assert!(!status_error(code, message).is_too_large(), "{code} {message}");
+            assert!(!is_refused_by_size(code, message), "{code} {message}");
         }
     }
 

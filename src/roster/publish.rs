@@ -190,15 +190,13 @@ async fn publish_with_retries(
             progress = (publisher.own_slices.len(), Instant::now());
             backoff = INITIAL_BACKOFF;
         }
-        let remaining = match &error {
-            KubeError::Unreachable(_) | KubeError::TooManyRequests { .. } | KubeError::Rejected { code: 500.., .. } => {
-                denied_since = None;
-                UNAVAILABLE_TIMEOUT.saturating_sub(progress.1.elapsed())
-            }
-            KubeError::Forbidden(_) | KubeError::UnknownKind => {
-                DENIED_TIMEOUT.saturating_sub(denied_since.get_or_insert_with(Instant::now).elapsed())
-            }
-            KubeError::NotFound | KubeError::Conflict | KubeError::Rejected { .. } => Duration::ZERO,
+        let remaining = if error.is_unavailable() {
+            denied_since = None;
+            UNAVAILABLE_TIMEOUT.saturating_sub(progress.1.elapsed())
+        } else if matches!(error, KubeError::Forbidden(_) | KubeError::UnknownKind) {
+            DENIED_TIMEOUT.saturating_sub(denied_since.get_or_insert_with(Instant::now).elapsed())
+        } else {
+            Duration::ZERO
         };
         if remaining.is_zero() {
             return Err(Error::Kube(error));

@@ -42,9 +42,9 @@ pub(crate) fn error_backoff(name: &str, count: u32) -> Duration {
     full * u32::try_from(800 + jitter).unwrap_or(1000) / 1000
 }
 
-/// How long maintenance waits after its `count`th error in a row: 1 min doubling to 1 h, with the jitter of
-/// [`error_backoff`].
-pub(crate) fn housekeeping_backoff(uid: &str, count: u32) -> Duration {
+/// How long the rest of a connection's work goes on without what was refused `count` times in a row, such as a deletion or
+/// the answer to a request: 1 min doubling to 1 h, with the jitter of [`error_backoff`].
+pub(crate) fn slow_backoff(uid: &str, count: u32) -> Duration {
     (error_backoff(uid, count.min(7)) * 60).min(MAX_BACKOFF)
 }
 

@@ -158,7 +158,7 @@ const CORPUS: &str = include_str!("../../box_client/fixtures/corpus/cron.txt");
 
 proptest! {
     #[test]
-    fn any_text_is_refused_or_becomes_a_schedule_with_bounded_cost(
+    fn any_text_is_refused_or_becomes_a_schedule(
         fields in prop::collection::vec(
             prop_oneof!["[0-9*,/a-zA-Z?#LW-]{0,20}", r"\*(/[0-9]{1,3})?", "[0-9]{1,2}(-[0-9]{1,2})?(,[0-9]{1,2}){0,9}"],
             5,
@@ -166,7 +166,6 @@ proptest! {
         zone in prop_oneof![Just("Europe/Berlin".to_owned()), "[A-Za-z/_+-]{0,70}", any::<String>()],
         known in prop::option::of(prop::sample::select(CORPUS.lines().collect::<Vec<_>>())),
     ) {
-        let started = std::time::Instant::now();
         let cron = known.map_or_else(|| fields.join(" "), str::to_owned);
         for zone in [zone.as_str(), "UTC"] {
             match parse_schedule(&cron, zone) {
@@ -174,7 +173,6 @@ proptest! {
                 Err(error) => prop_assert!(error.to_string().len() < 2000, "{}", error),
             }
         }
-        prop_assert!(started.elapsed() < std::time::Duration::from_secs(20));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use kube::{ResourceExt, runtime::reflector::ObjectRef};
 use tokio::time::Instant;
 
 use super::{
-    backoff::{housekeeping_backoff, probe_interval},
+    backoff::{probe_interval, slow_backoff},
     plan::{Plan, Step},
     plan_input::{StateView, status_of},
     unwritten_result::UnwrittenResult,
@@ -183,7 +183,7 @@ impl ConnectionState {
     pub(crate) fn defer_request(&mut self, uid: &str) {
         let (count, until) = self.deferred_requests.entry(uid.to_owned()).or_insert((0, Instant::now()));
         *count = count.saturating_add(1);
-        *until = Instant::now() + housekeeping_backoff(uid, *count);
+        *until = Instant::now() + slow_backoff(uid, *count);
     }
 
     /// Removes the requests that are ignored now, and forgets those that are gone.
@@ -208,7 +208,7 @@ impl ConnectionState {
     /// Garbage collection was tried for these slices. After an error it is put back by minutes.
     pub(crate) fn record_garbage_collection(&mut self, tried: HashSet<SliceMeta>, failed: bool) {
         let errors = self.collect_again.map_or(0, |(errors, _)| errors).saturating_add(1);
-        self.collect_again = failed.then(|| (errors, Instant::now() + housekeeping_backoff(&self.uid, errors)));
+        self.collect_again = failed.then(|| (errors, Instant::now() + slow_backoff(&self.uid, errors)));
         self.fenced_slices = if failed { tried } else { HashSet::new() };
     }
 

@@ -253,19 +253,12 @@ impl TokenStore for SecretTokenStore {
         async {
             let (mut denied_since, mut pause) = (None, INITIAL_BACKOFF);
             while let Err(error) = self.try_save(lock, tokens).await {
-                match &error {
-                    KubeError::Conflict => {}
-                    KubeError::Unreachable(_)
-                    | KubeError::TooManyRequests { .. }
-                    | KubeError::Rejected { code: 500.., .. } => denied_since = None,
-                    KubeError::Forbidden(_)
-                    | KubeError::NotFound
-                    | KubeError::UnknownKind
-                    | KubeError::Rejected { .. } => {
-                        let since: &mut Instant = denied_since.get_or_insert_with(Instant::now);
-                        if since.elapsed() >= DENIED_SAVE_TIMEOUT {
-                            return Err(TokenStoreError::NotPersisted);
-                        }
+                if error.is_unavailable() {
+                    denied_since = None;
+                } else if error != KubeError::Conflict {
+                    let since: &mut Instant = denied_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= DENIED_SAVE_TIMEOUT {
+                        return Err(TokenStoreError::NotPersisted);
                     }
                 }
                 tracing::error!(connection = self.log_name(), %error, "storing renewed tokens failed, retrying");
