@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use box_sim::{AuthMethod, BoxSim, Endpoint, Enterprise, EnterpriseConfig};
-use harness::{ControlPlaneOptions, MetricsPage, eventually, exclusive_control_plane};
+use harness::{MetricsPage, eventually, exclusive_control_plane};
 use serde_json::{Value, json};
 
 use crate::env::{E2eEnv, SHORT_TIMEOUT, connection_conditions, expect_condition, install_crds, request_conditions};
@@ -82,8 +82,7 @@ async fn without_the_right_to_write_secrets_no_token_is_used() {
 /// The API server is away while Box answers a refresh, for longer than a stopping process waits.
 #[tokio::test]
 async fn a_leader_that_loses_the_api_server_exits_once_renewed_tokens_are_stored() {
-    let options = ControlPlaneOptions { name: "oauth outage".to_owned(), ..ControlPlaneOptions::default() };
-    let mut plane = exclusive_control_plane(options).await.expect("control plane");
+    let mut plane = exclusive_control_plane("oauth-outage").await.expect("control plane");
     install_crds(&plane).await;
     let oauth = json!({"oauth": {"enabled": true}});
     let env = E2eEnv::with_values(&plane, "oauth-outage", &oauth, |manifests| manifests).await;

@@ -281,7 +281,11 @@ async fn an_authorization_that_is_not_refreshed_warns_two_weeks_before_it_expire
     world.spawn_operator();
     sleep_secs(5 * DAY).await;
     assert_eq!(world.events_with_reason("AuthorizationEndsSoon"), Vec::<Value>::new());
+    world.kube.lag_watches(secs(5));
+    let mark = world.kube.log_position();
     sleep_secs(2 * DAY).await;
+    let writes = world.writes_since(mark).into_iter().filter(|write| write.contains("boxconnections")).count();
+    assert!((1..300).contains(&writes), "{writes} writes in two days, behind a lagging watch");
     let events = world.events_with_reason("AuthorizationEndsSoon");
     assert_eq!(events.len(), 1, "{events:#?}");
     assert_eq!(events[0]["type"], "Warning");

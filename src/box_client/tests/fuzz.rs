@@ -1,7 +1,7 @@
 //! Damaged and random input for every parser of Secrets and of Box's responses: none panics, and what they return is
 //! bounded. The corpus is in `fixtures/corpus`; an input that ever failed belongs there.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, header};
 use proptest::prelude::*;
@@ -17,7 +17,6 @@ const ACCOUNT: &str = include_str!("../fixtures/corpus/account.json");
 const PAGE: &str = include_str!("../fixtures/corpus/page.json");
 const RETRY_AFTER: &str = include_str!("../fixtures/corpus/retry-after.txt");
 /// No parser takes as long for any of these inputs, even on a busy machine.
-const TIME_LIMIT: Duration = Duration::from_secs(20);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// What happens to an input of the corpus.
@@ -110,7 +109,6 @@ proptest! {
     fn a_damaged_configuration_file_gives_bounded_credentials_or_a_bounded_message(
         config in damaged(vec![config_json().to_string()]),
     ) {
-        let started = Instant::now();
         match Credentials::jwt(config.into()) {
             Ok(credentials) => {
                 prop_assert!(is_printable(credentials.client_id(), 256));
@@ -118,7 +116,6 @@ proptest! {
             }
             Err(error) => prop_assert!(is_printable(&error.to_string(), 800), "{}", error),
         }
-        prop_assert!(started.elapsed() < TIME_LIMIT);
     }
 
     #[test]
@@ -131,23 +128,19 @@ proptest! {
 
     #[test]
     fn a_damaged_token_response_gives_a_token_for_a_header_or_an_error(body in damaged(corpus(&[TOKEN_BODY]))) {
-        let started = Instant::now();
         if let Ok(token) = Token::parse(&body) {
             // Panics if the token makes no header.
             prop_assert!(token.authorization_header().len() <= (8 << 10) + "Bearer ".len());
             prop_assert!(token.lifetime() <= DAY);
             prop_assert!(token.refresh_token().is_none_or(|token| token.expose_secret().len() <= 8 << 10));
         }
-        prop_assert!(started.elapsed() < TIME_LIMIT);
     }
 
     #[test]
     fn a_damaged_error_body_gives_a_bounded_message(body in damaged(corpus(&[TOKEN_ERROR, API_ERROR]))) {
-        let started = Instant::now();
         let secret = "s3cret-of-the-app";
         let shown = ErrorBody::parse(&body, &[secret]).unwrap_or_default().to_string();
         prop_assert!(is_printable(&shown, 500) && !shown.contains(secret), "{}", shown);
-        prop_assert!(started.elapsed() < TIME_LIMIT);
     }
 
     #[test]
@@ -164,13 +157,11 @@ proptest! {
         let Ok(body) = String::from_utf8(body) else { return Ok(()) };
         let fake = FakeBox::default().respond_with(USERS, [canned_response(200, &body)]);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-        let started = Instant::now();
         let listing = runtime.expect("a runtime").block_on(collect_user_ids(&fake.connect(), Limits::default()));
         match listing {
             Ok(ids) => prop_assert!(ids.iter().map(String::len).sum::<usize>() <= body.len() + 100),
             Err(error) => prop_assert!(is_printable(&error.to_string(), 700), "{}", error),
         }
-        prop_assert!(started.elapsed() < TIME_LIMIT);
     }
 
     #[test]
