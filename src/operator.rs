@@ -20,7 +20,8 @@ use crate::{
     },
 };
 
-/// How long a stopping process waits for renewed tokens to be stored. Below the default termination grace period of a pod, 30 s.
+/// How long a stopping process waits for renewed tokens to be stored. Below the default termination grace period of a
+/// pod, 30 s.
 const BACKGROUND_TASKS_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Why the operator failed to start or stopped with an error.

@@ -62,7 +62,8 @@ pub(crate) fn error_policy(connection: &BoxConnection, error: &KubeError, contex
     Action::requeue(requeue_after)
 }
 
-/// observe → maintain → request a permit → confirm and plan again → act and report.
+/// observe → maintain → request a permit → confirm and plan again → act and report. A result that the API server has not
+/// accepted yet is reported first: a plan made without it would repeat the work.
 async fn run_phases(context: &Context, connection: &Arc<BoxConnection>) -> Result<Action, KubeError> {
     tracing::debug!(resource_version = connection.resource_version(), "reconciling");
     if let Some(result) = context.with_state(connection, |state| state.unwritten_result.take()) {
