@@ -100,9 +100,8 @@ pub struct Config {
     #[arg(long, env = "BOXSYNC_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
     pub log_format: LogFormat,
 
-    /// Log filter: a level, or levels by module such as info,boxsync=debug. kube is off by default because the operator
-    /// logs its errors itself.
-    #[arg(long, env = "BOXSYNC_LOG", default_value = "info,kube=off")]
+    /// Log level: error, warn, info, debug or trace; or levels by module, such as info,hyper=debug.
+    #[arg(long, env = "BOXSYNC_LOG", default_value = "info")]
     pub log: String,
 }
 

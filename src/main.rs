@@ -26,7 +26,7 @@ fn main() -> ExitCode {
 }
 
 fn run(config: Config) -> Result<(), String> {
-    let filter = config.log.parse().map_err(|e| format!("invalid --log {:?}: {e}", config.log))?;
+    let filter = runtime::parse_log_filter(&config.log).map_err(|e| format!("invalid --log {:?}: {e}", config.log))?;
     runtime::init_logging(config.log_format, filter);
     let tokio = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     tokio.map_err(|e| e.to_string())?.block_on(operator::run(config)).map_err(|e| e.to_string())

@@ -289,6 +289,10 @@ async fn run_watch<K>(
                     if matches!(event, Event::InitDone) && !listed.borrow().contains(&kind) {
                         listed.send_modify(|kinds| kinds.push(kind));
                     }
+                    if let Event::Apply(object) | Event::Delete(object) = &event {
+                        let (namespace, name) = (object.namespace(), object.name_any());
+                        tracing::debug!(%kind, namespace, name, "watch event");
+                    }
                     on_event(&event);
                 }
                 Err(error) => {

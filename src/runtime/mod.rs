@@ -10,5 +10,5 @@ mod signals;
 
 pub use background_tasks::BackgroundTasks;
 pub use clock::Clock;
-pub use logging::{LogFormat, init_logging};
+pub use logging::{LogFormat, init_logging, parse_log_filter};
 pub use signals::cancel_on_signal;

@@ -36,7 +36,7 @@ async fn a_client_credentials_connection_becomes_ready_with_the_right_counts() {
     let env = E2eEnv::new("client credentials").await;
     let acme = create_acme(&env.sim);
     // The log of every level is searched for secrets.
-    let operator = env.start_operator_with(&env.operator_settings().env("BOXSYNC_LOG", "trace"));
+    let operator = env.start_operator_with(&env.operator_settings().env("BOXSYNC_LOG", "trace,boxsync=trace"));
     env.connect_by_client_credentials("acme", &acme).await;
     env.run(&["wait", "--for=condition=Ready", "boxconnection/acme", "--timeout=60s"]).await;
 
@@ -74,7 +74,7 @@ async fn a_jwt_connection_with_boxs_own_key_lists_twelve_thousand_users() {
     let spec = EnterpriseConfig::new("1002").name("Globex").users(12_000).auth(AuthMethod::Jwt);
     let globex = env.sim.add_enterprise(spec);
     // The log of every level is searched for secrets.
-    let operator = env.start_operator_with(&env.operator_settings().env("BOXSYNC_LOG", "trace"));
+    let operator = env.start_operator_with(&env.operator_settings().env("BOXSYNC_LOG", "trace,boxsync=trace"));
     env.connect_by_jwt("globex", &globex, KeyFormat::Pkcs8TripleDes).await;
     let connection = env.wait_until_ready("globex").await;
     assert_eq!(status_counts(&connection), expected_counts(&globex));

@@ -25,8 +25,9 @@ async fn oauth2_tokens_are_refreshed_stored_and_deleted_with_the_connection() {
     let env = E2eEnv::with_oauth("oauth").await;
     let acme = create_oauth_acme(&env.sim);
     // The log of every level is searched for tokens.
-    let operator =
-        env.start_operator_with(&env.operator_settings().flag("--oauth", "true").env("BOXSYNC_LOG", "trace"));
+    let operator = env.start_operator_with(
+        &env.operator_settings().flag("--oauth", "true").env("BOXSYNC_LOG", "trace,boxsync=trace"),
+    );
     env.connect_by_oauth("acme", &acme).await;
     env.wait_until_ready("acme").await;
     let version = |secret: &Value| secret["metadata"]["resourceVersion"].clone();
