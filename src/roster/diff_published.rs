@@ -39,14 +39,33 @@ pub(super) fn published_state<'a>(
     PublishedState {
         content,
         ownership,
-        reusable: available
-            .clone()
-            .filter(|p| p.owner_uid.as_deref() == Some(owner_uid))
-            .map(|p| p.name.as_str())
-            .collect(),
+        reusable: available.clone().filter(|p| p.is_owned_by(owner_uid)).map(|p| p.name.as_str()).collect(),
         readable: available.clone().map(|p| p.name.as_str()).collect(),
-        ownerless: available.filter(|p| p.owner_uid.is_none()).map(|p| p.name.clone()).collect(),
+        ownerless: available.filter(|p| p.owner_uids.is_empty()).map(|p| p.name.clone()).collect(),
     }
+}
+
+/// Leaves out the slices of removed users and of changes that would have to be copied and are damaged: no later attempt
+/// could copy them, and the list of users does not depend on them. Returns the number of their records.
+///
+/// # Errors
+/// API server errors.
+pub(super) async fn leave_out_damaged_history(
+    store: &Store,
+    published: &mut PublishedState<'_>,
+) -> Result<i64, KubeError> {
+    let mut dropped = 0;
+    for slice in &published.content.slices {
+        let is_history = matches!(slice.state, SliceState::Removed | SliceState::Changes);
+        if !is_history || published.is_reusable(&slice.name) || !published.readable.contains(slice.name.as_str()) {
+            continue;
+        }
+        if store.get_slice_data(slice).await?.is_none() {
+            published.readable.remove(slice.name.as_str());
+            dropped += slice.count;
+        }
+    }
+    Ok(dropped)
 }
 
 /// Compares a new list with the published one, and decides on removals.

@@ -24,9 +24,10 @@ pub fn unreferenced_slices(roster: Option<&RosterContent>, owner_uid: &str, exis
     let previous: HashSet<&str> = previous.map(String::as_str).collect();
     let is_unreferenced = |slice: &&SliceMeta| {
         let name = slice.name.as_str();
-        match slice.owner_uid.as_deref() {
-            Some(uid) => uid == owner_uid && !current.contains(name) && !previous.contains(name),
-            None => previous.contains(name) && !current.contains(name),
+        if slice.owner_uids.is_empty() {
+            previous.contains(name) && !current.contains(name)
+        } else {
+            slice.is_owned_by(owner_uid) && !current.contains(name) && !previous.contains(name)
         }
     };
     existing.iter().filter(is_unreferenced).cloned().collect()

@@ -54,7 +54,7 @@ pub(super) struct PublishedState<'a> {
 }
 
 impl PublishedState<'_> {
-    fn is_reusable(&self, slice: &str) -> bool {
+    pub(super) fn is_reusable(&self, slice: &str) -> bool {
         self.ownership == Ownership::Owned && self.reusable.contains(slice)
     }
 }
@@ -133,7 +133,9 @@ pub(super) fn plan_revision(
             .as_ref()
             .map_or_else(|| plan_existing(SliceState::Removed), |r| plan_chunks(SliceState::Removed, &r.1)),
     );
-    let old_changes = plan_existing(SliceState::Changes);
+    // The same change as an earlier one has the same slice.
+    let recurs = |old: &PlannedSlice| changes.iter().any(|new| new.slice.name == old.slice.name);
+    let old_changes: Vec<_> = plan_existing(SliceState::Changes).into_iter().filter(|old| !recurs(old)).collect();
     slices.extend(
         changes.into_iter().chain(old_changes).filter(|p| journal.iter().any(|e| e.slices.contains(&p.slice.name))),
     );
@@ -205,7 +207,10 @@ fn trim_journal(mut next: NextRevision) -> Result<NextRevision, usize> {
             return Ok(next);
         }
         let Some(oldest) = next.content.journal.pop() else { return Err(next.slices.len()) };
-        next.slices.retain(|planned| !oldest.slices.contains(&planned.slice.name));
+        let journal = &next.content.journal;
+        let is_dropped =
+            |name: &String| oldest.slices.contains(name) && !journal.iter().any(|e| e.slices.contains(name));
+        next.slices.retain(|planned| !is_dropped(&planned.slice.name));
     }
 }
 

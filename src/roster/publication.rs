@@ -75,7 +75,7 @@ impl<'a> Publication<'a, Written> {
             for name in [&slice.name, &salted] {
                 match create_slice(store, owner_uid, list, plan, &plan.slices[at], name).await {
                     Ok(uid) => {
-                        let meta = SliceMeta { name: name.clone(), uid, owner_uid: Some(owner_uid.to_owned()) };
+                        let meta = SliceMeta { name: name.clone(), uid, owner_uids: vec![owner_uid.to_owned()] };
                         own_slices.insert(slice, meta);
                         return Ok((at, name.clone()));
                     }
@@ -109,7 +109,7 @@ impl<'a> Publication<'a, Written> {
         let Self { store, owner_uid, next, step: Written { created } } = self;
         let existing = if created == 0 { existing } else { store.list_slices().await? };
         let owned: HashSet<&str> =
-            existing.iter().filter(|s| s.owner_uid.as_deref() == Some(owner_uid)).map(|s| s.name.as_str()).collect();
+            existing.iter().filter(|s| s.is_owned_by(owner_uid)).map(|s| s.name.as_str()).collect();
         if !next.slices.iter().all(|planned| owned.contains(planned.slice.name.as_str())) {
             return Err(PublishAttemptError::Conflict);
         }
@@ -174,7 +174,7 @@ pub(super) fn publish_result(
     approved: Option<String>,
 ) -> PublishResult {
     let unreferenced = unreferenced_slices(Some(&roster.spec), owner_uid, existing);
-    PublishResult { roster: roster.spec.clone(), outcome, approved, unreferenced }
+    PublishResult { roster: roster.spec.clone(), outcome, approved, unreferenced, damaged_history: 0 }
 }
 
 async fn slice_content(

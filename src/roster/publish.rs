@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::{
     chunking::{Chunk, RecordTooLarge, split_into_chunks},
-    diff_published::{diff_published, published_state},
+    diff_published::{diff_published, leave_out_damaged_history, published_state},
     next_revision::{MAX_SLICES, RosterOwner, plan_revision, with_counts},
     own_slices::OwnSlices,
     ownership::{Ownership, OwnershipConflict, check_ownership},
@@ -75,6 +75,9 @@ pub struct PublishResult {
     pub approved: Option<String>,
     /// Slices that no revision references.
     pub unreferenced: Vec<SliceMeta>,
+    /// Removed users and changes that an adopted roster named and whose slices are damaged. They are not in the history
+    /// any more.
+    pub damaged_history: i64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,12 +160,13 @@ pub async fn publish_list(
         conflicts: 0,
         sent_any: false,
         unconfirmed: None,
+        damaged_history: 0,
     };
     let published = publish_with_retries(&mut publisher, now).await;
     if published.is_err() {
         publisher.discard_own_slices().await;
     }
-    published
+    Ok(PublishResult { damaged_history: publisher.damaged_history, ..published? })
 }
 
 async fn publish_with_retries(
@@ -219,6 +223,7 @@ struct Publisher<'a> {
     sent_any: bool,
     /// The last roster that was sent, until a response confirms that it was written.
     unconfirmed: Option<SentRoster>,
+    damaged_history: i64,
 }
 
 struct SentRoster {
@@ -247,7 +252,10 @@ impl Publisher<'_> {
         }
         let existing = store.list_slices().await?;
         own_slices.retain_existing(&existing);
-        let published = roster.as_ref().map(|roster| published_state(roster, ownership, owner_uid, &existing));
+        let mut published = roster.as_ref().map(|roster| published_state(roster, ownership, owner_uid, &existing));
+        if let Some(published) = &mut published {
+            self.damaged_history = leave_out_damaged_history(store, published).await?;
+        }
         let diff = diff_published(store, request, list, chunks, published.as_ref(), now).await;
         let (parts, decision) = match diff {
             Err(PublishAttemptError::Fatal(lost @ Error::BaselineLost(_))) => {

@@ -47,8 +47,14 @@ impl RosterVersion {
 pub struct SliceMeta {
     pub name: String,
     pub uid: String,
-    /// The UID of its owner, if it has one.
-    pub owner_uid: Option<String>,
+    /// The UIDs of its owners.
+    pub owner_uids: Vec<String>,
+}
+
+impl SliceMeta {
+    pub fn is_owned_by(&self, uid: &str) -> bool {
+        self.owner_uids.iter().any(|owner| owner == uid)
+    }
 }
 
 impl Store {
@@ -121,18 +127,18 @@ impl Store {
     ) -> Result<UserRoster, KubeError> {
         let api = self.client.api::<UserRoster>(&self.namespace);
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        let mut metadata = self.object_meta(owner_uid, &self.connection);
+        let own = self.object_meta(owner_uid, &self.connection);
         let Some(base) = base else {
-            let roster = UserRoster { metadata, spec: content };
+            let roster = UserRoster { metadata: own, spec: content };
             return self.client.call(api.create(&params, &roster)).await;
         };
-        // Labels and annotations of others are kept.
-        let mut labels = base.labels().clone();
-        labels.append(metadata.labels.get_or_insert_default());
-        metadata.labels = Some(labels);
-        metadata.annotations.clone_from(&base.metadata.annotations);
-        metadata.resource_version.clone_from(&base.metadata.resource_version);
-        metadata.uid.clone_from(&base.metadata.uid);
+        // What others have set is kept: finalizers, labels, annotations, owners.
+        let mut metadata = ObjectMeta { managed_fields: None, ..base.metadata.clone() };
+        metadata.labels.get_or_insert_default().extend(own.labels.unwrap_or_default());
+        let owners = metadata.owner_references.get_or_insert_default();
+        if owners.iter().all(|owner| owner.uid != owner_uid) {
+            owners.extend(own.owner_references.unwrap_or_default());
+        }
         let roster = UserRoster { metadata, spec: content };
         match self.client.call(api.replace(&self.connection, &params, &roster)).await {
             // It was deleted since it was read.
@@ -212,7 +218,7 @@ fn slice_meta(slice: &PartialObjectMeta<UserSlice>) -> SliceMeta {
     SliceMeta {
         name: slice.name_any(),
         uid: slice.uid().unwrap_or_default(),
-        owner_uid: slice.owner_references().first().map(|o| o.uid.clone()),
+        owner_uids: slice.owner_references().iter().map(|o| o.uid.clone()).collect(),
     }
 }
 

@@ -14,6 +14,7 @@ mod cron_schedule;
 mod disconnected;
 mod failure_reasons;
 mod format_upgrade;
+mod history;
 mod hostile_input;
 mod interval_schedule;
 mod lasting_trouble;
