@@ -123,6 +123,9 @@ pub enum InvalidResponse {
     NoProgress(u32),
     #[error("the response contains a user without an id")]
     MissingUserId,
+    /// Cutting it could make two users one.
+    #[error("the response contains a user id of more than {0} characters")]
+    UserIdTooLong(usize),
     /// An enterprise has at least its admin.
     #[error("the list contains no users")]
     EmptyUserList,
@@ -146,6 +149,8 @@ pub enum LimitExceeded {
     Pages(u32),
     #[error("A response from Box is larger than {0} bytes")]
     Bytes(usize),
+    #[error("The list takes more than {0} bytes of memory")]
+    ListBytes(usize),
 }
 
 fn format_invalid_response(problem: &InvalidResponse, body: &ErrorBody) -> String {

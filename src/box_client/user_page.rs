@@ -16,6 +16,15 @@ use crate::user_list::{User, UserPage, UserRole, UserStatus};
 pub(super) const USER_FIELDS: &str =
     "id,type,name,login,status,role,created_at,job_title,language,timezone,space_amount,is_platform_access_only";
 
+/// Longer than any id of Box. An id is not cut: two users would become one.
+const MAX_ID_CHARS: usize = 64;
+/// The longest email address: 64 characters, `@`, 255 characters (RFC 5321).
+const MAX_LOGIN_CHARS: usize = 320;
+/// For names and job titles. Box takes 50 and 100.
+const MAX_NAME_CHARS: usize = 256;
+/// For status, role, language and time zone.
+const MAX_CODE_CHARS: usize = 64;
+
 /// A user as Box sends it. Fields can be missing, `null` or of another type: they count as empty.
 #[derive(Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
@@ -57,6 +66,9 @@ pub(super) fn parse_user_page(body: &[u8]) -> Result<(UserPage, Option<String>),
     let Entries(page) = entries.ok_or(Error::invalid_response(InvalidResponse::NotAUserPage))?;
     if page.ids().any(str::is_empty) {
         return Err(Error::invalid_response(InvalidResponse::MissingUserId));
+    }
+    if page.ids().any(|id| cut(id, MAX_ID_CHARS) != id) {
+        return Err(Error::invalid_response(InvalidResponse::UserIdTooLong(MAX_ID_CHARS)));
     }
     Ok((page, next_marker.into_non_empty_text()))
 }
@@ -104,15 +116,24 @@ fn push_user(page: &mut UserPage, user: UserResponse<'_>) {
     } = user;
     page.push(&User {
         id: &id.into_text(),
-        login: &login.into_text(),
-        name: &name.into_text(),
-        job_title: &job_title.into_text(),
-        language: &language.into_text(),
-        timezone: &timezone.into_text(),
-        status: UserStatus::from_name(&status.into_text()),
-        role: UserRole::from_name(&role.into_text()),
+        login: cut(&login.into_text(), MAX_LOGIN_CHARS),
+        name: cut(&name.into_text(), MAX_NAME_CHARS),
+        job_title: cut(&job_title.into_text(), MAX_NAME_CHARS),
+        language: cut(&language.into_text(), MAX_CODE_CHARS),
+        timezone: cut(&timezone.into_text(), MAX_CODE_CHARS),
+        status: UserStatus::from_name(cut(&status.into_text(), MAX_CODE_CHARS)),
+        role: UserRole::from_name(cut(&role.into_text(), MAX_CODE_CHARS)),
         app: is_platform_access_only.as_bool(),
         created_at: created_at.into_text().parse().ok().map(Timestamp::as_second),
         space_amount: space_amount.as_i64().unwrap_or_default(),
     });
+}
+
+/// The first characters of a text.
+fn cut(text: &str, max_chars: usize) -> &str {
+    // Most texts are shorter even in bytes.
+    if text.len() <= max_chars {
+        return text;
+    }
+    text.char_indices().nth(max_chars).map_or(text, |(end, _)| &text[..end])
 }

@@ -22,11 +22,13 @@ pub struct Limits {
     pub pages: u32,
     /// Bytes of one response.
     pub page_bytes: usize,
+    /// Bytes of all pages, packed.
+    pub list_bytes: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { users: 2_000_000, pages: 20_000, page_bytes: 16 << 20 }
+        Self { users: 2_000_000, pages: 20_000, page_bytes: 16 << 20, list_bytes: 512 << 20 }
     }
 }
 
@@ -37,6 +39,7 @@ pub struct UserPages<'v> {
     position: PagePosition,
     page_count: u32,
     user_count: usize,
+    list_bytes: usize,
     idle_pages: u32,
     hash_builder: RandomState,
     /// Hashes of the markers that Box sent.
@@ -76,6 +79,7 @@ impl<'v> UserPages<'v> {
             position: PagePosition::Start,
             page_count: 0,
             user_count: 0,
+            list_bytes: 0,
             idle_pages: 0,
             hash_builder: RandomState::new(),
             seen_markers,
@@ -120,6 +124,10 @@ impl<'v> UserPages<'v> {
         if user_count > self.limits.users {
             return Err(Error::LimitExceeded(LimitExceeded::Users(self.limits.users)));
         }
+        let list_bytes = self.list_bytes + page.memory_bytes();
+        if list_bytes > self.limits.list_bytes {
+            return Err(Error::LimitExceeded(LimitExceeded::ListBytes(self.limits.list_bytes)));
+        }
         let marker_hash = marker.as_ref().map(|marker| self.hash_builder.hash_one(marker));
         if marker_hash.is_some_and(|marker_hash| self.seen_markers.contains(&marker_hash)) {
             return Err(Error::invalid_response(InvalidResponse::RepeatedMarker));
@@ -139,7 +147,8 @@ impl<'v> UserPages<'v> {
         }
         self.seen_markers.extend(marker_hash);
         self.seen_pages.insert(fingerprint);
-        (self.page_count, self.user_count, self.idle_pages) = (self.page_count + 1, user_count, idle_pages);
+        (self.page_count, self.user_count, self.list_bytes) = (self.page_count + 1, user_count, list_bytes);
+        self.idle_pages = idle_pages;
         Ok(page)
     }
 }

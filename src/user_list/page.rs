@@ -30,6 +30,11 @@ impl UserPage {
         self.starts.is_empty()
     }
 
+    /// The size of the users in memory in bytes, without spare capacity.
+    pub fn memory_bytes(&self) -> usize {
+        self.bytes.len() + self.starts.len() * size_of::<u32>()
+    }
+
     /// The users, decoded one by one.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = User<'_>> {
         self.starts.iter().map(|&start| unpack(&self.bytes, start))

@@ -146,6 +146,35 @@ async fn a_listing_fails_beyond_its_limits() {
     );
     let error = list_with_limits(Limits { page_bytes: 100, ..exact }).await.expect_err("too large");
     assert_eq!(error.to_string(), "A response from Box is larger than 100 bytes.");
+    let error = list_with_limits(Limits { list_bytes: 60, ..exact }).await.expect_err("too large");
+    assert_eq!(error.to_string(), "The list takes more than 60 bytes of memory.");
+}
+
+#[tokio::test]
+async fn long_fields_of_a_user_are_cut_and_a_long_id_is_rejected() {
+    let long = "ü".repeat(100_000);
+    let user = |id: &str| {
+        json!({
+            "type": "user", "id": id, "name": long, "login": long, "status": long, "role": long, "job_title": long,
+            "language": long, "timezone": long, "created_at": long, "space_amount": long,
+        })
+    };
+    let list = async |id: &str| {
+        let body = json!({ "limit": 1000, "entries": [user(id)] });
+        let client = FakeBox::default().respond_with(USERS, [canned_response(200, body)]).connect();
+        client.list_users(Limits::default()).next().await
+    };
+    let page = list("11").await.expect("a page").expect("a page");
+    assert!(page.memory_bytes() < 2 * (320 + 2 * 256 + 4 * 64) + 100, "{} bytes", page.memory_bytes());
+    let user = page.iter().next().expect("a user");
+    assert_eq!((user.login.chars().count(), user.name.chars().count()), (320, 256));
+    assert_eq!((user.job_title.chars().count(), user.timezone.chars().count()), (256, 64));
+    assert!(list(&"1".repeat(64)).await.is_ok());
+    let error = list(&"1".repeat(65)).await.expect_err("no id of Box");
+    assert_eq!(
+        error.to_string(),
+        "The response from Box is invalid: the response contains a user id of more than 64 characters."
+    );
 }
 
 #[tokio::test]
