@@ -29,4 +29,5 @@ mod removal_guard;
 mod requests;
 mod restarts;
 mod split_brain;
+mod staleness;
 mod unusual_responses;

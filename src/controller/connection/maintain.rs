@@ -73,3 +73,10 @@ async fn collect_garbage(context: &Context, connection: &BoxConnection) {
 pub(super) async fn refresh_status(context: &Context, connection: &BoxConnection) -> Result<(), KubeError> {
     status_writer::write_connection_status(context, connection, &StatusUpdate::Refresh).await.map(drop)
 }
+
+/// The same where other work does not depend on it.
+pub(super) async fn try_refresh_status(context: &Context, connection: &BoxConnection) {
+    if let Err(error) = refresh_status(context, connection).await {
+        tracing::warn!(connection = log_name(connection), %error, "status update failed");
+    }
+}

@@ -291,13 +291,18 @@ async fn supervise(
             tokio::time::sleep(STOP_GRACE_PERIOD).await;
             return why;
         }
+        if Instant::now() < due {
+            continue;
+        }
         // Before the sign-in there is no progress to report.
-        if let Some(signed_in) = signed_in_cell.get().filter(|_| Instant::now() >= due) {
+        if let Some(signed_in) = signed_in_cell.get() {
             let SyncProgress { pages, users } = *progress.borrow();
             let current = CurrentSync { trigger: job.trigger, start_time: Time(start), pages, users };
             objects.report_progress(context, &current, signed_in).await;
-            due = Instant::now() + PROGRESS_INTERVAL;
+        } else {
+            objects.refresh_connection(context).await;
         }
+        due = Instant::now() + PROGRESS_INTERVAL;
     }
 }
 
