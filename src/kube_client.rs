@@ -3,11 +3,13 @@
 
 use std::{error::Error, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
 use tokio::sync::Semaphore;
+use tower::service_fn;
 
-use crate::text::clamp_text;
+use crate::{remote_clock::RemoteClock, text::clamp_text};
 
 /// Shorter than the API server's own limit of one minute: a request that takes that long is better retried.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
@@ -24,6 +26,7 @@ const TOO_LARGE: u16 = 413;
 pub struct KubeClient {
     client: Client,
     permits: Arc<Semaphore>,
+    server_clock: RemoteClock,
 }
 
 /// Why a call to the API server failed.
@@ -53,7 +56,14 @@ pub enum KubeError {
 
 impl KubeClient {
     pub fn new(client: Client) -> Self {
-        Self { client, permits: Arc::new(Semaphore::new(MAX_CONCURRENT_REQUESTS)) }
+        let server_clock = RemoteClock::default();
+        let client = observe_dates(client, &server_clock);
+        Self { client, permits: Arc::new(Semaphore::new(MAX_CONCURRENT_REQUESTS)), server_clock }
+    }
+
+    /// The time by the API server's clock, as of its last response.
+    pub fn server_time(&self) -> Option<Timestamp> {
+        self.server_clock.now()
     }
 
     pub fn raw_client(&self) -> &Client {
@@ -95,6 +105,20 @@ impl KubeClient {
             Err(_) => Err(KubeError::Unreachable(format!("request timed out after {} s", REQUEST_TIMEOUT.as_secs()))),
         }
     }
+}
+
+/// A client that reads the `Date` of each response, which kube does not pass on.
+fn observe_dates(client: Client, server_clock: &RemoteClock) -> Client {
+    let (namespace, server_clock) = (client.default_namespace().to_owned(), server_clock.clone());
+    let service = service_fn(move |request| {
+        let (client, server_clock) = (client.clone(), server_clock.clone());
+        async move {
+            let response = client.send(request).await?;
+            server_clock.set_from(response.headers());
+            Ok::<_, kube::Error>(response)
+        }
+    });
+    Client::new(service, namespace)
 }
 
 impl KubeError {

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::{
     connection::{
+        clock_check::ClockCheck,
         failure_messages::Failure,
         state::log_name,
         sync_outcome::{SyncOutcome, SyncResult},
@@ -78,7 +79,17 @@ impl SyncEnded<'_> {
         let SyncOutcome { trigger, calls, requests, result, .. } = self.outcome;
         let (trigger, requests, milliseconds) = (trigger.as_str(), requests.len(), as_milliseconds(self.duration));
         let reason = match result {
-            Ok(SyncResult { users, added, updated, removed, revision, held, approved: _, earlier_publish: _ }) => {
+            Ok(SyncResult {
+                users,
+                added,
+                updated,
+                removed,
+                revision,
+                held,
+                approved: _,
+                clock: _,
+                earlier_publish: _,
+            }) => {
                 let (reason, users, held) = (Reason::Synced, users.total, held.as_ref().map_or(0, |h| h.removals));
                 tracing::info!(
                     connection, %reason, trigger, milliseconds, calls, requests, users, added, updated, removed, held, revision,
@@ -93,6 +104,25 @@ impl SyncEnded<'_> {
         };
         metrics.syncs.inc([trigger, reason.as_str()]);
         metrics.sync_duration.observe([reason.as_str()], self.duration);
+    }
+}
+
+/// The clock was compared with those of Box and the API server.
+pub(super) struct ClockChecked<'a> {
+    pub(super) connection: &'a BoxConnection,
+    pub(super) check: &'a ClockCheck,
+}
+
+impl ClockChecked<'_> {
+    pub(super) fn emit(&self, metrics: &Metrics) {
+        let (connection, skew_seconds) = (log_name(self.connection), self.check.skew().as_secs());
+        match self.check {
+            ClockCheck::Right => {}
+            ClockCheck::Wrong(_) | ClockCheck::Doubtful(_) | ClockCheck::Unknown => {
+                tracing::warn!(connection, skew_seconds, check = ?self.check, "clock differs, no history is removed");
+            }
+        }
+        metrics.clock_skew.set(skew_seconds);
     }
 }
 

@@ -64,7 +64,7 @@ pub(super) struct RosterOwner<'a> {
     pub(super) connection: &'a str,
     pub(super) owner_uid: &'a str,
     pub(super) enterprise_id: &'a str,
-    pub(super) retention: Duration,
+    pub(super) retention: Option<Duration>,
     /// The last revision in the connection's status.
     pub(super) known_revision: i64,
 }
@@ -85,10 +85,10 @@ pub(super) struct NextRevision {
     content: RosterContent,
 }
 
-/// Whether a time is older than the retention.
-pub(super) fn is_expired(time: Timestamp, retention: Duration, now: Timestamp) -> bool {
-    let age = SignedDuration::try_from(retention).unwrap_or(SignedDuration::MAX);
-    time.duration_until(now) >= age
+/// Whether a time is older than the retention; `None`: nothing is.
+pub(super) fn is_expired(time: Timestamp, retention: Option<Duration>, now: Timestamp) -> bool {
+    let age = retention.and_then(|retention| SignedDuration::try_from(retention).ok());
+    age.is_some_and(|age| time.duration_until(now) >= age)
 }
 
 /// # Errors

@@ -7,6 +7,7 @@ mod publish_request;
 mod reader;
 mod sign_in;
 
+mod clocks;
 mod cluster_trouble;
 mod crashes;
 mod crd_check;

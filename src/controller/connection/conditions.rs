@@ -243,7 +243,12 @@ fn ready_cause(
                 "A sync is overdue.".to_owned()
             }
         };
-        let message = format!("{list} It was fresh until {stale}. {why}");
+        let since = if stale < last.completion_time.0 {
+            "It was fetched by a clock that was ahead, so its age is unknown.".to_owned()
+        } else {
+            format!("It was fresh until {stale}.")
+        };
+        let message = format!("{list} {since} {why}");
         return ConditionCause::new(ConditionStatus::False, Reason::Stale, message);
     }
     let held = status

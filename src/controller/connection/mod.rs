@@ -2,6 +2,7 @@
 
 mod act;
 pub(crate) mod backoff;
+pub(crate) mod clock_check;
 pub(crate) mod conditions;
 pub(crate) mod cron;
 pub(crate) mod failure_messages;
