@@ -97,8 +97,13 @@ impl Context {
 
     /// Whether the published list exists, as far as this process knows.
     pub(super) fn roster_presence(&self, connection: &BoxConnection) -> RosterPresence {
-        let present = self.cached_roster(connection).is_some() || self.with_state(connection, |state| state.published);
-        if present { RosterPresence::Present } else { RosterPresence::without_roster(connection) }
+        let cached = self.cached_roster(connection).is_some();
+        let (published, slices_missing) = self.with_state(connection, |state| (state.published, state.slices_missing));
+        if cached || published {
+            RosterPresence::with_roster(slices_missing)
+        } else {
+            RosterPresence::without_roster(connection)
+        }
     }
 
     /// The cached roster of the connection's name, without digests and journal.

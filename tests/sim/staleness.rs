@@ -4,7 +4,10 @@ use boxsync::api::BoxConnectionStatus;
 use kube_sim::{Call, Fault, FaultAction, Verb};
 use serde_json::json;
 
-use crate::env::{SimEnv, format_condition, secs, sleep_secs};
+use crate::{
+    env::{NAMESPACE, SimEnv, count_listings, format_condition, secs, sleep_secs},
+    reader::box_users,
+};
 
 const DAY: u64 = 86_400;
 
@@ -76,4 +79,49 @@ async fn a_shorter_stale_after_counts_while_the_roster_cannot_be_read() {
     sleep_secs(60).await;
     let status = world.connection_status("acme");
     assert!(is_stale(&status), "{status:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_slice_is_noticed_within_the_hour_and_published_again() {
+    let (world, acme) = SimEnv::with_synced("acme", 3000).await;
+    sleep_secs(60).await;
+    for round in 0..2 {
+        let named: Vec<String> = world.get_roster("acme").spec.slices.iter().map(|s| s.name.clone()).collect();
+        // One of them, and then all of them.
+        let deleted = if round == 0 { &named[..1] } else { &named[..] };
+        deleted.iter().for_each(|name| world.kube.delete("UserSlice", NAMESPACE, name));
+        let listings = count_listings(&acme);
+        sleep_secs(3700).await;
+        assert_eq!(count_listings(&acme), listings + 1, "one sync repairs it");
+        assert_eq!(format_condition(&world.connection_status("acme").conditions, "Ready"), "True Synced");
+        assert_eq!(world.published_users("acme").await, box_users(&acme));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_with_a_deleted_slice_that_cannot_be_repaired_is_not_ready() {
+    let (mut world, _) = SimEnv::with_synced("acme", 3000).await;
+    world.edit_connection("acme", |c| c["spec"]["suspend"] = true.into());
+    sleep_secs(60).await;
+    let slice = world.kube.get("UserSlice", NAMESPACE, &world.get_roster("acme").spec.slices[0].name).expect("exists");
+    world.kube.delete("UserSlice", NAMESPACE, slice["metadata"]["name"].as_str().expect("a name"));
+    sleep_secs(3700).await;
+    assert_eq!(format_condition(&world.connection_status("acme").conditions, "Ready"), "False Syncing");
+    let message = world.condition_message("acme", "Ready");
+    assert!(message.starts_with("The published list cannot be read") && message.contains("suspended"), "{message}");
+    world.kill_operator().await;
+    world.spawn_operator();
+    sleep_secs(60).await;
+    assert_eq!(format_condition(&world.connection_status("acme").conditions, "Ready"), "False Syncing", "found again");
+    world.kube.create(json!({
+        "apiVersion": "boxsync.dev/v1alpha1", "kind": "UserSlice",
+        "metadata": {
+            "name": slice["metadata"]["name"], "namespace": NAMESPACE, "labels": slice["metadata"]["labels"],
+            "ownerReferences": slice["metadata"]["ownerReferences"],
+        },
+        "format": slice["format"], "state": slice["state"], "data": slice["data"], "count": slice["count"],
+        "firstId": slice["firstId"], "lastId": slice["lastId"], "digest": slice["digest"],
+    }));
+    sleep_secs(3700).await;
+    assert_eq!(format_condition(&world.connection_status("acme").conditions, "Ready"), "True Synced", "restored");
 }

@@ -205,14 +205,18 @@ fn ready_cause(
             None => not_synced_yet(pause_cause),
         };
     };
-    match inputs.roster_presence {
+    let unreadable = match inputs.roster_presence {
+        RosterPresence::Missing => Some(ROSTER_DELETED),
+        RosterPresence::Incomplete => Some(SLICES_DELETED),
+        RosterPresence::Present => None,
+    };
+    match unreadable {
         // Without the list the missing users are unknown: it is not republished before the removals are approved.
-        RosterPresence::Missing if last_failure == Some(Reason::RemovalsHeld) => {
-            let message =
-                messages::join_sentences([ROSTER_DELETED, &messages::see_condition(Reason::RemovalsHeld, "Synced")]);
+        Some(problem) if last_failure == Some(Reason::RemovalsHeld) => {
+            let message = messages::join_sentences([problem, &messages::see_condition(Reason::RemovalsHeld, "Synced")]);
             return ConditionCause::new(ConditionStatus::False, Reason::RemovalsHeld, message);
         }
-        RosterPresence::Missing => {
+        Some(problem) => {
             let why = match (pause_cause, last_failure) {
                 (Some(PauseCause::Suspended), _) => {
                     "The connection is suspended: to publish it again, set spec.suspend to false.".to_owned()
@@ -224,10 +228,10 @@ fn ready_cause(
             return ConditionCause::new(
                 ConditionStatus::False,
                 Reason::Syncing,
-                messages::join_sentences([ROSTER_DELETED, &why]),
+                messages::join_sentences([problem, &why]),
             );
         }
-        RosterPresence::Present => {}
+        None => {}
     }
     let list = messages::list_summary(last.completion_time.0, users);
     let stale = stale.0;
@@ -281,6 +285,7 @@ fn ready_cause(
 }
 
 const ROSTER_DELETED: &str = "The published list is missing: its UserRoster was deleted.";
+const SLICES_DELETED: &str = "The published list cannot be read: UserSlices that its UserRoster names were deleted.";
 
 fn last_attempt_failed(reason: Reason) -> String {
     format!("The last attempt failed. {}", messages::see_condition(reason, "Synced"))

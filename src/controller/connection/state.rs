@@ -81,6 +81,8 @@ pub(crate) struct ConnectionState {
     pub(crate) running_requests: Option<Vec<String>>,
     /// Whether the roster is known to exist, until the watch delivers it.
     pub(crate) published: bool,
+    /// Whether slices that the roster names were deleted, until a sync has written them again.
+    pub(crate) slices_missing: bool,
     /// Whether this process has written the roster, which ends what an earlier one had in flight.
     pub(crate) fence: Fence,
     /// Unreferenced slices, and since when.
@@ -148,6 +150,7 @@ impl ConnectionState {
             logged_plan: None,
             running_requests: None,
             published: false,
+            slices_missing: false,
             fence: Fence::Required,
             unreferenced: HashMap::new(),
             fenced_slices: HashSet::new(),
@@ -175,6 +178,7 @@ impl ConnectionState {
             until_probe: self.next_probe_at - now,
             until_retry_allowed: self.retry_allowed_at.map(|t| t - now).unwrap_or_default(),
             published: self.published,
+            slices_missing: self.slices_missing,
             until_garbage_collection: self.garbage_collection_time().map(|time| time - now),
         }
     }

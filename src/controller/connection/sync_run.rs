@@ -212,6 +212,7 @@ async fn fetch_and_publish(
         Ok(published) => {
             context.with_state(connection, |state| {
                 state.published = true;
+                state.slices_missing = false;
                 state.fence = Fence::Written;
                 state.set_unreferenced(published.unreferenced);
             });
