@@ -49,6 +49,9 @@ pub enum KubeError {
     /// 413 also stands for an object that is too large for etcd.
     #[error("the API server answered {code}: {message}")]
     Rejected { code: u16, message: String },
+    /// The object exists, and this version cannot read it.
+    #[error("the object cannot be read: {0}")]
+    Unreadable(String),
     /// No response. The text is the innermost cause, shortened.
     #[error("the API server cannot be reached: {0}")]
     Unreachable(String),
@@ -63,7 +66,7 @@ impl KubeClient {
 
     /// The time by the API server's clock, as of its last response.
     pub fn server_time(&self) -> Option<Timestamp> {
-        self.server_clock.now()
+        self.server_clock.estimate()
     }
 
     pub fn raw_client(&self) -> &Client {
@@ -122,11 +125,21 @@ fn observe_dates(client: Client, server_clock: &RemoteClock) -> Client {
 }
 
 impl KubeError {
+    /// An object that cannot be read. The error may quote it.
+    pub(crate) fn unreadable(error: &str) -> Self {
+        Self::Unreadable(clamp_text(error, MAX_CAUSE_CHARS))
+    }
+
     /// Whether the API server gave no verdict on the request: it cannot be reached, limits requests, or failed itself.
     pub fn is_unavailable(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::TooManyRequests { .. } | Self::Rejected { code: 500.., .. } => true,
-            Self::NotFound | Self::UnknownKind | Self::Conflict | Self::Forbidden(_) | Self::Rejected { .. } => false,
+            Self::NotFound
+            | Self::UnknownKind
+            | Self::Conflict
+            | Self::Forbidden(_)
+            | Self::Rejected { .. }
+            | Self::Unreadable(_) => false,
         }
     }
 
@@ -135,7 +148,12 @@ impl KubeError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::TooManyRequests { .. } | Self::Rejected { code: 502..=504, .. } => true,
-            Self::NotFound | Self::UnknownKind | Self::Conflict | Self::Forbidden(_) | Self::Rejected { .. } => false,
+            Self::NotFound
+            | Self::UnknownKind
+            | Self::Conflict
+            | Self::Forbidden(_)
+            | Self::Rejected { .. }
+            | Self::Unreadable(_) => false,
         }
     }
 }

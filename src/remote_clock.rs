@@ -20,7 +20,7 @@ impl RemoteClock {
     }
 
     /// The server's time now, as far as a monotonic clock can tell; `None` before the first response.
-    pub(crate) fn now(&self) -> Option<Timestamp> {
+    pub(crate) fn estimate(&self) -> Option<Timestamp> {
         let (date, received) = (*self.0.lock().unwrap_or_else(PoisonError::into_inner))?;
         date.checked_add(jiff::SignedDuration::try_from(received.elapsed()).ok()?).ok()
     }

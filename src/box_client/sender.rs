@@ -95,7 +95,7 @@ impl Sender {
 
     /// The time by Box's clock, as of its last response.
     pub(super) fn server_time(&self) -> Option<Timestamp> {
-        self.server_clock.now()
+        self.server_clock.estimate()
     }
 
     /// Calls so far, including retries.

@@ -133,7 +133,7 @@ impl RequestEnded<'_> {
     pub(super) fn emit(&self, metrics: &Metrics) {
         let Some(status) = &self.0.status else { return };
         let (result, kind) = match status.phase {
-            RequestPhase::Pending | RequestPhase::Running => return,
+            RequestPhase::Pending | RequestPhase::Running | RequestPhase::Other(_) => return,
             RequestPhase::Succeeded => ("Succeeded", "Complete"),
             RequestPhase::Failed => ("Failed", "Failed"),
         };
@@ -167,16 +167,34 @@ impl ReconcileFailed<'_> {
                 tracing::warn!(connection = object, %error, requeue_after_seconds, "reconcile failed, retrying");
             }
         }
-        let error_label = match error {
-            KubeError::NotFound => "NotFound",
-            KubeError::UnknownKind => "NotServed",
-            KubeError::Conflict => "Conflict",
-            KubeError::Forbidden(_) => "Forbidden",
-            KubeError::TooManyRequests { .. } => "TooManyRequests",
-            KubeError::Rejected { .. } => "Refused",
-            KubeError::Unreachable(_) => "Unreachable",
-        };
-        metrics.reconcile_errors.inc([kind.as_str(), error_label]);
+        metrics.reconcile_errors.inc([kind.as_str(), error_label(error)]);
+    }
+}
+
+/// The API server refuses the status of this connection, which goes on without it.
+pub(super) struct StatusRefused<'a> {
+    pub(super) connection: &'a BoxConnection,
+    pub(super) error: &'a KubeError,
+}
+
+impl StatusRefused<'_> {
+    pub(super) fn emit(&self, metrics: &Metrics) {
+        let &Self { connection, error } = self;
+        tracing::warn!(connection = log_name(connection), %error, "the status of the connection was refused");
+        metrics.reconcile_errors.inc([ResourceKind::Connections.as_str(), error_label(error)]);
+    }
+}
+
+const fn error_label(error: &KubeError) -> &'static str {
+    match error {
+        KubeError::NotFound => "NotFound",
+        KubeError::UnknownKind => "NotServed",
+        KubeError::Conflict => "Conflict",
+        KubeError::Forbidden(_) => "Forbidden",
+        KubeError::TooManyRequests { .. } => "TooManyRequests",
+        KubeError::Rejected { .. } => "Refused",
+        KubeError::Unreadable(_) => "Unreadable",
+        KubeError::Unreachable(_) => "Unreachable",
     }
 }
 

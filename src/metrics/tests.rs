@@ -41,6 +41,7 @@ fn record_every_metric(metrics: &Metrics) {
     metrics.leader.set(1);
     metrics.token_refreshes.set(1);
     metrics.clock_skew.set(-600);
+    metrics.unreadable_objects.set(1);
     metrics.syncs.inc(["Created", "Synced"]);
     metrics.sync_duration.observe(["Synced"], second);
     metrics.requests.inc(["Succeeded", "Synced"]);

@@ -133,6 +133,14 @@ pub(super) fn plan_revision(
             .as_ref()
             .map_or_else(|| plan_existing(SliceState::Removed), |r| plan_chunks(SliceState::Removed, &r.1)),
     );
+    // Those of a newer version are kept as they are.
+    let mut others: Vec<SliceState> = Vec::new();
+    for state in published.iter().flat_map(|c| &c.content.slices).map(|slice| slice.state) {
+        if matches!(state, SliceState::Other(_)) && !others.contains(&state) {
+            others.push(state);
+        }
+    }
+    slices.extend(others.into_iter().flat_map(plan_existing));
     let old_changes = plan_existing(SliceState::Changes);
     slices.extend(
         changes.into_iter().chain(old_changes).filter(|p| journal.iter().any(|e| e.slices.contains(&p.slice.name))),

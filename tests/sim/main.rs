@@ -20,6 +20,7 @@ mod interval_schedule;
 mod lasting_trouble;
 mod leader_election;
 mod metrics;
+mod newer_version;
 mod oauth;
 mod oauth_crashes;
 mod pause;

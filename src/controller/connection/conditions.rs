@@ -19,6 +19,8 @@ pub(crate) struct RootConditions {
 pub(crate) struct ConditionCause {
     pub(crate) state: ConditionStatus,
     pub(crate) reason: Reason,
+    /// The stored reason, if only a newer version knows it.
+    newer_reason: Option<String>,
     pub(crate) message: String,
 }
 
@@ -33,7 +35,7 @@ impl RootConditions {
 
 impl ConditionCause {
     pub(crate) fn new(state: ConditionStatus, reason: Reason, message: String) -> Self {
-        Self { state, reason, message }
+        Self { state, reason, newer_reason: None, message }
     }
 
     pub(crate) fn from_failure(
@@ -49,13 +51,15 @@ impl ConditionCause {
     pub(crate) fn from_status(status: &BoxConnectionStatus, kind: &str) -> Self {
         let known = status.conditions.find_condition(kind).and_then(|c| {
             let state = [ConditionStatus::True, ConditionStatus::False].into_iter().find(|s| s.as_str() == c.status)?;
-            Some(Self::new(state, Reason::parse(&c.reason)?, c.message.clone()))
+            let newer_reason = Reason::parse(&c.reason).is_none().then(|| c.reason.clone());
+            Some(Self { newer_reason, ..Self::new(state, Reason::parse_stored(&c.reason), c.message.clone()) })
         });
         known.unwrap_or_else(|| Self::new(ConditionStatus::Unknown, Reason::NotChecked, String::new()))
     }
 
     fn into_condition(self, kind: &str, generation: i64, now: Timestamp) -> Condition {
-        new_condition(kind, self.state, self.reason, self.message, generation, now)
+        let condition = new_condition(kind, self.state, self.reason, self.message, generation, now);
+        Condition { reason: self.newer_reason.unwrap_or(condition.reason), ..condition }
     }
 }
 
@@ -114,7 +118,7 @@ pub(crate) fn build_conditions(
         && status.failures.is_none()
         && root_conditions.connected.state != ConditionStatus::False;
     let ready_condition = ready_cause(connection, inputs, status, &root_conditions, now);
-    let last_failure = status.failures.as_ref().and_then(|f| Reason::parse(&f.reason));
+    let last_failure = status.failures.as_ref().map(|f| Reason::parse_stored(&f.reason));
     let retrying = status.failures.as_ref().is_some_and(|f| f.retry_time.is_some());
 
     let unobserved = status.observed_generation != connection.metadata.generation;
@@ -129,7 +133,7 @@ pub(crate) fn build_conditions(
     } else {
         None
     };
-    let stalling_failure = last_failure.filter(|reason| reason.failure_class() == FailureClass::Stalled);
+    let stalling_failure = last_failure.filter(|reason| !retrying && reason.failure_class() == FailureClass::Stalled);
     let stalled = if root_conditions.connected.state == ConditionStatus::False {
         Some((root_conditions.connected.reason, messages::see_condition(root_conditions.connected.reason, "Connected")))
     } else {
@@ -188,7 +192,7 @@ fn ready_cause(
     now: Timestamp,
 ) -> ConditionCause {
     let pause_cause = inputs.pause_cause(connection);
-    let last_failure = status.failures.as_ref().and_then(|f| Reason::parse(&f.reason));
+    let last_failure = status.failures.as_ref().map(|f| Reason::parse_stored(&f.reason));
     if root_conditions.connected.state == ConditionStatus::False {
         let reason = root_conditions.connected.reason;
         let message = messages::join_sentences([

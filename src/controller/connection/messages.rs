@@ -140,6 +140,7 @@ pub(crate) fn published_earlier(published: Timestamp, change: &RosterChange, rev
         Trigger::Requested => "a requested sync",
         Trigger::Retry => "a retry",
         Trigger::Scheduled => "a scheduled sync",
+        Trigger::Other(_) => "a sync",
     };
     let what = change_counts(change.added, change.updated, change.removed);
     format!("Revision {revision} was published {} earlier by {by}: {what}.", format_age(published, now))

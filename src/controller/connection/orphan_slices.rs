@@ -47,7 +47,8 @@ fn record_orphan_slices(
         let key: ConnectionKey = ObjectRef::new(&connection).within(&namespace);
         let Some(connection) = context.cached_connection(&key) else { continue };
         let input = context.cached_plan_input(connection.clone());
-        if input.roster.is_none() && input.status().roster_ref.is_some() {
+        let unknown = input.roster.is_none() && input.status().roster_ref.is_some();
+        if unknown || input.has_roster_conflict() {
             continue;
         }
         let uid = connection.metadata.uid.clone().unwrap_or_default();
@@ -74,7 +75,7 @@ async fn record_missing_slices(
 ) {
     for connection in context.connections.state() {
         let input = context.cached_plan_input(connection.clone());
-        let Some(roster) = &input.roster else { continue };
+        let Some(roster) = input.roster.as_ref().filter(|_| !input.has_roster_conflict()) else { continue };
         let key = (connection.namespace().unwrap_or_default(), connection.name_any());
         let existing = slices.get(&key).map(Vec::as_slice).unwrap_or_default();
         // The cached roster may be older or newer than the list of slices, so a missing one is confirmed.

@@ -179,6 +179,7 @@ pub(crate) fn generation_unobserved(connection: &BoxConnection) -> bool {
 }
 
 pub(crate) fn auth_differs(connection: &BoxConnection) -> bool {
-    let accepted = status_of(connection).credentials.as_ref().map(|c| (c.method, c.secret_name.as_str()));
-    accepted.is_none() || accepted != connection.spec.auth.selected_method()
+    let accepted = status_of(connection).credentials.as_ref().map(|c| (c.method.as_str(), c.secret_name.as_str()));
+    let selected = connection.spec.auth.selected_method().map(|(method, secret)| (method.as_str(), secret));
+    accepted.is_none() || accepted != selected
 }

@@ -222,7 +222,7 @@ fn apply_sign_in(
     status.authorization =
         expiry::updated_authorization(status.authorization.take(), signed_in.authorization_expiration);
     let same = status.credentials.as_ref().is_some_and(|c| {
-        c.method == signed_in.method
+        c.method == signed_in.method.as_str()
             && c.secret_name == signed_in.secret_name
             && c.resource_version == signed_in.resource_version
     });
@@ -231,7 +231,7 @@ fn apply_sign_in(
     }
     if !same {
         status.credentials = Some(AcceptedCredentials {
-            method: signed_in.method,
+            method: signed_in.method.as_str().to_owned(),
             secret_name: signed_in.secret_name.clone(),
             resource_version: signed_in.resource_version.clone(),
             accepted_time: Time(now),
