@@ -74,9 +74,15 @@ pub(super) async fn refresh_status(context: &Context, connection: &BoxConnection
     status_writer::write_connection_status(context, connection, &StatusUpdate::Refresh).await.map(drop)
 }
 
-/// The same where other work does not depend on it.
-pub(super) async fn try_refresh_status(context: &Context, connection: &BoxConnection) {
-    if let Err(error) = refresh_status(context, connection).await {
-        tracing::warn!(connection = log_name(connection), %error, "status update failed");
+/// The same where other work does not depend on it. Returns the connection as it is then, which the watch may not have
+/// delivered yet.
+pub(super) async fn try_refresh_status(context: &Context, connection: &Arc<BoxConnection>) -> Arc<BoxConnection> {
+    match status_writer::write_connection_status(context, connection, &StatusUpdate::Refresh).await {
+        Ok(Some(written)) => Arc::new(written),
+        Ok(None) => connection.clone(),
+        Err(error) => {
+            tracing::warn!(connection = log_name(connection.as_ref()), %error, "status update failed");
+            connection.clone()
+        }
     }
 }

@@ -22,3 +22,4 @@ pub(crate) mod sync_outcome;
 pub(crate) mod sync_run;
 pub(crate) mod sync_schedule;
 mod unwritten_result;
+pub(crate) mod unwritten_status;

@@ -68,11 +68,9 @@ pub(crate) fn error_policy(connection: &BoxConnection, error: &KubeError, contex
 /// stale. A changed spec is shown with the result of applying it, or here if that fails.
 async fn run_phases(context: &Context, connection: &Arc<BoxConnection>) -> Result<Action, KubeError> {
     tracing::debug!(resource_version = connection.resource_version(), "reconciling");
-    let unobserved = generation_unobserved(connection);
-    if !unobserved {
-        maintain::try_refresh_status(context, connection).await;
-    }
-    let result = run_planned_phases(context, connection).await;
+    let unobserved = generation_unobserved(&context.with_unwritten_status(connection.clone()));
+    let refreshed = if unobserved { connection } else { &maintain::try_refresh_status(context, connection).await };
+    let result = run_planned_phases(context, refreshed).await;
     if unobserved && result.is_err() {
         maintain::try_refresh_status(context, connection).await;
     }
@@ -92,7 +90,7 @@ async fn run_planned_phases(context: &Context, connection: &Arc<BoxConnection>) 
         maintain::refresh_status(context, connection).await?;
         return Ok(match permit {
             PermitRequest::Queued => Action::requeue(PERMIT_RECHECK),
-            PermitRequest::NotNeeded | PermitRequest::Acquired(_) => requeue_for(context, &planned.step),
+            PermitRequest::NotNeeded | PermitRequest::Acquired(_) => requeue_for(context, connection, &planned.step),
         });
     }
     let Some(confirmed) = confirm(context, connection).await? else { return Ok(Action::await_change()) };

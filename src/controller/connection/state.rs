@@ -17,6 +17,7 @@ use super::{
     plan::{Plan, Step},
     plan_input::{StateView, status_of},
     unwritten_result::UnwrittenResult,
+    unwritten_status::UnwrittenStatus,
 };
 use crate::{
     api::{AuthType, BoxConnection, UserSyncRequest},
@@ -95,6 +96,8 @@ pub(crate) struct ConnectionState {
     deferred_requests: HashMap<String, (u32, Instant)>,
     /// The result of a run or of a probe that the API server has not accepted yet.
     pub(crate) unwritten_result: Option<UnwrittenResult>,
+    /// The status that the API server refuses, until it accepts one.
+    pub(crate) unwritten_status: Option<UnwrittenStatus>,
     last_failure: Option<(Time, Instant)>,
 }
 
@@ -157,6 +160,7 @@ impl ConnectionState {
             collect_again: None,
             deferred_requests: HashMap::new(),
             unwritten_result: None,
+            unwritten_status: None,
             last_failure: None,
         }
     }
