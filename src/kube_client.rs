@@ -3,11 +3,13 @@
 
 use std::{error::Error, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
 use tokio::sync::Semaphore;
+use tower::service_fn;
 
-use crate::text::clamp_text;
+use crate::{remote_clock::RemoteClock, text::clamp_text};
 
 /// Shorter than the API server's own limit of one minute: a request that takes that long is better retried.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
@@ -24,6 +26,7 @@ const TOO_LARGE: u16 = 413;
 pub struct KubeClient {
     client: Client,
     permits: Arc<Semaphore>,
+    server_clock: RemoteClock,
 }
 
 /// Why a call to the API server failed.
@@ -46,6 +49,9 @@ pub enum KubeError {
     /// 413 also stands for an object that is too large for etcd.
     #[error("the API server answered {code}: {message}")]
     Rejected { code: u16, message: String },
+    /// The object exists, and this version cannot read it.
+    #[error("the object cannot be read: {0}")]
+    Unreadable(String),
     /// No response. The text is the innermost cause, shortened.
     #[error("the API server cannot be reached: {0}")]
     Unreachable(String),
@@ -53,7 +59,14 @@ pub enum KubeError {
 
 impl KubeClient {
     pub fn new(client: Client) -> Self {
-        Self { client, permits: Arc::new(Semaphore::new(MAX_CONCURRENT_REQUESTS)) }
+        let server_clock = RemoteClock::default();
+        let client = observe_dates(client, &server_clock);
+        Self { client, permits: Arc::new(Semaphore::new(MAX_CONCURRENT_REQUESTS)), server_clock }
+    }
+
+    /// The time by the API server's clock, as of its last response.
+    pub fn server_time(&self) -> Option<Timestamp> {
+        self.server_clock.estimate()
     }
 
     pub fn raw_client(&self) -> &Client {
@@ -97,12 +110,36 @@ impl KubeClient {
     }
 }
 
+/// A client that reads the `Date` of each response, which kube does not pass on.
+fn observe_dates(client: Client, server_clock: &RemoteClock) -> Client {
+    let (namespace, server_clock) = (client.default_namespace().to_owned(), server_clock.clone());
+    let service = service_fn(move |request| {
+        let (client, server_clock) = (client.clone(), server_clock.clone());
+        async move {
+            let response = client.send(request).await?;
+            server_clock.set_from(response.headers());
+            Ok::<_, kube::Error>(response)
+        }
+    });
+    Client::new(service, namespace)
+}
+
 impl KubeError {
+    /// An object that cannot be read. The error may quote it.
+    pub(crate) fn unreadable(error: &str) -> Self {
+        Self::Unreadable(clamp_text(error, MAX_CAUSE_CHARS))
+    }
+
     /// Whether the API server gave no verdict on the request: it cannot be reached, limits requests, or failed itself.
     pub fn is_unavailable(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::TooManyRequests { .. } | Self::Rejected { code: 500.., .. } => true,
-            Self::NotFound | Self::UnknownKind | Self::Conflict | Self::Forbidden(_) | Self::Rejected { .. } => false,
+            Self::NotFound
+            | Self::UnknownKind
+            | Self::Conflict
+            | Self::Forbidden(_)
+            | Self::Rejected { .. }
+            | Self::Unreadable(_) => false,
         }
     }
 
@@ -111,7 +148,12 @@ impl KubeError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::TooManyRequests { .. } | Self::Rejected { code: 502..=504, .. } => true,
-            Self::NotFound | Self::UnknownKind | Self::Conflict | Self::Forbidden(_) | Self::Rejected { .. } => false,
+            Self::NotFound
+            | Self::UnknownKind
+            | Self::Conflict
+            | Self::Forbidden(_)
+            | Self::Rejected { .. }
+            | Self::Unreadable(_) => false,
         }
     }
 }

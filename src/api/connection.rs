@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use super::{CurrentSync, GoDuration, LastSync, RemovalHold, Schedule, SyncAttempt, SyncFailures, UserCounts};
 
@@ -149,13 +150,20 @@ pub struct SecretRef {
     pub name: String,
 }
 
-/// A way to sign in to Box.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A way to sign in to Box. The status stores it as a word, since a newer version may know more of them.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr)]
 #[serde(rename_all = "camelCase")]
+#[strum(serialize_all = "camelCase", const_into_str)]
 pub enum AuthType {
     ClientCredentials,
     Jwt,
     Oauth2,
+}
+
+impl AuthType {
+    pub const fn as_str(self) -> &'static str {
+        self.into_str()
+    }
 }
 
 /// The last observed state of the connection.
@@ -283,7 +291,8 @@ pub struct BoxApp {
     /// Its client id, by which a Box admin authorizes it. Not a secret.
     pub client_id: String,
     /// The sign-in method.
-    pub auth_type: AuthType,
+    #[schemars(with = "AuthType")]
+    pub auth_type: String,
 }
 
 /// Credentials that Box accepted.
@@ -291,7 +300,8 @@ pub struct BoxApp {
 #[serde(rename_all = "camelCase")]
 pub struct AcceptedCredentials {
     /// The sign-in method.
-    pub method: AuthType,
+    #[schemars(with = "AuthType")]
+    pub method: String,
     /// The Secret that holds them.
     pub secret_name: String,
     /// The Secret's resourceVersion when Box accepted them.

@@ -12,7 +12,9 @@ mod request;
 mod roster;
 mod schedule;
 mod slice;
+mod stored;
 mod sync_status;
+mod unknown_word;
 mod user_counts;
 
 pub use condition::{ConditionStatus, ConditionsExt, new_condition};
@@ -32,7 +34,9 @@ pub use roster::{
 };
 pub use schedule::{Schedule, SyncSchedule};
 pub use slice::{SliceContent, SliceState, UserSlice};
+pub use stored::{DecodeStored, Stored, Unreadable};
 pub use sync_status::{CurrentSync, LastSync, SyncAttempt, SyncFailures, Trigger};
+pub use unknown_word::UnknownWord;
 pub use user_counts::UserCounts;
 
 /// The annotation that requests a sync when its value changes, for connections that are managed in Git.

@@ -41,6 +41,7 @@ pub enum Reason {
     TooManyRequests,
     ConnectionNotFound,
     HeldListChanged,
+    VersionSkew,
 }
 
 /// How the operator reacts to a reason.
@@ -71,6 +72,11 @@ impl Reason {
         name.parse().ok()
     }
 
+    /// A stored reason; one that only a newer version knows is [`Reason::VersionSkew`].
+    pub fn parse_stored(name: &str) -> Self {
+        Self::parse(name).unwrap_or(Self::VersionSkew)
+    }
+
     pub const fn failure_class(self) -> FailureClass {
         match self {
             Reason::WaitingForOperator
@@ -89,9 +95,11 @@ impl Reason {
                 FailureClass::Transient
             }
             Reason::BoxResponseInvalid | Reason::ClockSkew => FailureClass::Suspect,
-            Reason::PermissionDenied | Reason::ListTooLarge | Reason::ScheduleInvalid | Reason::RemovalsHeld => {
-                FailureClass::Stalled
-            }
+            Reason::PermissionDenied
+            | Reason::ListTooLarge
+            | Reason::ScheduleInvalid
+            | Reason::RemovalsHeld
+            | Reason::VersionSkew => FailureClass::Stalled,
             Reason::CredentialsMissing
             | Reason::CredentialsInvalid
             | Reason::CredentialsRejected
@@ -145,6 +153,7 @@ impl Reason {
             Reason::TooManyRequests => "Too many requests are queued for this connection",
             Reason::ConnectionNotFound => "The connection does not exist",
             Reason::HeldListChanged => "The held removals differ from the approved ones",
+            Reason::VersionSkew => "A newer version of the operator wrote what this one does not know",
         }
     }
 }

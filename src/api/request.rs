@@ -1,11 +1,17 @@
 //! UserSyncRequest: a request for one sync.
 
+use std::borrow::Cow;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
+use strum::VariantNames;
 
-use super::UserCounts;
+use super::{
+    UserCounts,
+    unknown_word::{UnknownWord, schema_of_known_words},
+};
 
 /// Which connection to sync, and for how long to retry.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
@@ -119,7 +125,7 @@ pub struct ConnectionRef {
 }
 
 /// The phase of a request; derived from its conditions.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq, Hash, VariantNames)]
 pub enum RequestPhase {
     /// It waits for an operator, in the queue, or for the next retry.
     #[default]
@@ -130,12 +136,26 @@ pub enum RequestPhase {
     Succeeded,
     /// It ended without a complete list.
     Failed,
+    /// Of a newer version.
+    #[serde(untagged)]
+    Other(UnknownWord),
+}
+
+impl JsonSchema for RequestPhase {
+    fn schema_name() -> Cow<'static, str> {
+        "RequestPhase".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schema_of_known_words(Self::VARIANTS)
+    }
 }
 
 impl RequestPhase {
     pub const fn is_finished(self) -> bool {
         match self {
-            RequestPhase::Pending | RequestPhase::Running => false,
+            // What has not ended in a way that this version knows is taken up by it.
+            RequestPhase::Pending | RequestPhase::Running | RequestPhase::Other(_) => false,
             RequestPhase::Succeeded | RequestPhase::Failed => true,
         }
     }
@@ -206,6 +226,9 @@ pub struct SyncProgress {
 
 impl UserSyncRequest {
     pub fn is_finished(&self) -> bool {
-        self.status.as_ref().is_some_and(|s| s.phase.is_finished())
+        self.status.as_ref().is_some_and(|s| match s.phase {
+            RequestPhase::Other(_) => s.completion_time.is_some(),
+            known => known.is_finished(),
+        })
     }
 }

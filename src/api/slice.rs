@@ -1,9 +1,13 @@
 //! UserSlice: a part of a published user list.
 
+use std::borrow::Cow;
+
 use kube::{CustomResource, KubeSchema};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
-use strum::IntoStaticStr;
+use strum::{IntoStaticStr, VariantNames};
+
+use super::unknown_word::{UnknownWord, schema_of_known_words};
 
 /// A part of the published list. Immutable: a changed list consists of other slices.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
@@ -63,7 +67,7 @@ const IMMUTABLE_MESSAGE: &str = "a UserSlice is immutable";
 
 /// The kind of the lines of a slice.
 #[derive(
-    JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr,
+    Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, VariantNames,
 )]
 #[strum(const_into_str)]
 pub enum SliceState {
@@ -75,10 +79,26 @@ pub enum SliceState {
     Removed,
     /// The changes of one revision.
     Changes,
+    /// Of a newer version.
+    #[serde(untagged)]
+    Other(UnknownWord),
+}
+
+impl JsonSchema for SliceState {
+    fn schema_name() -> Cow<'static, str> {
+        "SliceState".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schema_of_known_words(Self::VARIANTS)
+    }
 }
 
 impl SliceState {
     pub const fn as_str(self) -> &'static str {
-        self.into_str()
+        match self {
+            Self::Other(word) => word.as_str(),
+            known => known.into_str(),
+        }
     }
 }

@@ -1,13 +1,17 @@
 //! Syncs in the status of a connection: the running one, and finished ones.
 
+use std::borrow::Cow;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
-use strum::IntoStaticStr;
+use strum::{IntoStaticStr, VariantNames};
+
+use super::unknown_word::{UnknownWord, schema_of_known_words};
 
 /// What started a sync, highest priority first.
 #[derive(
-    JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr,
+    Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, VariantNames,
 )]
 #[strum(const_into_str)]
 pub enum Trigger {
@@ -21,11 +25,27 @@ pub enum Trigger {
     Retry,
     /// The interval, or the schedule.
     Scheduled,
+    /// Of a newer version.
+    #[serde(untagged)]
+    Other(UnknownWord),
+}
+
+impl JsonSchema for Trigger {
+    fn schema_name() -> Cow<'static, str> {
+        "Trigger".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schema_of_known_words(Self::VARIANTS)
+    }
 }
 
 impl Trigger {
     pub const fn as_str(self) -> &'static str {
-        self.into_str()
+        match self {
+            Self::Other(word) => word.as_str(),
+            known => known.into_str(),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +42,11 @@ impl Client {
     /// The refresh token that Box issued with the token in use.
     pub fn refresh_token(&self) -> Option<SecretString> {
         self.token_source.refresh_token()
+    }
+
+    /// The time by Box's clock, as of its last response.
+    pub fn server_time(&self) -> Option<Timestamp> {
+        self.sender.server_time()
     }
 
     /// HTTP calls made to Box so far, including retries.

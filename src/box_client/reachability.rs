@@ -10,9 +10,9 @@ use tower::ServiceExt;
 
 use super::{
     base_url::{BaseUrl, is_loopback},
-    retry::date_header,
     transport::{Transport, TransportError},
 };
+use crate::remote_clock::date_header;
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 

@@ -7,6 +7,7 @@ use http::{HeaderMap, header};
 use jiff::Timestamp;
 
 use super::error::Error;
+use crate::remote_clock::{date_header, parse_http_date};
 
 /// Attempts per request, including the first (Box's recommendation).
 const MAX_ATTEMPTS: usize = 5;
@@ -58,15 +59,6 @@ pub(super) fn parse_retry_after(headers: &HeaderMap, now: Timestamp) -> Option<D
     Some(wait).filter(|wait| !wait.is_zero() && *wait <= MAX_RETRY_AFTER)
 }
 
-/// The time of the response by the server's clock.
-pub(super) fn date_header(headers: &HeaderMap) -> Option<Timestamp> {
-    parse_http_date(header_text(headers, header::DATE.as_str())?)
-}
-
 pub(super) fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
-}
-
-fn parse_http_date(text: &str) -> Option<Timestamp> {
-    jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()
 }

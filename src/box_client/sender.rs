@@ -19,9 +19,10 @@ use super::{
     error::{Error, InvalidResponse, LimitExceeded},
     error_body::ErrorBody,
     error_classification::{EndpointKind, ResponseClass, classify_response},
-    retry::{RetryDelays, date_header, header_text, parse_retry_after},
+    retry::{RetryDelays, header_text, parse_retry_after},
     transport::{Transport, TransportError},
 };
+use crate::remote_clock::{RemoteClock, date_header};
 
 /// The time limit of one call, from connecting to the last byte.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(60);
@@ -65,12 +66,14 @@ pub(crate) struct Sender {
     cancel: CancellationToken,
     call_count: Arc<AtomicU32>,
     observer: Option<CallObserver>,
+    server_clock: RemoteClock,
 }
 
 impl Sender {
     pub(super) fn new(transport: Transport, base: BaseUrl, clock: ClockFn, call_timeout: Duration) -> Self {
         let (cancel, call_count) = (CancellationToken::new(), Arc::default());
-        Self { transport, base, clock, call_timeout, cancel, call_count, observer: None }
+        let server_clock = RemoteClock::default();
+        Self { transport, base, clock, call_timeout, cancel, call_count, observer: None, server_clock }
     }
 
     /// A sender with the same settings, but with its own cancellation and call count, and without an observer.
@@ -88,6 +91,11 @@ impl Sender {
 
     pub(super) fn now(&self) -> Timestamp {
         (self.clock)()
+    }
+
+    /// The time by Box's clock, as of its last response.
+    pub(super) fn server_time(&self) -> Option<Timestamp> {
+        self.server_clock.estimate()
     }
 
     /// Calls so far, including retries.
@@ -156,7 +164,10 @@ impl Sender {
             Ok(Err(
                 error @ (TransportError::Connect { .. } | TransportError::Broken { .. } | TransportError::Setup(_)),
             )) => Err(unavailable_error(error.to_string())),
-            Ok(Ok(response)) => self.check_status(endpoint.kind(), response, &secrets),
+            Ok(Ok(response)) => {
+                self.server_clock.set_from(response.headers());
+                self.check_status(endpoint.kind(), response, &secrets)
+            }
         };
         if let Some(observer) = &self.observer {
             let retry_after = result.as_ref().err().and_then(Error::retry_after);

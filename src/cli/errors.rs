@@ -57,6 +57,9 @@ pub(crate) fn kube_error_message(error: &KubeError, permission: &Permission) -> 
                 trim_message(message)
             )
         }
+        KubeError::Unreadable(why) => {
+            format!("this version of the plugin cannot read the object: {}. Use the newest version.", trim_message(why))
+        }
         KubeError::Unreachable(why) => {
             format!(
                 "the API server cannot be reached: {}. Check the context with kubectl cluster-info.",

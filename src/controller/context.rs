@@ -90,15 +90,33 @@ impl Context {
         roster: Option<Arc<UserRoster>>,
         requests: Vec<Arc<UserSyncRequest>>,
     ) -> PlanInput {
+        let connection = self.with_unwritten_status(connection);
         let (requests, view) =
             self.with_state(&connection, |state| (state.without_deferred(requests), state.view(&connection)));
         PlanInput::new(connection, roster, requests, view)
     }
 
+    /// The connection with the status that it should have, where the API server refuses to store that.
+    pub(super) fn with_unwritten_status(&self, connection: Arc<BoxConnection>) -> Arc<BoxConnection> {
+        let status = self.with_state(&connection, |state| {
+            let unwritten = state.unwritten_status.as_ref()?;
+            unwritten.instead_of(connection.status.as_ref()).cloned()
+        });
+        match status {
+            Some(status) => Arc::new(BoxConnection { status: Some(status), ..connection.as_ref().clone() }),
+            None => connection,
+        }
+    }
+
     /// Whether the published list exists, as far as this process knows.
     pub(super) fn roster_presence(&self, connection: &BoxConnection) -> RosterPresence {
-        let present = self.cached_roster(connection).is_some() || self.with_state(connection, |state| state.published);
-        if present { RosterPresence::Present } else { RosterPresence::without_roster(connection) }
+        let cached = self.cached_roster(connection).is_some();
+        let (published, slices_missing) = self.with_state(connection, |state| (state.published, state.slices_missing));
+        if cached || published {
+            RosterPresence::with_roster(slices_missing)
+        } else {
+            RosterPresence::without_roster(connection)
+        }
     }
 
     /// The cached roster of the connection's name, without digests and journal.

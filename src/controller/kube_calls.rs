@@ -4,13 +4,13 @@ use std::fmt::Debug;
 
 use k8s_openapi::{NamespaceResourceScope, api::core::v1::Secret};
 use kube::{
-    Resource, ResourceExt,
-    api::{DeleteParams, ListParams, PostParams, Preconditions},
+    Api, Resource, ResourceExt,
+    api::{ApiResource, DeleteParams, DynamicObject, ListParams, PostParams, Preconditions},
     core::object::HasStatus,
 };
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 
-use crate::api::{BoxConnection, UserSyncRequest};
+use crate::api::{BoxConnection, DecodeStored, Stored, UserSyncRequest};
 pub(super) use crate::kube_client::{KubeClient, KubeError};
 
 /// The field manager, as shown by `kubectl get --show-managed-fields`.
@@ -22,7 +22,7 @@ pub(super) trait StatusObject:
     + HasStatus<Status: Clone + PartialEq + Send + Sync>
     + Clone
     + Debug
-    + DeserializeOwned
+    + DecodeStored
     + Serialize
     + Send
     + Sync
@@ -38,7 +38,8 @@ impl KubeClient {
         namespace: &str,
         name: &str,
     ) -> Result<K, KubeError> {
-        self.call(self.api::<K>(namespace).get(name)).await
+        let stored = self.call(self.api::<Stored<K>>(namespace).get(name)).await?;
+        stored.0.map_err(|unreadable| KubeError::unreadable(&unreadable.error))
     }
 
     /// The current object, if it has the same UID.
@@ -59,7 +60,7 @@ impl KubeClient {
         self.call(self.api::<K>(&namespace).replace_status(&name, &post_params(), &new)).await
     }
 
-    /// The unfinished requests of a connection.
+    /// The unfinished requests of a connection, except those that cannot be read, which their watch reports.
     pub(in crate::controller) async fn list_unfinished_requests(
         &self,
         namespace: &str,
@@ -67,7 +68,19 @@ impl KubeClient {
     ) -> Result<Vec<UserSyncRequest>, KubeError> {
         let selector = format!("spec.connectionRef.name={connection},status.phase!=Succeeded,status.phase!=Failed");
         let list = ListParams::default().fields(&selector);
-        Ok(self.call(self.api::<UserSyncRequest>(namespace).list(&list)).await?.items)
+        let requests = self.call(self.api::<Stored<UserSyncRequest>>(namespace).list(&list)).await?;
+        Ok(requests.items.into_iter().filter_map(|request| request.0.ok()).collect())
+    }
+
+    /// Replaces the status of a connection that cannot be read; a conflict if it has changed since.
+    pub(in crate::controller) async fn replace_unreadable_status(
+        &self,
+        connection: &DynamicObject,
+    ) -> Result<(), KubeError> {
+        let namespace = connection.namespace().unwrap_or_default();
+        let kind = ApiResource::erase::<BoxConnection>(&());
+        let api = Api::<DynamicObject>::namespaced_with(self.raw_client().clone(), &namespace, &kind);
+        self.call(api.replace_status(&connection.name_any(), &post_params(), connection)).await.map(drop)
     }
 
     pub(in crate::controller) async fn get_secret(&self, namespace: &str, name: &str) -> Result<Secret, KubeError> {

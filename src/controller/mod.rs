@@ -21,6 +21,7 @@ mod telemetry;
 mod test_failures;
 #[cfg(test)]
 mod test_support;
+mod unreadable_objects;
 mod watches;
 
 pub use context::BoxClientConfig;

@@ -1,6 +1,6 @@
 //! Writing statuses, all by one function: a conflict re-reads the object and builds the status again from it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use kube::{ResourceExt, core::object::HasStatus};
 
@@ -10,14 +10,15 @@ use super::{
         state::log_name,
         status::{StatusUpdate, build_status},
         sync_outcome::SyncOutcome,
+        unwritten_status::{UnwrittenStatus, minimal_status},
     },
     context::Context,
     events::{self, PendingEvent, object_reference},
     kube_calls::{KubeError, StatusObject},
     request::status,
-    telemetry::RequestEnded,
+    telemetry::{RequestEnded, StatusRefused},
 };
-use crate::api::{BoxConnection, UserSyncRequest, UserSyncRequestStatus};
+use crate::api::{BoxConnection, BoxConnectionStatus, UserSyncRequest, UserSyncRequestStatus};
 
 const INITIAL_BACKOFF: Duration = Duration::from_millis(200);
 const MAX_BACKOFF: Duration = Duration::from_secs(10);
@@ -54,16 +55,19 @@ impl StatusOrigin {
 }
 
 /// The object after a write.
-enum StatusWrite<K> {
+enum StatusWrite<K: HasStatus> {
     Written(K),
     /// It says so already, or the status is not to be written any more.
     Unchanged(K),
     /// The object is deleted, or the process shuts down.
     Gone,
+    /// The API server refuses the status of the object for good.
+    Refused(Box<(K, <K as HasStatus>::Status, Vec<PendingEvent>, KubeError)>),
 }
 
 /// Writes the connection's status and its events. Returns the object as it is then; `None`: it is deleted, or the
-/// process shuts down.
+/// process shuts down. A status that the API server refuses is returned as if it had been written: the connection goes on
+/// by it.
 pub(super) async fn write_connection_status(
     context: &Context,
     read: &BoxConnection,
@@ -71,16 +75,69 @@ pub(super) async fn write_connection_status(
 ) -> Result<Option<BoxConnection>, KubeError> {
     // A refresh was planned for the spec as it was read; another one is planned for first.
     let refresh = matches!(update, StatusUpdate::Refresh);
+    let effective = |c: &BoxConnection| context.with_unwritten_status(Arc::new(c.clone()));
     let build = |c: &BoxConnection| {
         let current_spec = !refresh || c.metadata.generation == read.metadata.generation;
-        current_spec
-            .then(|| build_status(c, context.roster_presence(c), update, &context.options, context.current_time()))
+        let (c, presence) = (effective(c), context.roster_presence(c));
+        current_spec.then(|| build_status(&c, presence, update, &context.options, context.current_time()))
     };
-    let events = |before: &BoxConnection, after: &_| events::connection_events(status_of(before), after, update);
-    Ok(match write_status(context, read, StatusOrigin::of(update), build, events).await? {
-        StatusWrite::Written(connection) | StatusWrite::Unchanged(connection) => Some(connection),
+    let events =
+        |before: &BoxConnection, after: &_| events::connection_events(status_of(&effective(before)), after, update);
+    let origin = StatusOrigin::of(update);
+    let (read, can_wait) = context.with_state(read, |state| match &state.unwritten_status {
+        Some(unwritten) => {
+            let stored = unwritten.stored_instead_of(read.status.as_ref()).or(read.status.as_ref()).cloned();
+            (BoxConnection { status: stored, ..read.clone() }, origin == StatusOrigin::Derived)
+        }
+        None => (read.clone(), false),
+    });
+    if can_wait && let Some(status) = build(&read) {
+        let waits = context.with_state(&read, |state| {
+            state.unwritten_status.as_ref().is_some_and(|unwritten| unwritten.can_wait(&status))
+        });
+        if waits {
+            return Ok(Some(effective(&read).as_ref().clone()));
+        }
+    }
+    Ok(match write_status(context, &read, origin, build, events).await? {
+        StatusWrite::Written(connection) | StatusWrite::Unchanged(connection) => {
+            context.with_state(&connection, |state| state.unwritten_status = None);
+            Some(connection)
+        }
         StatusWrite::Gone => None,
+        StatusWrite::Refused(refused) => {
+            let (connection, status, pending_events, error) = *refused;
+            Some(keep_refused_status(context, connection, status, pending_events, &error).await)
+        }
     })
+}
+
+/// Writes a minimal status in place of a refused one, if that is accepted, and keeps the refused one for later.
+async fn keep_refused_status(
+    context: &Context,
+    connection: BoxConnection,
+    status: BoxConnectionStatus,
+    pending_events: Vec<PendingEvent>,
+    error: &KubeError,
+) -> BoxConnection {
+    StatusRefused { connection: &connection, error }.emit(&context.metrics);
+    let minimal = minimal_status(&status);
+    let mut stored = connection.clone();
+    if stored.status.as_ref() != Some(&minimal) {
+        match context.cluster.replace_status(&connection, minimal).await {
+            Ok(written) => stored = written,
+            Err(error) => {
+                tracing::warn!(connection = log_name(&connection), %error, "the minimal status was refused");
+            }
+        }
+    }
+    context.with_state(&connection, |state| {
+        let uid = connection.uid().unwrap_or_default();
+        let before = state.unwritten_status.take();
+        state.unwritten_status =
+            Some(UnwrittenStatus::new(&uid, stored.status.clone(), status.clone(), before.as_ref()));
+    });
+    publish_events(context, BoxConnection { status: Some(status), ..stored }, pending_events).await
 }
 
 /// Writes a request's status and its event, with `build` applied to the stored version; `None` from `build`: there is
@@ -101,6 +158,7 @@ pub(super) async fn write_request_status(
         }
         StatusWrite::Unchanged(request) => Some(request),
         StatusWrite::Gone => None,
+        StatusWrite::Refused(refused) => return Err(refused.3),
     })
 }
 
@@ -168,6 +226,9 @@ async fn write_status<K: StatusObject>(
             StatusOrigin::Result => error == KubeError::Conflict || error.is_transient(),
             StatusOrigin::Derived => error == KubeError::Conflict,
         };
+        if !retried && error != KubeError::Conflict && !error.is_transient() {
+            return Ok(StatusWrite::Refused(Box::new((current, new, pending_events, error))));
+        }
         if !retried || attempt >= origin.max_attempts() {
             return Err(error);
         }

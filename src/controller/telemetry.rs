@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::{
     connection::{
+        clock_check::ClockCheck,
         failure_messages::Failure,
         state::log_name,
         sync_outcome::{SyncOutcome, SyncResult},
@@ -78,7 +79,17 @@ impl SyncEnded<'_> {
         let SyncOutcome { trigger, calls, requests, result, .. } = self.outcome;
         let (trigger, requests, milliseconds) = (trigger.as_str(), requests.len(), as_milliseconds(self.duration));
         let reason = match result {
-            Ok(SyncResult { users, added, updated, removed, revision, held, approved: _, earlier_publish: _ }) => {
+            Ok(SyncResult {
+                users,
+                added,
+                updated,
+                removed,
+                revision,
+                held,
+                approved: _,
+                clock: _,
+                earlier_publish: _,
+            }) => {
                 let (reason, users, held) = (Reason::Synced, users.total, held.as_ref().map_or(0, |h| h.removals));
                 tracing::info!(
                     connection, %reason, trigger, milliseconds, calls, requests, users, added, updated, removed, held, revision,
@@ -96,6 +107,25 @@ impl SyncEnded<'_> {
     }
 }
 
+/// The clock was compared with those of Box and the API server.
+pub(super) struct ClockChecked<'a> {
+    pub(super) connection: &'a BoxConnection,
+    pub(super) check: &'a ClockCheck,
+}
+
+impl ClockChecked<'_> {
+    pub(super) fn emit(&self, metrics: &Metrics) {
+        let (connection, skew_seconds) = (log_name(self.connection), self.check.skew().as_secs());
+        match self.check {
+            ClockCheck::Right => {}
+            ClockCheck::Wrong(_) | ClockCheck::Doubtful(_) | ClockCheck::Unknown => {
+                tracing::warn!(connection, skew_seconds, check = ?self.check, "clock differs, no history is removed");
+            }
+        }
+        metrics.clock_skew.set(skew_seconds);
+    }
+}
+
 /// A request has finished; its event is published with its status.
 pub(super) struct RequestEnded<'a>(pub(super) &'a UserSyncRequest);
 
@@ -103,7 +133,7 @@ impl RequestEnded<'_> {
     pub(super) fn emit(&self, metrics: &Metrics) {
         let Some(status) = &self.0.status else { return };
         let (result, kind) = match status.phase {
-            RequestPhase::Pending | RequestPhase::Running => return,
+            RequestPhase::Pending | RequestPhase::Running | RequestPhase::Other(_) => return,
             RequestPhase::Succeeded => ("Succeeded", "Complete"),
             RequestPhase::Failed => ("Failed", "Failed"),
         };
@@ -137,16 +167,34 @@ impl ReconcileFailed<'_> {
                 tracing::warn!(connection = object, %error, requeue_after_seconds, "reconcile failed, retrying");
             }
         }
-        let error_label = match error {
-            KubeError::NotFound => "NotFound",
-            KubeError::UnknownKind => "NotServed",
-            KubeError::Conflict => "Conflict",
-            KubeError::Forbidden(_) => "Forbidden",
-            KubeError::TooManyRequests { .. } => "TooManyRequests",
-            KubeError::Rejected { .. } => "Refused",
-            KubeError::Unreachable(_) => "Unreachable",
-        };
-        metrics.reconcile_errors.inc([kind.as_str(), error_label]);
+        metrics.reconcile_errors.inc([kind.as_str(), error_label(error)]);
+    }
+}
+
+/// The API server refuses the status of this connection, which goes on without it.
+pub(super) struct StatusRefused<'a> {
+    pub(super) connection: &'a BoxConnection,
+    pub(super) error: &'a KubeError,
+}
+
+impl StatusRefused<'_> {
+    pub(super) fn emit(&self, metrics: &Metrics) {
+        let &Self { connection, error } = self;
+        tracing::warn!(connection = log_name(connection), %error, "the status of the connection was refused");
+        metrics.reconcile_errors.inc([ResourceKind::Connections.as_str(), error_label(error)]);
+    }
+}
+
+const fn error_label(error: &KubeError) -> &'static str {
+    match error {
+        KubeError::NotFound => "NotFound",
+        KubeError::UnknownKind => "NotServed",
+        KubeError::Conflict => "Conflict",
+        KubeError::Forbidden(_) => "Forbidden",
+        KubeError::TooManyRequests { .. } => "TooManyRequests",
+        KubeError::Rejected { .. } => "Refused",
+        KubeError::Unreadable(_) => "Unreadable",
+        KubeError::Unreachable(_) => "Unreachable",
     }
 }
 

@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference,
 use super::{
     connection::{
         backoff::add_seconds,
+        clock_check::ClockCheck,
         failure_messages::Failure,
         plan_input::{PlanInput, RosterPresence, StateView, status_of},
         status::{StatusUpdate, build_status},
@@ -93,6 +94,7 @@ pub(super) fn sync_result(users: UserCounts) -> SyncResult {
         revision: 1,
         held: None,
         approved: None,
+        clock: ClockCheck::Right,
         earlier_publish: None,
     }
 }
@@ -151,7 +153,7 @@ pub(super) fn sample_sign_in() -> SignedIn {
             login: "AutomationUser_17@boxdevedition.com".to_owned(),
             name: "boxsync".to_owned(),
         },
-        app: BoxApp { client_id: "client-acme".to_owned(), auth_type: AuthType::ClientCredentials },
+        app: BoxApp { client_id: "client-acme".to_owned(), auth_type: AuthType::ClientCredentials.as_str().to_owned() },
         method: AuthType::ClientCredentials,
         secret_name: "acme-box".to_owned(),
         resource_version: "7".to_owned(),

@@ -13,7 +13,6 @@ use futures::{
 use k8s_openapi::NamespaceResourceScope;
 use kube::{
     Client, Resource, ResourceExt,
-    core::{DeserializeGuard, error_boundary::InvalidObject},
     runtime::{
         Controller, WatchStreamExt,
         controller::Error,
@@ -22,9 +21,11 @@ use kube::{
         watcher::{self, Event, watcher},
     },
 };
-use serde::de::DeserializeOwned;
 use tokio::{
-    sync::{mpsc::unbounded_channel, watch::Sender},
+    sync::{
+        mpsc::{UnboundedSender, unbounded_channel},
+        watch::Sender,
+    },
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
@@ -44,9 +45,10 @@ use super::{
     permits::PermitPool,
     request,
     telemetry::{ResourceKind, WatchInterrupted},
+    unreadable_objects::{UnreadableObjects, report_unreadable_connections},
 };
 use crate::{
-    api::{BoxConnection, UserRoster, UserSyncRequest},
+    api::{BoxConnection, DecodeStored, Stored, Unreadable, UserRoster, UserSyncRequest},
     auth::KeyDecryption,
     metrics::Metrics,
     runtime::{BackgroundTasks, Clock},
@@ -83,6 +85,7 @@ pub async fn run(dependencies: Dependencies, stop: CancellationToken) {
     let Dependencies { client, namespaces, box_client_config, clock, options, background, metrics, listed } =
         dependencies;
     let (wake, woken) = unbounded_channel();
+    let (unreadable, unreadable_connections) = unbounded_channel();
     let (connections, connection_writer) = reflector::store_shared::<BoxConnection>(STORE_BUFFER);
     let (requests, request_writer) = reflector::store_shared::<UserSyncRequest>(STORE_BUFFER);
     let (rosters, roster_writer) = reflector::store_shared::<UserRoster>(STORE_BUFFER);
@@ -162,7 +165,10 @@ pub async fn run(dependencies: Dependencies, stop: CancellationToken) {
             Event::Apply(_) | Event::Init | Event::InitApply(_) => {}
         }
     };
-    let observer = |kind| WatchObserver { kind, metrics: &metrics, listed: &listed };
+    let observer = |kind| {
+        let unreadable = (kind == ResourceKind::Connections).then(|| unreadable.clone());
+        WatchObserver { kind, metrics: &metrics, listed: &listed, unreadable }
+    };
     let watches = async {
         tokio::join!(
             run_watch(&client, &namespaces, connection_writer, observer(ResourceKind::Connections), |_| {}, |_| {}),
@@ -187,6 +193,7 @@ pub async fn run(dependencies: Dependencies, stop: CancellationToken) {
         }
         tokio::select! {
             _ = async { tokio::join!(connection_controller, request_controller) } => {}
+            () = report_unreadable_connections(&context, unreadable_connections) => {}
             () = async {
                 let _ = context.connections.wait_until_ready().await;
                 orphan_slices::find_orphan_slices(&context, &namespaces, &wake).await;
@@ -237,6 +244,8 @@ struct WatchObserver<'a> {
     kind: ResourceKind,
     metrics: &'a Metrics,
     listed: &'a Sender<Vec<ResourceKind>>,
+    /// Receives the objects that cannot be read.
+    unreadable: Option<UnboundedSender<Unreadable>>,
 }
 
 /// Keeps a store in sync with the server. Errors are logged, counted and retried.
@@ -251,19 +260,20 @@ async fn run_watch<K>(
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
         + Debug
-        + DeserializeOwned
+        + DecodeStored
         + Send
         + Sync
         + 'static,
 {
-    let WatchObserver { kind, metrics, listed } = observer;
+    let WatchObserver { kind, metrics, listed, unreadable } = observer;
     let mut consecutive_errors = 0_u64;
     let mut merger = WatchMerger::new(namespaces, writer.as_reader());
-    let watches = KubeClient::new(client.clone()).apis_in::<DeserializeGuard<K>>(namespaces).into_iter().enumerate();
+    let watches = KubeClient::new(client.clone()).apis_in::<Stored<K>>(namespaces).into_iter().enumerate();
     let watches = watches.map(|(index, api)| {
+        let mut skipped = UnreadableObjects::new(kind, &metrics.unreadable_objects, unreadable.clone());
         watcher(api, watcher::Config::default().timeout(WATCH_TIMEOUT_SECONDS).page_size(PAGE_SIZE))
             .backoff(WatchBackoff::default())
-            .filter_map(|event| std::future::ready(event.map(|event| skip_unreadable(event, kind)).transpose()))
+            .filter_map(move |event| std::future::ready(event.map(|event| skipped.readable(event)).transpose()))
             .map(move |event| (index, event))
             .boxed()
     });
@@ -303,25 +313,6 @@ async fn run_watch<K>(
             std::future::ready(())
         })
         .await;
-}
-
-/// An object that cannot be parsed, because another version of the kind wrote it, is skipped; the watch goes on.
-fn skip_unreadable<K>(event: Event<DeserializeGuard<K>>, kind: ResourceKind) -> Option<Event<K>> {
-    let read = |object: DeserializeGuard<K>| match object.0 {
-        Ok(object) => Some(object),
-        Err(InvalidObject { error, metadata }) => {
-            let (namespace, name) = (metadata.namespace, metadata.name);
-            tracing::error!(%kind, namespace, name, error, "skipping an object that cannot be parsed");
-            None
-        }
-    };
-    match event {
-        Event::Apply(object) => read(object).map(Event::Apply),
-        Event::Delete(object) => read(object).map(Event::Delete),
-        Event::InitApply(object) => read(object).map(Event::InitApply),
-        Event::Init => Some(Event::Init),
-        Event::InitDone => Some(Event::InitDone),
-    }
 }
 
 type ReconcileResult<K> =

@@ -55,7 +55,17 @@ pub(super) const WATCHED_KIND: Label = Label {
 pub(super) const ERROR: Label = Label {
     name: "error",
     values: || {
-        vec!["NotFound", "NotServed", "Conflict", "Forbidden", "TooManyRequests", "Refused", "Unreachable", "Panic"]
+        vec![
+            "NotFound",
+            "NotServed",
+            "Conflict",
+            "Forbidden",
+            "TooManyRequests",
+            "Refused",
+            "Unreadable",
+            "Unreachable",
+            "Panic",
+        ]
     },
     meaning: "the Kubernetes API error, or `Panic`",
 };

@@ -46,6 +46,8 @@ pub struct Metrics {
     pub paused: Gauge,
     /// Token refreshes in progress.
     pub token_refreshes: Gauge,
+    pub clock_skew: Gauge,
+    pub unreadable_objects: Gauge,
     pub syncs: CounterFamily<2>,
     pub sync_duration: HistogramFamily<1>,
     pub requests: CounterFamily<2>,
@@ -80,6 +82,14 @@ impl Metrics {
             "token_refreshes",
             "Refreshes of users' tokens in progress, from the call to Box until the new tokens are stored",
         );
+        let clock_skew = new_gauge(
+            "clock_skew_seconds",
+            "Seconds by which the operator's clock was ahead of Box's or the API server's at the last sync (negative: behind); 0 up to 5 minutes",
+        );
+        let unreadable_objects = new_gauge(
+            "unreadable_objects",
+            "Objects that this version cannot read and leaves alone; the log names them",
+        );
         match per_connection {
             PerConnectionMetrics::Enabled => {
                 registry.register_gauges(connections::GAUGES, ConnectionCollector(connection_source.clone()))
@@ -90,6 +100,8 @@ impl Metrics {
             leader,
             paused,
             token_refreshes,
+            clock_skew,
+            unreadable_objects,
             syncs: registry.counter_family(
                 "syncs",
                 "Finished syncs by trigger and reason (Synced, or why nothing was published)",

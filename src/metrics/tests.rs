@@ -40,6 +40,8 @@ fn record_every_metric(metrics: &Metrics) {
     let second = Duration::from_secs(1);
     metrics.leader.set(1);
     metrics.token_refreshes.set(1);
+    metrics.clock_skew.set(-600);
+    metrics.unreadable_objects.set(1);
     metrics.syncs.inc(["Created", "Synced"]);
     metrics.sync_duration.observe(["Synced"], second);
     metrics.requests.inc(["Succeeded", "Synced"]);

@@ -7,6 +7,7 @@
 //! | `chunking` | slice boundaries and slice names |
 //! | `diff`, `removal_guard`, `removals` | the differences, the rule for held removals, removed and returned users |
 //! | `own_slices` | the slices of a publisher that are not committed yet |
+//! | `completeness` | whether all slices of the published list exist |
 //! | `ownership` | which rosters may be replaced |
 //! | `next_revision` | the next roster |
 //! | `diff_published` | the comparison with the published list, reading only slices that differ |
@@ -14,8 +15,8 @@
 //! | `store`, `reader` | reads and writes of rosters and slices; a reader as any other program could implement it |
 //!
 //! Invariants:
-//! * No dependency on Box. Only `diff_published`, `publish`, `publication`, `garbage_collection`, `store` and `reader` do
-//!   IO.
+//! * No dependency on Box. Only `diff_published`, `publish`, `publication`, `garbage_collection`, `completeness`, `store`
+//!   and `reader` do IO.
 //! * A slice is immutable.
 //! * A roster references only slices that existed when it was written. Only garbage collection deletes slices, and it
 //!   writes the roster first, so that a concurrent publisher with an older version of the roster gets a conflict.
@@ -24,6 +25,7 @@
 //!   roster even if the list is unchanged.
 
 mod chunking;
+mod completeness;
 mod diff;
 mod diff_published;
 mod garbage_collection;
@@ -40,6 +42,7 @@ mod store;
 mod user_counts;
 
 pub use chunking::{MAX_SLICE_BYTES, sha256_hex};
+pub use completeness::{confirm_missing_slices, count_missing_slices};
 pub use garbage_collection::{GcResult, GcScope, collect_garbage, unreferenced_slices};
 pub use ownership::{Ownership, OwnershipConflict, check_ownership};
 pub use publish::{Error, Fence, PublishOutcome, PublishRequest, PublishResult, publish_list};

@@ -64,7 +64,7 @@ pub(super) struct RosterOwner<'a> {
     pub(super) connection: &'a str,
     pub(super) owner_uid: &'a str,
     pub(super) enterprise_id: &'a str,
-    pub(super) retention: Duration,
+    pub(super) retention: Option<Duration>,
     /// The last revision in the connection's status.
     pub(super) known_revision: i64,
 }
@@ -85,10 +85,10 @@ pub(super) struct NextRevision {
     content: RosterContent,
 }
 
-/// Whether a time is older than the retention.
-pub(super) fn is_expired(time: Timestamp, retention: Duration, now: Timestamp) -> bool {
-    let age = SignedDuration::try_from(retention).unwrap_or(SignedDuration::MAX);
-    time.duration_until(now) >= age
+/// Whether a time is older than the retention; `None`: nothing is.
+pub(super) fn is_expired(time: Timestamp, retention: Option<Duration>, now: Timestamp) -> bool {
+    let age = retention.and_then(|retention| SignedDuration::try_from(retention).ok());
+    age.is_some_and(|age| time.duration_until(now) >= age)
 }
 
 /// # Errors
@@ -133,6 +133,14 @@ pub(super) fn plan_revision(
             .as_ref()
             .map_or_else(|| plan_existing(SliceState::Removed), |r| plan_chunks(SliceState::Removed, &r.1)),
     );
+    // Those of a newer version are kept as they are.
+    let mut others: Vec<SliceState> = Vec::new();
+    for state in published.iter().flat_map(|c| &c.content.slices).map(|slice| slice.state) {
+        if matches!(state, SliceState::Other(_)) && !others.contains(&state) {
+            others.push(state);
+        }
+    }
+    slices.extend(others.into_iter().flat_map(plan_existing));
     // The same change as an earlier one has the same slice.
     let recurs = |old: &PlannedSlice| changes.iter().any(|new| new.slice.name == old.slice.name);
     let old_changes: Vec<_> = plan_existing(SliceState::Changes).into_iter().filter(|old| !recurs(old)).collect();

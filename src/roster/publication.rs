@@ -189,7 +189,7 @@ async fn slice_content(
             let old = SliceRef { name: from.clone(), ..slice.clone() };
             store.get_slice_data(&old).await?.ok_or(PublishAttemptError::Conflict)?
         }
-        (SliceSource::Existing, _) => String::new(),
+        (SliceSource::Existing, _) | (SliceSource::New(_), SliceState::Other(_)) => String::new(),
         (SliceSource::New(range), SliceState::Live) => render_records(list, range.clone()),
         (SliceSource::New(range), SliceState::Held) => {
             next.parts.held.as_ref().map(|(held, _)| render_records(held, range.clone())).unwrap_or_default()

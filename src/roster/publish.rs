@@ -43,7 +43,8 @@ pub struct PublishRequest<'a> {
     /// The UID of the connection.
     pub owner_uid: &'a str,
     pub enterprise_id: &'a str,
-    pub retention: Duration,
+    /// How long removed users and changes stay recorded; `None`: nothing is forgotten, since the time is in doubt.
+    pub retention: Option<Duration>,
     pub max_removal_percent: i32,
     /// The digest of the held removals that were approved.
     pub approved_digest: Option<&'a str>,

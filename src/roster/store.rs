@@ -10,7 +10,7 @@ use kube::{
 
 use super::chunking::sha256_hex;
 use crate::{
-    api::{BoxConnection, CONNECTION_LABEL, RosterContent, SliceContent, SliceRef, UserRoster, UserSlice},
+    api::{BoxConnection, CONNECTION_LABEL, RosterContent, SliceContent, SliceRef, Stored, UserRoster, UserSlice},
     kube_client::{KubeClient, KubeError},
 };
 
@@ -71,8 +71,9 @@ impl Store {
     /// # Errors
     /// API server errors.
     pub async fn get_roster(&self) -> Result<Option<UserRoster>, KubeError> {
-        let api = self.client.api::<UserRoster>(&self.namespace);
-        not_found_as_none(self.client.call(api.get(&self.connection)).await)
+        let api = self.client.api::<Stored<UserRoster>>(&self.namespace);
+        let stored = not_found_as_none(self.client.call(api.get(&self.connection)).await)?;
+        stored.map(|stored| stored.0.map_err(|unreadable| KubeError::unreadable(&unreadable.error))).transpose()
     }
 
     /// The data of a slice, if it exists and its digest is the one in the roster.

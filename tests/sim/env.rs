@@ -1,7 +1,10 @@
 //! The test environment: in-memory API server, simulated Box and the real controllers in one process on paused time.
 
 use std::{
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,7 +17,7 @@ use boxsync::{
     runtime::{BackgroundTasks, Clock},
 };
 use harness::MetricsPage;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube_sim::{KubeSim, LogPosition, Resource, SimClock};
 use serde_json::{Value, json};
 use tokio::{sync::watch, task::JoinHandle};
@@ -34,6 +37,8 @@ pub(crate) struct SimEnv {
     pub(crate) kube: KubeSim,
     pub(crate) box_sim: BoxSim,
     pub(crate) clock: SimClock,
+    /// By how many seconds the operator's clock is ahead of the API server's and Box's.
+    pub(crate) operator_ahead: Arc<AtomicI64>,
     pub(crate) options: ControllerOptions,
     /// Makes the operator panic whenever it calls Box.
     pub(crate) panic_on_call: Arc<AtomicBool>,
@@ -95,6 +100,7 @@ pub(crate) struct OperatorFactory {
     kube: KubeSim,
     box_sim: BoxSim,
     clock: SimClock,
+    operator_ahead: Arc<AtomicI64>,
     options: ControllerOptions,
     panic_on_call: Arc<AtomicBool>,
     network: Network,
@@ -103,7 +109,7 @@ pub(crate) struct OperatorFactory {
 
 impl OperatorFactory {
     pub(crate) fn start_as(&self, user: &str) -> RunningOperator {
-        let clock = self.clock.clone();
+        let (clock, ahead) = (self.clock.clone(), self.operator_ahead.clone());
         let background = Arc::new(BackgroundTasks::default());
         let deps = Dependencies {
             client: self.kube.client_as(user),
@@ -113,7 +119,7 @@ impl OperatorFactory {
                 base_url: "http://127.0.0.1".parse().expect("a URL"),
                 limits: Limits::default(),
             },
-            clock: Clock::from_fn(move || clock.now()),
+            clock: Clock::from_fn(move || clock.now() + SignedDuration::from_secs(ahead.load(Ordering::Relaxed))),
             options: self.options.clone(),
             background: background.clone(),
             metrics: self.metrics.clone(),
@@ -136,6 +142,7 @@ impl SimEnv {
             // Box has its own clock, which does not follow when a test rewinds the operator's.
             box_sim: BoxSim::new(SimClock::new(start).clock_fn()),
             clock,
+            operator_ahead: Arc::default(),
             options: ControllerOptions {
                 max_concurrent_syncs: 4,
                 min_sync_gap: secs(15),
@@ -175,6 +182,7 @@ impl SimEnv {
             kube: self.kube.clone(),
             box_sim: self.box_sim.clone(),
             clock: self.clock.clone(),
+            operator_ahead: self.operator_ahead.clone(),
             options: self.options.clone(),
             panic_on_call: self.panic_on_call.clone(),
             network: self.network.clone(),

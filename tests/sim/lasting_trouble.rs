@@ -18,7 +18,7 @@ fn status_of(call: &Call, resource: &str, name: &str) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn connections_whose_statuses_are_refused_hold_no_permit() {
+async fn connections_whose_statuses_are_refused_hold_no_permit_and_are_synced() {
     let mut world = SimEnv::new();
     world.options.max_concurrent_syncs = 2;
     let refused = ["one", "two", "three"].map(|name| world.connect_enterprise(name, 100));
@@ -38,10 +38,14 @@ async fn connections_whose_statuses_are_refused_hold_no_permit() {
     assert_eq!(format_condition(&world.connection_status("acme").conditions, "Ready"), "True Synced");
     assert!(count_listings(&acme) >= 4, "{} listings in four days", count_listings(&acme));
     let writes = world.writes_since(mark).len();
-    assert!(writes < 3 * 4 * 24 * 20, "{writes} writes in four days");
-    assert_eq!(refused.each_ref().map(count_listings), [1; 3], "the results are kept, and no list is fetched again");
+    assert!(writes < 3 * 4 * 24 * 10, "{writes} writes in four days");
+    for (enterprise, name) in refused.iter().zip(["one", "two", "three"]) {
+        let listings = count_listings(enterprise);
+        assert!((5..=6).contains(&listings), "{name}: one sync a day, {listings} listings");
+    }
+    assert!(request_succeeded(&world.run_request("meanwhile", "one").await), "answered by the list that is published");
     world.kube.clear_faults();
-    sleep_secs(400).await;
+    sleep_secs(3700).await;
     for name in ["one", "two", "three"] {
         assert_eq!(world.connection_status(name).users.map(|u| u.total), Some(100), "{name}");
     }
@@ -182,4 +186,54 @@ async fn slices_of_a_first_list_that_was_never_published_are_deleted() {
     sleep_secs(3 * 3600).await;
     assert_eq!(world.kube.objects::<UserSlice>().len(), 0, "{left} slices were left");
     assert!(world.kube.object::<boxsync::api::UserRoster>(NAMESPACE, "acme").is_none());
+}
+
+/// A policy refuses the name of the account, so every full status, for days.
+#[tokio::test(start_paused = true)]
+async fn where_the_full_status_is_refused_a_minimal_one_shows_what_counts() {
+    let mut world = SimEnv::new();
+    let acme = world.connect_enterprise("acme", 100);
+    world.kube.fail_next(
+        usize::MAX,
+        |c| status_of(c, "boxconnections/status", "acme") && !c.body_json()["status"]["account"].is_null(),
+        Fault::Before(FaultAction::Status(422)),
+    );
+    world.spawn_operator();
+    let status = world.wait_until_ready("acme").await;
+    assert_eq!((status.observed_generation, status.users.map(|u| u.total)), (Some(1), Some(100)));
+    assert!(world.condition_message("acme", "Ready").contains("refuses the full status"));
+    assert!(request_succeeded(&world.run_request("r", "acme").await));
+    let (mark, listings) = (world.kube.log_position(), count_listings(&acme));
+    sleep_secs(3 * DAY).await;
+    assert_eq!(format_condition(&world.connection_status("acme").conditions, "Ready"), "True Synced");
+    assert!((3..=4).contains(&(count_listings(&acme) - listings)), "{} listings", count_listings(&acme) - listings);
+    let writes = world.writes_since(mark).len();
+    assert!(writes < 3 * 24 * 10, "{writes} writes in three days");
+    acme.deauthorize_app();
+    sleep_secs(2 * 3600).await;
+    assert_eq!(format_condition(&world.connection_status("acme").conditions, "Ready"), "False AppNotAuthorized");
+    acme.authorize_app();
+    world.create_request("again", "acme");
+    world.wait_until_ready("acme").await;
+    world.edit_connection("acme", |c| c["spec"]["suspend"] = true.into());
+    sleep_secs(3 * DAY).await;
+    assert_eq!(format_condition(&world.connection_status("acme").conditions, "Ready"), "False Stale");
+    world.edit_connection("acme", |c| c["spec"]["suspend"] = false.into());
+    world.wait_until_ready("acme").await;
+    world.kube.clear_faults();
+    sleep_secs(3700).await;
+    let status = world.connection_status("acme");
+    assert!(status.account.is_some() && !status.history.is_empty(), "the full status is written: {status:?}");
+    // A process that knows only the minimal status goes on by it.
+    world.kube.fail_next(
+        usize::MAX,
+        |c| status_of(c, "boxconnections/status", "acme") && !c.body_json()["status"]["account"].is_null(),
+        Fault::Before(FaultAction::Status(422)),
+    );
+    assert!(request_succeeded(&world.run_request("minimal", "acme").await));
+    let listings = count_listings(&acme);
+    world.kill_operator().await;
+    world.spawn_operator();
+    sleep_secs(3600).await;
+    assert_eq!(count_listings(&acme), listings, "nothing is due");
 }

@@ -17,7 +17,7 @@ pub(crate) fn scheduled_publish(owner_uid: &str, start: Timestamp) -> PublishReq
     PublishRequest {
         owner_uid,
         enterprise_id: ENTERPRISE,
-        retention: Duration::from_secs(720 * 3600),
+        retention: Some(Duration::from_secs(720 * 3600)),
         max_removal_percent: 20,
         approved_digest: None,
         last_published: None,

@@ -233,6 +233,12 @@ const fn reason_doc(reason: Reason) -> ReasonDoc {
             "The request approves removals that are not, or no longer, exactly those that are held.",
             "The approver reviews the held removals again (`kubectl boxsync users NAME --held`) and approves them (`kubectl boxsync approve NAME`).",
         ),
+        Reason::VersionSkew => (
+            &[("Ready", False), ("Stalled", True)],
+            "The list stays published and is not updated while the object cannot be read.",
+            "The connection was written by a newer version of the operator, or for newer CustomResourceDefinitions, and this version cannot read it, or does not know the reason that it gives.",
+            "A cluster admin runs the newer version of the operator again, or removes the new fields.",
+        ),
     };
     ReasonDoc { meaning, retained, remediation, conditions }
 }

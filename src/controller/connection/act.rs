@@ -63,7 +63,7 @@ async fn act_on_step(
             drop(permit);
             context.permits.cancel_wait(&ConnectionKey::from(confirmed.connection.as_ref()));
             maintain::refresh_status(context, &confirmed.connection).await?;
-            Ok(requeue_for(context, &step))
+            Ok(requeue_for(context, &confirmed.connection, &step))
         }
         // Only the confirmed plan needs a permit: the next reconcile asks for one.
         (Step::Probe | Step::Sync { .. }, PermitRequest::NotNeeded) => Ok(Action::requeue(CACHE_LAG_RETRY)),
@@ -187,7 +187,7 @@ async fn write_result(
 /// When to reconcile a connection again whose status was just written. Requests trigger their own reconcile.
 fn requeue_after_write(context: &Context, written: BoxConnection) -> Action {
     let input = PlanInput { requests: Vec::new(), ..context.cached_plan_input(Arc::new(written)) };
-    requeue_for(context, &decide_plan(context, &input).step)
+    requeue_for(context, &input.connection, &decide_plan(context, &input).step)
 }
 
 async fn finish_run(context: &Context, objects: RunObjects, run_end: RunEnd) -> Result<Action, KubeError> {

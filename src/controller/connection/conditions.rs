@@ -19,6 +19,8 @@ pub(crate) struct RootConditions {
 pub(crate) struct ConditionCause {
     pub(crate) state: ConditionStatus,
     pub(crate) reason: Reason,
+    /// The stored reason, if only a newer version knows it.
+    newer_reason: Option<String>,
     pub(crate) message: String,
 }
 
@@ -33,7 +35,7 @@ impl RootConditions {
 
 impl ConditionCause {
     pub(crate) fn new(state: ConditionStatus, reason: Reason, message: String) -> Self {
-        Self { state, reason, message }
+        Self { state, reason, newer_reason: None, message }
     }
 
     pub(crate) fn from_failure(
@@ -49,13 +51,15 @@ impl ConditionCause {
     pub(crate) fn from_status(status: &BoxConnectionStatus, kind: &str) -> Self {
         let known = status.conditions.find_condition(kind).and_then(|c| {
             let state = [ConditionStatus::True, ConditionStatus::False].into_iter().find(|s| s.as_str() == c.status)?;
-            Some(Self::new(state, Reason::parse(&c.reason)?, c.message.clone()))
+            let newer_reason = Reason::parse(&c.reason).is_none().then(|| c.reason.clone());
+            Some(Self { newer_reason, ..Self::new(state, Reason::parse_stored(&c.reason), c.message.clone()) })
         });
         known.unwrap_or_else(|| Self::new(ConditionStatus::Unknown, Reason::NotChecked, String::new()))
     }
 
     fn into_condition(self, kind: &str, generation: i64, now: Timestamp) -> Condition {
-        new_condition(kind, self.state, self.reason, self.message, generation, now)
+        let condition = new_condition(kind, self.state, self.reason, self.message, generation, now);
+        Condition { reason: self.newer_reason.unwrap_or(condition.reason), ..condition }
     }
 }
 
@@ -114,7 +118,7 @@ pub(crate) fn build_conditions(
         && status.failures.is_none()
         && root_conditions.connected.state != ConditionStatus::False;
     let ready_condition = ready_cause(connection, inputs, status, &root_conditions, now);
-    let last_failure = status.failures.as_ref().and_then(|f| Reason::parse(&f.reason));
+    let last_failure = status.failures.as_ref().map(|f| Reason::parse_stored(&f.reason));
     let retrying = status.failures.as_ref().is_some_and(|f| f.retry_time.is_some());
 
     let unobserved = status.observed_generation != connection.metadata.generation;
@@ -129,7 +133,7 @@ pub(crate) fn build_conditions(
     } else {
         None
     };
-    let stalling_failure = last_failure.filter(|reason| reason.failure_class() == FailureClass::Stalled);
+    let stalling_failure = last_failure.filter(|reason| !retrying && reason.failure_class() == FailureClass::Stalled);
     let stalled = if root_conditions.connected.state == ConditionStatus::False {
         Some((root_conditions.connected.reason, messages::see_condition(root_conditions.connected.reason, "Connected")))
     } else {
@@ -188,7 +192,7 @@ fn ready_cause(
     now: Timestamp,
 ) -> ConditionCause {
     let pause_cause = inputs.pause_cause(connection);
-    let last_failure = status.failures.as_ref().and_then(|f| Reason::parse(&f.reason));
+    let last_failure = status.failures.as_ref().map(|f| Reason::parse_stored(&f.reason));
     if root_conditions.connected.state == ConditionStatus::False {
         let reason = root_conditions.connected.reason;
         let message = messages::join_sentences([
@@ -205,14 +209,18 @@ fn ready_cause(
             None => not_synced_yet(pause_cause),
         };
     };
-    match inputs.roster_presence {
+    let unreadable = match inputs.roster_presence {
+        RosterPresence::Missing => Some(ROSTER_DELETED),
+        RosterPresence::Incomplete => Some(SLICES_DELETED),
+        RosterPresence::Present => None,
+    };
+    match unreadable {
         // Without the list the missing users are unknown: it is not republished before the removals are approved.
-        RosterPresence::Missing if last_failure == Some(Reason::RemovalsHeld) => {
-            let message =
-                messages::join_sentences([ROSTER_DELETED, &messages::see_condition(Reason::RemovalsHeld, "Synced")]);
+        Some(problem) if last_failure == Some(Reason::RemovalsHeld) => {
+            let message = messages::join_sentences([problem, &messages::see_condition(Reason::RemovalsHeld, "Synced")]);
             return ConditionCause::new(ConditionStatus::False, Reason::RemovalsHeld, message);
         }
-        RosterPresence::Missing => {
+        Some(problem) => {
             let why = match (pause_cause, last_failure) {
                 (Some(PauseCause::Suspended), _) => {
                     "The connection is suspended: to publish it again, set spec.suspend to false.".to_owned()
@@ -224,10 +232,10 @@ fn ready_cause(
             return ConditionCause::new(
                 ConditionStatus::False,
                 Reason::Syncing,
-                messages::join_sentences([ROSTER_DELETED, &why]),
+                messages::join_sentences([problem, &why]),
             );
         }
-        RosterPresence::Present => {}
+        None => {}
     }
     let list = messages::list_summary(last.completion_time.0, users);
     let stale = stale.0;
@@ -243,7 +251,12 @@ fn ready_cause(
                 "A sync is overdue.".to_owned()
             }
         };
-        let message = format!("{list} It was fresh until {stale}. {why}");
+        let since = if stale < last.completion_time.0 {
+            "It was fetched by a clock that was ahead, so its age is unknown.".to_owned()
+        } else {
+            format!("It was fresh until {stale}.")
+        };
+        let message = format!("{list} {since} {why}");
         return ConditionCause::new(ConditionStatus::False, Reason::Stale, message);
     }
     let held = status
@@ -276,6 +289,7 @@ fn ready_cause(
 }
 
 const ROSTER_DELETED: &str = "The published list is missing: its UserRoster was deleted.";
+const SLICES_DELETED: &str = "The published list cannot be read: UserSlices that its UserRoster names were deleted.";
 
 fn last_attempt_failed(reason: Reason) -> String {
     format!("The last attempt failed. {}", messages::see_condition(reason, "Synced"))

@@ -116,6 +116,11 @@ impl Failure {
             KubeError::TooManyRequests { .. } => {
                 Self::new(Reason::Internal, "The API server limited requests while the list was written.", "")
             }
+            KubeError::Unreadable(_) => Self::new(
+                Reason::Internal,
+                "The published list cannot be read by this version of the operator.",
+                "A cluster admin must run the newer version of the operator again, or delete the UserRoster.",
+            ),
             KubeError::Unreachable(_) => {
                 Self::new(Reason::Internal, "The API server was unreachable while writing the list.", "")
             }

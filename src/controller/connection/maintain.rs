@@ -73,3 +73,16 @@ async fn collect_garbage(context: &Context, connection: &BoxConnection) {
 pub(super) async fn refresh_status(context: &Context, connection: &BoxConnection) -> Result<(), KubeError> {
     status_writer::write_connection_status(context, connection, &StatusUpdate::Refresh).await.map(drop)
 }
+
+/// The same where other work does not depend on it. Returns the connection as it is then, which the watch may not have
+/// delivered yet.
+pub(super) async fn try_refresh_status(context: &Context, connection: &Arc<BoxConnection>) -> Arc<BoxConnection> {
+    match status_writer::write_connection_status(context, connection, &StatusUpdate::Refresh).await {
+        Ok(Some(written)) => Arc::new(written),
+        Ok(None) => connection.clone(),
+        Err(error) => {
+            tracing::warn!(connection = log_name(connection.as_ref()), %error, "status update failed");
+            connection.clone()
+        }
+    }
+}

@@ -1,9 +1,9 @@
 //! Messages of conditions. Pure. Every message says what happened, what was kept and until when it is fresh, and what to
 //! do. It never contains a secret, a response body or a user's name.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use super::{cron::CronError, failure_messages::Failure};
+use super::{clock_check::ClockCheck, cron::CronError, failure_messages::Failure};
 use crate::api::{
     Authorization, BoxConnectionStatus, ConditionStatus, ConditionsExt, FailureClass, Reason, RemovalHold,
     RosterChange, SyncFailures, Trigger, UserCounts,
@@ -77,6 +77,30 @@ pub(crate) fn list_summary(at: Timestamp, users: &UserCounts) -> String {
     format!("The list of {at} contains {} ({} active).", format_user_count(users.total), format_thousands(users.active))
 }
 
+/// The same for the condition of the sync itself, with what is wrong with the clock.
+pub(crate) fn sync_summary(at: Timestamp, users: &UserCounts, clock: &ClockCheck) -> String {
+    let remedy = "removed users and changes are kept beyond spec.historyRetention. A cluster admin must check the clock of the operator's node.";
+    let problem = match clock {
+        ClockCheck::Right => String::new(),
+        ClockCheck::Wrong(skew) => {
+            format!("The operator's clock is {} Box's and the API server's: {remedy}", format_skew(*skew))
+        }
+        ClockCheck::Doubtful(skew) => {
+            format!("The operator's clock is {} Box's or the API server's: {remedy}", format_skew(*skew))
+        }
+        ClockCheck::Unknown => {
+            format!("Neither Box nor the API server sends the time (the Date header): {remedy}")
+        }
+    };
+    join_sentences([&list_summary(at, users), &problem])
+}
+
+/// `40 days ahead of`.
+fn format_skew(skew: SignedDuration) -> String {
+    let direction = if skew.is_negative() { "behind" } else { "ahead of" };
+    format!("{} {direction}", format_span(skew.abs()))
+}
+
 /// A warning that the authorization of a user was not renewed for long.
 pub(crate) fn authorization_expiring(authorization: &Authorization) -> String {
     format!(
@@ -116,6 +140,7 @@ pub(crate) fn published_earlier(published: Timestamp, change: &RosterChange, rev
         Trigger::Requested => "a requested sync",
         Trigger::Retry => "a retry",
         Trigger::Scheduled => "a scheduled sync",
+        Trigger::Other(_) => "a sync",
     };
     let what = change_counts(change.added, change.updated, change.removed);
     format!("Revision {revision} was published {} earlier by {by}: {what}.", format_age(published, now))
@@ -123,7 +148,11 @@ pub(crate) fn published_earlier(published: Timestamp, change: &RosterChange, rev
 
 /// A span of time in its largest unit.
 fn format_age(from: Timestamp, to: Timestamp) -> String {
-    match from.duration_until(to).as_secs().max(0) {
+    format_span(from.duration_until(to))
+}
+
+fn format_span(span: SignedDuration) -> String {
+    match span.as_secs().max(0) {
         s @ ..120 => format!("{s} s"),
         s @ 120..7200 => format!("{} min", s / 60),
         s @ 7200..172_800 => format!("{} h", s / 3600),

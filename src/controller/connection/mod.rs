@@ -2,6 +2,7 @@
 
 mod act;
 pub(crate) mod backoff;
+pub(crate) mod clock_check;
 pub(crate) mod conditions;
 pub(crate) mod cron;
 pub(crate) mod failure_messages;
@@ -21,3 +22,4 @@ pub(crate) mod sync_outcome;
 pub(crate) mod sync_run;
 pub(crate) mod sync_schedule;
 mod unwritten_result;
+pub(crate) mod unwritten_status;

@@ -8,6 +8,7 @@ use super::{
     plan::{Plan, Step, duration_until, plan},
     plan_input::PlanInput,
     state::ConnectionKey,
+    unwritten_status::UnwrittenStatus,
 };
 use crate::{
     api::BoxConnection,
@@ -50,12 +51,16 @@ pub(super) fn decide_plan(context: &Context, input: &PlanInput) -> Plan {
     plan(input, &context.options, context.current_time())
 }
 
-pub(super) fn requeue_for(context: &Context, step: &Step) -> Action {
+pub(super) fn requeue_for(context: &Context, connection: &BoxConnection, step: &Step) -> Action {
     let wait = match step {
         // A time that has passed, on a watch that lags behind: the plan is made again only when it may have caught up.
         Step::Wait(Some(until)) => duration_until(*until, context.current_time()).clamp(MIN_REQUEUE, RESYNC_PERIOD),
         Step::Wait(None) => RESYNC_PERIOD,
         Step::CheckSecret | Step::Report | Step::CollectGarbage | Step::Probe | Step::Sync { .. } => Duration::ZERO,
     };
-    Action::requeue(wait)
+    let refused = context.with_state(connection, |state| {
+        let until = state.unwritten_status.as_ref().map(UnwrittenStatus::until_next_try)?;
+        Some(until.max(MIN_REQUEUE))
+    });
+    Action::requeue(refused.map_or(wait, |until| wait.min(until)))
 }

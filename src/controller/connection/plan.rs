@@ -245,7 +245,7 @@ fn sync_due(
         (Some(f), _) => scheduled(f.last_time.0),
         (None, None) => immediately(PlanReason::FirstSync),
         (None, Some(_)) if status.current_sync.is_some() => immediately(PlanReason::InterruptedSync),
-        (None, Some(_)) if input.roster_presence() == RosterPresence::Missing || status.roster_ref.is_none() => {
+        (None, Some(_)) if input.roster_presence() != RosterPresence::Present || status.roster_ref.is_none() => {
             immediately(PlanReason::ListMissing)
         }
         (None, Some(last)) if last.start_time.0 > now => immediately(PlanReason::ClockSetBack),

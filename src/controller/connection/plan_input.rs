@@ -44,6 +44,8 @@ pub(crate) struct StateView {
     pub(crate) until_retry_allowed: Duration,
     /// Whether this process knows that the roster exists, although the watch has not delivered it yet.
     pub(crate) published: bool,
+    /// Whether slices of the published list were deleted.
+    pub(crate) slices_missing: bool,
     /// Until unreferenced slices are due to be deleted; `None`: there are none.
     pub(crate) until_garbage_collection: Option<Duration>,
 }
@@ -55,9 +57,16 @@ pub(crate) enum RosterPresence {
     Present,
     /// It was published and is missing.
     Missing,
+    /// Slices that the roster names are missing: no reader can read it.
+    Incomplete,
 }
 
 impl RosterPresence {
+    /// The presence of a roster that exists.
+    pub(crate) fn with_roster(slices_missing: bool) -> Self {
+        if slices_missing { RosterPresence::Incomplete } else { RosterPresence::Present }
+    }
+
     /// The presence if there is no roster.
     pub(crate) fn without_roster(connection: &BoxConnection) -> Self {
         if status_of(connection).roster_ref.is_some() { RosterPresence::Missing } else { RosterPresence::Present }
@@ -99,7 +108,11 @@ impl PlanInput {
 
     pub(crate) fn roster_presence(&self) -> RosterPresence {
         let present = self.roster.is_some() || self.state.published;
-        if present { RosterPresence::Present } else { RosterPresence::without_roster(&self.connection) }
+        if present {
+            RosterPresence::with_roster(self.state.slices_missing)
+        } else {
+            RosterPresence::without_roster(&self.connection)
+        }
     }
 
     /// Whether the roster of this name belongs to something else.
@@ -166,6 +179,7 @@ pub(crate) fn generation_unobserved(connection: &BoxConnection) -> bool {
 }
 
 pub(crate) fn auth_differs(connection: &BoxConnection) -> bool {
-    let accepted = status_of(connection).credentials.as_ref().map(|c| (c.method, c.secret_name.as_str()));
-    accepted.is_none() || accepted != connection.spec.auth.selected_method()
+    let accepted = status_of(connection).credentials.as_ref().map(|c| (c.method.as_str(), c.secret_name.as_str()));
+    let selected = connection.spec.auth.selected_method().map(|(method, secret)| (method.as_str(), secret));
+    accepted.is_none() || accepted != selected
 }

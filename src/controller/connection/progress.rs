@@ -23,6 +23,15 @@ impl RunObjects {
         Self { connection: job.input.connection.as_ref().clone(), requests: job.answered_requests().cloned().collect() }
     }
 
+    /// Updates the connection's status to the time, while a run has no progress to report yet.
+    pub(crate) async fn refresh_connection(&mut self, context: &Context) {
+        match status_writer::write_connection_status(context, &self.connection, &StatusUpdate::Refresh).await {
+            Ok(Some(written)) => self.connection = written,
+            Ok(None) => {}
+            Err(error) => warn_not_written(&self.connection, &error),
+        }
+    }
+
     /// Reports the progress of a run that has signed in. What cannot be written now is written with the next report.
     pub(crate) async fn report_progress(&mut self, context: &Context, current: &CurrentSync, signed_in: &SignedIn) {
         let progress = SyncProgress { pages: current.pages, users: current.users };

@@ -3,6 +3,7 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
+use jiff::Timestamp;
 use kube::{ResourceExt, runtime::controller::Action};
 use tracing::Instrument;
 
@@ -12,7 +13,7 @@ use super::{
     maintain,
     observe::{PERMIT_RECHECK, PermitRequest, decide_plan, observe, requeue_for},
     plan::{Plan, Step, duration_until},
-    plan_input::{PlanInput, status_of},
+    plan_input::{PlanInput, generation_unobserved, status_of},
     state::{ConnectionKey, log_name},
     status::StatusUpdate,
     sync_outcome::SyncOutcome,
@@ -57,15 +58,28 @@ pub(crate) async fn reconcile(connection: Arc<BoxConnection>, context: Arc<Conte
 
 pub(crate) fn error_policy(connection: &BoxConnection, error: &KubeError, context: &Context) -> Action {
     let (kind, object) = (ResourceKind::Connections, log_name(connection));
-    let requeue_after = context.connection_errors.next_delay(connection);
+    let delay = context.connection_errors.next_delay(connection);
+    let requeue_after = until_stale(connection, context.current_time()).map_or(delay, |left| delay.min(left));
     ReconcileFailed { kind, object, error, requeue_after }.emit(&context.metrics);
     Action::requeue(requeue_after)
 }
 
-/// observe → maintain → request a permit → confirm and plan again → act and report. A result that the API server has not
-/// accepted yet is reported first: a plan made without it would repeat the work.
+/// The part of the status that follows from the time is written first: whatever fails afterwards, a stale list is shown as
+/// stale. A changed spec is shown with the result of applying it, or here if that fails.
 async fn run_phases(context: &Context, connection: &Arc<BoxConnection>) -> Result<Action, KubeError> {
     tracing::debug!(resource_version = connection.resource_version(), "reconciling");
+    let unobserved = generation_unobserved(&context.with_unwritten_status(connection.clone()));
+    let refreshed = if unobserved { connection } else { &maintain::try_refresh_status(context, connection).await };
+    let result = run_planned_phases(context, refreshed).await;
+    if unobserved && result.is_err() {
+        maintain::try_refresh_status(context, connection).await;
+    }
+    result
+}
+
+/// observe → maintain → request a permit → confirm and plan again → act and report. A result that the API server has not
+/// accepted yet is reported first: a plan made without it would repeat the work.
+async fn run_planned_phases(context: &Context, connection: &Arc<BoxConnection>) -> Result<Action, KubeError> {
     if let Some(result) = context.with_state(connection, |state| state.unwritten_result.take()) {
         return report_result(context, connection, result).await;
     }
@@ -76,7 +90,7 @@ async fn run_phases(context: &Context, connection: &Arc<BoxConnection>) -> Resul
         maintain::refresh_status(context, connection).await?;
         return Ok(match permit {
             PermitRequest::Queued => Action::requeue(PERMIT_RECHECK),
-            PermitRequest::NotNeeded | PermitRequest::Acquired(_) => requeue_for(context, &planned.step),
+            PermitRequest::NotNeeded | PermitRequest::Acquired(_) => requeue_for(context, connection, &planned.step),
         });
     }
     let Some(confirmed) = confirm(context, connection).await? else { return Ok(Action::await_change()) };
@@ -85,6 +99,12 @@ async fn run_phases(context: &Context, connection: &Arc<BoxConnection>) -> Resul
     tracing::debug!(step = step.as_str(), %reason, requests = confirmed.requests.len(), "plan confirmed");
     // On the heap: it is the largest of all phases.
     Box::pin(act(context, confirmed, plan, permit)).await
+}
+
+/// Until the list becomes stale, which must be shown then whatever fails.
+fn until_stale(connection: &BoxConnection, now: Timestamp) -> Option<Duration> {
+    let stale = status_of(connection).stale_time.as_ref()?.0;
+    (stale > now).then(|| duration_until(stale, now))
 }
 
 fn request_permit(context: &Context, connection: &BoxConnection, step: &Step) -> PermitRequest {

@@ -193,6 +193,7 @@ async fn read_credentials_secret(
             error @ (KubeError::Conflict
             | KubeError::UnknownKind
             | KubeError::TooManyRequests { .. }
+            | KubeError::Unreadable(_)
             | KubeError::Unreachable(_)),
         ) => Err(SignInError::Kube(error)),
     }
@@ -218,7 +219,9 @@ fn credentials_version(method: AuthType, secret_name: &str, secret: Option<&Secr
 /// Whether Box has accepted this version of the Secret before, possibly from another process.
 fn was_accepted(connection: &BoxConnection, version: &CredentialsVersion, resource_version: &str) -> bool {
     status_of(connection).credentials.as_ref().is_some_and(|c| {
-        c.method == version.method && c.secret_name == version.secret_name && c.resource_version == resource_version
+        c.method == version.method.as_str()
+            && c.secret_name == version.secret_name
+            && c.resource_version == resource_version
     })
 }
 
@@ -230,7 +233,7 @@ async fn verify_sign_in(
     check: SignInCheck,
     stop: &CancellationToken,
 ) -> Result<SignInSuccess, SignInError> {
-    let app = BoxApp { client_id: cached.client_id.clone(), auth_type: cached.version.method };
+    let app = BoxApp { client_id: cached.client_id.clone(), auth_type: cached.version.method.as_str().to_owned() };
     let sign_in = SignIn {
         client: Client::new(&cached.session, stop.clone()).with_observer(context.call_observer(connection)),
         context: FailureContext::for_connection(connection).with_client_id(&cached.client_id),

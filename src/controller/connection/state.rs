@@ -17,6 +17,7 @@ use super::{
     plan::{Plan, Step},
     plan_input::{StateView, status_of},
     unwritten_result::UnwrittenResult,
+    unwritten_status::UnwrittenStatus,
 };
 use crate::{
     api::{AuthType, BoxConnection, UserSyncRequest},
@@ -81,6 +82,8 @@ pub(crate) struct ConnectionState {
     pub(crate) running_requests: Option<Vec<String>>,
     /// Whether the roster is known to exist, until the watch delivers it.
     pub(crate) published: bool,
+    /// Whether slices that the roster names were deleted, until a sync has written them again.
+    pub(crate) slices_missing: bool,
     /// Whether this process has written the roster, which ends what an earlier one had in flight.
     pub(crate) fence: Fence,
     /// Unreferenced slices, and since when.
@@ -93,6 +96,8 @@ pub(crate) struct ConnectionState {
     deferred_requests: HashMap<String, (u32, Instant)>,
     /// The result of a run or of a probe that the API server has not accepted yet.
     pub(crate) unwritten_result: Option<UnwrittenResult>,
+    /// The status that the API server refuses, until it accepts one.
+    pub(crate) unwritten_status: Option<UnwrittenStatus>,
     last_failure: Option<(Time, Instant)>,
 }
 
@@ -148,12 +153,14 @@ impl ConnectionState {
             logged_plan: None,
             running_requests: None,
             published: false,
+            slices_missing: false,
             fence: Fence::Required,
             unreferenced: HashMap::new(),
             fenced_slices: HashSet::new(),
             collect_again: None,
             deferred_requests: HashMap::new(),
             unwritten_result: None,
+            unwritten_status: None,
             last_failure: None,
         }
     }
@@ -175,6 +182,7 @@ impl ConnectionState {
             until_probe: self.next_probe_at - now,
             until_retry_allowed: self.retry_allowed_at.map(|t| t - now).unwrap_or_default(),
             published: self.published,
+            slices_missing: self.slices_missing,
             until_garbage_collection: self.garbage_collection_time().map(|time| time - now),
         }
     }

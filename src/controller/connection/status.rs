@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
     backoff::{add_duration, backoff},
+    clock_check::MAX_CLOCK_SKEW,
     conditions::{ConditionCause, ConditionInputs, RootConditions, build_conditions},
     failure_messages::Failure,
     messages,
@@ -50,7 +51,7 @@ pub(crate) fn build_status(
     let mut root_conditions = RootConditions::from_status(status_of(connection));
     let mut status = status_of(connection).clone();
     // Messages of failures show until when the list is fresh by the current spec.
-    status.stale_time = stale_time(connection, &schedule, status.last_sync.as_ref()).map(Time);
+    status.stale_time = fresh_until(connection, &schedule, status.last_sync.as_ref(), now).map(Time);
     match update {
         StatusUpdate::Refresh => {}
         StatusUpdate::Progress(current, signed_in) => {
@@ -73,6 +74,22 @@ pub(crate) fn build_status(
     let inputs = ConditionInputs { roster_presence, schedule: &schedule, paused: options.paused };
     refresh_derived_fields(connection, &inputs, &mut status, root_conditions, now);
     status
+}
+
+/// Until when the list is fresh. A completion in the future, by a clock that was ahead, says nothing about the age of the
+/// list: it is stale from when that is first seen until the next sync.
+fn fresh_until(
+    connection: &BoxConnection,
+    schedule: &ResolvedSchedule,
+    last: Option<&LastSync>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let completion = last?.completion_time.0;
+    let stored = status_of(connection);
+    let noticed =
+        stored.stale_time.as_ref().map(|t| t.0).filter(|t| *t < completion && stored.last_sync.as_ref() == last);
+    let in_future = now.duration_until(completion) > MAX_CLOCK_SKEW;
+    noticed.or_else(|| in_future.then_some(now)).or_else(|| stale_time(connection, schedule, last))
 }
 
 /// Whether an unrequested attempt found a disconnected connection unchanged: it is not recorded.
@@ -129,8 +146,9 @@ fn apply_sync_outcome(
     }
     match &outcome.result {
         Ok(synced) => {
-            let &SyncResult { users, added, updated, removed, revision, ref held, approved: _, earlier_publish: _ } =
+            let SyncResult { users, added, updated, removed, revision, held, approved: _, clock, earlier_publish: _ } =
                 synced;
+            let (users, added, updated, removed, revision) = (*users, *added, *updated, *removed, *revision);
             status.users = Some(users);
             status.failures = None;
             status.held.clone_from(held);
@@ -144,8 +162,11 @@ fn apply_sync_outcome(
                 removed,
                 revision,
             });
-            root_conditions.synced =
-                ConditionCause::new(ConditionStatus::True, Reason::Synced, messages::list_summary(outcome.end, &users));
+            root_conditions.synced = ConditionCause::new(
+                ConditionStatus::True,
+                Reason::Synced,
+                messages::sync_summary(outcome.end, &users, clock),
+            );
         }
         Err(failure) => {
             if let Some(held) = &failure.held {
@@ -201,7 +222,7 @@ fn apply_sign_in(
     status.authorization =
         expiry::updated_authorization(status.authorization.take(), signed_in.authorization_expiration);
     let same = status.credentials.as_ref().is_some_and(|c| {
-        c.method == signed_in.method
+        c.method == signed_in.method.as_str()
             && c.secret_name == signed_in.secret_name
             && c.resource_version == signed_in.resource_version
     });
@@ -210,7 +231,7 @@ fn apply_sign_in(
     }
     if !same {
         status.credentials = Some(AcceptedCredentials {
-            method: signed_in.method,
+            method: signed_in.method.as_str().to_owned(),
             secret_name: signed_in.secret_name.clone(),
             resource_version: signed_in.resource_version.clone(),
             accepted_time: Time(now),
@@ -294,7 +315,7 @@ fn refresh_derived_fields(
     let next = inputs.next_sync_time(connection, status, &root_conditions);
     status.next_sync = next.map(|t| schedule.format_time(t));
     status.next_sync_time = next.map(Time);
-    status.stale_time = stale_time(connection, schedule, status.last_sync.as_ref()).map(Time);
+    status.stale_time = fresh_until(connection, schedule, status.last_sync.as_ref(), now).map(Time);
     let new = build_conditions(connection, inputs, status, root_conditions, now);
     status.conditions = status_of(connection).conditions.keeping_transition_times(new);
 }

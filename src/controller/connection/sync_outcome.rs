@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{failure_messages::Failure, plan_input::status_of};
+use super::{clock_check::ClockCheck, failure_messages::Failure, plan_input::status_of};
 use crate::api::{
     AuthType, BoxAccount, BoxApp, BoxConnection, BoxEnterprise, RemovalHold, RosterChange, RosterContent, Trigger,
     UserCounts,
@@ -54,6 +54,8 @@ pub(crate) struct SyncResult {
     pub(crate) held: Option<RemovalHold>,
     /// The digest of the removals that were approved and applied.
     pub(crate) approved: Option<String>,
+    /// The clocks, when the list was published.
+    pub(crate) clock: ClockCheck,
     /// When and by which sync the list was published, if by an earlier one.
     pub(crate) earlier_publish: Option<(Timestamp, RosterChange)>,
 }
@@ -70,6 +72,7 @@ impl SyncResult {
             revision: roster.revision,
             held: roster.held.clone(),
             approved: change.approved.clone(),
+            clock: ClockCheck::Right,
             earlier_publish: None,
         }
     }

@@ -10,6 +10,7 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    clock_check::{ClockCheck, check_clock},
     failure_messages::Failure,
     plan_input::PlanInput,
     progress::RunObjects,
@@ -19,7 +20,12 @@ use super::{
 };
 use crate::{
     api::{BoxApp, CurrentSync, RequestRef, RosterChange, SyncProgress, Trigger, UserSyncRequest},
-    controller::{context::Context, kube_calls::KubeError, request::requested_by::requesters, telemetry::SyncEnded},
+    controller::{
+        context::Context,
+        kube_calls::KubeError,
+        request::requested_by::requesters,
+        telemetry::{ClockChecked, SyncEnded},
+    },
     roster::{self, Fence, PublishOutcome, PublishRequest, RosterVersion, check_ownership},
     sync,
 };
@@ -176,13 +182,19 @@ async fn fetch_and_publish(
         return Ok(done(prior_calls + client.call_count(), Err(Failure::roster_conflict(&failure_context, &conflict))));
     }
     let calls = || prior_calls + client.call_count();
+    let clock = OnceLock::new();
     let build_request = || {
         // The listing has ended; publishing does not count for the gap between listings.
         context.with_state(connection, |state| state.listed_at = Some(Instant::now()));
         let fence = context.with_state(connection, |state| state.fence);
-        publish_request(job, &uid, start, calls(), fence)
+        let check = check_clock(context.current_time(), client.server_time(), context.cluster.server_time());
+        ClockChecked { connection, check: &check }.emit(&context.metrics);
+        let check = clock.get_or_init(|| check);
+        let retention = connection.spec.history_retention.as_duration();
+        let retention = matches!(check, ClockCheck::Right).then_some(retention);
+        PublishRequest { retention, ..publish_request(job, &uid, start, calls(), fence) }
     };
-    let now = || context.current_time();
+    let now = || clock.get().map_or_else(|| context.current_time(), |check| check.correct(context.current_time()));
     let synced = sync::run(
         &client,
         context.box_client_config.limits,
@@ -200,6 +212,7 @@ async fn fetch_and_publish(
         Ok(published) => {
             context.with_state(connection, |state| {
                 state.published = true;
+                state.slices_missing = false;
                 state.fence = Fence::Written;
                 state.set_unreferenced(published.unreferenced);
             });
@@ -215,7 +228,8 @@ async fn fetch_and_publish(
                     SyncResult::from_unchanged(roster)
                 }
             };
-            Ok(SyncResult { approved: published.approved, ..synced })
+            let clock = clock.get().cloned().unwrap_or(ClockCheck::Unknown);
+            Ok(SyncResult { approved: published.approved, clock, ..synced })
         }
         Err(sync::Error::Box(error)) => {
             Err(Failure::from_box_error(&failure_context, &error).ok_or(RunInterruption::Cancelled)?)
@@ -245,7 +259,7 @@ fn publish_request<'a>(
     PublishRequest {
         owner_uid: uid,
         enterprise_id: &connection.spec.enterprise_id,
-        retention: connection.spec.history_retention.as_duration(),
+        retention: None,
         max_removal_percent: connection.spec.max_removal_percent,
         approved_digest: job.answered_requests().find_map(|r| r.spec.approve_removals.as_deref()),
         last_published: status.roster_ref.as_ref().map(|r| (r.revision, status.users.map_or(0, |u| u.total))),
@@ -291,13 +305,18 @@ async fn supervise(
             tokio::time::sleep(STOP_GRACE_PERIOD).await;
             return why;
         }
+        if Instant::now() < due {
+            continue;
+        }
         // Before the sign-in there is no progress to report.
-        if let Some(signed_in) = signed_in_cell.get().filter(|_| Instant::now() >= due) {
+        if let Some(signed_in) = signed_in_cell.get() {
             let SyncProgress { pages, users } = *progress.borrow();
             let current = CurrentSync { trigger: job.trigger, start_time: Time(start), pages, users };
             objects.report_progress(context, &current, signed_in).await;
-            due = Instant::now() + PROGRESS_INTERVAL;
+        } else {
+            objects.refresh_connection(context).await;
         }
+        due = Instant::now() + PROGRESS_INTERVAL;
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::api::UserSyncRequest;
 
-/// The result of work whose status the API server has not accepted yet. Nothing else is done for the connection before it
+/// The result of work whose status the API server could not take for an hour; what it refuses is an `UnwrittenStatus`. Nothing else is done for the connection before it
 /// is written: the next plan would repeat the work.
 pub(crate) enum UnwrittenResult {
     Probe(Box<Result<SignedIn, Failure>>, Option<Failure>),

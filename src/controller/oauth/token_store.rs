@@ -298,6 +298,7 @@ fn token_store_error(error: &KubeError) -> TokenStoreError {
         | KubeError::Conflict
         | KubeError::TooManyRequests { .. }
         | KubeError::Rejected { .. }
+        | KubeError::Unreadable(_)
         | KubeError::Unreachable(_) => TokenStoreError::Unreachable,
     }
 }

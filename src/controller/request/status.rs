@@ -108,8 +108,17 @@ pub(crate) fn status_after_sync(
     };
     let failure = match &outcome.result {
         Ok(synced) if request.spec.approve_removals.is_none() || request.spec.approve_removals == synced.approved => {
-            let SyncResult { users, added, updated, removed, revision, held, approved: _, earlier_publish: earlier } =
-                synced;
+            let SyncResult {
+                users,
+                added,
+                updated,
+                removed,
+                revision,
+                held,
+                approved: _,
+                clock: _,
+                earlier_publish: earlier,
+            } = synced;
             let answers = messages::request_answered(outcome.end, users, *revision);
             let what = match earlier {
                 Some((published, change)) => messages::published_earlier(*published, change, *revision, outcome.end),

@@ -31,11 +31,21 @@ struct InFlightRequest {
     seq: u64,
 }
 
+/// A response with the server's time.
 pub(crate) async fn handle_request(
     server: Arc<Server>,
     caller: ClientId,
     request: Request<kube::client::Body>,
 ) -> HttpResult {
+    let mut response = respond(server.clone(), caller, request).await?;
+    let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&server.write_time().wall);
+    if let Ok(date) = date.map_err(BoxError::from).and_then(|date| Ok(HeaderValue::from_str(&date)?)) {
+        response.headers_mut().insert(header::DATE, date);
+    }
+    Ok(response)
+}
+
+async fn respond(server: Arc<Server>, caller: ClientId, request: Request<kube::client::Body>) -> HttpResult {
     let (head, body) = request.into_parts();
     let body = body.collect_bytes().await?;
     let latency = server.lock_state().latency;

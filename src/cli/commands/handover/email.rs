@@ -92,7 +92,8 @@ const fn admin_action(reason: Reason, method: AuthType) -> Option<AdminAction> {
             | Reason::Running
             | Reason::TooManyRequests
             | Reason::ConnectionNotFound
-            | Reason::HeldListChanged,
+            | Reason::HeldListChanged
+            | Reason::VersionSkew,
             _,
         ) => return None,
     })

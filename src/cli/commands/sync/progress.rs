@@ -55,6 +55,7 @@ pub(crate) fn request_state(request: &UserSyncRequest) -> String {
             waits.map_or_else(|| "created".to_owned(), |c| format!("waiting ({}): {}", c.reason, c.message))
         }
         RequestPhase::Running => "running".to_owned(),
+        RequestPhase::Other(word) => word.as_str().to_owned(),
         RequestPhase::Succeeded => "done".to_owned(),
         RequestPhase::Failed => failure_message(status),
     }

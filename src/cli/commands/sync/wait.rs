@@ -74,7 +74,7 @@ impl PendingRequest {
                 | KubeError::TooManyRequests { .. }
                 | KubeError::Rejected { code: 500.., .. },
             ) => {}
-            Err(other @ (KubeError::Forbidden(_) | KubeError::Rejected { .. })) => {
+            Err(other @ (KubeError::Forbidden(_) | KubeError::Rejected { .. } | KubeError::Unreadable(_))) => {
                 return Err(kube.explain_error("get", "usersyncrequests")(other));
             }
         }
@@ -83,7 +83,7 @@ impl PendingRequest {
             self.throughput.get_or_insert(Throughput { start: now, users: progress.users });
         }
         match status.phase {
-            RequestPhase::Pending | RequestPhase::Running => {}
+            RequestPhase::Pending | RequestPhase::Running | RequestPhase::Other(_) => {}
             RequestPhase::Succeeded => {
                 let next = read_next_sync_time(kube, &self.connection).await;
                 self.outcome = Some(RequestOutcome::Succeeded(progress::success_message(status, next, now)));
