@@ -99,7 +99,8 @@ pub(super) async fn write_connection_status(
             return Ok(Some(effective(&read).as_ref().clone()));
         }
     }
-    Ok(match write_status(context, &read, origin, build, events).await? {
+    // On the heap, like what follows a refusal: every phase holds this future.
+    Ok(match Box::pin(write_status(context, &read, origin, build, events)).await? {
         StatusWrite::Written(connection) | StatusWrite::Unchanged(connection) => {
             context.with_state(&connection, |state| state.unwritten_status = None);
             Some(connection)
@@ -107,7 +108,7 @@ pub(super) async fn write_connection_status(
         StatusWrite::Gone => None,
         StatusWrite::Refused(refused) => {
             let (connection, status, pending_events, error) = *refused;
-            Some(keep_refused_status(context, connection, status, pending_events, &error).await)
+            Some(Box::pin(keep_refused_status(context, connection, status, pending_events, &error)).await)
         }
     })
 }

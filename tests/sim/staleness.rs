@@ -11,6 +11,9 @@ use crate::{
 
 const DAY: u64 = 86_400;
 
+/// Its name, the calls that it concerns, and what happens to them.
+type Trouble = (&'static str, fn(&Call) -> bool, Fault);
+
 /// Lets time pass until a minute after the stored stale time.
 async fn pass_stale_time(world: &SimEnv, name: &str) -> BoxConnectionStatus {
     let stale = world.connection_status(name).stale_time.expect("has a list").0;
@@ -26,7 +29,7 @@ fn is_stale(status: &BoxConnectionStatus) -> bool {
 #[tokio::test(start_paused = true)]
 async fn a_stale_list_is_shown_as_stale_while_calls_are_refused_or_hang() {
     let forbidden = || Fault::Before(FaultAction::Status(403));
-    let troubles: [(&str, fn(&Call) -> bool, Fault); 7] = [
+    let troubles: [Trouble; 7] = [
         ("the roster cannot be read", |c| c.matches(Verb::Get, "userrosters"), forbidden()),
         (
             "the roster cannot be parsed",

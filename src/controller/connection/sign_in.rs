@@ -245,12 +245,12 @@ async fn verify_sign_in(
         }
         sign_in.verify_account().await
     };
-    let verified = verified.await.map_err(|failure| failure.ok_or(SignInError::Cancelled));
+    let verified = verified.await;
     let SignIn { client, context: failure_context } = sign_in;
     let (account, enterprise) = match verified {
         Ok(verified) => verified,
         Err(failure) => {
-            let failure = failure?;
+            let Some(failure) = failure else { return Err(SignInError::Cancelled) };
             let wait = failure.retry_after.map(|wait| Instant::now() + wait);
             context.with_state(connection, |state| state.retry_allowed_at = wait);
             return Err(SignInError::Failed(SignInFailure { failure, app: Some(app), calls: client.call_count() }));
