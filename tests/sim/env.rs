@@ -9,7 +9,7 @@ use box_sim::{AuthMethod, BoxSim, Enterprise, EnterpriseConfig};
 use boxsync::{
     api::{self, BoxConnection, BoxConnectionStatus, RequestPhase, UserSyncRequest, UserSyncRequestStatus},
     box_client::Limits,
-    controller::{self, BoxClientConfig, ControllerOptions, Dependencies},
+    controller::{self, BoxClientConfig, ControllerOptions, Dependencies, WatchScopes},
     metrics::{Metrics, PerConnectionMetrics},
     runtime::{BackgroundTasks, Clock},
 };
@@ -35,6 +35,10 @@ pub(crate) struct SimEnv {
     pub(crate) box_sim: BoxSim,
     pub(crate) clock: SimClock,
     pub(crate) options: ControllerOptions,
+    /// The value of `--watch-namespace`; none: all namespaces.
+    pub(crate) namespaces: Vec<String>,
+    /// What the watches of the last operator have read.
+    pub(crate) scopes: watch::Sender<WatchScopes>,
     /// Makes the operator panic whenever it calls Box.
     pub(crate) panic_on_call: Arc<AtomicBool>,
     /// Injects faults into calls to Box.
@@ -96,6 +100,8 @@ pub(crate) struct OperatorFactory {
     box_sim: BoxSim,
     clock: SimClock,
     options: ControllerOptions,
+    namespaces: Vec<String>,
+    scopes: watch::Sender<WatchScopes>,
     panic_on_call: Arc<AtomicBool>,
     network: Network,
     metrics: Arc<Metrics>,
@@ -107,7 +113,7 @@ impl OperatorFactory {
         let background = Arc::new(BackgroundTasks::default());
         let deps = Dependencies {
             client: self.kube.client_as(user),
-            namespaces: Vec::new(),
+            namespaces: self.namespaces.clone(),
             box_client_config: BoxClientConfig {
                 transport: in_process_transport(&self.box_sim, &self.panic_on_call, &self.network),
                 base_url: "http://127.0.0.1".parse().expect("a URL"),
@@ -117,8 +123,9 @@ impl OperatorFactory {
             options: self.options.clone(),
             background: background.clone(),
             metrics: self.metrics.clone(),
-            listed: watch::Sender::default(),
+            scopes: self.scopes.clone(),
         };
+        self.scopes.send_replace(WatchScopes::new(&self.namespaces));
         let stop = CancellationToken::new();
         RunningOperator { stop: stop.clone(), task: tokio::spawn(controller::run(deps, stop)), background }
     }
@@ -144,6 +151,8 @@ impl SimEnv {
                 schedule_spread: secs(900),
                 paused: false,
             },
+            namespaces: Vec::new(),
+            scopes: watch::Sender::default(),
             panic_on_call: Arc::default(),
             network: Network::default(),
             metrics: Arc::new(Metrics::new("0.0.0", PerConnectionMetrics::Enabled)),
@@ -176,6 +185,8 @@ impl SimEnv {
             box_sim: self.box_sim.clone(),
             clock: self.clock.clone(),
             options: self.options.clone(),
+            namespaces: self.namespaces.clone(),
+            scopes: self.scopes.clone(),
             panic_on_call: self.panic_on_call.clone(),
             network: self.network.clone(),
             metrics: self.metrics.clone(),

@@ -126,6 +126,15 @@ impl ConnectionStates {
         self.lock().remove(key);
     }
 
+    /// The connections that have a state.
+    pub(crate) fn known_connections(&self) -> Vec<ConnectionKey> {
+        self.lock().keys().cloned().collect()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<ConnectionKey, ConnectionState>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
