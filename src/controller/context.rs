@@ -154,10 +154,13 @@ impl Context {
     pub(super) fn cache_sizes(&self) -> Vec<(&'static str, usize)> {
         vec![
             (ResourceKind::Connections.as_str(), self.connections.len()),
-            (ResourceKind::Requests.as_str(), self.requests.len()),
+            (ResourceKind::Requests.as_str(), self.requests.request_count()),
             (ResourceKind::Rosters.as_str(), self.rosters.len()),
-            ("connectionstates", self.connection_states.len()),
-            ("reconcileerrors", self.connection_errors.len() + self.request_errors.len()),
+            ("connectionstates", self.connection_states.known_connections().len()),
+            (
+                "reconcileerrors",
+                self.connection_errors.failing_objects().len() + self.request_errors.failing_objects().len(),
+            ),
         ]
     }
 
@@ -188,9 +191,4 @@ impl Context {
         });
         token_source.with_token_store(Arc::new(token_store), spawn)
     }
-}
-
-/// The connection that a request refers to.
-pub(super) fn connection_key(request: &UserSyncRequest) -> ConnectionKey {
-    ObjectRef::new(&request.spec.connection_ref.name).within(&request.namespace().unwrap_or_default())
 }

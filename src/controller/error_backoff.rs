@@ -42,10 +42,6 @@ impl<K: Resource<DynamicType = ()>> ErrorBackoffs<K> {
         self.lock().keys().cloned().collect()
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.lock().len()
-    }
-
     fn lock(&self) -> MutexGuard<'_, HashMap<ObjectRef<K>, u32>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

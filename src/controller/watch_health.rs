@@ -164,7 +164,7 @@ mod tests {
                 "passes" => {}
                 word => unreachable!("{word}"),
             }
-            health.states_at(now).iter().map(|state| &format!("{state:?}")[..1]).collect()
+            health.states_at(now).iter().filter_map(|state| format!("{state:?}").chars().next()).collect()
         };
         story.iter().map(&mut after).collect()
     }

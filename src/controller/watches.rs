@@ -29,7 +29,7 @@ use super::{
         self, orphan_slices,
         state::{ConnectionKey, ConnectionStates},
     },
-    context::{BoxClientConfig, Context, connection_key},
+    context::{BoxClientConfig, Context},
     error_backoff::ErrorBackoffs,
     events::Events,
     kube_calls::{KubeClient, KubeError},
@@ -37,7 +37,7 @@ use super::{
     permits::PermitPool,
     request::{
         self,
-        index::{RequestIndex, RequestKey, prune_request, request_key},
+        index::{RequestIndex, RequestKey, connection_key, prune_request, request_key},
     },
     telemetry::ResourceKind,
     watch_scopes::{ScopeState, WatchScopes},

@@ -8,21 +8,21 @@ use std::{
 use box_sim::{AuthMethod, BoxSim, Enterprise, EnterpriseConfig};
 use boxsync::{
     api::{self, BoxConnection, BoxConnectionStatus, RequestPhase, UserSyncRequest, UserSyncRequestStatus},
-    box_client::Limits,
-    controller::{self, BoxClientConfig, ControllerOptions, Dependencies, WatchScopes},
+    controller::{ControllerOptions, WatchScopes},
     metrics::{Metrics, PerConnectionMetrics},
-    runtime::{BackgroundTasks, Clock},
 };
 use harness::MetricsPage;
 use jiff::Timestamp;
 use kube_sim::{KubeSim, LogPosition, Resource, SimClock};
 use serde_json::{Value, json};
-use tokio::{sync::watch, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::watch;
 use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::fmt::{format::Writer, time::FormatTime};
 
-use crate::network::{Network, in_process_transport};
+use crate::{
+    log::capture_log,
+    network::Network,
+    operator::{OperatorFactory, RunningOperator},
+};
 
 pub(crate) const NAMESPACE: &str = "backup";
 pub(crate) const START: &str = "2026-11-22T12:00:00Z";
@@ -46,89 +46,6 @@ pub(crate) struct SimEnv {
     pub(crate) metrics: Arc<Metrics>,
     operator: Option<RunningOperator>,
     _log: DefaultGuard,
-}
-
-/// Prints the operator's log, with simulated times, if the test fails: libtest captures it otherwise.
-pub(crate) fn capture_log(clock: &SimClock) -> DefaultGuard {
-    struct SimTimer(SimClock);
-    impl FormatTime for SimTimer {
-        fn format_time(&self, writer: &mut Writer<'_>) -> std::fmt::Result {
-            write!(writer, "{:.3}", self.0.now())
-        }
-    }
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(std::env::var("RUST_LOG").unwrap_or_else(|_| "boxsync=info".to_owned()))
-        .with_timer(SimTimer(clock.clone()))
-        .with_ansi(false)
-        .with_test_writer();
-    tracing::subscriber::set_default(subscriber.finish())
-}
-
-/// The operator process.
-pub(crate) struct RunningOperator {
-    stop: CancellationToken,
-    task: JoinHandle<()>,
-    background: Arc<BackgroundTasks>,
-}
-
-impl RunningOperator {
-    /// SIGKILL: running work is lost.
-    pub(crate) async fn abort(self) {
-        self.task.abort();
-        let _ = self.task.await;
-    }
-
-    /// SIGTERM; waits until the operator exits.
-    pub(crate) async fn shut_down(self) {
-        self.stop.cancel();
-        self.task.await.expect("the operator shuts down gracefully");
-        self.background.wait_for_all(&self.stop, secs(20)).await;
-    }
-
-    /// The leadership is lost: the controllers end. The returned task ends when the process would exit.
-    pub(crate) async fn lose_leadership(self) -> JoinHandle<()> {
-        self.stop.cancel();
-        self.task.await.expect("the controllers end");
-        tokio::spawn(async move { self.background.wait_for_all(&CancellationToken::new(), secs(20)).await })
-    }
-}
-
-/// Starts operators.
-#[derive(Clone)]
-pub(crate) struct OperatorFactory {
-    kube: KubeSim,
-    box_sim: BoxSim,
-    clock: SimClock,
-    options: ControllerOptions,
-    namespaces: Vec<String>,
-    scopes: watch::Sender<WatchScopes>,
-    panic_on_call: Arc<AtomicBool>,
-    network: Network,
-    metrics: Arc<Metrics>,
-}
-
-impl OperatorFactory {
-    pub(crate) fn start_as(&self, user: &str) -> RunningOperator {
-        let clock = self.clock.clone();
-        let background = Arc::new(BackgroundTasks::default());
-        let deps = Dependencies {
-            client: self.kube.client_as(user),
-            namespaces: self.namespaces.clone(),
-            box_client_config: BoxClientConfig {
-                transport: in_process_transport(&self.box_sim, &self.panic_on_call, &self.network),
-                base_url: "http://127.0.0.1".parse().expect("a URL"),
-                limits: Limits::default(),
-            },
-            clock: Clock::from_fn(move || clock.now()),
-            options: self.options.clone(),
-            background: background.clone(),
-            metrics: self.metrics.clone(),
-            scopes: self.scopes.clone(),
-        };
-        self.scopes.send_replace(WatchScopes::new(&self.namespaces));
-        let stop = CancellationToken::new();
-        RunningOperator { stop: stop.clone(), task: tokio::spawn(controller::run(deps, stop)), background }
-    }
 }
 
 impl SimEnv {

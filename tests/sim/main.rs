@@ -2,7 +2,9 @@
 //! pass in milliseconds.
 
 mod env;
+mod log;
 mod network;
+mod operator;
 mod publish_request;
 mod reader;
 mod sign_in;

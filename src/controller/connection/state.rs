@@ -131,10 +131,6 @@ impl ConnectionStates {
         self.lock().keys().cloned().collect()
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.lock().len()
-    }
-
     fn lock(&self) -> MutexGuard<'_, HashMap<ConnectionKey, ConnectionState>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

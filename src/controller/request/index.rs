@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use crate::{
     api::{UserSyncRequest, UserSyncRequestStatus},
-    controller::{connection::state::ConnectionKey, context::connection_key},
+    controller::connection::state::ConnectionKey,
 };
 
 pub(crate) type RequestKey = ObjectRef<UserSyncRequest>;
@@ -45,7 +45,7 @@ impl RequestIndex {
 
     /// Follows an event that the store has applied.
     pub(crate) fn apply_event(&self, event: &Event<UserSyncRequest>) {
-        let mut waiting = self.lock();
+        let mut waiting = self.lock_waiting();
         match event {
             Event::Apply(request) => waiting.update_request(request),
             Event::Delete(request) => waiting.remove_request(&request_key(request)),
@@ -59,13 +59,13 @@ impl RequestIndex {
 
     /// The unfinished requests of a connection.
     pub(crate) fn unfinished_requests(&self, connection: &ConnectionKey) -> Vec<Arc<UserSyncRequest>> {
-        let keys = self.lock().by_connection.get(connection).cloned().unwrap_or_default();
+        let keys = self.lock_waiting().by_connection.get(connection).cloned().unwrap_or_default();
         keys.iter().filter_map(|key| self.store.get(key)).collect()
     }
 
     /// How long the connection of this request has been known to be missing.
     pub(crate) fn connection_missing_for(&self, request: &UserSyncRequest) -> Duration {
-        let (mut waiting, key) = (self.lock(), request_key(request));
+        let (mut waiting, key) = (self.lock_waiting(), request_key(request));
         if !waiting.connections.contains_key(&key) {
             return Duration::ZERO;
         }
@@ -74,7 +74,7 @@ impl RequestIndex {
 
     /// The connection of this request exists, or may.
     pub(crate) fn reset_connection_missing(&self, request: &UserSyncRequest) {
-        self.lock().missing_since.remove(&request_key(request));
+        self.lock_waiting().missing_since.remove(&request_key(request));
     }
 
     pub(crate) fn is_known(&self, key: &RequestKey) -> bool {
@@ -82,11 +82,11 @@ impl RequestIndex {
     }
 
     /// The number of requests in memory.
-    pub(crate) fn len(&self) -> usize {
+    pub(crate) fn request_count(&self) -> usize {
         self.store.len()
     }
 
-    fn lock(&self) -> MutexGuard<'_, WaitingRequests> {
+    fn lock_waiting(&self) -> MutexGuard<'_, WaitingRequests> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -113,6 +113,11 @@ impl WaitingRequests {
             }
         }
     }
+}
+
+/// The connection that a request refers to.
+pub(crate) fn connection_key(request: &UserSyncRequest) -> ConnectionKey {
+    ObjectRef::new(&request.spec.connection_ref.name).within(&request.namespace().unwrap_or_default())
 }
 
 /// Without UID and version, which an `ObjectRef` of an object would hold.
@@ -186,7 +191,7 @@ mod tests {
         assert_eq!((names_of(&index, "acme"), names_of(&index, "globex")), (vec!["b".into(), "c".into()], Vec::new()));
         apply(Event::Delete(request("b", "acme", "Running")));
         apply(Event::Delete(request("c", "acme", "Pending")));
-        assert!(index.lock().by_connection.is_empty() && index.lock().connections.is_empty());
+        assert!(index.lock_waiting().by_connection.is_empty() && index.lock_waiting().connections.is_empty());
     }
 
     #[test]
@@ -198,7 +203,7 @@ mod tests {
             writer.apply_watcher_event(&event);
             index.apply_event(&event);
         }
-        assert!(index.lock().by_connection.is_empty() && index.lock().connections.is_empty());
+        assert!(index.lock_waiting().by_connection.is_empty() && index.lock_waiting().connections.is_empty());
     }
 
     #[test]

@@ -9,7 +9,10 @@ use kube::{
     runtime::{controller::Action, reflector::ObjectRef},
 };
 
-use super::status::{self, CONNECTION_TIMEOUT};
+use super::{
+    index::connection_key,
+    status::{self, CONNECTION_TIMEOUT},
+};
 use crate::{
     api::{BoxConnection, ConditionsExt, FailureClass, Reason, UserSyncRequest, UserSyncRequestStatus},
     controller::{
@@ -19,7 +22,7 @@ use crate::{
             plan::{deadline, duration_until},
             state::{ConnectionKey, ConnectionState, log_name},
         },
-        context::{Context, connection_key},
+        context::Context,
         kube_calls::KubeError,
         status_writer::{self, StatusOrigin},
         telemetry::{ReconcileFailed, ResourceKind, measure_reconcile},
