@@ -143,6 +143,22 @@ async fn a_permission_lost_while_running_keeps_what_is_known_and_is_taken_up_aga
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_roster_that_was_not_read_after_a_restart_is_not_missing() {
+    let mut world = two_namespaces();
+    let globex = world.connect_enterprise_in(OTHER, "globex", 10);
+    world.spawn_operator();
+    wait_until_listed(&world, OTHER, "globex").await;
+    sleep_secs(60).await;
+    let before = world.kube.get("BoxConnection", OTHER, "globex").expect("exists");
+    world.kill_operator().await;
+    forbid_reading(&world, "userrosters");
+    world.spawn_operator();
+    sleep_secs(1800).await;
+    assert_eq!(world.kube.get("BoxConnection", OTHER, "globex").expect("exists"), before);
+    assert_eq!(count_listings(&globex), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_unreadable_namespace_is_logged_once_and_what_was_deleted_with_it_is_forgotten() {
     let mut world = two_namespaces();
     world.connect_enterprise("acme", 10);
