@@ -148,6 +148,8 @@ async fn a_roster_that_was_not_read_after_a_restart_is_not_missing() {
     let globex = world.connect_enterprise_in(OTHER, "globex", 10);
     world.spawn_operator();
     wait_until_listed(&world, OTHER, "globex").await;
+    // Suspended, so that no sync looks at the roster itself.
+    world.kube.edit("BoxConnection", OTHER, "globex", |c| c["spec"]["suspend"] = true.into());
     sleep_secs(60).await;
     let before = world.kube.get("BoxConnection", OTHER, "globex").expect("exists");
     world.kill_operator().await;

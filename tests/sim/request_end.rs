@@ -92,10 +92,10 @@ async fn a_request_whose_connection_is_deleted_is_answered_within_a_minute() {
 async fn a_request_waits_for_a_connection_that_is_created_again() {
     let (world, acme) = SimEnv::with_synced("acme", 12_000).await;
     sleep_secs(60).await;
-    acme.set_latency(secs(1));
+    acme.set_latency(secs(10));
     world.create_request("r", "acme");
     world.wait_for_connection("acme", |s| s.current_sync.is_some()).await;
-    sleep_secs(5).await;
+    sleep_secs(70).await;
     world.kube.delete("BoxConnection", NAMESPACE, "acme");
     world.kube.collect_garbage();
     sleep_secs(30).await;
