@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     box_client::{self, Limits},
     config::{Config, ListenAddress},
-    controller::{self, BoxClientConfig, ControllerOptions, Dependencies},
+    controller::{self, BoxClientConfig, ControllerOptions, Dependencies, WatchScopes},
     health::Health,
     leader_election::{self, ElectionTiming, InvalidTiming, Leadership, LeadershipLost},
     metrics::{self, Metrics, PerConnectionMetrics},
@@ -75,12 +75,12 @@ pub async fn run(config: Config) -> Result<(), Error> {
     metrics.paused.set(paused.into());
     let (crd_sender, crd_availability) = watch::channel(Default::default());
     let (leadership_sender, leadership) = watch::channel(Leadership::default());
-    let listed = watch::Sender::default();
+    let scopes = watch::Sender::new(WatchScopes::new(&watch_namespaces));
     let background = Arc::new(BackgroundTasks::default());
     let health = Health {
         crd_availability: crd_availability.clone(),
         leadership,
-        listed: listed.subscribe(),
+        scopes: scopes.subscribe(),
         background: background.clone(),
         stop: stop.clone(),
     };
@@ -104,7 +104,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         },
         background: background.clone(),
         metrics,
-        listed,
+        scopes,
     };
     tracing::info!(version = VERSION, paused, "starting operator");
     let crd_check = controller::watch_crd_availability(new_kube_client(&kube_config)?, watch_namespaces, crd_sender);

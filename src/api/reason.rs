@@ -40,6 +40,7 @@ pub enum Reason {
     Running,
     TooManyRequests,
     ConnectionNotFound,
+    DeadlineExceeded,
     HeldListChanged,
     VersionSkew,
 }
@@ -109,9 +110,11 @@ impl Reason {
             | Reason::AccessBlocked
             | Reason::OAuthDisabled
             | Reason::RestoredTokens => FailureClass::Disconnected,
-            Reason::Suspended | Reason::TooManyRequests | Reason::ConnectionNotFound | Reason::HeldListChanged => {
-                FailureClass::RequestRejected
-            }
+            Reason::Suspended
+            | Reason::TooManyRequests
+            | Reason::ConnectionNotFound
+            | Reason::DeadlineExceeded
+            | Reason::HeldListChanged => FailureClass::RequestRejected,
         }
     }
 
@@ -152,6 +155,7 @@ impl Reason {
             Reason::Running => "The user list is being fetched",
             Reason::TooManyRequests => "Too many requests are queued for this connection",
             Reason::ConnectionNotFound => "The connection does not exist",
+            Reason::DeadlineExceeded => "The deadline passed before a sync ended",
             Reason::HeldListChanged => "The held removals differ from the approved ones",
             Reason::VersionSkew => "A newer version of the operator wrote what this one does not know",
         }

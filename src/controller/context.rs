@@ -10,6 +10,7 @@ use kube::{
     ResourceExt,
     runtime::reflector::{ObjectRef, Store},
 };
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -23,7 +24,9 @@ use super::{
     oauth::token_store::SecretTokenStore,
     options::ControllerOptions,
     permits::PermitPool,
-    telemetry::BoxCallEnded,
+    request::index::RequestIndex,
+    telemetry::{BoxCallEnded, ResourceKind},
+    watch_scopes::WatchScopes,
 };
 use crate::{
     api::{BoxConnection, UserRoster, UserSyncRequest},
@@ -50,8 +53,9 @@ pub(crate) struct Context {
     pub(super) metrics: Arc<Metrics>,
     pub(super) options: ControllerOptions,
     pub(super) connections: Store<BoxConnection>,
-    pub(super) requests: Store<UserSyncRequest>,
+    pub(super) requests: RequestIndex,
     pub(super) rosters: Store<UserRoster>,
+    pub(super) scopes: watch::Receiver<WatchScopes>,
     pub(super) connection_states: ConnectionStates,
     pub(super) connection_errors: ErrorBackoffs<BoxConnection>,
     pub(super) request_errors: ErrorBackoffs<UserSyncRequest>,
@@ -79,8 +83,11 @@ impl Context {
 
     /// The given connection with the cached objects and the in-memory state.
     pub(super) fn cached_plan_input(&self, connection: Arc<BoxConnection>) -> PlanInput {
-        let (roster, requests) = (self.cached_roster(&connection), self.cached_requests(&connection));
-        self.plan_input(connection, roster, requests)
+        let roster = self.cached_roster(&connection);
+        let requests = self.requests.unfinished_requests(&ConnectionKey::from(connection.as_ref()));
+        let mut input = self.plan_input(connection, roster, requests);
+        input.state.published |= !self.rosters_are_current(&input.connection);
+        input
     }
 
     /// The given objects with the in-memory state.
@@ -110,7 +117,7 @@ impl Context {
 
     /// Whether the published list exists, as far as this process knows.
     pub(super) fn roster_presence(&self, connection: &BoxConnection) -> RosterPresence {
-        let cached = self.cached_roster(connection).is_some();
+        let cached = self.cached_roster(connection).is_some() || !self.rosters_are_current(connection);
         let (published, slices_missing) = self.with_state(connection, |state| (state.published, state.slices_missing));
         if cached || published {
             RosterPresence::with_roster(slices_missing)
@@ -134,14 +141,43 @@ impl Context {
         roster::Store::new(self.cluster.clone(), &namespace, &connection.name_any())
     }
 
-    /// The cached requests of a connection.
-    fn cached_requests(&self, connection: &BoxConnection) -> Vec<Arc<UserSyncRequest>> {
-        let (namespace, name) = (connection.namespace(), connection.name_any());
-        self.requests.state_filter(|r| r.namespace() == namespace && r.spec.connection_ref.name == name)
+    /// Whether a roster of this connection's namespace that is not cached does not exist.
+    fn rosters_are_current(&self, connection: &BoxConnection) -> bool {
+        self.scopes.borrow().is_current(ResourceKind::Rosters, &connection.namespace().unwrap_or_default())
     }
 
     pub(super) fn cached_connection(&self, key: &ConnectionKey) -> Option<Arc<BoxConnection>> {
         self.connections.get(key)
+    }
+
+    /// Frees what is held in memory for a connection that is deleted: its session and credentials among others.
+    pub(super) fn forget_connection(&self, key: &ConnectionKey) {
+        self.connection_states.remove_state(key);
+        self.connection_errors.reset(key);
+        self.permits.cancel_wait(key);
+    }
+
+    /// Frees what is held for objects that are not cached any more.
+    pub(super) fn prune_memory(&self) {
+        let held =
+            self.connection_states.known_connections().into_iter().chain(self.connection_errors.failing_objects());
+        held.filter(|key| self.connections.get(key).is_none()).for_each(|key| self.forget_connection(&key));
+        let failing = self.request_errors.failing_objects();
+        failing.iter().filter(|key| !self.requests.is_known(key)).for_each(|key| self.request_errors.reset(key));
+    }
+
+    /// The number of entries of each cache.
+    pub(super) fn cache_sizes(&self) -> Vec<(&'static str, usize)> {
+        vec![
+            (ResourceKind::Connections.as_str(), self.connections.len()),
+            (ResourceKind::Requests.as_str(), self.requests.request_count()),
+            (ResourceKind::Rosters.as_str(), self.rosters.len()),
+            ("connectionstates", self.connection_states.known_connections().len()),
+            (
+                "reconcileerrors",
+                self.connection_errors.failing_objects().len() + self.request_errors.failing_objects().len(),
+            ),
+        ]
     }
 
     /// Logs and counts a connection's calls to Box.
@@ -171,9 +207,4 @@ impl Context {
         });
         token_source.with_token_store(Arc::new(token_store), spawn)
     }
-}
-
-/// The connection that a request refers to.
-pub(super) fn connection_key(request: &UserSyncRequest) -> ConnectionKey {
-    ObjectRef::new(&request.spec.connection_ref.name).within(&request.namespace().unwrap_or_default())
 }

@@ -1,7 +1,7 @@
 //! Checks that the API server serves all four kinds and allows listing them. What is missing is reported and checked
 //! again until it is available.
 
-use std::{fmt::Debug, time::Duration};
+use std::{collections::BTreeSet, fmt::Debug, time::Duration};
 
 use k8s_openapi::NamespaceResourceScope;
 use kube::{Client, Resource, api::ListParams};
@@ -21,29 +21,43 @@ pub enum CrdAvailability {
     #[default]
     Unknown,
     Available,
-    /// Kinds by their plural names, and what it had against each.
-    Unavailable(Vec<(String, KubeError)>),
+    /// Everything in some namespaces, but not in all: what is missing.
+    Partial(Vec<UnavailableKind>),
+    /// Something is missing in every namespace.
+    Unavailable(Vec<UnavailableKind>),
+}
+
+/// A kind that cannot be listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnavailableKind {
+    /// Its plural name and group.
+    pub kind: String,
+    /// `None`: all.
+    pub namespace: Option<String>,
+    pub error: KubeError,
 }
 
 impl CrdAvailability {
-    /// What is missing and who can fix it, as a message for the user; `None`: nothing.
+    /// What is missing everywhere and who can fix it, as a message for the user; `None`: nothing.
     pub fn problem(&self) -> Option<String> {
         let unavailable = match self {
             Self::Unknown => return Some("The operator has not reached the API server yet.".to_owned()),
-            Self::Available => return None,
+            Self::Available | Self::Partial(_) => return None,
             Self::Unavailable(unavailable) => unavailable,
         };
-        let with = |predicate: fn(&KubeError) -> bool| {
-            let kinds: Vec<&str> =
-                unavailable.iter().filter(|(_, t)| predicate(t)).map(|(kind, _)| kind.as_str()).collect();
-            (!kinds.is_empty()).then(|| kinds.join(", "))
+        let with = |predicate: fn(&KubeError) -> bool, named: fn(&UnavailableKind) -> String| {
+            let kinds: BTreeSet<String> =
+                unavailable.iter().filter(|missing| predicate(&missing.error)).map(named).collect();
+            (!kinds.is_empty()).then(|| kinds.into_iter().collect::<Vec<_>>().join(", "))
         };
-        if let Some(kinds) = with(|t| matches!(t, KubeError::UnknownKind | KubeError::NotFound)) {
+        if let Some(kinds) =
+            with(|t| matches!(t, KubeError::UnknownKind | KubeError::NotFound), |missing| missing.kind.clone())
+        {
             return Some(format!(
                 "The API server does not serve {kinds}: the CustomResourceDefinitions are not installed. A cluster admin must install them (boxsync-operator crds | kubectl apply --server-side -f -). The operator then continues automatically."
             ));
         }
-        if let Some(kinds) = with(|t| matches!(t, KubeError::Forbidden(_))) {
+        if let Some(kinds) = with(|t| matches!(t, KubeError::Forbidden(_)), UnavailableKind::location) {
             return Some(format!(
                 "The operator is not allowed to list {kinds}. A cluster admin must grant its ServiceAccount the rights that the chart creates. The operator then continues automatically."
             ));
@@ -51,15 +65,29 @@ impl CrdAvailability {
         Some("The API server cannot be reached or does not work. The operator retries automatically.".to_owned())
     }
 
+    /// What cannot be read in some namespaces, as a message for the user; `None`: everything, or nothing, can.
+    pub fn restriction(&self) -> Option<String> {
+        let Self::Partial(unavailable) = self else { return None };
+        let named: Vec<String> = unavailable.iter().map(UnavailableKind::location).collect();
+        Some(format!("The operator cannot read {}; see its log. It continues there when it can.", named.join(", ")))
+    }
+
     /// Whether work can begin. A right that is missing keeps only that from being done which needs it.
     fn is_sufficient(&self) -> bool {
         match self {
             Self::Unknown => false,
-            Self::Available => true,
+            Self::Available | Self::Partial(_) => true,
             Self::Unavailable(unavailable) => {
-                unavailable.iter().all(|(_, error)| matches!(error, KubeError::Forbidden(_)))
+                unavailable.iter().all(|missing| matches!(missing.error, KubeError::Forbidden(_)))
             }
         }
+    }
+}
+
+impl UnavailableKind {
+    fn location(&self) -> String {
+        let namespace = self.namespace.as_ref().map(|namespace| format!(" in namespace {namespace}"));
+        format!("{}{}", self.kind, namespace.unwrap_or_default())
     }
 }
 
@@ -80,11 +108,16 @@ pub async fn watch_crd_availability(
     let cluster = KubeClient::new(client);
     loop {
         let new = check_crds(&cluster, &namespaces).await;
-        let interval = if new == CrdAvailability::Available { CHECK_INTERVAL } else { RETRY_INTERVAL };
+        let interval = match new {
+            CrdAvailability::Available | CrdAvailability::Partial(_) => CHECK_INTERVAL,
+            CrdAvailability::Unknown | CrdAvailability::Unavailable(_) => RETRY_INTERVAL,
+        };
         let previous = availability.send_replace(new.clone());
-        if previous.problem() != new.problem() {
-            match (new.problem(), &new) {
-                (Some(problem), CrdAvailability::Unavailable(unavailable)) => tracing::warn!(?unavailable, "{problem}"),
+        if (previous.problem(), previous.restriction()) != (new.problem(), new.restriction()) {
+            match (new.problem().or_else(|| new.restriction()), &new) {
+                (Some(problem), CrdAvailability::Unavailable(unavailable) | CrdAvailability::Partial(unavailable)) => {
+                    tracing::warn!(?unavailable, "{problem}");
+                }
                 (Some(_) | None, _) => tracing::info!("all required CRDs are available"),
             }
         }
@@ -93,28 +126,36 @@ pub async fn watch_crd_availability(
 }
 
 async fn check_crds(cluster: &KubeClient, namespaces: &[String]) -> CrdAvailability {
-    let (connections, requests, rosters, slices) = tokio::join!(
-        check_crd::<BoxConnection>(cluster, namespaces),
-        check_crd::<UserSyncRequest>(cluster, namespaces),
-        check_crd::<UserRoster>(cluster, namespaces),
-        check_crd::<UserSlice>(cluster, namespaces),
-    );
-    let unavailable: Vec<_> = [connections, requests, rosters, slices].into_iter().flatten().collect();
-    if unavailable.is_empty() { CrdAvailability::Available } else { CrdAvailability::Unavailable(unavailable) }
+    // An empty list stands for all namespaces.
+    let scopes = if namespaces.is_empty() { vec![namespaces] } else { namespaces.chunks(1).collect() };
+    let checks = scopes.into_iter().map(|scope| async move {
+        let (connections, requests, rosters, slices) = tokio::join!(
+            check_crd::<BoxConnection>(cluster, scope),
+            check_crd::<UserSyncRequest>(cluster, scope),
+            check_crd::<UserRoster>(cluster, scope),
+            check_crd::<UserSlice>(cluster, scope),
+        );
+        [connections, requests, rosters, slices].into_iter().flatten().collect::<Vec<_>>()
+    });
+    let unavailable = futures::future::join_all(checks).await;
+    let works_somewhere = unavailable.iter().any(Vec::is_empty);
+    let unavailable: Vec<UnavailableKind> = unavailable.into_iter().flatten().collect();
+    match (unavailable.is_empty(), works_somewhere) {
+        (true, _) => CrdAvailability::Available,
+        (false, true) => CrdAvailability::Partial(unavailable),
+        (false, false) => CrdAvailability::Unavailable(unavailable),
+    }
 }
 
-/// Lists one object of a kind, by its metadata alone; what is against it, in the first namespace where something is.
-async fn check_crd<K>(cluster: &KubeClient, namespaces: &[String]) -> Option<(String, KubeError)>
+/// Lists one object of a kind, by its metadata alone, in one namespace or all.
+async fn check_crd<K>(cluster: &KubeClient, scope: &[String]) -> Option<UnavailableKind>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
 {
-    for api in cluster.apis_in::<K>(namespaces) {
+    for api in cluster.apis_in::<K>(scope) {
         if let Err(error) = cluster.call(api.list_metadata(&ListParams::default().limit(1))).await {
-            let location = match (&error, api.namespace()) {
-                (KubeError::Forbidden(_), Some(namespace)) => format!(" in namespace {namespace}"),
-                _ => String::new(),
-            };
-            return Some((format!("{}.{}{location}", K::plural(&()), K::group(&())), error));
+            let (kind, namespace) = (format!("{}.{}", K::plural(&()), K::group(&())), api.namespace());
+            return Some(UnavailableKind { kind, namespace: namespace.map(str::to_owned), error });
         }
     }
     None

@@ -37,6 +37,11 @@ impl<K: Resource<DynamicType = ()>> ErrorBackoffs<K> {
         self.lock().remove(key);
     }
 
+    /// The objects whose last reconcile failed.
+    pub(super) fn failing_objects(&self) -> Vec<ObjectRef<K>> {
+        self.lock().keys().cloned().collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<ObjectRef<K>, u32>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,7 +1,7 @@
 //! Merges the watches of several namespaces into one: a store has a single initial list, and drops what a new list does
 //! not contain.
 
-use std::{collections::HashSet, fmt::Debug, hash::Hash, mem};
+use std::{collections::HashSet, fmt::Debug, hash::Hash, mem, sync::Arc};
 
 use kube::{
     Resource,
@@ -17,32 +17,39 @@ where
     K: Resource<DynamicType: Eq + Hash + Clone> + Clone + 'static,
 {
     lists: Vec<NamespaceList<K>>,
-    /// All initial lists are complete. Nothing is passed on before, since objects missing from the store would look deleted.
+    /// No initial list is awaited any more. Nothing is passed on before, since objects missing from the store would look
+    /// deleted.
     complete: bool,
     store: Store<K>,
 }
 
 struct NamespaceList<K> {
-    namespace: String,
+    /// `None`: all namespaces.
+    namespace: Option<String>,
     objects: Vec<K>,
+    /// The objects are a whole list.
     done: bool,
+    /// The list is not awaited.
+    skipped: bool,
 }
 
 impl<K> WatchMerger<K>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + 'static,
 {
+    /// Without namespaces, the merger of one watch of all of them.
     pub(super) fn new(namespaces: &[String], store: Store<K>) -> Self {
         let list =
-            |namespace: &String| NamespaceList { namespace: namespace.clone(), objects: Vec::new(), done: false };
-        Self { lists: namespaces.iter().map(list).collect(), complete: false, store }
+            |namespace: Option<String>| NamespaceList { namespace, objects: Vec::new(), done: false, skipped: false };
+        let lists = match namespaces {
+            [] => vec![list(None)],
+            some => some.iter().cloned().map(Some).map(list).collect(),
+        };
+        Self { lists, complete: false, store }
     }
 
-    /// What follows for the store from an event of the namespace at this place of the list. One watch has nothing to merge.
+    /// What follows for the store from an event of the namespace at this place of the list.
     pub(super) fn merge(&mut self, index: usize, event: Event<K>) -> Vec<Event<K>> {
-        if self.lists.len() < 2 {
-            return vec![event];
-        }
         let list = &mut self.lists[index];
         match event {
             Event::Init => {
@@ -65,13 +72,28 @@ where
         Vec::new()
     }
 
+    /// The first list of this namespace is not awaited any more. Once it comes, it is merged like a later one.
+    pub(super) fn skip_first_list(&mut self, index: usize) -> Vec<Event<K>> {
+        if self.complete || mem::replace(&mut self.lists[index].skipped, true) {
+            return Vec::new();
+        }
+        self.first_list()
+    }
+
+    /// Removes from the store what was read of this namespace.
+    pub(super) fn forget_objects(&mut self, index: usize) -> Vec<Event<K>> {
+        let known = self.lists[index].known_objects(&self.store);
+        known.iter().map(|object| Event::Delete(object.as_ref().clone())).collect()
+    }
+
     /// The first list of all namespaces, once the last of them is complete.
     fn first_list(&mut self) -> Vec<Event<K>> {
-        self.complete = self.lists.iter().all(|list| list.done);
+        self.complete = self.lists.iter().all(|list| list.done || list.skipped);
         if !self.complete {
             return Vec::new();
         }
-        let all = self.lists.iter_mut().flat_map(|list| mem::take(&mut list.objects)).map(Event::InitApply);
+        let listed = self.lists.iter_mut().filter(|list| list.done);
+        let all = listed.flat_map(|list| mem::take(&mut list.objects)).map(Event::InitApply);
         [Event::Init].into_iter().chain(all).chain([Event::InitDone]).collect()
     }
 }
@@ -81,14 +103,20 @@ where
     K: Resource<DynamicType = ()> + Clone + Debug + 'static,
 {
     fn remove_object(&mut self, deleted: &K) {
-        self.objects.retain(|object| object.meta().name != deleted.meta().name);
+        let meta = |object: &K| (object.meta().namespace.clone(), object.meta().name.clone());
+        let deleted = meta(deleted);
+        self.objects.retain(|object| meta(object) != deleted);
+    }
+
+    fn known_objects(&self, store: &Store<K>) -> Vec<Arc<K>> {
+        store.state_filter(|object| self.namespace.is_none() || object.meta().namespace == self.namespace)
     }
 
     /// A list that was begun anew: what is in it, and the end of what is not.
     fn relist_events(&mut self, store: &Store<K>) -> Vec<Event<K>> {
         let objects = mem::take(&mut self.objects);
         let names: HashSet<_> = objects.iter().map(ObjectRef::from_obj).collect();
-        let known = store.state_filter(|object| object.meta().namespace.as_ref() == Some(&self.namespace));
+        let known = self.known_objects(store);
         let gone = known.iter().filter(|object| !names.contains(&ObjectRef::from_obj(object.as_ref())));
         let gone: Vec<_> = gone.map(|object| Event::Delete(object.as_ref().clone())).collect();
         objects.into_iter().map(Event::Apply).chain(gone).collect()
@@ -126,9 +154,15 @@ mod tests {
                 "ends" => Event::InitDone,
                 "has" => Event::Apply(object()),
                 "loses" => Event::Delete(object()),
+                "skipped" | "forgotten" => Event::Init,
                 word => unreachable!("{word}"),
             };
-            for event in merger.merge(index, event) {
+            let merged = match words[1] {
+                "skipped" => merger.skip_first_list(index),
+                "forgotten" => merger.forget_objects(index),
+                _ => merger.merge(index, event),
+            };
+            for event in merged {
                 writer.apply_watcher_event(&event);
                 ready |= matches!(event, Event::InitDone);
             }
@@ -176,8 +210,31 @@ mod tests {
     }
 
     #[test]
-    fn a_single_watch_is_passed_on_as_it_is() {
+    fn the_lists_of_a_single_watch_replace_each_other() {
         let story = ["a begins", "a lists x", "a ends", "a begins", "a ends"];
         assert_eq!(store_after_each(&["a"], &story), ["-", "-", "x", "x", ""]);
+    }
+
+    #[test]
+    fn a_namespace_that_is_skipped_holds_up_no_other_and_is_taken_up_when_it_is_listed() {
+        let story = [
+            "a begins",
+            "a lists x",
+            "a ends",
+            "b begins",
+            "b lists v",
+            "b skipped",
+            "b begins",
+            "b lists w",
+            "b ends",
+        ];
+        assert_eq!(store_after_each(&["a", "b"], &story)[4..], ["-", "x", "x", "x", "w x"]);
+    }
+
+    #[test]
+    fn a_namespace_that_is_forgotten_leaves_the_others_alone() {
+        let story =
+            ["a begins", "a lists x", "a ends", "b begins", "b lists v", "b ends", "b forgotten", "b begins", "b ends"];
+        assert_eq!(store_after_each(&["a", "b"], &story)[5..], ["v x", "x", "x", "x"]);
     }
 }

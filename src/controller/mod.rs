@@ -22,10 +22,14 @@ mod test_failures;
 #[cfg(test)]
 mod test_support;
 mod unreadable_objects;
+mod watch_health;
+mod watch_scopes;
+mod watch_store;
 mod watches;
 
 pub use context::BoxClientConfig;
-pub use crd_check::{CrdAvailability, wait_until_available, watch_crd_availability};
+pub use crd_check::{CrdAvailability, UnavailableKind, wait_until_available, watch_crd_availability};
 pub use options::ControllerOptions;
 pub use telemetry::ResourceKind;
+pub use watch_scopes::{ScopeState, WatchScopes};
 pub use watches::{Dependencies, run};

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The kinds that the controllers watch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ResourceKind {
     Connections,
     Requests,
@@ -211,14 +211,22 @@ impl ReconcilePanicked<'_> {
 /// A watch failed and is restarted.
 pub(super) struct WatchInterrupted<'a> {
     pub(super) kind: ResourceKind,
+    /// Empty: all namespaces.
+    pub(super) namespace: &'a str,
     pub(super) consecutive_errors: u64,
+    /// It was said that this scope cannot be read.
+    pub(super) reported: bool,
     pub(super) error: &'a dyn std::error::Error,
 }
 
 impl WatchInterrupted<'_> {
     pub(super) fn emit(&self, metrics: &Metrics) {
-        let &Self { kind, consecutive_errors, error } = self;
-        tracing::warn!(%kind, consecutive_errors, %error, "watch failed, restarting");
+        let &Self { kind, namespace, consecutive_errors, reported, error } = self;
+        if reported {
+            tracing::debug!(%kind, namespace, consecutive_errors, %error, "watch failed, restarting");
+        } else {
+            tracing::warn!(%kind, namespace, consecutive_errors, %error, "watch failed, restarting");
+        }
         metrics.watch_errors.inc([kind.as_str()]);
     }
 }

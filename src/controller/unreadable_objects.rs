@@ -6,7 +6,14 @@ use std::{
     time::Duration,
 };
 
-use kube::{ResourceExt, api::DynamicObject, runtime::watcher::Event};
+use kube::{
+    Resource, ResourceExt,
+    api::DynamicObject,
+    runtime::{
+        reflector::{ObjectRef, Store},
+        watcher::Event,
+    },
+};
 use prometheus_client::metrics::gauge::Gauge;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -35,8 +42,11 @@ impl UnreadableObjects {
         Self { kind, gauge: gauge.clone(), report, names: HashSet::new() }
     }
 
-    /// The event, if its object can be read.
-    pub(super) fn readable<K: ResourceExt>(&mut self, event: Event<Stored<K>>) -> Option<Event<K>> {
+    /// The event, if its object can be read. The deletion of one that cannot is that of the version in the store.
+    pub(super) fn readable<K>(&mut self, event: Event<Stored<K>>, store: &Store<K>) -> Option<Event<K>>
+    where
+        K: Resource<DynamicType = ()> + Clone + 'static,
+    {
         match event {
             Event::Init => {
                 self.gauge.dec_by(count(&self.names));
@@ -47,8 +57,11 @@ impl UnreadableObjects {
             Event::InitDone => Some(Event::InitDone),
             Event::Apply(stored) => self.read(stored).map(Event::Apply),
             Event::Delete(stored) => {
-                self.forget(&stored_key(&stored));
-                stored.0.ok().map(Event::Delete)
+                let (namespace, name) = stored_key(&stored);
+                let key = ObjectRef::new(&name).within(&namespace);
+                self.forget(&(namespace, name));
+                let known = || store.get(&key).map(|object| object.as_ref().clone());
+                stored.0.ok().or_else(known).map(Event::Delete)
             }
         }
     }

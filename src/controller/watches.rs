@@ -1,69 +1,58 @@
-//! The watches, and the two controllers that they feed.
+//! The controllers, and the watches that wake them.
 
 use std::{
-    fmt::Debug,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use futures::{
-    StreamExt,
-    stream::{iter, select_all},
-};
-use k8s_openapi::NamespaceResourceScope;
+use futures::{Stream, StreamExt, stream};
 use kube::{
     Client, Resource, ResourceExt,
     runtime::{
-        Controller, WatchStreamExt,
+        Controller,
         controller::Error,
-        reflector::{self, store::Writer},
-        utils::Backoff,
-        watcher::{self, Event, watcher},
+        reflector,
+        watcher::{self, Event},
     },
 };
-use tokio::{
-    sync::{
-        mpsc::{UnboundedSender, unbounded_channel},
-        watch::Sender,
-    },
-    time::Instant,
+use tokio::sync::{
+    mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    watch::Sender,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
     connection::{
         self, orphan_slices,
-        plan_input::RosterPresence,
         state::{ConnectionKey, ConnectionStates},
     },
-    context::{BoxClientConfig, Context, connection_key},
+    context::{BoxClientConfig, Context},
     error_backoff::ErrorBackoffs,
     events::Events,
     kube_calls::{KubeClient, KubeError},
-    merged_watch::WatchMerger,
     options::ControllerOptions,
     permits::PermitPool,
-    request,
-    telemetry::{ResourceKind, WatchInterrupted},
-    unreadable_objects::{UnreadableObjects, report_unreadable_connections},
+    request::{
+        self,
+        index::{RequestIndex, RequestKey, connection_key, prune_request, request_key},
+    },
+    telemetry::ResourceKind,
+    unreadable_objects::report_unreadable_connections,
+    watch_scopes::{ScopeState, WatchScopes},
+    watch_store::{WatchTarget, run_watch},
 };
 use crate::{
-    api::{BoxConnection, DecodeStored, Stored, Unreadable, UserRoster, UserSyncRequest},
+    api::{BoxConnection, UserRoster, UserSyncRequest},
     auth::KeyDecryption,
-    metrics::Metrics,
+    metrics::{Metrics, WatchReport},
     runtime::{BackgroundTasks, Clock},
 };
 
-/// A silent watch is noticed after this time; the server ends each watch regularly before.
-const WATCH_TIMEOUT_SECONDS: u32 = 60;
-/// Objects per page of an initial list: a page is in memory twice.
-const PAGE_SIZE: u32 = 50;
-const INITIAL_BACKOFF: Duration = Duration::from_millis(500);
-const MAX_BACKOFF: Duration = Duration::from_secs(4);
-/// A watch that lasted this long resets its backoff.
-const BACKOFF_RESET: Duration = Duration::from_secs(30);
-/// Objects queued for a busy controller; a full buffer delays the watch and loses nothing.
-const STORE_BUFFER: usize = 1024;
+/// Between two searches for memory of objects that are gone, which their deletion has freed before.
+const PRUNE_INTERVAL: Duration = Duration::from_secs(600);
 
 /// What the controllers need from outside.
 pub struct Dependencies {
@@ -76,36 +65,68 @@ pub struct Dependencies {
     /// Where token refreshes continue; the shutdown waits for them.
     pub background: Arc<BackgroundTasks>,
     pub metrics: Arc<Metrics>,
-    /// Receives the kinds whose initial list is complete.
-    pub listed: Sender<Vec<ResourceKind>>,
+    /// Receives what the watches have read, at first [`WatchScopes::new`].
+    pub scopes: Sender<WatchScopes>,
+}
+
+/// Wakes reconciles. The watches wake none before the controllers run: until then nobody takes the keys.
+struct WakeSenders {
+    connections: UnboundedSender<ConnectionKey>,
+    requests: UnboundedSender<RequestKey>,
+    started: AtomicBool,
+}
+
+impl WakeSenders {
+    fn wake_connection(&self, key: ConnectionKey) {
+        if self.started.load(Ordering::Relaxed) {
+            // The receiver lives as long as the controllers.
+            let _ = self.connections.send(key);
+        }
+    }
+
+    fn wake_request(&self, key: RequestKey) {
+        if self.started.load(Ordering::Relaxed) {
+            let _ = self.requests.send(key);
+        }
+    }
+
+    /// Everything that was read before the controllers run is reconciled once.
+    fn start(&self, connections: &reflector::Store<BoxConnection>, requests: &reflector::Store<UserSyncRequest>) {
+        self.started.store(true, Ordering::Relaxed);
+        connections.state().iter().for_each(|c| self.wake_connection(ConnectionKey::from(c.as_ref())));
+        requests.state().iter().for_each(|r| self.wake_request(request_key(r)));
+    }
+
+    fn wake_requests_of(&self, connection: &ConnectionKey, context: &Context) {
+        context.requests.unfinished_requests(connection).iter().for_each(|r| self.wake_request(request_key(r)));
+    }
 }
 
 /// Runs both controllers until `stop` is cancelled and their reconciles have ended.
 pub async fn run(dependencies: Dependencies, stop: CancellationToken) {
-    let Dependencies { client, namespaces, box_client_config, clock, options, background, metrics, listed } =
+    let Dependencies { client, namespaces, box_client_config, clock, options, background, metrics, scopes } =
         dependencies;
-    let (wake, woken) = unbounded_channel();
     let (unreadable, unreadable_connections) = unbounded_channel();
-    let (connections, connection_writer) = reflector::store_shared::<BoxConnection>(STORE_BUFFER);
-    let (requests, request_writer) = reflector::store_shared::<UserSyncRequest>(STORE_BUFFER);
-    let (rosters, roster_writer) = reflector::store_shared::<UserRoster>(STORE_BUFFER);
-    let subscribe = "shared store supports subscribing";
-    let connection_events = connection_writer.subscribe().expect(subscribe);
-    let request_events = request_writer.subscribe().expect(subscribe);
-    let connections_of_requests = request_writer.subscribe().expect(subscribe);
-    let connections_of_rosters = roster_writer.subscribe().expect(subscribe);
+    let (wake_connections, woken_connections) = unbounded_channel();
+    let (wake_requests, woken_requests) = unbounded_channel();
+    let wake =
+        WakeSenders { connections: wake_connections.clone(), requests: wake_requests, started: AtomicBool::new(false) };
+    let (connections, connection_writer) = reflector::store::<BoxConnection>();
+    let (requests, request_writer) = reflector::store::<UserSyncRequest>();
+    let (rosters, roster_writer) = reflector::store::<UserRoster>();
     let context = Arc::new(Context {
         cluster: KubeClient::new(client.clone()),
         events: Events::new(client.clone()),
         box_client_config,
         clock,
         metrics: metrics.clone(),
-        permits: PermitPool::new(options.max_concurrent_syncs, wake.clone()),
+        permits: PermitPool::new(options.max_concurrent_syncs, wake_connections.clone()),
         key_decryption: KeyDecryption::default(),
         options,
         connections: connections.clone(),
-        requests: requests.clone(),
+        requests: RequestIndex::new(requests.clone()),
         rosters: rosters.clone(),
+        scopes: scopes.subscribe(),
         connection_states: ConnectionStates::default(),
         connection_errors: ErrorBackoffs::default(),
         request_errors: ErrorBackoffs::default(),
@@ -114,13 +135,9 @@ pub async fn run(dependencies: Dependencies, stop: CancellationToken) {
         background,
     });
 
-    let woken = futures::stream::unfold(woken, |mut woken| async { woken.recv().await.map(|key| (key, woken)) });
-    let connection_controller = Controller::for_shared_stream(connection_events, connections.clone())
-        .watches_shared_stream(connections_of_requests, |r: Arc<UserSyncRequest>| {
-            (!r.is_finished()).then(|| connection_key(&r))
-        })
-        .watches_shared_stream(connections_of_rosters, |r: Arc<UserRoster>| Some(connection_key_of_roster(&r)))
-        .reconcile_on(woken)
+    // The keys come from the watches below: a stream of objects would not deliver deletions.
+    let connection_controller = Controller::for_stream(stream::pending(), connections.clone())
+        .reconcile_on(received_keys(woken_connections))
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(
             connection::reconcile::reconcile,
@@ -128,14 +145,11 @@ pub async fn run(dependencies: Dependencies, stop: CancellationToken) {
             context.clone(),
         )
         .for_each(|result| {
-            log_reconcile_result(ResourceKind::Connections, result, |key: &ConnectionKey| {
-                context.connection_states.remove_state(key);
-                context.connection_errors.reset(key);
-                context.permits.cancel_wait(key);
-            });
+            log_reconcile_result(ResourceKind::Connections, result, |key| context.forget_connection(key));
             std::future::ready(())
         });
-    let request_controller = Controller::for_shared_stream(request_events, requests)
+    let request_controller = Controller::for_stream(stream::pending(), requests.clone())
+        .reconcile_on(received_keys(woken_requests))
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(
             request::reconcile::reconcile,
@@ -143,61 +157,70 @@ pub async fn run(dependencies: Dependencies, stop: CancellationToken) {
             context.clone(),
         )
         .for_each(|result| {
-            log_reconcile_result(ResourceKind::Requests, result, |key: &reflector::ObjectRef<UserSyncRequest>| {
-                context.request_errors.reset(key);
-            });
+            log_reconcile_result(ResourceKind::Requests, result, |key| context.request_errors.reset(key));
             std::future::ready(())
         });
 
-    // The controllers' streams do not deliver deletions of rosters.
-    let wake_if_roster_missing = |event: &Event<UserRoster>| {
-        let wake_connection = |key: ConnectionKey| {
-            // The receiver lives as long as the controllers.
-            let _ = wake.send(key);
-        };
-        match event {
-            Event::Delete(roster) => wake_connection(connection_key_of_roster(roster)),
-            Event::InitDone => {
-                let without_roster =
-                    connections.state_filter(|c| context.roster_presence(c) == RosterPresence::Missing);
-                without_roster.iter().for_each(|c| wake_connection(ConnectionKey::from(c.as_ref())));
-            }
-            Event::Apply(_) | Event::Init | Event::InitApply(_) => {}
+    let on_connection = |event: &Event<BoxConnection>| {
+        let (Event::Apply(connection) | Event::Delete(connection)) = event else { return };
+        let key = ConnectionKey::from(connection);
+        let gone = matches!(event, Event::Delete(_)) || connection.metadata.deletion_timestamp.is_some();
+        if gone {
+            wake.wake_requests_of(&key, &context);
+        }
+        wake.wake_connection(key);
+    };
+    let on_request = |event: &Event<UserSyncRequest>| {
+        context.requests.apply_event(event);
+        let (Event::Apply(request) | Event::Delete(request)) = event else { return };
+        wake.wake_request(request_key(request));
+        if matches!(event, Event::Apply(_)) && !request.is_finished() {
+            wake.wake_connection(connection_key(request));
         }
     };
-    let observer = |kind| {
-        let unreadable = (kind == ResourceKind::Connections).then(|| unreadable.clone());
-        WatchObserver { kind, metrics: &metrics, listed: &listed, unreadable }
+    let on_roster = |event: &Event<UserRoster>| {
+        if let Event::Apply(roster) | Event::Delete(roster) = event {
+            wake.wake_connection(connection_key_of_roster(roster));
+        }
+    };
+    let target = |kind| WatchTarget {
+        client: &client,
+        namespaces: &namespaces,
+        kind,
+        metrics: &metrics,
+        scopes: &scopes,
+        unreadable: (kind == ResourceKind::Connections).then(|| unreadable.clone()),
     };
     let watches = async {
         tokio::join!(
-            run_watch(&client, &namespaces, connection_writer, observer(ResourceKind::Connections), |_| {}, |_| {}),
-            run_watch(&client, &namespaces, request_writer, observer(ResourceKind::Requests), |_| {}, |_| {}),
-            run_watch(
-                &client,
-                &namespaces,
-                roster_writer,
-                observer(ResourceKind::Rosters),
-                prune_roster,
-                wake_if_roster_missing
-            ),
+            run_watch(target(ResourceKind::Connections), connection_writer, |_| true, on_connection),
+            run_watch(target(ResourceKind::Requests), request_writer, prune_request, on_request),
+            run_watch(target(ResourceKind::Rosters), roster_writer, prune_roster, on_roster),
         )
     };
-    let connection_store = connections.clone();
-    let _export_guard = metrics.export_connections(move || connection_store.state());
+    let (listed_connections, reporting_context, reported_scopes) =
+        (connections.clone(), context.clone(), scopes.subscribe());
+    let report_watches = move || WatchReport {
+        readable: readable_scopes(&reported_scopes.borrow()),
+        cache_sizes: reporting_context.cache_sizes(),
+    };
+    let _export_guard = metrics.export_leader_series(move || listed_connections.state(), report_watches);
     let controllers = async {
-        // A roster that the watch has not delivered yet would look deleted.
+        // What the watches have not delivered yet would look deleted. A namespace that cannot be read is not awaited.
+        let all_listed = async {
+            tokio::join!(connections.wait_until_ready(), requests.wait_until_ready(), rosters.wait_until_ready())
+        };
         tokio::select! {
-            ready = rosters.wait_until_ready() => if ready.is_err() { return },
+            _ = all_listed => {}
             () = stop.cancelled() => return,
         }
+        wake.start(&connections, &requests);
         tokio::select! {
             _ = async { tokio::join!(connection_controller, request_controller) } => {}
             () = report_unreadable_connections(&context, unreadable_connections) => {}
-            () = async {
-                let _ = context.connections.wait_until_ready().await;
-                orphan_slices::find_orphan_slices(&context, &namespaces, &wake).await;
-            } => {}
+            () = orphan_slices::find_orphan_slices(&context, &namespaces, &wake_connections) => {}
+            () = wake_recovered(&context, &scopes, &wake) => {}
+            () = prune_regularly(&context) => {}
         }
     };
     tokio::select! {
@@ -206,113 +229,52 @@ pub async fn run(dependencies: Dependencies, stop: CancellationToken) {
     }
 }
 
+fn received_keys<K: Send + 'static>(receiver: UnboundedReceiver<K>) -> impl Stream<Item = K> + Send + 'static {
+    stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|key| (key, receiver)) })
+}
+
+/// Wakes the connections of a namespace in which something can be read again: what looked unknown may be missing now, and
+/// what failed may work.
+async fn wake_recovered(context: &Context, scopes: &Sender<WatchScopes>, wake: &WakeSenders) {
+    let mut changes = scopes.subscribe();
+    let mut before = changes.borrow_and_update().clone();
+    // The sender lives longer.
+    while changes.changed().await.is_ok() {
+        let after = changes.borrow_and_update().clone();
+        let recovered = after.recovered_since(&before);
+        let is_recovered = |connection: &BoxConnection| {
+            let namespace = connection.namespace().unwrap_or_default();
+            recovered.iter().any(|recovered| recovered.is_empty() || *recovered == namespace)
+        };
+        let connections = context.connections.state_filter(is_recovered);
+        connections.iter().for_each(|c| wake.wake_connection(ConnectionKey::from(c.as_ref())));
+        before = after;
+    }
+}
+
+async fn prune_regularly(context: &Context) {
+    loop {
+        tokio::time::sleep(PRUNE_INTERVAL).await;
+        context.prune_memory();
+    }
+}
+
+/// Whether each namespace and kind can be read; not those that are still awaited.
+fn readable_scopes(scopes: &WatchScopes) -> Vec<(String, &'static str, bool)> {
+    let known = scopes.states().filter(|(.., state)| *state != ScopeState::Waiting);
+    known.map(|(namespace, kind, state)| (namespace.to_owned(), kind.as_str(), state == ScopeState::Current)).collect()
+}
+
 fn connection_key_of_roster(roster: &UserRoster) -> ConnectionKey {
     ConnectionKey::new(&roster.name_any()).within(&roster.namespace().unwrap_or_default())
 }
 
 /// Removes what the cache does not need; it is read from the API server when it is needed.
-fn prune_roster(roster: &mut UserRoster) {
+fn prune_roster(roster: &mut UserRoster) -> bool {
     let content = &mut roster.spec;
     content.slices.iter_mut().for_each(|slice| slice.digest = String::new());
     content.journal = Vec::new();
-}
-
-/// The backoff of a watch. kube's default grows to half a minute, too long for a request after an outage, and is reset by
-/// every attempted list, so that one that always fails is retried without a pause. Here only time resets it.
-#[derive(Default)]
-struct WatchBackoff {
-    last: Option<(Instant, Duration)>,
-}
-
-impl Iterator for WatchBackoff {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        let recent = self.last.filter(|(at, pause)| at.elapsed() < *pause + BACKOFF_RESET);
-        let delay = recent.map_or(INITIAL_BACKOFF, |(_, pause)| (pause * 2).min(MAX_BACKOFF));
-        self.last = Some((Instant::now(), delay));
-        Some(delay)
-    }
-}
-
-impl Backoff for WatchBackoff {
-    fn reset(&mut self) {}
-}
-
-/// The kind of a watch, and where its events are reported.
-struct WatchObserver<'a> {
-    kind: ResourceKind,
-    metrics: &'a Metrics,
-    listed: &'a Sender<Vec<ResourceKind>>,
-    /// Receives the objects that cannot be read.
-    unreadable: Option<UnboundedSender<Unreadable>>,
-}
-
-/// Keeps a store in sync with the server. Errors are logged, counted and retried.
-async fn run_watch<K>(
-    client: &Client,
-    namespaces: &[String],
-    writer: Writer<K>,
-    observer: WatchObserver<'_>,
-    prune: fn(&mut K),
-    on_event: impl Fn(&Event<K>),
-) where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + Debug
-        + DecodeStored
-        + Send
-        + Sync
-        + 'static,
-{
-    let WatchObserver { kind, metrics, listed, unreadable } = observer;
-    let mut consecutive_errors = 0_u64;
-    let mut merger = WatchMerger::new(namespaces, writer.as_reader());
-    let watches = KubeClient::new(client.clone()).apis_in::<Stored<K>>(namespaces).into_iter().enumerate();
-    let watches = watches.map(|(index, api)| {
-        let mut skipped = UnreadableObjects::new(kind, &metrics.unreadable_objects, unreadable.clone());
-        watcher(api, watcher::Config::default().timeout(WATCH_TIMEOUT_SECONDS).page_size(PAGE_SIZE))
-            .backoff(WatchBackoff::default())
-            .filter_map(move |event| std::future::ready(event.map(|event| skipped.readable(event)).transpose()))
-            .map(move |event| (index, event))
-            .boxed()
-    });
-    select_all(watches)
-        .flat_map(move |(index, event)| {
-            let events = match event {
-                Ok(event) => merger.merge(index, event).into_iter().map(Ok).collect(),
-                Err(error) => vec![Err(error)],
-            };
-            iter(events)
-        })
-        .modify(move |object| {
-            object.managed_fields_mut().clear();
-            prune(object);
-        })
-        .reflect_shared(writer)
-        .for_each(|event| {
-            match event {
-                // The start of a list, which may still fail.
-                Ok(Event::Init) => {}
-                Ok(event) => {
-                    consecutive_errors = 0;
-                    if matches!(event, Event::InitDone) && !listed.borrow().contains(&kind) {
-                        listed.send_modify(|kinds| kinds.push(kind));
-                    }
-                    if let Event::Apply(object) | Event::Delete(object) = &event {
-                        let (namespace, name) = (object.namespace(), object.name_any());
-                        tracing::debug!(%kind, namespace, name, "watch event");
-                    }
-                    on_event(&event);
-                }
-                Err(error) => {
-                    consecutive_errors += 1;
-                    WatchInterrupted { kind, consecutive_errors, error: &error }.emit(metrics);
-                }
-            }
-            std::future::ready(())
-        })
-        .await;
+    true
 }
 
 type ReconcileResult<K> =

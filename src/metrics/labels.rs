@@ -52,6 +52,12 @@ pub(super) const WATCHED_KIND: Label = Label {
     meaning: "the watched resource",
 };
 
+pub(super) const CACHE: Label = Label {
+    name: "cache",
+    values: || vec!["boxconnections", "usersyncrequests", "userrosters", "connectionstates", "reconcileerrors"],
+    meaning: "watched objects by kind, what the operator holds for connections beside them, or objects whose last reconcile failed",
+};
+
 pub(super) const ERROR: Label = Label {
     name: "error",
     values: || {

@@ -5,15 +5,18 @@
 //! | `labels` | the labels and their possible values |
 //! | `registry` | defines a metric once, for export and documentation |
 //! | `connections` | the gauges per connection, read from the watch cache on each scrape |
+//! | `watches` | the gauges of the watches and caches, likewise |
 //!
 //! Invariants:
-//! * A label value comes from a fixed list, or is the namespace or name of a BoxConnection. So the number of series is
+//! * A label value comes from a fixed list, or is the namespace or name of a BoxConnection or a namespace of the operator's
+//!   flags. So the number of series is
 //!   bounded, and no error text, user, token or secret can become a label value.
 //! * No IO, no logging, no decisions.
 
 mod connections;
 mod labels;
 mod registry;
+mod watches;
 
 use std::sync::Arc;
 
@@ -24,9 +27,11 @@ use prometheus_client::{
 
 pub use connections::ConnectionList;
 use connections::{ConnectionCollector, ConnectionSource};
-use labels::{CODE, ENDPOINT, ERROR, REASON, RECONCILED_KIND, RESULT, TRIGGER, WATCHED_KIND};
+use labels::{CACHE, CODE, ENDPOINT, ERROR, REASON, RECONCILED_KIND, RESULT, TRIGGER, WATCHED_KIND};
 pub use registry::{CounterFamily, HistogramFamily, MetricDoc};
 use registry::{MetricKind, MetricRegistry};
+pub use watches::WatchReport;
+use watches::{WatchCollector, WatchSource};
 
 /// Content type of [`Metrics::encode_openmetrics`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -58,10 +63,11 @@ pub struct Metrics {
     pub reconcile_errors: CounterFamily<2>,
     pub watch_errors: CounterFamily<1>,
     connection_source: ConnectionSource,
+    watch_source: WatchSource,
     registry: MetricRegistry,
 }
 
-/// Stops the export of per-connection series on drop.
+/// Stops the export of the leader's series on drop.
 #[must_use]
 pub struct ExportGuard<'a>(&'a Metrics);
 
@@ -96,6 +102,8 @@ impl Metrics {
             }
             PerConnectionMetrics::Disabled => {}
         }
+        let watch_source = WatchSource::default();
+        registry.register_watch_gauges(WATCHED_KIND, CACHE, WatchCollector(watch_source.clone()));
         Self {
             leader,
             paused,
@@ -152,16 +160,20 @@ impl Metrics {
                 [WATCHED_KIND],
             ),
             connection_source,
+            watch_source,
             registry,
         }
     }
 
-    /// Exports series of the connections that `list_connections` returns on each scrape, until the guard is dropped.
-    pub fn export_connections(
+    /// Exports series of the connections that `list_connections` returns and of what `report_watches` returns on each
+    /// scrape, until the guard is dropped.
+    pub fn export_leader_series(
         &self,
         list_connections: impl Fn() -> ConnectionList + Send + Sync + 'static,
+        report_watches: impl Fn() -> WatchReport + Send + Sync + 'static,
     ) -> ExportGuard<'_> {
         self.connection_source.set_lister(Some(Arc::new(list_connections)));
+        self.watch_source.set_reporter(Some(Arc::new(report_watches)));
         ExportGuard(self)
     }
 
@@ -181,6 +193,7 @@ impl Metrics {
 impl Drop for ExportGuard<'_> {
     fn drop(&mut self) {
         self.0.connection_source.set_lister(None);
+        self.0.watch_source.set_reporter(None);
     }
 }
 

@@ -12,7 +12,7 @@ use prometheus_client::{
     registry::{Metric, Registry, Unit},
 };
 
-use super::{connections, labels::Label};
+use super::{connections, labels::Label, watches};
 
 const PREFIX: &str = "boxsync";
 
@@ -141,6 +141,18 @@ impl MetricRegistry {
             let series = format!("{} per connection", gauge.series);
             self.add_doc(gauge.full_name(PREFIX), "gauge", own.into_iter().chain(label).collect(), series, gauge.help);
         }
+        self.inner.register_collector(Box::new(collector));
+    }
+
+    /// Registers the gauges of watches and caches, which are read on each scrape.
+    pub(super) fn register_watch_gauges(&mut self, kind: Label, cache: Label, collector: impl Collector) {
+        let (kind_values, namespace) = ((kind.values)().len(), "a watched namespace; empty: all".to_owned());
+        let labels = [("namespace", namespace)].into_iter().chain(describe_labels(&[kind])).collect();
+        let (name, help) = watches::READABLE;
+        self.add_doc(format!("{PREFIX}_{name}"), "gauge", labels, format!("{kind_values} per namespace"), help);
+        let (name, help) = watches::CACHE_ENTRIES;
+        let series = (cache.values)().len().to_string();
+        self.add_doc(format!("{PREFIX}_{name}"), "gauge", describe_labels(&[cache]), series, help);
         self.inner.register_collector(Box::new(collector));
     }
 

@@ -36,6 +36,11 @@ fn sample_connections() -> ConnectionList {
     vec![connection_with_status("acme", synced_status), connection_with_status("globex", serde_json::Value::Null)]
 }
 
+fn sample_watches() -> WatchReport {
+    let readable = vec![("backup".to_owned(), "boxconnections", true), ("gone".to_owned(), "userrosters", false)];
+    WatchReport { readable, cache_sizes: vec![("connectionstates", 2)] }
+}
+
 fn record_every_metric(metrics: &Metrics) {
     let second = Duration::from_secs(1);
     metrics.leader.set(1);
@@ -66,7 +71,7 @@ fn the_metrics_page_is_valid_before_and_after_any_event() {
     assert_eq!(before.value("boxsync_leader", &[]), Some(0.0));
     assert_eq!(before.value("boxsync_paused", &[]), Some(0.0));
     record_every_metric(&metrics);
-    let _guard = metrics.export_connections(sample_connections);
+    let _guard = metrics.export_leader_series(sample_connections, sample_watches);
     let after = scrape_metrics(&metrics);
     assert_eq!(after.value("boxsync_leader", &[]), Some(1.0));
     assert_eq!(after.value("boxsync_box_calls_total", &[("endpoint", "token"), ("code", "200")]), Some(1.0));
@@ -81,7 +86,7 @@ fn the_metrics_page_is_valid_before_and_after_any_event() {
 #[test]
 fn connection_series_follow_the_status_until_the_guard_is_dropped() {
     let metrics = Metrics::new("1.2.3", PerConnectionMetrics::Enabled);
-    let guard = metrics.export_connections(sample_connections);
+    let guard = metrics.export_leader_series(sample_connections, sample_watches);
     let page = scrape_metrics(&metrics);
     let value_of = |name: &str, what: &str, label: Option<(&str, &str)>| {
         let labels: Vec<_> = [("namespace", "backup"), ("name", name)].into_iter().chain(label).collect();
@@ -98,6 +103,10 @@ fn connection_series_follow_the_status_until_the_guard_is_dropped() {
     let failing = value_of("acme", "failing_since_timestamp_seconds", Some(("reason", "BoxUnavailable")));
     assert_eq!(failing, Some(1_795_370_400.0));
     assert_eq!(value_of("acme", "suspended", None), Some(0.0));
+    for (namespace, readable) in [("backup", 1.0), ("gone", 0.0)] {
+        assert_eq!(page.value("boxsync_watch_readable", &[("namespace", namespace)]), Some(readable), "{namespace}");
+    }
+    assert_eq!(page.value("boxsync_cache_entries", &[("cache", "connectionstates")]), Some(2.0));
     assert_eq!(value_of("globex", "ready", Some(("reason", "NotChecked"))), Some(0.0));
     assert_eq!(value_of("globex", "connected", Some(("reason", "NotChecked"))), Some(0.0));
     assert_eq!(value_of("globex", "users", None), None);
@@ -112,8 +121,8 @@ fn connection_series_follow_the_status_until_the_guard_is_dropped() {
 fn connection_series_can_be_disabled() {
     let metrics = Metrics::new("1.2.3", PerConnectionMetrics::Disabled);
     let before = scrape_metrics(&metrics).len();
-    let _guard = metrics.export_connections(sample_connections);
-    assert_eq!(scrape_metrics(&metrics).len(), before);
+    let _guard = metrics.export_leader_series(sample_connections, sample_watches);
+    assert_eq!(scrape_metrics(&metrics).len() - before, 3, "those of the watches and caches");
 }
 
 #[test]
@@ -127,7 +136,8 @@ fn a_thousand_connections_have_twelve_series_each() {
             Arc::new(one)
         })
         .collect();
-    let _guard = metrics.export_connections(move || many.clone());
+    let _guard = metrics
+        .export_leader_series(move || many.clone(), || WatchReport { readable: Vec::new(), cache_sizes: Vec::new() });
     assert_eq!(scrape_metrics(&metrics).len() - none, 12_000);
 }
 
@@ -142,7 +152,7 @@ fn an_unknown_label_value_panics() {
 fn the_metrics_documentation_is_up_to_date() {
     let metrics = Metrics::new("1.2.3", PerConnectionMetrics::Enabled);
     record_every_metric(&metrics);
-    let _guard = metrics.export_connections(sample_connections);
+    let _guard = metrics.export_leader_series(sample_connections, sample_watches);
     let scrape = scrape_metrics(&metrics);
     let documented: BTreeSet<&str> = metrics.metric_docs().iter().map(|row| row.name.as_str()).collect();
     let exported: BTreeSet<&str> = scrape
@@ -178,8 +188,8 @@ const HEAD: &str = "# Metrics
 
 `/metrics`, on the port of `--listen`, in the text format of OpenMetrics. This page is generated from the definitions in `src/metrics`; a test compares it with the exported metrics.
 
-A label value comes from a fixed list, or is the namespace or name of a BoxConnection. So the number of series is bounded by the combinations of label values, and a series exists only after its first event. No user, login, token, secret or error text is exported.
-The series of connections are computed from the status on each scrape and disappear with the object, twelve each at most. Only the leader exports them. `--connection-metrics=false` disables them.
+A label value comes from a fixed list, or is the namespace or name of a BoxConnection or a namespace of `--watch-namespace`. So the number of series is bounded by the combinations of label values, and a series exists only after its first event. No user, login, token, secret or error text is exported.
+The series of connections are computed from the status on each scrape and disappear with the object, twelve each at most. `--connection-metrics=false` disables them. Only the leader exports them and the series of watches and caches.
 Counters start at 0 with the process, and exist after their first event.
 
 | metric | type | labels | series at most | meaning |

@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | `listing`, `publish`, `users`, `torn_reads`, `start`, `request`, `reconnect_latency`, `idle`, `memory`, `mass_create`, `image` | one group of rows each |
+//! | `listing`, `publish`, `users`, `torn_reads`, `start`, `request`, `reconnect_latency`, `idle`, `memory`, `finished_requests`, `mass_create`, `image` | one group of rows each |
 //! | `env` | a namespace of a real control plane, an operator process with the permissions of a ServiceAccount |
 //! | `simulator` | the simulated Box in its own process: this program with a subcommand |
 //! | `stats`, `table` | medians and ranges; the rows and the machine they were measured on |
@@ -11,6 +11,7 @@
 //! exit code is a failure only if something could not be measured.
 
 mod env;
+mod finished_requests;
 mod idle;
 mod image;
 mod listing;
@@ -76,6 +77,8 @@ enum Group {
     Idle,
     /// Peak memory of fetching and publishing 100,000 and 1,000,000 users
     Memory,
+    /// Memory beside 35,000 finished requests
+    FinishedRequests,
     /// 300 new connections at once
     MassCreate,
     /// Size of the image's binaries, rebuilt
@@ -98,6 +101,7 @@ impl Group {
             Self::ReconnectLatency => reconnect_latency::run(bench).await,
             Self::Idle => idle::run(bench).await,
             Self::Memory => memory::run(bench).await,
+            Self::FinishedRequests => finished_requests::run(bench).await,
             Self::MassCreate => mass_create::run(bench).await,
             Self::Image => image::run(),
         }

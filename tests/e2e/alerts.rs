@@ -128,6 +128,7 @@ async fn chart_values_appear_in_the_alerts() {
         ("BoxsyncAuthorizationLost", "ticket"),
         ("BoxsyncDown", "critical"),
         ("BoxsyncListStale", "critical"),
+        ("BoxsyncNamespaceUnreadable", "ticket"),
         ("BoxsyncNobodyLeads", "critical"),
         ("BoxsyncRemovalsHeld", "ticket"),
         ("BoxsyncSyncFailing", "ticket"),

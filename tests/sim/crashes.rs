@@ -11,7 +11,8 @@ use kube_sim::{Fault, FaultAction, KubeSim};
 use tokio::{sync::Notify, task::JoinHandle};
 
 use crate::{
-    env::{OPERATOR, OperatorFactory, SimEnv, request_succeeded, secs, sleep_secs},
+    env::{OPERATOR, SimEnv, request_succeeded, secs, sleep_secs},
+    operator::OperatorFactory,
     reader::{UsersById, box_users},
 };
 

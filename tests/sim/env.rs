@@ -11,21 +11,21 @@ use std::{
 use box_sim::{AuthMethod, BoxSim, Enterprise, EnterpriseConfig};
 use boxsync::{
     api::{self, BoxConnection, BoxConnectionStatus, RequestPhase, UserSyncRequest, UserSyncRequestStatus},
-    box_client::Limits,
-    controller::{self, BoxClientConfig, ControllerOptions, Dependencies},
+    controller::{ControllerOptions, WatchScopes},
     metrics::{Metrics, PerConnectionMetrics},
-    runtime::{BackgroundTasks, Clock},
 };
 use harness::MetricsPage;
 use jiff::{SignedDuration, Timestamp};
 use kube_sim::{KubeSim, LogPosition, Resource, SimClock};
 use serde_json::{Value, json};
-use tokio::{sync::watch, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::watch;
 use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::fmt::{format::Writer, time::FormatTime};
 
-use crate::network::{Network, in_process_transport};
+use crate::{
+    log::capture_log,
+    network::Network,
+    operator::{OperatorFactory, RunningOperator},
+};
 
 pub(crate) const NAMESPACE: &str = "backup";
 pub(crate) const START: &str = "2026-11-22T12:00:00Z";
@@ -40,6 +40,10 @@ pub(crate) struct SimEnv {
     /// By how many seconds the operator's clock is ahead of the API server's and Box's.
     pub(crate) operator_ahead: Arc<AtomicI64>,
     pub(crate) options: ControllerOptions,
+    /// The value of `--watch-namespace`; none: all namespaces.
+    pub(crate) namespaces: Vec<String>,
+    /// What the watches of the last operator have read.
+    pub(crate) scopes: watch::Sender<WatchScopes>,
     /// Makes the operator panic whenever it calls Box.
     pub(crate) panic_on_call: Arc<AtomicBool>,
     /// Injects faults into calls to Box.
@@ -47,87 +51,6 @@ pub(crate) struct SimEnv {
     pub(crate) metrics: Arc<Metrics>,
     operator: Option<RunningOperator>,
     _log: DefaultGuard,
-}
-
-/// Prints the operator's log, with simulated times, if the test fails: libtest captures it otherwise.
-pub(crate) fn capture_log(clock: &SimClock) -> DefaultGuard {
-    struct SimTimer(SimClock);
-    impl FormatTime for SimTimer {
-        fn format_time(&self, writer: &mut Writer<'_>) -> std::fmt::Result {
-            write!(writer, "{:.3}", self.0.now())
-        }
-    }
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(std::env::var("RUST_LOG").unwrap_or_else(|_| "boxsync=info".to_owned()))
-        .with_timer(SimTimer(clock.clone()))
-        .with_ansi(false)
-        .with_test_writer();
-    tracing::subscriber::set_default(subscriber.finish())
-}
-
-/// The operator process.
-pub(crate) struct RunningOperator {
-    stop: CancellationToken,
-    task: JoinHandle<()>,
-    background: Arc<BackgroundTasks>,
-}
-
-impl RunningOperator {
-    /// SIGKILL: running work is lost.
-    pub(crate) async fn abort(self) {
-        self.task.abort();
-        let _ = self.task.await;
-    }
-
-    /// SIGTERM; waits until the operator exits.
-    pub(crate) async fn shut_down(self) {
-        self.stop.cancel();
-        self.task.await.expect("the operator shuts down gracefully");
-        self.background.wait_for_all(&self.stop, secs(20)).await;
-    }
-
-    /// The leadership is lost: the controllers end. The returned task ends when the process would exit.
-    pub(crate) async fn lose_leadership(self) -> JoinHandle<()> {
-        self.stop.cancel();
-        self.task.await.expect("the controllers end");
-        tokio::spawn(async move { self.background.wait_for_all(&CancellationToken::new(), secs(20)).await })
-    }
-}
-
-/// Starts operators.
-#[derive(Clone)]
-pub(crate) struct OperatorFactory {
-    kube: KubeSim,
-    box_sim: BoxSim,
-    clock: SimClock,
-    operator_ahead: Arc<AtomicI64>,
-    options: ControllerOptions,
-    panic_on_call: Arc<AtomicBool>,
-    network: Network,
-    metrics: Arc<Metrics>,
-}
-
-impl OperatorFactory {
-    pub(crate) fn start_as(&self, user: &str) -> RunningOperator {
-        let (clock, ahead) = (self.clock.clone(), self.operator_ahead.clone());
-        let background = Arc::new(BackgroundTasks::default());
-        let deps = Dependencies {
-            client: self.kube.client_as(user),
-            namespaces: Vec::new(),
-            box_client_config: BoxClientConfig {
-                transport: in_process_transport(&self.box_sim, &self.panic_on_call, &self.network),
-                base_url: "http://127.0.0.1".parse().expect("a URL"),
-                limits: Limits::default(),
-            },
-            clock: Clock::from_fn(move || clock.now() + SignedDuration::from_secs(ahead.load(Ordering::Relaxed))),
-            options: self.options.clone(),
-            background: background.clone(),
-            metrics: self.metrics.clone(),
-            listed: watch::Sender::default(),
-        };
-        let stop = CancellationToken::new();
-        RunningOperator { stop: stop.clone(), task: tokio::spawn(controller::run(deps, stop)), background }
-    }
 }
 
 impl SimEnv {
@@ -151,6 +74,8 @@ impl SimEnv {
                 schedule_spread: secs(900),
                 paused: false,
             },
+            namespaces: Vec::new(),
+            scopes: watch::Sender::default(),
             panic_on_call: Arc::default(),
             network: Network::default(),
             metrics: Arc::new(Metrics::new("0.0.0", PerConnectionMetrics::Enabled)),
@@ -184,6 +109,8 @@ impl SimEnv {
             clock: self.clock.clone(),
             operator_ahead: self.operator_ahead.clone(),
             options: self.options.clone(),
+            namespaces: self.namespaces.clone(),
+            scopes: self.scopes.clone(),
             panic_on_call: self.panic_on_call.clone(),
             network: self.network.clone(),
             metrics: self.metrics.clone(),
@@ -202,7 +129,15 @@ impl SimEnv {
 
     /// Adds an enterprise to Box, and its Secret and a connection of the same name to the cluster.
     pub(crate) fn connect_enterprise(&self, name: &str, users: usize) -> Enterprise {
-        self.connect_with_spec(name, users, &json!({}))
+        self.connect_enterprise_in(NAMESPACE, name, users)
+    }
+
+    /// The same in another namespace.
+    pub(crate) fn connect_enterprise_in(&self, namespace: &str, name: &str, users: usize) -> Enterprise {
+        let enterprise = self.add_enterprise(name, users);
+        self.apply_secret_in(namespace, name, &client_credentials(&enterprise));
+        self.apply_connection_in(namespace, name, enterprise.id(), &json!({}));
+        enterprise
     }
 
     /// The same with `extra_spec` merged into the default spec.
@@ -225,22 +160,26 @@ impl SimEnv {
 
     /// Writes the enterprise's current credentials into the Secret.
     pub(crate) fn apply_credentials(&self, enterprise: &Enterprise, name: &str) {
-        let data = json!({
-            "clientId": encode_base64(&enterprise.client_id()),
-            "clientSecret": encode_base64(&enterprise.client_secret()),
-        });
-        self.apply_secret(name, &data);
+        self.apply_secret(name, &client_credentials(enterprise));
     }
 
     pub(crate) fn apply_secret(&self, name: &str, data: &Value) {
+        self.apply_secret_in(NAMESPACE, name, data);
+    }
+
+    fn apply_secret_in(&self, namespace: &str, name: &str, data: &Value) {
         self.kube.apply(json!({
             "apiVersion": "v1", "kind": "Secret",
-            "metadata": { "name": format!("{name}-box"), "namespace": NAMESPACE }, "data": data,
+            "metadata": { "name": format!("{name}-box"), "namespace": namespace }, "data": data,
         }));
     }
 
     /// A connection with `extra_spec` merged into the default spec.
     pub(crate) fn apply_connection(&self, name: &str, enterprise: &str, extra_spec: &Value) {
+        self.apply_connection_in(NAMESPACE, name, enterprise, extra_spec);
+    }
+
+    fn apply_connection_in(&self, namespace: &str, name: &str, enterprise: &str, extra_spec: &Value) {
         let mut spec = json!({
             "enterpriseId": enterprise, "suspend": false,
             "auth": { "clientCredentials": { "secretRef": { "name": format!("{name}-box") } } },
@@ -248,7 +187,7 @@ impl SimEnv {
         spec.as_object_mut().expect("an object").extend(extra_spec.as_object().cloned().unwrap_or_default());
         self.kube.apply(json!({
             "apiVersion": "boxsync.dev/v1alpha1", "kind": "BoxConnection",
-            "metadata": { "name": name, "namespace": NAMESPACE }, "spec": spec,
+            "metadata": { "name": name, "namespace": namespace }, "spec": spec,
         }));
     }
 
@@ -351,6 +290,14 @@ impl SimEnv {
         let writes = self.kube.writes_since(mark).into_iter().filter(|w| w.user == OPERATOR && w.resource != "events");
         writes.map(|w| format!("{w:?}")).collect()
     }
+}
+
+/// The data of a Secret with the enterprise's current credentials.
+fn client_credentials(enterprise: &Enterprise) -> Value {
+    json!({
+        "clientId": encode_base64(&enterprise.client_id()),
+        "clientSecret": encode_base64(&enterprise.client_secret()),
+    })
 }
 
 pub(crate) fn secs(n: u64) -> Duration {

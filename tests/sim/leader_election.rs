@@ -17,7 +17,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::subscriber::DefaultGuard;
 
-use crate::env::{START, capture_log, secs, sleep_secs};
+use crate::{
+    env::{START, secs, sleep_secs},
+    log::capture_log,
+};
 
 const NAMESPACE: &str = "boxsync";
 

@@ -2,7 +2,9 @@
 //! pass in milliseconds.
 
 mod env;
+mod log;
 mod network;
+mod operator;
 mod publish_request;
 mod reader;
 mod sign_in;
@@ -20,7 +22,9 @@ mod hostile_input;
 mod interval_schedule;
 mod lasting_trouble;
 mod leader_election;
+mod memory;
 mod metrics;
+mod namespaces;
 mod newer_version;
 mod oauth;
 mod oauth_crashes;
@@ -29,6 +33,7 @@ mod proptest_history;
 mod publishing;
 mod rate_limits;
 mod removal_guard;
+mod request_end;
 mod requests;
 mod restarts;
 mod split_brain;

@@ -227,6 +227,12 @@ const fn reason_doc(reason: Reason) -> ReasonDoc {
             "For a minute there has been no BoxConnection of the name that the request gives.",
             "The request's creator corrects `spec.connectionRef.name`, or creates the connection first, and then creates a new request.",
         ),
+        Reason::DeadlineExceeded => (
+            REJECTED,
+            ALL_RETAINED,
+            "`spec.activeDeadlineSeconds` after its start the request had waited for a permit or a sync that was still running, or the operator could not read its connection. A request that failed in another way before has that reason.",
+            "If the request's BoxConnection has no error, create a new request with a longer deadline. Otherwise see its status, and /readyz of the operator.",
+        ),
         Reason::HeldListChanged => (
             REJECTED,
             "Nobody is removed on the request's account.",

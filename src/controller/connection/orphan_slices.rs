@@ -2,7 +2,10 @@
 //! one list of all slices at the start and every hour. The connection's own reconcile deletes the former after their grace
 //! period, and publishes the latter again.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
 use tokio::{sync::mpsc::UnboundedSender, time::Instant};
@@ -16,25 +19,39 @@ use crate::{
 const CHECK_INTERVAL: Duration = Duration::from_secs(3600);
 const ERROR_RETRY: Duration = Duration::from_secs(60);
 
-/// Runs forever, and wakes each connection that has unreferenced slices.
+/// Runs forever, and wakes each connection that has unreferenced slices. A namespace that cannot be listed holds up no
+/// other.
 pub(crate) async fn find_orphan_slices(
     context: &Context,
     namespaces: &[String],
     wake: &UnboundedSender<ConnectionKey>,
 ) {
+    // An empty list stands for all namespaces.
+    let scopes = if namespaces.is_empty() { vec![namespaces] } else { namespaces.chunks(1).collect() };
+    let mut failing = HashSet::new();
+    let mut next_check = Instant::now();
     loop {
-        let wait = match roster::list_all_slices(&context.cluster, namespaces).await {
-            Ok(slices) => {
-                record_missing_slices(context, &slices, wake).await;
-                record_orphan_slices(context, slices, wake);
-                CHECK_INTERVAL
+        let all = next_check <= Instant::now();
+        if all {
+            next_check = Instant::now() + CHECK_INTERVAL;
+        }
+        for scope in scopes.iter().filter(|scope| all || failing.contains(*scope)).copied().collect::<Vec<_>>() {
+            match roster::list_all_slices(&context.cluster, scope).await {
+                Ok(slices) => {
+                    failing.remove(scope);
+                    record_missing_slices(context, &slices, wake).await;
+                    record_orphan_slices(context, slices, wake);
+                }
+                Err(error) => {
+                    if failing.insert(scope) {
+                        let namespace = scope.first();
+                        tracing::warn!(namespace, %error, "listing slices failed, retrying");
+                    }
+                }
             }
-            Err(error) => {
-                tracing::warn!(%error, "listing slices failed, retrying");
-                ERROR_RETRY
-            }
-        };
-        tokio::time::sleep_until(Instant::now() + wait).await;
+        }
+        let retry = Instant::now() + ERROR_RETRY;
+        tokio::time::sleep_until(if failing.is_empty() { next_check } else { next_check.min(retry) }).await;
     }
 }
 

@@ -326,7 +326,7 @@ pub(crate) fn deadline(request: &UserSyncRequest, now: Timestamp) -> Timestamp {
 }
 
 /// Whether the request's next attempt is past its deadline. One that only waits for a permit or for the gap between two
-/// syncs has not failed and keeps waiting.
+/// syncs has not failed and keeps waiting, until the request's own reconcile ends it half a minute after the deadline.
 fn misses_deadline(request: &UserSyncRequest, allowed: Timestamp, now: Timestamp) -> bool {
     let next_attempt = if was_attempted(request) { allowed.max(now) } else { allowed };
     (was_attempted(request) || allowed > now) && next_attempt > deadline(request, now)

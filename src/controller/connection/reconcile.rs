@@ -34,7 +34,7 @@ const PANIC_RETRY: Duration = Duration::from_secs(5);
 
 pub(crate) async fn reconcile(connection: Arc<BoxConnection>, context: Arc<Context>) -> Result<Action, KubeError> {
     if connection.metadata.deletion_timestamp.is_some() {
-        context.permits.cancel_wait(&ConnectionKey::from(connection.as_ref()));
+        context.forget_connection(&ConnectionKey::from(connection.as_ref()));
         return Ok(Action::await_change());
     }
     let span = tracing::info_span!(

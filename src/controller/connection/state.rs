@@ -131,6 +131,11 @@ impl ConnectionStates {
         self.lock().remove(key);
     }
 
+    /// The connections that have a state.
+    pub(crate) fn known_connections(&self) -> Vec<ConnectionKey> {
+        self.lock().keys().cloned().collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<ConnectionKey, ConnectionState>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

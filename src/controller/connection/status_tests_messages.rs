@@ -82,7 +82,13 @@ fn the_committed_message_page_is_up_to_date() {
     let stale = new_connection().synced_ago(3000).with_failure(Reason::BoxUnavailable, 1);
     section("BoxUnavailable, with an old list: the connection", &current_status(&stale).conditions);
     let asked = new_connection().synced_ago(10).with_request("r");
-    for reason in [Reason::Suspended, Reason::TooManyRequests, Reason::ConnectionNotFound, Reason::BoxUnavailable] {
+    for reason in [
+        Reason::Suspended,
+        Reason::TooManyRequests,
+        Reason::ConnectionNotFound,
+        Reason::DeadlineExceeded,
+        Reason::BoxUnavailable,
+    ] {
         let refused = status::refused_status(&asked.requests[0], reason, Some(&asked.connection), test_now());
         section(&format!("{reason}: a refused request"), &refused.conditions[..1]);
     }

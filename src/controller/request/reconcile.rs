@@ -1,5 +1,5 @@
 //! The reconcile of a request. It acknowledges a request that its connection has not answered within two seconds, fails
-//! one without a connection, and deletes one after its TTL. It never calls Box.
+//! one without a connection or whose deadline has passed, and deletes one after its TTL. It never calls Box.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,23 +9,30 @@ use kube::{
     runtime::{controller::Action, reflector::ObjectRef},
 };
 
-use super::status::{self, CONNECTION_TIMEOUT};
+use super::{
+    index::connection_key,
+    status::{self, CONNECTION_TIMEOUT},
+};
 use crate::{
-    api::{BoxConnection, ConditionsExt, Reason, UserSyncRequest, UserSyncRequestStatus},
+    api::{BoxConnection, ConditionsExt, FailureClass, Reason, UserSyncRequest, UserSyncRequestStatus},
     controller::{
         connection::{
             backoff::add_duration,
             messages,
-            plan::duration_until,
+            plan::{deadline, duration_until},
             state::{ConnectionKey, ConnectionState, log_name},
         },
-        context::{Context, connection_key},
+        context::Context,
         kube_calls::KubeError,
         status_writer::{self, StatusOrigin},
         telemetry::{ReconcileFailed, ResourceKind, measure_reconcile},
     },
 };
 
+/// How long a connection that was deleted under its request may be missing: it is often created again.
+const MISSING_TIMEOUT: Duration = Duration::from_secs(45);
+/// How long after its deadline a request that its connection has not ended fails.
+const DEADLINE_GRACE: Duration = Duration::from_secs(30);
 const ACKNOWLEDGE_DELAY: Duration = Duration::from_secs(2);
 /// A reconcile without any reason, in case an event was missed.
 const RESYNC_PERIOD: Duration = Duration::from_secs(3600);
@@ -44,14 +51,21 @@ async fn reconcile_inner(context: &Context, request: &UserSyncRequest) -> Result
     if request.is_finished() {
         return delete_expired(context, request, now).await;
     }
+    let until_overdue = until_overdue(context, request, now);
+    if until_overdue == Some(Duration::ZERO) {
+        return refuse(context, request, overdue_reason(request)).await;
+    }
+    let next_look = RESYNC_PERIOD.min(until_overdue.unwrap_or(RESYNC_PERIOD));
     let key = connection_key(request);
-    let connection = context.cached_connection(&key).filter(|c| c.metadata.deletion_timestamp.is_none());
     let started = request.status.as_ref().and_then(|s| s.start_time.as_ref()).map(|t| t.0);
     let paused = request.status.as_ref().and_then(|s| s.conditions.reason("Reconciling")) == Some(Reason::Paused);
     let acknowledged = if context.options.paused { paused } else { started.is_some() };
-    match (connection, started) {
-        (Some(_), _) if acknowledged => Ok(Action::requeue(RESYNC_PERIOD)),
-        (Some(connection), _) => match until_acknowledge(request, now) {
+    match (find_connection(context, &key).await, started) {
+        (Ok(Some(_)), _) if acknowledged => {
+            context.requests.reset_connection_missing(request);
+            Ok(Action::requeue(next_look))
+        }
+        (Ok(Some(connection)), _) => match until_acknowledge(request, now) {
             Duration::ZERO => {
                 let status = match pending_reason(context, &key, &connection, request) {
                     (Reason::Running, _) => status::running_status(request, None, now, now),
@@ -62,26 +76,67 @@ async fn reconcile_inner(context: &Context, request: &UserSyncRequest) -> Result
             }
             wait => Ok(Action::requeue(wait)),
         },
-        (None, None) => {
+        (Ok(None), None) => {
+            context.requests.connection_missing_for(request);
             let message = format!("There is no BoxConnection {} in this namespace yet.", key.name);
             acknowledge(context, request, status::pending_status(request, Reason::Pending, message, now)).await
         }
-        (None, Some(start)) => match duration_until(add_duration(start, CONNECTION_TIMEOUT), now) {
-            Duration::ZERO => {
-                let refused = |r: &UserSyncRequest| {
-                    Some(status::refused_status(r, Reason::ConnectionNotFound, None, context.current_time()))
-                };
-                status_writer::write_request_status(context, request, StatusOrigin::Result, refused).await?;
-                Ok(Action::await_change())
+        (Ok(None), Some(start)) => {
+            let known = MISSING_TIMEOUT.saturating_sub(context.requests.connection_missing_for(request));
+            match duration_until(add_duration(start, CONNECTION_TIMEOUT), now).max(known) {
+                Duration::ZERO => refuse(context, request, Reason::ConnectionNotFound).await,
+                wait => Ok(Action::requeue(wait.min(next_look))),
             }
-            wait => Ok(Action::requeue(wait)),
-        },
+        }
+        (Err(error), None) => {
+            let message = format!("BoxConnection {} cannot be read: {error}.", key.name);
+            acknowledge(context, request, status::pending_status(request, Reason::Pending, message, now)).await
+        }
+        (Err(error), Some(_)) => Err(error),
     }
+}
+
+/// The connection of a request; `None`: there is none, or it is being deleted. The watch lags behind, and may not have
+/// read the connection's namespace: that there is none is confirmed by the API server.
+async fn find_connection(context: &Context, key: &ConnectionKey) -> Result<Option<Arc<BoxConnection>>, KubeError> {
+    let live = |connection: &Arc<BoxConnection>| connection.metadata.deletion_timestamp.is_none();
+    if let Some(connection) = context.cached_connection(key).filter(live) {
+        return Ok(Some(connection));
+    }
+    let namespace = key.namespace.as_deref().unwrap_or_default();
+    match context.cluster.get_object::<BoxConnection>(namespace, &key.name).await {
+        Ok(connection) => Ok(Some(Arc::new(connection)).filter(live)),
+        Err(KubeError::NotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn refuse(context: &Context, request: &UserSyncRequest, reason: Reason) -> Result<Action, KubeError> {
+    let refused = |r: &UserSyncRequest| Some(status::refused_status(r, reason, None, context.current_time()));
+    status_writer::write_request_status(context, request, StatusOrigin::Result, refused).await?;
+    Ok(Action::await_change())
+}
+
+/// The time until the request fails here, because its connection did not end it at its deadline; `None`: it has no
+/// deadline yet.
+fn until_overdue(context: &Context, request: &UserSyncRequest, now: Timestamp) -> Option<Duration> {
+    let started = request.status.as_ref().is_some_and(|s| s.start_time.is_some());
+    let overdue = add_duration(deadline(request, now), DEADLINE_GRACE);
+    (started && !context.options.paused).then(|| duration_until(overdue, now))
+}
+
+/// The last error of an overdue request, if there was one.
+fn overdue_reason(request: &UserSyncRequest) -> Reason {
+    let reason = request.status.as_ref().and_then(|s| s.conditions.reason("Reconciling"));
+    reason.filter(|r| r.failure_class() != FailureClass::Neutral).unwrap_or(Reason::DeadlineExceeded)
 }
 
 pub(crate) fn error_policy(request: &UserSyncRequest, error: &KubeError, context: &Context) -> Action {
     let (kind, object) = (ResourceKind::Requests, log_name(request));
-    let requeue_after = context.request_errors.next_delay(request);
+    let delay = context.request_errors.next_delay(request);
+    // A write that was refused at the deadline is tried again after a growing pause, everything else before the deadline.
+    let overdue = until_overdue(context, request, context.current_time()).filter(|wait| !wait.is_zero());
+    let requeue_after = delay.min(overdue.unwrap_or(delay));
     ReconcileFailed { kind, object, error, requeue_after }.emit(&context.metrics);
     Action::requeue(requeue_after)
 }

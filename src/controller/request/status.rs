@@ -84,6 +84,10 @@ pub(crate) fn refused_status(
             "There is no BoxConnection {name} in namespace {}. Check kubectl get boxconnections, then create a new request.",
             request.namespace().unwrap_or_default()
         ),
+        Reason::DeadlineExceeded => format!(
+            "No sync finished within the deadline of {} seconds. Check kubectl describe boxconnection {name}, then create a new request.",
+            request.spec.active_deadline_seconds
+        ),
         other => format!(
             "No sync finished within the deadline of {} seconds. Last error: {}. Check kubectl describe boxconnection {name}, then create a new request.",
             request.spec.active_deadline_seconds,

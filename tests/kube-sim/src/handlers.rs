@@ -14,12 +14,36 @@ use crate::{
     write::{Update, UpdateTarget, WriteEffect, WriteResult},
 };
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 /// A response before it is serialized.
 pub(crate) enum ApiResponse {
     Object(u16, Value),
     Watch(Box<Watch>),
+}
+
+/// Where the next page of a list begins.
+struct PageToken {
+    version: u64,
+    namespace: String,
+    name: String,
+}
+
+impl PageToken {
+    fn parse(text: &str) -> Result<Self, StatusError> {
+        let mut parts = text.splitn(3, '/').map(str::to_owned);
+        let version = parts.next().and_then(|version| version.parse().ok());
+        match (version, parts.next(), parts.next()) {
+            (Some(version), Some(namespace), Some(name)) => Ok(Self { version, namespace, name }),
+            _ => Err(StatusError::bad_request(format!("continue key is not valid: {text}"))),
+        }
+    }
+}
+
+impl fmt::Display for PageToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.version, self.namespace, self.name)
+    }
 }
 
 /// A call with its client and its resource.
@@ -45,11 +69,7 @@ impl ResolvedRequest {
                 return Ok((ApiResponse::Object(200, projection.render_object(&found)), WriteEffect::Unchanged));
             }
             Verb::List => {
-                self.check_list_options()?;
-                let selection = self.parse_selector()?;
-                let items = state.store.list(self.index, &selection).map(AsRef::as_ref);
-                let list = projection.render_list(&self.resource, state.store.history.version(), items);
-                return Ok((ApiResponse::Object(200, list), WriteEffect::Unchanged));
+                return Ok((ApiResponse::Object(200, self.list_page(state, projection)?), WriteEffect::Unchanged));
             }
             Verb::Watch => {
                 let watch = Watch::new(state, self.caller.clone(), self.watch_options(projection)?);
@@ -107,15 +127,35 @@ impl ResolvedRequest {
         )
     }
 
-    /// Lists are never paged and always the most recent version.
-    fn check_list_options(&self) -> Result<(), StatusError> {
-        if self.call.query_param("continue").is_some() {
-            return Err(StatusError::unsupported("continue: lists are never paged"));
+    /// The most recent version of a list, or a page of it. All pages name the version of the first one, and hold the
+    /// objects as they are when the page is read: a watch from that version brings whatever changed between them.
+    fn list_page(&self, state: &ServerState, projection: Projection) -> Result<Value, StatusError> {
+        if self.call.query_param("resourceVersionMatch") == Some("Exact") {
+            return Err(StatusError::unsupported("resourceVersionMatch=Exact"));
         }
-        match self.call.query_param("resourceVersionMatch") {
-            Some("Exact") => Err(StatusError::unsupported("resourceVersionMatch=Exact")),
-            _ => Ok(()),
+        let limit = self.call.query_param("limit").and_then(|limit| limit.parse().ok()).filter(|limit| *limit > 0);
+        let token = self.call.query_param("continue").map(PageToken::parse).transpose()?;
+        let selection = self.parse_selector()?;
+        let after = token.as_ref().map(|token| (token.namespace.as_str(), token.name.as_str()));
+        let mut items: Vec<&Value> = state
+            .store
+            .list(self.index, &selection)
+            .map(AsRef::as_ref)
+            .filter(|item| after.is_none_or(|after| (object::namespace(item), object::name(item)) > after))
+            .collect();
+        let version = token.as_ref().map_or_else(|| state.store.history.version(), |token| token.version);
+        let remaining = items.split_off(limit.unwrap_or(items.len()).min(items.len()));
+        let last = items.last().filter(|_| !remaining.is_empty());
+        let next = last.map(|last| PageToken {
+            version,
+            namespace: object::namespace(last).to_owned(),
+            name: object::name(last).to_owned(),
+        });
+        let mut list = projection.render_list(&self.resource, version, items.into_iter());
+        if let Some(next) = next {
+            list["metadata"]["continue"] = next.to_string().into();
         }
+        Ok(list)
     }
 
     fn watch_options(&self, projection: Projection) -> Result<WatchOptions, StatusError> {
@@ -138,9 +178,12 @@ impl ResolvedRequest {
             true => Value::Null,
             false => self.parse_body()?,
         };
-        let policy = self.call.query_param("propagationPolicy").or(options["propagationPolicy"].as_str());
-        if let Some(policy) = policy.filter(|policy| *policy != "Background") {
-            return Err(StatusError::unsupported(&format!("propagationPolicy={policy}")));
+        let mut options = options;
+        if let Some(policy) = self.call.query_param("propagationPolicy") {
+            options = json!({ "propagationPolicy": policy, "preconditions": options["preconditions"] });
+        }
+        if options["propagationPolicy"] == "Orphan" {
+            return Err(StatusError::unsupported("propagationPolicy=Orphan"));
         }
         if options["dryRun"].as_array().is_some_and(|stages| !stages.is_empty()) {
             return Err(StatusError::unsupported("dryRun"));

@@ -35,7 +35,7 @@
 //! | `server`, `fault`, `log`, `clock` | shared state, injected faults, request log, time |
 //!
 //! Rejected with an error that names the feature: server-side apply, JSON and strategic merge patches, dry runs,
-//! `deletecollection`, `sendInitialEvents`, `continue`, orphan and foreground deletion. Not implemented: RBAC (but see
+//! `deletecollection`, `sendInitialEvents`, orphan deletion. Not implemented: RBAC (but see
 //! [`KubeSim::forbid`]), CEL and schema types (but see [`Resource::with_rule`]), `managedFields`, discovery, namespaces
 //! as objects.
 

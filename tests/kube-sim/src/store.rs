@@ -7,6 +7,7 @@ use crate::{
     object,
     resource::Resource,
     selectors::Selector,
+    write::FOREGROUND_FINALIZER,
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -94,6 +95,23 @@ impl Store {
         };
         let keys = self.objects.iter().filter(|(_, object)| orphan(object));
         keys.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Objects that are deleted in the foreground, each with its dependents, and whether any of these holds it up.
+    pub(crate) fn foreground_deletions(&self) -> Vec<(ObjectKey, Vec<ObjectKey>, bool)> {
+        let deleted = self.objects.iter().filter(|(_, object)| {
+            object::is_being_deleted(object) && object::finalizers(object).iter().any(|f| f == FOREGROUND_FINALIZER)
+        });
+        let with_dependents = deleted.map(|(key, object)| {
+            let owner = |dependent: &Value| {
+                let owners = dependent["metadata"]["ownerReferences"].as_array();
+                owners.and_then(|owners| owners.iter().find(|o| o["uid"] == object::uid(object))).cloned()
+            };
+            let dependents: Vec<_> = self.objects.iter().filter_map(|(k, d)| Some((k.clone(), owner(d)?))).collect();
+            let held = dependents.iter().any(|(_, owner)| owner["blockOwnerDeletion"] == true);
+            (key.clone(), dependents.into_iter().map(|(key, _)| key).collect(), held)
+        });
+        with_dependents.collect()
     }
 
     /// Stores the object under the next resource version.

@@ -7,10 +7,10 @@ use crate::{
     server::ServerState,
     status_error::StatusError,
     store::{ObjectKey, WriteTime},
-    write::{Update, UpdateTarget, WriteEffect, WriteResult},
+    write::{FOREGROUND_FINALIZER, Update, UpdateTarget, WriteEffect, WriteResult},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// # Panics
@@ -58,6 +58,16 @@ impl KubeSim {
         self.write_with(|state, now| {
             let key = object_key(state, kind, namespace, name);
             state.store.delete(key, &Value::Null, now)
+        });
+    }
+
+    /// Deletes an object in the foreground: it exists until [`collect_garbage`](Self::collect_garbage) has deleted its
+    /// dependents.
+    #[track_caller]
+    pub fn delete_foreground(&self, kind: &str, namespace: &str, name: &str) {
+        self.write_with(|state, now| {
+            let key = object_key(state, kind, namespace, name);
+            state.store.delete(key, &json!({ "propagationPolicy": "Foreground" }), now)
         });
     }
 
@@ -127,7 +137,8 @@ impl KubeSim {
         }
     }
 
-    /// Deletes objects whose owners are all deleted, until there are none left. Returns the number of deleted objects.
+    /// Deletes objects whose owners are all deleted, and the dependents of those that are deleted in the foreground, until
+    /// there are none left. Returns the number of deleted objects.
     pub fn collect_garbage(&self) -> usize {
         let now = self.server.write_time();
         let mut state = self.server.lock_state();
@@ -138,6 +149,20 @@ impl KubeSim {
                 if let Ok(written) = state.store.delete(orphan, &Value::Null, now) {
                     progress |= written.effect != WriteEffect::Unchanged;
                     collected += usize::from(written.effect == WriteEffect::Removed);
+                }
+            }
+            for (owner, dependents, held) in state.store.foreground_deletions() {
+                for dependent in dependents {
+                    if let Ok(written) = state.store.delete(dependent, &Value::Null, now) {
+                        progress |= written.effect != WriteEffect::Unchanged;
+                        collected += usize::from(written.effect == WriteEffect::Removed);
+                    }
+                }
+                if !held && let Some(object) = state.store.get(&owner) {
+                    let others = object::finalizers(&object).iter().filter(|f| *f != FOREGROUND_FINALIZER);
+                    let patch = json!({ "metadata": { "finalizers": others.collect::<Vec<_>>() } });
+                    let written = state.store.update(owner, UpdateTarget::Main, Update::Merge(patch), now);
+                    progress |= written.is_ok_and(|written| written.effect != WriteEffect::Unchanged);
                 }
             }
             if !progress {

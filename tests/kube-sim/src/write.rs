@@ -12,6 +12,9 @@ use std::sync::Arc;
 /// etcd's limit of a request.
 const MAX_OBJECT_BYTES: usize = 1_572_864;
 
+/// Of an object whose dependents are deleted first.
+pub(crate) const FOREGROUND_FINALIZER: &str = "foregroundDeletion";
+
 /// The endpoint of an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UpdateTarget {
@@ -161,7 +164,8 @@ impl Store {
         let resource = self.resource(key.resource);
         let old = self.get(&key).ok_or_else(|| StatusError::not_found(&resource, &key.name))?;
         validation::check_preconditions(&options["preconditions"], &old, &resource)?;
-        if object::finalizers(&old).is_empty() {
+        let foreground = options["propagationPolicy"] == "Foreground";
+        if object::finalizers(&old).is_empty() && !foreground {
             let last = (*old).clone();
             return Ok(self.persist_removal(key, last, now));
         }
@@ -171,6 +175,10 @@ impl Store {
         let mut new = (*old).clone();
         object::set_metadata(&mut new, "deletionTimestamp", object::format_timestamp(now.wall));
         object::set_metadata(&mut new, "deletionGracePeriodSeconds", 0.into());
+        if foreground {
+            let finalizers = object::finalizers(&old).iter().cloned().chain([FOREGROUND_FINALIZER.into()]).collect();
+            object::set_metadata(&mut new, "finalizers", Value::Array(finalizers));
+        }
         validation::bump_generation(&mut new, &resource);
         self.persist(key, new, now)
     }

@@ -92,6 +92,7 @@ const fn admin_action(reason: Reason, method: AuthType) -> Option<AdminAction> {
             | Reason::Running
             | Reason::TooManyRequests
             | Reason::ConnectionNotFound
+            | Reason::DeadlineExceeded
             | Reason::HeldListChanged
             | Reason::VersionSkew,
             _,

@@ -12,6 +12,7 @@ conformance_tests!(
     a_selector_on_another_field_is_rejected,
     partial_object_metadata_is_returned_when_requested,
     a_list_has_a_version_and_items_sorted_by_name,
+    a_list_with_a_limit_comes_in_pages_of_one_version,
 );
 
 async fn create_colored_widget(server: &TestServer, name: &str, color: &str) {
@@ -98,4 +99,18 @@ async fn the_log_records_user_request_and_response_code() {
     assert_eq!(fixture.sim.requests_since(mark).len(), 1);
     fixture.sim.clear_log();
     assert!(fixture.sim.requests_since(mark).is_empty() && fixture.sim.writes().is_empty());
+}
+
+async fn a_list_with_a_limit_comes_in_pages_of_one_version(server: TestServer) {
+    for name in ["one", "two", "three"] {
+        server.create_widget(name).await;
+    }
+    let api = server.widgets();
+    let first = api.list(&ListParams::default().limit(2)).await.unwrap();
+    let token = first.metadata.continue_.clone().unwrap();
+    server.create_widget("four").await;
+    let second = api.list(&ListParams::default().limit(2).continue_token(&token)).await.unwrap();
+    assert_eq!(second.metadata.resource_version, first.metadata.resource_version);
+    assert!(second.metadata.continue_.clone().is_none_or(|token| token.is_empty()));
+    assert_eq!((widget_names(first), widget_names(second)), (vec!["one".into(), "three".into()], vec!["two".into()]));
 }

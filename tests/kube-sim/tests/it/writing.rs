@@ -26,6 +26,7 @@ conformance_tests!(
     a_validation_rule_rejects_with_422_and_its_message,
     a_delete_checks_its_preconditions,
     an_object_with_finalizers_exists_until_the_last_one_is_removed,
+    an_object_deleted_in_the_foreground_gets_a_finalizer,
     an_object_above_etcds_size_limit_is_rejected,
     error_messages_name_the_object,
 );
@@ -215,6 +216,13 @@ async fn an_object_with_finalizers_exists_until_the_last_one_is_removed(server: 
     assert_eq!(again.resource_version(), marked.resource_version());
     server.patch("w", json!({"metadata": {"finalizers": null}})).await.unwrap();
     assert_eq!(api_error(api.get("w").await), (404, "NotFound".into()));
+}
+
+async fn an_object_deleted_in_the_foreground_gets_a_finalizer(server: TestServer) {
+    server.create_widget("w").await;
+    let marked = server.widgets().delete("w", &DeleteParams::foreground()).await.unwrap().left().unwrap();
+    assert!(marked.metadata.deletion_timestamp.is_some());
+    assert_eq!(marked.metadata.finalizers, Some(vec!["foregroundDeletion".into()]));
 }
 
 async fn an_object_above_etcds_size_limit_is_rejected(server: TestServer) {
