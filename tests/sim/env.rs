@@ -179,9 +179,14 @@ impl SimEnv {
 
     /// Adds an enterprise to Box, and its Secret and a connection of the same name to the cluster.
     pub(crate) fn connect_enterprise(&self, name: &str, users: usize) -> Enterprise {
+        self.connect_enterprise_in(NAMESPACE, name, users)
+    }
+
+    /// The same in another namespace.
+    pub(crate) fn connect_enterprise_in(&self, namespace: &str, name: &str, users: usize) -> Enterprise {
         let enterprise = self.add_enterprise(name, users);
-        self.apply_credentials(&enterprise, name);
-        self.apply_connection(name, enterprise.id(), &json!({}));
+        self.apply_secret_in(namespace, name, &client_credentials(&enterprise));
+        self.apply_connection_in(namespace, name, enterprise.id(), &json!({}));
         enterprise
     }
 
@@ -193,22 +198,26 @@ impl SimEnv {
 
     /// Writes the enterprise's current credentials into the Secret.
     pub(crate) fn apply_credentials(&self, enterprise: &Enterprise, name: &str) {
-        let data = json!({
-            "clientId": encode_base64(&enterprise.client_id()),
-            "clientSecret": encode_base64(&enterprise.client_secret()),
-        });
-        self.apply_secret(name, &data);
+        self.apply_secret(name, &client_credentials(enterprise));
     }
 
     pub(crate) fn apply_secret(&self, name: &str, data: &Value) {
+        self.apply_secret_in(NAMESPACE, name, data);
+    }
+
+    fn apply_secret_in(&self, namespace: &str, name: &str, data: &Value) {
         self.kube.apply(json!({
             "apiVersion": "v1", "kind": "Secret",
-            "metadata": { "name": format!("{name}-box"), "namespace": NAMESPACE }, "data": data,
+            "metadata": { "name": format!("{name}-box"), "namespace": namespace }, "data": data,
         }));
     }
 
     /// A connection with `extra_spec` merged into the default spec.
     pub(crate) fn apply_connection(&self, name: &str, enterprise: &str, extra_spec: &Value) {
+        self.apply_connection_in(NAMESPACE, name, enterprise, extra_spec);
+    }
+
+    fn apply_connection_in(&self, namespace: &str, name: &str, enterprise: &str, extra_spec: &Value) {
         let mut spec = json!({
             "enterpriseId": enterprise, "suspend": false,
             "auth": { "clientCredentials": { "secretRef": { "name": format!("{name}-box") } } },
@@ -216,7 +225,7 @@ impl SimEnv {
         spec.as_object_mut().expect("an object").extend(extra_spec.as_object().cloned().unwrap_or_default());
         self.kube.apply(json!({
             "apiVersion": "boxsync.dev/v1alpha1", "kind": "BoxConnection",
-            "metadata": { "name": name, "namespace": NAMESPACE }, "spec": spec,
+            "metadata": { "name": name, "namespace": namespace }, "spec": spec,
         }));
     }
 
@@ -289,6 +298,14 @@ impl SimEnv {
         let writes = self.kube.writes_since(mark).into_iter().filter(|w| w.user == OPERATOR && w.resource != "events");
         writes.map(|w| format!("{w:?}")).collect()
     }
+}
+
+/// The data of a Secret with the enterprise's current credentials.
+fn client_credentials(enterprise: &Enterprise) -> Value {
+    json!({
+        "clientId": encode_base64(&enterprise.client_id()),
+        "clientSecret": encode_base64(&enterprise.client_secret()),
+    })
 }
 
 pub(crate) fn secs(n: u64) -> Duration {
