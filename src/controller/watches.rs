@@ -41,7 +41,7 @@ use super::{
     kube_calls::{KubeClient, KubeError},
     merged_watch::WatchMerger,
     options::ControllerOptions,
-    permits::PermitPool,
+    permits::{FinishedLists, PermitPool},
     request,
     telemetry::{ResourceKind, WatchInterrupted},
 };
@@ -97,6 +97,7 @@ pub async fn run(dependencies: Dependencies, stop: CancellationToken) {
         clock,
         metrics: metrics.clone(),
         permits: PermitPool::new(options.max_concurrent_syncs, wake.clone()),
+        finished_lists: FinishedLists::default(),
         options,
         connections: connections.clone(),
         requests: requests.clone(),

@@ -12,6 +12,7 @@ mod crd_check;
 mod cron_schedule;
 mod disconnected;
 mod failure_reasons;
+mod fair_permits;
 mod format_upgrade;
 mod interval_schedule;
 mod leader_election;

@@ -63,8 +63,7 @@ pub(super) async fn act(
         (Step::Sync { trigger, request_names, annotation }, PermitRequest::Acquired(permit)) => {
             tracing::Span::current().record("trigger", trigger.as_str());
             let job = SyncJob { input: confirmed, trigger, request_names, annotation };
-            let (run_end, objects) = Box::pin(run(context, job)).await;
-            drop(permit);
+            let (run_end, objects) = Box::pin(run(context, job, permit)).await;
             finish_run(context, &objects, run_end).await
         }
     }

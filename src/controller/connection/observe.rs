@@ -7,7 +7,6 @@ use kube::runtime::controller::Action;
 use super::{
     plan::{Plan, Step, duration_until, plan},
     plan_input::PlanInput,
-    state::ConnectionKey,
 };
 use crate::{
     api::BoxConnection,
@@ -40,7 +39,7 @@ pub(super) enum PermitRequest {
     NotNeeded,
     /// No permit is free; a released one wakes the connection.
     Queued,
-    Acquired(Permit<ConnectionKey>),
+    Acquired(Permit),
 }
 
 pub(super) fn decide_plan(context: &Context, input: &PlanInput) -> Plan {

@@ -21,7 +21,7 @@ use crate::{
     controller::{
         context::Context,
         kube_calls::KubeError,
-        permits::Priority,
+        permit_queue::Priority,
         status_writer,
         telemetry::{ReconcileFailed, ReconcilePanicked, ResourceKind, measure_reconcile},
     },
@@ -42,14 +42,18 @@ pub(crate) async fn reconcile(connection: Arc<BoxConnection>, context: Arc<Conte
         run = context.next_run_id(),
         trigger = tracing::field::Empty,
     );
+    let key = ConnectionKey::from(connection.as_ref());
     let reconciled =
         AssertUnwindSafe(Box::pin(run_phases(&context, &connection))).catch_unwind().instrument(span.clone());
     let result = match measure_reconcile(&context.metrics, ResourceKind::Connections, reconciled).await {
         Ok(result) => result,
-        Err(_) => Ok(report_panic(&context, &connection).instrument(span).await),
+        Err(_) => {
+            context.permits.step_aside(&key);
+            Ok(report_panic(&context, &connection).instrument(span).await)
+        }
     };
     if result.is_ok() {
-        context.connection_errors.reset(&ConnectionKey::from(connection.as_ref()));
+        context.connection_errors.reset(&key);
     }
     result
 }
@@ -65,6 +69,10 @@ pub(crate) fn error_policy(connection: &BoxConnection, error: &KubeError, contex
 async fn run_phases(context: &Context, connection: &Arc<BoxConnection>) -> Result<Action, KubeError> {
     tracing::debug!(resource_version = connection.resource_version(), "reconciling");
     let observed = observe(context, connection);
+    if !observed.step.calls_box() {
+        // What comes first may take a while, and nobody else could use a permit that is reserved for this connection.
+        context.permits.step_aside(&ConnectionKey::from(connection.as_ref()));
+    }
     let planned = maintain::run(context, connection, observed).await?;
     let permit = request_permit(context, connection, &planned.step);
     if !needs_confirmation(&planned, &permit) {

@@ -19,7 +19,10 @@ use super::{
 };
 use crate::{
     api::{BoxApp, CurrentSync, RequestRef, RosterChange, SyncProgress, Trigger, UserSyncRequest},
-    controller::{context::Context, kube_calls::KubeError, request::requested_by::requesters, telemetry::SyncEnded},
+    controller::{
+        context::Context, kube_calls::KubeError, permits::Permit, request::requested_by::requesters,
+        telemetry::SyncEnded,
+    },
     roster::{PublishOutcome, PublishRequest, check_ownership},
     sync,
 };
@@ -85,14 +88,14 @@ struct RunOutput {
     result: Result<SyncResult, Failure>,
 }
 
-/// Runs a sync. Returns how it ended, and its objects as last written or read.
-pub(crate) async fn run(context: &Context, job: SyncJob) -> (RunEnd, RunObjects) {
+/// Runs a sync, with a permit for the listing. Returns how it ended, and its objects as last written or read.
+pub(super) async fn run(context: &Context, job: SyncJob, permit: Permit) -> (RunEnd, RunObjects) {
     let mut objects = RunObjects::for_job(&job);
-    let ended = run_supervised(context, job, &mut objects).await;
+    let ended = run_supervised(context, job, permit, &mut objects).await;
     (ended, objects)
 }
 
-async fn run_supervised(context: &Context, job: SyncJob, objects: &mut RunObjects) -> RunEnd {
+async fn run_supervised(context: &Context, job: SyncJob, permit: Permit, objects: &mut RunObjects) -> RunEnd {
     let (start, started) = (context.current_time(), Instant::now());
     let stop = context.stop.child_token();
     let (progress, progress_receiver) = watch::channel(SyncProgress::default());
@@ -100,9 +103,16 @@ async fn run_supervised(context: &Context, job: SyncJob, objects: &mut RunObject
     let connection = job.input.connection.clone();
     context.with_state(&connection, |state| state.running_requests = Some(job.request_names.clone()));
     let output = {
-        let work =
-            AssertUnwindSafe(Box::pin(fetch_and_publish(context, &job, start, &stop, &signed_in_cell, &progress)))
-                .catch_unwind();
+        let work = AssertUnwindSafe(Box::pin(fetch_and_publish(
+            context,
+            &job,
+            permit,
+            start,
+            &stop,
+            &signed_in_cell,
+            &progress,
+        )))
+        .catch_unwind();
         let supervision = supervise(context, &job, start, &stop, &signed_in_cell, progress_receiver, objects);
         tokio::select! {
             worked = work => match worked {
@@ -148,6 +158,7 @@ enum RunInterruption {
 async fn fetch_and_publish(
     context: &Context,
     job: &SyncJob,
+    permit: Permit,
     start: Timestamp,
     stop: &CancellationToken,
     signed_in_cell: &OnceLock<SignedIn>,
@@ -173,8 +184,10 @@ async fn fetch_and_publish(
         return Ok(done(prior_calls + client.call_count(), Err(Failure::roster_conflict(&failure_context, &conflict))));
     }
     let calls = || prior_calls + client.call_count();
-    let build_request = || {
-        // The listing has ended; publishing does not count for the gap between listings.
+    let mut list_hold = None;
+    let build_request = |list_bytes| {
+        // The listing has ended: publishing needs no permit, and does not count for the gap between listings.
+        list_hold = Some(context.finished_lists.exchange(permit, list_bytes));
         context.with_state(connection, |state| state.listed_at = Some(Instant::now()));
         publish_request(job, &uid, start, calls())
     };
@@ -188,6 +201,7 @@ async fn fetch_and_publish(
         now,
     )
     .await;
+    drop(list_hold);
     context.with_state(connection, |state| {
         state.listed_at = Some(Instant::now());
         state.schedule_next_probe(context.options.probe_interval);
