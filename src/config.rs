@@ -66,6 +66,19 @@ pub struct Config {
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub leader_elect: bool,
 
+    /// Time after its last renewal until a Lease expires and another replica takes over; whole seconds, longer than
+    /// --renew-deadline.
+    #[arg(long, env = "BOXSYNC_LEASE_DURATION", default_value = "15s", value_parser = parse_positive_duration)]
+    pub lease_duration: Duration,
+
+    /// Time without a successful renewal after which the leader stops; longer than 1.2 times --retry-period.
+    #[arg(long, env = "BOXSYNC_RENEW_DEADLINE", default_value = "10s", value_parser = parse_positive_duration)]
+    pub renew_deadline: Duration,
+
+    /// Interval at which the leader renews the Lease and the other replicas check it.
+    #[arg(long, env = "BOXSYNC_RETRY_PERIOD", default_value = "2s", value_parser = parse_positive_duration)]
+    pub retry_period: Duration,
+
     /// Namespace of the Lease. Default: POD_NAMESPACE, then the namespace of the ServiceAccount or kubeconfig.
     #[arg(long, env = "BOXSYNC_LEASE_NAMESPACE", value_parser = NonEmptyStringValueParser::new())]
     pub lease_namespace: Option<String>,
@@ -136,6 +149,7 @@ fn parse_positive_count(text: &str) -> Result<usize, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::leader_election::ElectionTiming;
 
     fn parse_config(arguments: &[&str]) -> Result<Config, clap::Error> {
         let all = ["boxsync-operator", "run"].iter().chain(arguments);
@@ -153,6 +167,8 @@ mod tests {
         assert_eq!((config.leader_elect, config.lease_namespace), (true, None));
         assert_eq!(config.listen, ListenAddress::Bind("[::]:8080".parse().expect("an address")));
         assert!(config.connection_metrics);
+        let timing = ElectionTiming::new(config.lease_duration, config.renew_deadline, config.retry_period);
+        assert_eq!(timing, Ok(ElectionTiming::default()));
     }
 
     #[test]
@@ -207,6 +223,9 @@ mod tests {
             ["--max-concurrent-syncs", "0"],
             ["--probe-interval", "0s"],
             ["--min-sync-gap", "soon"],
+            ["--lease-duration", "0s"],
+            ["--renew-deadline", "soon"],
+            ["--retry-period", "-2s"],
             ["--schedule-spread", "soon"],
             ["--paused", "true"],
             ["--leader-elect", "false"],

@@ -1,11 +1,14 @@
 //! health — readiness of this process, and the message of `/readyz`.
 
+use std::sync::Arc;
+
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     controller::{CrdAvailability, ResourceKind},
     leader_election::Leadership,
+    runtime::BackgroundTasks,
 };
 
 /// The inputs of readiness, updated by the other parts of the process.
@@ -14,6 +17,7 @@ pub struct Health {
     pub leadership: watch::Receiver<Leadership>,
     /// The kinds whose first list is complete.
     pub listed: watch::Receiver<Vec<ResourceKind>>,
+    pub background: Arc<BackgroundTasks>,
     pub stop: CancellationToken,
 }
 
@@ -26,8 +30,20 @@ impl Health {
         if self.stop.is_cancelled() {
             return Err("The process is shutting down.".to_owned());
         }
+        if *self.leadership.borrow() == Leadership::Lost {
+            return Err(leadership_lost_message(self.background.unfinished()));
+        }
         readiness_message(&self.crd_availability.borrow(), &self.leadership.borrow(), &self.listed.borrow())
     }
+}
+
+fn leadership_lost_message(unstored_tokens: usize) -> String {
+    let what = match unstored_tokens {
+        0 => return "This replica lost leadership and is exiting.".to_owned(),
+        1 => "one renewed token waits to be stored",
+        _ => &format!("{unstored_tokens} renewed tokens wait to be stored"),
+    };
+    format!("This replica is not leading; {what}. It exits when the API server has accepted them.")
 }
 
 fn readiness_message(
@@ -43,7 +59,7 @@ fn readiness_message(
             "The leader is unknown: the Lease boxsync-operator could not be read or written. If this persists, check the operator's log."
                 .to_owned(),
         ),
-        Leadership::Lost => Err("This replica lost leadership and is exiting.".to_owned()),
+        Leadership::Lost => Err(leadership_lost_message(0)),
         Leadership::Standby { holder } => Ok(format!("Standby: the Lease is held by {holder}.")),
         Leadership::Leader => {
             let unlisted: Vec<&str> =
@@ -68,6 +84,16 @@ mod tests {
 
     fn standby_of_one() -> Leadership {
         Leadership::Standby { holder: "one".to_owned() }
+    }
+
+    #[test]
+    fn a_replica_that_lost_leadership_says_what_it_waits_for() {
+        assert_eq!(leadership_lost_message(0), "This replica lost leadership and is exiting.");
+        let texts = ["one renewed token waits to be stored", "2 renewed tokens wait to be stored"];
+        for (unstored, text) in [1, 2].into_iter().zip(texts) {
+            let message = leadership_lost_message(unstored);
+            assert!(message.contains("not leading") && message.contains(text), "{message}");
+        }
     }
 
     #[test]

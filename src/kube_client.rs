@@ -7,11 +7,17 @@ use k8s_openapi::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
 use tokio::sync::Semaphore;
 
+use crate::text::clamp_text;
+
 /// Shorter than the API server's own limit of one minute: a request that takes that long is better retried.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_CONCURRENT_REQUESTS: usize = 8;
 /// The limit for the text of a connection error, which ends up in messages of conditions.
 const MAX_CAUSE_CHARS: usize = 200;
+/// The limit for a message of the API server, which may quote the object, or say what to do in an admission policy.
+const MAX_MESSAGE_CHARS: usize = 2_000;
+/// The status of an object that is too large.
+const TOO_LARGE: u16 = 413;
 
 /// A client of the API server. Clones share the concurrency limit.
 #[derive(Clone)]
@@ -34,6 +40,10 @@ pub enum KubeError {
     Conflict,
     #[error("forbidden: {0}")]
     Forbidden(String),
+    /// The API server limits requests (429), and may say how long to wait.
+    #[error("the API server limits requests: {message}")]
+    TooManyRequests { retry_after: Option<Duration>, message: String },
+    /// 413 also stands for an object that is too large for etcd.
     #[error("the API server answered {code}: {message}")]
     Rejected { code: u16, message: String },
     /// No response. The text is the innermost cause, shortened.
@@ -87,6 +97,25 @@ impl KubeClient {
     }
 }
 
+impl KubeError {
+    /// Whether the API server gave no verdict on the request: it cannot be reached, limits requests, or failed itself.
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::TooManyRequests { .. } | Self::Rejected { code: 500.., .. } => true,
+            Self::NotFound | Self::UnknownKind | Self::Conflict | Self::Forbidden(_) | Self::Rejected { .. } => false,
+        }
+    }
+
+    /// Whether the same call is likely to succeed within seconds. Unlike in [`is_unavailable`](Self::is_unavailable), a
+    /// plain 500 does not count: it is often a webhook that cannot be called, and that may last.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::TooManyRequests { .. } | Self::Rejected { code: 502..=504, .. } => true,
+            Self::NotFound | Self::UnknownKind | Self::Conflict | Self::Forbidden(_) | Self::Rejected { .. } => false,
+        }
+    }
+}
+
 impl From<kube::Error> for KubeError {
     fn from(error: kube::Error) -> Self {
         match error {
@@ -95,12 +124,32 @@ impl From<kube::Error> for KubeError {
                 404 if status.details.as_ref().is_some_and(|d| !d.name.is_empty()) => KubeError::NotFound,
                 404 => KubeError::UnknownKind,
                 409 => KubeError::Conflict,
-                401 | 403 => KubeError::Forbidden(status.message),
-                code => KubeError::Rejected { code, message: status.message },
+                401 | 403 => KubeError::Forbidden(clamp_text(&status.message, MAX_MESSAGE_CHARS)),
+                429 => KubeError::TooManyRequests {
+                    retry_after: retry_after(&status),
+                    message: clamp_text(&status.message, MAX_MESSAGE_CHARS),
+                },
+                code => {
+                    let code = if is_too_large(&status.message) { TOO_LARGE } else { code };
+                    KubeError::Rejected { code, message: clamp_text(&status.message, MAX_MESSAGE_CHARS) }
+                }
             },
-            other => KubeError::Unreachable(shorten(causes(&other).last().map_or("", String::as_str))),
+            other => {
+                KubeError::Unreachable(clamp_text(causes(&other).last().map_or("", String::as_str), MAX_CAUSE_CHARS))
+            }
         }
     }
+}
+
+/// The `Retry-After` of a response, as the API server repeats it in the body.
+fn retry_after(status: &kube::core::Status) -> Option<Duration> {
+    let seconds = status.details.as_ref()?.retry_after_seconds;
+    (seconds > 0).then(|| Duration::from_secs(seconds.into()))
+}
+
+/// Whether etcd does not store an object because of its size, which the API server reports as an error of its own (500).
+fn is_too_large(message: &str) -> bool {
+    message.contains("request is too large") || message.contains("trying to send message larger than max")
 }
 
 /// The texts of an error and its causes, outermost first. A cause whose text the outer error already contains is left out.
@@ -115,13 +164,6 @@ fn causes(error: &dyn Error) -> Vec<String> {
         next = error.source();
     }
     texts
-}
-
-fn shorten(text: &str) -> String {
-    match text.char_indices().nth(MAX_CAUSE_CHARS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -169,9 +211,35 @@ mod tests {
         assert_eq!(error, "the API server cannot be reached: received corrupt message of type InvalidContentType");
     }
 
+    fn status_error(code: u16, message: &str) -> KubeError {
+        let status = kube::core::Status { code, message: message.to_owned(), ..kube::core::Status::default() };
+        kube::Error::Api(Box::new(status)).into()
+    }
+
+    fn is_refused_by_size(code: u16, message: &str) -> bool {
+        let error = status_error(code, message);
+        matches!(error, KubeError::Rejected { code: TOO_LARGE, .. }) && !error.is_unavailable()
+    }
+
     #[test]
-    fn a_long_cause_is_shortened() {
-        assert_eq!(shorten(&"ü".repeat(MAX_CAUSE_CHARS + 1)), format!("{}…", "ü".repeat(MAX_CAUSE_CHARS)));
-        assert_eq!(shorten("short"), "short");
+    fn an_object_that_is_too_large_is_known_by_each_answer() {
+        for (code, message) in [
+            (413, "Request entity too large: limit is 3145728"),
+            (500, "etcdserver: request is too large"),
+            (500, "rpc error: code = ResourceExhausted desc = trying to send message larger than max (2 vs. 1)"),
+        ] {
+            assert!(is_refused_by_size(code, message), "{code} {message}");
+        }
+        for (code, message) in [(500, "etcdserver: leader changed"), (422, "metadata.annotations: Too long")] {
+            assert!(!is_refused_by_size(code, message), "{code} {message}");
+        }
+    }
+
+    #[test]
+    fn the_message_of_an_error_is_bounded() {
+        for code in [403, 422, 500] {
+            let text = status_error(code, &"\u{1b}[2Jü".repeat(100_000)).to_string();
+            assert!(text.chars().count() < 2_100 && !text.contains('\u{1b}'), "{code}: {text}");
+        }
     }
 }

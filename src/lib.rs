@@ -5,11 +5,12 @@
 //! | module | holds | may use |
 //! | --- | --- | --- |
 //! | [`api`] | the custom resources, reasons and conditions: what users write and read | nothing |
+//! | `text` | clamping texts from outside | nothing |
 //! | [`user_list`] | the users of an enterprise in memory, packed | nothing |
-//! | [`box_client`] | Box over HTTP: sign-in, the current user, paging through the users | `user_list` |
-//! | [`kube_client`] | Kubernetes API calls with a timeout | nothing |
+//! | [`box_client`] | Box over HTTP: sign-in, the current user, paging through the users | `text` `user_list` |
+//! | [`kube_client`] | Kubernetes API calls with a timeout | `text` |
 //! | [`roster`] | the published list: chunking into slices, diff, publishing, reading | `api` `kube_client` `user_list` |
-//! | [`auth`] | credentials in a Secret, and why Box does not accept them | `api` `box_client` |
+//! | [`auth`] | credentials in a Secret, sign-in, and why Box does not accept them | `api` `box_client` |
 //! | [`sync`] | one run: fetch all users from Box, then publish the list | `api` `box_client` `roster` `user_list` |
 //! | [`metrics`] | metrics and their page | `api` `box_client` |
 //! | [`controller`] | observe → maintain → permit → confirm, plan again → act → report | all of the above, `runtime` |
@@ -46,6 +47,7 @@ pub mod operator;
 pub mod roster;
 pub mod runtime;
 pub mod sync;
+mod text;
 pub mod user_list;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The operator's process: wires up configuration, health, metrics, leader election and the controllers.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use http::StatusCode;
 use kube::Client;
@@ -12,7 +12,7 @@ use crate::{
     config::{Config, ListenAddress},
     controller::{self, BoxClientConfig, ControllerOptions, Dependencies},
     health::Health,
-    leader_election::{self, Leadership, LeadershipLost},
+    leader_election::{self, ElectionTiming, InvalidTiming, Leadership, LeadershipLost},
     metrics::{self, Metrics, PerConnectionMetrics},
     runtime::{
         self, BackgroundTasks, Clock,
@@ -20,7 +20,8 @@ use crate::{
     },
 };
 
-/// Below the default termination grace period of a pod, 30 s.
+/// How long a stopping process waits for renewed tokens to be stored. Below the default termination grace period of a
+/// pod, 30 s.
 const BACKGROUND_TASKS_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Why the operator failed to start or stopped with an error.
@@ -34,6 +35,8 @@ pub enum Error {
     Signals(#[from] std::io::Error),
     #[error("cannot listen on {0}: {1}. Set another address with --listen, or off")]
     Listen(SocketAddr, std::io::Error),
+    #[error("invalid flags: {0}")]
+    ElectionTiming(#[from] InvalidTiming),
     #[error("lost leadership: {0}")]
     LeadershipLost(#[from] LeadershipLost),
 }
@@ -50,6 +53,9 @@ pub async fn run(config: Config) -> Result<(), Error> {
         schedule_spread,
         paused,
         leader_elect,
+        lease_duration,
+        renew_deadline,
+        retry_period,
         lease_namespace,
         identity,
         listen,
@@ -57,6 +63,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         log_format: _,
         log: _,
     } = config;
+    let timing = ElectionTiming::new(lease_duration, renew_deadline, retry_period)?;
     watch_namespaces.sort();
     watch_namespaces.dedup();
     let stop = CancellationToken::new();
@@ -69,14 +76,15 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let (crd_sender, crd_availability) = watch::channel(Default::default());
     let (leadership_sender, leadership) = watch::channel(Leadership::default());
     let listed = watch::Sender::default();
+    let background = Arc::new(BackgroundTasks::default());
     let health = Health {
         crd_availability: crd_availability.clone(),
         leadership,
         listed: listed.subscribe(),
+        background: background.clone(),
         stop: stop.clone(),
     };
     let admin_server = start_admin_server(listen, admin_routes(health, metrics.clone())).await?;
-    let background = Arc::new(BackgroundTasks::default());
     let deps = Dependencies {
         client: new_kube_client(&kube_config)?,
         namespaces: watch_namespaces.clone(),
@@ -113,6 +121,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         let election_config = leader_election::ElectionConfig {
             namespace: lease_namespace.or_else(pod_namespace).unwrap_or_else(|| kube_config.default_namespace.clone()),
             identity: identity.unwrap_or_else(default_identity),
+            timing,
         };
         Ok(leader_election::run_as_leader(
             new_kube_client(&kube_config)?,
@@ -124,14 +133,24 @@ pub async fn run(config: Config) -> Result<(), Error> {
         )
         .await?)
     };
+    let (mut signals, mut admin_server) = (pin!(signals), pin!(admin_server));
     let result = tokio::select! {
-        () = signals => Ok(()),
+        () = &mut signals => Ok(()),
         () = crd_check => Ok(()),
-        () = admin_server => Ok(()),
+        () = &mut admin_server => Ok(()),
         ended = leader_work => ended,
     };
-    // A refreshed token is lost unless it is saved: Box has already revoked the previous one.
-    background.wait_for_all(BACKGROUND_TASKS_TIMEOUT).await;
+    if result.is_ok() {
+        stop.cancel();
+    }
+    // A refreshed token is lost unless it is saved: Box has already revoked the previous one. The leadership is usually
+    // lost because the API server is away, so this process stays until the tokens are stored, and does nothing else:
+    // the controllers and the election have ended, and the canceled refreshes make no further call to Box.
+    tokio::select! {
+        // Both go on until the process exits.
+        ((), ()) = async { tokio::join!(signals, admin_server) } => {}
+        () = background.wait_for_all(&stop, BACKGROUND_TASKS_TIMEOUT) => {}
+    }
     tracing::info!("operator stopped");
     result
 }
@@ -158,13 +177,14 @@ async fn start_admin_server(listen: ListenAddress, routes: Vec<Route>) -> Result
 }
 
 fn admin_routes(health: Health, metrics: Arc<Metrics>) -> Vec<Route> {
-    let leadership = health.leadership.clone();
+    let (leadership, background) = (health.leadership.clone(), health.background.clone());
     let readyz = move || match health.readiness() {
         Ok(text) => AdminResponse::plain_text(StatusCode::OK, text),
         Err(text) => AdminResponse::plain_text(StatusCode::SERVICE_UNAVAILABLE, text),
     };
     let metrics_response = move || {
         metrics.leader.set(i64::from(*leadership.borrow() == Leadership::Leader));
+        metrics.token_refreshes.set(i64::try_from(background.unfinished()).unwrap_or(i64::MAX));
         AdminResponse {
             status: StatusCode::OK,
             content_type: metrics::CONTENT_TYPE,

@@ -1,5 +1,6 @@
 //! sync — one sync run: fetch the complete list from Box, then publish it.
-//! Invariant: depends on the Box client, the user list and the roster. A run that ends early leaves the published list unchanged.
+//! Invariant: depends on the Box client, the user list and the roster. A run that ends early leaves the published list
+//! unchanged.
 
 use jiff::Timestamp;
 use tokio::sync::watch;

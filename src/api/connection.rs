@@ -1,6 +1,6 @@
 //! BoxConnection: a Box enterprise, its credentials and its sync settings.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
@@ -255,6 +255,14 @@ pub struct BoxEnterprise {
     pub id: String,
     /// Its name.
     pub name: String,
+}
+
+/// `1001 (Acme)`.
+impl fmt::Display for BoxEnterprise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.id)?;
+        if self.name.is_empty() { Ok(()) } else { write!(f, " ({})", self.name) }
+    }
 }
 
 /// A Box account.

@@ -13,8 +13,11 @@ pub struct GoDuration {
     duration: Duration,
 }
 
-/// The pattern in the CRD schema. [`GoDuration::from_str`] accepts every text that matches.
+/// The pattern in the CRD schema. [`GoDuration::from_str`] accepts every text that matches and is short enough.
 pub(super) const DURATION_PATTERN: &str = r"^([0-9]+(\.[0-9]+)?(h|m|s))+$";
+
+/// Of the text, in bytes.
+const MAX_LENGTH: usize = 32;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a duration: write hours, minutes and seconds, such as 24h, 90m or 1h30m")]
@@ -43,12 +46,15 @@ impl FromStr for GoDuration {
     type Err = ParseDurationError;
 
     fn from_str(text: &str) -> Result<Self, ParseDurationError> {
-        let duration = parse(text).ok_or_else(|| ParseDurationError(text.to_owned()))?;
+        let duration = parse(text).ok_or_else(|| ParseDurationError(text.chars().take(MAX_LENGTH).collect()))?;
         Ok(Self { text: text.to_owned(), duration })
     }
 }
 
 fn parse(text: &str) -> Option<Duration> {
+    if text.is_empty() || text.len() > MAX_LENGTH {
+        return None;
+    }
     let mut remaining = text;
     let mut total = 0.0_f64;
     while !remaining.is_empty() {
@@ -66,7 +72,7 @@ fn parse(text: &str) -> Option<Duration> {
         total += number.parse::<f64>().ok()? * unit;
         remaining = &remaining[unit_at + 1..];
     }
-    if text.is_empty() { None } else { Duration::try_from_secs_f64(total).ok() }
+    Duration::try_from_secs_f64(total).ok()
 }
 
 impl fmt::Display for GoDuration {
@@ -112,7 +118,7 @@ fn range_schema(least: &str, most: &str, description: &str) -> Schema {
     let shape = format!("self.matches(r'{DURATION_PATTERN}')");
     json_schema!({
         "type": "string",
-        "maxLength": 32,
+        "maxLength": MAX_LENGTH,
         "x-kubernetes-validations": [
             { "rule": shape, "message": "write hours, minutes and seconds, such as 24h, 90m or 1h30m" },
             {
@@ -138,7 +144,22 @@ mod tests {
 
     #[test]
     fn other_text_is_rejected() {
-        for text in ["", "1", "h", "1d", "1h-5s", "-1h", ".5h", "1.h", "1 h", "1h ", "1..5h", "１h"] {
+        for text in [
+            "",
+            "1",
+            "h",
+            "1d",
+            "1h-5s",
+            "-1h",
+            ".5h",
+            "1.h",
+            "1 h",
+            "1h ",
+            "1..5h",
+            "１h",
+            &"1s".repeat(17),
+            &"9".repeat(400_000),
+        ] {
             assert!(text.parse::<GoDuration>().is_err(), "{text:?}");
         }
     }

@@ -101,6 +101,11 @@ pub struct RosterContent {
     /// When unreferenced slices were last deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub swept_at: Option<Time>,
+
+    /// Increases when a sync without changes writes the roster nevertheless: the first one of each operator process, so
+    /// that an earlier process cannot publish an older answer of Box any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fence: Option<i64>,
 }
 
 /// A slice of the list.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::failure_context::FailureContext;
 use crate::{
-    api::{AuthType, CONNECTION_UID_ANNOTATION, Reason, RemovalHold},
+    api::{AuthType, BoxEnterprise, CONNECTION_UID_ANNOTATION, Reason, RemovalHold},
     box_client::{self, CredentialRejection, Denial, InvalidResponse, TokenStoreError},
 };
 
@@ -46,7 +46,10 @@ impl Failure {
 
     pub fn malformed_credentials(context: &FailureContext, error: &box_client::MalformedCredentials) -> Self {
         let summary = format!("The credentials in Secret {} cannot be used: {error}", context.secret);
-        Self::new(Reason::CredentialsInvalid, with_full_stop(summary), "")
+        // Where the machine is busy, the credentials are not to blame.
+        let timed_out = matches!(error, box_client::MalformedCredentials::DecryptionTimedOut { .. });
+        let reason = if timed_out { Reason::Internal } else { Reason::CredentialsInvalid };
+        Self::new(reason, with_full_stop(summary), "")
     }
 
     pub fn oauth_disabled(context: &FailureContext) -> Self {
@@ -94,9 +97,9 @@ impl Failure {
             ),
             TokenStoreError::NotPersisted => Self::new(
                 Reason::Internal,
-                format!("Box issued new tokens, but they could not be stored in Secret {token_secret}."),
+                format!("Box issued new tokens, but they are not stored in Secret {token_secret} yet."),
                 format!(
-                    "If the next attempt reports AuthorizationExpired, run kubectl boxsync connect {name} -n {namespace}."
+                    "The operator keeps trying while the API server is unavailable. If a later attempt reports AuthorizationExpired, run kubectl boxsync connect {name} -n {namespace}."
                 ),
             ),
             TokenStoreError::Disabled => Self::oauth_disabled(context),
@@ -111,23 +114,20 @@ impl Failure {
         )
     }
 
-    pub fn enterprise_mismatch(context: &FailureContext, found: Option<(&str, &str)>) -> Self {
-        let owner = match found {
-            Some((id, "")) => format!("to enterprise {id}"),
-            Some((id, name)) => format!("to enterprise {id} ({name})"),
-            None => "to an account outside any enterprise".to_owned(),
+    /// `found`: the enterprise that the credentials belong to, if any.
+    pub fn enterprise_mismatch(context: &FailureContext, found: Option<&BoxEnterprise>) -> Self {
+        let FailureContext { connection, namespace, secret, enterprise, .. } = context;
+        let found = found.map_or_else(|| "an account outside any enterprise".to_owned(), |f| format!("enterprise {f}"));
+        let remediation = match context.method {
+            Some(AuthType::Oauth2) => format!(
+                "An admin or co-admin of enterprise {enterprise} must authorize the app, in a private browser window: kubectl boxsync connect {connection} -n {namespace}. For the other enterprise, create another BoxConnection."
+            ),
+            Some(AuthType::ClientCredentials | AuthType::Jwt) | None => format!(
+                "Store the credentials of an app of enterprise {enterprise} in Secret {secret}. For the other enterprise, create another BoxConnection."
+            ),
         };
-        Self::new(
-            Reason::EnterpriseMismatch,
-            format!(
-                "The credentials in Secret {} belong {owner}, not enterprise {}.",
-                context.secret, context.enterprise
-            ),
-            format!(
-                "Store the credentials of enterprise {} in the Secret, or create a BoxConnection for the other enterprise.",
-                context.enterprise
-            ),
-        )
+        let summary = format!("The credentials belong to {found}, not enterprise {enterprise}.");
+        Self::new(Reason::EnterpriseMismatch, summary, remediation)
     }
 
     /// The failure for an error of the Box client; `None` for a cancellation.

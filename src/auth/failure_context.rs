@@ -30,6 +30,10 @@ impl FailureContext {
         }
     }
 
+    pub fn with_client_id(&self, client_id: &str) -> Self {
+        Self { client_id: Some(client_id.to_owned()), ..self.clone() }
+    }
+
     /// The Secret in which the operator stores the tokens of a user's authorization.
     pub fn token_secret_name(&self) -> String {
         format!("{}-oauth2", self.connection)

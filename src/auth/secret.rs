@@ -4,13 +4,16 @@ use k8s_openapi::api::core::v1::Secret;
 use secrecy::{SecretSlice, SecretString};
 
 use super::{failure::Failure, failure_context::FailureContext};
-use crate::{api::AuthType, box_client::Credentials};
+use crate::{
+    api::{AuthType, BoxEnterprise},
+    box_client::Credentials,
+};
 
-/// The validated credentials in a Secret.
+/// The validated credentials in a Secret. As costly as [`Credentials::jwt`].
 ///
 /// # Errors
 /// A key is missing, the content is malformed, or the configuration file is for another enterprise.
-pub fn credentials_from_secret(
+pub(super) fn credentials_from_secret(
     context: &FailureContext,
     method: AuthType,
     secret: Secret,
@@ -26,11 +29,21 @@ pub fn credentials_from_secret(
         AuthType::Oauth2 => Credentials::oauth2(value("clientId")?, value("clientSecret")?, value("refreshToken")?),
     };
     let credentials = result.map_err(|error| Failure::malformed_credentials(context, &error))?;
+    verify_enterprise_id(context, &credentials)?;
+    Ok(credentials)
+}
+
+/// Checks the enterprise that a configuration file names, if it names one.
+///
+/// # Errors
+/// It is not the enterprise of the context.
+pub fn verify_enterprise_id(context: &FailureContext, credentials: &Credentials) -> Result<(), Failure> {
     match credentials.enterprise_id() {
-        Some(file_enterprise) if file_enterprise != context.enterprise => {
-            Err(Failure::enterprise_mismatch(context, Some((file_enterprise, ""))))
+        Some(id) if id != context.enterprise => {
+            let found = BoxEnterprise { id: id.to_owned(), name: String::new() };
+            Err(Failure::enterprise_mismatch(context, Some(&found)))
         }
-        Some(_) | None => Ok(credentials),
+        Some(_) | None => Ok(()),
     }
 }
 

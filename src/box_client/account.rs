@@ -8,8 +8,14 @@ use super::{
     error::{Error, InvalidResponse},
     lenient_value::LenientValue,
 };
+use crate::text::clamp_text;
 
 const CURRENT_USER_PATH: &str = "/2.0/users/me?fields=id,type,name,login,role,status,enterprise";
+
+/// Box's ids are digits; these become part of statuses and messages.
+const MAX_ID_CHARS: usize = 64;
+/// A login is an email address of at most 254 characters; names are longer nowhere in Box's documentation.
+const MAX_NAME_CHARS: usize = 256;
 
 /// The Box account that the credentials act as: for server credentials the app's service account (`AutomationUser_…@boxdevedition.com`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,23 +34,19 @@ pub struct Enterprise {
     pub name: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 struct CurrentUserResponse<'a> {
-    #[serde(borrow, default)]
     id: LenientValue<'a>,
-    #[serde(borrow, default)]
     login: LenientValue<'a>,
-    #[serde(borrow, default)]
     name: LenientValue<'a>,
-    #[serde(borrow, default)]
     enterprise: Option<EnterpriseResponse<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 struct EnterpriseResponse<'a> {
-    #[serde(borrow, default)]
     id: LenientValue<'a>,
-    #[serde(borrow, default)]
     name: LenientValue<'a>,
 }
 
@@ -55,16 +57,41 @@ impl Client {
     }
 }
 
-fn parse_account(body: &[u8]) -> Result<Account, Error> {
-    let CurrentUserResponse { id, login, name, enterprise } =
+pub(super) fn parse_account(body: &[u8]) -> Result<Account, Error> {
+    let CurrentUserResponse { id: found, login, name, enterprise } =
         serde_json::from_slice(body).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => Error::invalid_response(InvalidResponse::MissingAccount),
             _ => Error::invalid_response(InvalidResponse::NotJson),
         })?;
-    let text = |value: LenientValue<'_>| value.into_text().into_owned();
-    let id = id.into_non_empty_text().ok_or(Error::invalid_response(InvalidResponse::MissingAccount))?;
-    let enterprise = enterprise.and_then(|EnterpriseResponse { id, name }| {
-        Some(Enterprise { id: id.into_non_empty_text()?, name: text(name) })
-    });
+    let text = |value: LenientValue<'_>| clamp_text(&value.into_text(), MAX_NAME_CHARS);
+    let id = |value: LenientValue<'_>| value.into_non_empty_text().map(|id| clamp_text(&id, MAX_ID_CHARS));
+    let enterprise = enterprise
+        .and_then(|EnterpriseResponse { id: found, name }| Some(Enterprise { id: id(found)?, name: text(name) }));
+    let id = id(found).ok_or(Error::invalid_response(InvalidResponse::MissingAccount))?;
     Ok(Account { id, login: text(login), name: text(name), enterprise })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_of_any_size_has_bounded_and_printable_texts() {
+        let long = "\\u0001ü".repeat(450_000);
+        let body = format!(
+            r#"{{"id":"{long}","login":"{long}","name":"{long}","enterprise":{{"id":"{long}","name":"{long}"}}}}"#
+        );
+        let Account { id, login, name, enterprise } = parse_account(body.as_bytes()).expect("an account");
+        let enterprise = enterprise.expect("an enterprise");
+        for (text, limit) in [
+            (&id, MAX_ID_CHARS),
+            (&login, MAX_NAME_CHARS),
+            (&name, MAX_NAME_CHARS),
+            (&enterprise.id, MAX_ID_CHARS),
+            (&enterprise.name, MAX_NAME_CHARS),
+        ] {
+            assert_eq!(text.chars().count(), limit + 1);
+            assert!(!text.contains(char::is_control), "{text:?}");
+        }
+    }
 }

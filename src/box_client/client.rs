@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -35,6 +36,11 @@ impl Client {
     /// Requests a new token even if one is cached. After a failure, a cached token that is still valid remains in use.
     pub async fn sign_in(&self) -> Result<(), Error> {
         self.token_source.renew(&self.sender).await.map(drop)
+    }
+
+    /// The refresh token that Box issued with the token in use.
+    pub fn refresh_token(&self) -> Option<SecretString> {
+        self.token_source.refresh_token()
     }
 
     /// HTTP calls made to Box so far, including retries.

@@ -115,6 +115,9 @@ pub enum InvalidResponse {
     OffsetPagination,
     #[error("the response repeats an earlier marker")]
     RepeatedMarker,
+    /// It makes no URL of at most 65,534 bytes.
+    #[error("the marker of the response is too long for a request")]
+    MarkerTooLong,
     /// Consecutive pages that are empty or repeat an earlier page.
     #[error("{0} pages in a row contained no new user")]
     NoProgress(u32),

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::lenient_value::LenientValue;
+use crate::text::clamp_text;
 
 const MAX_MESSAGE_CHARS: usize = 300;
 const MAX_WORD_CHARS: usize = 64;
@@ -24,16 +25,12 @@ pub struct ErrorBody {
 
 /// Both formats of an error body: the API's `{code, message, request_id}` and the token endpoint's `{error, error_description}`.
 #[derive(Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 struct RawErrorBody<'a> {
-    #[serde(borrow, default)]
     error: LenientValue<'a>,
-    #[serde(borrow, default)]
     error_description: LenientValue<'a>,
-    #[serde(borrow, default)]
     code: LenientValue<'a>,
-    #[serde(borrow, default)]
     message: LenientValue<'a>,
-    #[serde(borrow, default)]
     request_id: LenientValue<'a>,
 }
 
@@ -100,7 +97,8 @@ fn redact(mut text: String, secrets: &[&str]) -> String {
 }
 
 /// The printable characters of a text, with white space collapsed, long words (a token, an assertion, base64) replaced,
-/// and truncated at `max`. `None` if nothing is left.
+/// and truncated at `max`. `None` if nothing is left. Invisible characters are replaced, not removed: what remains could
+/// join to a secret.
 pub(super) fn sanitize_text(text: &str, max: usize) -> Option<String> {
     let mut out = String::new();
     for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
@@ -109,19 +107,10 @@ pub(super) fn sanitize_text(text: &str, max: usize) -> Option<String> {
         }
         match word.chars().count() > MAX_WORD_CHARS {
             true => out.push('…'),
-            false => out.extend(word.chars().map(|c| if c == '"' { '\'' } else { c }).filter(|c| !is_invisible(*c))),
+            false => out.extend(word.chars().map(|c| if c == '"' { '\'' } else { c })),
         }
     }
-    if let Some((at, _)) = out.char_indices().nth(max) {
-        out.truncate(at);
-        out.push('…');
-    }
-    Some(out).filter(|out| !out.is_empty())
-}
-
-/// Characters that change the direction of the text or are invisible.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    Some(clamp_text(&out, max)).filter(|out| !out.is_empty())
 }
 
 #[cfg(test)]
@@ -176,11 +165,18 @@ mod tests {
         assert_eq!(formatted, r#""bad … in …" (invalid_grant)"#);
     }
 
+    /// Found by a property test.
+    #[test]
+    fn an_invisible_character_does_not_hide_a_secret_from_redaction() {
+        let formatted = parse_and_format(r#"{"message":"s3cret\u200b-of-the-app"}"#);
+        assert_eq!(formatted, r#""s3cret�-of-the-app""#);
+    }
+
     #[test]
     fn messages_of_box_are_printable_and_of_bounded_length() {
         let formatted =
             parse_and_format(&format!(r#"{{"message":"a\u001b[31m\r\nb\u202e \"q\" {}"}}"#, "long ".repeat(200)));
-        assert!(formatted.starts_with(r#""a [31m b 'q' long long"#), "{formatted}");
+        assert!(formatted.starts_with(r#""a [31m b� 'q' long long"#), "{formatted}");
         assert!(formatted.chars().count() < 310, "{formatted}");
     }
 }

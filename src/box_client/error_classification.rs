@@ -2,8 +2,16 @@
 
 use http::StatusCode;
 
+use self::EndpointKind::{Api, Token};
+use self::ResponseClass::{ClockSkew, Denied, RateLimited, Redirect, Success, Unavailable, Unexpected};
 use super::{
-    error::{CredentialRejection, Denial},
+    error::{
+        CredentialRejection::{
+            self, GrantCredentialsInvalid, GrantTypeNotAllowed, InvalidClient, InvalidCode, InvalidSubject, Unknown,
+            UnknownKeyId,
+        },
+        Denial::{self, AccessBlocked, AppNotAuthorized, AuthorizationExpired, CredentialsRejected, PermissionDenied},
+    },
     error_body::ErrorBody,
 };
 
@@ -32,91 +40,49 @@ pub(super) enum ResponseClass {
 /// matching row counts.
 struct ErrorRule(EndpointKind, &'static str, &'static str, ResponseClass);
 
-const fn credentials_rejected(rejection: CredentialRejection) -> ResponseClass {
-    ResponseClass::Denied(Denial::CredentialsRejected(rejection))
+const fn rejected(rejection: CredentialRejection) -> ResponseClass {
+    Denied(CredentialsRejected(rejection))
 }
 
 /// Box's codes are ambiguous without their messages: `invalid_grant` alone has six meanings.
 const ERROR_RULES: &[ErrorRule] = &[
-    ErrorRule(
-        EndpointKind::Token,
-        "invalid_grant",
-        "refresh token",
-        ResponseClass::Denied(Denial::AuthorizationExpired),
-    ),
-    ErrorRule(
-        EndpointKind::Token,
-        "invalid_grant",
-        "authorization code",
-        credentials_rejected(CredentialRejection::InvalidCode),
-    ),
-    ErrorRule(
-        EndpointKind::Token,
-        "invalid_grant",
-        "auth code",
-        credentials_rejected(CredentialRejection::InvalidCode),
-    ),
-    ErrorRule(
-        EndpointKind::Token,
-        "invalid_grant",
-        "grant credentials are invalid",
-        credentials_rejected(CredentialRejection::GrantCredentialsInvalid),
-    ),
-    ErrorRule(EndpointKind::Token, "invalid_grant", "kid", credentials_rejected(CredentialRejection::UnknownKeyId)),
-    ErrorRule(EndpointKind::Token, "invalid_grant", "sub", credentials_rejected(CredentialRejection::InvalidSubject)),
-    ErrorRule(EndpointKind::Token, "invalid_grant", "exp", ResponseClass::ClockSkew),
-    ErrorRule(EndpointKind::Token, "invalid_grant", "jti", ResponseClass::ClockSkew),
-    ErrorRule(EndpointKind::Token, "invalid_grant", "", credentials_rejected(CredentialRejection::Unknown)),
-    ErrorRule(
-        EndpointKind::Token,
-        "unauthorized_client",
-        "for this client_id",
-        credentials_rejected(CredentialRejection::GrantTypeNotAllowed),
-    ),
-    ErrorRule(EndpointKind::Token, "unauthorized_client", "", ResponseClass::Denied(Denial::AppNotAuthorized)),
-    ErrorRule(EndpointKind::Token, "invalid_client", "", credentials_rejected(CredentialRejection::InvalidClient)),
-    ErrorRule(
-        EndpointKind::Token,
-        "invalid_request",
-        "grant type is unauthorized",
-        credentials_rejected(CredentialRejection::GrantTypeNotAllowed),
-    ),
-    ErrorRule(
-        EndpointKind::Token,
-        "unsupported_grant_type",
-        "",
-        credentials_rejected(CredentialRejection::GrantTypeNotAllowed),
-    ),
-    ErrorRule(EndpointKind::Token, "access_from_location_blocked", "", ResponseClass::Denied(Denial::AccessBlocked)),
-    ErrorRule(EndpointKind::Token, "forbidden_by_policy", "", ResponseClass::Denied(Denial::AccessBlocked)),
-    ErrorRule(EndpointKind::Api, "access_from_location_blocked", "", ResponseClass::Denied(Denial::AccessBlocked)),
-    ErrorRule(EndpointKind::Api, "forbidden_by_policy", "", ResponseClass::Denied(Denial::AccessBlocked)),
-    ErrorRule(EndpointKind::Api, "insufficient_scope", "", ResponseClass::Denied(Denial::PermissionDenied)),
-    ErrorRule(
-        EndpointKind::Api,
-        "access_denied_insufficient_permissions",
-        "",
-        ResponseClass::Denied(Denial::PermissionDenied),
-    ),
+    ErrorRule(Token, "invalid_grant", "refresh token", Denied(AuthorizationExpired)),
+    ErrorRule(Token, "invalid_grant", "authorization code", rejected(InvalidCode)),
+    ErrorRule(Token, "invalid_grant", "auth code", rejected(InvalidCode)),
+    ErrorRule(Token, "invalid_grant", "grant credentials are invalid", rejected(GrantCredentialsInvalid)),
+    ErrorRule(Token, "invalid_grant", "kid", rejected(UnknownKeyId)),
+    ErrorRule(Token, "invalid_grant", "sub", rejected(InvalidSubject)),
+    ErrorRule(Token, "invalid_grant", "exp", ClockSkew),
+    ErrorRule(Token, "invalid_grant", "jti", ClockSkew),
+    ErrorRule(Token, "invalid_grant", "", rejected(Unknown)),
+    ErrorRule(Token, "unauthorized_client", "for this client_id", rejected(GrantTypeNotAllowed)),
+    ErrorRule(Token, "unauthorized_client", "", Denied(AppNotAuthorized)),
+    ErrorRule(Token, "invalid_client", "", rejected(InvalidClient)),
+    ErrorRule(Token, "invalid_request", "grant type is unauthorized", rejected(GrantTypeNotAllowed)),
+    ErrorRule(Token, "unsupported_grant_type", "", rejected(GrantTypeNotAllowed)),
+    ErrorRule(Token, "access_from_location_blocked", "", Denied(AccessBlocked)),
+    ErrorRule(Token, "forbidden_by_policy", "", Denied(AccessBlocked)),
+    ErrorRule(Api, "access_from_location_blocked", "", Denied(AccessBlocked)),
+    ErrorRule(Api, "forbidden_by_policy", "", Denied(AccessBlocked)),
+    ErrorRule(Api, "insufficient_scope", "", Denied(PermissionDenied)),
+    ErrorRule(Api, "access_denied_insufficient_permissions", "", Denied(PermissionDenied)),
 ];
 
 /// `body` is `None` if it was not JSON: then the response may come from a proxy.
 pub(super) fn classify_response(kind: EndpointKind, status: StatusCode, body: Option<&ErrorBody>) -> ResponseClass {
     match (kind, status.as_u16()) {
-        (_, 200) => ResponseClass::Success,
-        (_, 429) => ResponseClass::RateLimited,
-        (_, 202 | 500..) => ResponseClass::Unavailable,
-        (_, 300..=399) => ResponseClass::Redirect,
+        (_, 200) => Success,
+        (_, 429) => RateLimited,
+        (_, 202 | 500..) => Unavailable,
+        (_, 300..=399) => Redirect,
         // The status is sufficient, and Box does not always send a body.
-        (EndpointKind::Api, 401) => ResponseClass::Denied(Denial::AuthorizationExpired),
-        (EndpointKind::Api, 403) => match body {
-            Some(body) => match_error_rule(kind, body).unwrap_or(ResponseClass::Denied(Denial::PermissionDenied)),
-            None => ResponseClass::Unexpected,
+        (Api, 401) => Denied(AuthorizationExpired),
+        (Api, 403) => match body {
+            Some(body) => match_error_rule(kind, body).unwrap_or(Denied(PermissionDenied)),
+            None => Unexpected,
         },
-        (EndpointKind::Token, 400 | 401 | 403) => {
-            body.and_then(|body| match_error_rule(kind, body)).unwrap_or(ResponseClass::Unexpected)
-        }
-        (EndpointKind::Api | EndpointKind::Token, _) => ResponseClass::Unexpected,
+        (Token, 400 | 401 | 403) => body.and_then(|body| match_error_rule(kind, body)).unwrap_or(Unexpected),
+        (Api | Token, _) => Unexpected,
     }
 }
 
@@ -140,12 +106,6 @@ fn normalize_words(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use CredentialRejection::{
-        GrantCredentialsInvalid, GrantTypeNotAllowed, InvalidClient, InvalidCode, InvalidSubject, Unknown, UnknownKeyId,
-    };
-    use Denial::{AccessBlocked, AppNotAuthorized, AuthorizationExpired, PermissionDenied};
-    use EndpointKind::{Api, Token};
-    use ResponseClass::{ClockSkew, Denied, RateLimited, Redirect, Success, Unavailable, Unexpected};
 
     #[test]
     fn every_box_error_is_classified() {
@@ -171,45 +131,39 @@ mod tests {
                 400,
                 "unauthorized_client",
                 r#"The "box_subject_type" value is unauthorized for this client_id"#,
-                credentials_rejected(GrantTypeNotAllowed),
+                rejected(GrantTypeNotAllowed),
             ),
-            (Token, 400, "invalid_client", "The client credentials are invalid", credentials_rejected(InvalidClient)),
-            (Token, 401, "invalid_client", "", credentials_rejected(InvalidClient)),
-            (
-                Token,
-                400,
-                "invalid_grant",
-                "Grant credentials are invalid",
-                credentials_rejected(GrantCredentialsInvalid),
-            ),
-            (Token, 400, "invalid_grant", "OAuth JWT 'kid' is not known", credentials_rejected(UnknownKeyId)),
+            (Token, 400, "invalid_client", "The client credentials are invalid", rejected(InvalidClient)),
+            (Token, 401, "invalid_client", "", rejected(InvalidClient)),
+            (Token, 400, "invalid_grant", "Grant credentials are invalid", rejected(GrantCredentialsInvalid)),
+            (Token, 400, "invalid_grant", "OAuth JWT 'kid' is not known", rejected(UnknownKeyId)),
             (
                 Token,
                 400,
                 "invalid_grant",
                 "Please check the 'sub' claim. The 'sub' specified is invalid.",
-                credentials_rejected(InvalidSubject),
+                rejected(InvalidSubject),
             ),
             (
                 Token,
                 400,
                 "invalid_request",
                 "The grant type is unauthorized for this client_id",
-                credentials_rejected(GrantTypeNotAllowed),
+                rejected(GrantTypeNotAllowed),
             ),
-            (Token, 400, "unsupported_grant_type", "", credentials_rejected(GrantTypeNotAllowed)),
+            (Token, 400, "unsupported_grant_type", "", rejected(GrantTypeNotAllowed)),
             (Token, 400, "invalid_grant", "Please check the 'exp' claim.", ClockSkew),
             (Token, 400, "invalid_grant", "Please check the 'jti' claim. A unique value is required.", ClockSkew),
-            (Token, 400, "invalid_grant", "The authorization code has expired", credentials_rejected(InvalidCode)),
+            (Token, 400, "invalid_grant", "The authorization code has expired", rejected(InvalidCode)),
             (
                 Token,
                 400,
                 "invalid_grant",
                 "Auth code doesn't exist or is invalid for the client",
-                credentials_rejected(InvalidCode),
+                rejected(InvalidCode),
             ),
-            (Token, 400, "invalid_grant", "The moon is full", credentials_rejected(Unknown)),
-            (Token, 400, "invalid_grant", "Something expired in the subway", credentials_rejected(Unknown)),
+            (Token, 400, "invalid_grant", "The moon is full", rejected(Unknown)),
+            (Token, 400, "invalid_grant", "Something expired in the subway", rejected(Unknown)),
             (Token, 400, "invalid_request", "Something else", Unexpected),
             (Token, 400, "", "", Unexpected),
             (Token, 403, "access_from_location_blocked", "", Denied(AccessBlocked)),

@@ -35,7 +35,8 @@ mod tests;
 pub use account::{Account, Enterprise};
 pub use auth::{
     authorization_code::{AuthorizationRequest, AuthorizationResponse},
-    credentials::{ClientCredentials, Credentials},
+    client_credentials::ClientCredentials,
+    credentials::Credentials,
     malformed_credentials::MalformedCredentials,
     token_source::{SpawnFn, TokenSource},
     token_store::{AfterRejection, OAuthTokens, RefreshLock, TokenStore, TokenStoreError},
@@ -45,7 +46,7 @@ pub use call_observer::{CallObserver, CallOutcome, CallRecord, Endpoint};
 pub use client::Client;
 pub use error::{CredentialRejection, Denial, Error, InvalidResponse, LimitExceeded};
 pub use error_body::ErrorBody;
-pub use reachability::{ProxyConfig, Reachability, check_reachability};
+pub use reachability::{check_reachability, proxy_from_env};
 pub use sender::ClockFn;
 pub use transport::{ConnectPhase, Transport, TransportError, https_transport};
 pub use user_pages::{Limits, UserPages};

@@ -33,15 +33,10 @@ impl RetryDelays {
 
     /// The delay before the next attempt; `None` if the error is permanent or the attempts are used up.
     pub(super) fn next_delay(&mut self, error: &Error) -> Option<Duration> {
-        let retry_after = match error {
-            Error::RateLimited { retry_after, .. } | Error::Unavailable { retry_after, .. } => *retry_after,
-            Error::Denied { .. }
-            | Error::InvalidResponse { .. }
-            | Error::ClockSkew { .. }
-            | Error::LimitExceeded(_)
-            | Error::TokenStore(_)
-            | Error::Cancelled => return None,
-        };
+        if !matches!(error, Error::RateLimited { .. } | Error::Unavailable { .. }) {
+            return None;
+        }
+        let retry_after = error.retry_after();
         if retry_after.is_some_and(|wait| wait > MAX_INLINE_WAIT) {
             return None;
         }

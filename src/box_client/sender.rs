@@ -26,6 +26,9 @@ use super::{
 /// The time limit of one call, from connecting to the last byte.
 pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Box's error bodies have some hundred bytes; a larger one is not parsed.
+const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
+
 /// The wall clock. It is needed for assertions and for the expiry of stored tokens.
 pub type ClockFn = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
@@ -134,7 +137,11 @@ impl Sender {
             return Err(Error::Cancelled);
         }
         let RequestTemplate { request, body, secrets } = template;
-        let request = request.header(header::ACCEPT, "application/json").body(body).expect("valid request parts");
+        // Of all its parts, only the paging marker comes from outside unchecked.
+        let request = request
+            .header(header::ACCEPT, "application/json")
+            .body(body)
+            .map_err(|_| Error::invalid_response(InvalidResponse::MarkerTooLong))?;
         self.call_count.fetch_add(1, Ordering::Relaxed);
         let started = Instant::now();
         let result = tokio::time::timeout(self.call_timeout, self.transport.clone().oneshot(request)).await;
@@ -169,7 +176,8 @@ impl Sender {
             return Ok(body);
         }
         let secrets: Vec<&str> = secrets.iter().map(ExposeSecret::expose_secret).collect();
-        let parsed_body = ErrorBody::parse(&body, &secrets);
+        let parsed_body = Some(&body).filter(|body| body.len() <= MAX_ERROR_BODY_BYTES);
+        let parsed_body = parsed_body.and_then(|body| ErrorBody::parse(body, &secrets));
         let class = classify_response(kind, head.status, parsed_body.as_ref());
         let error_body =
             parsed_body.unwrap_or_default().or_request_id_header(header_text(&head.headers, "box-request-id"));

@@ -43,13 +43,13 @@ pub enum ConnectPhase {
 }
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// A page of 1,000 users has about half a MiB.
-const MAX_BODY_BYTES: usize = 32 << 20;
+/// A page of 1,000 users has about half a MiB. As many bodies are in memory as there are permits for Box.
+const MAX_BODY_BYTES: usize = 16 << 20;
 /// Real chains have about five.
 const MAX_CAUSES: usize = 16;
 
 /// The transport over the network: HTTP/1.1 or 2, the system's trusted certificates, proxies from the environment
-/// (`HTTPS_PROXY`, `NO_PROXY`, …), `User-Agent: boxsync-operator/<version>`, no redirects, at most 32 MiB of body,
+/// (`HTTPS_PROXY`, `NO_PROXY`, …), `User-Agent: boxsync-operator/<version>`, no redirects, at most 16 MiB of body,
 /// 10 s to connect.
 ///
 /// Plain HTTP is rejected except to loopback, as in [`BaseUrl`](super::BaseUrl), and never uses a proxy there. A

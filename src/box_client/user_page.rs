@@ -18,41 +18,27 @@ pub(super) const USER_FIELDS: &str =
 
 /// A user as Box sends it. Fields can be missing, `null` or of another type: they count as empty.
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 struct UserResponse<'a> {
-    #[serde(borrow)]
     id: LenientValue<'a>,
-    #[serde(borrow)]
     login: LenientValue<'a>,
-    #[serde(borrow)]
     name: LenientValue<'a>,
-    #[serde(borrow)]
     status: LenientValue<'a>,
-    #[serde(borrow)]
     role: LenientValue<'a>,
-    #[serde(borrow)]
     job_title: LenientValue<'a>,
-    #[serde(borrow)]
     language: LenientValue<'a>,
-    #[serde(borrow)]
     timezone: LenientValue<'a>,
-    #[serde(borrow)]
     created_at: LenientValue<'a>,
-    #[serde(borrow)]
     space_amount: LenientValue<'a>,
-    #[serde(borrow)]
     is_platform_access_only: LenientValue<'a>,
 }
 
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 struct UserListResponse<'a> {
     entries: Option<Entries>,
-    #[serde(borrow)]
     next_marker: LenientValue<'a>,
-    #[serde(borrow)]
     offset: LenientValue<'a>,
-    #[serde(borrow)]
     total_count: LenientValue<'a>,
 }
 

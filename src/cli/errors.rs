@@ -50,6 +50,7 @@ pub(crate) fn kube_error_message(error: &KubeError, permission: &Permission) -> 
         KubeError::Forbidden(_) => {
             "the cluster rejected your credentials: sign in again and check kubectl auth whoami.".to_owned()
         }
+        KubeError::TooManyRequests { .. } => "the API server limits requests. Retry in a minute.".to_owned(),
         KubeError::Rejected { code, message } => {
             format!(
                 "the API server answered {code}: {}. Retry; if it persists, ask a cluster admin.",

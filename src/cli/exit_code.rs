@@ -4,41 +4,31 @@ use std::{io, process::ExitCode};
 
 /// The meaning of an exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum ExitStatus {
-    Success,
+    Success = 0,
     /// Action needed: a connection, a request or a check failed, a user is not in the list, or nothing was approved.
-    Failure,
+    Failure = 1,
     /// Not all connections are ready, but none needs action.
-    NotReady,
+    NotReady = 2,
     /// No operator is running.
-    NoOperator,
+    NoOperator = 3,
     /// Expected logins are missing from the list.
-    MissingLogins,
-    TimedOut,
+    MissingLogins = 4,
+    TimedOut = 5,
     /// The list is older than --max-age.
-    ListTooOld,
+    ListTooOld = 6,
     /// No list has been published.
-    NoList,
+    NoList = 7,
     /// Cluster error: unreachable, forbidden or not found.
-    Error,
+    Error = 8,
     /// Invalid command line.
-    Usage,
+    Usage = 64,
 }
 
 impl ExitStatus {
     pub const fn code(self) -> u8 {
-        match self {
-            ExitStatus::Success => 0,
-            ExitStatus::Failure => 1,
-            ExitStatus::NotReady => 2,
-            ExitStatus::NoOperator => 3,
-            ExitStatus::MissingLogins => 4,
-            ExitStatus::TimedOut => 5,
-            ExitStatus::ListTooOld => 6,
-            ExitStatus::NoList => 7,
-            ExitStatus::Error => 8,
-            ExitStatus::Usage => 64,
-        }
+        self as u8
     }
 }
 
@@ -73,5 +63,11 @@ impl From<io::Error> for CliError {
             io::ErrorKind::BrokenPipe => Self::BrokenPipe,
             _ => Self::error(format!("cannot write the output: {error}.")),
         }
+    }
+}
+
+impl From<serde_json::Error> for CliError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::error(error.to_string())
     }
 }

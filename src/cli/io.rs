@@ -1,10 +1,12 @@
 //! Standard streams, terminal detection, colors, prompts and the clock.
 
 use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
+use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 use secrecy::SecretString;
 
+use super::exit_code::{CliError, ExitStatus};
 use crate::runtime::Clock;
 
 /// The streams and the clock of a command.
@@ -86,10 +88,26 @@ impl Io<'_> {
         Ok(answer.trim().to_owned())
     }
 
-    /// Asks a yes/no question; anything but y and yes is no.
-    pub(crate) fn confirm(&mut self, question: &str) -> io::Result<bool> {
+    /// Asks a yes/no question; anything but y and yes is no. Without a terminal it fails with what to do instead.
+    pub(crate) fn confirm(&mut self, question: &str, instead: &str) -> Result<bool, CliError> {
+        if self.stdin_tty == Tty::Piped {
+            return Err(CliError::Message(ExitStatus::Failure, format!("not a terminal: {instead}.")));
+        }
         let answer = self.prompt(question)?;
         Ok(matches!(answer.to_lowercase().as_str(), "y" | "yes"))
+    }
+
+    /// Reads a file, or standard input for `-`. `expected` continues "Name ".
+    pub(crate) fn read_file(&mut self, file: &Path, expected: &str) -> Result<Vec<u8>, CliError> {
+        let mut bytes = Vec::new();
+        let read = match file == Path::new("-") {
+            true => self.input.read_to_end(&mut bytes).map(|_| bytes),
+            false => std::fs::read(file),
+        };
+        read.map_err(|e| {
+            let file = file.display();
+            CliError::usage(format!("{file} cannot be read: {e}. Name {expected}, or - for standard input."))
+        })
     }
 
     /// Reads a secret: from a prompt without echo, or a line of standard input.

@@ -6,9 +6,10 @@ use std::{
 };
 
 use clap::Args;
+use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client, Config, ResourceExt,
-    api::{ListParams, ObjectList, PostParams},
+    api::{ListParams, PostParams},
     config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 
@@ -116,8 +117,18 @@ impl KubeContext {
         Self { client: KubeClient::new(client), namespace }
     }
 
+    /// The message for an error of a call in the selected namespace, by the permission that the call needs.
+    pub(crate) fn explain_error(&self, verb: &str, resource: &str) -> impl Fn(KubeError) -> CliError {
+        let permission = Permission::in_namespace(verb, resource, &self.namespace);
+        move |error| errors::kube_cli_error(&error, &permission)
+    }
+
     pub(crate) fn roster_store(&self, connection: &str) -> Store {
         Store::new(self.client.clone(), &self.namespace, connection)
+    }
+
+    pub(crate) async fn get_secret(&self, name: &str) -> Result<Secret, KubeError> {
+        self.client.call(self.client.api::<Secret>(&self.namespace).get(name)).await
     }
 
     /// Reads a connection; the error for a missing one suggests a similar name.
@@ -126,9 +137,7 @@ impl KubeContext {
         match self.client.call(api.get(name)).await {
             Ok(connection) => Ok(connection),
             Err(KubeError::NotFound) => Err(self.connection_not_found(name).await),
-            Err(other) => {
-                Err(errors::kube_cli_error(&other, &Permission::in_namespace("get", "boxconnections", &self.namespace)))
-            }
+            Err(other) => Err(self.explain_error("get", "boxconnections")(other)),
         }
     }
 
@@ -158,24 +167,16 @@ impl KubeContext {
         scope: NamespaceScope,
         labels: Option<&str>,
     ) -> Result<Vec<BoxConnection>, CliError> {
-        let mut params = ListParams::default();
-        if let Some(labels) = labels {
-            params = params.labels(labels);
-        }
+        let params = labels.map_or_else(ListParams::default, |labels| ListParams::default().labels(labels));
         let api: Api<BoxConnection> = match scope {
             NamespaceScope::One => self.client.api(&self.namespace),
             NamespaceScope::All => Api::all(self.client.raw_client().clone()),
         };
-        let listed: Result<ObjectList<BoxConnection>, KubeError> = self.client.call(api.list(&params)).await;
-        match (listed, scope) {
-            (Ok(list), _) => Ok(list.items),
-            (Err(other), NamespaceScope::One) => Err(errors::kube_cli_error(
-                &other,
-                &Permission::in_namespace("list", "boxconnections", &self.namespace),
-            )),
-            (Err(other), NamespaceScope::All) => {
-                Err(errors::kube_cli_error(&other, &Permission::in_all_namespaces("list", "boxconnections")))
-            }
-        }
+        let permission = match scope {
+            NamespaceScope::One => Permission::in_namespace("list", "boxconnections", &self.namespace),
+            NamespaceScope::All => Permission::in_all_namespaces("list", "boxconnections"),
+        };
+        let listed = self.client.call(api.list(&params)).await;
+        listed.map(|list| list.items).map_err(|error| errors::kube_cli_error(&error, &permission))
     }
 }

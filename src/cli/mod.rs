@@ -56,18 +56,14 @@ pub fn main() -> std::process::ExitCode {
 }
 
 async fn connect_and_run(cli: Cli, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
-    match &cli.command {
-        Commands::Completion { shell } => return print_completion(*shell, io),
-        Commands::Check(args) if args.file.is_some() => return commands::check::run(args, None, io).await,
-        Commands::Status(_)
-        | Commands::Sync(_)
-        | Commands::Users(_)
-        | Commands::Changes(_)
-        | Commands::Why(_)
-        | Commands::Approve(_)
-        | Commands::Connect(_)
-        | Commands::Check(_)
-        | Commands::Handover(_) => {}
+    // These need no cluster.
+    if let Commands::Completion { shell } = &cli.command {
+        return print_completion(*shell, io);
+    }
+    if let Commands::Check(args) = &cli.command
+        && args.file.is_some()
+    {
+        return commands::check::run(args, None, io).await;
     }
     let (client, namespace) = kube_context::build_client(&cli.global).await?;
     dispatch(cli, KubeContext::new(client, namespace), io).await

@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     api::{BoxConnection, UserRoster, UserSyncRequest},
+    auth::KeyDecryption,
     box_client::{BaseUrl, CallObserver, Credentials, Limits, SpawnFn, TokenSource, Transport},
     metrics::Metrics,
     roster,
@@ -58,6 +59,7 @@ pub(crate) struct Context {
     pub(super) run_counter: AtomicU64,
     pub(super) permits: Arc<PermitPool>,
     pub(super) finished_lists: FinishedLists,
+    pub(super) key_decryption: KeyDecryption,
     pub(super) stop: CancellationToken,
     pub(super) background: Arc<BackgroundTasks>,
 }
@@ -89,7 +91,8 @@ impl Context {
         roster: Option<Arc<UserRoster>>,
         requests: Vec<Arc<UserSyncRequest>>,
     ) -> PlanInput {
-        let view = self.with_state(&connection, |state| state.view(&connection));
+        let (requests, view) =
+            self.with_state(&connection, |state| (state.without_deferred(requests), state.view(&connection)));
         PlanInput::new(connection, roster, requests, view)
     }
 
@@ -131,14 +134,13 @@ impl Context {
     }
 
     pub(super) fn token_source(&self, connection: &BoxConnection, credentials: Credentials) -> TokenSource {
-        let clock = self.clock.clone();
         let initial_token = credentials.initial_refresh_token().cloned();
         let token_source = TokenSource::new(
             self.box_client_config.transport.clone(),
             self.box_client_config.base_url.clone(),
             credentials,
             connection.spec.enterprise_id.clone(),
-            Arc::new(move || clock.now()),
+            self.clock.to_fn(),
         );
         let Some(initial_token) = initial_token else { return token_source };
         let rejected_token = self.with_state(connection, |state| state.rejected_token.clone());

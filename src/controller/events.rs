@@ -8,10 +8,7 @@ use kube::{
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
 
-use super::connection::{
-    messages,
-    status::{StatusUpdate, SyncOutcome},
-};
+use super::connection::{messages, status::StatusUpdate, sync_outcome::SyncOutcome};
 use crate::api::{BoxConnectionStatus, ConditionStatus, ConditionsExt, FailureClass, Reason, UserSyncRequestStatus};
 
 const TIME_LIMIT: Duration = Duration::from_secs(10);

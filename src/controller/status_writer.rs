@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use kube::core::object::HasStatus;
+use kube::{ResourceExt, core::object::HasStatus};
 
 use super::{
     connection::{
         plan_input::status_of,
         state::log_name,
-        status::{StatusUpdate, SyncOutcome, build_status},
+        status::{StatusUpdate, build_status},
+        sync_outcome::SyncOutcome,
     },
     context::Context,
     events::{self, PendingEvent, object_reference},
@@ -22,14 +23,15 @@ const INITIAL_BACKOFF: Duration = Duration::from_millis(200);
 const MAX_BACKOFF: Duration = Duration::from_secs(10);
 /// Conflicts in a row that are retried without a pause.
 const IMMEDIATE_RETRIES: u32 = 5;
-/// With [`MAX_BACKOFF`] between them, the attempts for a result last about an hour: longer than an outage that is
-/// worth repeating no sync for, and not forever where an admission webhook rejects the status.
+/// With [`MAX_BACKOFF`] between them, the attempts for a result last about an hour. Then the reconcile ends with an error
+/// and keeps the result.
 const MAX_RESULT_ATTEMPTS: u32 = 360;
 
 /// What a status is made from, and so what a failed write costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StatusOrigin {
-    /// The result of work, recorded nowhere else: every error is retried, so that the work is not repeated.
+    /// The result of work, recorded nowhere else: it is written again as long as the API server may soon accept it, so
+    /// that the work is not repeated.
     Result,
     /// Stored objects and the time: only a conflict is retried, since the caller writes it again later.
     Derived,
@@ -111,12 +113,35 @@ pub(super) async fn write_request_results(
 ) -> Result<(), KubeError> {
     for waiting_request in requests {
         let attempts = waiting_request.status.as_ref().map_or(0, |s| s.attempts) + 1;
-        write_request_status(context, waiting_request, StatusOrigin::Result, |r| {
+        answer_request(context, connection, waiting_request, StatusOrigin::Result, |r| {
             Some(status::status_after_sync(r, attempts, outcome, connection, context.current_time()))
         })
         .await?;
     }
     Ok(())
+}
+
+/// Writes the answer to a request. If the API server refuses it for good, the connection ignores the request for a while,
+/// minutes at first and up to an hour: one request must not hold up its connection, or have it sync again and again.
+///
+/// # Errors
+/// The API server cannot be reached or limits requests.
+pub(super) async fn answer_request(
+    context: &Context,
+    connection: &BoxConnection,
+    request: &UserSyncRequest,
+    origin: StatusOrigin,
+    build: impl Fn(&UserSyncRequest) -> Option<UserSyncRequestStatus>,
+) -> Result<(), KubeError> {
+    match write_request_status(context, request, origin, build).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.is_transient() || error == KubeError::Conflict => Err(error),
+        Err(error) => {
+            tracing::warn!(request = log_name(request), %error, "the answer to a request was refused");
+            context.with_state(connection, |state| state.defer_request(&request.uid().unwrap_or_default()));
+            Ok(())
+        }
+    }
 }
 
 async fn write_status<K: StatusObject>(
@@ -139,9 +164,14 @@ async fn write_status<K: StatusObject>(
             Err(KubeError::NotFound) => return Ok(StatusWrite::Gone),
             Err(error) => error,
         };
-        if attempt >= origin.max_attempts() || (origin == StatusOrigin::Derived && error != KubeError::Conflict) {
+        let retried = match origin {
+            StatusOrigin::Result => error == KubeError::Conflict || error.is_transient(),
+            StatusOrigin::Derived => error == KubeError::Conflict,
+        };
+        if !retried || attempt >= origin.max_attempts() {
             return Err(error);
         }
+        let mut reread = true;
         match context.cluster.get_same_object(&current).await {
             // The response was lost, not the write.
             Ok(fresh) if fresh.status() == Some(&new) => {
@@ -150,9 +180,10 @@ async fn write_status<K: StatusObject>(
             Ok(fresh) => current = fresh,
             Err(KubeError::NotFound) => return Ok(StatusWrite::Gone),
             Err(error) if origin == StatusOrigin::Derived => return Err(error),
-            Err(_) => {}
+            Err(_) => reread = false,
         }
-        if error != KubeError::Conflict || attempt >= IMMEDIATE_RETRIES {
+        // The same version is never written again without a pause.
+        if error != KubeError::Conflict || !reread || attempt >= IMMEDIATE_RETRIES {
             tracing::warn!(object = log_name(&current), %error, attempt, "status update failed, retrying");
             tokio::select! {
                 () = tokio::time::sleep(backoff) => backoff = (backoff * 2).min(MAX_BACKOFF),

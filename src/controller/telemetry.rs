@@ -9,7 +9,7 @@ use super::{
     connection::{
         failure_messages::Failure,
         state::log_name,
-        status::{SyncOutcome, SyncResult},
+        sync_outcome::{SyncOutcome, SyncResult},
     },
     kube_calls::KubeError,
 };
@@ -142,6 +142,7 @@ impl ReconcileFailed<'_> {
             KubeError::UnknownKind => "NotServed",
             KubeError::Conflict => "Conflict",
             KubeError::Forbidden(_) => "Forbidden",
+            KubeError::TooManyRequests { .. } => "TooManyRequests",
             KubeError::Rejected { .. } => "Refused",
             KubeError::Unreachable(_) => "Unreachable",
         };

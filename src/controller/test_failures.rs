@@ -9,7 +9,7 @@ use super::{
     test_support::held_removals,
 };
 use crate::{
-    api::AuthType,
+    api::{AuthType, BoxEnterprise},
     box_client::{
         CredentialRejection, Denial, Error, ErrorBody, InvalidResponse, LimitExceeded, MalformedCredentials,
         TokenStoreError,
@@ -28,10 +28,11 @@ pub(super) fn sample_failures() -> Vec<Failure> {
         method: Some(AuthType::ClientCredentials),
         client_id: Some("client-acme".to_owned()),
     };
+    let globex = BoxEnterprise { id: "2002".to_owned(), name: "Globex".to_owned() };
     let mut all = vec![
         Failure::missing_secret(&failure_context),
         Failure::missing_key(&failure_context, "clientSecret"),
-        Failure::enterprise_mismatch(&failure_context, Some(("2002", "Globex"))),
+        Failure::enterprise_mismatch(&failure_context, Some(&globex)),
         Failure::enterprise_mismatch(&failure_context, None),
         Failure::secret_forbidden(&failure_context),
         Failure::secret_unreadable(&failure_context, 500),
@@ -50,6 +51,7 @@ pub(super) fn sample_failures() -> Vec<Failure> {
     all.extend(malformed.iter().map(|why| Failure::malformed_credentials(&failure_context, why)));
     all.extend(box_errors().iter().filter_map(|error| Failure::from_box_error(&failure_context, error)));
     let oauth_context = FailureContext { method: Some(AuthType::Oauth2), ..failure_context.clone() };
+    all.push(Failure::enterprise_mismatch(&oauth_context, Some(&globex)));
     all.extend(oauth_errors().iter().filter_map(|error| Failure::from_box_error(&oauth_context, error)));
     all.extend(publish_errors().iter().map(|error| Failure::from_roster_error(&failure_context, error)));
     all
@@ -78,6 +80,8 @@ fn publish_errors() -> Vec<roster::Error> {
         roster::Error::TooLarge { users: 2_100_000, slices: 4_200 },
         roster::Error::BaselineLost(held_removals()),
         KubeError::Forbidden(String::new()).into(),
+        KubeError::Forbidden("exceeded quota: lists".to_owned()).into(),
+        KubeError::TooManyRequests { retry_after: None, message: String::new() }.into(),
         KubeError::Rejected { code: 500, message: String::new() }.into(),
         KubeError::Unreachable(String::new()).into(),
     ]

@@ -10,7 +10,8 @@ use super::{
         backoff::add_seconds,
         failure_messages::Failure,
         plan_input::{PlanInput, RosterPresence, StateView, status_of},
-        status::{SignedIn, StatusUpdate, SyncOutcome, SyncResult, build_status},
+        status::{StatusUpdate, build_status},
+        sync_outcome::{SignedIn, SyncOutcome, SyncResult},
     },
     options::ControllerOptions,
     request::status,
@@ -130,6 +131,7 @@ pub(super) fn sample_roster(owner: &str, revision: i64) -> UserRoster {
             },
             journal: Vec::new(),
             swept_at: None,
+            fence: None,
         },
     }
 }

@@ -47,6 +47,7 @@ use super::{
 };
 use crate::{
     api::{BoxConnection, UserRoster, UserSyncRequest},
+    auth::KeyDecryption,
     metrics::Metrics,
     runtime::{BackgroundTasks, Clock},
 };
@@ -98,6 +99,7 @@ pub async fn run(dependencies: Dependencies, stop: CancellationToken) {
         metrics: metrics.clone(),
         permits: PermitPool::new(options.max_concurrent_syncs, wake.clone()),
         finished_lists: FinishedLists::default(),
+        key_decryption: KeyDecryption::default(),
         options,
         connections: connections.clone(),
         requests: requests.clone(),

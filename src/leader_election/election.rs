@@ -5,10 +5,79 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::{api::coordination::v1::LeaseSpec, apimachinery::pkg::apis::meta::v1::MicroTime};
 
-/// No other replica acquires the Lease within this time after a renewal.
-pub(super) const LEASE_DURATION: Duration = Duration::from_secs(15);
-/// Leadership is lost after this time without a renewal. The work must end between this and `LEASE_DURATION`.
-pub(super) const RENEW_DEADLINE: Duration = Duration::from_secs(10);
+/// The times of the election, with the names and the rules of client-go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ElectionTiming {
+    /// No other replica acquires the Lease within this time after a renewal.
+    pub(super) lease_duration: Duration,
+    /// Leadership is lost after this time without a renewal.
+    pub(super) renew_deadline: Duration,
+    /// Interval at which the leader renews and a candidate retries.
+    pub(super) retry_period: Duration,
+}
+
+/// Why times are not possible together.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidTiming {
+    #[error("--lease-duration ({0:?}) must be whole seconds, because the Lease stores it so")]
+    LeaseFraction(Duration),
+    #[error("--lease-duration ({0:?}) must not be longer than {1:?}")]
+    LeaseTooLong(Duration, Duration),
+    #[error("--lease-duration ({0:?}) must be longer than --renew-deadline ({1:?})")]
+    Lease(Duration, Duration),
+    #[error("--renew-deadline ({0:?}) must be longer than 1.2 times --retry-period ({1:?})")]
+    Renewal(Duration, Duration),
+}
+
+impl ElectionTiming {
+    /// A replica that crashed is replaced only after its Lease has expired.
+    const MAX_LEASE_DURATION: Duration = Duration::from_secs(3600);
+
+    /// # Errors
+    /// The times contradict each other.
+    pub fn new(
+        lease_duration: Duration,
+        renew_deadline: Duration,
+        retry_period: Duration,
+    ) -> Result<Self, InvalidTiming> {
+        if lease_duration.subsec_nanos() > 0 {
+            return Err(InvalidTiming::LeaseFraction(lease_duration));
+        }
+        if lease_duration > Self::MAX_LEASE_DURATION {
+            return Err(InvalidTiming::LeaseTooLong(lease_duration, Self::MAX_LEASE_DURATION));
+        }
+        if lease_duration <= renew_deadline {
+            return Err(InvalidTiming::Lease(lease_duration, renew_deadline));
+        }
+        // 1.2 is client-go's factor for the jitter of retries.
+        if renew_deadline <= retry_period.saturating_mul(6) / 5 {
+            return Err(InvalidTiming::Renewal(renew_deadline, retry_period));
+        }
+        Ok(Self { lease_duration, renew_deadline, retry_period })
+    }
+
+    /// The work is aborted this long after the last renewal: some time before another replica can become leader, by
+    /// default two seconds.
+    pub(super) fn work_deadline(&self) -> Duration {
+        self.renew_deadline + (self.lease_duration - self.renew_deadline) * 3 / 5
+    }
+
+    /// After two requests that time out, a third is possible before the renew deadline.
+    pub(super) fn request_timeout(&self) -> Duration {
+        self.renew_deadline * 2 / 5
+    }
+}
+
+impl Default for ElectionTiming {
+    /// client-go's defaults.
+    fn default() -> Self {
+        Self {
+            lease_duration: Duration::from_secs(15),
+            renew_deadline: Duration::from_secs(10),
+            retry_period: Duration::from_secs(2),
+        }
+    }
+}
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Decision {
@@ -23,8 +92,8 @@ pub(super) enum Decision {
 /// Why this process lost leadership.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LeadershipLost {
-    #[error("the Lease could not be renewed for {} s", RENEW_DEADLINE.as_secs())]
-    NotRenewed,
+    #[error("the Lease could not be renewed for {0:?}")]
+    NotRenewed(Duration),
     #[error("the Lease was changed by another client")]
     Changed,
     #[error("the Lease is held by {0}")]
@@ -66,17 +135,23 @@ fn holder<'a>(identity: &str, lease: Option<&'a LeaseSpec>) -> Holder<'a> {
         Some(name) if name == identity => Holder::ThisProcess,
         Some(name) => {
             let seconds = lease.lease_duration_seconds.and_then(|s| u64::try_from(s).ok());
-            Holder::Other { name, duration: seconds.map_or(LEASE_DURATION, Duration::from_secs) }
+            let default = || ElectionTiming::default().lease_duration;
+            Holder::Other { name, duration: seconds.map_or_else(default, Duration::from_secs) }
         }
     }
 }
 
 /// The spec that acquires a Lease whose spec is `old`.
-pub(super) fn acquired_spec(identity: &str, old: Option<&LeaseSpec>, now: Timestamp) -> LeaseSpec {
+pub(super) fn acquired_spec(
+    identity: &str,
+    old: Option<&LeaseSpec>,
+    lease_duration: Duration,
+    now: Timestamp,
+) -> LeaseSpec {
     let transitions = old.and_then(|l| l.lease_transitions);
     LeaseSpec {
         holder_identity: Some(identity.to_owned()),
-        lease_duration_seconds: i32::try_from(LEASE_DURATION.as_secs()).ok(),
+        lease_duration_seconds: i32::try_from(lease_duration.as_secs()).ok(),
         acquire_time: Some(MicroTime(now)),
         renew_time: Some(MicroTime(now)),
         lease_transitions: match holder(identity, old) {
@@ -109,13 +184,14 @@ mod tests {
     use super::*;
 
     const IDENTITY: &str = "boxsync-0";
+    const LEASE: Duration = Duration::from_secs(15);
 
     fn at_second(second: i64) -> Timestamp {
         Timestamp::from_second(1_795_348_800 + second).expect("in range")
     }
 
     fn held_by(name: &str) -> Option<LeaseSpec> {
-        Some(acquired_spec(name, None, at_second(0)))
+        Some(acquired_spec(name, None, LEASE, at_second(0)))
     }
 
     fn released_by(name: &str) -> Option<LeaseSpec> {
@@ -128,6 +204,37 @@ mod tests {
 
     fn wait_decision(seconds: u64) -> Decision {
         Decision::Wait { holder: "other".to_owned(), remaining: Duration::from_secs(seconds) }
+    }
+
+    #[test]
+    fn times_that_contradict_each_other_are_refused() {
+        let timing = |lease, renew, retry| {
+            ElectionTiming::new(
+                Duration::from_millis(lease),
+                Duration::from_millis(renew),
+                Duration::from_millis(retry),
+            )
+        };
+        assert_eq!(timing(15_000, 10_000, 2000), Ok(ElectionTiming::default()));
+        for (lease, renew, retry, refusal) in [
+            (10_000, 10_000, 2000, "--lease-duration (10s) must be longer than --renew-deadline (10s)"),
+            (15_000, 2400, 2000, "--renew-deadline (2.4s) must be longer than 1.2 times --retry-period (2s)"),
+            (15_500, 10_000, 2000, "--lease-duration (15.5s) must be whole seconds, because the Lease stores it so"),
+            (7_200_000, 10_000, 2000, "--lease-duration (7200s) must not be longer than 3600s"),
+            (15_000, 0, 0, "--renew-deadline (0ns) must be longer than 1.2 times --retry-period (0ns)"),
+        ] {
+            assert_eq!(timing(lease, renew, retry).expect_err(refusal).to_string(), refusal);
+        }
+        assert!(timing(15_000, 2401, 2000).is_ok());
+    }
+
+    #[test]
+    fn the_work_ends_between_the_renew_deadline_and_the_end_of_the_lease() {
+        assert_eq!(ElectionTiming::default().work_deadline(), Duration::from_secs(13));
+        assert_eq!(ElectionTiming::default().request_timeout(), Duration::from_secs(4));
+        let narrow = ElectionTiming::new(LEASE, LEASE - Duration::from_millis(1), Duration::from_secs(2));
+        let narrow = narrow.expect("valid");
+        assert!(narrow.work_deadline() > narrow.renew_deadline && narrow.work_deadline() < LEASE);
     }
 
     #[test]
@@ -168,7 +275,7 @@ mod tests {
             ("taken over after a release", released_by("other"), 1),
             ("taken over from this identity's previous process", held_by(IDENTITY), 0),
         ] {
-            let new = acquired_spec(IDENTITY, old.as_ref(), at_second(90));
+            let new = acquired_spec(IDENTITY, old.as_ref(), LEASE, at_second(90));
             assert_eq!(new.lease_transitions, Some(expected), "{case}");
             assert_eq!(
                 (new.acquire_time, new.renew_time),
@@ -179,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_renewal_changes_only_the_renew_time() {
-        let before = acquired_spec(IDENTITY, None, at_second(0));
+        let before = acquired_spec(IDENTITY, None, LEASE, at_second(0));
         let after = renewed_spec(before.clone(), at_second(2));
         assert_eq!(after.renew_time, Some(MicroTime(at_second(2))));
         assert_eq!(LeaseSpec { renew_time: before.renew_time.clone(), ..after }, before);

@@ -1,7 +1,5 @@
 //! Reads and writes the Lease, with optimistic locking.
 
-use std::time::Duration;
-
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::{
     Api, Client,
@@ -9,19 +7,18 @@ use kube::{
 };
 use tokio::time::timeout;
 
-use super::ElectionConfig;
+use super::{ElectionConfig, election::ElectionTiming};
 use crate::runtime::Clock;
 
 /// Name of the Lease, and field manager of its fields.
 const LEASE_NAME: &str = "boxsync-operator";
-/// After two requests that time out, a third is possible before `RENEW_DEADLINE`.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
 
 #[derive(Clone)]
 pub(super) struct LeaseClient {
     leases: Api<Lease>,
     pub(super) namespace: String,
     pub(super) identity: String,
+    pub(super) timing: ElectionTiming,
     /// For the timestamps in the Lease, which no decision depends on.
     pub(super) clock: Clock,
 }
@@ -35,12 +32,12 @@ pub(super) enum LeaseError {
 
 impl LeaseClient {
     pub(super) fn new(client: Client, config: ElectionConfig, clock: Clock) -> Self {
-        let ElectionConfig { namespace, identity } = config;
-        Self { leases: Api::namespaced(client, &namespace), namespace, identity, clock }
+        let ElectionConfig { namespace, identity, timing } = config;
+        Self { leases: Api::namespaced(client, &namespace), namespace, identity, timing, clock }
     }
 
     pub(super) async fn get_lease(&self) -> Result<Option<Lease>, LeaseError> {
-        with_timeout(self.leases.get_opt(LEASE_NAME)).await
+        self.with_timeout(self.leases.get_opt(LEASE_NAME)).await
     }
 
     /// Replaces `old`, or creates the Lease if `old` is `None`.
@@ -48,23 +45,24 @@ impl LeaseClient {
         let params = PostParams { field_manager: Some(LEASE_NAME.to_owned()), ..PostParams::default() };
         match old {
             Some(old) => {
-                with_timeout(self.leases.replace(LEASE_NAME, &params, &Lease { spec: Some(spec), ..old })).await
+                self.with_timeout(self.leases.replace(LEASE_NAME, &params, &Lease { spec: Some(spec), ..old })).await
             }
             None => {
                 let labels = [("app.kubernetes.io/name".to_owned(), LEASE_NAME.to_owned())].into();
                 let metadata =
                     ObjectMeta { name: Some(LEASE_NAME.to_owned()), labels: Some(labels), ..ObjectMeta::default() };
-                with_timeout(self.leases.create(&params, &Lease { metadata, spec: Some(spec) })).await
+                self.with_timeout(self.leases.create(&params, &Lease { metadata, spec: Some(spec) })).await
             }
         }
     }
-}
 
-async fn with_timeout<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, LeaseError> {
-    match timeout(REQUEST_TIMEOUT, request).await {
-        Ok(Ok(response)) => Ok(response),
-        Ok(Err(kube::Error::Api(status))) if status.code == 409 => Err(LeaseError::Conflict),
-        Ok(Err(error)) => Err(LeaseError::OutcomeUnknown(error.to_string())),
-        Err(_) => Err(LeaseError::OutcomeUnknown(format!("request timed out after {} s", REQUEST_TIMEOUT.as_secs()))),
+    async fn with_timeout<T>(&self, request: impl Future<Output = kube::Result<T>>) -> Result<T, LeaseError> {
+        let limit = self.timing.request_timeout();
+        match timeout(limit, request).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(kube::Error::Api(status))) if status.code == 409 => Err(LeaseError::Conflict),
+            Ok(Err(error)) => Err(LeaseError::OutcomeUnknown(error.to_string())),
+            Err(_) => Err(LeaseError::OutcomeUnknown(format!("request timed out after {limit:?}"))),
+        }
     }
 }

@@ -18,16 +18,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub use election::LeadershipLost;
-use election::{Decision, RENEW_DEADLINE, acquired_spec, confirm_holder, decide, released_spec, renewed_spec};
+use election::{Decision, acquired_spec, confirm_holder, decide, released_spec, renewed_spec};
+pub use election::{ElectionTiming, InvalidTiming, LeadershipLost};
 use lease_client::{LeaseClient, LeaseError};
 
 use crate::runtime::Clock;
 
-/// Interval at which the leader renews and a candidate retries.
-const RETRY_PERIOD: Duration = Duration::from_secs(2);
-/// The work is aborted this long after the last renewal: two seconds before another replica can become leader.
-const WORK_DEADLINE: Duration = Duration::from_secs(13);
 /// Limits how long a shutdown waits for the release. Without a release, the next leader waits until the Lease expires.
 const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -37,6 +33,7 @@ pub struct ElectionConfig {
     pub namespace: String,
     /// Must be unique among the running processes.
     pub identity: String,
+    pub timing: ElectionTiming,
 }
 
 /// The leadership of this process.
@@ -92,7 +89,7 @@ where
     tracing::error!(reason = %lost, "lost leadership, stopping");
     leader_token.cancel();
     let deadline = match lost {
-        LeadershipLost::NotRenewed => leader.renewed_at + WORK_DEADLINE,
+        LeadershipLost::NotRenewed(_) => leader.renewed_at + leader.lease_client.timing.work_deadline(),
         // Another replica may be leader already.
         LeadershipLost::Changed | LeadershipLost::HeldByOther(_) | LeadershipLost::Removed => Instant::now(),
     };
@@ -125,6 +122,7 @@ enum AcquireAttempt {
 impl Candidate<'_> {
     /// Returns `None` if `stop` is canceled first.
     async fn acquire(mut self, stop: &CancellationToken) -> Option<Leader> {
+        let ElectionTiming { retry_period, .. } = self.lease_client.timing;
         while !stop.is_cancelled() {
             let delay = match self.try_acquire().await {
                 Ok(AcquireAttempt::Elected(leader)) => {
@@ -137,13 +135,13 @@ impl Candidate<'_> {
                 }
                 Ok(AcquireAttempt::Waiting { holder, remaining }) => {
                     self.report_event(CandidateEvent::Waiting { holder });
-                    remaining.min(RETRY_PERIOD)
+                    remaining.min(retry_period)
                 }
                 // Another replica was faster; the next attempt reads which one.
-                Err(LeaseError::Conflict) => RETRY_PERIOD,
+                Err(LeaseError::Conflict) => retry_period,
                 Err(LeaseError::OutcomeUnknown(error)) => {
                     self.report_event(CandidateEvent::LeaseUnavailable(error));
-                    RETRY_PERIOD
+                    retry_period
                 }
             };
             // An attempt is never canceled: it may already have acquired the Lease.
@@ -162,7 +160,8 @@ impl Candidate<'_> {
         match decide(&self.lease_client.identity, old, unchanged) {
             Decision::Acquire => {
                 let renewed_at = Instant::now();
-                let spec = acquired_spec(&self.lease_client.identity, old, self.lease_client.clock.now());
+                let LeaseClient { identity, timing, clock, .. } = &self.lease_client;
+                let spec = acquired_spec(identity, old, timing.lease_duration, clock.now());
                 let lease = self.lease_client.write_lease(lease, spec).await?;
                 let leader = Leader { lease_client: self.lease_client.clone(), lease: Some(lease), renewed_at };
                 Ok(AcquireAttempt::Elected(Box::new(leader)))
@@ -217,10 +216,11 @@ enum LeaseUpdateError {
 impl Leader {
     /// Renews the Lease until leadership is lost.
     async fn renew_until_lost(&mut self) -> LeadershipLost {
-        let mut ticks = interval_at(self.renewed_at + RETRY_PERIOD, RETRY_PERIOD);
+        let ElectionTiming { renew_deadline, retry_period, .. } = self.lease_client.timing;
+        let mut ticks = interval_at(self.renewed_at + retry_period, retry_period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let deadline = self.renewed_at + RENEW_DEADLINE;
+            let deadline = self.renewed_at + renew_deadline;
             let renewal = async {
                 ticks.tick().await;
                 self.update_lease(renewed_spec).await
@@ -231,7 +231,7 @@ impl Leader {
                 Ok(Err(LeaseUpdateError::OutcomeUnknown(error))) => {
                     tracing::warn!(error, "renewing the Lease failed, retrying")
                 }
-                Err(_) => return LeadershipLost::NotRenewed,
+                Err(_) => return LeadershipLost::NotRenewed(renew_deadline),
             }
         }
     }

@@ -54,6 +54,8 @@ pub(super) const WATCHED_KIND: Label = Label {
 
 pub(super) const ERROR: Label = Label {
     name: "error",
-    values: || vec!["NotFound", "NotServed", "Conflict", "Forbidden", "Refused", "Unreachable", "Panic"],
+    values: || {
+        vec!["NotFound", "NotServed", "Conflict", "Forbidden", "TooManyRequests", "Refused", "Unreachable", "Panic"]
+    },
     meaning: "the Kubernetes API error, or `Panic`",
 };

@@ -44,6 +44,8 @@ pub struct Metrics {
     pub leader: Gauge,
     /// 1 while the operator is paused.
     pub paused: Gauge,
+    /// Token refreshes in progress.
+    pub token_refreshes: Gauge,
     pub syncs: CounterFamily<2>,
     pub sync_duration: HistogramFamily<1>,
     pub requests: CounterFamily<2>,
@@ -74,6 +76,10 @@ impl Metrics {
         };
         let leader = new_gauge("leader", "1 in the leader, 0 in a standby replica");
         let paused = new_gauge("paused", "1 while the operator is paused (--paused)");
+        let token_refreshes = new_gauge(
+            "token_refreshes",
+            "Refreshes of users' tokens in progress, from the call to Box until the new tokens are stored",
+        );
         match per_connection {
             PerConnectionMetrics::Enabled => {
                 registry.register_gauges(connections::GAUGES, ConnectionCollector(connection_source.clone()))
@@ -83,6 +89,7 @@ impl Metrics {
         Self {
             leader,
             paused,
+            token_refreshes,
             syncs: registry.counter_family(
                 "syncs",
                 "Finished syncs by trigger and reason (Synced, or why nothing was published)",

@@ -39,6 +39,7 @@ fn sample_connections() -> ConnectionList {
 fn record_every_metric(metrics: &Metrics) {
     let second = Duration::from_secs(1);
     metrics.leader.set(1);
+    metrics.token_refreshes.set(1);
     metrics.syncs.inc(["Created", "Synced"]);
     metrics.sync_duration.observe(["Synced"], second);
     metrics.requests.inc(["Succeeded", "Synced"]);

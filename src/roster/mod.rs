@@ -6,6 +6,7 @@
 //! | `records` | the JSON records in slices |
 //! | `chunking` | slice boundaries and slice names |
 //! | `diff`, `removal_guard`, `removals` | the differences, the rule for held removals, removed and returned users |
+//! | `own_slices` | the slices of a publisher that are not committed yet |
 //! | `ownership` | which rosters may be replaced |
 //! | `next_revision` | the next roster |
 //! | `diff_published` | the comparison with the published list, reading only slices that differ |
@@ -18,12 +19,16 @@
 //! * A slice is immutable.
 //! * A roster references only slices that existed when it was written. Only garbage collection deletes slices, and it
 //!   writes the roster first, so that a concurrent publisher with an older version of the roster gets a conflict.
+//! * A list is published only over the roster that existed before its first page was fetched. So an older answer of Box
+//!   never replaces a newer one, provided that the newer one was written: the first sync of each process writes the
+//!   roster even if the list is unchanged.
 
 mod chunking;
 mod diff;
 mod diff_published;
 mod garbage_collection;
 mod next_revision;
+mod own_slices;
 mod ownership;
 mod publication;
 mod publish;
@@ -35,9 +40,9 @@ mod store;
 mod user_counts;
 
 pub use chunking::{MAX_SLICE_BYTES, sha256_hex};
-pub use garbage_collection::{GcResult, collect_garbage, unreferenced_slices};
+pub use garbage_collection::{GcResult, GcScope, collect_garbage, unreferenced_slices};
 pub use ownership::{Ownership, OwnershipConflict, check_ownership};
-pub use publish::{Error, PublishOutcome, PublishRequest, PublishResult, publish_list};
+pub use publish::{Error, Fence, PublishOutcome, PublishRequest, PublishResult, publish_list};
 pub use reader::{LIST_STATES, ReadError, RosterSnapshot, read_snapshot};
 pub use records::{ChangeOp, ChangeRecord, PublishedUser, RemovedUser};
-pub use store::{SliceMeta, Store, list_all_slices};
+pub use store::{RosterVersion, SliceMeta, Store, list_all_slices};

@@ -165,6 +165,7 @@ pub(super) fn plan_revision(
         change,
         journal,
         swept_at: published.and_then(|c| c.content.swept_at.clone()),
+        fence: published.and_then(|c| c.content.fence),
     };
     trim_journal(NextRevision { slices, parts, content })
 }

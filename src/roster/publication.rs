@@ -1,7 +1,7 @@
 //! The steps of publishing a revision, as types that prove their order: slices written, all slices verified to exist,
 //! roster committed. Only a complete publication can be committed.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -9,6 +9,7 @@ use super::{
     chunking::{render_records, slice_name},
     garbage_collection::unreferenced_slices,
     next_revision::{NextRevision, PlannedSlice, SliceSource},
+    own_slices::OwnSlices,
     publish::{PublishAttemptError, PublishOutcome, PublishResult},
     store::{SliceMeta, Store},
 };
@@ -19,6 +20,9 @@ use crate::{
 };
 
 const MAX_CONCURRENT_WRITES: usize = 4;
+const MAX_THROTTLED_TRIES: u32 = 5;
+const FIRST_THROTTLE_PAUSE: Duration = Duration::from_millis(500);
+const MAX_THROTTLE_PAUSE: Duration = Duration::from_secs(30);
 
 /// A revision and the last step that its publication has completed.
 pub(super) struct Publication<'a, Step> {
@@ -47,12 +51,14 @@ pub(super) struct Committed {
 
 impl<'a> Publication<'a, Written> {
     /// Writes the slices that do not exist yet. An unreferenced slice is never reused, since it may be about to be
-    /// deleted: if one has the same name, the new slice gets another name, derived from `salt`.
+    /// deleted, except one that this publisher made itself a short time ago: if one has the same name, the new slice gets
+    /// another name, derived from `salt`.
     pub(super) async fn write_slices(
         store: &'a Store,
         owner_uid: &'a str,
         list: &UserList,
         mut next: NextRevision,
+        own_slices: &OwnSlices,
         salt: &str,
     ) -> Result<Self, PublishAttemptError> {
         let missing = next.slices.iter().enumerate().filter(|(_, planned)| planned.source != SliceSource::Existing);
@@ -61,24 +67,27 @@ impl<'a> Publication<'a, Written> {
         let plan = &next;
         // Each slice is rendered only when it is its turn: all of them together would take as much memory as the list.
         let writes = stream::iter(missing).map(async |at| {
-            let PlannedSlice { slice, source } = &plan.slices[at];
-            let content = slice_content(store, list, plan, slice, source).await?;
-            match store.create_slice(owner_uid, &slice.name, content).await {
-                Ok(()) => Ok((at, None)),
-                Err(KubeError::Conflict) => {
-                    let name =
-                        slice_name(store.connection_name(), owner_uid, slice.state.as_str(), &slice.digest, salt);
-                    let content = slice_content(store, list, plan, slice, source).await?;
-                    store.create_slice(owner_uid, &name, content).await?;
-                    Ok((at, Some(name)))
-                }
-                Err(error) => Err(PublishAttemptError::from(error)),
+            let slice = &plan.slices[at].slice;
+            if let Some(name) = own_slices.reusable_name(slice) {
+                return Ok((at, name));
             }
+            let salted = slice_name(store.connection_name(), owner_uid, slice.state.as_str(), &slice.digest, salt);
+            for name in [&slice.name, &salted] {
+                match create_slice(store, owner_uid, list, plan, &plan.slices[at], name).await {
+                    Ok(uid) => {
+                        let meta = SliceMeta { name: name.clone(), uid, owner_uid: Some(owner_uid.to_owned()) };
+                        own_slices.insert(slice, meta);
+                        return Ok((at, name.clone()));
+                    }
+                    Err(PublishAttemptError::Conflict) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Err(PublishAttemptError::Conflict)
         });
-        let written: Vec<(usize, Option<String>)> =
-            writes.buffer_unordered(MAX_CONCURRENT_WRITES).try_collect().await?;
-        for (at, renamed) in written {
-            if let Some(name) = renamed {
+        let written: Vec<(usize, String)> = writes.buffer_unordered(MAX_CONCURRENT_WRITES).try_collect().await?;
+        for (at, name) in written {
+            if next.slices[at].slice.name != name {
                 next.rename_slice(at, name);
             }
         }
@@ -134,6 +143,29 @@ impl Publication<'_, Committed> {
     }
 }
 
+/// Creates a slice with this name. While the API server limits requests, the write is repeated in place, as it says or
+/// with growing pauses: starting the whole attempt again would cost more requests.
+async fn create_slice(
+    store: &Store,
+    owner_uid: &str,
+    list: &UserList,
+    next: &NextRevision,
+    planned: &PlannedSlice,
+    name: &str,
+) -> Result<String, PublishAttemptError> {
+    let (mut pause, mut tries) = (FIRST_THROTTLE_PAUSE, 1);
+    loop {
+        let content = slice_content(store, list, next, &planned.slice, &planned.source).await?;
+        match store.create_slice(owner_uid, name, content).await {
+            Err(KubeError::TooManyRequests { retry_after, .. }) if tries < MAX_THROTTLED_TRIES => {
+                tokio::time::sleep(retry_after.unwrap_or(pause).min(MAX_THROTTLE_PAUSE)).await;
+                (pause, tries) = (pause * 2, tries + 1);
+            }
+            result => return Ok(result?),
+        }
+    }
+}
+
 pub(super) fn publish_result(
     roster: &UserRoster,
     owner_uid: &str,
@@ -141,7 +173,7 @@ pub(super) fn publish_result(
     outcome: PublishOutcome,
     approved: Option<String>,
 ) -> PublishResult {
-    let unreferenced = unreferenced_slices(&roster.spec, owner_uid, existing);
+    let unreferenced = unreferenced_slices(Some(&roster.spec), owner_uid, existing);
     PublishResult { roster: roster.spec.clone(), outcome, approved, unreferenced }
 }
 

@@ -1,5 +1,11 @@
 //! Publishing a list: plans the next revision, writes its slices, commits its roster. After a conflict with another
 //! writer the attempt starts again from the published state; while the API server is unavailable it is retried.
+//!
+//! Two processes can publish at the same time: one that lost the leadership, or was paused, may hold an answer of Box
+//! that is older than what the other has published. Clocks differ, so the answers are ordered by the roster itself: a
+//! list is published only over the version of it that was read before its first page was fetched. If that version was
+//! replaced meanwhile, the list may be the older answer, and the sync is superseded. A list without changes writes
+//! nothing and would not be noticed, so the first one of each process is a write of its own, the fence.
 
 use std::time::Duration;
 
@@ -11,9 +17,10 @@ use super::{
     chunking::{Chunk, RecordTooLarge, split_into_chunks},
     diff_published::{diff_published, published_state},
     next_revision::{MAX_SLICES, RosterOwner, plan_revision, with_counts},
+    own_slices::OwnSlices,
     ownership::{Ownership, OwnershipConflict, check_ownership},
     publication::{Publication, publish_result},
-    store::{SliceMeta, Store},
+    store::{RosterVersion, SliceMeta, Store},
 };
 use crate::{
     api::{RemovalHold, RosterChange, RosterContent, UserRoster},
@@ -23,7 +30,7 @@ use crate::{
 
 /// After this many conflicts the sync fails.
 const MAX_CONFLICTS: u32 = 8;
-/// How long a finished list waits for an unreachable API server.
+/// How long a finished list waits for an unreachable API server since it last accepted a slice.
 const UNAVAILABLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long it waits for an API server that denies the request: one that has just started may deny what it soon allows.
 const DENIED_TIMEOUT: Duration = Duration::from_secs(20);
@@ -43,8 +50,20 @@ pub struct PublishRequest<'a> {
     /// Revision and number of users of the last published list, from the connection's status; `None` if none was
     /// published.
     pub last_published: Option<(i64, i64)>,
+    /// The roster before the first page was fetched; `None`: there was none.
+    pub base: Option<RosterVersion>,
+    pub fence: Fence,
     /// The sync that fetched the list, without the counts of its changes.
     pub change: RosterChange,
+}
+
+/// Whether an earlier process may still publish an answer older than this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fence {
+    /// It may: the roster is written even if the list is unchanged.
+    Required,
+    /// It cannot: this process has written the roster.
+    Written,
 }
 
 /// The published list.
@@ -78,6 +97,9 @@ pub enum Error {
     /// The published list is lost, and too many users are missing to remove them without approval.
     #[error("{} of {} users are missing", _0.removals, _0.total)]
     BaselineLost(RemovalHold),
+    /// The list may be older than the published one.
+    #[error("another process wrote the roster since this sync began")]
+    Superseded,
     #[error(transparent)]
     Kube(#[from] KubeError),
 }
@@ -125,8 +147,29 @@ pub async fn publish_list(
     if chunks.len() > MAX_SLICES {
         return Err(Error::TooLarge { users: list.len(), slices: chunks.len() });
     }
-    let mut publisher = Publisher { store, request, list, chunks: &chunks, conflicts: 0, unconfirmed: None };
-    let started = Instant::now();
+    let own_slices = OwnSlices::default();
+    let mut publisher = Publisher {
+        store,
+        request,
+        list,
+        chunks: &chunks,
+        own_slices: &own_slices,
+        conflicts: 0,
+        sent_any: false,
+        unconfirmed: None,
+    };
+    let published = publish_with_retries(&mut publisher, now).await;
+    if published.is_err() {
+        publisher.discard_own_slices().await;
+    }
+    published
+}
+
+async fn publish_with_retries(
+    publisher: &mut Publisher<'_>,
+    now: impl Fn() -> Timestamp,
+) -> Result<PublishResult, Error> {
+    let mut progress = (publisher.own_slices.len(), Instant::now());
     let mut backoff = INITIAL_BACKOFF;
     // When the API server first denied the request since it was last unavailable.
     let mut denied_since = None;
@@ -143,20 +186,23 @@ pub async fn publish_list(
             }
             Err(PublishAttemptError::Kube(error)) => error,
         };
-        let remaining = match &error {
-            KubeError::Unreachable(_) | KubeError::Rejected { code: 429 | 500.., .. } => {
-                denied_since = None;
-                UNAVAILABLE_TIMEOUT.saturating_sub(started.elapsed())
-            }
-            KubeError::Forbidden(_) | KubeError::UnknownKind => {
-                DENIED_TIMEOUT.saturating_sub(denied_since.get_or_insert_with(Instant::now).elapsed())
-            }
-            KubeError::NotFound | KubeError::Conflict | KubeError::Rejected { .. } => Duration::ZERO,
+        if publisher.own_slices.len() > progress.0 {
+            progress = (publisher.own_slices.len(), Instant::now());
+            backoff = INITIAL_BACKOFF;
+        }
+        let remaining = if error.is_unavailable() {
+            denied_since = None;
+            UNAVAILABLE_TIMEOUT.saturating_sub(progress.1.elapsed())
+        } else if matches!(error, KubeError::Forbidden(_) | KubeError::UnknownKind) {
+            DENIED_TIMEOUT.saturating_sub(denied_since.get_or_insert_with(Instant::now).elapsed())
+        } else {
+            Duration::ZERO
         };
         if remaining.is_zero() {
             return Err(Error::Kube(error));
         }
-        tracing::warn!(connection = store.connection_name(), %error, "publishing the roster failed, retrying");
+        let connection = publisher.store.connection_name();
+        tracing::warn!(connection, %error, "publishing the roster failed, retrying");
         tokio::time::sleep(backoff.min(remaining)).await;
         backoff = (backoff * 2).min(MAX_BACKOFF);
     }
@@ -167,28 +213,40 @@ struct Publisher<'a> {
     request: &'a PublishRequest<'a>,
     list: &'a UserList,
     chunks: &'a [Chunk],
+    own_slices: &'a OwnSlices,
     conflicts: u32,
+    /// Whether a roster was sent, which may have been written and may reference our own slices.
+    sent_any: bool,
     /// The last roster that was sent, until a response confirms that it was written.
-    unconfirmed: Option<RosterContent>,
+    unconfirmed: Option<SentRoster>,
+}
+
+struct SentRoster {
+    content: RosterContent,
+    outcome: PublishOutcome,
+    approved: Option<String>,
 }
 
 impl Publisher<'_> {
     async fn attempt(&mut self, now: Timestamp) -> Result<PublishResult, PublishAttemptError> {
-        let Self { store, request, list, chunks, conflicts, .. } = *self;
+        let Self { store, request, list, chunks, own_slices, conflicts, .. } = *self;
         let owner_uid = request.owner_uid;
         let roster = store.get_roster().await?;
         if let Some((roster, sent)) =
-            roster.as_ref().zip(self.unconfirmed.take()).filter(|(r, sent)| is_same_revision(&r.spec, sent))
+            roster.as_ref().zip(self.unconfirmed.take()).filter(|(r, sent)| is_sent(&r.spec, &sent.content))
         {
             let existing = store.list_slices().await?;
-            let approved = sent.change.approved;
-            return Ok(publish_result(roster, owner_uid, &existing, PublishOutcome::Committed, approved));
+            return Ok(publish_result(roster, owner_uid, &existing, sent.outcome, sent.approved));
         }
         let ownership = match &roster {
             Some(roster) => check_ownership(roster, owner_uid, request.enterprise_id).map_err(Error::NotOwned)?,
             None => Ownership::Adoptable,
         };
+        if roster.as_ref().is_some_and(|roster| request.base.as_ref() != Some(&RosterVersion::of(roster))) {
+            return Err(Error::Superseded.into());
+        }
         let existing = store.list_slices().await?;
+        own_slices.retain_existing(&existing);
         let published = roster.as_ref().map(|roster| published_state(roster, ownership, owner_uid, &existing));
         let diff = diff_published(store, request, list, chunks, published.as_ref(), now).await;
         let (parts, decision) = match diff {
@@ -208,15 +266,42 @@ impl Publisher<'_> {
         let next = plan_revision(&roster_owner, published.as_ref(), chunks, parts, change, decision.newly_held, now)
             .map_err(|slices| Error::TooLarge { users: list.len(), slices })?;
         let salt = format!("{}/{conflicts}", request.change.start_time.0);
-        let written = Publication::write_slices(store, owner_uid, list, next, &salt).await?;
+        let written = Publication::write_slices(store, owner_uid, list, next, own_slices, &salt).await?;
         if let Some(roster) = roster.as_ref().filter(|_| !written.revision().differs_from(published.as_ref())) {
-            let outcome = PublishOutcome::Unchanged;
-            return Ok(publish_result(roster, owner_uid, &existing, outcome, decision.approved));
+            let (outcome, approved) = (PublishOutcome::Unchanged, decision.approved);
+            if request.fence == Fence::Written {
+                return Ok(publish_result(roster, owner_uid, &existing, outcome, approved));
+            }
+            let fence = roster.spec.fence.map_or(1, |fence| fence.saturating_add(1));
+            let content = RosterContent { fence: Some(fence), ..roster.spec.clone() };
+            self.unconfirmed = Some(SentRoster { content: content.clone(), outcome, approved: approved.clone() });
+            let fenced = store.commit_roster(owner_uid, Some(roster), content).await?;
+            return Ok(publish_result(&fenced, owner_uid, &existing, outcome, approved));
         }
         let complete = written.verify(existing).await?;
-        self.unconfirmed = Some(complete.roster_content());
+        self.sent_any = true;
+        self.unconfirmed = Some(SentRoster {
+            content: complete.roster_content(),
+            outcome: PublishOutcome::Committed,
+            approved: decision.approved.clone(),
+        });
         let committed = complete.commit(roster.as_ref()).await?;
         Ok(committed.into_result(decision.approved))
+    }
+
+    /// Deletes what was made for a list that was not published. Nobody else can reference it, unless a roster was sent
+    /// whose response was lost: then garbage collection decides. What cannot be deleted now, it finds within an hour.
+    async fn discard_own_slices(&self) {
+        if self.sent_any {
+            return;
+        }
+        for slice in self.own_slices.take_all() {
+            if let Err(error) = self.store.delete_slice(&slice).await {
+                let connection = self.store.connection_name();
+                tracing::warn!(connection, %error, "slices of an unpublished list are left for garbage collection");
+                return;
+            }
+        }
     }
 }
 
@@ -231,11 +316,9 @@ async fn confirm_lost(
     Ok(if unchanged { PublishAttemptError::Fatal(lost) } else { PublishAttemptError::Conflict })
 }
 
-/// Whether a roster is the one that was sent; only garbage collection may have changed it since.
-fn is_same_revision(roster: &RosterContent, sent: &RosterContent) -> bool {
-    let RosterContent { revision, revision_time, change, slices, .. } = sent;
-    roster.revision == *revision
-        && roster.revision_time == *revision_time
-        && roster.change == *change
-        && roster.slices == *slices
+/// Whether a roster is the one that was sent; only garbage collection may have changed it since. The same run may have
+/// sent it at another time and with other slice names, if an earlier attempt was applied late.
+fn is_sent(roster: &RosterContent, sent: &RosterContent) -> bool {
+    let RosterContent { revision, change, fence, .. } = sent;
+    roster.revision == *revision && roster.change == *change && roster.fence == *fence
 }

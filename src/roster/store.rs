@@ -28,6 +28,20 @@ pub struct Store {
     connection: String,
 }
 
+/// A version of the roster's content. Changes of its labels and annotations do not count: the API server increases the
+/// generation only with the rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RosterVersion {
+    uid: Option<String>,
+    generation: Option<i64>,
+}
+
+impl RosterVersion {
+    pub fn of(roster: &UserRoster) -> Self {
+        Self { uid: roster.metadata.uid.clone(), generation: roster.metadata.generation }
+    }
+}
+
 /// The metadata of an existing slice, regardless of its owner.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SliceMeta {
@@ -74,13 +88,13 @@ impl Store {
         Ok(slices)
     }
 
-    /// Creates a slice; [`KubeError::Conflict`] if the name is taken.
+    /// Creates a slice, and returns its UID; [`KubeError::Conflict`] if the name is taken.
     pub(super) async fn create_slice(
         &self,
         owner_uid: &str,
         name: &str,
         content: SliceContent,
-    ) -> Result<(), KubeError> {
+    ) -> Result<String, KubeError> {
         let slice = UserSlice { metadata: self.object_meta(owner_uid, name), spec: content };
         let body = serde_json::to_vec(&slice).map_err(|e| KubeError::Unreachable(e.to_string()))?;
         drop(slice);
@@ -92,7 +106,10 @@ impl Store {
             .map_err(|e| KubeError::Unreachable(e.to_string()))?;
         // Metadata only: a full response would repeat all the data.
         let raw_client = self.client.raw_client();
-        self.client.call(raw_client.request::<PartialObjectMeta<UserSlice>>(request)).await.map(|_| ())
+        self.client
+            .call(raw_client.request::<PartialObjectMeta<UserSlice>>(request))
+            .await
+            .map(|slice| slice.uid().unwrap_or_default())
     }
 
     /// Replaces the roster if it is still the version that was read, or creates it if there is still none.

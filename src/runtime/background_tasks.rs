@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::sleep;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Owns the tasks: dropping it aborts those that have not finished.
@@ -17,12 +17,24 @@ impl BackgroundTasks {
         self.tracker.spawn(self.abort.clone().run_until_cancelled_owned(task));
     }
 
-    /// Waits until all tasks have finished, at most `limit`; then aborts the rest.
-    pub async fn wait_for_all(&self, limit: Duration) {
+    /// The number of tasks that have not finished.
+    pub fn unfinished(&self) -> usize {
+        self.tracker.len()
+    }
+
+    /// Waits until all tasks have finished. Once `stop` is canceled, it waits at most `limit`, then aborts the rest.
+    pub async fn wait_for_all(&self, stop: &CancellationToken, limit: Duration) {
         self.tracker.close();
-        if timeout(limit, self.tracker.wait()).await.is_err() {
-            tracing::warn!(seconds = limit.as_secs(), "background tasks did not finish in time, aborted");
-            self.abort.cancel();
+        let time_limit = async {
+            stop.cancelled().await;
+            sleep(limit).await;
+        };
+        tokio::select! {
+            () = self.tracker.wait() => {}
+            () = time_limit => {
+                tracing::warn!(seconds = limit.as_secs(), "background tasks did not finish in time, aborted");
+                self.abort.cancel();
+            }
         }
     }
 }
@@ -40,11 +52,15 @@ mod tests {
         atomic::{AtomicBool, Ordering},
     };
 
-    use tokio::time::sleep;
-
     use super::*;
 
     const LONG: Duration = Duration::from_secs(5);
+
+    fn stopped() -> CancellationToken {
+        let stop = CancellationToken::new();
+        stop.cancel();
+        stop
+    }
 
     fn slow_task() -> (Arc<AtomicBool>, impl Future<Output = ()>) {
         let done = Arc::new(AtomicBool::new(false));
@@ -60,7 +76,7 @@ mod tests {
         let (done, task) = slow_task();
         let background = BackgroundTasks::default();
         background.spawn_task(task);
-        background.wait_for_all(LONG * 2).await;
+        background.wait_for_all(&stopped(), LONG * 2).await;
         assert!(done.load(Ordering::Relaxed));
     }
 
@@ -69,9 +85,29 @@ mod tests {
         let (done, task) = slow_task();
         let background = BackgroundTasks::default();
         background.spawn_task(task);
-        background.wait_for_all(LONG / 2).await;
+        background.wait_for_all(&stopped(), LONG / 2).await;
         sleep(LONG * 2).await;
         assert!(!done.load(Ordering::Relaxed));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_limit_applies_only_once_the_process_is_to_stop() {
+        let (done, task) = slow_task();
+        let (background, stop) = (BackgroundTasks::default(), CancellationToken::new());
+        background.spawn_task(task);
+        assert_eq!(background.unfinished(), 1);
+        background.wait_for_all(&stop, LONG / 10).await;
+        assert!(done.load(Ordering::Relaxed));
+        assert_eq!(background.unfinished(), 0);
+        let (done, task) = slow_task();
+        background.spawn_task(task);
+        let (stopping, started) = (stop.clone(), tokio::time::Instant::now());
+        tokio::spawn(async move {
+            sleep(LONG / 2).await;
+            stopping.cancel();
+        });
+        background.wait_for_all(&stop, LONG / 10).await;
+        assert_eq!((started.elapsed(), done.load(Ordering::Relaxed)), (LONG / 2 + LONG / 10, false));
     }
 
     #[tokio::test(start_paused = true)]

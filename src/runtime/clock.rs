@@ -18,6 +18,12 @@ impl Clock {
         Self(Arc::new(time))
     }
 
+    /// The clock as a function.
+    pub fn to_fn(&self) -> Arc<dyn Fn() -> Timestamp + Send + Sync> {
+        let clock = self.clone();
+        Arc::new(move || clock.now())
+    }
+
     pub fn now(&self) -> Timestamp {
         let now = (self.0)();
         now.round(jiff::TimestampRound::new().smallest(Unit::Second).mode(jiff::RoundMode::Floor)).unwrap_or(now)

@@ -12,15 +12,22 @@ const PAGE_BYTES: usize = 1 << 20;
 /// Builds a list from pages in any order. Of two users with the same id the later one wins, also across pages.
 #[derive(Default)]
 pub struct UserListBuilder {
-    pages: Vec<(Box<[u8]>, Box<[u32]>)>,
+    pages: Vec<StoredPage>,
     len: usize,
+}
+
+/// A page without spare capacity.
+struct StoredPage {
+    bytes: Box<[u8]>,
+    starts: Box<[u32]>,
 }
 
 impl UserListBuilder {
     pub fn push_page(&mut self, page: UserPage) {
         if !page.is_empty() {
             self.len += page.len();
-            self.pages.push((page.bytes.into_boxed_slice(), page.starts.into_boxed_slice()));
+            let (bytes, starts) = (page.bytes.into_boxed_slice(), page.starts.into_boxed_slice());
+            self.pages.push(StoredPage { bytes, starts });
         }
     }
 
@@ -50,7 +57,7 @@ impl UserListBuilder {
         // The index is allocated once, since its length is known: growing it would briefly take three times its space.
         let mut index = Vec::with_capacity(self.len);
         let mut pages = Vec::with_capacity(self.pages.len());
-        for (number, (bytes, starts)) in self.pages.into_iter().enumerate() {
+        for (number, StoredPage { bytes, starts }) in self.pages.into_iter().enumerate() {
             let page = u32::try_from(number).expect("page count fits in u32");
             index.extend(starts.iter().map(|&byte| UserOffset { page, byte }));
             pages.push(bytes);

@@ -14,7 +14,7 @@ use boxsync::{
     roster::Store,
 };
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use harness::{AuditLog, ControlPlane, ControlPlaneOptions, Operator, OperatorCommand, TempDir};
+use harness::{AuditLog, ControlPlane, Operator, OperatorCommand, TempDir};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, ListParams, PostParams};
 use kube::runtime::WatchStreamExt as _;
@@ -70,11 +70,7 @@ impl Bench {
         self.plane
             .get_or_try_init(async || {
                 log_progress("starting the control plane");
-                let plane = ControlPlane::start(ControlPlaneOptions {
-                    name: "bench-plane".to_owned(),
-                    ..ControlPlaneOptions::default()
-                })
-                .await?;
+                let plane = ControlPlane::start("bench-plane").await?;
                 let crds = Command::new(&self.operator).arg("crds").output()?;
                 plane.kubectl().apply_yaml(&String::from_utf8(crds.stdout)?).await?.into_stdout()?;
                 let established = ["wait", "--for=condition=Established", "crd", "--all"];
@@ -190,6 +186,22 @@ impl BenchEnv<'_> {
         Ok(())
     }
 
+    /// Connects the enterprise and waits until its list is published.
+    pub(crate) async fn sync_enterprise(&self, enterprise: &str) -> Result<()> {
+        let published = self.watch_connection(enterprise, is_ready).await?;
+        self.connect_enterprise(enterprise, SECRET_NAME).await?;
+        published.reached_at().await.map(drop)
+    }
+
+    /// Starts a watch that ends when this enterprise's connection has reached the condition.
+    pub(crate) async fn watch_connection(
+        &self,
+        enterprise: &str,
+        is_reached: fn(&BoxConnection) -> bool,
+    ) -> Result<ConditionWatch> {
+        start_watch(self.api(), Some(&connection_name(enterprise)), 1, is_reached).await
+    }
+
     pub(crate) async fn connect_enterprises(&self, enterprises: &[String]) -> Result<()> {
         let all = stream::iter(enterprises).map(|id| self.connect_enterprise(id, SECRET_NAME));
         all.buffer_unordered(CONCURRENCY).try_collect::<()>().await
@@ -202,6 +214,14 @@ impl BenchEnv<'_> {
         }))?;
         self.api().create(&PostParams::default(), &request).await?;
         Ok(())
+    }
+
+    /// The time from the creation of a request to its condition Complete.
+    pub(crate) async fn time_request(&self, name: &str, enterprise: &str) -> Result<Duration> {
+        let completed = start_watch(self.api(), Some(name), 1, is_complete).await?;
+        let begin = Instant::now();
+        self.create_sync_request(name, enterprise).await?;
+        Ok(completed.reached_at().await? - begin)
     }
 
     /// Waits until the operator has written nothing for some seconds, plus a margin.
@@ -297,11 +317,4 @@ where
 /// Resident memory in MB.
 pub(crate) fn kib_to_mb(kib: Option<u64>) -> Result<f64> {
     Ok(kib.ok_or("the operator exited")? as f64 * 1024.0 / 1e6)
-}
-
-/// Anonymous resident memory in MB. The rest is mostly file-backed program text, which the kernel can drop.
-pub(crate) fn anonymous_mb(operator: &Operator) -> Result<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", operator.process().pid()))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-    kib_to_mb(line.and_then(|line| line.split_whitespace().next()?.parse().ok()))
 }

@@ -8,7 +8,7 @@ use harness::Operator;
 
 use crate::{
     Result,
-    env::{Bench, BenchEnv, TIMEOUT, anonymous_mb, is_ready, kib_to_mb, start_watch},
+    env::{Bench, BenchEnv, TIMEOUT, is_ready, kib_to_mb, start_watch},
     log_progress,
     stats::Samples,
     table::BenchRow,
@@ -31,12 +31,12 @@ async fn measure_one_connection(bench: &Bench) -> Result<Vec<BenchRow>> {
         let env = bench.new_env("idle one").await?;
         let operator = start_synced_operator(&env, 1).await?;
         rss.push(kib_to_mb(operator.process().rss_kib())?);
-        anonymous.push(anonymous_mb(&operator)?);
+        anonymous.push(kib_to_mb(operator.process().anonymous_rss_kib())?);
     }
     let (rss, anonymous) = (Samples::from_values(rss), Samples::from_values(anonymous));
     Ok(vec![BenchRow::new(
         "idle memory, 1 connection with 10 users",
-        format!("{:.1} MB ({}), {:.1} MB anonymous", rss.median(), rss.format_range(1), anonymous.median()),
+        format!("{}, {:.1} MB anonymous", rss.summary(1, "MB"), anonymous.median()),
         "≤ 15 MB",
         rss.median() <= 15.0,
     )])
@@ -46,7 +46,8 @@ async fn measure_thousand_connections(bench: &Bench) -> Result<Vec<BenchRow>> {
     let env = bench.new_env("idle thousand").await?;
     log_progress("syncing 1,000 connections");
     let mut operator = start_synced_operator(&env, CONNECTIONS).await?;
-    let (synced, anonymous) = (kib_to_mb(operator.process().rss_kib())?, anonymous_mb(&operator)?);
+    let (synced, anonymous) =
+        (kib_to_mb(operator.process().rss_kib())?, kib_to_mb(operator.process().anonymous_rss_kib())?);
 
     log_progress("idle for one minute");
     let (mark, cpu) = (env.audit().end_offset(), operator.process().cpu_time().unwrap_or_default());
@@ -85,7 +86,7 @@ async fn measure_thousand_connections(bench: &Bench) -> Result<Vec<BenchRow>> {
             "≤ 25 MB",
             synced <= 25.0,
         ),
-        BenchRow::detail("after a restart", format!("{:.1} MB ({})", rss.median(), rss.format_range(1))),
+        BenchRow::detail("after a restart", rss.summary(1, "MB")),
         BenchRow::new(
             "restart with 1,000 fresh connections: maximum of 3",
             format!("{calls} Box calls, {writes_after_restart} writes, {api_requests} other API requests"),

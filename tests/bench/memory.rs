@@ -1,10 +1,8 @@
 //! memory — peak resident memory of the operator while it fetches and publishes one large list.
 
-use boxsync::api::BoxConnection;
-
 use crate::{
     Result,
-    env::{Bench, SECRET_NAME, connection_name, is_ready, kib_to_mb, start_watch},
+    env::{Bench, kib_to_mb},
     log_progress,
     stats::Samples,
     table::BenchRow,
@@ -24,9 +22,7 @@ async fn measure_peak(bench: &Bench, label: &str, users: usize, runs: usize, max
         log_progress(&format!("syncing {label} users"));
         // A new process, so that the peak belongs to one list.
         let operator = env.start_operator()?;
-        let synced = start_watch(env.api::<BoxConnection>(), Some(&connection_name(id)), 1, is_ready).await?;
-        env.connect_enterprise(id, SECRET_NAME).await?;
-        synced.reached_at().await?;
+        env.sync_enterprise(id).await?;
         env.wait_until_idle().await?;
         peaks.push(kib_to_mb(operator.process().peak_rss_kib())?);
         idle_values.push(kib_to_mb(operator.process().rss_kib())?);
@@ -35,13 +31,10 @@ async fn measure_peak(bench: &Bench, label: &str, users: usize, runs: usize, max
     Ok(vec![
         BenchRow::new(
             &format!("peak memory, {label} users fetched and published"),
-            format!("{:.1} MB ({})", peaks.median(), peaks.format_range(1)),
+            peaks.summary(1, "MB"),
             &format!("≤ {max_mb:.0} MB"),
             peaks.median() <= max_mb,
         ),
-        BenchRow::detail(
-            "idle memory afterwards",
-            format!("{:.1} MB ({})", idle_values.median(), idle_values.format_range(1)),
-        ),
+        BenchRow::detail("idle memory afterwards", idle_values.summary(1, "MB")),
     ])
 }

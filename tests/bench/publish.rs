@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use boxsync::api::{BoxConnection, SliceState, UserRoster, UserSyncRequest};
+use boxsync::api::{SliceState, UserRoster, UserSyncRequest};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use harness::{AuditEntries, AuditEntry};
 use jiff::Timestamp;
@@ -47,7 +47,7 @@ async fn measure_first_publish(env: &BenchEnv<'_>, ids: &[String]) -> Result<Vec
     let mut syncs = Vec::new();
     for id in ids {
         log_progress("publishing 100,000 users for the first time");
-        let awaited = start_watch(env.api::<BoxConnection>(), Some(&connection_name(id)), 1, is_ready).await?;
+        let awaited = env.watch_connection(id, is_ready).await?;
         let before = SyncBaseline::capture(env, id).await?;
         env.connect_enterprise(id, SECRET_NAME).await?;
         syncs.push(before.measure(awaited).await?);
@@ -61,17 +61,17 @@ async fn measure_first_publish(env: &BenchEnv<'_>, ids: &[String]) -> Result<Vec
     Ok(vec![
         BenchRow::new(
             "first publish of 100,000 users: from Box's last page to Ready",
-            format!("{publish_times} ({})", publish_times.format_range(0)),
+            publish_times.summary(0, "ms"),
             "≤ 3 s",
             publish_times.median() <= 3e3,
         ),
         BenchRow::new(
             "API server CPU during it, including the listing",
-            format!("{:.1} s ({})", cpu.median(), cpu.format_range(1)),
+            cpu.summary(1, "s"),
             "≤ 3 s",
             cpu.median() <= 3.0,
         ),
-        BenchRow::detail("listing time", format!("{listing_times} ({})", listing_times.format_range(0))),
+        BenchRow::detail("listing time", listing_times.summary(0, "ms")),
         BenchRow::detail(
             "writes",
             format!(
@@ -104,10 +104,7 @@ async fn measure_unchanged(env: &BenchEnv<'_>, id: &str) -> Result<Vec<BenchRow>
             reads == 0 && writes == 0 && statuses == 1,
         ),
         BenchRow::detail("request status writes, all operator requests", format!("{requests}, {others}")),
-        BenchRow::detail(
-            "from Box's last page to Complete",
-            format!("{publish_times} ({})", publish_times.format_range(0)),
-        ),
+        BenchRow::detail("from Box's last page to Complete", publish_times.summary(0, "ms")),
     ])
 }
 
@@ -225,7 +222,7 @@ async fn measure_churn(env: &BenchEnv<'_>, id: &str) -> Result<Vec<BenchRow>> {
     Ok(vec![
         BenchRow::without_target(
             "1 % churn (500 changed, 250 added, 250 removed): to Complete",
-            format!("{publish_times} ({}); API server CPU {:.1} s", publish_times.format_range(0), cpu.median()),
+            format!("{}; API server CPU {:.1} s", publish_times.summary(0, "ms"), cpu.median()),
         ),
         BenchRow::detail(
             "slices, on average",

@@ -6,7 +6,7 @@ use boxsync::api::{BoxConnection, ConditionStatus};
 
 use crate::{
     Result,
-    env::{Bench, BenchEnv, connection_name, has_condition, start_watch},
+    env::{Bench, has_condition, start_watch},
     log_progress,
     stats::Samples,
     table::BenchRow,
@@ -33,7 +33,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
     let (requested, automatic) = ids.split_at(REQUESTED_RUNS);
     let mut requested_times = Vec::new();
     for id in requested {
-        let connected = watch_until_connected(&env, id).await?;
+        let connected = env.watch_connection(id, is_connected).await?;
         let begin = Instant::now();
         env.fix_secret(&secret_name(id)).await?;
         env.create_sync_request(&format!("r{id}"), id).await?;
@@ -42,7 +42,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
     log_progress(&format!("fixing {AUTOMATIC_RUNS} Secrets, one every {} s", INTERVAL.as_secs()));
     let mut waiting = Vec::new();
     for id in automatic {
-        let connected = watch_until_connected(&env, id).await?;
+        let connected = env.watch_connection(id, is_connected).await?;
         let begin = Instant::now();
         env.fix_secret(&secret_name(id)).await?;
         waiting.push(async move { Ok::<_, crate::Error>(connected.reached_at().await? - begin) });
@@ -77,9 +77,6 @@ fn secret_name(id: &str) -> String {
     format!("box-{id}")
 }
 
-async fn watch_until_connected(env: &BenchEnv<'_>, id: &str) -> Result<crate::env::ConditionWatch> {
-    start_watch(env.api::<BoxConnection>(), Some(&connection_name(id)), 1, |c| {
-        has_condition(c, "Connected", ConditionStatus::True)
-    })
-    .await
+fn is_connected(connection: &BoxConnection) -> bool {
+    has_condition(connection, "Connected", ConditionStatus::True)
 }

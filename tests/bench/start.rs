@@ -44,13 +44,10 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
     Ok(vec![
         BenchRow::new(
             "start to first reconcile (its first call to Box)",
-            format!("{calls} ({})", calls.format_range(0)),
+            calls.summary(0, "ms"),
             "≤ 500 ms",
             calls.median() <= 500.0,
         ),
-        BenchRow::detail(
-            "start to first request to the API server",
-            format!("{first_requests} ({})", first_requests.format_range(0)),
-        ),
+        BenchRow::detail("start to first request to the API server", first_requests.summary(0, "ms")),
     ])
 }

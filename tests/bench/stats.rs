@@ -36,6 +36,11 @@ impl Samples {
         self.0.last().copied().unwrap_or(f64::NAN)
     }
 
+    /// The median, with the number of runs and the range: `1.2 MB (n=7, 1.1–1.3)`.
+    pub(crate) fn summary(&self, digits: usize, unit: &str) -> String {
+        format!("{:.digits$} {unit} ({})", self.median(), self.format_range(digits))
+    }
+
     /// Number of runs and range: `n=7, 1.10–1.31`.
     pub(crate) fn format_range(&self, digits: usize) -> String {
         let Self(values) = self;

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::time::{Duration, Instant};
 
 use boxsync::{
-    api::{BoxConnection, SliceState, UserRoster, UserSyncRequest},
+    api::{SliceState, UserRoster},
     roster::{self, LIST_STATES, PublishedUser, RosterSnapshot, Store},
 };
 use futures::future;
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Result,
-    env::{Bench, SECRET_NAME, connection_name, is_complete, is_ready, start_watch},
+    env::{Bench, connection_name},
     log_progress,
     stats::Samples,
     table::BenchRow,
@@ -33,9 +33,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
     let ids = env.create_enterprises(1, USERS).await?;
     let id = ids.first().ok_or("no enterprise")?;
     let _operator = env.start_operator_with_flag("--min-sync-gap", "0s")?;
-    let published = start_watch(env.api::<BoxConnection>(), Some(&connection_name(id)), 1, is_ready).await?;
-    env.connect_enterprise(id, SECRET_NAME).await?;
-    published.reached_at().await?;
+    env.sync_enterprise(id).await?;
 
     let users = env.sim.user_ids(id).await?;
     let marked: Vec<u64> = users.iter().copied().step_by(USERS / MARKED_USERS).collect();
@@ -49,11 +47,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
             let titles = marked.iter().map(|user| (user, round_title(round)));
             future::try_join_all(titles.map(async |(user, title)| env.sim.set_job_title(id, *user, &title).await))
                 .await?;
-            let name = format!("round-{round}");
-            let completed = start_watch(env.api::<UserSyncRequest>(), Some(&name), 1, is_complete).await?;
-            let start = Instant::now();
-            env.create_sync_request(&name, id).await?;
-            times.push(completed.reached_at().await? - start);
+            times.push(env.time_request(&format!("round-{round}"), id).await?);
             if round.is_multiple_of(MIN_PUBLISHES) {
                 log_progress(&format!("{round} publishes"));
             }
@@ -80,7 +74,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
             "0",
             torn == 0 && failed == 0 && publishes >= MIN_PUBLISHES,
         ),
-        BenchRow::detail("request to Complete meanwhile", format!("{times} ({})", times.format_range(0))),
+        BenchRow::detail("request to Complete meanwhile", times.summary(0, "ms")),
     ])
 }
 

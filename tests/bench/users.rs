@@ -5,11 +5,9 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use boxsync::api::BoxConnection;
-
 use crate::{
     Result,
-    env::{Bench, BenchEnv, SECRET_NAME, connection_name, is_ready, start_watch},
+    env::{Bench, BenchEnv, connection_name},
     log_progress,
     stats::Samples,
     table::BenchRow,
@@ -24,9 +22,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
     let ids = env.create_enterprises(1, USERS).await?;
     let id = ids.first().ok_or("no enterprise")?;
     let operator = env.start_operator()?;
-    let published = start_watch(env.api::<BoxConnection>(), Some(&connection_name(id)), 1, is_ready).await?;
-    env.connect_enterprise(id, SECRET_NAME).await?;
-    published.reached_at().await?;
+    env.sync_enterprise(id).await?;
     env.wait_until_idle().await?;
     drop(operator);
     let api_server = || env.plane.api_server().cpu_time().unwrap_or_default();
@@ -42,7 +38,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
     Ok(vec![
         BenchRow::new(
             "kubectl boxsync users, 100,000 users as a table",
-            format!("{table} ({})", table.format_range(0)),
+            table.summary(0, "ms"),
             "≤ 1 s",
             table.median() <= 1e3,
         ),

@@ -1,23 +1,9 @@
 //! `approve`: the held users, the confirmation, and the digest of exactly these users.
 
-use boxsync::{
-    api::{UserRoster, UserSyncRequest},
-    user_list::User,
-};
+use boxsync::api::{UserRoster, UserSyncRequest};
 use serde_json::json;
 
 use crate::env::{CliEnv, NAMESPACE, TERMINAL, TestIo, ready_status, user_record};
-
-/// 25 of 60 users are missing from Box.
-async fn env_with_held_users() -> CliEnv {
-    let env = CliEnv::new();
-    env.create_ready_connection("acme", 60);
-    let names: Vec<(String, String)> = (0..60).map(|n| ((2000 + n).to_string(), format!("user{n}@acme.com"))).collect();
-    let all: Vec<User<'_>> = names.iter().map(|(id, login)| user_record(id, login, "User")).collect();
-    env.publish_users("acme", &all).await;
-    env.publish_users("acme", all.get(25..).expect("sixty")).await;
-    env
-}
 
 fn held_digest(env: &CliEnv) -> String {
     env.kube.object::<UserRoster>(NAMESPACE, "acme").and_then(|r| r.spec.held).expect("held").digest
@@ -29,7 +15,7 @@ fn sync_requests(env: &CliEnv) -> Vec<UserSyncRequest> {
 
 #[tokio::test(start_paused = true)]
 async fn it_lists_the_held_users_and_approves_exactly_those() {
-    let env = env_with_held_users().await;
+    let env = CliEnv::with_held_users(60, 25).await;
     let output = env.run_with_io(TestIo { input: "y\n", ..TERMINAL }, "approve acme --timeout 5s").await;
     let lines = output.stdout_lines();
     assert_eq!(
@@ -45,7 +31,7 @@ async fn it_lists_the_held_users_and_approves_exactly_those() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_approved_without_confirmation() {
-    let env = env_with_held_users().await;
+    let env = CliEnv::with_held_users(60, 25).await;
     for input in ["\n", "n\n", "", "yessir\n"] {
         let output = env.run_with_io(TestIo { input, ..TERMINAL }, "approve acme").await;
         assert_eq!(output.code, 1, "{input:?}");
@@ -61,7 +47,7 @@ async fn nothing_is_approved_without_confirmation() {
 
 #[tokio::test(start_paused = true)]
 async fn scripts_confirm_with_a_flag() {
-    let env = env_with_held_users().await;
+    let env = CliEnv::with_held_users(60, 25).await;
     env.run("approve acme --yes --timeout 2s").await;
     assert_eq!(sync_requests(&env).len(), 1);
 }

@@ -226,7 +226,7 @@ async fn box_errors_are_reported_as_by_the_operator() {
         (
             |acme| acme.enable_behaviour(Behaviour::OtherEnterprise),
             "✓✓✓✓✓✓✓✗–",
-            "Store the credentials of enterprise 1001 in",
+            "Store the credentials of an app of enterprise 1001 in Secret",
         ),
         (
             |acme| acme.enable_behaviour(Behaviour::InsufficientScope),
@@ -342,6 +342,15 @@ async fn a_file_is_checked_without_any_cluster() {
     let output = env.run_check_with_io(with_input("{\"planted\":"), "--file -").await;
     assert_eq!((check_marks(&output).as_str(), output.code), ("✗✓✓–––", 1), "{}", output.out);
     assert!(remediations(&output).contains("is not JSON (line 1, column"), "{}", output.out);
+
+    let mut costly: Value = serde_json::from_str(&env.config_file()).expect("JSON");
+    costly["boxAppSettings"]["appAuth"]["privateKey"] =
+        include_str!("../../src/box_client/fixtures/pbkdf2-3000000.pem").into();
+    let costly_path = path.with_file_name("check-costly.json");
+    std::fs::write(&costly_path, costly.to_string()).expect("writable");
+    let output = env.run_check(&format!("--file {}", costly_path.display())).await;
+    assert_eq!((check_marks(&output).as_str(), output.code), ("✗✓✓–––", 1), "{}", output.out);
+    assert!(remediations(&output).contains("3000000 iterations; at most 2000000"), "{}", output.out);
 
     let output = env.run_check(&format!("--file {} --enterprise-id 2002", path.display())).await;
     assert_eq!((check_marks(&output).as_str(), output.code), ("✓✓✓–✗–", 1), "{}", output.out);

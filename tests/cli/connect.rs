@@ -165,8 +165,8 @@ async fn a_user_of_another_enterprise_is_refused_and_nothing_is_written() {
     assert_eq!(output.code, 1);
     assert!(
         output.err.starts_with(
-            "error: Box signed in admin@1001.example of enterprise 999999 (Somebody Else), but acme is for enterprise 1001. Nothing was written."
-        ),
+            "error: The credentials belong to enterprise 999999 (Somebody Else), not enterprise 1001. An admin or co-admin of enterprise 1001 must authorize the app"
+        ) && output.err.ends_with("Nothing was written.\n"),
         "{}",
         output.err
     );
@@ -333,10 +333,7 @@ async fn an_invalid_config_file_is_rejected_without_a_box_call() {
     env.create_connection_with_auth("jwt");
     let file = env.enterprise.config_json(KeyFormat::Pkcs8TripleDes).expect("a file");
     for (config, words) in [
-        (
-            file.replace("\"1001\"", "\"2002\""),
-            "the configuration file is of enterprise 2002, but acme is for enterprise 1001.",
-        ),
+        (file.replace("\"1001\"", "\"2002\""), "The credentials belong to enterprise 2002, not enterprise 1001."),
         ("{}".to_owned(), "the given credentials are malformed. The configuration file of the app"),
         (String::new(), "is empty"),
     ] {

@@ -7,19 +7,19 @@ use std::{
 };
 
 use boxsync::{
-    api::{self, BoxConnection, RosterChange, Trigger, UserRoster},
+    api::{self, BoxConnection, UserRoster},
     cli::{self, Cli, ColorMode, Io, Tty},
     kube_client::KubeClient,
-    roster::{PublishRequest, PublishResult, Store, publish_list},
+    roster::{PublishRequest, PublishResult, RosterVersion, Store, publish_list},
     runtime::Clock,
     user_list::{User, UserListBuilder, UserRole, UserStatus},
 };
 use clap::Parser;
-use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use kube_sim::{KubeSim, Resource, SimClock};
 use serde_json::{Value, json};
+
+use crate::publish_request::{ENTERPRISE, scheduled_publish};
 
 pub(crate) const NAMESPACE: &str = "backup";
 
@@ -84,6 +84,25 @@ impl CliEnv {
         Self { kube: KubeSim::new(clock.clock_fn(), kinds), clock }
     }
 
+    /// A cluster with the connection `acme` and a list of the [`three_users`].
+    pub(crate) async fn with_three_users() -> Self {
+        let env = Self::new();
+        env.create_ready_connection("acme", 3);
+        env.publish_users("acme", &three_users()).await;
+        env
+    }
+
+    /// A cluster with the connection `acme` and a list of `total` users, the first `missing` of whom are held.
+    pub(crate) async fn with_held_users(total: usize, missing: usize) -> Self {
+        let env = Self::new();
+        env.create_ready_connection("acme", i64::try_from(total).expect("few"));
+        let names: Vec<_> = (0..total).map(|n| ((2000 + n).to_string(), format!("user{n}@acme.com"))).collect();
+        let all: Vec<User<'_>> = names.iter().map(|(id, login)| user_record(id, login, "User")).collect();
+        env.publish_users("acme", &all).await;
+        env.publish_users("acme", &all[missing..]).await;
+        env
+    }
+
     /// Creates a connection in the default namespace.
     pub(crate) fn create_connection(&self, name: &str) {
         self.create_connection_in(NAMESPACE, name);
@@ -93,7 +112,7 @@ impl CliEnv {
         self.kube.create(json!({
             "apiVersion": "boxsync.dev/v1alpha1", "kind": "BoxConnection",
             "metadata": { "name": name, "namespace": namespace, "labels": { "team": name } },
-            "spec": { "enterpriseId": "1001", "auth": { "clientCredentials": { "secretRef": { "name": "box" } } } },
+            "spec": { "enterpriseId": ENTERPRISE, "auth": { "clientCredentials": { "secretRef": { "name": "box" } } } },
         }));
     }
 
@@ -130,32 +149,17 @@ impl CliEnv {
         approve: Option<&str>,
     ) -> PublishResult {
         let connection: BoxConnection = self.kube.object(NAMESPACE, name).expect("a connection");
-        let change = RosterChange {
-            trigger: Trigger::Scheduled,
-            start_time: Time(self.current_time()),
-            added: 0,
-            updated: 0,
-            removed: 0,
-            calls: 1,
-            requests: Vec::new(),
-            requested_at: None,
-            requested_by: Vec::new(),
-            approved: None,
-        };
         let owner = connection.uid().expect("a UID");
-        let known = self.kube.object::<UserRoster>(NAMESPACE, name).map(|r| (r.spec.revision, r.spec.users.total));
+        let roster = self.kube.object::<UserRoster>(NAMESPACE, name);
         let request = PublishRequest {
-            owner_uid: &owner,
-            enterprise_id: "1001",
-            retention: Duration::from_secs(720 * 3600),
-            max_removal_percent: 20,
             approved_digest: approve,
-            last_published: known,
-            change,
+            last_published: roster.as_ref().map(|r| (r.spec.revision, r.spec.users.total)),
+            base: roster.as_ref().map(RosterVersion::of),
+            ..scheduled_publish(&owner, self.product_clock().now())
         };
         let mut builder = UserListBuilder::default();
         builder.push_users(users.iter().copied());
-        publish_list(&self.list_store(name), &request, &builder.build(), || self.current_time())
+        publish_list(&self.list_store(name), &request, &builder.build(), || self.product_clock().now())
             .await
             .expect("it can be published")
     }
@@ -164,12 +168,10 @@ impl CliEnv {
         Store::new(KubeClient::new(self.kube.client_as("operator")), NAMESPACE, name)
     }
 
-    fn current_time(&self) -> Timestamp {
-        Clock::from_fn({
-            let clock = self.clock.clone();
-            move || clock.now()
-        })
-        .now()
+    /// The time as the product rounds it.
+    fn product_clock(&self) -> Clock {
+        let clock = self.clock.clone();
+        Clock::from_fn(move || clock.now())
     }
 
     /// Runs a command as a script does.
@@ -199,7 +201,6 @@ impl CliEnv {
         let args = ["kubectl-boxsync"].into_iter().chain(line.split_whitespace());
         let command = Cli::try_parse_from(args).unwrap_or_else(|e| panic!("{line}: {e}"));
         let (mut out, mut err) = (stdout.clone(), Vec::new());
-        let clock = self.clock.clone();
         let mut io = Io {
             out: &mut out,
             err: &mut err,
@@ -207,7 +208,7 @@ impl CliEnv {
             stdout_tty: io.stdout_tty,
             stdin_tty: io.stdin_tty,
             color: ColorMode::for_stdout(io.stdout_tty, io.no_color),
-            clock: Clock::from_fn(move || clock.now()),
+            clock: self.product_clock(),
         };
         let exit = cli::run(command, self.kube.client_as("alice"), NAMESPACE, &mut io).await;
         (exit.code(), String::from_utf8(err).expect("text"))

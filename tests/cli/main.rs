@@ -9,6 +9,8 @@ mod handover;
 mod json_schemas;
 mod oauth_env;
 mod output_format;
+#[path = "../sim/publish_request.rs"]
+mod publish_request;
 mod status;
 mod sync;
 mod torn_reads;

@@ -12,10 +12,10 @@ use k8s_openapi::api::core::v1::Secret;
 use kube_sim::SimClock;
 use serde_json::json;
 
-use crate::env::{CliEnv, CliOutput, NAMESPACE, OutputBuffer, PIPE, TestIo};
-
-/// The enterprise of all connections.
-pub(crate) const ENTERPRISE: &str = "1001";
+use crate::{
+    env::{CliEnv, CliOutput, NAMESPACE, OutputBuffer, PIPE, TestIo},
+    publish_request::ENTERPRISE,
+};
 
 /// A cluster, Box on a socket, and one enterprise in it.
 pub(crate) struct ConnectEnv {

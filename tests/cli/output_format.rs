@@ -9,7 +9,7 @@ use boxsync::{
 use clap::{CommandFactory, Parser};
 use kube_sim::{KubeSim, SimClock, Verb};
 
-use crate::env::{CliEnv, NAMESPACE, PIPE, TERMINAL, TestIo, three_users};
+use crate::env::{CliEnv, NAMESPACE, PIPE, TERMINAL, TestIo};
 
 const ESCAPE: char = '\x1b';
 
@@ -29,9 +29,7 @@ async fn colors_are_shown_on_terminals_unless_no_color_is_set() {
 
 #[tokio::test(start_paused = true)]
 async fn a_missing_permission_is_named_with_whom_to_ask() {
-    let env = CliEnv::new();
-    env.create_ready_connection("acme", 3);
-    env.publish_users("acme", &three_users()).await;
+    let env = CliEnv::with_three_users().await;
     for (verb, resource, line, right) in [
         (
             Verb::Get,
@@ -73,9 +71,7 @@ async fn a_missing_permission_is_named_with_whom_to_ask() {
 
 #[tokio::test(start_paused = true)]
 async fn a_user_with_only_the_roster_reader_role_can_read_lists() {
-    let env = CliEnv::new();
-    env.create_ready_connection("acme", 3);
-    env.publish_users("acme", &three_users()).await;
+    let env = CliEnv::with_three_users().await;
     env.kube.forbid(|call| call.resource == "boxconnections" && call.user == "alice");
     assert_eq!(env.run("users acme -o name").await.stdout_lines().len(), 3);
     assert_eq!(env.run("why acme ann@acme.com").await.code, 0);
@@ -134,9 +130,7 @@ impl io::Write for ClosedPipe {
 
 #[tokio::test(start_paused = true)]
 async fn a_closed_stdout_is_not_an_error() {
-    let env = CliEnv::new();
-    env.create_ready_connection("acme", 3);
-    env.publish_users("acme", &three_users()).await;
+    let env = CliEnv::with_three_users().await;
     for format in ["table", "csv", "json", "jsonl", "name"] {
         let (mut out, mut err, mut input) = (ClosedPipe, Vec::new(), io::empty());
         let mut io = Io {

@@ -191,9 +191,7 @@ async fn all_skips_suspended_connections() {
 
 #[tokio::test(start_paused = true)]
 async fn sync_repeats_until_the_expected_logins_are_listed() {
-    let env = CliEnv::new();
-    env.create_ready_connection("acme", 3);
-    env.publish_users("acme", &three_users()).await;
+    let env = CliEnv::with_three_users().await;
     let work = Box::pin(async {
         let run_requests = run_operator(&env, |_, _| succeeded_status());
         let hire = async {
@@ -215,9 +213,7 @@ async fn sync_repeats_until_the_expected_logins_are_listed() {
 
 #[tokio::test(start_paused = true)]
 async fn missing_expected_logins_are_printed() {
-    let env = CliEnv::new();
-    env.create_ready_connection("acme", 3);
-    env.publish_users("acme", &three_users()).await;
+    let env = CliEnv::with_three_users().await;
     let io = TestIo { input: "ann@acme.com\nnobody@acme.com\n", ..PIPE };
     let work = run_operator(&env, |_, _| succeeded_status());
     let output = with_operator(&env, "sync acme --expect-file - --timeout 1m", io, work).await;

@@ -12,9 +12,7 @@ fn live_slice_name(env: &CliEnv) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn a_list_replaced_during_a_read_is_read_again_from_the_roster() {
-    let env = CliEnv::new();
-    env.create_ready_connection("acme", 3);
-    env.publish_users("acme", &three_users()).await;
+    let env = CliEnv::with_three_users().await;
     let old = live_slice_name(&env);
     let gate = Gate::new();
     env.kube.fail_next(
@@ -38,9 +36,7 @@ async fn a_list_replaced_during_a_read_is_read_again_from_the_roster() {
 
 #[tokio::test(start_paused = true)]
 async fn a_list_with_a_missing_slice_is_never_shown_in_part() {
-    let env = CliEnv::new();
-    env.create_ready_connection("acme", 3);
-    env.publish_users("acme", &three_users()).await;
+    let env = CliEnv::with_three_users().await;
     env.kube.delete("UserSlice", NAMESPACE, &live_slice_name(&env));
     let output = env.run("users acme").await;
     assert_eq!((output.code, output.out.as_str()), (8, ""));
@@ -53,9 +49,7 @@ async fn a_list_with_a_missing_slice_is_never_shown_in_part() {
 
 #[tokio::test(start_paused = true)]
 async fn a_modified_slice_is_rejected() {
-    let env = CliEnv::new();
-    env.create_ready_connection("acme", 3);
-    env.publish_users("acme", &three_users()).await;
+    let env = CliEnv::with_three_users().await;
     env.kube.edit("UserSlice", NAMESPACE, &live_slice_name(&env), |s| {
         let data = s["data"].as_str().expect("lines").replace("bob@", "eve@");
         s["data"] = data.into();

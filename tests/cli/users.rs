@@ -4,16 +4,9 @@ use boxsync::user_list::{User, UserStatus};
 
 use crate::env::{CliEnv, three_users, user_record};
 
-async fn env_with_list() -> CliEnv {
-    let env = CliEnv::new();
-    env.create_ready_connection("acme", 3);
-    env.publish_users("acme", &three_users()).await;
-    env
-}
-
 #[tokio::test(start_paused = true)]
 async fn the_list_is_printed_as_a_table() {
-    let output = env_with_list().await.run("users acme").await;
+    let output = CliEnv::with_three_users().await.run("users acme").await;
     assert_eq!(
         output.out,
         "\
@@ -28,7 +21,7 @@ robot@boxdevedition.com   Robot        active     user
 
 #[tokio::test(start_paused = true)]
 async fn filters_narrow_the_list_together() {
-    let env = env_with_list().await;
+    let env = CliEnv::with_three_users().await;
     for (flags, logins) in [
         ("--status active", "ann@acme.com robot@boxdevedition.com"),
         ("--status inactive,restricted", "bob@acme.com"),
@@ -48,7 +41,7 @@ async fn filters_narrow_the_list_together() {
 
 #[tokio::test(start_paused = true)]
 async fn json_formats_pass_the_records_through_unchanged() {
-    let env = env_with_list().await;
+    let env = CliEnv::with_three_users().await;
     let ann = r#"{"id":"2001","login":"ann@acme.com","name":"Ann Archer","status":"active","role":"admin","app":false,"createdAt":"2023-11-14T22:13:20Z","jobTitle":"Clerk","language":"en","timezone":"Europe/Berlin","spaceAmount":-1}"#;
     assert_eq!(env.run("users acme --role admin -o jsonl").await.out, format!("{ann}\n"));
     assert_eq!(env.run("users acme --role admin -o json").await.out, format!("[\n{ann}\n]\n"));
@@ -81,12 +74,7 @@ async fn a_name_in_box_cannot_inject_terminal_escapes() {
 
 #[tokio::test(start_paused = true)]
 async fn held_users_are_listed_and_marked() {
-    let env = CliEnv::new();
-    env.create_ready_connection("acme", 40);
-    let names: Vec<(String, String)> = (0..40).map(|n| ((2000 + n).to_string(), format!("user{n}@acme.com"))).collect();
-    let all: Vec<User<'_>> = names.iter().map(|(id, login)| user_record(id, login, "User")).collect();
-    env.publish_users("acme", &all).await;
-    env.publish_users("acme", all.get(20..).expect("forty")).await;
+    let env = CliEnv::with_held_users(40, 20).await;
     assert_eq!(env.run("users acme -o name").await.stdout_lines().len(), 40);
     assert_eq!(env.run("users acme -o name --held").await.stdout_lines().len(), 20);
     let wide = env.run("users acme -o wide --search user7@").await.out;
@@ -95,7 +83,7 @@ async fn held_users_are_listed_and_marked() {
 
 #[tokio::test(start_paused = true)]
 async fn removed_users_are_shown_with_their_last_status() {
-    let env = env_with_list().await;
+    let env = CliEnv::with_three_users().await;
     env.publish_users("acme", &[three_users()[0], three_users()[2]]).await;
     assert_eq!(
         env.run("users acme --removed").await.out,
@@ -106,7 +94,7 @@ async fn removed_users_are_shown_with_their_last_status() {
 
 #[tokio::test(start_paused = true)]
 async fn a_list_older_than_max_age_has_its_own_exit_code() {
-    let env = env_with_list().await;
+    let env = CliEnv::with_three_users().await;
     assert_eq!(env.run("users acme --max-age 3h").await.code, 0);
     let output = env.run("users acme --max-age 90m").await;
     assert_eq!((output.code, output.out.as_str()), (6, ""));

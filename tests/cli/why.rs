@@ -4,7 +4,7 @@ use boxsync::user_list::User;
 
 use crate::{
     changes::env_with_four_revisions,
-    env::{CliEnv, three_users, user_record},
+    env::{CliEnv, three_users},
 };
 
 async fn run_why(env: &CliEnv, who: &str) -> (u8, String) {
@@ -45,9 +45,7 @@ async fn a_returned_user_is_shown_with_the_revision_and_the_last_change() {
 
 #[tokio::test(start_paused = true)]
 async fn a_previous_login_leads_to_the_current_one() {
-    let env = CliEnv::new();
-    env.create_ready_connection("acme", 3);
-    env.publish_users("acme", &three_users()).await;
+    let env = CliEnv::with_three_users().await;
     let [ann, bob, robot] = three_users();
     env.publish_users("acme", &[User { login: "ann.weber@acme.com", ..ann }, bob, robot]).await;
     let (code, answer) = run_why(&env, "ann@acme.com").await;
@@ -62,9 +60,7 @@ async fn a_previous_login_leads_to_the_current_one() {
 
 #[tokio::test(start_paused = true)]
 async fn a_removed_user_is_shown_with_the_removal_date() {
-    let env = CliEnv::new();
-    env.create_ready_connection("acme", 3);
-    env.publish_users("acme", &three_users()).await;
+    let env = CliEnv::with_three_users().await;
     let [ann, _, robot] = three_users();
     env.publish_users("acme", &[ann, robot]).await;
     let (code, answer) = run_why(&env, "bob@acme.com").await;
@@ -99,12 +95,7 @@ async fn without_the_right_to_read_connections_the_list_time_is_omitted() {
 
 #[tokio::test(start_paused = true)]
 async fn a_held_user_is_shown_as_listed_with_removal_held() {
-    let env = CliEnv::new();
-    env.create_ready_connection("acme", 30);
-    let names: Vec<(String, String)> = (0..30).map(|n| ((2000 + n).to_string(), format!("user{n}@acme.com"))).collect();
-    let all: Vec<User<'_>> = names.iter().map(|(id, login)| user_record(id, login, "User")).collect();
-    env.publish_users("acme", &all).await;
-    env.publish_users("acme", all.get(15..).expect("thirty")).await;
+    let env = CliEnv::with_held_users(30, 15).await;
     let (code, answer) = run_why(&env, "user3@acme.com").await;
     assert_eq!(code, 0);
     assert!(

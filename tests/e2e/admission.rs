@@ -1,15 +1,14 @@
 //! The chart's admission policies: who may write lists, who may approve removals, and who requested a sync.
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::Path;
 
 use boxsync::api::{REQUESTED_BY_ANNOTATION, UserRoster};
-use harness::{Helm, eventually, service_account_user, wait_for_object};
+use harness::{Helm, Kubectl, eventually, service_account_user, wait_for_object};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::env::{
-    E2eEnv, LONG_TIMEOUT, SERVICE_ACCOUNT, SHORT_TIMEOUT, chart_path, create_acme, request_yaml, shared_plane,
+    E2eEnv, LONG_TIMEOUT, PLUGIN, SERVICE_ACCOUNT, SHORT_TIMEOUT, chart_path, create_acme, request_yaml, shared_plane,
 };
 
 const RESTORER: &str = "system:serviceaccount:velero:velero";
@@ -35,7 +34,8 @@ struct AdmissionEnv {
     env: E2eEnv,
     /// The clerk's user name.
     clerk: String,
-    kubeconfig: PathBuf,
+    /// `kubectl boxsync` as the clerk.
+    plugin: Kubectl,
 }
 
 impl AdmissionEnv {
@@ -66,7 +66,8 @@ impl AdmissionEnv {
         let helm = Helm::new().await.expect("helm");
         env.apply_manifest(&helm.template(&chart_path(), namespace, namespace, &values).await.expect("rendered")).await;
         let kubeconfig = shared_plane().await.kubeconfig_for(namespace, "clerk").await.expect("token");
-        let env_with_policies = Self { clerk: service_account_user(namespace, "clerk"), kubeconfig, env };
+        let plugin = Kubectl::new(Path::new(PLUGIN), &kubeconfig);
+        let env_with_policies = Self { clerk: service_account_user(namespace, "clerk"), plugin, env };
         env_with_policies.wait_for_policies().await;
         env_with_policies
     }
@@ -106,13 +107,8 @@ impl AdmissionEnv {
 
     /// Runs `kubectl boxsync ARGS` as the clerk; returns its exit code and output.
     async fn run_plugin(&self, args: &[&str]) -> (i32, String) {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-boxsync"));
-        command.arg("--kubeconfig").arg(&self.kubeconfig).args(args);
-        // This thread serves the simulated Box and must not block.
-        let output =
-            tokio::task::spawn_blocking(move || command.output()).await.expect("plugin task").expect("plugin runs");
-        let printed = [output.stdout, output.stderr].concat();
-        (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&printed).into_owned())
+        let output = self.plugin.run(args).await.expect("the plugin");
+        (output.status.code().unwrap_or(-1), output.stdout + &output.stderr)
     }
 
     /// The requesters of the last attempt in the connection's history.
@@ -147,7 +143,7 @@ async fn only_the_operator_writes_lists_and_they_are_deleted_with_their_connecti
 
     // The operator and the configured users may still write.
     acme.add_user("Jane Doe", "jane.doe@acme.com");
-    let done = env.wait_until_finished(&env.request_sync("acme").await).await.status.expect("a status");
+    let done = env.run_request("acme").await.status.expect("a status");
     assert_eq!((done.added, done.revision), (Some(1), Some(2)));
     for who in [
         ["--as", RESTORER, "--as-group=system:masters"],
@@ -226,7 +222,7 @@ async fn requesters_are_recorded_by_the_api_server_and_approvals_need_permission
     env.wait_until_ready("acme").await;
 
     let requested_by = format!("· requested by {clerk}\n");
-    let rosters: Api<UserRoster> = Api::namespaced(env.client.clone(), &env.namespace);
+    let rosters: Api<UserRoster> = env.api();
     let roster = rosters.get("acme").await.expect("a list").spec;
     assert_eq!((roster.journal[0].removed, &roster.journal[0].requested_by), (300, &vec![clerk.to_owned()]));
     let (_, changes) = admission.run_plugin(&["changes", "acme", "--revision", &roster.revision.to_string()]).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use box_sim::EnterpriseConfig;
 use boxsync::api::BoxConnection;
-use harness::{ControlPlaneOptions, exclusive_control_plane, wait_for_object};
+use harness::{exclusive_control_plane, wait_for_object};
 
 use crate::env::{
     E2eEnv, LONG_TIMEOUT, SHORT_TIMEOUT, connection_conditions, count_listed_pages, create_acme, expect_condition,
@@ -13,8 +13,7 @@ use crate::env::{
 
 #[tokio::test]
 async fn a_sync_survives_an_api_server_outage() {
-    let options = ControlPlaneOptions { name: "outage".to_owned(), ..ControlPlaneOptions::default() };
-    let mut plane = exclusive_control_plane(options).await.expect("control plane");
+    let mut plane = exclusive_control_plane("outage").await.expect("control plane");
     install_crds(&plane).await;
     let env = E2eEnv::on_plane(&plane, "outage", |manifests| manifests).await;
     // Without leader election, because a leader that cannot renew its Lease exits and loses its sync.

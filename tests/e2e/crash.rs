@@ -15,7 +15,7 @@ async fn after_a_kill_the_sync_is_finished_and_completed_work_unchanged() {
     let mut operator = env.start_operator();
     env.connect_by_client_credentials("fresh", &fresh).await;
     env.wait_until_ready("fresh").await;
-    let done = env.wait_until_finished(&env.request_sync("fresh").await).await;
+    let done = env.run_request("fresh").await;
 
     let long = env.sim.add_enterprise(EnterpriseConfig::new("1002").name("Globex").users(12_000));
     long.set_latency(Duration::from_millis(700));
@@ -48,11 +48,7 @@ async fn after_a_kill_the_sync_is_finished_and_completed_work_unchanged() {
 
 #[tokio::test]
 async fn a_request_of_a_killed_operator_is_completed_by_the_next_one() {
-    let env = E2eEnv::new("killed for a request").await;
-    let acme = create_acme(&env.sim);
-    let mut operator = env.start_operator();
-    env.connect_by_client_credentials("acme", &acme).await;
-    env.wait_until_ready("acme").await;
+    let (env, acme, mut operator) = E2eEnv::with_ready_acme("killed for a request").await;
     acme.set_latency(Duration::from_secs(5));
     let name = env.request_sync("acme").await;
     let running = |r: &boxsync::api::UserSyncRequest| {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::env::{E2eEnv, assert_no_warning, connection_yaml, create_acme};
+use crate::env::{E2eEnv, assert_no_warning, connection_yaml, create_acme, expect_no_warning};
 
 /// The field managers and the fields that each owns.
 async fn field_owners(env: &E2eEnv, resource: &[&str]) -> BTreeMap<String, Vec<(String, String)>> {
@@ -40,11 +40,8 @@ async fn gitops_and_the_operator_own_separate_fields() {
     for (name, manager) in [("flux", "kustomize-controller"), ("argo", "argocd-controller")] {
         env.apply_client_secret(name, &enterprise).await;
         let git = connection_yaml(name, "1001", "clientCredentials", "  syncInterval: 24h\n");
-        let server_side_apply = async |yaml: &str| {
-            let output = env.kubectl.apply_server_side(yaml, manager).await.expect("kubectl");
-            assert_no_warning(&output);
-            output.into_stdout().expect("applied")
-        };
+        let server_side_apply =
+            async |yaml: &str| expect_no_warning(env.kubectl.apply_server_side(yaml, manager).await.expect("kubectl"));
         server_side_apply(&git).await;
         let ready = env.wait_until_ready(name).await;
 
@@ -60,7 +57,7 @@ async fn gitops_and_the_operator_own_separate_fields() {
         let changed = git.replace("24h", "12h");
         server_side_apply(&changed).await;
         assert_eq!(kubectl_diff(&env, &["--server-side", &format!("--field-manager={manager}")], &changed).await, "");
-        env.wait_until_finished(&env.request_sync(name).await).await;
+        env.run_request(name).await;
         assert_eq!(kubectl_diff(&env, &["--server-side", &format!("--field-manager={manager}")], &changed).await, "");
 
         for (owner, fields) in field_owners(&env, &["boxconn", name]).await {

@@ -66,6 +66,7 @@ async fn the_chart_renders_as_recorded() {
         "image": {"repository": "images.example.com/boxsync-operator", "digest": format!("sha256:{}", "0".repeat(64))},
         "imagePullSecrets": [{"name": "registry"}],
         "replicaCount": 3,
+        "leaderElection": {"leaseDuration": "60s", "renewDeadline": "40s", "retryPeriod": "5s"},
         "boxApiUrl": "https://box.example.com",
         "paused": true,
         "oauth": {"enabled": true},

@@ -6,7 +6,7 @@ use harness::Helm;
 use serde_json::{Value, json};
 
 use crate::{
-    env::{assert_no_warning, chart_path, repo_path, shared_plane},
+    env::{assert_no_warning, chart_path, expect_no_warning, repo_path, shared_plane},
     manifests::connection_yaml,
 };
 
@@ -85,9 +85,7 @@ data:
         assert!(text.contains(&format!("{command}{file}\n")), "{file} lacks its kubectl patch command");
         let patch = text.replace("  namespace: argocd\n", "");
         let args = ["patch", "configmap", "argocd-cm", "--type", "merge", "--patch-file", "/dev/stdin"];
-        let output = kubectl.run_with_stdin(args, &patch).await.expect("kubectl");
-        assert_no_warning(&output);
-        output.into_stdout().expect("patched");
+        expect_no_warning(kubectl.run_with_stdin(args, &patch).await.expect("kubectl"));
     }
     // An upgrade of Argo CD applies its own ConfigMap again.
     kubectl.apply_yaml(initial).await.expect("kubectl").into_stdout().expect("applied");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{ControlPlaneOptions, MetricsPage, Operator, eventually, exclusive_control_plane};
+use harness::{MetricsPage, Operator, eventually, exclusive_control_plane};
 
 use crate::{
     env::{E2eEnv, SHORT_TIMEOUT, create_acme, install_crds},
@@ -30,10 +30,7 @@ async fn scrape_metrics(operator: &Operator) -> MetricsPage {
 
 #[tokio::test]
 async fn an_operator_without_crds_reports_it_and_continues_once_they_are_installed() {
-    let plane =
-        exclusive_control_plane(ControlPlaneOptions { name: "health".to_owned(), ..ControlPlaneOptions::default() })
-            .await
-            .expect("control plane");
+    let plane = exclusive_control_plane("health").await.expect("control plane");
     let env = E2eEnv::on_plane(&plane, "health", |manifests| manifests).await;
     let start_replica = |identity| env.start_operator_with(&env.operator_settings().flag("--identity", identity));
     let (mut one, mut early) = (start_replica("one"), start_replica("early"));
@@ -62,7 +59,7 @@ async fn an_operator_without_crds_reports_it_and_continues_once_they_are_install
     let enterprise = create_acme(&env.sim);
     env.connect_by_client_credentials("acme", &enterprise).await;
     env.wait_until_ready("acme").await;
-    env.wait_until_finished(&env.request_sync("acme").await).await;
+    env.run_request("acme").await;
     let own = [("namespace", env.namespace.as_str()), ("name", "acme")];
     // Metrics are updated after the status is written.
     let page = eventually("the metrics match the status", SHORT_TIMEOUT, async || {

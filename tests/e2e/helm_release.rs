@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use harness::{ControlPlane, Helm, Kubectl, Operator, eventually};
 use serde_json::{Value, json};
 
-use crate::env::{E2eEnv, SERVICE_ACCOUNT, SHORT_TIMEOUT, assert_no_warning, chart_path};
+use crate::env::{E2eEnv, PLUGIN, SERVICE_ACCOUNT, SHORT_TIMEOUT, chart_path, expect_no_warning};
 
 pub(crate) const NAMESPACE: &str = "boxsync";
-pub(crate) const PLUGIN: &str = env!("CARGO_BIN_EXE_kubectl-boxsync");
 
 pub(crate) struct Release {
     pub(crate) kubectl: Kubectl,
@@ -64,11 +63,9 @@ impl Release {
         let container = &pod["spec"]["containers"][0];
         assert_eq!(container["command"], json!(["/usr/local/bin/kubectl-boxsync"]));
         let arguments: Vec<String> = serde_json::from_value(container["args"].clone()).expect("texts");
+        let plugin = Kubectl::new(Path::new(PLUGIN), env.operator_kubeconfig());
         eventually("helm test succeeds", SHORT_TIMEOUT, async || {
-            let mut plugin = tokio::process::Command::new(PLUGIN);
-            let output =
-                plugin.args(&arguments).env("KUBECONFIG", env.operator_kubeconfig()).output().await.expect("runs");
-            if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+            plugin.run(&arguments).await.expect("the plugin").into_stdout()
         })
         .await;
     }
@@ -76,9 +73,7 @@ impl Release {
     /// Checks that the API server accepts this pod under Pod Security "restricted".
     pub(crate) async fn assert_pod_admitted(&self, pod: &str) {
         let dry_run = ["create", "--dry-run=server", "--validate=strict", "-f", "-"];
-        let admitted = self.kubectl.run_with_stdin(dry_run, pod).await.expect("kubectl");
-        assert_no_warning(&admitted);
-        admitted.into_stdout().expect("admitted");
+        expect_no_warning(self.kubectl.run_with_stdin(dry_run, pod).await.expect("kubectl"));
     }
 
     pub(crate) async fn uninstall(&self) {

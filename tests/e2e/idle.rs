@@ -3,16 +3,13 @@
 use std::time::Duration;
 
 use box_sim::EnterpriseConfig;
-use harness::{ControlPlaneOptions, exclusive_control_plane};
+use harness::exclusive_control_plane;
 
 use crate::env::{E2eEnv, LONG_TIMEOUT, connection_yaml, create_acme, install_crds};
 
 #[tokio::test]
 async fn an_idle_minute_writes_nothing() {
-    let plane =
-        exclusive_control_plane(ControlPlaneOptions { name: "idle".to_owned(), ..ControlPlaneOptions::default() })
-            .await
-            .expect("control plane");
+    let plane = exclusive_control_plane("idle").await.expect("control plane");
     install_crds(&plane).await;
     let env = E2eEnv::on_plane(&plane, "idle", |manifests| manifests).await;
     let operator = env.start_operator_with(&env.operator_settings());
@@ -20,7 +17,7 @@ async fn an_idle_minute_writes_nothing() {
     // operator checks every minute; a suspended one.
     env.connect_by_client_credentials("acme", &create_acme(&env.sim)).await;
     env.wait_until_ready("acme").await;
-    env.wait_until_finished(&env.request_sync("acme").await).await;
+    env.run_request("acme").await;
     env.apply_manifest(&connection_yaml("secretless", "1002", "clientCredentials", "")).await;
     let withdrawn = env.sim.add_enterprise(EnterpriseConfig::new("1003").users(10));
     withdrawn.deauthorize_app();

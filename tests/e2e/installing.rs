@@ -3,12 +3,12 @@
 
 use std::fs;
 
-use harness::{ControlPlaneOptions, Helm, Kubectl, eventually, exclusive_control_plane, service_account_user};
+use harness::{Helm, Kubectl, eventually, exclusive_control_plane, service_account_user};
 use serde_json::json;
 
 use crate::{
     env::{
-        E2eEnv, SERVICE_ACCOUNT, SHORT_TIMEOUT, assert_no_warning, chart_path, count_listed_pages, create_acme,
+        E2eEnv, SERVICE_ACCOUNT, SHORT_TIMEOUT, chart_path, count_listed_pages, create_acme, expect_no_warning,
         repo_path,
     },
     helm_release::{NAMESPACE, Release},
@@ -21,21 +21,14 @@ async fn can_i(kubectl: &Kubectl, user: &str, verb: &str, resource: &str, namesp
 
 #[tokio::test]
 async fn the_chart_works_cluster_wide_or_namespaced_and_uninstall_keeps_the_lists() {
-    let plane = exclusive_control_plane(ControlPlaneOptions {
-        name: "installing".to_owned(),
-        ..ControlPlaneOptions::default()
-    })
-    .await
-    .expect("control plane");
+    let plane = exclusive_control_plane("installing").await.expect("control plane");
     let release = Release::on_plane(&plane).await;
     let kubectl = plane.kubectl();
 
     // Without Helm: the API server accepts every object without a warning.
     let manifests = fs::read_to_string(repo_path("config/install.yaml")).expect("readable");
     let applied = kubectl.run_with_stdin(["apply", "--server-side", "--validate=strict", "-f", "-"], &manifests).await;
-    let applied = applied.expect("kubectl");
-    assert_no_warning(&applied);
-    applied.into_stdout().expect("applied");
+    expect_no_warning(applied.expect("kubectl"));
     let run = async |words: &[&str]| kubectl.run(words).await.expect("kubectl").into_stdout().expect("done");
     run(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).await;
     for namespace in ["team-a", "team-b", "elsewhere"] {
@@ -86,7 +79,7 @@ async fn the_chart_works_cluster_wide_or_namespaced_and_uninstall_keeps_the_list
         env.switch_namespace(namespace);
         env.connect_by_client_credentials("again", &acme).await;
         env.wait_until_ready("again").await;
-        env.wait_until_finished(&env.request_sync("again").await).await;
+        env.run_request("again").await;
         assert!(can_i(&kubectl, &user, "get", "secrets/any", namespace).await);
     }
     assert_eq!(count_listed_pages(&elsewhere), 0, "synced an unwatched namespace");

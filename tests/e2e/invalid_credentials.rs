@@ -163,7 +163,7 @@ async fn check_case(env: &E2eEnv, row: &BadCredentialsCase, enterprise: Enterpri
     match recovery {
         Recovery::Automatic => {}
         Recovery::OnRequest => {
-            let request = env.wait_until_finished(&env.request_sync(name).await).await;
+            let request = env.run_request(name).await;
             assert_eq!(expect_condition(request_conditions(&request), "Complete").1, "Synced", "{name}");
         }
     }
@@ -250,7 +250,7 @@ subjects:
     // The authorizer observes new roles through a watch, with a delay.
     let secrets: Api<k8s_openapi::api::core::v1::Secret> = Api::namespaced(env.operator_client(), &env.namespace);
     harness::eventually("the Secret may be read", LONG_TIMEOUT, async || secrets.get("acme").await).await;
-    let request = env.wait_until_finished(&env.request_sync("acme").await).await;
+    let request = env.run_request("acme").await;
     assert_eq!(expect_condition(request_conditions(&request), "Complete").1, "Synced");
     env.stop_and_verify(operator).await;
 }

@@ -4,7 +4,7 @@ use harness::Kubectl;
 use serde_json::{Value, json};
 
 use crate::{
-    env::{assert_no_warning, connection_yaml, request_yaml, shared_plane},
+    env::{assert_no_warning, connection_yaml, expect_no_warning, request_yaml, shared_plane},
     table::KubectlTable,
 };
 
@@ -13,15 +13,11 @@ async fn kubectl_in_new_namespace(test: &str) -> Kubectl {
 }
 
 async fn run(kubectl: &Kubectl, args: &[&str]) -> String {
-    let output = kubectl.run(args).await.expect("kubectl");
-    assert_no_warning(&output);
-    output.into_stdout().expect("done")
+    expect_no_warning(kubectl.run(args).await.expect("kubectl"))
 }
 
 async fn apply_manifest(kubectl: &Kubectl, yaml: &str) {
-    let output = kubectl.apply_yaml(yaml).await.expect("kubectl");
-    assert_no_warning(&output);
-    output.into_stdout().expect("applied");
+    expect_no_warning(kubectl.apply_yaml(yaml).await.expect("kubectl"));
 }
 
 #[tokio::test]

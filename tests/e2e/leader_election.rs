@@ -30,7 +30,7 @@ async fn wait_for_standby(operator: &Operator, holder: &str) {
 
 /// Requests a sync; returns the time from `start` until it is complete.
 async fn time_until_synced(env: &E2eEnv, start: Instant) -> Duration {
-    let request = env.wait_until_finished(&env.request_sync("acme").await).await;
+    let request = env.run_request("acme").await;
     let took = start.elapsed();
     assert!(request.status.is_some_and(|status| status.users.is_some()), "request has no result");
     took
@@ -80,7 +80,7 @@ async fn of_two_replicas_one_leads_and_the_other_takes_over() {
     assert_eq!(three.kill().expect("exited").code(), Some(1));
     assert!(three.log().contains("lost leadership"), "{}", three.log());
 
-    let leases: Api<Lease> = Api::namespaced(env.client.clone(), &env.namespace);
+    let leases: Api<Lease> = env.api();
     let spec = leases.get("boxsync-operator").await.expect("read").spec.expect("a spec");
     assert_eq!((spec.holder_identity.as_deref(), spec.lease_transitions), (Some("four"), Some(3)));
     let printed = env.run(&["get", "lease", "boxsync-operator"]).await;

@@ -11,6 +11,7 @@ mod manifests;
 mod metric_names;
 mod promql;
 mod table;
+mod user_actions;
 
 mod admission;
 mod alerts;

@@ -7,24 +7,15 @@ use std::{
 
 use box_sim::{AuthMethod, EnterpriseConfig};
 
-use crate::env::{E2eEnv, create_acme, expect_condition, request_conditions};
+use crate::env::{E2eEnv, PLUGIN, create_acme, expect_condition, request_conditions};
 
-/// Runs `kubectl boxsync ARGS` with this standard input; returns its exit code and output.
-async fn run_plugin_with_input(env: &E2eEnv, input: &str, args: &[&str]) -> (i32, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-boxsync"));
-    command.arg("--kubeconfig").arg(env.admin_kubeconfig()).args(["--namespace", &env.namespace]).args(args);
-    command.args(["--box-api-url", &env.box_url()]);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let input = input.to_owned();
-    let plugin_task = tokio::task::spawn_blocking(move || {
-        let mut plugin = command.spawn().expect("the plugin starts");
-        // Dropped at once, so that the plugin reads EOF. A plugin that needs no input may have exited already.
-        plugin.stdin.take().map(|mut stdin| stdin.write_all(input.as_bytes()).ok());
-        plugin.wait_with_output().expect("wait for plugin")
-    });
-    let output = plugin_task.await.expect("no panic");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+/// Runs `kubectl boxsync ARGS` with this standard input, which must succeed; returns its stdout and stderr.
+async fn run_plugin_with_input(env: &E2eEnv, input: &str, args: &[&str]) -> (String, String) {
+    let url = env.box_url();
+    let output =
+        env.plugin().run_with_stdin([args, &["--box-api-url", &url]].concat(), input).await.expect("the plugin");
+    assert!(output.status.success(), "{output:?}");
+    (output.stdout, output.stderr)
 }
 
 #[tokio::test]
@@ -35,8 +26,7 @@ async fn connect_creates_a_connection_and_later_replaces_its_secret() {
     let (id, first) = (acme.client_id(), env.secrets.add(acme.client_secret()));
     let new =
         ["connect", "acme", "--method", "client-credentials", "--enterprise-id", "1001", "--client-id", &id, "--yes"];
-    let (code, out, err) = run_plugin_with_input(&env, &format!("{first}\n"), &new).await;
-    assert_eq!(code, 0, "{out}\n{err}");
+    let (out, first_err) = run_plugin_with_input(&env, &format!("{first}\n"), &new).await;
     for words in ["secret/acme-box created", "boxconnection.boxsync.dev/acme created", "1,200 users"] {
         assert!(out.contains(words), "no {words:?} in {out}");
     }
@@ -45,10 +35,9 @@ async fn connect_creates_a_connection_and_later_replaces_its_secret() {
     assert_eq!(written["metadata"]["managedFields"][0]["manager"], "kubectl-boxsync");
 
     let second = env.secrets.add(acme.rotate_secret());
-    let (code, second_out, err) = run_plugin_with_input(&env, &second, &["connect", "acme"]).await;
-    assert_eq!(code, 0, "{second_out}\n{err}");
+    let (second_out, second_err) = run_plugin_with_input(&env, &second, &["connect", "acme"]).await;
     assert!(second_out.contains("secret/acme-box updated\nacme: "), "{second_out}");
-    env.secrets.assert_absent("the plugin's output", &format!("{out}{second_out}{err}"));
+    env.secrets.assert_absent("the plugin's output", &format!("{out}{first_err}{second_out}{second_err}"));
     env.stop_and_verify(operator).await;
 }
 
@@ -62,7 +51,7 @@ async fn grant_access(page: &str) -> String {
 
 /// Runs `connect` for OAuth 2.0 and opens the authorization URL that it prints.
 async fn run_plugin_granting_access(env: &E2eEnv, input: &str, args: &[&str]) -> (i32, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-boxsync"));
+    let mut command = Command::new(PLUGIN);
     command.arg("--kubeconfig").arg(env.admin_kubeconfig()).args(["--namespace", &env.namespace]).args(args);
     command.args(["--box-api-url", &env.box_url(), "--box-account-url", &env.box_url()]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -103,7 +92,7 @@ async fn connect_authorizes_through_boxs_page_and_again_after_revocation() {
     assert!(ends > jiff::Timestamp::now() + std::time::Duration::from_secs(59 * 86_400), "{ends}");
 
     acme.revoke_user_access();
-    let failed = env.wait_until_finished(&env.request_sync("acme").await).await;
+    let failed = env.run_request("acme").await;
     assert_eq!(expect_condition(request_conditions(&failed), "Failed").1, "AuthorizationExpired");
     let (code, second_out, err) = run_plugin_granting_access(&env, "", &["connect", "acme"]).await;
     assert_eq!(code, 0, "{second_out}\n{err}");

@@ -1,8 +1,6 @@
 //! The published list on the real API server: updated by a request, held, approved, garbage-collected, and read with
 //! `kubectl boxsync`.
 
-use std::process::Command;
-
 use boxsync::api::{ConditionsExt, UserRoster, UserSlice};
 use harness::eventually;
 use kube::{Api, ResourceExt, api::ListParams};
@@ -12,37 +10,16 @@ use crate::{
     table::KubectlTable,
 };
 
-/// Runs `kubectl boxsync ARGS`; returns its exit code and output.
-async fn run_plugin(env: &E2eEnv, args: &[&str]) -> (i32, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kubectl-boxsync"));
-    command.arg("--kubeconfig").arg(env.admin_kubeconfig()).args(["--namespace", &env.namespace]).args(args);
-    // This thread serves the simulated Box and must not block.
-    let output =
-        tokio::task::spawn_blocking(move || command.output()).await.expect("plugin task").expect("plugin runs");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
-}
-
-async fn run_plugin_successfully(env: &E2eEnv, args: &[&str]) -> String {
-    let (code, out, err) = run_plugin(env, args).await;
-    assert_eq!(code, 0, "{args:?}\n{out}\n{err}");
-    out
-}
-
 #[tokio::test]
 async fn an_added_user_is_listed_right_after_the_request() {
-    let env = E2eEnv::new("hired").await;
-    let acme = create_acme(&env.sim);
-    let operator = env.start_operator();
-    env.connect_by_client_credentials("acme", &acme).await;
-    env.wait_until_ready("acme").await;
-    let (code, out, _) = run_plugin(&env, &["users", "acme", "--search", "jane.doe"]).await;
-    assert!(code == 0 && !out.contains("jane.doe"), "{code} {out}");
+    let (env, acme, operator) = E2eEnv::with_ready_acme("hired").await;
+    let output = env.plugin().run(&["users", "acme", "--search", "jane.doe"]).await.expect("the plugin");
+    assert!(output.status.success() && !output.stdout.contains("jane.doe"), "{output:?}");
 
     acme.add_user("Jane Doe", "jane.doe@acme.com");
     let leaver = acme.users()[7].clone();
     acme.remove_user(leaver.id);
-    let done = env.wait_until_finished(&env.request_sync("acme").await).await;
+    let done = env.run_request("acme").await;
     let status = done.status.expect("a status");
     assert_eq!((status.added, status.updated, status.removed, status.revision), (Some(1), Some(0), Some(1), Some(2)));
     let requests = KubectlTable::parse(&env.run(&["get", "usersyncrequests"]).await);
@@ -57,25 +34,19 @@ async fn an_added_user_is_listed_right_after_the_request() {
     let slices = KubectlTable::parse(&env.run(&["get", "userslices"]).await);
     assert_eq!(slices.header, ["NAME", "STATE", "COUNT", "FIRST-ID", "AGE"]);
 
-    assert!(
-        run_plugin_successfully(&env, &["users", "acme", "--search", "jane.doe"]).await.contains("jane.doe@acme.com")
-    );
-    let logins = run_plugin_successfully(&env, &["users", "acme", "-o", "name"]).await;
+    assert!(env.run_plugin(&["users", "acme", "--search", "jane.doe"]).await.contains("jane.doe@acme.com"));
+    let logins = env.run_plugin(&["users", "acme", "-o", "name"]).await;
     let mut printed: Vec<&str> = logins.lines().collect();
     let mut expected: Vec<String> = acme.users().into_iter().map(|user| user.login).collect();
     printed.sort_unstable();
     expected.sort_unstable();
     assert_eq!(printed, expected);
-    assert!(run_plugin_successfully(&env, &["why", "acme", "jane.doe@acme.com"]).await.contains("revision 2"));
-    let (code, out, _) = run_plugin(&env, &["why", "acme", &leaver.login]).await;
-    assert!(code == 1 && out.contains("removed"), "{code} {out}");
-    assert!(run_plugin_successfully(&env, &["changes", "acme"]).await.contains("jane.doe@acme.com"));
-    assert!(
-        run_plugin_successfully(&env, &["status", "--operator-namespace", &env.namespace])
-            .await
-            .contains("1 connection")
-    );
-    assert!(run_plugin_successfully(&env, &["sync", "acme", "--wait"]).await.contains("0 added"));
+    assert!(env.run_plugin(&["why", "acme", "jane.doe@acme.com"]).await.contains("revision 2"));
+    let output = env.plugin().run(&["why", "acme", &leaver.login]).await.expect("the plugin");
+    assert!(output.status.code() == Some(1) && output.stdout.contains("removed"), "{output:?}");
+    assert!(env.run_plugin(&["changes", "acme"]).await.contains("jane.doe@acme.com"));
+    assert!(env.run_plugin(&["status", "--operator-namespace", &env.namespace]).await.contains("1 connection"));
+    assert!(env.run_plugin(&["sync", "acme", "--wait"]).await.contains("0 added"));
 
     let events = env.run(&["get", "events", "-o", "yaml"]).await;
     let conditions = env.run(&["get", "boxconnections,usersyncrequests", "-o", "yaml"]).await;
@@ -87,13 +58,9 @@ async fn an_added_user_is_listed_right_after_the_request() {
 
 #[tokio::test]
 async fn many_vanished_users_are_held_until_exactly_those_are_approved() {
-    let env = E2eEnv::new("vanished").await;
-    let acme = create_acme(&env.sim);
-    let operator = env.start_operator();
-    env.connect_by_client_credentials("acme", &acme).await;
-    env.wait_until_ready("acme").await;
+    let (env, acme, operator) = E2eEnv::with_ready_acme("vanished").await;
     acme.users().into_iter().step_by(4).for_each(|user| drop(acme.remove_user(user.id)));
-    env.wait_until_finished(&env.request_sync("acme").await).await;
+    env.run_request("acme").await;
     let held = env
         .wait_for_condition("acme", "Ready", "True", "RemovalsHeld")
         .await
@@ -102,15 +69,15 @@ async fn many_vanished_users_are_held_until_exactly_those_are_approved() {
         .expect("held");
     assert_eq!((held.removals, held.total), (300, 1200));
     env.wait_for_event("BoxConnection", "acme", "Warning", "RemovalsHeld").await;
-    let (code, out, _) = run_plugin(&env, &["status", "--operator-namespace", &env.namespace]).await;
-    assert!(code == 1 && out.contains("RemovalsHeld"), "{code} {out}");
-    assert_eq!(run_plugin_successfully(&env, &["users", "acme", "--held", "-o", "name"]).await.lines().count(), 300);
+    let output = env.plugin().run(&["status", "--operator-namespace", &env.namespace]).await.expect("the plugin");
+    assert!(output.status.code() == Some(1) && output.stdout.contains("RemovalsHeld"), "{output:?}");
+    assert_eq!(env.run_plugin(&["users", "acme", "--held", "-o", "name"]).await.lines().count(), 300);
 
     let other = env.create_manifest(&request_yaml("acme", &format!("  approveRemovals: {:?}\n", "0".repeat(64)))).await;
     let refused = env.wait_until_finished(&other).await.status.expect("a status");
     assert!(refused.conditions.find_condition("Failed").is_some_and(|c| c.reason == "HeldListChanged"), "{refused:?}");
 
-    run_plugin_successfully(&env, &["approve", "acme", "--yes"]).await;
+    env.run_plugin(&["approve", "acme", "--yes"]).await;
     let status = env.wait_until_ready("acme").await.status.expect("a status");
     assert_eq!((status.held, status.users.map(|u| (u.total, u.removed))), (None, Some((900, 300))));
     env.stop_and_verify(operator).await;
@@ -127,10 +94,10 @@ async fn a_deleted_connection_deletes_its_list_and_a_new_one_gets_its_own() {
     env.apply_manifest(&connection_yaml("acme", acme.id(), "clientCredentials", "")).await;
     let second = env.wait_until_ready("acme").await;
     assert_ne!(first.uid(), second.uid());
-    let rosters: Api<UserRoster> = Api::namespaced(env.client.clone(), &env.namespace);
+    let rosters: Api<UserRoster> = env.api();
     let roster = rosters.get("acme").await.expect("a roster");
     assert_eq!((roster.spec.revision, roster.owner_references()[0].uid.clone()), (1, second.uid().expect("a uid")));
-    let slices: Api<UserSlice> = Api::namespaced(env.client.clone(), &env.namespace);
+    let slices: Api<UserSlice> = env.api();
     eventually("slices of the first connection are deleted", SHORT_TIMEOUT, async || {
         let all = slices.list_metadata(&ListParams::default()).await.map_err(|e| e.to_string())?;
         let old = all.items.iter().filter(|s| s.owner_references()[0].uid != second.uid().unwrap_or_default()).count();
@@ -149,19 +116,15 @@ async fn a_deleted_connection_deletes_its_list_and_a_new_one_gets_its_own() {
 
 #[tokio::test]
 async fn a_deleted_roster_is_published_again_by_itself() {
-    let env = E2eEnv::new("healed").await;
-    let acme = create_acme(&env.sim);
-    let operator = env.start_operator();
-    env.connect_by_client_credentials("acme", &acme).await;
-    env.wait_until_ready("acme").await;
+    let (env, _, operator) = E2eEnv::with_ready_acme("healed").await;
     env.run(&["delete", "userroster", "acme"]).await;
-    let rosters: Api<UserRoster> = Api::namespaced(env.client.clone(), &env.namespace);
+    let rosters: Api<UserRoster> = env.api();
     eventually("the list is published again", SHORT_TIMEOUT, async || {
         let roster = rosters.get("acme").await.map_err(|e| e.to_string())?;
         if roster.spec.revision == 2 { Ok(()) } else { Err(format!("revision {}", roster.spec.revision)) }
     })
     .await;
     env.wait_until_ready("acme").await;
-    assert_eq!(run_plugin_successfully(&env, &["users", "acme", "-o", "name"]).await.lines().count(), 1200);
+    assert_eq!(env.run_plugin(&["users", "acme", "-o", "name"]).await.lines().count(), 1200);
     env.stop_and_verify(operator).await;
 }

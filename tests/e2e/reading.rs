@@ -11,10 +11,10 @@ use boxsync::{
     roster::{self, Store},
 };
 use futures::future::join_all;
-use harness::{Helm, Kubectl, tools};
+use harness::{Helm, Kubectl, PROXY_VARIABLES, tools};
 use serde_json::{Value, json};
 
-use crate::env::{E2eEnv, chart_path, repo_path, shared_plane};
+use crate::env::{E2eEnv, PLUGIN, chart_path, repo_path, shared_plane};
 
 const READER_ACCOUNT: &str = "auditor";
 /// The command in the README and in docs/reading.md.
@@ -70,7 +70,7 @@ impl ReaderAccount {
         let path =
             std::env::join_paths(std::iter::once(kubectl_dir).chain(std::env::split_paths(&path))).expect("a PATH");
         command.args(&args[1..]).env("PATH", path).env("KUBECONFIG", &self.kubeconfig).env("KUBERC", "off");
-        for proxy in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
+        for proxy in PROXY_VARIABLES {
             command.env_remove(proxy);
         }
         let program = args.join(" ");
@@ -145,10 +145,9 @@ async fn the_examples_print_the_list_or_an_error() {
     let piped = reader.run(&["sh".to_owned(), "-c".to_owned(), format!("{README_PIPELINE} | LC_ALL=C sort")]).await;
     assert_eq!(piped.out, expected, "{}", piped.err);
 
-    let plugin = [env!("CARGO_BIN_EXE_kubectl-boxsync"), "users", "acme", "-o", "name"].map(str::to_owned);
-    let printed = reader.run(&plugin).await;
-    let listed: BTreeSet<&str> = printed.out.lines().collect();
-    assert_eq!(listed, expected.lines().collect(), "{}", printed.err);
+    let plugin = reader.kubectl.for_plugin(Path::new(PLUGIN));
+    let printed = plugin.run(["users", "acme", "-o", "name"]).await.expect("the plugin").into_stdout().expect("listed");
+    assert_eq!(printed.lines().collect::<BTreeSet<_>>(), expected.lines().collect());
 
     for args in [
         &["get", "secret", "acme"][..],
@@ -175,19 +174,15 @@ async fn the_examples_print_the_list_or_an_error() {
     reader.assert_fails("acme", 1, "is missing or damaged; nothing was printed").await;
 
     acme.add_user("Jane Roe", "jane@acme.example");
-    env.wait_until_finished(&env.request_sync("acme").await).await;
+    env.run_request("acme").await;
     reader.assert_prints(&sorted_logins(&acme)).await;
     env.stop_and_verify(operator).await;
 }
 
 #[tokio::test]
 async fn every_published_record_matches_its_schema() {
-    let env = E2eEnv::new("schemas").await;
-    let acme = crate::env::create_acme(&env.sim);
-    let operator = env.start_operator();
-    env.connect_by_client_credentials("acme", &acme).await;
-    env.wait_until_ready("acme").await;
-    let sync = async || env.wait_until_finished(&env.request_sync("acme").await).await;
+    let (env, acme, operator) = E2eEnv::with_ready_acme("schemas").await;
+    let sync = async || env.run_request("acme").await;
     let users = acme.users();
 
     acme.add_users(2);

@@ -9,11 +9,7 @@ use crate::{
 
 #[tokio::test]
 async fn a_request_without_authorization_fails_at_once_and_says_how_to_reconnect() {
-    let env = E2eEnv::new("withdrawn").await;
-    let acme = create_acme(&env.sim);
-    let operator = env.start_operator();
-    env.connect_by_client_credentials("acme", &acme).await;
-    env.wait_until_ready("acme").await;
+    let (env, acme, operator) = E2eEnv::with_ready_acme("withdrawn").await;
 
     acme.deauthorize_app();
     let name = env.request_sync("acme").await;
@@ -44,7 +40,7 @@ async fn a_request_without_authorization_fails_at_once_and_says_how_to_reconnect
     env.wait_for_event("UserSyncRequest", &name, "Warning", "AppNotAuthorized").await;
 
     acme.authorize_app();
-    let request = env.wait_until_finished(&env.request_sync("acme").await).await;
+    let request = env.run_request("acme").await;
     assert_eq!(expect_condition(request_conditions(&request), "Complete").1, "Synced");
     let connection = env.wait_until_ready("acme").await;
     assert!(connection_conditions(&connection).find_condition("Stalled").is_none());
@@ -83,7 +79,7 @@ async fn a_wrong_secret_is_reported_and_a_request_uses_the_right_one_at_once() {
         assert!(message.contains(words), "no {words:?} in: {message}");
     }
     env.apply_client_secret("acme", &acme).await;
-    let request = env.wait_until_finished(&env.request_sync("acme").await).await;
+    let request = env.run_request("acme").await;
     assert_eq!(expect_condition(request_conditions(&request), "Complete").1, "Synced");
     env.wait_until_ready("acme").await;
     env.stop_and_verify(operator).await;

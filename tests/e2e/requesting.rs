@@ -16,11 +16,7 @@ fn total_users(request: &UserSyncRequest) -> Option<i64> {
 
 #[tokio::test]
 async fn a_request_completes_and_counts_the_user_who_was_just_added() {
-    let env = E2eEnv::new("request").await;
-    let acme = create_acme(&env.sim);
-    let operator = env.start_operator();
-    env.connect_by_client_credentials("acme", &acme).await;
-    env.wait_until_ready("acme").await;
+    let (env, acme, operator) = E2eEnv::with_ready_acme("request").await;
 
     acme.add_user("Zoë Ångström", "zoe@acme.example");
     let name = env.request_sync("acme").await;
@@ -47,11 +43,7 @@ async fn a_request_completes_and_counts_the_user_who_was_just_added() {
 
 #[tokio::test]
 async fn a_sync_can_be_requested_by_annotation() {
-    let env = E2eEnv::new("annotation").await;
-    let acme = create_acme(&env.sim);
-    let operator = env.start_operator();
-    env.connect_by_client_credentials("acme", &acme).await;
-    env.wait_until_ready("acme").await;
+    let (env, acme, operator) = E2eEnv::with_ready_acme("annotation").await;
     acme.add_users(5);
     env.run(&["annotate", "boxconn", "acme", "boxsync.dev/requested-at=tuesday"]).await;
     let handled = |c: &boxsync::api::BoxConnection| {
@@ -65,13 +57,9 @@ async fn a_sync_can_be_requested_by_annotation() {
 
 #[tokio::test]
 async fn requests_to_a_suspended_connection_fail_and_the_list_stays() {
-    let env = E2eEnv::new("suspended").await;
-    let acme = create_acme(&env.sim);
-    let operator = env.start_operator();
-    env.connect_by_client_credentials("acme", &acme).await;
-    env.wait_until_ready("acme").await;
+    let (env, _, operator) = E2eEnv::with_ready_acme("suspended").await;
     env.run(&["patch", "boxconn", "acme", "--type=merge", "-p", r#"{"spec":{"suspend":true}}"#]).await;
-    let request = env.wait_until_finished(&env.request_sync("acme").await).await;
+    let request = env.run_request("acme").await;
     let (_, reason, message) = expect_condition(request_conditions(&request), "Failed");
     assert_eq!(reason, "Suspended");
     assert!(message.contains("spec.suspend") && message.contains("1,200 users"), "{message}");
@@ -81,11 +69,7 @@ async fn requests_to_a_suspended_connection_fail_and_the_list_stays() {
 
 #[tokio::test]
 async fn a_finished_request_is_deleted_after_its_ttl_and_kept_without_one() {
-    let env = E2eEnv::new("ttl").await;
-    let acme = create_acme(&env.sim);
-    let operator = env.start_operator();
-    env.connect_by_client_credentials("acme", &acme).await;
-    env.wait_until_ready("acme").await;
+    let (env, _, operator) = E2eEnv::with_ready_acme("ttl").await;
     let without_ttl = env.request_sync("acme").await;
     env.wait_until_finished(&without_ttl).await;
     let deleted = env.create_manifest(&request_yaml("acme", "  ttlSecondsAfterFinished: 1")).await;

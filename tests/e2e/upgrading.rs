@@ -5,14 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use boxsync::api::BoxConnection;
-use harness::{ControlPlaneOptions, exclusive_control_plane, wait_for_object};
+use harness::{exclusive_control_plane, wait_for_object};
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
-use tokio::process::Command;
 
 use crate::{
     env::{E2eEnv, SHORT_TIMEOUT, chart_path, connection_yaml, count_listed_pages, create_acme},
-    helm_release::{NAMESPACE, PLUGIN, Release},
+    helm_release::{NAMESPACE, Release},
 };
 
 /// The chart as of a previous version: its CRDs lack `historyRetention` and `nextSync`.
@@ -49,19 +48,9 @@ fn copy_dir(from: &Path, to: &Path) {
     }
 }
 
-/// Runs `kubectl boxsync users acme` as an admin.
-async fn run_users(env: &E2eEnv) -> String {
-    let mut plugin = Command::new(PLUGIN);
-    plugin.args(["users", "acme", "--namespace", &env.namespace]).env("KUBECONFIG", env.admin_kubeconfig());
-    let output = plugin.output().await.expect("runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("UTF-8")
-}
-
 #[tokio::test]
 async fn an_upgrade_brings_new_fields_and_fetches_no_list_again() {
-    let options = ControlPlaneOptions { name: "upgrading".to_owned(), ..ControlPlaneOptions::default() };
-    let plane = exclusive_control_plane(options).await.expect("control plane");
+    let plane = exclusive_control_plane("upgrading").await.expect("control plane");
     let kubectl = plane.kubectl();
     let run = async |words: &[&str]| kubectl.run(words).await.expect("kubectl").into_stdout().expect("done");
     run(&["create", "namespace", "team-a"]).await;
@@ -76,7 +65,7 @@ async fn an_upgrade_brings_new_fields_and_fetches_no_list_again() {
     env.switch_namespace("team-a");
     env.connect_by_client_credentials("acme", &acme).await;
     let before = env.wait_until_ready("acme").await;
-    let listed = run_users(&env).await;
+    let listed = env.run_plugin(&["users", "acme"]).await;
     assert!(listed.lines().any(|line| line.contains("Jane Doe") && line.contains("jane@acme.example")));
     let newer = connection_yaml("acme", acme.id(), "clientCredentials", "  historyRetention: 48h");
     let refused = env.kubectl.run_with_stdin(["apply", "--validate=strict", "-f", "-"], &newer).await.expect("kubectl");
@@ -93,13 +82,13 @@ async fn an_upgrade_brings_new_fields_and_fetches_no_list_again() {
         wait_for_object(&env.connections_api(), "acme", "observed by the new version", SHORT_TIMEOUT, is_observed)
             .await;
     assert_eq!(after.uid(), before.uid(), "the same connection");
-    assert_eq!(run_users(&env).await, listed);
+    assert_eq!(env.run_plugin(&["users", "acme"]).await, listed);
     let status = |c: &BoxConnection| c.status.clone().expect("a status");
     assert_eq!(status(&after).roster_ref, status(&before).roster_ref, "the same revision of the same list");
     assert_eq!(status(&after).last_sync, status(&before).last_sync);
     assert_eq!(count_listed_pages(&acme), fetched, "the list was fetched again");
 
-    let request = env.wait_until_finished(&env.request_sync("acme").await).await;
+    let request = env.run_request("acme").await;
     let done = request.status.expect("a status");
     assert_eq!((done.added, done.updated, done.removed), (Some(0), Some(0), Some(0)), "{done:?}");
     let connection = env.get_json(&["boxconnection", "acme"]).await;

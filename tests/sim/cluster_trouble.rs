@@ -1,7 +1,8 @@
 //! The API server is unreachable, slow or lagging: no result of a sync is lost or counted as a failure of Box.
 
+use box_sim::Behaviour;
 use boxsync::api::RequestPhase;
-use kube_sim::{Fault, FaultAction, Verb};
+use kube_sim::{Call, Fault, FaultAction, Gate, Verb};
 
 use crate::env::{NAMESPACE, SimEnv, count_listings, format_condition, request_succeeded, secs, sleep_secs};
 
@@ -16,8 +17,7 @@ async fn a_lagging_watch_does_not_list_twice() {
     sleep_secs(30).await;
     let acme = world.connect_enterprise("acme", 100);
     sleep_secs(4).await;
-    world.create_request("r", "acme");
-    assert!(request_succeeded(&world.wait_until_finished("r").await));
+    assert!(request_succeeded(&world.run_request("r", "acme").await));
     sleep_secs(3600).await;
     assert_eq!(count_listings(&acme), 1);
 }
@@ -25,9 +25,7 @@ async fn a_lagging_watch_does_not_list_twice() {
 #[tokio::test(start_paused = true)]
 async fn an_api_server_outage_during_a_sync_causes_no_second_listing() {
     for second in 0..10 {
-        let world = SimEnv::with_operator();
-        let acme = world.connect_enterprise("acme", 5000);
-        world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+        let (world, acme) = SimEnv::with_synced("acme", 5000).await;
         sleep_secs(60).await;
         acme.set_latency(secs(1));
         world.create_request("r", "acme");
@@ -46,7 +44,7 @@ async fn an_api_server_outage_during_a_sync_causes_no_second_listing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_write_whose_response_is_lost_is_not_counted_twice() {
-    let world = SimEnv::new();
+    let mut world = SimEnv::new();
     let acme = world.connect_enterprise("acme", 100);
     world.kube.fail_next(
         1,
@@ -58,7 +56,6 @@ async fn a_write_whose_response_is_lost_is_not_counted_twice() {
         |c| c.matches(Verb::Update, "usersyncrequests/status"),
         Fault::After(FaultAction::Disconnect),
     );
-    let mut world = world;
     world.create_request("r", "acme");
     world.spawn_operator();
     assert!(request_succeeded(&world.wait_until_finished("r").await));
@@ -67,6 +64,37 @@ async fn a_write_whose_response_is_lost_is_not_counted_twice() {
     assert_eq!((status.history.len(), status.history[0].attempts), (1, 1), "{:?}", status.history);
     assert_eq!(count_listings(&acme), 1);
     assert_eq!(world.request_status("r").attempts, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_applied_late_is_not_counted_twice() {
+    for failing in [false, true] {
+        let mut world = SimEnv::new();
+        let acme = world.connect_enterprise("acme", 100);
+        if failing {
+            acme.enable_behaviour(Behaviour::InvalidClient);
+        }
+        let gate = Gate::new();
+        let has_outcome = |c: &Call| {
+            let status = &c.body_json()["status"];
+            c.matches(Verb::Update, "boxconnections/status") && !status["history"].is_null()
+        };
+        world.kube.fail_next(1, has_outcome, Fault::Late(gate.clone()));
+        world.spawn_operator();
+        gate.reached().await;
+        // The status is read again before the write is applied, and is written again at another time.
+        tokio::time::sleep(secs(1) / 20).await;
+        world.kube.start_outage();
+        sleep_secs(4).await;
+        gate.open();
+        sleep_secs(1).await;
+        world.kube.end_outage();
+        sleep_secs(30).await;
+        let status = world.connection_status("acme");
+        assert_eq!((status.history.len(), status.history[0].attempts), (1, 1), "{:?}", status.history);
+        assert_eq!(status.failures.map(|f| f.count), failing.then_some(1));
+        world.stop_operator().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -88,9 +116,7 @@ async fn a_conflict_on_the_final_status_does_not_repeat_the_run() {
 
 #[tokio::test(start_paused = true)]
 async fn a_frozen_watch_is_detected_and_missed_objects_are_reconciled() {
-    let world = SimEnv::with_operator();
-    world.connect_enterprise("acme", 100);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, _) = SimEnv::with_synced("acme", 100).await;
     sleep_secs(60).await;
     world.kube.freeze_watches();
     world.create_request("missed", "acme");
@@ -99,32 +125,27 @@ async fn a_frozen_watch_is_detected_and_missed_objects_are_reconciled() {
     world.kube.thaw_watches();
     assert!(request_succeeded(&world.wait_until_finished("missed").await));
     world.kube.break_watches();
-    world.create_request("after", "acme");
-    assert!(request_succeeded(&world.wait_until_finished("after").await));
+    assert!(request_succeeded(&world.run_request("after", "acme").await));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_secret_that_cannot_be_read_is_an_internal_failure() {
-    let world = SimEnv::new();
+    let mut world = SimEnv::new();
     world.connect_enterprise("acme", 100);
     world.kube.fail_next(3, |c| c.matches(Verb::Get, "secrets"), Fault::Before(FaultAction::Status(500)));
-    let mut world = world;
     world.spawn_operator();
     let status = world.wait_for_connection("acme", |s| s.failures.is_some()).await;
     assert_eq!(format_condition(&status.conditions, "Synced"), "False Internal");
-    world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Ready") == "True Synced").await;
+    world.wait_until_ready("acme").await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn after_a_long_outage_a_request_is_reconciled_soon() {
-    let world = SimEnv::with_operator();
-    world.connect_enterprise("acme", 100);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, _) = SimEnv::with_synced("acme", 100).await;
     world.kube.start_outage();
     sleep_secs(600).await;
     world.kube.end_outage();
     let begun = world.elapsed_secs();
-    world.create_request("r", "acme");
-    assert!(request_succeeded(&world.wait_until_finished("r").await));
+    assert!(request_succeeded(&world.run_request("r", "acme").await));
     assert!(world.elapsed_secs() - begun <= 10, "{} s", world.elapsed_secs() - begun);
 }

@@ -90,21 +90,19 @@ fn supervise_operator(
 /// lists in Box, and the results of the requests.
 async fn run_scenario(world: &SimEnv, acme: &Enterprise) -> (Vec<UsersById>, Vec<UserSyncRequestStatus>) {
     let mut answers = vec![box_users(acme)];
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    world.wait_until_synced("acme").await;
     sleep_secs(30).await;
     let users = acme.users();
     acme.add_user("Jane", "jane@acme.com");
     acme.deactivate_user(users[200].id);
     acme.remove_user(users[10].id);
     answers.push(box_users(acme));
-    world.create_request("first", "acme");
-    let first = world.wait_until_finished("first").await;
+    let first = world.run_request("first", "acme").await;
     sleep_secs(30).await;
     acme.remove_user(users[100].id);
     acme.update_user(users[300].id, |u| u.login = format!("new.{}", u.login));
     answers.push(box_users(acme));
-    world.create_request("second", "acme");
-    let second = world.wait_until_finished("second").await;
+    let second = world.run_request("second", "acme").await;
     (answers, vec![first, second])
 }
 

@@ -91,6 +91,6 @@ async fn watches_survive_crds_that_are_temporarily_missing() {
     sleep_secs(3600).await;
     world.kube.clear_faults();
     let acme = world.connect_enterprise("acme", 10);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    world.wait_until_synced("acme").await;
     assert_eq!(count_listings(&acme), 1);
 }

@@ -18,15 +18,13 @@ fn env_before_dst_end() -> SimEnv {
 #[tokio::test(start_paused = true)]
 async fn a_cron_sync_completes_by_its_local_time_across_the_end_of_dst() {
     let mut world = env_before_dst_end();
-    let acme = world.add_enterprise("acme", 1200);
-    world.apply_credentials(&acme, "acme");
-    world.apply_connection(
+    let acme = world.connect_with_spec(
         "acme",
-        acme.id(),
+        1200,
         &json!({ "schedule": { "cron": "0 20 * * *", "timeZone": "Europe/Berlin" } }),
     );
     world.spawn_operator();
-    let mut last = world.wait_for_connection("acme", |s| s.last_sync.is_some()).await.last_sync.expect("synced");
+    let mut last = world.wait_until_synced("acme").await.last_sync.expect("synced");
     let mut lead_times = Vec::new();
     for scheduled in ["2026-10-24T18:00:00Z", "2026-10-25T19:00:00Z", "2026-10-26T19:00:00Z"] {
         let scheduled: Timestamp = scheduled.parse().expect("a time");
@@ -49,10 +47,9 @@ async fn a_cron_sync_completes_by_its_local_time_across_the_end_of_dst() {
 #[tokio::test(start_paused = true)]
 async fn a_cron_expression_that_never_occurs_stalls_only_scheduled_syncs() {
     let world = SimEnv::with_operator();
-    let acme = world.add_enterprise("acme", 100);
-    world.apply_credentials(&acme, "acme");
-    world.apply_connection("acme", acme.id(), &json!({ "schedule": { "cron": "0 20 30 2 *", "timeZone": "UTC" } }));
-    let status = world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let acme =
+        world.connect_with_spec("acme", 100, &json!({ "schedule": { "cron": "0 20 30 2 *", "timeZone": "UTC" } }));
+    let status = world.wait_until_synced("acme").await;
     assert_eq!(
         format_conditions(&status),
         "Ready=True Synced, Connected=True Connected, Synced=True Synced, Stalled=True ScheduleInvalid"
@@ -60,11 +57,9 @@ async fn a_cron_expression_that_never_occurs_stalls_only_scheduled_syncs() {
     assert_eq!(status.next_sync_time, None);
     sleep_secs(DAY).await;
     assert_eq!(count_listings(&acme), 1);
-    world.create_request("r", "acme");
-    assert!(request_succeeded(&world.wait_until_finished("r").await));
+    assert!(request_succeeded(&world.run_request("r", "acme").await));
     world.edit_connection("acme", |c| c["spec"]["schedule"]["cron"] = "0 20 1 * *".into());
     let status = world.wait_for_connection("acme", |s| s.next_sync_time.is_some()).await;
     assert_eq!(format_condition(&status.conditions, "Stalled"), "");
-    let events = world.kube.list("Event").into_iter().filter(|e| e["reason"] == "ScheduleInvalid").count();
-    assert_eq!(events, 1);
+    assert_eq!(world.events_with_reason("ScheduleInvalid").len(), 1);
 }

@@ -9,16 +9,15 @@ const DISCONNECTED: &str = "Ready=False AppNotAuthorized, Connected=False AppNot
 
 #[tokio::test(start_paused = true)]
 async fn a_first_sync_without_authorization_reports_the_next_steps() {
-    let world = SimEnv::new();
+    let mut world = SimEnv::new();
     let initech = world.connect_enterprise("initech", 800);
     initech.deauthorize_app();
-    let mut world = world;
     world.spawn_operator();
     let status = world.wait_for_connection("initech", |s| s.observed_generation == Some(1)).await;
     assert_eq!(format_conditions(&status), DISCONNECTED);
     assert_eq!((status.next_sync_time, status.failures.expect("set").retry_time), (None, None));
     assert_eq!(status.app.expect("named").client_id, initech.client_id());
-    let message = &status.conditions.iter().find(|c| c.type_ == "Connected").expect("set").message;
+    let message = world.condition_message("initech", "Connected");
     for words in
         ["This app is not authorized", "No list has been fetched yet", initech.client_id().as_str(), "Admin Console"]
     {
@@ -28,14 +27,10 @@ async fn a_first_sync_without_authorization_reports_the_next_steps() {
 
 #[tokio::test(start_paused = true)]
 async fn a_withdrawn_authorization_is_detected_by_the_probe_and_recovers_without_cluster_changes() {
-    let world = SimEnv::with_operator();
-    let acme = world.connect_enterprise("acme", 100);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, acme) = SimEnv::with_synced("acme", 100).await;
     acme.deauthorize_app();
     let begun = world.elapsed_secs();
-    let status = world
-        .wait_for_connection("acme", |s| format_condition(&s.conditions, "Connected") == "False AppNotAuthorized")
-        .await;
+    let status = world.wait_for_condition("acme", "Connected", "False AppNotAuthorized").await;
     assert!(world.elapsed_secs() - begun <= 3600, "within the probe interval");
     assert_eq!(format_condition(&status.conditions, "Synced"), "True Synced", "a probe is not a sync attempt");
     assert_eq!(format_condition(&status.conditions, "Ready"), "False AppNotAuthorized");
@@ -43,7 +38,7 @@ async fn a_withdrawn_authorization_is_detected_by_the_probe_and_recovers_without
     sleep_secs(4 * 3600).await;
     acme.authorize_app();
     let begun = world.elapsed_secs();
-    let status = world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Ready") == "True Synced").await;
+    let status = world.wait_until_ready("acme").await;
     assert!(world.elapsed_secs() - begun <= 900, "probed every 15 minutes");
     assert_eq!(status.last_sync.expect("synced").trigger, boxsync::api::Trigger::Reconnected);
     assert_eq!(count_listings(&acme), 2);
@@ -51,10 +46,9 @@ async fn a_withdrawn_authorization_is_detected_by_the_probe_and_recovers_without
 
 #[tokio::test(start_paused = true)]
 async fn a_disconnected_connection_is_probed_with_backoff_and_writes_nothing() {
-    let world = SimEnv::new();
+    let mut world = SimEnv::new();
     let acme = world.connect_enterprise("acme", 100);
     acme.deauthorize_app();
-    let mut world = world;
     world.spawn_operator();
     world.wait_for_connection("acme", |s| s.observed_generation == Some(1)).await;
     sleep_secs(1).await;
@@ -84,17 +78,15 @@ async fn a_corrected_secret_is_tried_within_a_minute() {
     sleep_secs(3 * 3600).await;
     world.apply_credentials(&acme, "acme");
     let begun = world.elapsed_secs();
-    world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Ready") == "True Synced").await;
+    world.wait_until_ready("acme").await;
     assert!(world.elapsed_secs() - begun <= 65, "{} s", world.elapsed_secs() - begun);
 }
 
 #[tokio::test(start_paused = true)]
 async fn new_labels_on_the_secret_of_a_disconnected_connection_trigger_no_attempt() {
-    let world = SimEnv::with_operator();
-    let acme = world.connect_enterprise("acme", 100);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, acme) = SimEnv::with_synced("acme", 100).await;
     acme.deauthorize_app();
-    world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Connected").starts_with("False")).await;
+    world.wait_for_condition("acme", "Connected", "False AppNotAuthorized").await;
     // By now the connection is probed every 15 minutes.
     sleep_secs(3 * 3600).await;
     acme.clear_calls();
@@ -111,11 +103,9 @@ async fn new_labels_on_the_secret_of_a_disconnected_connection_trigger_no_attemp
 
 #[tokio::test(start_paused = true)]
 async fn a_request_reconnects_at_once() {
-    let world = SimEnv::with_operator();
-    let acme = world.connect_enterprise("acme", 100);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, acme) = SimEnv::with_synced("acme", 100).await;
     acme.deauthorize_app();
-    world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Connected").starts_with("False")).await;
+    world.wait_for_condition("acme", "Connected", "False AppNotAuthorized").await;
     sleep_secs(3 * 3600).await;
     world.create_request("still-lost", "acme");
     let begun = world.elapsed_secs();
@@ -133,10 +123,9 @@ async fn a_request_reconnects_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn transient_failures_change_nothing_while_disconnected() {
-    let world = SimEnv::new();
+    let mut world = SimEnv::new();
     let acme = world.connect_enterprise("acme", 100);
     acme.deauthorize_app();
-    let mut world = world;
     world.spawn_operator();
     let before = world.wait_for_connection("acme", |s| s.observed_generation == Some(1)).await;
     acme.enable_behaviour(Behaviour::InternalError);
@@ -144,15 +133,14 @@ async fn transient_failures_change_nothing_while_disconnected() {
     assert_eq!(format!("{:#?}", world.connection_status("acme")), format!("{before:#?}"));
     acme.reset_behaviours();
     acme.authorize_app();
-    world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Ready") == "True Synced").await;
+    world.wait_until_ready("acme").await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn retry_after_is_respected_while_disconnected() {
-    let world = SimEnv::new();
+    let mut world = SimEnv::new();
     let acme = world.connect_enterprise("acme", 100);
     acme.deauthorize_app();
-    let mut world = world;
     world.spawn_operator();
     world.wait_for_connection("acme", |s| s.observed_generation == Some(1)).await;
     acme.queue_response(
@@ -170,20 +158,15 @@ async fn retry_after_is_respected_while_disconnected() {
 
 #[tokio::test(start_paused = true)]
 async fn rejected_new_credentials_keep_the_old_token_in_use_and_are_reported_once() {
-    let world = SimEnv::with_operator();
-    world.connect_enterprise("acme", 100);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, _) = SimEnv::with_synced("acme", 100).await;
     world
         .apply_secret("acme", &json!({ "clientId": encode_base64("somebody"), "clientSecret": encode_base64("else") }));
     sleep_secs(20).await;
-    world.create_request("r", "acme");
-    let done = world.wait_until_finished("r").await;
+    let done = world.run_request("r", "acme").await;
     assert_eq!(format_condition(&done.conditions, "Complete"), "True Synced", "{done:?}");
     assert_eq!(format_condition(&world.connection_status("acme").conditions, "Connected"), "True Connected");
     sleep_secs(1).await;
-    let events: Vec<_> =
-        world.kube.list("Event").into_iter().filter(|e| e["reason"] == "CredentialsRejected").collect();
-    assert_eq!(events.len(), 1, "{:#?}", world.kube.list("Event"));
+    assert_eq!(world.events_with_reason("CredentialsRejected").len(), 1, "{:#?}", world.kube.list("Event"));
     let status =
         world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Connected").starts_with("False")).await;
     assert_eq!(
@@ -198,7 +181,7 @@ async fn rejected_new_credentials_keep_the_old_token_in_use_and_are_reported_onc
 async fn a_rotated_secret_is_used_from_the_next_probe() {
     let world = SimEnv::with_operator();
     let acme = world.connect_enterprise("acme", 100);
-    let before = world.wait_for_connection("acme", |s| s.last_sync.is_some()).await.credentials.expect("accepted");
+    let before = world.wait_until_synced("acme").await.credentials.expect("accepted");
     acme.rotate_secret();
     world.apply_credentials(&acme, "acme");
     let status = world.wait_for_connection("acme", |s| s.credentials.as_ref() != Some(&before)).await;
@@ -209,9 +192,7 @@ async fn a_rotated_secret_is_used_from_the_next_probe() {
 
 #[tokio::test(start_paused = true)]
 async fn another_secret_name_triggers_a_sync_at_once() {
-    let world = SimEnv::with_operator();
-    let acme = world.connect_enterprise("acme", 100);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, acme) = SimEnv::with_synced("acme", 100).await;
     world.apply_credentials(&acme, "other");
     world.edit_connection("acme", |c| {
         c["spec"]["auth"]["clientCredentials"]["secretRef"]["name"] = "other-box".into();
@@ -247,26 +228,23 @@ async fn credentials_of_another_enterprise_publish_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_secret_denied_by_rbac_is_an_internal_failure_that_names_the_role_binding() {
-    let world = SimEnv::new();
+    let mut world = SimEnv::new();
     world.kube.forbid(|call| call.resource == "secrets");
     world.connect_enterprise("acme", 10);
-    let mut world = world;
     world.spawn_operator();
     let status = world.wait_for_connection("acme", |s| s.failures.is_some()).await;
     assert_eq!(format_condition(&status.conditions, "Synced"), "False Internal");
     assert_eq!(format_condition(&status.conditions, "Connected"), "Unknown NotChecked");
-    let message = &status.conditions.iter().find(|c| c.type_ == "Synced").expect("set").message;
+    let message = world.condition_message("acme", "Synced");
     assert!(message.contains("RoleBinding"), "{message}");
     world.kube.clear_faults();
-    world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Ready") == "True Synced").await;
+    world.wait_until_ready("acme").await;
     assert!(world.elapsed_secs() < 120);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_transient_failure_after_rejected_new_credentials_does_not_disconnect() {
-    let world = SimEnv::with_operator();
-    let acme = world.connect_enterprise("acme", 100);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, acme) = SimEnv::with_synced("acme", 100).await;
     sleep_secs(20).await;
     world
         .apply_secret("acme", &json!({ "clientId": encode_base64("somebody"), "clientSecret": encode_base64("else") }));

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use box_sim::{BoxSim, Enterprise, EnterpriseConfig};
+use box_sim::{AuthMethod, BoxSim, Enterprise, EnterpriseConfig};
 use boxsync::{
     api::{self, BoxConnection, BoxConnectionStatus, RequestPhase, UserSyncRequest, UserSyncRequestStatus},
     box_client::Limits,
@@ -78,7 +78,14 @@ impl RunningOperator {
     pub(crate) async fn shut_down(self) {
         self.stop.cancel();
         self.task.await.expect("the operator shuts down gracefully");
-        self.background.wait_for_all(secs(20)).await;
+        self.background.wait_for_all(&self.stop, secs(20)).await;
+    }
+
+    /// The leadership is lost: the controllers end. The returned task ends when the process would exit.
+    pub(crate) async fn lose_leadership(self) -> JoinHandle<()> {
+        self.stop.cancel();
+        self.task.await.expect("the controllers end");
+        tokio::spawn(async move { self.background.wait_for_all(&CancellationToken::new(), secs(20)).await })
     }
 }
 
@@ -151,6 +158,14 @@ impl SimEnv {
         env
     }
 
+    /// An environment with a running operator and this connection, synced once.
+    pub(crate) async fn with_synced(name: &str, users: usize) -> (Self, Enterprise) {
+        let env = Self::with_operator();
+        let enterprise = env.connect_enterprise(name, users);
+        env.wait_until_synced(name).await;
+        (env, enterprise)
+    }
+
     pub(crate) fn spawn_operator(&mut self) {
         self.operator = Some(self.operator_factory().start_as(OPERATOR));
     }
@@ -179,21 +194,34 @@ impl SimEnv {
 
     /// Adds an enterprise to Box, and its Secret and a connection of the same name to the cluster.
     pub(crate) fn connect_enterprise(&self, name: &str, users: usize) -> Enterprise {
-        self.connect_enterprise_in(NAMESPACE, name, users)
+        self.connect_with_spec(name, users, &json!({}))
+    }
+
+    /// The same with `extra_spec` merged into the default spec.
+    pub(crate) fn connect_with_spec(&self, name: &str, users: usize, extra_spec: &Value) -> Enterprise {
+        self.connect_in(NAMESPACE, name, users, extra_spec)
     }
 
     /// The same in another namespace.
     pub(crate) fn connect_enterprise_in(&self, namespace: &str, name: &str, users: usize) -> Enterprise {
+        self.connect_in(namespace, name, users, &json!({}))
+    }
+
+    fn connect_in(&self, namespace: &str, name: &str, users: usize, extra_spec: &Value) -> Enterprise {
         let enterprise = self.add_enterprise(name, users);
         self.apply_secret_in(namespace, name, &client_credentials(&enterprise));
-        self.apply_connection_in(namespace, name, enterprise.id(), &json!({}));
+        self.apply_connection_in(namespace, name, enterprise.id(), extra_spec);
         enterprise
     }
 
     pub(crate) fn add_enterprise(&self, name: &str, users: usize) -> Enterprise {
+        self.add_enterprise_with_auth(name, users, AuthMethod::ClientCredentials)
+    }
+
+    pub(crate) fn add_enterprise_with_auth(&self, name: &str, users: usize, auth: AuthMethod) -> Enterprise {
         let seed = u64::try_from(self.box_sim.enterprises().len()).expect("few");
         let id = (1000 + seed).to_string();
-        self.box_sim.add_enterprise(EnterpriseConfig::new(id).name(name).users(users).seed(seed))
+        self.box_sim.add_enterprise(EnterpriseConfig::new(id).name(name).users(users).seed(seed).auth(auth))
     }
 
     /// Writes the enterprise's current credentials into the Secret.
@@ -272,6 +300,26 @@ impl SimEnv {
         self.connection_status(name)
     }
 
+    /// Lets time pass until the connection has a condition with this status and reason: `True Synced`.
+    pub(crate) async fn wait_for_condition(&self, name: &str, kind: &str, expected: &str) -> BoxConnectionStatus {
+        self.wait_for_connection(name, |s| format_condition(&s.conditions, kind) == expected).await
+    }
+
+    pub(crate) async fn wait_until_ready(&self, name: &str) -> BoxConnectionStatus {
+        self.wait_for_condition(name, "Ready", "True Synced").await
+    }
+
+    /// Lets time pass until the connection has been synced, now or earlier.
+    pub(crate) async fn wait_until_synced(&self, name: &str) -> BoxConnectionStatus {
+        self.wait_for_connection(name, |s| s.last_sync.is_some()).await
+    }
+
+    /// Creates a request and lets time pass until it is finished.
+    pub(crate) async fn run_request(&self, name: &str, connection: &str) -> UserSyncRequestStatus {
+        self.create_request(name, connection);
+        self.wait_until_finished(name).await
+    }
+
     /// Lets time pass until the request is finished.
     pub(crate) async fn wait_until_finished(&self, name: &str) -> UserSyncRequestStatus {
         self.wait_for_request(name, |s| s.phase.is_finished()).await
@@ -286,6 +334,16 @@ impl SimEnv {
             |v: &Value| serde_json::from_value::<UserSyncRequestStatus>(v["status"].clone()).is_ok_and(|s| holds(&s));
         self.kube.wait_until(WAIT_LIMIT, "UserSyncRequest", NAMESPACE, name, typed).await;
         self.request_status(name)
+    }
+
+    /// The message of a condition of the connection; empty if there is none.
+    pub(crate) fn condition_message(&self, name: &str, kind: &str) -> String {
+        let conditions = self.connection_status(name).conditions;
+        conditions.into_iter().find(|c| c.type_ == kind).map(|c| c.message).unwrap_or_default()
+    }
+
+    pub(crate) fn events_with_reason(&self, reason: &str) -> Vec<Value> {
+        self.kube.list("Event").into_iter().filter(|e| e["reason"] == reason).collect()
     }
 
     /// Simulated seconds since the start of the test.

@@ -5,7 +5,7 @@ use box_sim::{
     AuthMethod::{self, ClientCredentials, Jwt, Oauth2},
     Behaviour, Enterprise,
 };
-use boxsync::api::{ConditionsExt, FailureClass, Reason, RequestPhase};
+use boxsync::api::{FailureClass, Reason, RequestPhase};
 use serde_json::{Value, json};
 
 use crate::{
@@ -128,20 +128,10 @@ fn expected_conditions(reason: Reason) -> String {
     }
 }
 
-fn failure_message(world: &SimEnv, name: &str, reason: Reason) -> String {
-    let condition_type = if reason.failure_class() == FailureClass::Disconnected { "Connected" } else { "Synced" };
-    world
-        .connection_status(name)
-        .conditions
-        .find_condition(condition_type)
-        .map(|c| c.message.clone())
-        .unwrap_or_default()
-}
-
 /// Lets a request run into the failure; returns what differs from the expectation.
 async fn check_failure_case(world: &SimEnv, enterprise: &Enterprise, case: &FailureCase) -> Vec<String> {
     let FailureCase(behaviour, _, reason, words) = case;
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    world.wait_until_synced("acme").await;
     sleep_secs(30).await;
     // A fault of the token endpoint takes effect only when a new token is needed.
     enterprise.revoke_tokens();
@@ -163,7 +153,8 @@ async fn check_failure_case(world: &SimEnv, enterprise: &Enterprise, case: &Fail
     check("the request's phase", format!("{:?}", request.phase), if failed { "Failed" } else { "Pending" });
     let kind = if failed { "Failed" } else { "Reconciling" };
     check("the request", format_condition(&request.conditions, kind), &format!("True {reason}"));
-    let message = failure_message(world, "acme", *reason);
+    let condition_type = if reason.failure_class() == FailureClass::Disconnected { "Connected" } else { "Synced" };
+    let message = world.condition_message("acme", condition_type);
     wrong.extend(words.iter().filter(|w| !message.contains(**w)).map(|w| format!("no {w:?} in {message:?}")));
     wrong
 }
@@ -294,7 +285,7 @@ async fn an_unusable_secret_is_reported_without_a_box_call_and_used_once_fixed()
                 wrong.push(format!("{what} by {auth:?}: {connected}, {} calls", acme.call_counts().total()));
             }
             world.apply_secret("acme", &secret_data(&acme, *auth));
-            world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Ready") == "True Synced").await;
+            world.wait_until_ready("acme").await;
             if world.elapsed_secs() > 65 {
                 wrong.push(format!("{what} with {auth:?}: used after {} s", world.elapsed_secs()));
             }

@@ -10,7 +10,7 @@ const DAY: u64 = 86_400;
 async fn a_new_connection_is_ready_with_its_counts() {
     let world = SimEnv::with_operator();
     let acme = world.connect_enterprise("acme", 1200);
-    let status = world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Ready") == "True Synced").await;
+    let status = world.wait_until_ready("acme").await;
     assert_eq!(format_conditions(&status), "Ready=True Synced, Connected=True Connected, Synced=True Synced");
     assert_eq!(status.users.expect("has counts").total, 1200);
     assert_eq!(status.enterprise.expect("known").name, "acme");
@@ -41,7 +41,7 @@ async fn three_days_have_a_first_sync_and_one_sync_a_day_at_the_same_time() {
 async fn a_steady_state_writes_nothing() {
     let world = SimEnv::with_operator();
     world.connect_enterprise("acme", 1200);
-    let status = world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let status = world.wait_until_synced("acme").await;
     let next = status.next_sync_time.expect("scheduled").0;
     sleep_secs(30).await;
     let mark = world.kube.log_position();
@@ -51,14 +51,13 @@ async fn a_steady_state_writes_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_429_delays_the_sync_by_its_retry_after() {
-    let world = SimEnv::new();
+    let mut world = SimEnv::new();
     let acme = world.connect_enterprise("acme", 1200);
     acme.queue_response(
         1,
         ScriptedResponse::RateLimited { retry_after: Some("7200".to_owned()) },
         EndpointFilter::Users,
     );
-    let mut world = world;
     world.spawn_operator();
     let status = world.wait_for_connection("acme", |s| s.failures.is_some()).await;
     assert_eq!(
@@ -68,7 +67,7 @@ async fn a_429_delays_the_sync_by_its_retry_after() {
     let failures = status.failures.expect("set");
     assert!(failures.retry_after);
     let begun = world.elapsed_secs();
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    world.wait_until_synced("acme").await;
     let waited = world.elapsed_secs() - begun;
     assert!((7195..=7210).contains(&waited), "{waited}");
     assert_eq!(count_listings(&acme), 2);
@@ -76,9 +75,7 @@ async fn a_429_delays_the_sync_by_its_retry_after() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failed_sync_leaves_the_list_ready_and_a_long_outage_makes_it_stale() {
-    let world = SimEnv::with_operator();
-    let acme = world.connect_enterprise("acme", 1200);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, acme) = SimEnv::with_synced("acme", 1200).await;
     acme.enable_behaviour(box_sim::Behaviour::InternalError);
     let status = world.wait_for_connection("acme", |s| s.failures.is_some()).await;
     assert_eq!(format_condition(&status.conditions, "Ready"), "True LastAttemptFailed");
@@ -102,15 +99,14 @@ async fn a_failed_sync_leaves_the_list_ready_and_a_long_outage_makes_it_stale() 
 
 #[tokio::test(start_paused = true)]
 async fn a_clock_set_back_by_a_day_delays_no_retry_and_no_sync() {
-    let world = SimEnv::new();
+    let mut world = SimEnv::new();
     let acme = world.connect_enterprise("acme", 1200);
     acme.queue_response(10, ScriptedResponse::InternalError, EndpointFilter::Users);
-    let mut world = world;
     world.spawn_operator();
     world.wait_for_connection("acme", |s| s.failures.is_some()).await;
     world.clock.rewind(secs(DAY));
     let begun = tokio::time::Instant::now();
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    world.wait_until_synced("acme").await;
     assert!(begun.elapsed() < secs(200), "{:?}", begun.elapsed());
 }
 
@@ -119,7 +115,7 @@ async fn many_connections_share_the_permits_and_all_are_synced() {
     let world = SimEnv::with_operator();
     let all: Vec<_> = (0..30).map(|n| world.connect_enterprise(&format!("c{n:02}"), 50)).collect();
     for n in 0..30 {
-        world.wait_for_connection(&format!("c{n:02}"), |s| s.last_sync.is_some()).await;
+        world.wait_until_synced(&format!("c{n:02}")).await;
     }
     assert!(all.iter().all(|e| count_listings(e) == 1));
     assert!(world.elapsed_secs() < 30, "a released permit wakes the next connection: {} s", world.elapsed_secs());
@@ -127,9 +123,7 @@ async fn many_connections_share_the_permits_and_all_are_synced() {
 
 #[tokio::test(start_paused = true)]
 async fn a_suspended_connection_changes_nothing_until_its_list_is_stale() {
-    let world = SimEnv::with_operator();
-    let acme = world.connect_enterprise("acme", 100);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, acme) = SimEnv::with_synced("acme", 100).await;
     let before = world.connection_status("acme").conditions;
     world.edit_connection("acme", |c| c["spec"]["suspend"] = true.into());
     let status = world.wait_for_connection("acme", |s| s.observed_generation == Some(2)).await;
@@ -139,20 +133,18 @@ async fn a_suspended_connection_changes_nothing_until_its_list_is_stale() {
     };
     assert_eq!(summarize(&status.conditions), summarize(&before), "suspending changes no condition");
     acme.clear_calls();
-    let status = world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Ready") == "False Stale").await;
+    let status = world.wait_for_condition("acme", "Ready", "False Stale").await;
     assert_eq!(acme.call_counts().total(), 0);
     assert_eq!(format_condition(&status.conditions, "Reconciling"), "");
     world.edit_connection("acme", |c| c["spec"]["suspend"] = false.into());
-    world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Ready") == "True Synced").await;
+    world.wait_until_ready("acme").await;
     assert_eq!(count_listings(&acme), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_suspended_from_the_start_waits_without_a_call() {
     let world = SimEnv::with_operator();
-    let acme = world.add_enterprise("acme", 10);
-    world.apply_credentials(&acme, "acme");
-    world.apply_connection("acme", acme.id(), &serde_json::json!({ "suspend": true }));
+    let acme = world.connect_with_spec("acme", 10, &serde_json::json!({ "suspend": true }));
     let status = world.wait_for_connection("acme", |s| s.observed_generation == Some(1)).await;
     assert_eq!(
         format_conditions(&status),
@@ -175,8 +167,7 @@ async fn a_long_first_sync_reports_connected_while_it_runs() {
     assert_eq!(status.enterprise.expect("known").name, "globex");
     let began = status.conditions[0].last_transition_time.0;
     assert!(began.as_second() > 0, "not the default of the CRD: {began}");
-    let status = world.wait_for_connection("globex", |s| s.last_sync.is_some()).await;
+    let status = world.wait_until_synced("globex").await;
     assert_eq!(format_conditions(&status), "Ready=True Synced, Connected=True Connected, Synced=True Synced");
-    let connected = world.kube.list("Event").into_iter().filter(|e| e["reason"] == "Connected").count();
-    assert_eq!(connected, 1);
+    assert_eq!(world.events_with_reason("Connected").len(), 1);
 }

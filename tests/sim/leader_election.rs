@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use boxsync::{
-    leader_election::{ElectionConfig, LeadershipLost, run_as_leader},
+    leader_election::{ElectionConfig, ElectionTiming, LeadershipLost, run_as_leader},
     runtime::Clock,
 };
 use k8s_openapi::api::coordination::v1::LeaseSpec;
@@ -73,6 +73,7 @@ enum StopBehaviour {
 struct ElectionEnv {
     kube: KubeSim,
     work_log: WorkLog,
+    timing: ElectionTiming,
     _log: DefaultGuard,
 }
 
@@ -85,7 +86,8 @@ impl ElectionEnv {
     fn new() -> Self {
         let work_log = WorkLog { entries: Arc::default(), started: Instant::now() };
         let clock = new_clock();
-        Self { kube: KubeSim::new(clock.clock_fn(), []), work_log, _log: capture_log(&clock) }
+        let timing = ElectionTiming::default();
+        Self { kube: KubeSim::new(clock.clock_fn(), []), work_log, timing, _log: capture_log(&clock) }
     }
 
     fn start_replica(&self, name: &str) -> Replica {
@@ -94,7 +96,7 @@ impl ElectionEnv {
 
     fn start_replica_with(&self, name: &str, clock: &SimClock, end: StopBehaviour) -> Replica {
         let (stop, clock, name) = (CancellationToken::new(), clock.clone(), name.to_owned());
-        let config = ElectionConfig { namespace: NAMESPACE.to_owned(), identity: name.clone() };
+        let config = ElectionConfig { namespace: NAMESPACE.to_owned(), identity: name.clone(), timing: self.timing };
         let (client, work_log) = (self.kube.client_as(&name), self.work_log.clone());
         let clock = Clock::from_fn(move || clock.now());
         let leadership = watch::Sender::default();
@@ -151,6 +153,27 @@ async fn a_crashed_leader_is_replaced_within_twenty_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_longer_lease_survives_a_longer_outage_and_delays_the_takeover() {
+    let mut env = ElectionEnv::new();
+    env.timing = ElectionTiming::new(secs(60), secs(40), secs(5)).expect("valid");
+    let (one, _two) = env.start_leader_and_standby().await;
+    assert_eq!(env.get_lease_spec().lease_duration_seconds, Some(60));
+    env.kube.start_outage();
+    sleep_secs(30).await;
+    env.kube.end_outage();
+    sleep_secs(60).await;
+    assert!(env.work_log.work_times("two").is_empty(), "the leader has renewed the Lease");
+    env.hang_requests_of("one");
+    let cut_off = env.work_log.elapsed_secs();
+    assert_eq!(one.join().await, Err(LeadershipLost::NotRenewed(secs(40))));
+    sleep_secs(60).await;
+    let ended = env.work_log.last_work_time("one") - cut_off;
+    let after = env.work_log.first_work_time("two") - cut_off;
+    // The last renewal before the cut is up to 6 s old: the retry period of 5 s with its jitter.
+    assert!((34.0..41.0).contains(&ended) && (54.0..66.0).contains(&after), "{ended} s, {after} s");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_leader_that_stops_is_replaced_within_three_seconds() {
     let env = ElectionEnv::new();
     let (one, two) = env.start_leader_and_standby().await;
@@ -182,7 +205,7 @@ async fn a_leader_without_network_ends_its_work_before_the_next_leader_starts() 
             sleep_secs(60).await;
             let (last, first) = (env.work_log.last_work_time("one"), env.work_log.first_work_time("two"));
             assert!(last + 1.9 <= first && first < 30.0 + 20.0, "one worked until {last} s, two from {first} s");
-            assert_eq!(one.join().await, Err(LeadershipLost::NotRenewed));
+            assert_eq!(one.join().await, Err(LeadershipLost::NotRenewed(secs(10))));
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod env;
 mod network;
+mod publish_request;
 mod reader;
 mod sign_in;
 
@@ -14,7 +15,9 @@ mod disconnected;
 mod failure_reasons;
 mod fair_permits;
 mod format_upgrade;
+mod hostile_input;
 mod interval_schedule;
+mod lasting_trouble;
 mod leader_election;
 mod metrics;
 mod oauth;

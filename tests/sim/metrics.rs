@@ -14,7 +14,7 @@ const CALLS: &str = "boxsync_box_calls_total";
 async fn connection_series_follow_the_status_and_disappear_with_the_connection() {
     let mut world = SimEnv::with_operator();
     let acme = world.connect_enterprise("acme", 1200);
-    let status = world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let status = world.wait_until_synced("acme").await;
     sleep_secs(5).await;
     let own = &[("namespace", NAMESPACE), ("name", "acme")][..];
     let page = world.scrape_metrics();
@@ -30,8 +30,7 @@ async fn connection_series_follow_the_status_and_disappear_with_the_connection()
     }
 
     acme.deauthorize_app();
-    world.create_request("r", "acme");
-    world.wait_until_finished("r").await;
+    world.run_request("r", "acme").await;
     sleep_secs(5).await;
     let page = world.scrape_metrics();
     assert_eq!(page.value(CONNECTED, &[("reason", "Connected")]), None, "one reason at a time");
@@ -44,7 +43,7 @@ async fn connection_series_follow_the_status_and_disappear_with_the_connection()
     assert_eq!(world.scrape_metrics().value(READY, own), None);
 
     world.connect_enterprise("globex", 10);
-    world.wait_for_connection("globex", |s| s.last_sync.is_some()).await;
+    world.wait_until_synced("globex").await;
     sleep_secs(5).await;
     assert_eq!(world.scrape_metrics().value(READY, &[("name", "globex")]), Some(1.0));
     world.stop_operator().await;
@@ -57,7 +56,7 @@ async fn failing_since_and_stale_timestamps_survive_a_restart() {
     const FAILING: &str = "boxsync_connection_failing_since_timestamp_seconds";
     let mut world = SimEnv::with_operator();
     let acme = world.connect_enterprise("acme", 10);
-    let status = world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let status = world.wait_until_synced("acme").await;
     sleep_secs(5).await;
     let own = &[("namespace", NAMESPACE), ("name", "acme")][..];
     let page = world.scrape_metrics();
@@ -92,7 +91,7 @@ async fn failing_since_and_stale_timestamps_survive_a_restart() {
 async fn calls_to_box_are_counted_by_endpoint_and_outcome_and_add_up() {
     let world = SimEnv::with_operator();
     let acme = world.connect_enterprise("acme", 2500);
-    let status = world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let status = world.wait_until_synced("acme").await;
     sleep_secs(5).await;
     let page = world.scrape_metrics();
     for (endpoint, calls) in [("token", 1.0), ("me", 1.0), ("users", 3.0)] {
@@ -106,8 +105,7 @@ async fn calls_to_box_are_counted_by_endpoint_and_outcome_and_add_up() {
 
     sleep_secs(60).await;
     acme.queue_response(1, ScriptedResponse::RateLimited { retry_after: Some("7".to_owned()) }, EndpointFilter::Users);
-    world.create_request("r", "acme");
-    assert!(request_succeeded(&world.wait_until_finished("r").await));
+    assert!(request_succeeded(&world.run_request("r", "acme").await));
     sleep_secs(5).await;
     let page = world.scrape_metrics();
     assert_eq!(page.value(CALLS, &[("code", "429")]), Some(1.0));
@@ -117,14 +115,10 @@ async fn calls_to_box_are_counted_by_endpoint_and_outcome_and_add_up() {
 
 #[tokio::test(start_paused = true)]
 async fn requests_are_counted_once_by_how_they_end() {
-    let world = SimEnv::with_operator();
-    let acme = world.connect_enterprise("acme", 10);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, acme) = SimEnv::with_synced("acme", 10).await;
     sleep_secs(60).await;
-    world.create_request("good", "acme");
-    world.wait_until_finished("good").await;
-    world.create_request("nobody", "nobody");
-    world.wait_until_finished("nobody").await;
+    world.run_request("good", "acme").await;
+    world.run_request("nobody", "nobody").await;
     acme.deauthorize_app();
     sleep_secs(60).await;
     // The response to the write is lost, so the write is repeated.
@@ -133,8 +127,7 @@ async fn requests_are_counted_once_by_how_they_end() {
         |c| c.matches(Verb::Update, "usersyncrequests/status"),
         Fault::After(FaultAction::Status(504)),
     );
-    world.create_request("refused", "acme");
-    let refused = world.wait_until_finished("refused").await;
+    let refused = world.run_request("refused", "acme").await;
     sleep_secs(3600).await;
     let page = world.scrape_metrics();
     let requests = "boxsync_requests_total";
@@ -147,9 +140,7 @@ async fn requests_are_counted_once_by_how_they_end() {
 
 #[tokio::test(start_paused = true)]
 async fn kubernetes_errors_are_counted_by_kind() {
-    let world = SimEnv::with_operator();
-    world.connect_enterprise("acme", 10);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, _) = SimEnv::with_synced("acme", 10).await;
     sleep_secs(60).await;
     let page = world.scrape_metrics();
     assert!(page.value("boxsync_reconcile_duration_seconds_count", &[("kind", "boxconnections")]) > Some(0.0));
@@ -157,8 +148,7 @@ async fn kubernetes_errors_are_counted_by_kind() {
     assert_eq!(page.value("boxsync_watch_errors_total", &[]), None);
 
     world.kube.fail_next(1, |c| c.matches(Verb::Get, "boxconnections"), Fault::Before(FaultAction::Status(500)));
-    world.create_request("r", "acme");
-    world.wait_until_finished("r").await;
+    world.run_request("r", "acme").await;
     let refused = [("kind", "boxconnections"), ("error", "Refused")];
     assert_eq!(world.scrape_metrics().value("boxsync_reconcile_errors_total", &refused), Some(1.0));
 
@@ -173,9 +163,7 @@ async fn kubernetes_errors_are_counted_by_kind() {
 /// Only namespace and name of the connection may appear as label values.
 #[tokio::test(start_paused = true)]
 async fn no_user_supplied_text_becomes_a_label() {
-    let world = SimEnv::with_operator();
-    let acme = world.connect_enterprise("acme", 100);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, acme) = SimEnv::with_synced("acme", 100).await;
     acme.set_latency(secs(1));
     world.create_request_with("approve", "acme", &json!({ "approveRemovals": "0".repeat(64) }));
     world.wait_until_finished("approve").await;

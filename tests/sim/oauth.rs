@@ -21,27 +21,13 @@ fn count_token_calls(enterprise: &Enterprise) -> u64 {
     enterprise.call_counts().for_endpoint(Endpoint::Token)
 }
 
-pub(crate) fn condition_message(world: &SimEnv, name: &str, kind: &str) -> String {
-    let status = world.connection_status(name);
-    status.conditions.iter().find(|c| c.type_ == kind).map(|c| c.message.clone()).unwrap_or_default()
-}
-
-pub(crate) async fn wait_until_ready(world: &SimEnv, name: &str) {
-    world.wait_for_connection(name, |s| format_condition(&s.conditions, "Ready") == "True Synced").await;
-}
-
-async fn wait_until_disconnected(world: &SimEnv, name: &str, reason: &str) {
-    let expected = format!("False {reason}");
-    world.wait_for_connection(name, |s| format_condition(&s.conditions, "Connected") == expected).await;
-}
-
 #[tokio::test(start_paused = true)]
 async fn the_users_secret_only_provides_the_first_token() {
     let world = SimEnv::with_operator();
     let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
     let first_token = acme.refresh_token().expect("authorized");
     let users_secret = world.kube.get("Secret", "backup", "acme-box").expect("exists");
-    wait_until_ready(&world, "acme").await;
+    world.wait_until_ready("acme").await;
     assert_eq!(
         world.kube.get("Secret", "backup", "acme-box").expect("exists"),
         users_secret,
@@ -60,7 +46,7 @@ async fn the_users_secret_only_provides_the_first_token() {
 async fn a_month_of_probes_and_syncs_refreshes_the_tokens_without_user_action() {
     let world = SimEnv::with_operator();
     let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
-    wait_until_ready(&world, "acme").await;
+    world.wait_until_ready("acme").await;
     sleep_secs(30 * DAY).await;
     assert_eq!(count_listings(&acme), 31);
     assert_eq!(
@@ -75,12 +61,11 @@ async fn a_month_of_probes_and_syncs_refreshes_the_tokens_without_user_action() 
 async fn a_restart_continues_with_the_stored_token() {
     let mut world = SimEnv::with_operator();
     let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
-    wait_until_ready(&world, "acme").await;
+    world.wait_until_ready("acme").await;
     sleep_secs(60).await;
     world.stop_operator().await;
     world.spawn_operator();
-    world.create_request("r", "acme");
-    assert!(request_succeeded(&world.wait_until_finished("r").await));
+    assert!(request_succeeded(&world.run_request("r", "acme").await));
     assert_eq!(count_token_calls(&acme), 1, "the stored access token is still valid");
 }
 
@@ -88,20 +73,19 @@ async fn a_restart_continues_with_the_stored_token() {
 async fn an_expired_authorization_reports_how_to_reconnect_and_a_new_one_is_used_at_once() {
     let world = SimEnv::with_operator();
     let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
-    wait_until_ready(&world, "acme").await;
+    world.wait_until_ready("acme").await;
     acme.reauthorize_user(); // elsewhere: this revokes the tokens that the operator has stored
     acme.revoke_tokens();
-    world.create_request("r", "acme");
-    let failed = world.wait_until_finished("r").await;
+    let failed = world.run_request("r", "acme").await;
     assert_eq!(format_condition(&failed.conditions, "Failed"), "True AuthorizationExpired");
-    let message_text = condition_message(&world, "acme", "Connected");
+    let message_text = world.condition_message("acme", "Connected");
     for words in ["refresh token", "kubectl boxsync connect acme -n backup", "100 users) is kept"] {
         assert!(message_text.contains(words), "{words:?} in {message_text:?}");
     }
     assert_eq!(world.connection_status("acme").authorization, None);
     world.authorize_connection(&acme, "acme");
     let begun = world.elapsed_secs();
-    wait_until_ready(&world, "acme").await;
+    world.wait_until_ready("acme").await;
     assert!(world.elapsed_secs() - begun <= 65, "{} s", world.elapsed_secs() - begun);
     assert_eq!(world.connection_status("acme").last_sync.expect("synced").trigger, Trigger::Reconnected);
 }
@@ -110,16 +94,16 @@ async fn an_expired_authorization_reports_how_to_reconnect_and_a_new_one_is_used
 async fn a_lost_authorization_is_retried_and_writes_nothing() {
     let world = SimEnv::with_operator();
     let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
-    wait_until_ready(&world, "acme").await;
+    world.wait_until_ready("acme").await;
     acme.deauthorize_app();
-    wait_until_disconnected(&world, "acme", "AuthorizationExpired").await;
+    world.wait_for_condition("acme", "Connected", "False AuthorizationExpired").await;
     sleep_secs(3600).await;
     let mark = world.kube.log_position();
     sleep_secs(6 * 3600).await;
     assert_eq!(world.writes_since(mark), Vec::<String>::new());
     acme.authorize_app();
     let begun = world.elapsed_secs();
-    wait_until_ready(&world, "acme").await;
+    world.wait_until_ready("acme").await;
     assert!(world.elapsed_secs() - begun <= 900, "probed every 15 minutes");
 }
 
@@ -127,7 +111,7 @@ async fn a_lost_authorization_is_retried_and_writes_nothing() {
 async fn a_used_refresh_token_restored_from_git_is_reported_once_and_stored_tokens_stay_in_use() {
     let mut world = SimEnv::with_operator();
     let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
-    wait_until_ready(&world, "acme").await;
+    world.wait_until_ready("acme").await;
     let spent = world.kube.get("Secret", "backup", "acme-box").expect("exists")["data"].clone();
     world.authorize_connection(&acme, "acme");
     world
@@ -139,8 +123,7 @@ async fn a_used_refresh_token_restored_from_git_is_reported_once_and_stored_toke
         .await;
     world.apply_secret("acme", &spent);
     sleep_secs(3 * 3600).await;
-    let events: Vec<Value> =
-        world.kube.list("Event").into_iter().filter(|e| e["reason"] == "AuthorizationExpired").collect();
+    let events = world.events_with_reason("AuthorizationExpired");
     assert_eq!(events.len(), 1, "{events:#?}");
     world.kill_operator().await;
     world.spawn_operator();
@@ -156,11 +139,10 @@ async fn a_used_refresh_token_restored_from_git_is_reported_once_and_stored_toke
 async fn a_used_refresh_token_found_after_a_restart_is_ignored_too() {
     let mut world = SimEnv::with_operator();
     let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
-    wait_until_ready(&world, "acme").await;
+    world.wait_until_ready("acme").await;
     let spent = world.kube.get("Secret", "backup", "acme-box").expect("exists")["data"].clone();
     world.authorize_connection(&acme, "acme");
-    world.create_request("r1", "acme");
-    assert!(request_succeeded(&world.wait_until_finished("r1").await));
+    assert!(request_succeeded(&world.run_request("r1", "acme").await));
     world.stop_operator().await;
     world.apply_secret("acme", &spent);
     world.spawn_operator();
@@ -171,15 +153,15 @@ async fn a_used_refresh_token_found_after_a_restart_is_ignored_too() {
         world.request_status("r2")
     );
     sleep_secs(1).await;
-    let events = world.kube.list("Event");
-    assert_eq!(events.iter().filter(|e| e["reason"] == "AuthorizationExpired").count(), 1, "{events:#?}");
+    let events = world.events_with_reason("AuthorizationExpired");
+    assert_eq!(events.len(), 1, "{events:#?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn new_labels_on_the_secret_trigger_nothing() {
     let world = SimEnv::with_operator();
     let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
-    wait_until_ready(&world, "acme").await;
+    world.wait_until_ready("acme").await;
     sleep_secs(1).await;
     let (mark, before) = (world.kube.log_position(), count_token_calls(&acme));
     world.kube.edit("Secret", "backup", "acme-box", |s| s["metadata"]["labels"] = json!({ "team": "backup" }));
@@ -193,17 +175,16 @@ async fn new_labels_on_the_secret_trigger_nothing() {
 async fn tokens_restored_from_a_backup_are_not_used_until_their_owner_is_confirmed() {
     let mut world = SimEnv::with_operator();
     let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
-    wait_until_ready(&world, "acme").await;
+    world.wait_until_ready("acme").await;
     world.stop_operator().await;
     world.kube.edit("Secret", "backup", "acme-oauth2", |s| {
         s["metadata"]["annotations"]["boxsync.dev/connection-uid"] = "of-production".into();
     });
     let (stored_before, renewed) = (stored_token(&world, "acme", "refreshToken"), count_token_calls(&acme));
     world.spawn_operator();
-    world.create_request("r", "acme");
-    let failed = world.wait_until_finished("r").await;
+    let failed = world.run_request("r", "acme").await;
     assert_eq!(format_condition(&failed.conditions, "Failed"), "True RestoredTokens");
-    let message_text = condition_message(&world, "acme", "Connected");
+    let message_text = world.condition_message("acme", "Connected");
     let uid = world.kube.get("BoxConnection", "backup", "acme").expect("exists")["metadata"]["uid"].clone();
     let uid = uid.as_str().expect("a UID");
     let command = format!("kubectl annotate secret acme-oauth2 -n backup --overwrite boxsync.dev/connection-uid={uid}");
@@ -217,22 +198,21 @@ async fn tokens_restored_from_a_backup_are_not_used_until_their_owner_is_confirm
     world.kube.edit("Secret", "backup", "acme-oauth2", |s| {
         s["metadata"]["annotations"]["boxsync.dev/connection-uid"] = uid.into();
     });
-    wait_until_ready(&world, "acme").await;
+    world.wait_until_ready("acme").await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_new_authorization_replaces_tokens_from_a_backup() {
     let mut world = SimEnv::with_operator();
     let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
-    wait_until_ready(&world, "acme").await;
+    world.wait_until_ready("acme").await;
     world.stop_operator().await;
     world.kube.edit("Secret", "backup", "acme-oauth2", |s| {
         s["metadata"]["annotations"]["boxsync.dev/connection-uid"] = "of-production".into();
     });
     world.authorize_connection(&acme, "acme");
     world.spawn_operator();
-    world.create_request("r", "acme");
-    assert!(request_succeeded(&world.wait_until_finished("r").await));
+    assert!(request_succeeded(&world.run_request("r", "acme").await));
     assert_eq!(stored_token(&world, "acme", "refreshToken"), acme.refresh_token().expect("authorized"));
 }
 
@@ -245,7 +225,7 @@ async fn a_token_secret_of_another_owner_is_not_touched() {
     });
     let foreign = world.kube.apply(foreign);
     world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
-    wait_until_disconnected(&world, "acme", "CredentialsInvalid").await;
+    world.wait_for_condition("acme", "Connected", "False CredentialsInvalid").await;
     assert_eq!(world.token_secret("acme"), Some(foreign));
 }
 
@@ -255,8 +235,8 @@ async fn an_operator_with_oauth_disabled_reports_it_and_touches_nothing() {
     world.options.oauth = false;
     let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
     world.spawn_operator();
-    wait_until_disconnected(&world, "acme", "OAuthDisabled").await;
-    assert!(condition_message(&world, "acme", "Connected").contains("oauth.enabled"));
+    world.wait_for_condition("acme", "Connected", "False OAuthDisabled").await;
+    assert!(world.condition_message("acme", "Connected").contains("oauth.enabled"));
     assert_eq!((acme.call_counts().total(), world.token_secret("acme")), (0, None));
 }
 
@@ -267,32 +247,31 @@ async fn a_missing_permission_to_write_secrets_is_detected_before_a_token_is_use
     let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
     let status = world.wait_for_connection("acme", |s| s.failures.is_some()).await;
     assert_eq!(format_condition(&status.conditions, "Synced"), "False Internal");
-    assert!(condition_message(&world, "acme", "Synced").contains("oauth.enabled"));
+    assert!(world.condition_message("acme", "Synced").contains("oauth.enabled"));
     assert_eq!(acme.call_counts().total(), 0);
     world.kube.clear_faults();
-    wait_until_ready(&world, "acme").await;
+    world.wait_until_ready("acme").await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_suspended_connection_does_not_lose_its_authorization() {
     let world = SimEnv::with_operator();
     let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
-    wait_until_ready(&world, "acme").await;
+    world.wait_until_ready("acme").await;
     world.edit_connection("acme", |c| c["spec"]["suspend"] = true.into());
     sleep_secs(DAY).await;
     acme.clear_calls();
     sleep_secs(65 * DAY).await;
     assert_eq!(count_token_calls(&acme), 2, "each 30 days");
     world.edit_connection("acme", |c| c["spec"]["suspend"] = false.into());
-    world.create_request("r", "acme");
-    assert!(request_succeeded(&world.wait_until_finished("r").await));
+    assert!(request_succeeded(&world.run_request("r", "acme").await));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_authorization_that_is_not_refreshed_warns_two_weeks_before_it_expires() {
     let mut world = SimEnv::with_operator();
     world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
-    wait_until_ready(&world, "acme").await;
+    world.wait_until_ready("acme").await;
     world.edit_connection("acme", |c| c["spec"]["suspend"] = true.into());
     sleep_secs(60).await;
     // The API server rejects writes of the Secret, so no token can be refreshed.
@@ -301,13 +280,13 @@ async fn an_authorization_that_is_not_refreshed_warns_two_weeks_before_it_expire
     sleep_secs(40 * DAY).await;
     world.spawn_operator();
     sleep_secs(5 * DAY).await;
-    let warnings = |world: &SimEnv| {
-        let events = world.kube.list("Event");
-        events.into_iter().filter(|e| e["reason"] == "AuthorizationEndsSoon").collect::<Vec<_>>()
-    };
-    assert_eq!(warnings(&world), Vec::<Value>::new());
+    assert_eq!(world.events_with_reason("AuthorizationEndsSoon"), Vec::<Value>::new());
+    world.kube.lag_watches(secs(5));
+    let mark = world.kube.log_position();
     sleep_secs(2 * DAY).await;
-    let events = warnings(&world);
+    let writes = world.writes_since(mark).into_iter().filter(|write| write.contains("boxconnections")).count();
+    assert!((1..300).contains(&writes), "{writes} writes in two days, behind a lagging watch");
+    let events = world.events_with_reason("AuthorizationEndsSoon");
     assert_eq!(events.len(), 1, "{events:#?}");
     assert_eq!(events[0]["type"], "Warning");
 }
@@ -317,7 +296,7 @@ async fn two_operators_never_use_a_refresh_token_twice() {
     let world = SimEnv::with_operator();
     let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
     let other = world.operator_factory().start_as("system:serviceaccount:boxsync:the-other");
-    wait_until_ready(&world, "acme").await;
+    world.wait_until_ready("acme").await;
     sleep_secs(3 * DAY).await;
     assert_eq!(acme.call_counts().with_status(Endpoint::Token, 400), 0);
     assert_eq!(stored_token(&world, "acme", "refreshToken"), acme.refresh_token().expect("authorized"));
@@ -328,7 +307,7 @@ async fn two_operators_never_use_a_refresh_token_twice() {
 async fn a_token_stored_by_another_process_during_a_refresh_is_used() {
     let world = SimEnv::with_operator();
     let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
-    wait_until_ready(&world, "acme").await;
+    world.wait_until_ready("acme").await;
     sleep_secs(60).await;
     acme.revoke_tokens();
     acme.set_latency(secs(5));

@@ -6,7 +6,7 @@ use kube_sim::{Fault, FaultAction};
 use crate::{
     env::{SimEnv, format_condition, request_succeeded, sleep_secs},
     network::NetworkFault,
-    oauth::{condition_message, stored_token, wait_until_ready},
+    oauth::stored_token,
 };
 
 /// Longer than an abandoned refresh lock stays valid.
@@ -18,7 +18,7 @@ type CrashPoint = (&'static str, fn(&SimEnv));
 
 /// Crashes a refresh at this step, then starts a new process.
 async fn crash_during_refresh(world: &mut SimEnv, acme: &Enterprise, when: impl FnOnce(&SimEnv)) {
-    wait_until_ready(world, "acme").await;
+    world.wait_until_ready("acme").await;
     sleep_secs(60).await;
     acme.revoke_tokens();
     when(world);
@@ -67,7 +67,7 @@ async fn a_crash_before_the_refresh_or_after_the_token_is_stored_loses_nothing()
         let mut world = SimEnv::with_operator();
         let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
         if what.contains("lost") {
-            wait_until_ready(&world, "acme").await;
+            world.wait_until_ready("acme").await;
             sleep_secs(60).await;
             acme.revoke_tokens();
             when(&world);
@@ -95,10 +95,10 @@ async fn a_crash_between_the_refresh_and_storing_the_token_reports_how_to_reconn
         crash_during_refresh(&mut world, &acme, when).await;
         let failed = world.wait_until_finished("r").await;
         assert_eq!(format_condition(&failed.conditions, "Failed"), "True AuthorizationExpired", "{what}");
-        assert!(condition_message(&world, "acme", "Connected").contains("kubectl boxsync connect acme"), "{what}");
+        assert!(world.condition_message("acme", "Connected").contains("kubectl boxsync connect acme"), "{what}");
         assert_eq!(world.connection_status("acme").users.expect("the list stays").total, 100, "{what}");
         world.authorize_connection(&acme, "acme");
-        wait_until_ready(&world, "acme").await;
+        world.wait_until_ready("acme").await;
         world.kill_operator().await;
     }
 }
@@ -120,7 +120,7 @@ async fn with_lenient_refresh_no_crash_loses_the_authorization() {
 async fn a_graceful_stop_during_a_refresh_waits_until_the_token_is_stored() {
     let mut world = SimEnv::with_operator();
     let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
-    wait_until_ready(&world, "acme").await;
+    world.wait_until_ready("acme").await;
     sleep_secs(60).await;
     acme.revoke_tokens();
     world.network.inject_fault(NetworkFault::DelayedResponse);
@@ -131,4 +131,69 @@ async fn a_graceful_stop_during_a_refresh_waits_until_the_token_is_stored() {
     world.spawn_operator();
     assert!(request_succeeded(&world.wait_until_finished("r").await));
     assert_eq!(acme.call_counts().with_status(Endpoint::Token, 400), 0);
+}
+
+/// The leader loses the API server, and with it the leadership, while Box answers its refresh.
+#[tokio::test(start_paused = true)]
+async fn tokens_renewed_when_leadership_is_lost_are_stored_hours_later_and_reconnect_the_connection() {
+    const OLD_LEADER: &str = "system:serviceaccount:boxsync:old";
+    let mut world = SimEnv::new();
+    let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
+    let old = world.operator_factory().start_as(OLD_LEADER);
+    world.wait_until_ready("acme").await;
+    sleep_secs(60).await;
+    acme.revoke_tokens();
+    world.network.inject_fault(NetworkFault::DelayedResponse);
+    world.create_request("r", "acme");
+    sleep_secs(3).await;
+    world.kube.fail_next(usize::MAX, |c| c.user == OLD_LEADER, Fault::Before(FaultAction::Disconnect));
+    let old = old.lose_leadership().await;
+    sleep_secs(10).await;
+    let (mark, calls) = (world.kube.log_position(), acme.call_counts().total());
+    sleep_secs(60).await;
+    assert!(!old.is_finished(), "the process stays");
+    assert_eq!(acme.call_counts().total(), calls, "it makes no call to Box");
+    // The next leader waits for the mark on the Secret to expire, and finds that Box has replaced the token.
+    world.spawn_operator();
+    world.wait_for_condition("acme", "Connected", "False AuthorizationExpired").await;
+    sleep_secs(3 * 3600).await;
+    let tried = world.kube.requests_since(mark).into_iter().filter(|call| call.user == OLD_LEADER);
+    assert_eq!(tried.filter(|call| call.resource != "secrets").count(), 0, "it only tries to store the tokens");
+    assert!(!old.is_finished(), "the process stays");
+    world.kube.clear_faults();
+    let begun = world.elapsed_secs();
+    old.await.expect("the process exits once the tokens are stored");
+    assert!(world.elapsed_secs() - begun <= 10, "{} s", world.elapsed_secs() - begun);
+    assert_eq!(stored_token(&world, "acme", "refreshToken"), acme.refresh_token().expect("authorized"));
+    world.wait_until_ready("acme").await;
+    assert!(world.elapsed_secs() - begun <= 900, "nobody authorized again: {} s", world.elapsed_secs() - begun);
+    world.stop_operator().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn tokens_that_cannot_be_stored_for_hours_fail_the_sync_and_are_kept_until_they_are() {
+    let mut world = SimEnv::new();
+    let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
+    world.spawn_operator();
+    world.wait_until_ready("acme").await;
+    sleep_secs(60).await;
+    acme.revoke_tokens();
+    let mut writes = 0;
+    world.kube.on_write(move |_, call| {
+        writes += usize::from(call.resource == "secrets");
+        // As from an admission webhook that does not respond.
+        (call.resource == "secrets" && writes > 1).then_some(Fault::Before(FaultAction::Status(500)))
+    });
+    world.create_request("r", "acme");
+    let begun = world.elapsed_secs();
+    let status = world.wait_for_connection("acme", |s| s.failures.is_some()).await;
+    assert!(world.elapsed_secs() - begun <= 260, "the sync waits no longer: {} s", world.elapsed_secs() - begun);
+    assert_eq!(format_condition(&status.conditions, "Synced"), "False Internal");
+    assert!(world.condition_message("acme", "Synced").contains("not stored in Secret acme-oauth2 yet"));
+    sleep_secs(7200).await;
+    world.kube.on_write(|_, _| None);
+    sleep_secs(60).await;
+    assert_eq!(stored_token(&world, "acme", "refreshToken"), acme.refresh_token().expect("authorized"));
+    world.wait_until_ready("acme").await;
+    assert_eq!(acme.call_counts().with_status(Endpoint::Token, 400), 0, "no refresh token was used twice");
 }

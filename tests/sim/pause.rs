@@ -12,8 +12,8 @@ async fn a_paused_operator_makes_no_box_calls_keeps_its_status_and_resumes_by_it
     let mut world = SimEnv::with_operator();
     let acme = world.connect_enterprise("acme", 100);
     let globex = world.connect_enterprise("globex", 100);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
-    world.wait_for_connection("globex", |s| s.last_sync.is_some()).await;
+    world.wait_until_synced("acme").await;
+    world.wait_until_synced("globex").await;
     globex.enable_behaviour(Behaviour::InternalError);
     world.create_request_with("tried", "globex", &json!({ "activeDeadlineSeconds": 7200 }));
     world.wait_for_request("tried", |s| s.attempts > 0).await;
@@ -26,16 +26,14 @@ async fn a_paused_operator_makes_no_box_calls_keeps_its_status_and_resumes_by_it
     world.create_request("requested", "acme");
     let all = [&acme, &globex, &initech];
     all.iter().for_each(|enterprise| enterprise.clear_calls());
-    let status =
-        world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Paused") == "True Paused").await;
+    let status = world.wait_for_condition("acme", "Paused", "True Paused").await;
     assert_eq!(
         format_conditions(&status),
         "Ready=True Synced, Connected=True Connected, Synced=True Synced, Paused=True Paused",
         "the status stays"
     );
     assert_eq!((status.next_sync_time, status.next_sync), (None, None));
-    let new =
-        world.wait_for_connection("initech", |s| format_condition(&s.conditions, "Paused") == "True Paused").await;
+    let new = world.wait_for_condition("initech", "Paused", "True Paused").await;
     assert_eq!(format_condition(&new.conditions, "Ready"), "Unknown Paused");
     for name in ["requested", "tried"] {
         let waiting =
@@ -64,8 +62,7 @@ async fn a_paused_operator_makes_no_box_calls_keeps_its_status_and_resumes_by_it
         assert!(request_succeeded(&world.wait_until_finished(name).await), "{name} runs after the pause");
     }
     for name in ["acme", "globex", "initech"] {
-        let status =
-            world.wait_for_connection(name, |s| format_condition(&s.conditions, "Ready") == "True Synced").await;
+        let status = world.wait_until_ready(name).await;
         assert_eq!(
             format_conditions(&status),
             "Ready=True Synced, Connected=True Connected, Synced=True Synced",

@@ -1,24 +1,25 @@
 //! Property test over histories of an enterprise: the published list equals a simple model, and undoing the recorded
 //! changes revision by revision gives the earlier lists.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use boxsync::{
-    api::{self, RosterChange, SliceState, Trigger},
+    api::{self, SliceState},
     kube_client::KubeClient,
-    roster::{self, ChangeOp, ChangeRecord, LIST_STATES, PublishOutcome, PublishRequest, PublishResult, Store},
+    roster::{
+        self, ChangeOp, ChangeRecord, LIST_STATES, PublishOutcome, PublishRequest, PublishResult, RosterVersion, Store,
+    },
     user_list::{User, UserList, UserListBuilder, UserStatus},
 };
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube_sim::{KubeSim, Resource, SimClock};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::env::{NAMESPACE, START};
+use crate::{
+    env::{NAMESPACE, START},
+    publish_request::scheduled_publish,
+};
 
 const OWNER: &str = "0b6c5f0e-8b1e-4a39-9d3c-0c5a0e5f7a11";
 const PERCENT: i32 = 20;
@@ -149,24 +150,11 @@ impl HistoryEnv {
     async fn publish_list(&mut self, users: &UserVersions, seed: u64, approve: Option<&str>) -> PublishResult {
         self.now += SignedDuration::from_hours(1);
         let order = PublishRequest {
-            owner_uid: OWNER,
-            enterprise_id: "1001",
-            retention: Duration::from_secs(720 * 3600),
             max_removal_percent: PERCENT,
             approved_digest: approve,
             last_published: self.known,
-            change: RosterChange {
-                trigger: Trigger::Scheduled,
-                start_time: Time(self.now),
-                added: 0,
-                updated: 0,
-                removed: 0,
-                calls: 3,
-                requests: Vec::new(),
-                requested_at: None,
-                requested_by: Vec::new(),
-                approved: None,
-            },
+            base: self.store.get_roster().await.expect("readable").as_ref().map(RosterVersion::of),
+            ..scheduled_publish(OWNER, self.now)
         };
         let published =
             roster::publish_list(&self.store, &order, &build_list(users, seed), || self.now).await.expect("published");

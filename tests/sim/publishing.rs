@@ -1,8 +1,8 @@
 //! Publishing: which objects are written when, what readers see, and recovery from deleted or foreign objects.
 
 use boxsync::{
-    api::{SliceState, UserRoster, UserSlice},
-    roster::{ChangeOp, ChangeRecord},
+    api::{SliceState, UserSlice},
+    roster::ChangeOp,
 };
 use kube::ResourceExt;
 use serde_json::json;
@@ -20,16 +20,13 @@ fn list_writes(world: &SimEnv, mark: kube_sim::LogPosition) -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn a_new_user_is_published_by_the_next_request() {
-    let world = SimEnv::with_operator();
-    let acme = world.connect_enterprise("acme", 1200);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, acme) = SimEnv::with_synced("acme", 1200).await;
     assert_eq!(world.published_users("acme").await, box_users(&acme));
     acme.add_user("Jane Doe", "jane@acme.com");
     let leaver = acme.users()[3].clone();
     acme.remove_user(leaver.id);
     acme.deactivate_user(acme.users()[500].id);
-    world.create_request("r", "acme");
-    let done = world.wait_until_finished("r").await;
+    let done = world.run_request("r", "acme").await;
     assert!(request_succeeded(&done));
     assert_eq!((done.added, done.updated, done.removed, done.revision), (Some(1), Some(1), Some(1), Some(2)));
     assert_eq!(world.published_users("acme").await, box_users(&acme));
@@ -44,13 +41,10 @@ async fn a_new_user_is_published_by_the_next_request() {
 
 #[tokio::test(start_paused = true)]
 async fn a_sync_without_changes_reads_no_slice_and_writes_no_list() {
-    let world = SimEnv::with_operator();
-    world.connect_enterprise("acme", 3000);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, _) = SimEnv::with_synced("acme", 3000).await;
     sleep_secs(60).await;
     let mark = world.kube.log_position();
-    world.create_request("r", "acme");
-    let done = world.wait_until_finished("r").await;
+    let done = world.run_request("r", "acme").await;
     assert_eq!((done.added, done.updated, done.removed, done.revision), (Some(0), Some(0), Some(0), Some(1)));
     assert!(done.conditions[0].message.contains("Revision 1 was published"), "{}", done.conditions[0].message);
     assert_eq!(list_writes(&world, mark), Vec::<String>::new());
@@ -60,23 +54,18 @@ async fn a_sync_without_changes_reads_no_slice_and_writes_no_list() {
 
 #[tokio::test(start_paused = true)]
 async fn one_changed_user_writes_one_user_slice_and_one_change_slice() {
-    let world = SimEnv::with_operator();
-    let acme = world.connect_enterprise("acme", 5000);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, acme) = SimEnv::with_synced("acme", 5000).await;
     sleep_secs(60).await;
     let mark = world.kube.log_position();
     acme.update_user(acme.users()[2500].id, |u| "Head of Everything".clone_into(&mut u.job_title));
-    world.create_request("r", "acme");
-    world.wait_until_finished("r").await;
+    world.run_request("r", "acme").await;
     let writes = list_writes(&world, mark);
     assert_eq!(writes.iter().filter(|w| w.contains("userslices")).count(), 2, "{writes:#?}");
     assert_eq!(writes.iter().filter(|w| w.contains("userrosters")).count(), 1, "{writes:#?}");
     let roster = world.get_roster("acme");
     let live = roster.spec.slices.iter().filter(|s| s.state == SliceState::Live).count();
     assert!(live >= 5, "{live} slices");
-    let snapshot = world.read_snapshot("acme").await;
-    let changes: Vec<ChangeRecord> =
-        snapshot.record_lines(SliceState::Changes).map(|l| serde_json::from_str(l).expect("a line")).collect();
+    let changes = world.recorded_changes("acme").await;
     assert_eq!(changes.len(), 1);
     assert_eq!(
         (changes[0].op, changes[0].fields["jobTitle"][1].clone()),
@@ -87,23 +76,18 @@ async fn one_changed_user_writes_one_user_slice_and_one_change_slice() {
 #[tokio::test(start_paused = true)]
 async fn removed_users_are_kept_for_the_retention_and_returning_users_count_as_added() {
     let world = SimEnv::with_operator();
-    let acme = world.add_enterprise("acme", 300);
-    world.apply_credentials(&acme, "acme");
-    world.apply_connection("acme", acme.id(), &json!({ "historyRetention": "72h" }));
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let acme = world.connect_with_spec("acme", 300, &json!({ "historyRetention": "72h" }));
+    world.wait_until_synced("acme").await;
     let (leaver, returner) = (acme.users()[1].clone(), acme.users()[2].clone());
     acme.remove_user(leaver.id);
     acme.remove_user(returner.id);
-    world.create_request("fire", "acme");
-    assert_eq!(world.wait_until_finished("fire").await.removed, Some(2));
+    assert_eq!(world.run_request("fire", "acme").await.removed, Some(2));
     acme.put_user(returner.clone());
     sleep_secs(60).await;
-    world.create_request("return", "acme");
-    let back = world.wait_until_finished("return").await;
+    let back = world.run_request("return", "acme").await;
     assert_eq!((back.added, back.users.expect("has counts").removed), (Some(1), 1));
-    let snapshot = world.read_snapshot("acme").await;
-    let returned = snapshot.record_lines(SliceState::Changes).filter(|l| l.contains("returned")).count();
-    assert_eq!(returned, 1);
+    let changes = world.recorded_changes("acme").await;
+    assert_eq!(changes.iter().filter(|change| change.op == ChangeOp::Returned).count(), 1);
     world.wait_for_connection("acme", |s| s.users.is_some_and(|u| u.removed == 0)).await;
     assert!((72 * 3600..97 * 3600).contains(&world.elapsed_secs()), "{}", world.elapsed_secs());
     assert_eq!(world.removed_logins("acme").await, Vec::<String>::new());
@@ -115,16 +99,13 @@ async fn removed_users_are_kept_for_the_retention_and_returning_users_count_as_a
 
 #[tokio::test(start_paused = true)]
 async fn a_deleted_roster_is_published_again_and_the_connection_is_not_ready_until_then() {
-    let world = SimEnv::with_operator();
-    let acme = world.connect_enterprise("acme", 600);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, acme) = SimEnv::with_synced("acme", 600).await;
     sleep_secs(60).await;
     acme.set_latency(secs(20));
     world.kube.delete("UserRoster", NAMESPACE, "acme");
-    let status =
-        world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Ready") == "False Syncing").await;
+    let status = world.wait_for_condition("acme", "Ready", "False Syncing").await;
     assert!(status.roster_ref.is_some());
-    let status = world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Ready") == "True Synced").await;
+    let status = world.wait_until_ready("acme").await;
     assert_eq!(status.roster_ref.expect("published").revision, 2, "the revision continues");
     assert_eq!(status.last_sync.expect("synced").trigger.as_str(), "Scheduled");
     assert_eq!(world.published_users("acme").await, box_users(&acme));
@@ -133,18 +114,14 @@ async fn a_deleted_roster_is_published_again_and_the_connection_is_not_ready_unt
 #[tokio::test(start_paused = true)]
 async fn a_deleted_slice_is_recreated_by_the_next_sync() {
     for state in ["Live", "Changes", "Removed"] {
-        let world = SimEnv::with_operator();
-        let acme = world.connect_enterprise("acme", 600);
-        world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+        let (world, acme) = SimEnv::with_synced("acme", 600).await;
         acme.remove_user(acme.users()[3].id);
-        world.create_request("first", "acme");
-        world.wait_until_finished("first").await;
+        world.run_request("first", "acme").await;
         let lost =
             world.get_roster("acme").spec.slices.iter().find(|s| s.state.as_str() == state).expect("one").name.clone();
         world.kube.delete("UserSlice", NAMESPACE, &lost);
         sleep_secs(60).await;
-        world.create_request("second", "acme");
-        let done = world.wait_until_finished("second").await;
+        let done = world.run_request("second", "acme").await;
         assert_eq!((done.added, done.updated, done.removed), (Some(0), Some(0), Some(0)), "{state}");
         assert_eq!(world.published_users("acme").await, box_users(&acme), "{state}");
         world.read_snapshot("acme").await;
@@ -153,17 +130,14 @@ async fn a_deleted_slice_is_recreated_by_the_next_sync() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slice_with_a_changed_owner_is_replaced_but_not_deleted() {
-    let world = SimEnv::with_operator();
-    let acme = world.connect_enterprise("acme", 600);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, acme) = SimEnv::with_synced("acme", 600).await;
     let foreign_slice = world.get_roster("acme").spec.slices[0].name.clone();
     world.kube.edit("UserSlice", NAMESPACE, &foreign_slice, |s| {
         s["metadata"]["ownerReferences"][0]["uid"] = "somebody-else".into();
     });
     let reader = world.start_reader("acme", secs(1));
     sleep_secs(60).await;
-    world.create_request("r", "acme");
-    let done = world.wait_until_finished("r").await;
+    let done = world.run_request("r", "acme").await;
     assert_eq!((done.added, done.updated, done.removed), (Some(0), Some(0), Some(0)));
     let roster = world.get_roster("acme");
     assert!(roster.spec.slices.iter().all(|s| s.name != foreign_slice), "it has its own slice again");
@@ -174,16 +148,13 @@ async fn a_slice_with_a_changed_owner_is_replaced_but_not_deleted() {
 
 #[tokio::test(start_paused = true)]
 async fn changes_in_an_unreadable_slice_are_only_counted() {
-    let world = SimEnv::with_operator();
-    let acme = world.connect_enterprise("acme", 1200);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, acme) = SimEnv::with_synced("acme", 1200).await;
     let lost = world.get_roster("acme").spec.slices[0].name.clone();
     world.kube.delete("UserSlice", NAMESPACE, &lost);
     acme.remove_user(acme.users()[0].id);
     acme.add_user("Jane", "jane@acme.com");
     sleep_secs(60).await;
-    world.create_request("r", "acme");
-    let done = world.wait_until_finished("r").await;
+    let done = world.run_request("r", "acme").await;
     assert!(request_succeeded(&done), "{done:?}");
     assert_eq!(world.published_users("acme").await, box_users(&acme));
     assert_eq!(done.users.expect("has counts").total, 1200);
@@ -191,9 +162,7 @@ async fn changes_in_an_unreadable_slice_are_only_counted() {
 
 #[tokio::test(start_paused = true)]
 async fn a_recreated_connection_waits_for_its_predecessors_list_to_be_collected() {
-    let world = SimEnv::with_operator();
-    let acme = world.connect_enterprise("acme", 600);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, acme) = SimEnv::with_synced("acme", 600).await;
     sleep_secs(60).await;
     world.kube.delete("BoxConnection", NAMESPACE, "acme");
     world.apply_connection("acme", acme.id(), &json!({}));
@@ -203,7 +172,7 @@ async fn a_recreated_connection_waits_for_its_predecessors_list_to_be_collected(
     sleep_secs(120).await;
     let before = world.elapsed_secs();
     world.kube.collect_garbage();
-    let status = world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Ready") == "True Synced").await;
+    let status = world.wait_until_ready("acme").await;
     assert!(world.elapsed_secs() - before <= 20, "{} s after the garbage was collected", world.elapsed_secs() - before);
     assert_eq!(status.roster_ref.expect("published").revision, 1);
     assert_eq!(world.published_users("acme").await, box_users(&acme));
@@ -211,12 +180,9 @@ async fn a_recreated_connection_waits_for_its_predecessors_list_to_be_collected(
 
 #[tokio::test(start_paused = true)]
 async fn a_restored_backup_is_adopted_with_its_history() {
-    let world = SimEnv::with_operator();
-    let acme = world.connect_enterprise("acme", 600);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, acme) = SimEnv::with_synced("acme", 600).await;
     acme.remove_user(acme.users()[3].id);
-    world.create_request("r", "acme");
-    world.wait_until_finished("r").await;
+    world.run_request("r", "acme").await;
     let backup: Vec<serde_json::Value> =
         world.kube.list("UserSlice").into_iter().chain(world.kube.list("UserRoster")).collect();
     world.kube.delete("BoxConnection", NAMESPACE, "acme");
@@ -232,7 +198,7 @@ async fn a_restored_backup_is_adopted_with_its_history() {
     let before = box_users(&acme);
     acme.add_user("Jane", "jane@acme.com");
     world.apply_connection("acme", acme.id(), &json!({}));
-    let status = world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let status = world.wait_until_synced("acme").await;
     let last = status.last_sync.expect("synced");
     assert_eq!(
         (last.added, last.updated, last.removed, last.revision),
@@ -245,7 +211,7 @@ async fn a_restored_backup_is_adopted_with_its_history() {
     let owner = world.kube.get("BoxConnection", NAMESPACE, "acme").expect("exists")["metadata"]["uid"].clone();
     let owners =
         |o: &[k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference]| o.iter().all(|o| o.uid == owner);
-    assert!(owners(world.kube.object::<UserRoster>(NAMESPACE, "acme").expect("a roster").owner_references()));
+    assert!(owners(world.get_roster("acme").owner_references()));
     sleep_secs(3600).await;
     for slice in world.kube.objects::<UserSlice>() {
         assert!(owners(slice.owner_references()) && !slice.owner_references().is_empty(), "{}", slice.name_any());
@@ -255,9 +221,7 @@ async fn a_restored_backup_is_adopted_with_its_history() {
 
 #[tokio::test(start_paused = true)]
 async fn a_roster_of_another_enterprise_is_never_overwritten() {
-    let world = SimEnv::with_operator();
-    let acme = world.connect_enterprise("acme", 300);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, acme) = SimEnv::with_synced("acme", 300).await;
     let mut foreign = world.kube.get("UserRoster", NAMESPACE, "acme").expect("a roster");
     world.kube.delete("BoxConnection", NAMESPACE, "acme");
     world.kube.collect_garbage();
@@ -270,34 +234,5 @@ async fn a_roster_of_another_enterprise_is_never_overwritten() {
     sleep_secs(7200).await;
     assert_eq!(world.kube.get("UserRoster", NAMESPACE, "acme"), Some(foreign));
     world.kube.delete("UserRoster", NAMESPACE, "acme");
-    world.wait_for_connection("acme", |s| format_condition(&s.conditions, "Ready") == "True Synced").await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_same_list_in_an_older_encoding_is_no_change() {
-    let world = SimEnv::with_operator();
-    let acme = world.connect_enterprise("acme", 600);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
-    // As an earlier version could have written it: other digests, the same users.
-    let mut roster = world.kube.get("UserRoster", NAMESPACE, "acme").expect("a roster");
-    for slice in roster["slices"].as_array_mut().expect("slices") {
-        let name = slice["name"].as_str().expect("a name").to_owned();
-        let mut old = String::new();
-        world.kube.edit("UserSlice", NAMESPACE, &name, |s| {
-            old = s["data"].as_str().expect("data").lines().map(|l| format!("{} \n", l.trim())).collect();
-            s["data"] = old.clone().into();
-        });
-        slice["digest"] = boxsync::roster::sha256_hex(old.as_bytes()).into();
-    }
-    let slices = roster["slices"].clone();
-    world.kube.edit("UserRoster", NAMESPACE, "acme", |r| {
-        r["slices"] = slices;
-        r["format"] = 0.into();
-    });
-    sleep_secs(60).await;
-    world.create_request("r", "acme");
-    let done = world.wait_until_finished("r").await;
-    assert_eq!((done.added, done.updated, done.removed, done.revision), (Some(0), Some(0), Some(0), Some(2)));
-    assert_eq!(world.get_roster("acme").spec.format, 1);
-    assert_eq!(world.published_users("acme").await, box_users(&acme));
+    world.wait_until_ready("acme").await;
 }

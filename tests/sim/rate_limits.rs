@@ -42,7 +42,7 @@ async fn a_valid_retry_after_is_respected() {
         acme.queue_response(1, answer, EndpointFilter::Users);
         let status = world.wait_for_connection("acme", |s| s.last_sync.is_some() || s.failures.is_some()).await;
         let in_status = status.failures.as_ref().is_some_and(|f| f.retry_after);
-        world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+        world.wait_until_synced("acme").await;
         let took = world.elapsed_secs();
         if !within.contains(&took) || in_status != expect_in_status {
             wrong.push(format!("{what}: {took} s, in the status: {in_status}"));
@@ -64,7 +64,7 @@ async fn a_long_wait_releases_its_permit_and_survives_restarts_and_requests() {
     assert_eq!(format_condition(&status.conditions, "Synced"), "False RateLimited");
     assert_eq!(format_condition(&status.conditions, "Connected"), "True Connected");
     world.connect_enterprise("globex", 100);
-    world.wait_for_connection("globex", |s| s.last_sync.is_some()).await;
+    world.wait_until_synced("globex").await;
     assert!(world.elapsed_secs() < 60, "the only permit is free");
     world.create_request("r", "acme");
     acme.clear_calls();
@@ -84,7 +84,7 @@ async fn the_history_records_the_number_of_calls_of_an_attempt() {
     let world = SimEnv::with_operator();
     let acme = world.connect_enterprise("acme", 2500);
     acme.queue_response(2, rate_limited_for("1"), EndpointFilter::Users);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    world.wait_until_synced("acme").await;
     let recorded_calls = world.connection_status("acme").history[0].calls;
     assert_eq!(u64::try_from(recorded_calls).expect("positive"), acme.call_counts().total());
     assert_eq!(recorded_calls, 1 + 1 + 2 + 3, "token, users/me, two rate-limited calls, three pages");

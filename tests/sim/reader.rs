@@ -1,4 +1,4 @@
-//! A reader that polls the published list as the documentation describes.
+//! The published list: read once, or polled while the operator works.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,9 +10,10 @@ use box_sim::Enterprise;
 use boxsync::{
     api::{SliceState, UserRoster, UserSlice},
     kube_client::KubeClient,
-    roster::{self, LIST_STATES, PublishedUser, ReadError, RemovedUser, RosterSnapshot, Store},
+    roster::{self, ChangeRecord, LIST_STATES, PublishedUser, ReadError, RemovedUser, RosterSnapshot, Store},
 };
 use kube::ResourceExt;
+use serde::de::DeserializeOwned;
 use tokio::task::JoinHandle;
 
 use crate::env::{NAMESPACE, SimEnv};
@@ -57,14 +58,15 @@ impl PollingReader {
 }
 
 impl SimEnv {
-    pub(crate) fn reader_store(&self, connection: &str) -> Store {
-        Store::new(KubeClient::new(self.kube.client_as("reader")), NAMESPACE, connection)
+    /// The list as this user of the API server can access it.
+    pub(crate) fn store_as(&self, user: &str, connection: &str) -> Store {
+        Store::new(KubeClient::new(self.kube.client_as(user)), NAMESPACE, connection)
     }
 
     /// Starts a reader that pauses between two reads.
     pub(crate) fn start_reader(&self, connection: &str, pause: Duration) -> PollingReader {
         let observations = Arc::new(Mutex::new(Observations::default()));
-        let (store, shared) = (self.reader_store(connection), observations.clone());
+        let (store, shared) = (self.store_as("reader", connection), observations.clone());
         let task = tokio::spawn(async move {
             loop {
                 let read = roster::read_snapshot(&store, LIST_STATES, None).await;
@@ -79,20 +81,24 @@ impl SimEnv {
 
     /// Reads the published list once.
     pub(crate) async fn published_users(&self, connection: &str) -> UsersById {
-        users_in(&self.read_snapshot(connection).await)
+        read_users(&self.store_as("reader", connection)).await.expect("a list")
     }
 
+    /// Everything that is published, with the lines as they are.
     pub(crate) async fn read_snapshot(&self, connection: &str) -> RosterSnapshot {
         let all = [SliceState::Live, SliceState::Held, SliceState::Removed, SliceState::Changes];
-        roster::read_snapshot(&self.reader_store(connection), &all, None).await.expect("a list")
+        roster::read_snapshot(&self.store_as("reader", connection), &all, None).await.expect("a list")
     }
 
     /// Logins of the users recorded as removed.
     pub(crate) async fn removed_logins(&self, connection: &str) -> Vec<String> {
-        let snapshot = self.read_snapshot(connection).await;
-        let removed =
-            snapshot.record_lines(SliceState::Removed).map(|l| serde_json::from_str::<RemovedUser>(l).expect("a line"));
-        removed.map(|user| user.login).collect()
+        let removed = parse_lines::<RemovedUser>(&self.read_snapshot(connection).await, SliceState::Removed);
+        removed.into_iter().map(|user| user.login).collect()
+    }
+
+    /// The recorded changes of all revisions.
+    pub(crate) async fn recorded_changes(&self, connection: &str) -> Vec<ChangeRecord> {
+        parse_lines(&self.read_snapshot(connection).await, SliceState::Changes)
     }
 
     pub(crate) fn get_roster(&self, connection: &str) -> UserRoster {
@@ -125,6 +131,16 @@ impl Observations {
             Err(problem) => self.problems.push(problem),
         }
     }
+}
+
+/// Reads a published list once, with the product's reader, which compares the digests. Readers that share no code with it
+/// are the programs of docs/reading.md, which `tests/e2e/reading.rs` runs.
+pub(crate) async fn read_users(store: &Store) -> Result<UsersById, ReadError> {
+    Ok(users_in(&roster::read_snapshot(store, LIST_STATES, None).await?))
+}
+
+fn parse_lines<T: DeserializeOwned>(snapshot: &RosterSnapshot, state: SliceState) -> Vec<T> {
+    snapshot.record_lines(state).map(|line| serde_json::from_str(line).expect("a line")).collect()
 }
 
 fn users_in(snapshot: &RosterSnapshot) -> UsersById {

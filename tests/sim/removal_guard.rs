@@ -11,9 +11,7 @@ use crate::{
 
 /// 250 of 1,000 listed users are missing in the next sync.
 async fn env_with_vanished_users() -> (SimEnv, Enterprise, Vec<User>) {
-    let world = SimEnv::with_operator();
-    let acme = world.connect_enterprise("acme", 1000);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, acme) = SimEnv::with_synced("acme", 1000).await;
     let leavers: Vec<User> = acme.users().into_iter().step_by(4).collect();
     leavers.iter().for_each(|user| drop(acme.remove_user(user.id)));
     (world, acme, leavers)
@@ -23,8 +21,7 @@ async fn env_with_vanished_users() -> (SimEnv, Enterprise, Vec<User>) {
 async fn many_users_vanishing_at_once_are_held_and_new_users_are_published() {
     let (world, acme, leavers) = env_with_vanished_users().await;
     acme.add_user("Jane", "jane@acme.com");
-    world.create_request("r", "acme");
-    let done = world.wait_until_finished("r").await;
+    let done = world.run_request("r", "acme").await;
     assert_eq!((done.added, done.updated, done.removed), (Some(1), Some(0), Some(0)));
     let status = world.connection_status("acme");
     assert_eq!(format_conditions(&status), "Ready=True RemovalsHeld, Connected=True Connected, Synced=True Synced");
@@ -45,8 +42,7 @@ async fn many_users_vanishing_at_once_are_held_and_new_users_are_published() {
 #[tokio::test(start_paused = true)]
 async fn an_approval_removes_exactly_the_reviewed_users() {
     let (world, acme, leavers) = env_with_vanished_users().await;
-    world.create_request("r", "acme");
-    world.wait_until_finished("r").await;
+    world.run_request("r", "acme").await;
     let held = world.connection_status("acme").held.expect("held");
     acme.put_user(leavers[0].clone());
     sleep_secs(60).await;
@@ -63,15 +59,13 @@ async fn an_approval_removes_exactly_the_reviewed_users() {
 #[tokio::test(start_paused = true)]
 async fn an_approval_of_another_list_fails_and_removes_nobody() {
     let (world, acme, _) = env_with_vanished_users().await;
-    world.create_request("r", "acme");
-    world.wait_until_finished("r").await;
+    world.run_request("r", "acme").await;
     let reviewed_digest = world.connection_status("acme").held.expect("held").digest;
     for user in acme.users().into_iter().take(300) {
         acme.remove_user(user.id);
     }
     sleep_secs(60).await;
-    world.create_request("more", "acme");
-    world.wait_until_finished("more").await;
+    world.run_request("more", "acme").await;
     let held = world.connection_status("acme").held.expect("held");
     assert_eq!(held.removals, 550, "users missing later are added");
     assert_ne!(held.digest, reviewed_digest);
@@ -87,12 +81,10 @@ async fn an_approval_of_another_list_fails_and_removes_nobody() {
 #[tokio::test(start_paused = true)]
 async fn held_users_who_come_back_become_live_again() {
     let (world, acme, leavers) = env_with_vanished_users().await;
-    world.create_request("r", "acme");
-    world.wait_until_finished("r").await;
+    world.run_request("r", "acme").await;
     leavers.iter().for_each(|user| acme.put_user(user.clone()));
     sleep_secs(60).await;
-    world.create_request("back", "acme");
-    let done = world.wait_until_finished("back").await;
+    let done = world.run_request("back", "acme").await;
     assert_eq!((done.added, done.updated, done.removed), (Some(0), Some(0), Some(0)));
     let status = world.connection_status("acme");
     assert_eq!((status.held, status.users.expect("has counts").held), (None, 0));
@@ -103,25 +95,21 @@ async fn held_users_who_come_back_become_live_again() {
 #[tokio::test(start_paused = true)]
 async fn users_already_held_are_not_counted_again() {
     let (world, acme, _) = env_with_vanished_users().await;
-    world.create_request("r", "acme");
-    world.wait_until_finished("r").await;
+    world.run_request("r", "acme").await;
     let digest = world.connection_status("acme").held.expect("held").digest;
     for user in acme.users().into_iter().take(20) {
         acme.remove_user(user.id);
     }
     sleep_secs(60).await;
-    world.create_request("few", "acme");
-    assert_eq!(world.wait_until_finished("few").await.removed, Some(20), "a few more are removed");
+    assert_eq!(world.run_request("few", "acme").await.removed, Some(20), "a few more are removed");
     assert_eq!(world.connection_status("acme").held.expect("still held").digest, digest);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_empty_user_list_is_never_published() {
     let world = SimEnv::with_operator();
-    let acme = world.add_enterprise("acme", 50);
-    world.apply_credentials(&acme, "acme");
-    world.apply_connection("acme", acme.id(), &json!({ "maxRemovalPercent": 100 }));
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let acme = world.connect_with_spec("acme", 50, &json!({ "maxRemovalPercent": 100 }));
+    world.wait_until_synced("acme").await;
     acme.enable_behaviour(Behaviour::EmptyList);
     let before = box_users(&acme);
     world.wait_for_connection("acme", |s| s.failures.as_ref().is_some_and(|f| f.reason == "BoxResponseInvalid")).await;

@@ -1,20 +1,17 @@
 //! Requests: when they run, what they wait for, and how they finish.
 
 use box_sim::{Behaviour, EndpointFilter, ScriptedResponse};
-use boxsync::api::{RequestPhase, UserRoster};
+use boxsync::api::RequestPhase;
 use serde_json::{Value, json};
 
 use crate::env::{NAMESPACE, SimEnv, count_listings, format_condition, request_succeeded, secs, sleep_secs};
 
 #[tokio::test(start_paused = true)]
 async fn a_request_includes_users_added_before_it() {
-    let world = SimEnv::with_operator();
-    let acme = world.connect_enterprise("acme", 1200);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, acme) = SimEnv::with_synced("acme", 1200).await;
     sleep_secs(60).await;
     acme.add_user("Jane Hired", "jane@acme.example");
-    world.create_request("after-hiring", "acme");
-    let done = world.wait_until_finished("after-hiring").await;
+    let done = world.run_request("after-hiring", "acme").await;
     assert!(request_succeeded(&done), "{done:?}");
     assert_eq!((done.users.expect("has counts").total, done.attempts), (1201, 1));
     assert_eq!(world.connection_status("acme").users.expect("has counts").total, 1201);
@@ -25,16 +22,13 @@ async fn a_request_includes_users_added_before_it() {
 #[tokio::test(start_paused = true)]
 async fn a_request_is_completed_by_a_sync_that_started_after_it() {
     for second in 0..12 {
-        let world = SimEnv::with_operator();
-        let acme = world.connect_enterprise("acme", 5000);
-        world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+        let (world, acme) = SimEnv::with_synced("acme", 5000).await;
         sleep_secs(60).await;
         acme.set_latency(secs(1));
         world.create_request("first", "acme");
         sleep_secs(second).await;
         acme.add_user("Jane Hired", "jane@acme.example");
-        world.create_request("second", "acme");
-        let done = world.wait_until_finished("second").await;
+        let done = world.run_request("second", "acme").await;
         assert!(request_succeeded(&done), "{done:?}");
         assert_eq!(done.users.expect("has counts").total, 5001, "created in second {second}");
         assert!(request_succeeded(&world.wait_until_finished("first").await));
@@ -43,9 +37,7 @@ async fn a_request_is_completed_by_a_sync_that_started_after_it() {
 
 #[tokio::test(start_paused = true)]
 async fn many_requests_at_once_share_one_listing() {
-    let world = SimEnv::with_operator();
-    let acme = world.connect_enterprise("acme", 100);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, acme) = SimEnv::with_synced("acme", 100).await;
     sleep_secs(60).await;
     acme.set_latency(secs(1));
     for n in 0..40 {
@@ -59,14 +51,13 @@ async fn many_requests_at_once_share_one_listing() {
 
 #[tokio::test(start_paused = true)]
 async fn fifty_requests_wait_and_more_are_rejected() {
-    let world = SimEnv::new();
+    let mut world = SimEnv::new();
     let acme = world.connect_enterprise("acme", 100);
     acme.queue_response(
         1,
         ScriptedResponse::RateLimited { retry_after: Some("600".to_owned()) },
         EndpointFilter::Users,
     );
-    let mut world = world;
     world.spawn_operator();
     world.wait_for_connection("acme", |s| s.failures.is_some()).await;
     for n in 0..53 {
@@ -86,12 +77,9 @@ async fn fifty_requests_wait_and_more_are_rejected() {
 
 #[tokio::test(start_paused = true)]
 async fn two_requests_in_a_row_wait_for_the_minimum_gap_and_report_it() {
-    let world = SimEnv::with_operator();
-    let acme = world.connect_enterprise("acme", 100);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, acme) = SimEnv::with_synced("acme", 100).await;
     sleep_secs(60).await;
-    world.create_request("first", "acme");
-    world.wait_until_finished("first").await;
+    world.run_request("first", "acme").await;
     let begun = world.elapsed_secs();
     world.create_request("second", "acme");
     let waiting = world.wait_for_request("second", |s| !s.conditions.is_empty()).await;
@@ -104,9 +92,7 @@ async fn two_requests_in_a_row_wait_for_the_minimum_gap_and_report_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_long_sync_reports_its_progress_at_a_limited_rate() {
-    let world = SimEnv::with_operator();
-    let acme = world.connect_enterprise("acme", 40_000);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, acme) = SimEnv::with_synced("acme", 40_000).await;
     sleep_secs(60).await;
     acme.set_latency(secs(1));
     let mark = world.kube.log_position();
@@ -131,13 +117,10 @@ async fn a_long_sync_reports_its_progress_at_a_limited_rate() {
 
 #[tokio::test(start_paused = true)]
 async fn a_short_sync_writes_each_status_once() {
-    let world = SimEnv::with_operator();
-    world.connect_enterprise("acme", 1200);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, _) = SimEnv::with_synced("acme", 1200).await;
     sleep_secs(60).await;
     let mark = world.kube.log_position();
-    world.create_request("r", "acme");
-    world.wait_until_finished("r").await;
+    world.run_request("r", "acme").await;
     sleep_secs(30).await;
     let writes = world.writes_since(mark);
     assert_eq!(writes.len(), 2, "{writes:#?}");
@@ -147,9 +130,7 @@ async fn a_short_sync_writes_each_status_once() {
 
 #[tokio::test(start_paused = true)]
 async fn transient_failures_are_retried_until_the_deadline() {
-    let world = SimEnv::with_operator();
-    let acme = world.connect_enterprise("acme", 100);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, acme) = SimEnv::with_synced("acme", 100).await;
     acme.enable_behaviour(Behaviour::InternalError);
     world.create_request_with("patient", "acme", &json!({ "activeDeadlineSeconds": 600 }));
     let begun = world.elapsed_secs();
@@ -165,13 +146,10 @@ async fn transient_failures_are_retried_until_the_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn invalid_responses_fail_a_request_after_three_attempts() {
-    let world = SimEnv::with_operator();
-    let acme = world.connect_enterprise("acme", 100);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, acme) = SimEnv::with_synced("acme", 100).await;
     sleep_secs(60).await;
     acme.enable_behaviour(Behaviour::EmptyList);
-    world.create_request("doubted", "acme");
-    let failed = world.wait_until_finished("doubted").await;
+    let failed = world.run_request("doubted", "acme").await;
     assert_eq!(format_condition(&failed.conditions, "Failed"), "True BoxResponseInvalid");
     assert_eq!(failed.attempts, 3);
     assert_eq!(world.connection_status("acme").users.expect("the list stays").total, 100);
@@ -179,14 +157,13 @@ async fn invalid_responses_fail_a_request_after_three_attempts() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_never_runs_before_the_retry_after_time() {
-    let world = SimEnv::new();
+    let mut world = SimEnv::new();
     let acme = world.connect_enterprise("acme", 100);
     acme.queue_response(
         1,
         ScriptedResponse::RateLimited { retry_after: Some("1200".to_owned()) },
         EndpointFilter::Users,
     );
-    let mut world = world;
     world.spawn_operator();
     world.wait_for_connection("acme", |s| s.failures.is_some()).await;
     acme.clear_calls();
@@ -202,11 +179,8 @@ async fn a_request_never_runs_before_the_retry_after_time() {
 #[tokio::test(start_paused = true)]
 async fn a_request_on_a_suspended_connection_is_rejected_without_a_box_call() {
     let world = SimEnv::with_operator();
-    let acme = world.add_enterprise("acme", 10);
-    world.apply_credentials(&acme, "acme");
-    world.apply_connection("acme", acme.id(), &json!({ "suspend": true }));
-    world.create_request("r", "acme");
-    let failed = world.wait_until_finished("r").await;
+    let acme = world.connect_with_spec("acme", 10, &json!({ "suspend": true }));
+    let failed = world.run_request("r", "acme").await;
     assert_eq!(format_condition(&failed.conditions, "Failed"), "True Suspended");
     assert_eq!(acme.call_counts().total(), 0);
 }
@@ -226,9 +200,7 @@ async fn a_request_without_a_connection_waits_a_minute_for_one() {
 
 #[tokio::test(start_paused = true)]
 async fn a_finished_request_is_deleted_after_its_ttl_and_kept_without_a_ttl() {
-    let world = SimEnv::with_operator();
-    world.connect_enterprise("acme", 10);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, _) = SimEnv::with_synced("acme", 10).await;
     world.create_request_with("goes", "acme", &json!({ "ttlSecondsAfterFinished": 600 }));
     world.create_request("stays", "acme");
     world.wait_until_finished("goes").await;
@@ -243,9 +215,7 @@ async fn a_finished_request_is_deleted_after_its_ttl_and_kept_without_a_ttl() {
 
 #[tokio::test(start_paused = true)]
 async fn the_annotation_requests_one_sync_for_each_value() {
-    let world = SimEnv::with_operator();
-    let acme = world.connect_enterprise("acme", 10);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, acme) = SimEnv::with_synced("acme", 10).await;
     sleep_secs(60).await;
     world.edit_connection("acme", |c| c["metadata"]["annotations"] = json!({ "boxsync.dev/requested-at": "monday" }));
     let status = world.wait_for_connection("acme", |s| s.last_handled_request.as_deref() == Some("monday")).await;
@@ -264,9 +234,7 @@ async fn the_annotation_requests_one_sync_for_each_value() {
 
 #[tokio::test(start_paused = true)]
 async fn the_history_and_the_journal_record_the_requester() {
-    let world = SimEnv::with_operator();
-    let acme = world.connect_enterprise("acme", 10);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, acme) = SimEnv::with_synced("acme", 10).await;
     assert!(world.connection_status("acme").history[0].requested_by.is_empty(), "no requester");
     sleep_secs(60).await;
     acme.add_user("Jane Hired", "jane@acme.example");
@@ -277,8 +245,8 @@ async fn the_history_and_the_journal_record_the_requester() {
     }
     assert!(request_succeeded(&world.wait_until_finished("third").await));
     let status = world.wait_for_connection("acme", |s| s.history.len() > 1).await;
-    assert_eq!(status.history[0].requested_by, ["jane[2J", "flux"]);
-    let roster = world.kube.object::<UserRoster>(NAMESPACE, "acme").expect("a list").spec;
+    assert_eq!(status.history[0].requested_by, ["jane\u{fffd}[2J", "flux"]);
+    let roster = world.get_roster("acme").spec;
     assert_eq!(
         (&roster.journal[0].requested_by, &roster.change.requested_by),
         (&status.history[0].requested_by, &status.history[0].requested_by)
@@ -290,33 +258,28 @@ async fn the_history_and_the_journal_record_the_requester() {
     let status = world.wait_for_connection("acme", |s| s.last_handled_request.is_some()).await;
     assert_eq!(status.history[0].requested_by, ["joe"]);
     sleep_secs(60).await;
-    world.create_request("unsigned", "acme");
-    world.wait_until_finished("unsigned").await;
+    world.run_request("unsigned", "acme").await;
     assert!(world.connection_status("acme").history[0].requested_by.is_empty(), "the annotation was handled before");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_request_does_not_wait_for_scheduled_syncs() {
-    let world = SimEnv::new();
+    let mut world = SimEnv::new();
     let slow: Vec<_> = (0..6).map(|n| world.connect_enterprise(&format!("slow{n}"), 20_000)).collect();
-    let mut world = world;
     world.spawn_operator();
     for enterprise in &slow {
         enterprise.set_latency(secs(5));
     }
     sleep_secs(10).await;
     let quick = world.connect_enterprise("quick", 10);
-    world.create_request("r", "quick");
-    assert!(request_succeeded(&world.wait_until_finished("r").await));
+    assert!(request_succeeded(&world.run_request("r", "quick").await));
     assert!(world.elapsed_secs() < 20, "{}", world.elapsed_secs());
     assert_eq!(count_listings(&quick), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_retry_after_from_a_probe_also_delays_a_request() {
-    let world = SimEnv::with_operator();
-    let acme = world.connect_enterprise("acme", 100);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (world, acme) = SimEnv::with_synced("acme", 100).await;
     acme.queue_response(
         1,
         ScriptedResponse::RateLimited { retry_after: Some("1800".to_owned()) },

@@ -6,12 +6,9 @@ use crate::env::{NAMESPACE, SimEnv, count_listings, format_condition, request_su
 
 #[tokio::test(start_paused = true)]
 async fn a_sync_interrupted_by_a_crash_is_finished_by_the_next_process() {
-    let mut world = SimEnv::with_operator();
-    let globex = world.connect_enterprise("globex", 12_000);
-    world.wait_for_connection("globex", |s| s.last_sync.is_some()).await;
+    let (mut world, globex) = SimEnv::with_synced("globex", 12_000).await;
     sleep_secs(60).await;
-    world.create_request("before", "globex");
-    world.wait_until_finished("before").await;
+    world.run_request("before", "globex").await;
     let finished = world.kube.get("UserSyncRequest", NAMESPACE, "before");
     sleep_secs(60).await;
     globex.set_latency(secs(1));
@@ -32,7 +29,7 @@ async fn a_restart_with_fresh_lists_makes_no_box_calls_and_writes_nothing() {
     let mut world = SimEnv::with_operator();
     let all: Vec<_> = (0..50).map(|n| world.connect_enterprise(&format!("c{n:02}"), 20)).collect();
     for n in 0..50 {
-        world.wait_for_connection(&format!("c{n:02}"), |s| s.last_sync.is_some()).await;
+        world.wait_until_synced(&format!("c{n:02}")).await;
     }
     sleep_secs(5).await;
     world.kill_operator().await;
@@ -57,7 +54,7 @@ async fn a_graceful_stop_during_a_sync_takes_only_seconds() {
     world.stop_operator().await;
     assert!(world.elapsed_secs() - begun <= 3, "{}", world.elapsed_secs() - begun);
     world.spawn_operator();
-    world.wait_for_connection("globex", |s| s.last_sync.is_some()).await;
+    world.wait_until_synced("globex").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -96,7 +93,7 @@ async fn a_connection_replaced_during_its_sync_gets_a_sync_of_its_own() {
     let first = world.kube.get("BoxConnection", NAMESPACE, "globex").expect("exists")["metadata"]["uid"].clone();
     world.kube.delete("BoxConnection", NAMESPACE, "globex");
     world.apply_connection("globex", globex.id(), &json!({}));
-    let status = world.wait_for_connection("globex", |s| s.last_sync.is_some()).await;
+    let status = world.wait_until_synced("globex").await;
     assert_ne!(world.kube.get("BoxConnection", NAMESPACE, "globex").expect("exists")["metadata"]["uid"], first);
     assert_eq!(status.users.expect("has counts").total, 20_000);
     assert_eq!(status.history.len(), 1);
@@ -121,23 +118,20 @@ async fn suspending_stops_a_sync_between_two_pages() {
         c["spec"]["suspend"] = false.into();
         c["metadata"]["generation"] = 3.into();
     });
-    world.wait_for_connection("globex", |s| s.last_sync.is_some()).await;
+    world.wait_until_synced("globex").await;
     assert_eq!(count_listings(&globex), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_fails_only_its_connection() {
-    let world = SimEnv::with_operator();
-    world.connect_enterprise("healthy", 20);
-    world.wait_for_connection("healthy", |s| s.last_sync.is_some()).await;
+    let (world, _) = SimEnv::with_synced("healthy", 20).await;
     world.panic_on_call.store(true, std::sync::atomic::Ordering::Relaxed);
     world.connect_enterprise("unlucky", 20);
     let status = world.wait_for_connection("unlucky", |s| s.failures.is_some()).await;
     assert_eq!(format_condition(&status.conditions, "Synced"), "False Internal");
     assert_eq!(format_condition(&status.conditions, "Connected"), "Unknown NotChecked");
     world.panic_on_call.store(false, std::sync::atomic::Ordering::Relaxed);
-    world.wait_for_connection("unlucky", |s| format_condition(&s.conditions, "Ready") == "True Synced").await;
+    world.wait_until_ready("unlucky").await;
     assert_eq!(world.connection_status("unlucky").history.len(), 2);
-    world.create_request("r", "healthy");
-    assert!(request_succeeded(&world.wait_until_finished("r").await));
+    assert!(request_succeeded(&world.run_request("r", "healthy").await));
 }

@@ -1,6 +1,6 @@
 //! Enterprises by authentication method, and the Secrets of their connections.
 
-use box_sim::{AuthMethod, Enterprise, EnterpriseConfig, KeyFormat};
+use box_sim::{AuthMethod, Enterprise, KeyFormat};
 use serde_json::{Value, json};
 
 use crate::env::{SimEnv, encode_base64};
@@ -32,12 +32,6 @@ pub(crate) fn secret_data(enterprise: &Enterprise, auth: AuthMethod) -> Value {
 }
 
 impl SimEnv {
-    pub(crate) fn add_enterprise_with_auth(&self, name: &str, users: usize, auth: AuthMethod) -> Enterprise {
-        let seed = u64::try_from(self.box_sim.enterprises().len()).expect("few");
-        let id = (1000 + seed).to_string();
-        self.box_sim.add_enterprise(EnterpriseConfig::new(id).name(name).users(users).seed(seed).auth(auth))
-    }
-
     /// Applies the connection without its Secret.
     pub(crate) fn apply_connection_with_auth(&self, name: &str, enterprise: &str, auth: AuthMethod) {
         let auth = json!({ auth_method(auth): { "secretRef": { "name": format!("{name}-box") } } });

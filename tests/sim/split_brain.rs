@@ -1,19 +1,22 @@
 //! Split brain: an old leader resumes after it was paused before one of its writes, while a new leader runs.
 
+use std::collections::HashSet;
+
 use boxsync::{
-    api::{RosterChange, Trigger},
     kube_client::KubeClient,
-    roster::{self, LIST_STATES, PublishRequest, PublishResult, Store},
+    roster::{self, GcScope, PublishRequest, PublishResult, RosterVersion, Store},
     user_list::{User, UserList, UserListBuilder},
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use jiff::Timestamp;
 use kube_sim::{Fault, FaultAction, Gate, Verb};
 
 use crate::{
-    env::{NAMESPACE, OPERATOR, START, SimEnv, secs, sleep_secs},
-    reader::box_users,
+    env::{NAMESPACE, OPERATOR, START, SimEnv, request_succeeded, secs, sleep_secs},
+    publish_request::{ENTERPRISE, scheduled_publish},
+    reader::{box_users, read_users},
 };
 
+const OWNER: &str = "owner";
 const OLD_LEADER: &str = "system:serviceaccount:boxsync:old";
 
 /// Pauses the old leader before write number `write_index`. Returns whether it got that far.
@@ -43,8 +46,7 @@ async fn run_with_paused_leader(write_index: usize, seconds: u64) -> bool {
     sleep_secs(seconds).await;
     gate.open();
     sleep_secs(7200).await;
-    world.create_request("r", "acme");
-    world.wait_until_finished("r").await;
+    world.run_request("r", "acme").await;
     let what = format!("paused before write {write_index} for {seconds} s");
     reader.assert_saw_only(&[first, second.clone()]);
     assert_eq!(world.published_users("acme").await, second, "{what}");
@@ -68,6 +70,72 @@ async fn a_resumed_old_leader_does_no_damage() {
     }
 }
 
+/// What happened to the leader that has the older answer, 340 of 400 users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OldLeader {
+    /// It was killed after it had sent the roster, which is in flight for an hour.
+    Killed,
+    /// It was cut off from the rosters after it had fetched the list, and works on minutes later.
+    CutOff,
+}
+
+async fn publish_older_answer_late(old_leader: OldLeader) {
+    let mut world = SimEnv::new();
+    let acme = world.connect_enterprise("acme", 400);
+    let old = world.operator_factory().start_as(OLD_LEADER);
+    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    sleep_secs(60).await;
+    let all = acme.users();
+    all.iter().take(60).for_each(|user| drop(acme.remove_user(user.id)));
+    let gate = Gate::new();
+    match old_leader {
+        OldLeader::Killed => {
+            let fault = Fault::Late(gate.clone());
+            world.kube.fail_next(1, |c| c.user == OLD_LEADER && c.matches(Verb::Update, "userrosters"), fault);
+        }
+        OldLeader::CutOff => acme.set_latency(secs(5)),
+    }
+    world.create_request("older", "acme");
+    match old_leader {
+        OldLeader::Killed => {
+            gate.reached().await;
+            world.kube.kill(OLD_LEADER);
+        }
+        OldLeader::CutOff => {
+            sleep_secs(3).await;
+            let cut_off = Fault::Before(FaultAction::Hold(gate.clone()));
+            world.kube.fail_next(usize::MAX, |c| c.user == OLD_LEADER && c.matches(Verb::Get, "userrosters"), cut_off);
+            gate.reached().await;
+            acme.set_latency(secs(0));
+        }
+    }
+    all.into_iter().for_each(|user| acme.put_user(user));
+    world.spawn_operator();
+    world.create_request("newer", "acme");
+    let newer = world.wait_until_finished("newer").await;
+    assert!(request_succeeded(&newer), "{newer:?}");
+    assert_eq!([newer.added, newer.updated, newer.removed], [Some(0); 3], "the newer answer changed nothing");
+    sleep_secs(if old_leader == OldLeader::Killed { 3600 } else { 200 }).await;
+    let newest = box_users(&acme);
+    assert_eq!(newest.len(), 400);
+    let reader = world.start_reader("acme", secs(1));
+    gate.open();
+    sleep_secs(600).await;
+    reader.assert_saw_only(&[newest]);
+    match old_leader {
+        OldLeader::Killed => old.abort().await,
+        OldLeader::CutOff => old.shut_down().await,
+    }
+    world.stop_operator().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_older_answer_is_not_published_over_a_newer_one_that_changed_nothing() {
+    for old_leader in [OldLeader::Killed, OldLeader::CutOff] {
+        publish_older_answer_late(old_leader).await;
+    }
+}
+
 /// What another operator does while a publisher is paused before one of its writes.
 #[derive(Clone, Copy, Debug)]
 enum ConcurrentAction {
@@ -88,29 +156,42 @@ fn build_list(users: usize, name: &str) -> UserList {
     builder.build()
 }
 
+fn start_time() -> Timestamp {
+    START.parse().expect("a time")
+}
+
+/// Publishes the list, as a sync that begins again if it was superseded.
 async fn publish_list(store: &Store, list: &UserList) -> PublishResult {
-    let change = RosterChange {
-        trigger: Trigger::Scheduled,
-        start_time: Time(START.parse().expect("a time")),
-        added: 0,
-        updated: 0,
-        removed: 0,
-        calls: 1,
-        requests: Vec::new(),
-        requested_at: None,
-        requested_by: Vec::new(),
-        approved: None,
+    loop {
+        match try_publish_list(store, list).await {
+            Err(roster::Error::Superseded) => {}
+            published => return published.expect("published"),
+        }
+    }
+}
+
+async fn try_publish_list(store: &Store, list: &UserList) -> Result<PublishResult, roster::Error> {
+    let now = start_time();
+    let base = store.get_roster().await?.as_ref().map(RosterVersion::of);
+    let request = PublishRequest { base, ..scheduled_publish(OWNER, now) };
+    roster::publish_list(store, &request, list, || now).await
+}
+
+/// Deletes every unreferenced slice, as if its grace period had passed. Returns how many.
+async fn collect_all_garbage(world: &SimEnv, store: &Store, now: Timestamp) -> usize {
+    let client = KubeClient::new(world.kube.client_as("lister"));
+    let slices = roster::list_all_slices(&client, &[]).await.expect("a list of slices");
+    let due = slices.into_values().flatten().collect();
+    let scope = GcScope {
+        owner_uid: OWNER,
+        enterprise_id: ENTERPRISE,
+        was_published: true,
+        due: &due,
+        fenced: &HashSet::new(),
     };
-    let order = PublishRequest {
-        owner_uid: "owner",
-        enterprise_id: "1000",
-        retention: secs(720 * 3600),
-        max_removal_percent: 20,
-        approved_digest: None,
-        last_published: None,
-        change,
-    };
-    roster::publish_list(store, &order, list, || START.parse().expect("a time")).await.expect("published")
+    let collected = roster::collect_garbage(store, &scope, now).await.expect("garbage collected");
+    assert_eq!(collected.error, None);
+    collected.deleted
 }
 
 /// Pauses a publisher before write number `write_index`; returns whether it got that far.
@@ -120,7 +201,7 @@ async fn run_with_paused_publisher(
     published_before: Option<&str>,
 ) -> bool {
     let world = SimEnv::new();
-    let store = |user: &str| Store::new(KubeClient::new(world.kube.client_as(user)), NAMESPACE, "acme");
+    let store = |user: &str| world.store_as(user, "acme");
     let (first, other) = (store("first"), store("other"));
     if let Some(name) = published_before {
         publish_list(&other, &build_list(1000, name)).await;
@@ -133,12 +214,10 @@ async fn run_with_paused_publisher(
     });
     let publisher = tokio::spawn(async move { publish_list(&first, &build_list(1000, "Jane")).await });
     let reached = tokio::time::timeout(secs(5), gate.reached()).await.is_ok();
-    let now = START.parse().expect("a time");
-    let collect_garbage = async || {
-        drop(roster::collect_garbage(&other, "owner", "1000", |_| true, now).await.expect("garbage collected"))
-    };
+    let now = start_time();
+    let collect_garbage = async || collect_all_garbage(&world, &other, now).await;
     match action {
-        ConcurrentAction::CollectGarbage => collect_garbage().await,
+        ConcurrentAction::CollectGarbage => drop(collect_garbage().await),
         ConcurrentAction::PublishSameList => drop(publish_list(&other, &build_list(1000, "Jane")).await),
         ConcurrentAction::PublishAndCollectGarbage => {
             publish_list(&other, &build_list(1000, "Joan")).await;
@@ -148,8 +227,8 @@ async fn run_with_paused_publisher(
     gate.open();
     publisher.await.expect("published in the end");
     let what = format!("{action:?} before write {write_index}, on {published_before:?}");
-    let read = roster::read_snapshot(&other, LIST_STATES, None).await.unwrap_or_else(|e| panic!("{what}: {e}"));
-    assert_eq!(LIST_STATES.iter().flat_map(|state| read.record_lines(*state)).count(), 1000, "{what}");
+    let users = read_users(&other).await.unwrap_or_else(|e| panic!("{what}: {e}"));
+    assert_eq!(users.len(), 1000, "{what}");
     reached
 }
 
@@ -173,7 +252,7 @@ async fn a_paused_publisher_never_references_a_garbage_collected_slice() {
 #[tokio::test(start_paused = true)]
 async fn a_paused_garbage_collection_deletes_no_slice_published_meanwhile() {
     let world = SimEnv::new();
-    let store = |user: &str| Store::new(KubeClient::new(world.kube.client_as(user)), NAMESPACE, "acme");
+    let store = |user: &str| world.store_as(user, "acme");
     publish_list(&store("other"), &build_list(1000, "June")).await;
     // A publisher wrote slices and was killed before it published them.
     world.kube.fail_next(
@@ -189,14 +268,13 @@ async fn a_paused_garbage_collection_deletes_no_slice_published_meanwhile() {
     let hold_fault = Fault::Before(FaultAction::Hold(gate.clone()));
     world.kube.fail_next(1, |c| c.user == "sweeper" && c.matches(Verb::Delete, "userslices"), hold_fault);
     let gc_store = store("sweeper");
-    let gc_task = tokio::spawn(async move {
-        roster::collect_garbage(&gc_store, "owner", "1000", |_| true, START.parse().expect("a time")).await
-    });
-    gate.reached().await;
-    publish_list(&store("other"), &build_list(1000, "Jane")).await;
-    gate.open();
-    let gc_result = gc_task.await.expect("no panic").expect("garbage collected");
-    assert!(gc_result.deleted > 0);
-    let read = roster::read_snapshot(&store("reader"), LIST_STATES, None).await.expect("every slice exists");
-    assert_eq!(LIST_STATES.iter().flat_map(|state| read.record_lines(*state)).count(), 1000);
+    let collecting = collect_all_garbage(&world, &gc_store, start_time());
+    let publishing = async {
+        gate.reached().await;
+        publish_list(&store("other"), &build_list(1000, "Jane")).await;
+        gate.open();
+    };
+    let (deleted, ()) = tokio::join!(collecting, publishing);
+    assert!(deleted > 0);
+    assert_eq!(read_users(&store("reader")).await.expect("every slice exists").len(), 1000);
 }

@@ -39,9 +39,7 @@ async fn unusual_but_valid_responses_give_the_whole_list() {
 
 #[tokio::test(start_paused = true)]
 async fn only_allowed_box_calls_are_made() {
-    let world = SimEnv::with_operator();
-    let acme = world.connect_enterprise("acme", 2500);
-    world.wait_for_connection("acme", |s| s.last_sync.is_some()).await;
+    let (_world, acme) = SimEnv::with_synced("acme", 2500).await;
     for call in acme.recent_calls() {
         let allowed: &[&str] = match call.path.as_str() {
             "/oauth2/token" => &[],

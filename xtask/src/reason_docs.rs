@@ -90,7 +90,7 @@ const fn reason_doc(reason: Reason) -> ReasonDoc {
         Reason::CredentialsInvalid => (
             DISCONNECTED,
             LIST_RETAINED,
-            "What the Secret holds cannot even be tried: it is not JSON, not complete, or its key cannot be decrypted. Or `spec.auth` names no sign-in method, or several.",
+            "What the Secret holds cannot even be tried: it is not JSON, not complete, longer than credentials are, or its key cannot be decrypted or would take too much time or memory. Or `spec.auth` names no sign-in method, or several.",
             "The connection's owner puts the file that Box's developer console provides (Configuration, \"App Settings\", Download as JSON) into the Secret, or corrects `spec.auth`; the message says what is wrong. `kubectl boxsync check --file config.json` checks a file beforehand.",
         ),
         Reason::CredentialsRejected => (

@@ -9,7 +9,8 @@ use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
 use super::{
-    credentials::{AuthorizationCodeCredentials, ClientCredentials, Credentials},
+    client_credentials::ClientCredentials,
+    credentials::{AuthorizationCodeCredentials, Credentials},
     form::encode_form,
     random_token::random_token,
 };

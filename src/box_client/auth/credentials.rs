@@ -6,37 +6,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
-use super::{form::encode_form, jwt::JwtApp, malformed_credentials::MalformedCredentials};
+use super::{
+    client_credentials::ClientCredentials, credential_text::decode_text, form::encode_form, jwt::JwtApp,
+    limits::MAX_REFRESH_TOKEN, malformed_credentials::MalformedCredentials,
+};
 
 /// Validated credentials of an app: complete, and with a decrypted key.
 pub enum Credentials {
     /// Client id and client secret (Box: "Server Authentication, Client Credentials Grant").
     ClientCredentials(ClientCredentials),
     /// The configuration file with the app's key pair (Box: "Server Authentication, with JWT").
-    Jwt(JwtCredentials),
+    Jwt(Box<JwtApp>),
     /// An app that a user authorized (Box: "User Authentication, OAuth 2.0").
     Oauth2(OAuth2Credentials),
     /// An authorization code (Box: "User Authentication, OAuth 2.0"). It can be used for one token.
     AuthorizationCode(AuthorizationCodeCredentials),
-}
-
-/// See [`Credentials::client_credentials`].
-pub struct ClientCredentials {
-    client_id: String,
-    client_secret: SecretString,
-}
-
-impl ClientCredentials {
-    /// One line break at the end of either is removed, because editors add it.
-    pub fn new(client_id: SecretSlice<u8>, client_secret: SecretSlice<u8>) -> Result<Self, MalformedCredentials> {
-        let client_id = decode_secret_text(&client_id, "client id")?.to_owned();
-        let client_secret = decode_secret_text(&client_secret, "client secret")?.into();
-        Ok(Self { client_id, client_secret })
-    }
-
-    pub(crate) fn client_id(&self) -> &str {
-        &self.client_id
-    }
 }
 
 /// See `AuthorizationRequest::into_credentials`.
@@ -49,13 +33,9 @@ pub struct AuthorizationCodeCredentials {
     pub(crate) used: AtomicBool,
 }
 
-/// See [`Credentials::jwt`].
-pub struct JwtCredentials(Box<JwtApp>);
-
 /// See [`Credentials::oauth2`].
 pub struct OAuth2Credentials {
-    client_id: String,
-    client_secret: SecretString,
+    app: ClientCredentials,
     refresh_token: SecretString,
 }
 
@@ -68,10 +48,11 @@ impl Credentials {
         ClientCredentials::new(client_id, client_secret).map(Self::ClientCredentials)
     }
 
-    /// An app's configuration file (`{"boxAppSettings":{…},"enterpriseID":…}`). Decrypting its private key takes some
-    /// milliseconds.
+    /// An app's configuration file (`{"boxAppSettings":{…},"enterpriseID":…}`). Decrypting its private key takes
+    /// milliseconds with the keys that Box issues, and up to some seconds and 64 MiB with others: asynchronous code calls
+    /// it on a thread of its own.
     pub fn jwt(config_json: SecretSlice<u8>) -> Result<Self, MalformedCredentials> {
-        Ok(Self::Jwt(JwtCredentials(Box::new(JwtApp::parse(&config_json)?))))
+        Ok(Self::Jwt(Box::new(JwtApp::parse(&config_json)?)))
     }
 
     /// An app's client id and client secret, and the refresh token that Box issued when a user authorized it. It can be
@@ -81,10 +62,9 @@ impl Credentials {
         client_secret: SecretSlice<u8>,
         refresh_token: SecretSlice<u8>,
     ) -> Result<Self, MalformedCredentials> {
-        let client_id = decode_secret_text(&client_id, "client id")?.to_owned();
-        let client_secret = decode_secret_text(&client_secret, "client secret")?.into();
-        let refresh_token = decode_secret_text(&refresh_token, "refresh token")?.into();
-        Ok(Self::Oauth2(OAuth2Credentials { client_id, client_secret, refresh_token }))
+        let app = ClientCredentials::new(client_id, client_secret)?;
+        let refresh_token = decode_text(&refresh_token, "refresh token", MAX_REFRESH_TOKEN)?.into();
+        Ok(Self::Oauth2(OAuth2Credentials { app, refresh_token }))
     }
 
     /// The refresh token of the user's Secret; only with OAuth 2.0.
@@ -97,28 +77,27 @@ impl Credentials {
 
     /// The app's client id. It is not a secret: a Box admin authorizes the app by it.
     pub fn client_id(&self) -> &str {
-        match self {
-            Self::ClientCredentials(app) => &app.client_id,
-            Self::Jwt(app) => &app.0.client_id,
-            Self::Oauth2(app) => &app.client_id,
-            Self::AuthorizationCode(code) => &code.app.client_id,
-        }
+        &self.app().client_id
     }
 
     /// The `enterpriseID` of a configuration file. `None` for other methods, and if the file has none or `"0"`.
     pub fn enterprise_id(&self) -> Option<&str> {
         match self {
             Self::ClientCredentials(_) | Self::Oauth2(_) | Self::AuthorizationCode(_) => None,
-            Self::Jwt(app) => app.0.enterprise_id.as_deref(),
+            Self::Jwt(file) => file.enterprise_id.as_deref(),
         }
     }
 
     pub(crate) fn client_secret(&self) -> &SecretString {
+        &self.app().client_secret
+    }
+
+    fn app(&self) -> &ClientCredentials {
         match self {
-            Self::ClientCredentials(app) => &app.client_secret,
-            Self::Jwt(app) => &app.0.client_secret,
-            Self::Oauth2(app) => &app.client_secret,
-            Self::AuthorizationCode(code) => &code.app.client_secret,
+            Self::ClientCredentials(app) => app,
+            Self::Jwt(file) => &file.app,
+            Self::Oauth2(authorization) => &authorization.app,
+            Self::AuthorizationCode(code) => &code.app,
         }
     }
 
@@ -141,27 +120,27 @@ impl Credentials {
     /// The form of a token request for this enterprise. Each call returns a new one, because an assertion can be used
     /// once, within a minute.
     pub(crate) fn token_request_form(&self, enterprise_id: &str, issued_at: Timestamp) -> SecretString {
-        let client_secret = self.client_secret().expose_secret();
+        let (client_id, client_secret) = (self.client_id(), self.client_secret().expose_secret());
         match self {
-            Self::ClientCredentials(app) => encode_form(&[
+            Self::ClientCredentials(_) => encode_form(&[
                 ("grant_type", "client_credentials"),
-                ("client_id", &app.client_id),
+                ("client_id", client_id),
                 ("client_secret", client_secret),
                 ("box_subject_type", "enterprise"),
                 ("box_subject_id", enterprise_id),
             ]),
-            Self::Jwt(app) => encode_form(&[
+            Self::Jwt(file) => encode_form(&[
                 ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
-                ("assertion", app.0.sign_assertion(enterprise_id, issued_at).expose_secret()),
-                ("client_id", &app.0.client_id),
+                ("assertion", file.sign_assertion(enterprise_id, issued_at).expose_secret()),
+                ("client_id", client_id),
                 ("client_secret", client_secret),
             ]),
             Self::Oauth2(app) => return app.refresh_form(&app.refresh_token),
-            Self::AuthorizationCode(AuthorizationCodeCredentials { app, code, redirect_uri, verifier, used: _ }) => {
+            Self::AuthorizationCode(AuthorizationCodeCredentials { app: _, code, redirect_uri, verifier, used: _ }) => {
                 encode_form(&[
                     ("grant_type", "authorization_code"),
                     ("code", code.expose_secret()),
-                    ("client_id", &app.client_id),
+                    ("client_id", client_id),
                     ("client_secret", client_secret),
                     ("redirect_uri", redirect_uri),
                     ("code_verifier", verifier.expose_secret()),
@@ -174,7 +153,7 @@ impl Credentials {
 
 impl OAuth2Credentials {
     pub(crate) fn client_secret(&self) -> &SecretString {
-        &self.client_secret
+        &self.app.client_secret
     }
 
     /// The form of a refresh request.
@@ -182,8 +161,8 @@ impl OAuth2Credentials {
         encode_form(&[
             ("grant_type", "refresh_token"),
             ("refresh_token", refresh_token.expose_secret()),
-            ("client_id", &self.client_id),
-            ("client_secret", self.client_secret.expose_secret()),
+            ("client_id", &self.app.client_id),
+            ("client_secret", self.app.client_secret.expose_secret()),
         ])
         .into()
     }
@@ -193,15 +172,5 @@ impl OAuth2Credentials {
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Credentials").field("client_id", &self.client_id()).finish_non_exhaustive()
-    }
-}
-
-fn decode_secret_text<'a>(bytes: &'a SecretSlice<u8>, name: &'static str) -> Result<&'a str, MalformedCredentials> {
-    let text = std::str::from_utf8(bytes.expose_secret()).map_err(|_| MalformedCredentials::NotUtf8(name))?;
-    let text = text.strip_suffix('\n').unwrap_or(text);
-    let text = text.strip_suffix('\r').unwrap_or(text);
-    match text.trim().is_empty() {
-        true => Err(MalformedCredentials::Empty(name)),
-        false => Ok(text),
     }
 }

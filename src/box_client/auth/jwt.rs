@@ -9,7 +9,14 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{malformed_credentials::MalformedCredentials, private_key, random_token::random_token};
+use super::{
+    client_credentials::ClientCredentials,
+    credential_text::check_text,
+    limits::{MAX_CLIENT_ID, MAX_CLIENT_SECRET, MAX_CONFIG_BYTES, MAX_ENTERPRISE_ID, MAX_KEY_ID, MAX_PASSPHRASE},
+    malformed_credentials::MalformedCredentials,
+    private_key,
+    random_token::random_token,
+};
 use crate::box_client::lenient_value::LenientValue;
 
 /// Box expects its own address, regardless of the base URL that the request is sent to.
@@ -18,41 +25,37 @@ const AUDIENCE: &str = "https://api.box.com/oauth2/token";
 const LIFETIME_SECONDS: i64 = 45;
 
 /// The content of the configuration file, with the decrypted key.
-pub(crate) struct JwtApp {
-    pub(crate) client_id: String,
-    pub(crate) client_secret: SecretString,
+pub struct JwtApp {
+    pub(super) app: ClientCredentials,
     /// `None` if the file has none, or `"0"`, as for apps that belong to several enterprises.
-    pub(crate) enterprise_id: Option<String>,
+    pub(super) enterprise_id: Option<String>,
     key_id: String,
     key: RsaKeyPair,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 struct JwtConfigFile {
     box_app_settings: Option<BoxAppSettings>,
-    #[serde(rename = "enterpriseID", default)]
+    #[serde(rename = "enterpriseID")]
     enterprise_id: ConfigString,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 struct BoxAppSettings {
-    #[serde(rename = "clientID", default)]
+    #[serde(rename = "clientID")]
     client_id: ConfigString,
-    #[serde(default)]
     client_secret: ConfigString,
     app_auth: Option<AppAuth>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 struct AppAuth {
-    #[serde(rename = "publicKeyID", default)]
+    #[serde(rename = "publicKeyID")]
     public_key_id: ConfigString,
-    #[serde(default)]
     private_key: ConfigString,
-    #[serde(default)]
     passphrase: ConfigString,
 }
 
@@ -67,18 +70,31 @@ impl<'de> Deserialize<'de> for ConfigString {
 }
 
 impl ConfigString {
-    fn required_secret(self, path: &'static str) -> Result<SecretString, MalformedCredentials> {
-        self.0.ok_or(MalformedCredentials::MissingField(path))
+    /// The string, `None` if it is missing; `path` is that in the file.
+    fn secret(self, path: &'static str, limit: usize) -> Result<Option<SecretString>, MalformedCredentials> {
+        if let Some(secret) = &self.0 {
+            check_text(secret.expose_secret(), path, limit)?;
+        }
+        Ok(self.0)
     }
 
-    fn required_text(self, path: &'static str) -> Result<String, MalformedCredentials> {
-        Ok(self.required_secret(path)?.expose_secret().trim().to_owned())
+    fn required_secret(self, path: &'static str, limit: usize) -> Result<SecretString, MalformedCredentials> {
+        self.secret(path, limit)?.ok_or(MalformedCredentials::MissingField(path))
+    }
+
+    fn required_text(self, path: &'static str, limit: usize) -> Result<String, MalformedCredentials> {
+        let text = self.0.ok_or(MalformedCredentials::MissingField(path))?;
+        Ok(check_text(text.expose_secret().trim(), path, limit)?.to_owned())
     }
 }
 
 impl JwtApp {
     pub(crate) fn parse(config: &SecretSlice<u8>) -> Result<Self, MalformedCredentials> {
         let bytes = config.expose_secret();
+        if bytes.len() > MAX_CONFIG_BYTES {
+            let what = "configuration file of the app";
+            return Err(MalformedCredentials::TooLong { what, limit: MAX_CONFIG_BYTES });
+        }
         // Windows editors add a byte order mark.
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         if bytes.trim_ascii().is_empty() {
@@ -92,24 +108,27 @@ impl JwtApp {
             })?;
         let BoxAppSettings { client_id, client_secret, app_auth } =
             box_app_settings.ok_or(MalformedCredentials::NotBoxConfig)?;
-        let client_id = client_id.required_text("boxAppSettings.clientID")?;
-        let client_secret = client_secret.required_secret("boxAppSettings.clientSecret")?;
+        let client_id = client_id.required_text("boxAppSettings.clientID", MAX_CLIENT_ID)?;
+        let client_secret = client_secret.required_secret("boxAppSettings.clientSecret", MAX_CLIENT_SECRET)?;
         let AppAuth { public_key_id, private_key, passphrase } =
             app_auth.ok_or(MalformedCredentials::MissingField("boxAppSettings.appAuth"))?;
-        let key_id = public_key_id.required_text("boxAppSettings.appAuth.publicKeyID")?;
-        let key = private_key::parse_private_key(
-            &private_key.required_secret("boxAppSettings.appAuth.privateKey")?,
-            passphrase.0.as_ref(),
-        )?;
-        let enterprise_id = enterprise_id.required_text("enterpriseID").ok().filter(|id| id != "0");
-        Ok(Self { client_id, client_secret, enterprise_id, key_id, key })
+        let key_id = public_key_id.required_text("boxAppSettings.appAuth.publicKeyID", MAX_KEY_ID)?;
+        let passphrase = passphrase.secret("boxAppSettings.appAuth.passphrase", MAX_PASSPHRASE)?;
+        let enterprise_id = enterprise_id.secret("enterpriseID", MAX_ENTERPRISE_ID)?;
+        let enterprise_id = enterprise_id.map(|id| id.expose_secret().trim().to_owned());
+        let enterprise_id = enterprise_id.filter(|id| !id.is_empty() && id != "0");
+        // Last, because it is the only costly part. It has line breaks, and is bounded by the file.
+        let private_key =
+            private_key.0.ok_or(MalformedCredentials::MissingField("boxAppSettings.appAuth.privateKey"))?;
+        let key = private_key::parse_private_key(&private_key, passphrase.as_ref())?;
+        Ok(Self { app: ClientCredentials { client_id, client_secret }, enterprise_id, key_id, key })
     }
 
     /// A new assertion. Every request needs its own, because Box accepts each only once.
     pub(crate) fn sign_assertion(&self, enterprise_id: &str, issued_at: Timestamp) -> SecretString {
         let header = json!({ "alg": "RS256", "typ": "JWT", "kid": self.key_id });
         let claims = json!({
-            "iss": self.client_id,
+            "iss": self.app.client_id,
             "sub": enterprise_id,
             "box_sub_type": "enterprise",
             "aud": AUDIENCE,

@@ -1,9 +1,13 @@
 //! Authentication with Box: credentials, assertions, tokens and their renewal.
 
 pub(super) mod authorization_code;
+pub(super) mod client_credentials;
+mod credential_text;
 pub(super) mod credentials;
 mod form;
 mod jwt;
+mod key_derivation;
+mod limits;
 pub(super) mod malformed_credentials;
 mod private_key;
 mod random_token;

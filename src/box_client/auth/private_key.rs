@@ -2,17 +2,18 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
+use pkcs8::PrivateKeyInfoRef;
 use ring::signature::RsaKeyPair;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
-use super::malformed_credentials::MalformedCredentials;
+use super::{key_derivation::parse_encrypted_key, malformed_credentials::MalformedCredentials};
 
 const ENCRYPTED_PKCS8: &str = "ENCRYPTED PRIVATE KEY";
 const PKCS8: &str = "PRIVATE KEY";
 const PKCS1: &str = "RSA PRIVATE KEY";
 
-/// Parses the key as Box issues it (PKCS#8 encrypted with a passphrase), or an unencrypted key.
+/// Parses the key as Box issues it (PKCS#8 encrypted with a passphrase), or an unencrypted key. Takes up to some seconds
+/// and 64 MiB, as the key demands.
 pub(crate) fn parse_private_key(
     pem: &SecretString,
     passphrase: Option<&SecretString>,
@@ -22,8 +23,7 @@ pub(crate) fn parse_private_key(
         ENCRYPTED_PKCS8 => {
             let passphrase =
                 passphrase.ok_or(MalformedCredentials::MissingField("boxAppSettings.appAuth.passphrase"))?;
-            let encrypted = EncryptedPrivateKeyInfoRef::try_from(der.expose_secret())
-                .map_err(|_| MalformedCredentials::MalformedKey)?;
+            let encrypted = parse_encrypted_key(der.expose_secret())?;
             let decrypted = encrypted.decrypt(passphrase.expose_secret()).map_err(|error| match error {
                 pkcs8::Error::EncryptedPrivateKey(pkcs8::pkcs5::Error::DecryptFailed) => {
                     MalformedCredentials::WrongPassphrase
@@ -67,8 +67,12 @@ mod tests {
 
     const DES3: &str = include_str!("../fixtures/pbes2-3des-sha1.pem");
     const AES: &str = include_str!("../fixtures/pbes2-aes256.pem");
+    const SCRYPT: &str = include_str!("../fixtures/scrypt.pem");
+    const COSTLY: &str = include_str!("../fixtures/pbkdf2-3000000.pem");
+    const PBES1: &str = include_str!("../fixtures/pbes1.pem");
     const PLAIN: &str = include_str!("../fixtures/unencrypted.pem");
     const TRADITIONAL: &str = include_str!("../fixtures/traditional.pem");
+    const LONG: &str = include_str!("../fixtures/too-long.pem");
     const SHORT: &str = include_str!("../fixtures/too-short.pem");
 
     fn parse_with_passphrase(pem: &str, passphrase: &str) -> Result<RsaKeyPair, MalformedCredentials> {
@@ -77,7 +81,7 @@ mod tests {
 
     #[test]
     fn keys_as_issued_by_box_can_be_parsed() {
-        for pem in [DES3, AES] {
+        for pem in [DES3, AES, SCRYPT] {
             assert!(parse_with_passphrase(pem, "fixture-passphrase").is_ok(), "{pem}");
         }
         assert!(parse_private_key(&PLAIN.into(), None).is_ok());
@@ -101,6 +105,9 @@ mod tests {
         for (pem, expected) in [
             (TRADITIONAL, MalformedCredentials::LegacyEncryptedPem),
             (SHORT, MalformedCredentials::UnsupportedKey),
+            (LONG, MalformedCredentials::UnsupportedKey),
+            (COSTLY, MalformedCredentials::TooManyIterations { found: 3_000_000 }),
+            (PBES1, MalformedCredentials::UnsupportedKeyCipher),
             ("", MalformedCredentials::MalformedKey),
             ("MIIE", MalformedCredentials::MalformedKey),
             (&truncated, MalformedCredentials::MalformedKey),

@@ -19,6 +19,8 @@ const EXPIRY_MARGIN: Duration = Duration::from_secs(60);
 /// The lifetime of Box's tokens, used if the response has none.
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(3600);
 const MAX_LIFETIME: Duration = Duration::from_secs(86_400);
+/// Box's have 32 to about 2,000; servers and proxies rarely accept longer headers.
+const MAX_TOKEN_BYTES: usize = 8 << 10;
 
 pub(crate) struct Token {
     access_token: SecretString,
@@ -29,13 +31,11 @@ pub(crate) struct Token {
     lifetime: Duration,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default, bound(deserialize = "'de: 'a"))]
 struct TokenResponse<'a> {
-    #[serde(default)]
     access_token: Option<SecretString>,
-    #[serde(default)]
     refresh_token: Option<SecretString>,
-    #[serde(borrow, default)]
     expires_in: LenientValue<'a>,
 }
 
@@ -58,9 +58,13 @@ impl Token {
         Ok(Self { refresh_token, ..Self::with_lifetime(access_token, lifetime) })
     }
 
-    /// The stored access token.
+    /// The stored access token. It is not valid if it has expired, or cannot be one.
     pub(crate) fn from_stored(tokens: &OAuthTokens, now: Timestamp) -> Self {
-        let remaining = Duration::try_from(now.duration_until(tokens.access_expires_at)).unwrap_or_default();
+        // Others can write the Secret too.
+        let remaining = match is_token(tokens.access_token.expose_secret()) {
+            true => Duration::try_from(now.duration_until(tokens.access_expires_at)).unwrap_or_default(),
+            false => Duration::ZERO,
+        };
         Self::with_lifetime(tokens.access_token.clone(), remaining.min(MAX_LIFETIME))
     }
 
@@ -103,5 +107,5 @@ impl Token {
 }
 
 fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+    (1..=MAX_TOKEN_BYTES).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }

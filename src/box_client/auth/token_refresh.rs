@@ -1,7 +1,7 @@
 //! The OAuth 2.0 refresh. A refresh token can be used once, and Box answers with the next one; so the next one is
 //! stored before it is used.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{
     credentials::OAuth2Credentials,
@@ -67,10 +67,7 @@ async fn exchange_refresh_token(
     Ok(OAuthTokens {
         refresh_token: token.refresh_token().cloned().ok_or(Error::invalid_response(InvalidResponse::MissingToken))?,
         access_token: token.access_token().clone(),
-        access_expires_at: SignedDuration::try_from(token.lifetime())
-            .ok()
-            .and_then(|lifetime| issued_at.checked_add(lifetime).ok())
-            .unwrap_or(Timestamp::MAX),
+        access_expires_at: issued_at.saturating_add(token.lifetime()).unwrap_or(Timestamp::MAX),
         issued_at,
     })
 }

@@ -7,7 +7,10 @@ use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::{OwnedMutexGuard, oneshot};
+use tokio::{
+    sync::{OwnedMutexGuard, oneshot},
+    time::timeout,
+};
 
 use super::{
     credentials::{Credentials, OAuth2Credentials},
@@ -27,6 +30,10 @@ use crate::box_client::{
 /// Runs a task to its end, whether or not anything still waits for its result.
 pub type SpawnFn = Arc<dyn Fn(BoxFuture<'static, ()>) + Send + Sync>;
 
+/// How long a caller waits for a refresh. The refresh itself goes on until the tokens are stored, for hours if the store is
+/// unavailable, but nothing else may wait that long. Enough for the lock of another process (90 s) and a call to Box.
+const REFRESH_WAIT: Duration = Duration::from_secs(240);
+
 /// Supplies access tokens: caches one, renews it 60 s before it expires, and runs one renewal at a time. Clones share
 /// the token.
 #[derive(Clone)]
@@ -37,7 +44,9 @@ pub struct TokenSource {
 
 struct TokenSourceInner {
     sender: Sender,
-    origin: TokenOrigin,
+    /// `None`: only an access token of another process, which is never renewed here.
+    credentials: Option<Credentials>,
+    enterprise_id: String,
     cache: Mutex<TokenCache>,
     /// Its holder may request a token.
     renewal_mutex: Arc<tokio::sync::Mutex<()>>,
@@ -57,15 +66,6 @@ struct TokenCache {
     rejected_access_token: Option<SecretString>,
     refresh_expires_at: Option<Timestamp>,
     fallback_cause: Option<Error>,
-}
-
-enum TokenOrigin {
-    Credentials {
-        credentials: Credentials,
-        enterprise_id: String,
-    },
-    /// An access token of another process, which is never renewed here.
-    AccessTokenOnly,
 }
 
 impl TokenSource {
@@ -89,7 +89,7 @@ impl TokenSource {
         call_timeout: Duration,
     ) -> Self {
         let sender = Sender::new(transport, base, clock, call_timeout);
-        Self::from_parts(sender, TokenOrigin::Credentials { credentials, enterprise_id }, TokenCache::default())
+        Self::from_parts(sender, Some(credentials), enterprise_id, TokenCache::default())
     }
 
     /// A source that only has an access token of another process. Makes no call, and never requests a token: that would
@@ -105,7 +105,7 @@ impl TokenSource {
     ) -> Result<Self, Error> {
         let token = Some(Arc::new(Token::from_access_token(access_token)?));
         let sender = Sender::new(transport, base, clock, CALL_TIMEOUT);
-        Ok(Self::from_parts(sender, TokenOrigin::AccessTokenOnly, TokenCache { token, ..TokenCache::default() }))
+        Ok(Self::from_parts(sender, None, String::new(), TokenCache { token, ..TokenCache::default() }))
     }
 
     /// Stores the tokens of a user's authorization in `store`; without a store they are not refreshed. `spawn` runs each
@@ -164,17 +164,11 @@ impl TokenSource {
 
     /// Whether a rejected token can be replaced.
     pub(crate) fn can_renew(&self) -> bool {
-        match &self.inner.origin {
-            TokenOrigin::Credentials { credentials, enterprise_id: _ } => !credentials.is_used(),
-            TokenOrigin::AccessTokenOnly => false,
-        }
+        self.inner.credentials.as_ref().is_some_and(|credentials| !credentials.is_used())
     }
 
     pub(crate) fn client_secret(&self) -> Option<&SecretString> {
-        match &self.inner.origin {
-            TokenOrigin::Credentials { credentials, enterprise_id: _ } => Some(credentials.client_secret()),
-            TokenOrigin::AccessTokenOnly => None,
-        }
+        self.inner.credentials.as_ref().map(Credentials::client_secret)
     }
 
     /// Removes a token that Box rejected.
@@ -187,8 +181,9 @@ impl TokenSource {
         }
     }
 
-    fn from_parts(sender: Sender, origin: TokenOrigin, cache: TokenCache) -> Self {
-        let inner = TokenSourceInner { sender, origin, cache: Mutex::new(cache), renewal_mutex: Arc::default() };
+    fn from_parts(sender: Sender, credentials: Option<Credentials>, enterprise_id: String, cache: TokenCache) -> Self {
+        let (cache, renewal_mutex) = (Mutex::new(cache), Arc::default());
+        let inner = TokenSourceInner { sender, credentials, enterprise_id, cache, renewal_mutex };
         Self { inner: Arc::new(inner), refresher: None }
     }
 
@@ -217,20 +212,21 @@ impl TokenSource {
     }
 
     async fn lock_renewal(&self, sender: &Sender) -> Result<OwnedMutexGuard<()>, Error> {
-        sender.unless_cancelled(Arc::clone(&self.inner.renewal_mutex).lock_owned()).await
+        let lock = timeout(REFRESH_WAIT, Arc::clone(&self.inner.renewal_mutex).lock_owned());
+        Ok(sender.unless_cancelled(lock).await?.map_err(|_| TokenStoreError::NotPersisted)?)
     }
 
     async fn renew_locked(&self, sender: &Sender, guard: OwnedMutexGuard<()>) -> Result<Arc<Token>, Error> {
-        match &self.inner.origin {
-            TokenOrigin::Credentials { credentials: Credentials::Oauth2(_), enterprise_id: _ } => {
+        match &self.inner.credentials {
+            Some(Credentials::Oauth2(_)) => {
                 let guard = Arc::new(guard);
                 sender.with_retries(|| self.refresh(sender, Arc::clone(&guard))).await
             }
-            TokenOrigin::Credentials { credentials, enterprise_id } => {
+            Some(credentials) => {
                 if credentials.is_used() {
                     return Err(Error::invalid_response(InvalidResponse::MissingToken));
                 }
-                let request = |skew| request_token(sender, credentials, enterprise_id, skew);
+                let request = |skew| request_token(sender, credentials, &self.inner.enterprise_id, skew);
                 let body = match request(SignedDuration::ZERO).await {
                     // Once more with a new assertion id, and by Box's clock if it is known.
                     Err(Error::ClockSkew { skew, .. }) => request(skew.unwrap_or_default()).await?,
@@ -239,16 +235,14 @@ impl TokenSource {
                 credentials.mark_used();
                 Ok(self.cache_token(Token::parse(&body)?, None))
             }
-            TokenOrigin::AccessTokenOnly => {
-                Err(Error::Denied { denial: Denial::AuthorizationExpired, body: ErrorBody::default() })
-            }
+            None => Err(Error::Denied { denial: Denial::AuthorizationExpired, body: ErrorBody::default() }),
         }
     }
 
     fn oauth2_app(&self) -> Option<&OAuth2Credentials> {
-        match &self.inner.origin {
-            TokenOrigin::Credentials { credentials: Credentials::Oauth2(app), enterprise_id: _ } => Some(app),
-            TokenOrigin::Credentials { .. } | TokenOrigin::AccessTokenOnly => None,
+        match &self.inner.credentials {
+            Some(Credentials::Oauth2(app)) => Some(app),
+            Some(_) | None => None,
         }
     }
 
@@ -281,7 +275,10 @@ impl TokenSource {
             }
             .boxed(),
         );
-        result_receiver.await.unwrap_or(Err(Error::Cancelled))
+        match timeout(REFRESH_WAIT, result_receiver).await {
+            Ok(result) => result.unwrap_or(Err(Error::Cancelled)),
+            Err(_) => Err(TokenStoreError::NotPersisted.into()),
+        }
     }
 
     async fn refresh_and_cache(&self, sender: &Sender) -> Result<Arc<Token>, Error> {

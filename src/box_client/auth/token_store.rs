@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use secrecy::SecretString;
 
 /// The lifetime of a refresh token (Box's documentation).
@@ -23,10 +23,7 @@ pub struct OAuthTokens {
 impl OAuthTokens {
     /// When the refresh token expires.
     pub fn refresh_expires_at(&self) -> Timestamp {
-        SignedDuration::try_from(REFRESH_TOKEN_LIFETIME)
-            .ok()
-            .and_then(|lifetime| self.issued_at.checked_add(lifetime).ok())
-            .unwrap_or(Timestamp::MAX)
+        self.issued_at.saturating_add(REFRESH_TOKEN_LIFETIME).unwrap_or(Timestamp::MAX)
     }
 }
 
@@ -75,8 +72,8 @@ pub trait TokenStore: Send + Sync {
     /// Acquires the lock; waits while another process holds it.
     fn lock(&self) -> BoxFuture<'_, Result<RefreshLock, TokenStoreError>>;
 
-    /// Stores the tokens that Box issued, and releases the lock. Retries for a long time, because until they are
-    /// stored the tokens exist nowhere else.
+    /// Stores the tokens that Box issued, and releases the lock. Retries for as long as the store is unavailable, because
+    /// until they are stored the tokens exist nowhere else.
     fn save<'a>(&'a self, lock: &'a RefreshLock, tokens: &'a OAuthTokens)
     -> BoxFuture<'a, Result<(), TokenStoreError>>;
 

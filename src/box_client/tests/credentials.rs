@@ -108,6 +108,72 @@ fn an_unusable_configuration_file_reports_what_is_wrong() {
 }
 
 #[test]
+fn text_beyond_its_limit_or_with_control_characters_is_refused() {
+    let long = "x".repeat(100_000);
+    let (client_id, client_secret) = ("client id", "client secret");
+    for (id, secret, expected) in [
+        (long.as_str(), "s", MalformedCredentials::TooLong { what: client_id, limit: 256 }),
+        ("c", long.as_str(), MalformedCredentials::TooLong { what: client_secret, limit: 1024 }),
+        ("a\u{1}b", "s", MalformedCredentials::ControlCharacter(client_id)),
+        ("a\n\n", "s", MalformedCredentials::ControlCharacter(client_id)),
+        ("c", "a\u{85}b", MalformedCredentials::ControlCharacter(client_secret)),
+    ] {
+        assert_eq!(client_credentials_from(id, secret.as_bytes()).err(), Some(expected));
+    }
+    assert!(client_credentials_from(&"x".repeat(256), "s".repeat(1024).as_bytes()).is_ok());
+    let bytes = |text: &str| text.as_bytes().to_vec().into();
+    assert_eq!(
+        Credentials::oauth2(bytes("c"), bytes("s"), bytes(&long)).err(),
+        Some(MalformedCredentials::TooLong { what: "refresh token", limit: 4096 })
+    );
+}
+
+#[test]
+fn a_configuration_file_beyond_its_limits_is_refused() {
+    let with = |path: &str, value: &str| {
+        let mut config = config_json();
+        *config.pointer_mut(path).expect("a member") = value.into();
+        config.to_string()
+    };
+    let text = "x".repeat(2000);
+    for (config, what, limit) in [
+        (" ".repeat(65_537), "configuration file of the app", 65_536),
+        (with("/boxAppSettings/clientID", &text), "boxAppSettings.clientID", 256),
+        (with("/boxAppSettings/clientSecret", &text), "boxAppSettings.clientSecret", 1024),
+        (with("/boxAppSettings/appAuth/publicKeyID", &text), "boxAppSettings.appAuth.publicKeyID", 256),
+        (with("/boxAppSettings/appAuth/passphrase", &text), "boxAppSettings.appAuth.passphrase", 1024),
+        (with("/enterpriseID", &text), "enterpriseID", 64),
+    ] {
+        assert_eq!(jwt(&config).err(), Some(MalformedCredentials::TooLong { what, limit }));
+    }
+    assert_eq!(
+        jwt(&with("/boxAppSettings/clientID", "a\u{1b}[2Jb")).err(),
+        Some(MalformedCredentials::ControlCharacter("boxAppSettings.clientID"))
+    );
+    for deep in ["[".repeat(65_000), r#"{"a":"#.repeat(13_000), format!(r#"{{"boxAppSettings":{}"#, "[".repeat(60_000))]
+    {
+        assert!(matches!(jwt(&deep).err(), Some(MalformedCredentials::NotJson { .. })));
+    }
+}
+
+#[test]
+fn the_message_about_a_costly_key_says_what_was_found_the_limit_and_what_to_do() {
+    for (error, words) in [
+        (
+            MalformedCredentials::TooManyIterations { found: 4_000_000 },
+            ["4000000 iterations", "at most 2000000", "-iter 100000"],
+        ),
+        (
+            MalformedCredentials::ScryptTooCostly { cost: 1 << 20, block_size: 8, passes: 1 },
+            ["N=1048576, r=8, p=1", "at most 64 MiB", "Generate a new key pair"],
+        ),
+    ] {
+        let text = error.to_string();
+        assert!(words.iter().all(|word| text.contains(word)), "{text}");
+    }
+}
+
+#[test]
 fn credentials_are_never_printed() {
     let printed = format!("{:?} {:?}", client_credentials(), jwt(&config_json().to_string()));
     assert!(printed.contains("the-client") && printed.contains("jwt-client"), "{printed}");

@@ -1,6 +1,7 @@
 //! An in-process fake of Box with scripted responses and recorded requests.
 
 mod credentials;
+mod fuzz;
 mod jwt;
 mod retries;
 mod token;

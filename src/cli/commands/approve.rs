@@ -16,7 +16,7 @@ use crate::{
     cli::{
         errors,
         exit_code::{CliError, ExitStatus},
-        io::{Io, Tty},
+        io::Io,
         kube_context::KubeContext,
         output::{
             format::{format_age, format_number, format_time, parse_duration, pluralize},
@@ -62,19 +62,10 @@ pub(crate) async fn run(args: &ApproveArgs, kube: &KubeContext, io: &mut Io<'_>)
         format_age(held.time.0, now)
     )?;
     io.out.write_all(format_held_users(users.as_deref(), &args.name, &kube.namespace).as_bytes())?;
-    match (args.yes, io.stdin_tty) {
-        (true, _) => {}
-        (false, Tty::Piped) => {
-            return Err(CliError::Message(
-                ExitStatus::Failure,
-                "not a terminal: review the users above, then pass --yes.".to_owned(),
-            ));
-        }
-        (false, Tty::Interactive) if io.confirm(&format!("Remove {}? [y/N] ", pluralize(held.removals, "user")))? => {}
-        (false, Tty::Interactive) => {
-            writeln!(io.out, "Nothing was approved.")?;
-            return Ok(ExitStatus::Failure);
-        }
+    let question = format!("Remove {}? [y/N] ", pluralize(held.removals, "user"));
+    if !args.yes && !io.confirm(&question, "review the users above, then pass --yes")? {
+        writeln!(io.out, "Nothing was approved.")?;
+        return Ok(ExitStatus::Failure);
     }
     let request = create_request(kube, &connection, Some(&held.digest)).await?;
     wait::wait_for_all(vec![PendingRequest::new(&connection, request)], args.timeout, kube, io).await

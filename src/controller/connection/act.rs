@@ -13,8 +13,10 @@ use super::{
     progress::RunObjects,
     sign_in::{self, SignInCheck, SignInError},
     state::{ConnectionKey, log_name},
-    status::{StatusUpdate, SyncOutcome},
+    status::StatusUpdate,
+    sync_outcome::SyncOutcome,
     sync_run::{RunEnd, StopReason, SyncJob, run},
+    unwritten_result::UnwrittenResult,
 };
 use crate::{
     api::{AuthType, BoxConnection, Reason, UserSyncRequest},
@@ -39,8 +41,19 @@ pub(super) async fn act(
     plan: Plan,
     permit: PermitRequest,
 ) -> Result<Action, KubeError> {
-    refuse_requests(context, &confirmed, &plan.refused_requests).await?;
-    match (plan.step, permit) {
+    // A refusal that could not be written is tried again after the work that the connection needs.
+    let refused = refuse_requests(context, &confirmed, &plan.refused_requests).await;
+    let acted = Box::pin(act_on_step(context, confirmed, plan.step, permit)).await?;
+    refused.map(|()| acted)
+}
+
+async fn act_on_step(
+    context: &Context,
+    confirmed: PlanInput,
+    step: Step,
+    permit: PermitRequest,
+) -> Result<Action, KubeError> {
+    match (step, permit) {
         (Step::Report, permit) => {
             drop(permit);
             report_unreported_publish(context, &confirmed).await?;
@@ -56,15 +69,18 @@ pub(super) async fn act(
         (Step::Probe | Step::Sync { .. }, PermitRequest::NotNeeded) => Ok(Action::requeue(CACHE_LAG_RETRY)),
         (Step::Probe | Step::Sync { .. }, PermitRequest::Queued) => Ok(Action::requeue(PERMIT_RECHECK)),
         (Step::Probe, PermitRequest::Acquired(permit)) => {
-            let probed = probe_connection(context, &confirmed).await;
+            let probed = probe_connection(context, &confirmed).await?;
             drop(permit);
-            probed
+            match probed {
+                Some(result) => report_result(context, &confirmed.connection, result).await,
+                None => Ok(Action::requeue(STOPPED_RETRY)),
+            }
         }
         (Step::Sync { trigger, request_names, annotation }, PermitRequest::Acquired(permit)) => {
             tracing::Span::current().record("trigger", trigger.as_str());
             let job = SyncJob { input: confirmed, trigger, request_names, annotation };
             let (run_end, objects) = Box::pin(run(context, job, permit)).await;
-            finish_run(context, &objects, run_end).await
+            Box::pin(finish_run(context, objects, run_end)).await
         }
     }
 }
@@ -101,12 +117,13 @@ async fn refuse_requests(context: &Context, input: &PlanInput, refusals: &[(Stri
         let refused = |r: &UserSyncRequest| {
             Some(status::refused_status(r, *reason, Some(&input.connection), context.current_time()))
         };
-        status_writer::write_request_status(context, request, StatusOrigin::Result, refused).await?;
+        status_writer::answer_request(context, &input.connection, request, StatusOrigin::Derived, refused).await?;
     }
     Ok(())
 }
 
-async fn probe_connection(context: &Context, input: &PlanInput) -> Result<Action, KubeError> {
+/// Signs in to prove that the connection works; `None` if it was cancelled.
+async fn probe_connection(context: &Context, input: &PlanInput) -> Result<Option<UnwrittenResult>, KubeError> {
     let connection = &input.connection;
     let stop = context.stop.child_token();
     // Using a user's token already renews it; renewing it more often proves nothing more.
@@ -120,7 +137,7 @@ async fn probe_connection(context: &Context, input: &PlanInput) -> Result<Action
         Ok(admitted) => (Ok(admitted.signed_in), admitted.fallback_cause),
         Err(SignInError::Failed(refused)) => (Err(refused.failure), None),
         Err(SignInError::Kube(error)) => return Err(error),
-        Err(SignInError::Cancelled) => return Ok(Action::requeue(STOPPED_RETRY)),
+        Err(SignInError::Cancelled) => return Ok(None),
     };
     if let Err(failure) = &result {
         tracing::warn!(
@@ -130,12 +147,39 @@ async fn probe_connection(context: &Context, input: &PlanInput) -> Result<Action
             "probe failed"
         );
     }
-    let Some(written) =
-        status_writer::write_connection_status(context, connection, &StatusUpdate::Probed(&result)).await?
-    else {
+    Ok(Some(UnwrittenResult::Probe(Box::new(result), fallback_cause)))
+}
+
+/// Writes the result of a run or a probe, without a permit. If the API server refuses it, it is kept for the next
+/// reconcile.
+pub(super) async fn report_result(
+    context: &Context,
+    connection: &BoxConnection,
+    result: UnwrittenResult,
+) -> Result<Action, KubeError> {
+    let reported = write_result(context, connection, &result).await;
+    if reported.is_err() {
+        context.with_state(connection, |state| state.unwritten_result = Some(result));
+    }
+    reported
+}
+
+async fn write_result(
+    context: &Context,
+    connection: &BoxConnection,
+    result: &UnwrittenResult,
+) -> Result<Action, KubeError> {
+    let (update, fallback_cause) = match result {
+        UnwrittenResult::Probe(probed, cause) => (StatusUpdate::Probed(probed), cause),
+        UnwrittenResult::Sync { outcome, fallback_cause, .. } => (StatusUpdate::SyncFinished(outcome), fallback_cause),
+    };
+    let Some(written) = status_writer::write_connection_status(context, connection, &update).await? else {
         return Ok(Action::await_change());
     };
-    report_fallback(context, &written, fallback_cause).await;
+    if let UnwrittenResult::Sync { outcome, requests, .. } = result {
+        status_writer::write_request_results(context, requests, outcome, &written).await?;
+    }
+    report_fallback(context, &written, fallback_cause.as_ref()).await;
     Ok(requeue_after_write(context, written))
 }
 
@@ -145,17 +189,11 @@ fn requeue_after_write(context: &Context, written: BoxConnection) -> Action {
     requeue_for(context, &decide_plan(context, &input).step)
 }
 
-async fn finish_run(context: &Context, objects: &RunObjects, run_end: RunEnd) -> Result<Action, KubeError> {
+async fn finish_run(context: &Context, objects: RunObjects, run_end: RunEnd) -> Result<Action, KubeError> {
     match run_end {
         RunEnd::Finished { outcome, fallback_cause } => {
-            let update = StatusUpdate::SyncFinished(&outcome);
-            let Some(written) = status_writer::write_connection_status(context, &objects.connection, &update).await?
-            else {
-                return Ok(Action::await_change());
-            };
-            status_writer::write_request_results(context, &objects.requests, &outcome, &written).await?;
-            report_fallback(context, &written, fallback_cause).await;
-            Ok(requeue_after_write(context, written))
+            let result = UnwrittenResult::Sync { outcome, requests: objects.requests, fallback_cause };
+            report_result(context, &objects.connection, result).await
         }
         RunEnd::Stopped(why) => {
             tracing::info!(connection = log_name(&objects.connection), reason = ?why, "sync stopped");
@@ -163,7 +201,7 @@ async fn finish_run(context: &Context, objects: &RunObjects, run_end: RunEnd) ->
                 StopReason::Deleted | StopReason::Replaced | StopReason::ShuttingDown => {
                     Ok(Action::requeue(STOPPED_RETRY))
                 }
-                StopReason::Suspended | StopReason::AuthChanged => {
+                StopReason::Suspended | StopReason::AuthChanged | StopReason::Superseded => {
                     status_writer::write_connection_status(context, &objects.connection, &StatusUpdate::Stopped)
                         .await?;
                     Ok(Action::requeue(Duration::ZERO))
@@ -175,7 +213,7 @@ async fn finish_run(context: &Context, objects: &RunObjects, run_end: RunEnd) ->
 }
 
 /// One event for each rejected version of the Secret while an older one still works.
-async fn report_fallback(context: &Context, connection: &BoxConnection, fallback_cause: Option<Failure>) {
+async fn report_fallback(context: &Context, connection: &BoxConnection, fallback_cause: Option<&Failure>) {
     let Some(failure) = fallback_cause else { return };
     let new = context.with_state(connection, |state| {
         let new = state.rejected_version != state.tried_version;

@@ -42,6 +42,12 @@ pub(crate) fn error_backoff(name: &str, count: u32) -> Duration {
     full * u32::try_from(800 + jitter).unwrap_or(1000) / 1000
 }
 
+/// How long the rest of a connection's work goes on without what was refused `count` times in a row, such as a deletion or
+/// the answer to a request: 1 min doubling to 1 h, with the jitter of [`error_backoff`].
+pub(crate) fn slow_backoff(uid: &str, count: u32) -> Duration {
+    (error_backoff(uid, count.min(7)) * 60).min(MAX_BACKOFF)
+}
+
 /// The time between two probes of this connection: the interval, shortened by up to a tenth.
 pub(crate) fn probe_interval(uid: &str, interval: Duration) -> Duration {
     let jitter = u32::try_from(fnv1a_hash(uid.as_bytes()) % 1000).unwrap_or(0);

@@ -6,7 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{failure_messages::Failure, messages, plan_input::RosterPresence, sync_schedule::ResolvedSchedule};
 use crate::api::{
-    BoxConnection, BoxConnectionStatus, ConditionStatus, ConditionsExt, FailureClass, Reason, new_condition,
+    BoxConnection, BoxConnectionStatus, ConditionStatus, ConditionsExt, FailureClass, Reason, SyncFailures,
+    new_condition,
 };
 
 /// The two conditions that hold causes; the others follow from them.
@@ -78,6 +79,24 @@ pub(crate) enum PauseCause {
 impl ConditionInputs<'_> {
     pub(crate) fn pause_cause(&self, connection: &BoxConnection) -> Option<PauseCause> {
         if connection.spec.suspend { Some(PauseCause::Suspended) } else { self.paused.then_some(PauseCause::Paused) }
+    }
+
+    /// When the next sync starts by itself, if it does.
+    pub(crate) fn next_sync_time(
+        &self,
+        connection: &BoxConnection,
+        status: &BoxConnectionStatus,
+        root_conditions: &RootConditions,
+    ) -> Option<Timestamp> {
+        if self.pause_cause(connection).is_some() || root_conditions.connected.state == ConditionStatus::False {
+            return None;
+        }
+        match (&status.failures, &status.last_sync) {
+            (Some(SyncFailures { retry_time: Some(retry), .. }), _) => Some(retry.0),
+            (Some(failures), _) => self.schedule.next_start(failures.last_time.0),
+            (None, Some(last)) => self.schedule.next_start(last.start_time.0),
+            (None, None) => None,
+        }
     }
 }
 

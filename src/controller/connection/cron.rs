@@ -9,10 +9,12 @@ use jiff::{
     tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase},
 };
 
-use crate::api::Schedule;
+use crate::{api::Schedule, text::clamp_text};
 
 /// As with a syncInterval.
 const MIN_INTERVAL: SignedDuration = SignedDuration::from_mins(15);
+const MAX_CRON_BYTES: usize = 100;
+const MAX_TIME_ZONE_BYTES: usize = 64;
 /// Where the validation of a schedule starts; the following year has a 29 February.
 const VALIDATION_START: DateTime = civil::date(2023, 12, 31).at(23, 59, 0, 0);
 
@@ -39,6 +41,13 @@ pub(crate) enum CronError {
 impl CronSchedule {
     pub(crate) fn parse(schedule: &Schedule) -> Result<Self, CronError> {
         let Schedule { cron, time_zone } = schedule;
+        // As in the schema, which an older or edited CustomResourceDefinition may lack.
+        if cron.len() > MAX_CRON_BYTES {
+            return Err(CronError::InvalidExpression(clamp_text(cron, MAX_CRON_BYTES)));
+        }
+        if time_zone.len() > MAX_TIME_ZONE_BYTES {
+            return Err(CronError::UnknownTimeZone(clamp_text(time_zone, MAX_TIME_ZONE_BYTES)));
+        }
         let zone =
             TimeZoneDatabase::bundled().get(time_zone).map_err(|_| CronError::UnknownTimeZone(time_zone.clone()))?;
         // It would take a zone of its own, as a sixth field.

@@ -154,7 +154,27 @@ fn an_invalid_schedule_returns_its_error() {
     }
 }
 
+const CORPUS: &str = include_str!("../../box_client/fixtures/corpus/cron.txt");
+
 proptest! {
+    #[test]
+    fn any_text_is_refused_or_becomes_a_schedule(
+        fields in prop::collection::vec(
+            prop_oneof!["[0-9*,/a-zA-Z?#LW-]{0,20}", r"\*(/[0-9]{1,3})?", "[0-9]{1,2}(-[0-9]{1,2})?(,[0-9]{1,2}){0,9}"],
+            5,
+        ),
+        zone in prop_oneof![Just("Europe/Berlin".to_owned()), "[A-Za-z/_+-]{0,70}", any::<String>()],
+        known in prop::option::of(prop::sample::select(CORPUS.lines().collect::<Vec<_>>())),
+    ) {
+        let cron = known.map_or_else(|| fields.join(" "), str::to_owned);
+        for zone in [zone.as_str(), "UTC"] {
+            match parse_schedule(&cron, zone) {
+                Ok(schedule) => drop(schedule.next_after(parse_time("2026-11-22T12:00:00Z"))),
+                Err(error) => prop_assert!(error.to_string().len() < 2000, "{}", error),
+            }
+        }
+    }
+
     #[test]
     fn next_after_returns_the_first_scheduled_time(
         minute in 0_u8..60, hour in 0_u8..24, weekday in 0_u8..8, later in 1_i64..700_000,

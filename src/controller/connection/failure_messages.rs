@@ -54,6 +54,8 @@ impl Failure {
                     ),
                 )
             },
+            // Such a run is repeated without a result; see `StopReason::Superseded`.
+            roster::Error::Superseded => Self::from_kube_error(failure_context, &KubeError::Conflict),
             roster::Error::Kube(trouble) => Self::from_kube_error(failure_context, trouble),
         }
     }
@@ -82,6 +84,13 @@ impl Failure {
     fn from_kube_error(failure_context: &FailureContext, error: &KubeError) -> Self {
         let namespace = &failure_context.namespace;
         match error {
+            KubeError::Forbidden(message) if message.contains("exceeded quota") => Self::new(
+                Reason::Internal,
+                "A quota of the namespace does not allow the slices of the list.",
+                format!(
+                    "A cluster admin must raise the quota for UserSlices in namespace {namespace}: a list needs one for each 250 to 1,000 users, and twice as many while it is replaced."
+                ),
+            ),
             KubeError::Forbidden(_) => Self::new(
                 Reason::Internal,
                 "The operator is not allowed to write the list.",
@@ -104,6 +113,9 @@ impl Failure {
                 "The list was changed repeatedly by another writer during publishing.",
                 "Check that no second operator manages this namespace.",
             ),
+            KubeError::TooManyRequests { .. } => {
+                Self::new(Reason::Internal, "The API server limited requests while the list was written.", "")
+            }
             KubeError::Unreachable(_) => {
                 Self::new(Reason::Internal, "The API server was unreachable while writing the list.", "")
             }

@@ -17,5 +17,7 @@ pub(crate) mod reconcile;
 pub(crate) mod sign_in;
 pub(crate) mod state;
 pub(crate) mod status;
+pub(crate) mod sync_outcome;
 pub(crate) mod sync_run;
 pub(crate) mod sync_schedule;
+mod unwritten_result;

@@ -15,8 +15,11 @@ use crate::{
 
 /// A reconcile without any reason, in case an event was missed.
 const RESYNC_PERIOD: Duration = Duration::from_secs(3600);
+/// The shortest wait for a time.
+const MIN_REQUEUE: Duration = Duration::from_secs(1);
 /// While queued for a permit, which wakes by itself: the list may become stale meanwhile.
 pub(super) const PERMIT_RECHECK: Duration = Duration::from_secs(60);
+
 /// The plan for what the watches and this process know. Costs no call.
 pub(super) fn observe(context: &Context, connection: &Arc<BoxConnection>) -> Plan {
     let plan = decide_plan(context, &context.cached_plan_input(connection.clone()));
@@ -48,7 +51,8 @@ pub(super) fn decide_plan(context: &Context, input: &PlanInput) -> Plan {
 
 pub(super) fn requeue_for(context: &Context, step: &Step) -> Action {
     let wait = match step {
-        Step::Wait(Some(until)) => duration_until(*until, context.current_time()).min(RESYNC_PERIOD),
+        // A time that has passed, on a watch that lags behind: the plan is made again only when it may have caught up.
+        Step::Wait(Some(until)) => duration_until(*until, context.current_time()).clamp(MIN_REQUEUE, RESYNC_PERIOD),
         Step::Wait(None) => RESYNC_PERIOD,
         Step::CheckSecret | Step::Report | Step::CollectGarbage | Step::Probe | Step::Sync { .. } => Duration::ZERO,
     };

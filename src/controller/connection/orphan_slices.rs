@@ -44,9 +44,13 @@ fn record_orphan_slices(
     for ((namespace, connection), present) in slices {
         let key: ConnectionKey = ObjectRef::new(&connection).within(&namespace);
         let Some(connection) = context.cached_connection(&key) else { continue };
-        let Some(roster) = context.cached_plan_input(connection.clone()).roster else { continue };
+        let input = context.cached_plan_input(connection.clone());
+        if input.roster.is_none() && input.status().roster_ref.is_some() {
+            continue;
+        }
         let uid = connection.metadata.uid.clone().unwrap_or_default();
-        let unreferenced = roster::unreferenced_slices(&roster.spec, &uid, &present);
+        let roster = input.roster.as_ref().map(|roster| &roster.spec);
+        let unreferenced = roster::unreferenced_slices(roster, &uid, &present);
         if !unreferenced.is_empty() {
             tracing::debug!(
                 connection = log_name(connection.as_ref()),

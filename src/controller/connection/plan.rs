@@ -162,7 +162,7 @@ fn next_step(
     let due = due.map(|due| due.not_before(gap_end.unwrap_or(due.at), PlanReason::MinSyncGap));
     if let Some(due) = due.filter(|due| due.at <= now) {
         let request_names = requests.iter().map(|r| r.name_any()).collect();
-        let annotation = input.pending_annotation().map(str::to_owned);
+        let annotation = input.pending_annotation();
         return Plan::now(Step::Sync { trigger: trigger(input, requests), request_names, annotation }, due.reason);
     }
     let mut next: Vec<Due> = due.into_iter().chain(stale).collect();

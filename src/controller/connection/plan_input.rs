@@ -8,7 +8,11 @@ use kube::ResourceExt;
 use crate::{
     api::{BoxConnection, BoxConnectionStatus, ConditionStatus, ConditionsExt, UserRoster, UserSyncRequest},
     roster::{Ownership, check_ownership},
+    text::clamp_text,
 };
+
+/// Of the annotation that requests a sync; two values that differ beyond it are the same request.
+const MAX_REQUESTED_AT_CHARS: usize = 256;
 
 /// A connection, its published list, its unfinished requests and the in-memory state. Nothing in it can do IO.
 #[derive(Clone, Debug)]
@@ -120,9 +124,11 @@ impl PlanInput {
     }
 
     /// The value of the annotation that requests a sync, unless it was handled.
-    pub(crate) fn pending_annotation(&self) -> Option<&str> {
+    pub(crate) fn pending_annotation(&self) -> Option<String> {
         let value = self.connection.annotations().get(crate::api::REQUESTED_AT_ANNOTATION)?;
-        (self.status().last_handled_request.as_ref() != Some(value)).then_some(value)
+        // It is copied into the status and the roster.
+        let value = clamp_text(value, MAX_REQUESTED_AT_CHARS);
+        (self.status().last_handled_request.as_ref() != Some(&value)).then_some(value)
     }
 
     /// Whether the spec names other credentials than those that Box last accepted, in a generation not tried yet.

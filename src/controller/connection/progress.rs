@@ -1,10 +1,6 @@
 //! Progress of a long run in the statuses of its connection and requests.
 
-use super::{
-    state::log_name,
-    status::{SignedIn, StatusUpdate},
-    sync_run::SyncJob,
-};
+use super::{state::log_name, status::StatusUpdate, sync_outcome::SignedIn, sync_run::SyncJob};
 use crate::{
     api::{BoxConnection, CurrentSync, SyncProgress, UserSyncRequest},
     controller::{

@@ -7,14 +7,15 @@ use kube::{ResourceExt, runtime::controller::Action};
 use tracing::Instrument;
 
 use super::{
-    act::act,
+    act::{act, report_result},
     failure_messages::Failure,
     maintain,
     observe::{PERMIT_RECHECK, PermitRequest, decide_plan, observe, requeue_for},
     plan::{Plan, Step, duration_until},
     plan_input::{PlanInput, status_of},
     state::{ConnectionKey, log_name},
-    status::{StatusUpdate, SyncOutcome},
+    status::StatusUpdate,
+    sync_outcome::SyncOutcome,
 };
 use crate::{
     api::{BoxConnection, Reason, Trigger},
@@ -65,15 +66,19 @@ pub(crate) fn error_policy(connection: &BoxConnection, error: &KubeError, contex
     Action::requeue(requeue_after)
 }
 
-/// observe → maintain → request a permit → confirm and plan again → act and report.
+/// observe → maintain → request a permit → confirm and plan again → act and report. A result that the API server has not
+/// accepted yet is reported first: a plan made without it would repeat the work.
 async fn run_phases(context: &Context, connection: &Arc<BoxConnection>) -> Result<Action, KubeError> {
     tracing::debug!(resource_version = connection.resource_version(), "reconciling");
+    if let Some(result) = context.with_state(connection, |state| state.unwritten_result.take()) {
+        return report_result(context, connection, result).await;
+    }
     let observed = observe(context, connection);
     if !observed.step.calls_box() {
         // What comes first may take a while, and nobody else could use a permit that is reserved for this connection.
         context.permits.step_aside(&ConnectionKey::from(connection.as_ref()));
     }
-    let planned = maintain::run(context, connection, observed).await?;
+    let planned = maintain::run(context, connection, observed).await;
     let permit = request_permit(context, connection, &planned.step);
     if !needs_confirmation(&planned, &permit) {
         maintain::refresh_status(context, connection).await?;

@@ -11,11 +11,11 @@ use super::{
     failure_messages::{Failure, FailureContext},
     plan_input::status_of,
     state::{CachedSession, CredentialsVersion},
-    status::SignedIn,
+    sync_outcome::SignedIn,
 };
 use crate::{
-    api::{AuthType, BoxAccount, BoxApp, BoxConnection, BoxEnterprise, ConditionStatus, ConditionsExt, FailureClass},
-    auth::credentials_from_secret,
+    api::{AuthType, BoxApp, BoxConnection, ConditionStatus, ConditionsExt, FailureClass},
+    auth::SignIn,
     box_client::Client,
     controller::{context::Context, kube_calls::KubeError},
     roster::sha256_hex,
@@ -112,7 +112,7 @@ pub(crate) async fn sign_in(
     }
     let resource_version = secret.resource_version().unwrap_or_default();
     let known = was_accepted(connection, &version, &resource_version);
-    let new = match credentials_from_secret(&failure_context, method, secret) {
+    let new = match context.key_decryption.parse_secret(&failure_context, method, secret).await {
         Ok(credentials) => CachedSession {
             version: version.clone(),
             resource_version,
@@ -189,9 +189,12 @@ async fn read_credentials_secret(
         Err(KubeError::Rejected { code, .. }) => {
             Err(failed_before_sign_in(Failure::secret_unreadable(failure_context, code)))
         }
-        Err(error @ (KubeError::Conflict | KubeError::UnknownKind | KubeError::Unreachable(_))) => {
-            Err(SignInError::Kube(error))
-        }
+        Err(
+            error @ (KubeError::Conflict
+            | KubeError::UnknownKind
+            | KubeError::TooManyRequests { .. }
+            | KubeError::Unreachable(_)),
+        ) => Err(SignInError::Kube(error)),
     }
 }
 
@@ -227,43 +230,38 @@ async fn verify_sign_in(
     check: SignInCheck,
     stop: &CancellationToken,
 ) -> Result<SignInSuccess, SignInError> {
-    let failure_context =
-        FailureContext { client_id: Some(cached.client_id.clone()), ..FailureContext::for_connection(connection) };
     let app = BoxApp { client_id: cached.client_id.clone(), auth_type: cached.version.method };
-    let client = Client::new(&cached.session, stop.clone()).with_observer(context.call_observer(connection));
-    let signed_in_account = async {
+    let sign_in = SignIn {
+        client: Client::new(&cached.session, stop.clone()).with_observer(context.call_observer(connection)),
+        context: FailureContext::for_connection(connection).with_client_id(&cached.client_id),
+    };
+    let verified = async {
         match check {
             SignInCheck::CachedToken => {}
-            SignInCheck::NewToken => client.sign_in().await?,
+            SignInCheck::NewToken => sign_in.request_token().await?,
         }
-        client.get_account().await
+        sign_in.verify_account().await
     };
-    let account = match signed_in_account.await {
-        Ok(account) => account,
-        Err(error) => {
-            let failure = Failure::from_box_error(&failure_context, &error).ok_or(SignInError::Cancelled)?;
+    let verified = verified.await.map_err(|failure| failure.ok_or(SignInError::Cancelled));
+    let SignIn { client, context: failure_context } = sign_in;
+    let (account, enterprise) = match verified {
+        Ok(verified) => verified,
+        Err(failure) => {
+            let failure = failure?;
             let wait = failure.retry_after.map(|wait| Instant::now() + wait);
             context.with_state(connection, |state| state.retry_allowed_at = wait);
             return Err(SignInError::Failed(SignInFailure { failure, app: Some(app), calls: client.call_count() }));
         }
     };
     context.with_state(connection, |state| state.retry_allowed_at = None);
-    let found = match account.enterprise {
-        Some(found) if found.id == failure_context.enterprise => found,
-        other => {
-            let found = other.as_ref().map(|e| (e.id.as_str(), e.name.as_str()));
-            let failure = Failure::enterprise_mismatch(&failure_context, found);
-            return Err(SignInError::Failed(SignInFailure { failure, app: Some(app), calls: client.call_count() }));
-        }
-    };
     let fallback_cause =
         cached.session.take_fallback_cause().and_then(|error| Failure::from_box_error(&failure_context, &error));
     // The status keeps the accepted version if newer content was rejected.
     let before = status_of(connection).credentials.as_ref().filter(|_| fallback_cause.is_some());
     let resource_version = before.map_or(&cached.resource_version, |c| &c.resource_version).clone();
     let signed_in = SignedIn {
-        enterprise: BoxEnterprise { id: found.id, name: found.name },
-        account: BoxAccount { id: account.id, login: account.login, name: account.name },
+        enterprise,
+        account,
         app,
         method: cached.version.method,
         secret_name: cached.version.secret_name.clone(),

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -13,15 +13,16 @@ use kube::{ResourceExt, runtime::reflector::ObjectRef};
 use tokio::time::Instant;
 
 use super::{
-    backoff::probe_interval,
+    backoff::{probe_interval, slow_backoff},
     plan::{Plan, Step},
     plan_input::{StateView, status_of},
+    unwritten_result::UnwrittenResult,
 };
 use crate::{
-    api::{AuthType, BoxConnection},
+    api::{AuthType, BoxConnection, UserSyncRequest},
     box_client::TokenSource,
     controller::oauth::token_store::RejectedToken,
-    roster::SliceMeta,
+    roster::{Fence, SliceMeta},
 };
 
 /// How long an unreferenced slice is kept, for readers of an older list and publishers of a new one.
@@ -80,8 +81,18 @@ pub(crate) struct ConnectionState {
     pub(crate) running_requests: Option<Vec<String>>,
     /// Whether the roster is known to exist, until the watch delivers it.
     pub(crate) published: bool,
+    /// Whether this process has written the roster, which ends what an earlier one had in flight.
+    pub(crate) fence: Fence,
     /// Unreferenced slices, and since when.
     unreferenced: HashMap<SliceMeta, Instant>,
+    /// Unreferenced slices before whose deletion the roster was written.
+    fenced_slices: HashSet<SliceMeta>,
+    /// After errors of garbage collection: their number in a row, and when it is tried again.
+    collect_again: Option<(u32, Instant)>,
+    /// Requests whose answer the API server refuses, by UID: how often in a row, and until when they are ignored.
+    deferred_requests: HashMap<String, (u32, Instant)>,
+    /// The result of a run or of a probe that the API server has not accepted yet.
+    pub(crate) unwritten_result: Option<UnwrittenResult>,
     last_failure: Option<(Time, Instant)>,
 }
 
@@ -137,7 +148,12 @@ impl ConnectionState {
             logged_plan: None,
             running_requests: None,
             published: false,
+            fence: Fence::Required,
             unreferenced: HashMap::new(),
+            fenced_slices: HashSet::new(),
+            collect_again: None,
+            deferred_requests: HashMap::new(),
+            unwritten_result: None,
             last_failure: None,
         }
     }
@@ -159,8 +175,46 @@ impl ConnectionState {
             until_probe: self.next_probe_at - now,
             until_retry_allowed: self.retry_allowed_at.map(|t| t - now).unwrap_or_default(),
             published: self.published,
-            until_garbage_collection: self.unreferenced.values().min().map(|since| (*since + UNREFERENCED_GRACE) - now),
+            until_garbage_collection: self.garbage_collection_time().map(|time| time - now),
         }
+    }
+
+    /// The API server refused the answer to this request.
+    pub(crate) fn defer_request(&mut self, uid: &str) {
+        let (count, until) = self.deferred_requests.entry(uid.to_owned()).or_insert((0, Instant::now()));
+        *count = count.saturating_add(1);
+        *until = Instant::now() + slow_backoff(uid, *count);
+    }
+
+    /// Removes the requests that are ignored now, and forgets those that are gone.
+    pub(crate) fn without_deferred(&mut self, requests: Vec<Arc<UserSyncRequest>>) -> Vec<Arc<UserSyncRequest>> {
+        if self.deferred_requests.is_empty() {
+            return requests;
+        }
+        self.deferred_requests.retain(|uid, _| requests.iter().any(|r| r.metadata.uid.as_ref() == Some(uid)));
+        let is_deferred = |request: &Arc<UserSyncRequest>| {
+            let uid = request.metadata.uid.as_ref();
+            let until = uid.and_then(|uid| self.deferred_requests.get(uid)).map(|(_, until)| *until);
+            until.is_some_and(|until| until > Instant::now())
+        };
+        requests.into_iter().filter(|request| !is_deferred(request)).collect()
+    }
+
+    fn garbage_collection_time(&self) -> Option<Instant> {
+        let due = *self.unreferenced.values().min()? + UNREFERENCED_GRACE;
+        Some(self.collect_again.map_or(due, |(_, time)| time.max(due)))
+    }
+
+    /// Garbage collection was tried for these slices. After an error it is put back by minutes.
+    pub(crate) fn record_garbage_collection(&mut self, tried: HashSet<SliceMeta>, failed: bool) {
+        let errors = self.collect_again.map_or(0, |(errors, _)| errors).saturating_add(1);
+        self.collect_again = failed.then(|| (errors, Instant::now() + slow_backoff(&self.uid, errors)));
+        self.fenced_slices = if failed { tried } else { HashSet::new() };
+    }
+
+    /// The slices before whose deletion the roster was written.
+    pub(crate) fn fenced_slices(&self) -> HashSet<SliceMeta> {
+        self.fenced_slices.clone()
     }
 
     /// Remembers the plan. Returns whether it differs from the last one by more than the rounding of its time.

@@ -9,13 +9,13 @@ use super::{
     failure_messages::Failure,
     messages,
     plan_input::{RosterPresence, auth_differs, generation_unobserved, status_of},
+    sync_outcome::{SignedIn, SyncOutcome, SyncResult},
     sync_schedule::{ResolvedSchedule, stale_time},
 };
 use crate::{
     api::{
-        AcceptedCredentials, AuthType, BoxAccount, BoxApp, BoxConnection, BoxConnectionStatus, BoxEnterprise,
-        ConditionStatus, ConditionsExt, CurrentSync, FailureClass, LastSync, Reason, RemovalHold, RosterChange,
-        RosterContent, RosterRef, SyncAttempt, SyncFailures, Trigger, UserCounts,
+        AcceptedCredentials, BoxConnection, BoxConnectionStatus, ConditionStatus, ConditionsExt, CurrentSync,
+        FailureClass, LastSync, Reason, RosterRef, SyncAttempt, SyncFailures,
     },
     controller::{oauth::expiry, options::ControllerOptions, request::requested_by},
 };
@@ -36,99 +36,6 @@ pub(crate) enum StatusUpdate<'a> {
     Probed(&'a Result<SignedIn, Failure>),
     /// A run ended.
     SyncFinished(&'a SyncOutcome),
-}
-
-/// A run that ended.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct SyncOutcome {
-    pub(crate) trigger: Trigger,
-    pub(crate) start: Timestamp,
-    pub(crate) end: Timestamp,
-    pub(crate) calls: u32,
-    /// The requests that it answers.
-    pub(crate) requests: Vec<String>,
-    /// The value of the annotation that it answers.
-    pub(crate) annotation: Option<String>,
-    /// Who requested it, if recorded.
-    pub(crate) requested_by: Vec<String>,
-    /// The generation of the spec that it applied.
-    pub(crate) generation: Option<i64>,
-    /// The app whose sign-in failed, if known.
-    pub(crate) app: Option<BoxApp>,
-    /// The sign-in; `None` if it failed.
-    pub(crate) signed_in: Option<SignedIn>,
-    pub(crate) result: Result<SyncResult, Failure>,
-}
-
-/// A list that is published.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct SyncResult {
-    pub(crate) users: UserCounts,
-    pub(crate) added: i64,
-    pub(crate) updated: i64,
-    pub(crate) removed: i64,
-    pub(crate) revision: i64,
-    pub(crate) held: Option<RemovalHold>,
-    /// The digest of the removals that were approved and applied.
-    pub(crate) approved: Option<String>,
-    /// When and by which sync the list was published, if by an earlier one.
-    pub(crate) earlier_publish: Option<(Timestamp, RosterChange)>,
-}
-
-impl SyncResult {
-    /// A sync that published this roster.
-    pub(crate) fn from_published(roster: &RosterContent) -> Self {
-        let change = &roster.change;
-        Self {
-            users: roster.users,
-            added: change.added,
-            updated: change.updated,
-            removed: change.removed,
-            revision: roster.revision,
-            held: roster.held.clone(),
-            approved: change.approved.clone(),
-            earlier_publish: None,
-        }
-    }
-
-    /// A sync that found the list unchanged.
-    pub(crate) fn from_unchanged(roster: &RosterContent) -> Self {
-        let earlier_publish = Some((roster.revision_time.0, roster.change.clone()));
-        Self { added: 0, updated: 0, removed: 0, approved: None, earlier_publish, ..Self::from_published(roster) }
-    }
-}
-
-impl SyncOutcome {
-    /// A sync that published this roster and ended before it could report.
-    pub(crate) fn from_unreported(connection: &BoxConnection, roster: &RosterContent) -> Self {
-        let change = &roster.change;
-        Self {
-            trigger: change.trigger,
-            start: change.start_time.0,
-            end: roster.revision_time.0,
-            calls: u32::try_from(change.calls).unwrap_or_default(),
-            requests: change.requests.iter().map(|r| r.name.clone()).collect(),
-            annotation: change.requested_at.clone(),
-            requested_by: change.requested_by.clone(),
-            generation: status_of(connection).observed_generation,
-            app: None,
-            signed_in: None,
-            result: Ok(SyncResult::from_published(roster)),
-        }
-    }
-}
-
-/// A successful sign-in: the account, and the credentials.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SignedIn {
-    pub(crate) enterprise: BoxEnterprise,
-    pub(crate) account: BoxAccount,
-    pub(crate) app: BoxApp,
-    pub(crate) method: AuthType,
-    pub(crate) secret_name: String,
-    pub(crate) resource_version: String,
-    /// When the authorization of a user expires unless it is renewed.
-    pub(crate) authorization_expiration: Option<Timestamp>,
 }
 
 /// The status that should be stored now, from the stored one and an update.
@@ -158,7 +65,7 @@ pub(crate) fn build_status(
             }
         }
         StatusUpdate::SyncFinished(outcome) => {
-            if !is_repeat(connection, outcome) {
+            if !is_repeat(connection, outcome) && !is_recorded(connection, outcome) {
                 apply_sync_outcome(connection, &mut status, &mut root_conditions, outcome);
             }
         }
@@ -180,6 +87,27 @@ fn is_repeat(connection: &BoxConnection, outcome: &SyncOutcome) -> bool {
         FailureClass::Stalled | FailureClass::RequestRejected | FailureClass::Neutral => false,
     });
     lost && unrequested && known && as_before && status.current_sync.is_none()
+}
+
+/// Whether this very outcome is in the status: an earlier write of it was applied late, after its response was lost and
+/// the status was read again. Two runs can end in one second, but not with the same generation, annotation and requests.
+fn is_recorded(connection: &BoxConnection, outcome: &SyncOutcome) -> bool {
+    let status = status_of(connection);
+    let handled = outcome.annotation.is_none() || status.last_handled_request == outcome.annotation;
+    let is_entry = |entry: &SyncAttempt| {
+        let same_run = match &outcome.result {
+            // A run is also reported from its roster, which does not know when it ended.
+            Ok(synced) => {
+                entry.reason == Reason::Synced.as_str()
+                    && entry.start_time.0 == outcome.start
+                    && entry.revision == Some(synced.revision)
+            }
+            // Repeated failures are one entry, with the end of the last.
+            Err(failure) => entry.reason == failure.reason.as_str() && entry.completion_time.0 == outcome.end,
+        };
+        same_run && outcome.requests.iter().take(MAX_NAMES).all(|name| entry.requests.contains(name))
+    };
+    handled && status.observed_generation >= outcome.generation && status.history.iter().any(is_entry)
 }
 
 fn apply_sync_outcome(
@@ -363,29 +291,12 @@ fn refresh_derived_fields(
         expiry::mark_warned(authorization, now);
     }
     let schedule = inputs.schedule;
-    let next = next_sync_time(connection, inputs, status, &root_conditions);
+    let next = inputs.next_sync_time(connection, status, &root_conditions);
     status.next_sync = next.map(|t| schedule.format_time(t));
     status.next_sync_time = next.map(Time);
     status.stale_time = stale_time(connection, schedule, status.last_sync.as_ref()).map(Time);
     let new = build_conditions(connection, inputs, status, root_conditions, now);
     status.conditions = status_of(connection).conditions.keeping_transition_times(new);
-}
-
-fn next_sync_time(
-    connection: &BoxConnection,
-    inputs: &ConditionInputs<'_>,
-    status: &BoxConnectionStatus,
-    root_conditions: &RootConditions,
-) -> Option<Timestamp> {
-    if inputs.pause_cause(connection).is_some() || root_conditions.connected.state == ConditionStatus::False {
-        return None;
-    }
-    match (&status.failures, &status.last_sync) {
-        (Some(SyncFailures { retry_time: Some(retry), .. }), _) => Some(retry.0),
-        (Some(failures), _) => inputs.schedule.next_start(failures.last_time.0),
-        (None, Some(last)) => inputs.schedule.next_start(last.start_time.0),
-        (None, None) => None,
-    }
 }
 
 #[cfg(test)]

@@ -231,8 +231,8 @@ fn a_changed_spec_is_observed_at_once_unless_it_needs_a_sync() {
 fn backoff_doubles_and_is_recorded_in_the_status() {
     let mut given = new_connection().synced_ago(100);
     let mut waits = Vec::new();
-    for _ in 0..10 {
-        given = given.with_failure(Reason::BoxUnavailable, 0);
+    for minute in (0..10).rev() {
+        given = given.with_failure(Reason::BoxUnavailable, minute);
         let failures = current_status(&given).failures.expect("failed");
         let retry = failures.retry_time.expect("retried").0;
         waits.push(failures.last_time.0.duration_until(retry).as_secs());
@@ -246,13 +246,48 @@ fn history_keeps_five_and_counts_repeated_failures_in_one() {
     let mut given = new_connection();
     for minute in (0..8).rev() {
         given = given
-            .synced_ago(minute * 10)
-            .with_failure(Reason::BoxUnavailable, minute * 10)
+            .synced_ago(minute * 10 + 2)
+            .with_failure(Reason::BoxUnavailable, minute * 10 + 1)
             .with_failure(Reason::BoxUnavailable, minute * 10);
     }
     let history = current_status(&given).history;
     assert_eq!(history.len(), 5);
     assert_eq!((history[0].attempts, history[0].calls, history[1].reason.as_str()), (2, 6, "Synced"));
+}
+
+#[test]
+fn an_outcome_that_was_applied_already_changes_nothing() {
+    let failed = sync_outcome(minutes_ago(5), Err(sample_failure(Reason::BoxUnavailable)));
+    let synced = sync_outcome(minutes_ago(5), Ok(user_counts(5)));
+    for outcome in [&failed, &synced] {
+        for before in [
+            new_connection(),
+            new_connection().synced_ago(100),
+            new_connection().synced_ago(100).with_failure(Reason::BoxUnavailable, 50),
+        ] {
+            let applied = before.with_outcome(outcome);
+            let once = current_status(&applied);
+            assert_eq!(current_status(&applied.clone().with_outcome(outcome)), once);
+            let next = SyncOutcome { start: minutes_ago(1), end: minutes_ago(1), ..outcome.clone() };
+            let later = applied.clone().with_outcome(&next);
+            assert_ne!(current_status(&later).history, once.history, "the next run counts");
+            let late = current_status(&later.clone().with_outcome(&synced));
+            if outcome.result.is_ok() {
+                assert_eq!(late, current_status(&later), "also if another run has ended since");
+            }
+            let requested = SyncOutcome { requests: vec!["r".to_owned()], ..outcome.clone() };
+            let annotated = SyncOutcome { annotation: Some("now".to_owned()), ..outcome.clone() };
+            for (given, other) in
+                [(&applied, &requested), (&applied, &annotated), (&applied.clone().with_other_secret(), outcome)]
+            {
+                let status = current_status(&given.clone().with_outcome(other));
+                assert_ne!(status.history, once.history, "another run that ended in the same second");
+            }
+        }
+    }
+    let reported = SyncOutcome { end: minutes_ago(4), ..synced.clone() };
+    let applied = new_connection().with_outcome(&synced);
+    assert_eq!(current_status(&applied.clone().with_outcome(&reported)).history, current_status(&applied).history);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use super::{
     progress::RunObjects,
     sign_in::{self, SignInCheck, SignInError, SignInFailure, SignInSuccess},
     state::{ConnectionKey, log_name},
-    status::{SignedIn, SyncOutcome, SyncResult},
+    sync_outcome::{SignedIn, SyncOutcome, SyncResult},
 };
 use crate::{
     api::{BoxApp, CurrentSync, RequestRef, RosterChange, SyncProgress, Trigger, UserSyncRequest},
@@ -23,7 +23,7 @@ use crate::{
         context::Context, kube_calls::KubeError, permits::Permit, request::requested_by::requesters,
         telemetry::SyncEnded,
     },
-    roster::{PublishOutcome, PublishRequest, check_ownership},
+    roster::{self, Fence, PublishOutcome, PublishRequest, RosterVersion, check_ownership},
     sync,
 };
 
@@ -77,6 +77,9 @@ pub(crate) enum StopReason {
     Suspended,
     AuthChanged,
     ShuttingDown,
+    /// Another process has written the roster since the run began, and the list may be older than what it published. The
+    /// next run begins with what it wrote and recorded.
+    Superseded,
 }
 
 /// The output of the work itself.
@@ -189,7 +192,8 @@ async fn fetch_and_publish(
         // The listing has ended: publishing needs no permit, and does not count for the gap between listings.
         list_hold = Some(context.finished_lists.exchange(permit, list_bytes));
         context.with_state(connection, |state| state.listed_at = Some(Instant::now()));
-        publish_request(job, &uid, start, calls())
+        let fence = context.with_state(connection, |state| state.fence);
+        publish_request(job, &uid, start, calls(), fence)
     };
     let now = || context.current_time();
     let synced = sync::run(
@@ -210,6 +214,7 @@ async fn fetch_and_publish(
         Ok(published) => {
             context.with_state(connection, |state| {
                 state.published = true;
+                state.fence = Fence::Written;
                 state.set_unreferenced(published.unreferenced);
             });
             let roster = &published.roster;
@@ -229,6 +234,10 @@ async fn fetch_and_publish(
         Err(sync::Error::Box(error)) => {
             Err(Failure::from_box_error(&failure_context, &error).ok_or(RunInterruption::Cancelled)?)
         }
+        Err(sync::Error::Roster(roster::Error::Superseded)) => {
+            context.with_state(connection, |state| state.fence = Fence::Required);
+            return Err(RunInterruption::Stopped(StopReason::Superseded));
+        }
         Err(sync::Error::Roster(error)) => {
             tracing::warn!(connection = log_name(connection.as_ref()), %error, "publishing the list failed");
             Err(Failure::from_roster_error(&failure_context, &error))
@@ -238,7 +247,13 @@ async fn fetch_and_publish(
 }
 
 /// What this run publishes, and why.
-fn publish_request<'a>(job: &'a SyncJob, uid: &'a str, start: Timestamp, calls: u32) -> PublishRequest<'a> {
+fn publish_request<'a>(
+    job: &'a SyncJob,
+    uid: &'a str,
+    start: Timestamp,
+    calls: u32,
+    fence: Fence,
+) -> PublishRequest<'a> {
     let connection = &job.input.connection;
     let status = job.input.status();
     PublishRequest {
@@ -248,6 +263,8 @@ fn publish_request<'a>(job: &'a SyncJob, uid: &'a str, start: Timestamp, calls: 
         max_removal_percent: connection.spec.max_removal_percent,
         approved_digest: job.answered_requests().find_map(|r| r.spec.approve_removals.as_deref()),
         last_published: status.roster_ref.as_ref().map(|r| (r.revision, status.users.map_or(0, |u| u.total))),
+        base: job.input.roster.as_deref().map(RosterVersion::of),
+        fence,
         change: RosterChange {
             trigger: job.trigger,
             start_time: Time(start),

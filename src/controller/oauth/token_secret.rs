@@ -14,6 +14,8 @@ use crate::{
 
 /// The lock for a refresh: an id that only its own process knows.
 const LOCK_ANNOTATION: &str = "boxsync.dev/renewing";
+/// The operator writes none longer than a token; others can write the Secret too.
+const MAX_VALUE_BYTES: usize = 8 << 10;
 const REFRESH: &str = "refreshToken";
 const ACCESS: &str = "accessToken";
 const ACCESS_EXPIRY: &str = "accessTokenExpiry";
@@ -46,7 +48,8 @@ impl TokenSecret {
         let data = secret.data.as_ref();
         let text = |key: &str| {
             let bytes = data.and_then(|d| d.get(key))?;
-            String::from_utf8(bytes.0.clone()).ok().filter(|text| !text.is_empty())
+            let bytes = Some(&bytes.0).filter(|bytes| (1..=MAX_VALUE_BYTES).contains(&bytes.len()))?;
+            String::from_utf8(bytes.clone()).ok()
         };
         let time = |key: &str| text(key).and_then(|t| t.parse::<Timestamp>().ok());
         let tokens = text(REFRESH).map(|refresh| OAuthTokens {

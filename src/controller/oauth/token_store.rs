@@ -29,8 +29,9 @@ use crate::{
 const LOCK_TIMEOUT: Duration = Duration::from_secs(90);
 /// How often is looked whether another one's turn is over.
 const LOCK_POLL_INTERVAL: Duration = Duration::from_secs(2);
-/// How long is tried to write tokens down that Box has handed out.
-const SAVE_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long the API server may deny the write of tokens that Box has issued. While it is unavailable, there is no limit:
+/// until they are stored, the tokens exist only in this process.
+const DENIED_SAVE_TIMEOUT: Duration = Duration::from_secs(600);
 const INITIAL_BACKOFF: Duration = Duration::from_millis(200);
 const MAX_BACKOFF: Duration = Duration::from_secs(10);
 
@@ -245,16 +246,22 @@ impl TokenStore for SecretTokenStore {
         lock: &'a RefreshLock,
         tokens: &'a OAuthTokens,
     ) -> BoxFuture<'a, Result<(), TokenStoreError>> {
+        // This process may have lost the leadership meanwhile, and the next leader spends the old refresh token once
+        // the mark has expired. Box rejects it, and the connection is shown as AuthorizationExpired; but the old token
+        // stays the stored one, so the new tokens still replace it here, and the next leader's probe finds them and
+        // reconnects. If Box accepted the old token once more, newer tokens are stored, and these are dropped.
         async {
-            let (started, mut pause) = (Instant::now(), INITIAL_BACKOFF);
+            let (mut denied_since, mut pause) = (None, INITIAL_BACKOFF);
             while let Err(error) = self.try_save(lock, tokens).await {
-                if error == KubeError::Conflict {
-                    continue;
+                if error.is_unavailable() {
+                    denied_since = None;
+                } else if error != KubeError::Conflict {
+                    let since: &mut Instant = denied_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() >= DENIED_SAVE_TIMEOUT {
+                        return Err(TokenStoreError::NotPersisted);
+                    }
                 }
-                tracing::error!(connection = self.log_name(), %error, "renewed tokens are not kept yet");
-                if started.elapsed() >= SAVE_TIMEOUT {
-                    return Err(TokenStoreError::NotPersisted);
-                }
+                tracing::error!(connection = self.log_name(), %error, "storing renewed tokens failed, retrying");
                 sleep(pause).await;
                 pause = (pause * 2).min(MAX_BACKOFF);
             }
@@ -289,6 +296,7 @@ fn token_store_error(error: &KubeError) -> TokenStoreError {
         KubeError::NotFound
         | KubeError::UnknownKind
         | KubeError::Conflict
+        | KubeError::TooManyRequests { .. }
         | KubeError::Rejected { .. }
         | KubeError::Unreachable(_) => TokenStoreError::Unreachable,
     }

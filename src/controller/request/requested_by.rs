@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::api::REQUESTED_BY_ANNOTATION;
+use crate::{api::REQUESTED_BY_ANNOTATION, text::clamp_text};
 
 /// Bounds on names and their length: what anyone can write must not fill a status or a roster.
 pub(crate) const MAX_REQUESTERS: usize = 5;
@@ -12,21 +12,12 @@ const MAX_NAME_CHARS: usize = 256;
 pub(crate) fn requesters<'a>(objects: impl Iterator<Item = &'a ObjectMeta>) -> Vec<String> {
     let mut requesters = Vec::new();
     let claims = objects.filter_map(|object| object.annotations.as_ref()?.get(REQUESTED_BY_ANNOTATION));
-    for name in claims.map(|claim| sanitize_name(claim)).filter(|name| !name.is_empty()) {
+    for name in claims.map(|claim| clamp_text(claim.trim(), MAX_NAME_CHARS)).filter(|name| !name.is_empty()) {
         if requesters.len() < MAX_REQUESTERS && !requesters.contains(&name) {
             requesters.push(name);
         }
     }
     requesters
-}
-
-fn sanitize_name(claim: &str) -> String {
-    let mut remaining = claim.chars().filter(|c| !c.is_control());
-    let mut name: String = remaining.by_ref().take(MAX_NAME_CHARS).collect();
-    if remaining.next().is_some() {
-        name.push('…');
-    }
-    name.trim().to_owned()
 }
 
 #[cfg(test)]
@@ -50,8 +41,8 @@ mod tests {
     }
 
     #[test]
-    fn a_requester_name_is_stripped_of_control_characters_and_bounded() {
-        assert_eq!(requesters_of(&["\u{1b}[2Jjane\r\nrevision 9\u{7f}"]), ["[2Jjanerevision 9"]);
+    fn a_requester_name_is_printable_and_bounded() {
+        assert_eq!(requesters_of(&["\u{1b}[2Jjane\r\nrevision 9\u{7f}"]), ["�[2Jjane��revision 9�"]);
         let long = requesters_of(&[&"ü".repeat(100_000)]);
         assert_eq!(long, [format!("{}…", "ü".repeat(MAX_NAME_CHARS))]);
         assert_eq!(requesters_of(&[&"j".repeat(MAX_NAME_CHARS)]), ["j".repeat(MAX_NAME_CHARS)]);

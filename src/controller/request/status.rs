@@ -16,7 +16,7 @@ use crate::{
         messages,
         plan::{MAX_PENDING_REQUESTS, deadline},
         plan_input::status_of,
-        status::{SyncOutcome, SyncResult},
+        sync_outcome::{SyncOutcome, SyncResult},
     },
 };
 

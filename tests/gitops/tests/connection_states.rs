@@ -78,18 +78,10 @@ fn ready_condition(status: &BoxConnectionStatus) -> String {
     format_condition(&status.conditions, "Ready")
 }
 
-/// Applies a connection with these spec fields.
-fn connect_with_spec(world: &SimEnv, name: &str, extra_spec: &Value) -> Enterprise {
-    let enterprise = world.add_enterprise(name, 1000);
-    world.apply_credentials(&enterprise, name);
-    world.apply_connection(name, enterprise.id(), extra_spec);
-    enterprise
-}
-
 /// Applies a connection whose list becomes stale soon.
 async fn synced_connection(world: &SimEnv, name: &str) -> Enterprise {
-    let enterprise = connect_with_spec(world, name, &json!({ "syncInterval": "1h" }));
-    world.wait_for_connection(name, |s| ready_condition(s) == "True Synced").await;
+    let enterprise = world.connect_with_spec(name, 1000, &json!({ "syncInterval": "1h" }));
+    world.wait_until_ready(name).await;
     enterprise
 }
 
@@ -97,9 +89,8 @@ async fn synced_connection(world: &SimEnv, name: &str) -> Enterprise {
 async fn disconnected_connection(world: &SimEnv, name: &str) {
     synced_connection(world, name).await.deauthorize_app();
     sleep_secs(60).await;
-    world.create_request(name, name);
-    world.wait_until_finished(name).await;
-    world.wait_for_connection(name, |s| format_condition(&s.conditions, "Connected") == "False AppNotAuthorized").await;
+    world.run_request(name, name).await;
+    world.wait_for_condition(name, "Connected", "False AppNotAuthorized").await;
 }
 
 pub(crate) async fn record_connection_states() -> RecordedStates {
@@ -123,7 +114,7 @@ async fn record_new_and_synced_states(recorded: &mut RecordedStates) {
     world.spawn_operator();
     world.wait_for_connection("acme", |s| s.current_sync.is_some()).await;
     recorded.capture(&world, "acme", "first-sync", "First sync running");
-    world.wait_for_connection("acme", |s| ready_condition(s) == "True Synced").await;
+    world.wait_until_ready("acme").await;
     recorded.capture(&world, "acme", "synced", "List fresh");
     sleep_secs(60).await;
     world.create_request("again", "acme");
@@ -137,7 +128,7 @@ async fn record_new_and_synced_states(recorded: &mut RecordedStates) {
 
 async fn record_transient_failures(recorded: &mut RecordedStates) {
     let mut world = recorded.new_env();
-    connect_with_spec(&world, "globex", &json!({})).enable_behaviour(Behaviour::ClosesConnection);
+    world.connect_enterprise("globex", 1000).enable_behaviour(Behaviour::ClosesConnection);
     world.spawn_operator();
     world.wait_for_connection("globex", |s| s.failures.is_some()).await;
     recorded.capture(&world, "globex", "first-attempt-failed", "First sync failed, retrying");
@@ -148,13 +139,13 @@ async fn record_transient_failures(recorded: &mut RecordedStates) {
     world.kube.delete("UserRoster", NAMESPACE, "initech");
     world.wait_for_connection("initech", |s| ready_condition(s) == "False Syncing" && s.failures.is_some()).await;
     recorded.capture(&world, "initech", "list-deleted", "Roster deleted, being fetched again");
-    world.wait_for_connection("acme", |s| ready_condition(s) == "False Stale").await;
+    world.wait_for_condition("acme", "Ready", "False Stale").await;
     recorded.capture(&world, "acme", "stale", "List stale, retrying");
 }
 
 async fn record_failures_needing_action(recorded: &mut RecordedStates) {
     let mut world = recorded.new_env();
-    connect_with_spec(&world, "initech", &json!({})).deauthorize_app();
+    world.connect_enterprise("initech", 1000).deauthorize_app();
     world.spawn_operator();
     world.wait_for_connection("initech", |s| s.failures.is_some()).await;
     recorded.capture(&world, "initech", "never-connected", "Never connected, no list");
@@ -164,8 +155,8 @@ async fn record_failures_needing_action(recorded: &mut RecordedStates) {
     world.wait_for_connection("globex", |s| s.failures.is_some()).await;
     recorded.capture(&world, "globex", "permission-denied", "App no longer permitted to list users, list still fresh");
     let never = json!({ "schedule": { "cron": "0 20 30 2 *", "timeZone": "UTC" } });
-    connect_with_spec(&world, "hooli", &never);
-    world.wait_for_connection("hooli", |s| s.last_sync.is_some()).await;
+    world.connect_with_spec("hooli", 1000, &never);
+    world.wait_until_synced("hooli").await;
     recorded.capture(&world, "hooli", "schedule-invalid", "Schedule never occurs, list still fresh");
 }
 
@@ -173,10 +164,10 @@ async fn record_held_removals(recorded: &mut RecordedStates) {
     let world = recorded.running_env();
     let acme = synced_connection(&world, "acme").await;
     acme.users().iter().step_by(4).for_each(|user| drop(acme.remove_user(user.id)));
-    world.wait_for_connection("acme", |s| ready_condition(s) == "True RemovalsHeld").await;
+    world.wait_for_condition("acme", "Ready", "True RemovalsHeld").await;
     recorded.capture(&world, "acme", "removals-held", "Removals held, approval needed");
     world.kube.delete("UserRoster", NAMESPACE, "acme");
-    world.wait_for_connection("acme", |s| ready_condition(s) == "False RemovalsHeld").await;
+    world.wait_for_condition("acme", "Ready", "False RemovalsHeld").await;
     recorded.capture(&world, "acme", "removals-held-list-deleted", "Removals held, roster deleted");
 }
 
@@ -187,14 +178,14 @@ async fn record_suspended_and_paused(recorded: &mut RecordedStates) {
     suspend("acme");
     world.wait_for_connection("acme", |s| s.observed_generation == Some(2)).await;
     recorded.capture(&world, "acme", "suspended", "Suspended, list still fresh");
-    connect_with_spec(&world, "globex", &json!({ "suspend": true }));
-    world.wait_for_connection("globex", |s| ready_condition(s) == "Unknown Suspended").await;
+    world.connect_with_spec("globex", 1000, &json!({ "suspend": true }));
+    world.wait_for_condition("globex", "Ready", "Unknown Suspended").await;
     recorded.capture(&world, "globex", "suspended-new", "Suspended, no list");
     disconnected_connection(&world, "initech").await;
     suspend("initech");
     world.wait_for_connection("initech", |s| s.observed_generation == Some(2)).await;
     recorded.capture(&world, "initech", "suspended-disconnected", "Suspended while disconnected");
-    world.wait_for_connection("acme", |s| ready_condition(s) == "False Stale").await;
+    world.wait_for_condition("acme", "Ready", "False Stale").await;
     recorded.capture(&world, "acme", "suspended-stale", "Suspended, list stale");
     synced_connection(&world, "hooli").await;
     world.stop_operator().await;
@@ -203,10 +194,10 @@ async fn record_suspended_and_paused(recorded: &mut RecordedStates) {
     let paused = |s: &BoxConnectionStatus| format_condition(&s.conditions, "Paused") == "True Paused";
     world.wait_for_connection("hooli", paused).await;
     recorded.capture(&world, "hooli", "paused", "Operator paused, list still fresh");
-    connect_with_spec(&world, "stark", &json!({}));
+    world.connect_enterprise("stark", 1000);
     world.wait_for_connection("stark", paused).await;
     recorded.capture(&world, "stark", "paused-new", "Operator paused, no list");
-    world.wait_for_connection("hooli", |s| ready_condition(s) == "False Stale").await;
+    world.wait_for_condition("hooli", "Ready", "False Stale").await;
     recorded.capture(&world, "hooli", "paused-stale", "Operator paused, list stale");
 }
 
@@ -236,12 +227,10 @@ pub(crate) async fn record_request_states() -> RecordedStates {
     world.wait_until_finished("third").await;
     acme.deauthorize_app();
     sleep_secs(60).await;
-    world.create_request("fourth", "acme");
-    world.wait_until_finished("fourth").await;
+    world.run_request("fourth", "acme").await;
     recorded.capture(&world, "fourth", "failed", "Failed");
     world.edit_connection("acme", |c| c["spec"]["suspend"] = true.into());
-    world.create_request("fifth", "acme");
-    world.wait_until_finished("fifth").await;
+    world.run_request("fifth", "acme").await;
     recorded.capture(&world, "fifth", "refused", "Rejected: connection suspended");
     synced_connection(&world, "globex").await;
     world.stop_operator().await;

@@ -36,19 +36,6 @@ use commands::ProcessLauncher;
 const START_TIMEOUT: Duration = Duration::from_secs(90);
 const MAX_START_ATTEMPTS: usize = 5;
 
-pub struct ControlPlaneOptions {
-    /// Part of the name of the log directory.
-    pub name: String,
-    /// Additional flags of the API server.
-    pub api_server_args: Vec<String>,
-}
-
-impl Default for ControlPlaneOptions {
-    fn default() -> Self {
-        Self { name: "control-plane".to_owned(), api_server_args: Vec::new() }
-    }
-}
-
 /// Fields are dropped in order: the processes exit before their directory is removed.
 pub struct ControlPlane {
     controller_manager: Process,
@@ -61,18 +48,18 @@ pub struct ControlPlane {
 }
 
 impl ControlPlane {
-    /// Starts all three and returns when the API server is ready.
-    pub async fn start(options: ControlPlaneOptions) -> Result<Self> {
+    /// Starts all three and returns when the API server is ready. The name becomes part of the log directory's.
+    pub async fn start(name: &str) -> Result<Self> {
         const NEEDED: &[Tool] = &[Tool::Etcd, Tool::KubeApiserver, Tool::KubeControllerManager, Tool::Kubectl];
         crate::install_crypto_provider();
         let tools = tools::find_tools(NEEDED).await?;
         let [etcd, api_server, controller_manager, kubectl] = tools.as_slice() else {
             return Err(Error::new("not all tools were found"));
         };
-        let temp_dir = Arc::new(TempDir::new(&options.name)?);
+        let temp_dir = Arc::new(TempDir::new(name)?);
         let started = async {
             let deadline = Instant::now() + START_TIMEOUT;
-            let mut launcher = ProcessLauncher::new(temp_dir.path(), options.api_server_args)?;
+            let mut launcher = ProcessLauncher::new(temp_dir.path())?;
             let (etcd, api_server) = launcher.start_etcd_and_api_server(etcd, api_server, deadline).await?;
             let ca = launcher.wait_for_certificate(&api_server, deadline).await?;
             let admin = temp_dir.path().join("admin.kubeconfig");

@@ -58,11 +58,11 @@ mod wait;
 
 pub use crate::{
     audit::{AuditEntries, AuditEntry, AuditLog, LogOffset, service_account_user},
-    control_plane::{ControlPlane, ControlPlaneOptions},
+    control_plane::ControlPlane,
     error::{Error, Result},
     helm::Helm,
     kubectl::{CommandOutput, Kubectl},
-    operator::{Operator, OperatorCommand},
+    operator::{Operator, OperatorCommand, PROXY_VARIABLES},
     process::Process,
     promtool::Promtool,
     scrape::MetricsPage,

@@ -19,7 +19,8 @@ use crate::{
 
 /// kube's client uses `HTTPS_PROXY` for every address of a kubeconfig, including loopback, and would fail.
 /// A test that needs a proxy for Box sets it with [`OperatorCommand::env`].
-const PROXY_VARIABLES: &[&str] = &["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
+pub const PROXY_VARIABLES: &[&str] =
+    &["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
 
 /// The command line: binary, kubeconfig, flags, environment.
 #[derive(Clone)]

@@ -153,6 +153,11 @@ impl Process {
         proc_status_kib(self.pid(), "VmRSS:")
     }
 
+    /// The anonymous part of it. The rest is mostly file-backed program text, which the kernel can drop.
+    pub fn anonymous_rss_kib(&self) -> Option<u64> {
+        proc_status_kib(self.pid(), "RssAnon:")
+    }
+
     /// The most resident memory it ever had.
     pub fn peak_rss_kib(&self) -> Option<u64> {
         proc_status_kib(self.pid(), "VmHWM:")

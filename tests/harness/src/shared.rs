@@ -11,7 +11,7 @@ use kube::api::{Api, ObjectMeta, PostParams};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 use crate::{
-    control_plane::{ControlPlane, ControlPlaneOptions},
+    control_plane::ControlPlane,
     error::{Context as _, Result},
     kubectl::Kubectl,
 };
@@ -20,18 +20,17 @@ use crate::{
 /// of your own namespace or user. Panics if it cannot start, with the same message in every test.
 pub async fn shared_control_plane() -> &'static ControlPlane {
     static PLANE: OnceCell<Result<ControlPlane>> = OnceCell::const_new();
-    let options = ControlPlaneOptions { name: "shared".to_owned(), ..ControlPlaneOptions::default() };
-    match PLANE.get_or_init(|| ControlPlane::start(options)).await {
+    match PLANE.get_or_init(|| ControlPlane::start("shared")).await {
         Ok(plane) => plane,
         Err(e) => panic!("cannot start the control plane: {e}"),
     }
 }
 
 /// A control plane for one test; the next test that needs one waits until this one is dropped.
-pub async fn exclusive_control_plane(options: ControlPlaneOptions) -> Result<ExclusiveControlPlane> {
+pub async fn exclusive_control_plane(name: &str) -> Result<ExclusiveControlPlane> {
     static EXCLUSIVE_LOCK: Mutex<()> = Mutex::const_new(());
     let guard = EXCLUSIVE_LOCK.lock().await;
-    Ok(ExclusiveControlPlane { plane: ControlPlane::start(options).await?, _guard: guard })
+    Ok(ExclusiveControlPlane { plane: ControlPlane::start(name).await?, _guard: guard })
 }
 
 /// Fields are dropped in order: the control plane stops before the lock is released.

@@ -3,10 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
-use harness::{
-    ControlPlaneOptions, eventually, exclusive_control_plane, service_account_user, shared_control_plane,
-    wait_for_object,
-};
+use harness::{eventually, exclusive_control_plane, service_account_user, shared_control_plane, wait_for_object};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt as _;
@@ -170,10 +167,7 @@ async fn the_audit_log_counts_the_writes_of_one_user() {
 #[tokio::test]
 async fn a_restarted_api_server_keeps_its_port_and_data() {
     let begin = Instant::now();
-    let mut plane =
-        exclusive_control_plane(ControlPlaneOptions { name: "outage".to_owned(), ..ControlPlaneOptions::default() })
-            .await
-            .expect("control plane");
+    let mut plane = exclusive_control_plane("outage").await.expect("control plane");
     println!("started in {:?}", begin.elapsed());
     let namespace = plane.create_namespace("outage").await.expect("namespace").name;
     let client = plane.admin_client().await.expect("client");

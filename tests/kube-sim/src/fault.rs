@@ -11,6 +11,9 @@ pub enum Fault {
     Before(FaultAction),
     /// The request is applied, but the client does not get the response (but see [`FaultAction::Hold`]).
     After(FaultAction),
+    /// The client loses the connection, and the request is applied when the test opens the gate, whether or not the
+    /// client still lives.
+    Late(Gate),
 }
 
 /// What happens to a request.

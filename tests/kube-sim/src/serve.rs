@@ -46,6 +46,13 @@ pub(crate) async fn handle_request(
         ReceiveOutcome::ConnectionLost => return Err(connection_lost()),
         ReceiveOutcome::NoResponse => return std::future::pending().await,
     };
+    if let Some(Fault::Late(gate)) = fault {
+        tokio::spawn(async move {
+            gate.wait().await;
+            in_flight.execute();
+        });
+        return Err(connection_lost());
+    }
     if let Some(Fault::Before(action)) = &fault
         && let Some(response) = in_flight.apply_fault(action).await
     {

@@ -14,7 +14,7 @@ use super::users::{explain_read_error, output};
 use crate::{
     api::{RevisionRecord, SliceState},
     cli::{
-        errors::{self, Permission},
+        errors,
         exit_code::{CliError, ExitStatus},
         io::{ColorMode, Io},
         kube_context::KubeContext,
@@ -94,10 +94,7 @@ pub(crate) async fn run(args: &ChangesArgs, kube: &KubeContext, io: &mut Io<'_>)
     });
     let filter = RevisionFilter { since, revisions: args.revision };
     let store = kube.roster_store(&args.name);
-    let roster = store
-        .get_roster()
-        .await
-        .map_err(|t| errors::kube_cli_error(&t, &Permission::in_namespace("get", "userrosters", &kube.namespace)))?;
+    let roster = store.get_roster().await.map_err(kube.explain_error("get", "userrosters"))?;
     let Some(roster) = roster else { return Err(explain_read_error(&ReadError::NoRoster, kube, &args.name).await) };
     let matching = roster.spec.journal.iter().filter(|entry| filter.matches(entry));
     let slice_names: Vec<String> = matching.flat_map(|entry| entry.slices.iter().cloned()).collect();
@@ -117,9 +114,8 @@ pub(crate) async fn run(args: &ChangesArgs, kube: &KubeContext, io: &mut Io<'_>)
             io.out.write_all(format_changes(&changes, args.user.as_deref(), io.color).as_bytes())?
         }
         ChangesOutput::Json => {
-            let entries: Result<Vec<String>, serde_json::Error> =
-                changes.iter().map(|revision| serde_json::to_string(&RevisionJson::new(revision))).collect();
-            let entries = entries.map_err(|e| CliError::error(e.to_string()))?;
+            let entries = changes.iter().map(|revision| serde_json::to_string(&RevisionJson::new(revision)));
+            let entries = entries.collect::<Result<Vec<String>, _>>()?;
             output::write_json_array(io.out, entries.iter().map(String::as_str))?;
         }
         ChangesOutput::Jsonl => {

@@ -4,7 +4,6 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::ResourceExt;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -66,21 +65,10 @@ impl LastStatus {
         text
     }
 
-    fn is_ready(&self) -> bool {
-        match self.connection.health {
-            ConnectionHealth::Ready => true,
-            ConnectionHealth::NeedsAction
-            | ConnectionHealth::Retrying
-            | ConnectionHealth::Waiting
-            | ConnectionHealth::Suspended
-            | ConnectionHealth::Unobserved => false,
-        }
-    }
-
     /// The summary if no check failed.
     pub(crate) fn no_action_message(&self) -> String {
         let ConnectionReport { name, namespace, reason, .. } = &self.connection;
-        if self.is_ready() {
+        if self.connection.health == ConnectionHealth::Ready {
             return "No action needed.".to_owned();
         }
         if self.connection.held_removals.is_some() {
@@ -130,23 +118,4 @@ impl LastStatus {
             (None, None) => "The operator will check it as soon as possible.".to_owned(),
         }
     }
-}
-
-/// The failure of a connection and since when; a failed sign-in takes precedence over a failed sync.
-pub(crate) fn root_failure(connection: &BoxConnection) -> Option<(Reason, Timestamp)> {
-    let conditions = &connection.status.as_ref()?.conditions;
-    let broken =
-        ["Connected", "Synced"].into_iter().find(|kind| conditions.has_status(kind, ConditionStatus::False))?;
-    Some((conditions.reason(broken)?, conditions.find_condition(broken)?.last_transition_time.0))
-}
-
-/// The client id of the app that the operator signed in with, if it has signed in.
-pub(crate) fn signed_in_client_id(connection: &BoxConnection) -> Option<String> {
-    let app = connection.status.as_ref()?.app.as_ref()?;
-    Some(app.client_id.clone()).filter(|id| !id.is_empty())
-}
-
-/// The name and namespace of the connection as command-line arguments.
-pub(crate) fn connection_args(connection: &BoxConnection) -> String {
-    format!("{} -n {}", connection.name_any(), connection.namespace().unwrap_or_default())
 }

@@ -10,13 +10,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use k8s_openapi::{NamespaceResourceScope, api::core::v1::Secret};
 use kube::Resource;
-use secrecy::SecretSlice;
 use serde::de::DeserializeOwned;
 
 use super::status::leader::{self, LeaderStatus};
 use crate::{
     api::{AuthType, BoxConnection, Reason, UserRoster, UserSlice, UserSyncRequest},
-    auth::{self, Failure, FailureContext},
+    auth::{self, Failure, FailureContext, KeyDecryption},
     box_client::{BaseUrl, Credentials},
     cli::{
         errors::{self, Permission},
@@ -163,13 +162,13 @@ async fn read_box_auth(
     context: &FailureContext,
 ) -> Result<BoxAuth, CliError> {
     let Some((method, name)) = connection.spec.auth.selected_method() else {
-        check_run.add_result(CheckResult::from_failure(CheckKind::Secret, &Failure::invalid_auth_method(context)))?;
+        check_run.fail(CheckKind::Secret, &Failure::invalid_auth_method(context))?;
         return skip_credentials(check_run, "Not checked: no sign-in method is set.");
     };
-    let secret = match get_secret(kube, name).await {
+    let secret = match kube.get_secret(name).await {
         Ok(secret) => secret,
         Err(KubeError::NotFound) => {
-            check_run.add_result(CheckResult::from_failure(CheckKind::Secret, &Failure::missing_secret(context)))?;
+            check_run.fail(CheckKind::Secret, &Failure::missing_secret(context))?;
             return skip_credentials(check_run, "Not checked: there is no Secret.");
         }
         Err(error) => {
@@ -178,13 +177,12 @@ async fn read_box_auth(
             return skip_credentials(check_run, "Not checked: you cannot read the Secret.");
         }
     };
-    check_run.add_result(CheckResult::pass(CheckKind::Secret, format!("Secret {name} exists.")))?;
+    check_run.pass(CheckKind::Secret, format!("Secret {name} exists."))?;
     match method {
-        AuthType::ClientCredentials | AuthType::Jwt => check_app_credentials(
-            check_run,
-            auth::credentials_from_secret(context, method, secret),
-            &format!("Secret {name}"),
-        ),
+        AuthType::ClientCredentials | AuthType::Jwt => {
+            let read = KeyDecryption::default().parse_secret(context, method, secret).await;
+            check_app_credentials(check_run, read, &format!("Secret {name}"))
+        }
         AuthType::Oauth2 => check_oauth_tokens(check_run, kube, context, secret).await,
     }
 }
@@ -192,10 +190,6 @@ async fn read_box_auth(
 fn skip_credentials(check_run: &mut CheckRun<'_, '_>, why: &str) -> Result<BoxAuth, CliError> {
     check_run.skip_checks(&[CheckKind::Credentials], why)?;
     Ok(BoxAuth::Unavailable(why.to_owned()))
-}
-
-async fn get_secret(kube: &KubeContext, name: &str) -> Result<Secret, KubeError> {
-    kube.client.call(kube.client.api::<Secret>(&kube.namespace).get(name)).await
 }
 
 /// Checks the credentials of an app.
@@ -206,18 +200,16 @@ fn check_app_credentials(
 ) -> Result<BoxAuth, CliError> {
     match read {
         Ok(credentials) => {
-            check_run
-                .add_result(CheckResult::pass(CheckKind::Credentials, credentials_message(&credentials, source)))?;
+            check_run.pass(CheckKind::Credentials, credentials_message(&credentials, source))?;
             Ok(BoxAuth::Credentials(credentials))
         }
         // The credentials are valid, but belong to another enterprise.
         Err(failure) if failure.reason == Reason::EnterpriseMismatch => {
-            check_run
-                .add_result(CheckResult::pass(CheckKind::Credentials, format!("{source} is complete and readable.")))?;
+            check_run.pass(CheckKind::Credentials, format!("{source} is complete and readable."))?;
             Ok(BoxAuth::WrongEnterprise(failure))
         }
         Err(failure) => {
-            check_run.add_result(CheckResult::from_failure(CheckKind::Credentials, &failure))?;
+            check_run.fail(CheckKind::Credentials, &failure)?;
             Ok(BoxAuth::Unavailable("Not checked: the credentials cannot be used.".to_owned()))
         }
     }
@@ -241,15 +233,15 @@ async fn check_oauth_tokens(
     context: &FailureContext,
     seed: Secret,
 ) -> Result<BoxAuth, CliError> {
-    match auth::credentials_from_secret(context, AuthType::Oauth2, seed) {
+    match KeyDecryption::default().parse_secret(context, AuthType::Oauth2, seed).await {
         Ok(credentials) => {
             let message = credentials_message(&credentials, &format!("Secret {}", context.secret));
-            check_run.add_result(CheckResult::pass(CheckKind::Credentials, message))?;
+            check_run.pass(CheckKind::Credentials, message)?;
         }
-        Err(failure) => check_run.add_result(CheckResult::from_failure(CheckKind::Credentials, &failure))?,
+        Err(failure) => check_run.fail(CheckKind::Credentials, &failure)?,
     }
     let token_secret = context.token_secret_name();
-    let why = match get_secret(kube, &token_secret).await {
+    let why = match kube.get_secret(&token_secret).await {
         Ok(secret) => match auth::access_token_from_secret(secret) {
             Some(token) => return Ok(BoxAuth::AccessToken(token)),
             None => format!("Secret {token_secret} has no access token yet"),
@@ -268,13 +260,14 @@ async fn check_oauth_tokens(
 
 async fn check_file(file: &Path, args: &CheckArgs, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
     let source = if file == Path::new("-") { "the file".to_owned() } else { file.display().to_string() };
-    let read = Credentials::jwt(read_config_file(file, io)?);
-    let own_enterprise = read.as_ref().ok().and_then(|c| c.enterprise_id()).map(str::to_owned);
-    let enterprise = match (&args.enterprise_id, &own_enterprise, &read) {
-        (Some(given), _, _) => given.clone(),
-        (None, Some(own), _) => own.clone(),
-        (None, None, Err(_)) => String::new(),
-        (None, None, Ok(_)) => {
+    let config = io.read_file(file, "the file from Box's developer console")?;
+    let read = KeyDecryption::default().parse_jwt_config(config.into()).await;
+    let own_enterprise = read.as_ref().map(Credentials::enterprise_id);
+    let enterprise = match (&args.enterprise_id, own_enterprise) {
+        (Some(given), _) => given.clone(),
+        (None, Ok(Some(own))) => own.to_owned(),
+        (None, Err(_)) => String::new(),
+        (None, Ok(None)) => {
             return Err(CliError::usage(format!(
                 "{source} contains no enterprise id: pass --enterprise-id (Admin Console > Account & Billing)."
             )));
@@ -287,29 +280,12 @@ async fn check_file(file: &Path, args: &CheckArgs, io: &mut Io<'_>) -> Result<Ex
         method: Some(AuthType::Jwt),
         ..FailureContext::default()
     };
-    let read = match (read, own_enterprise) {
-        (Ok(_), Some(own)) if own != context.enterprise => Err(Failure::new(
-            Reason::EnterpriseMismatch,
-            format!("The file is for enterprise {own}, not {}.", context.enterprise),
-            format!("Use the file of an app of enterprise {}, or another --enterprise-id.", context.enterprise),
-        )),
-        (Ok(credentials), _) => Ok(credentials),
-        (Err(why), _) => Err(Failure::new(Reason::CredentialsInvalid, why.to_string(), "")),
+    let read = match read {
+        Ok(credentials) => auth::verify_enterprise_id(&context, &credentials).map(|()| credentials),
+        Err(why) => Err(Failure::new(Reason::CredentialsInvalid, why.to_string(), "")),
     };
     let mut check_run = CheckRun::new(args.output, io);
     let auth = check_app_credentials(&mut check_run, read, &source)?;
     Box::pin(box_checks::run_box_checks(&mut check_run, &args.box_api_url, &context, auth)).await?;
     check_run.print_summary(None)
-}
-
-fn read_config_file(file: &Path, io: &mut Io<'_>) -> Result<SecretSlice<u8>, CliError> {
-    let mut bytes = Vec::new();
-    let read =
-        if file == Path::new("-") { io.input.read_to_end(&mut bytes).map(|_| bytes) } else { std::fs::read(file) };
-    read.map(SecretSlice::from).map_err(|e| {
-        CliError::usage(format!(
-            "{} cannot be read: {e}. Name the file from Box's developer console, or - for standard input.",
-            file.display()
-        ))
-    })
 }

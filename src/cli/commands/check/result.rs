@@ -89,14 +89,7 @@ impl CheckResult {
 
     pub(crate) fn from_failure(check: CheckKind, failure: &Failure) -> Self {
         let Failure { reason, summary, remediation, retry_after, held: _ } = failure;
-        let is_transient = match reason.failure_class() {
-            FailureClass::Transient => remediation.is_empty(),
-            FailureClass::Neutral
-            | FailureClass::Suspect
-            | FailureClass::Stalled
-            | FailureClass::Disconnected
-            | FailureClass::RequestRejected => false,
-        };
+        let is_transient = reason.failure_class() == FailureClass::Transient && remediation.is_empty();
         let remediation = match retry_after {
             // The failure's remediation is about the clock of the operator's node.
             _ if *reason == Reason::ClockSkew => SET_THE_CLOCK.to_owned(),

@@ -8,6 +8,7 @@ use super::{
     last_status::LastStatus,
     result::{CheckKind, CheckResult},
 };
+use crate::auth::Failure;
 use crate::cli::{
     commands::status::summary::WIDTH,
     exit_code::{CliError, ExitStatus},
@@ -66,6 +67,14 @@ impl<'a, 'd> CheckRun<'a, 'd> {
         self.print_text(&text)
     }
 
+    pub(crate) fn pass(&mut self, check: CheckKind, message: impl Into<String>) -> Result<(), CliError> {
+        self.add_result(CheckResult::pass(check, message))
+    }
+
+    pub(crate) fn fail(&mut self, check: CheckKind, failure: &Failure) -> Result<(), CliError> {
+        self.add_result(CheckResult::from_failure(check, failure))
+    }
+
     /// Records checks as skipped, all for the same reason.
     pub(crate) fn skip_checks(&mut self, checks: &[CheckKind], why: &str) -> Result<(), CliError> {
         checks.iter().try_for_each(|check| self.add_result(CheckResult::skip(*check, why)))
@@ -90,7 +99,7 @@ impl<'a, 'd> CheckRun<'a, 'd> {
             CheckOutput::Text => {}
             CheckOutput::Json => {
                 let report = CheckReport { last_status, checks: &results, actions, next_check };
-                let json = serde_json::to_string_pretty(&report).map_err(|e| CliError::error(e.to_string()))?;
+                let json = serde_json::to_string_pretty(&report)?;
                 writeln!(self.io.out, "{json}")?;
             }
         }

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, builder::PossibleValue};
 
 use crate::{
     api::AuthType,
@@ -16,7 +16,7 @@ pub(crate) struct ConnectArgs {
     pub(crate) name: String,
     /// How a new connection signs in; existing connections define it
     #[arg(long, value_enum)]
-    pub(crate) method: Option<AuthTypeArg>,
+    pub(crate) method: Option<AuthType>,
     /// The Box enterprise id of a new connection (Admin Console > Account & Billing)
     #[arg(long, value_name = "ID", value_parser = parse_enterprise_id)]
     pub(crate) enterprise_id: Option<String>,
@@ -53,23 +53,26 @@ pub(crate) struct ConnectArgs {
     pub(crate) box_account_url: BaseUrl,
 }
 
-/// A sign-in method.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum AuthTypeArg {
-    /// A user of the enterprise grants access
-    Oauth2,
-    /// A client id and a client secret
-    ClientCredentials,
-    /// The configuration file of an app with a key pair
-    Jwt,
+impl ValueEnum for AuthType {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Oauth2, Self::ClientCredentials, Self::Jwt]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Self::Oauth2 => "A user of the enterprise grants access",
+            Self::ClientCredentials => "A client id and a client secret",
+            Self::Jwt => "The configuration file of an app with a key pair",
+        };
+        Some(PossibleValue::new(method_name(*self)).help(help))
+    }
 }
 
-impl From<AuthTypeArg> for AuthType {
-    fn from(method: AuthTypeArg) -> Self {
-        match method {
-            AuthTypeArg::Oauth2 => AuthType::Oauth2,
-            AuthTypeArg::ClientCredentials => AuthType::ClientCredentials,
-            AuthTypeArg::Jwt => AuthType::Jwt,
-        }
+/// The value of --method.
+pub(crate) fn method_name(method: AuthType) -> &'static str {
+    match method {
+        AuthType::Oauth2 => "oauth2",
+        AuthType::ClientCredentials => "client-credentials",
+        AuthType::Jwt => "jwt",
     }
 }

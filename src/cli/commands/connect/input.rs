@@ -1,7 +1,5 @@
 //! Credentials from standard input, a prompt without echo, or a file. Never from an argument.
 
-use std::{fs, path::Path};
-
 use secrecy::{ExposeSecret, SecretSlice};
 
 use super::{
@@ -110,14 +108,7 @@ pub(crate) fn read_jwt_config(
             }
         }
     };
-    let mut text = Vec::new();
-    let read = if path == Path::new("-") { io.input.read_to_end(&mut text).map(|_| text) } else { fs::read(&path) };
-    read.map(SecretSlice::from).map_err(|e| {
-        CliError::usage(format!(
-            "{} cannot be read: {e}. Name the configuration file of the app, or - for standard input.",
-            path.display()
-        ))
-    })
+    Ok(io.read_file(&path, "the configuration file of the app")?.into())
 }
 
 fn secret_bytes(text: &str) -> SecretSlice<u8> {

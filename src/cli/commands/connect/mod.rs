@@ -7,7 +7,7 @@
 //! | `target` | the connection: an existing one, or one to create |
 //! | `input` | credentials from standard input, a prompt or a file |
 //! | `oauth`, `callback_server` | the OAuth 2.0 authorization, and the server for its redirect |
-//! | `verify` | sign-in to Box: which account, and which enterprise |
+//! | `verify` | sign-in to Box, and messages for failures |
 //! | `secret`, `managed_by` | reading and writing the Secret, and who else manages it |
 //!
 //! Invariant: nothing is written until Box has accepted the credentials for the right enterprise, except with --no-check.
@@ -25,7 +25,6 @@ pub(crate) use args::ConnectArgs;
 use kube::ResourceExt;
 use secret::SecretData;
 use target::ConnectTarget;
-use verify::BoxLogin;
 
 use super::sync::{
     self,
@@ -33,6 +32,7 @@ use super::sync::{
 };
 use crate::{
     api::{AuthType, BoxConnection},
+    auth::{self, KeyDecryption},
     box_client::Credentials,
     cli::{
         exit_code::{CliError, ExitStatus},
@@ -66,14 +66,9 @@ pub(crate) async fn run(args: &ConnectArgs, kube: &KubeContext, io: &mut Io<'_>)
         }
         AuthType::Jwt => {
             let config = input::read_jwt_config(args, &existing, io)?;
-            let credentials = Credentials::jwt(config.clone()).map_err(verify::malformed_credentials_error)?;
-            if let Some(other) = credentials.enterprise_id().filter(|id| *id != target.context.enterprise) {
-                return Err(verify::wrong_enterprise_error(
-                    "the configuration file is",
-                    Some((other, "")),
-                    &target.context,
-                ));
-            }
+            let parsed = KeyDecryption::default().parse_jwt_config(config.clone()).await;
+            let credentials = parsed.map_err(verify::malformed_credentials_error)?;
+            auth::verify_enterprise_id(&target.context, &credentials).map_err(verify::failure_error)?;
             verify_credentials(args, &target, credentials, io).await?;
             SecretData::from([("config.json", config)])
         }
@@ -95,7 +90,7 @@ fn check_method_flags(args: &ConnectArgs, method: AuthType) -> Result<(), CliErr
         Some((flag, _)) => Err(CliError::usage(format!(
             "{} signs in with {}; {flag} does not apply.",
             args.name,
-            target::method_name(method)
+            args::method_name(method)
         ))),
         None => Ok(()),
     }
@@ -111,12 +106,9 @@ async fn authorize_user(
     let app = input::read_app_credentials(args, target.method, existing, io)?;
     let client_credentials = app.client_credentials()?;
     let credentials = oauth::request_authorization(args, client_credentials, &target.context.enterprise, io).await?;
-    let login = BoxLogin::new(args, target, credentials, io)?;
-    let account = login.verify_account().await?;
-    let refresh = login.refresh_token()?;
-    writeln!(io.out, "Box: {account}")?;
+    let client = verify::sign_in(args, target, credentials, io).await?;
     let mut content = app.secret_data();
-    content.insert("refreshToken", refresh);
+    content.insert("refreshToken", verify::issued_refresh_token(&client)?);
     Ok(content)
 }
 
@@ -127,8 +119,7 @@ async fn verify_credentials(
     io: &mut Io<'_>,
 ) -> Result<(), CliError> {
     if !args.no_check {
-        let account = BoxLogin::new(args, target, credentials, io)?.verify_account().await?;
-        writeln!(io.out, "Box: {account}")?;
+        verify::sign_in(args, target, credentials, io).await?;
     }
     Ok(())
 }

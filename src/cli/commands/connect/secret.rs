@@ -9,7 +9,6 @@ use secrecy::{ExposeSecret, SecretSlice};
 use super::managed_by;
 use crate::{
     cli::{
-        errors::{self, Permission},
         exit_code::CliError,
         kube_context::{KubeContext, post_params},
     },
@@ -70,13 +69,10 @@ impl ExistingSecret {
 }
 
 pub(crate) async fn read_secret(kube: &KubeContext, name: &str) -> Result<ExistingSecret, CliError> {
-    let api = kube.client.api::<Secret>(&kube.namespace);
-    let secret = match kube.client.call(api.get(name)).await {
+    let secret = match kube.get_secret(name).await {
         Ok(secret) => Some(secret),
         Err(KubeError::NotFound) => None,
-        Err(other) => {
-            return Err(errors::kube_cli_error(&other, &Permission::in_namespace("get", "secrets", &kube.namespace)));
-        }
+        Err(other) => return Err(kube.explain_error("get", "secrets")(other)),
     };
     Ok(ExistingSecret { name: name.to_owned(), secret })
 }
@@ -88,17 +84,16 @@ pub(crate) async fn write_secret(
     content: &SecretData,
 ) -> Result<WriteResult, CliError> {
     let mut existing = existing;
-    for _ in 1..MAX_WRITE_ATTEMPTS {
+    let mut attempts = 1;
+    loop {
         match write_secret_once(kube, &existing, content).await {
-            Err((KubeError::Conflict, _)) => existing = read_secret(kube, &existing.name).await?,
-            other => return other.map_err(|(error, verb)| write_error(&error, verb, kube)),
+            Err((KubeError::Conflict, _)) if attempts < MAX_WRITE_ATTEMPTS => {
+                existing = read_secret(kube, &existing.name).await?;
+                attempts += 1;
+            }
+            result => return result.map_err(|(error, verb)| kube.explain_error(verb, "secrets")(error)),
         }
     }
-    write_secret_once(kube, &existing, content).await.map_err(|(error, verb)| write_error(&error, verb, kube))
-}
-
-fn write_error(error: &KubeError, verb: &str, kube: &KubeContext) -> CliError {
-    errors::kube_cli_error(error, &Permission::in_namespace(verb, "secrets", &kube.namespace))
 }
 
 /// Replaces exactly the version that was read. An error has the verb that failed.

@@ -6,14 +6,13 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::args::ConnectArgs;
+use super::args::{ConnectArgs, method_name};
 use crate::{
     api::{AuthType, BoxConnection},
     auth::FailureContext,
     cli::{
-        errors::{self, Permission},
-        exit_code::{CliError, ExitStatus},
-        io::{Io, Tty},
+        exit_code::CliError,
+        io::Io,
         kube_context::{KubeContext, post_params},
     },
     kube_client::KubeError,
@@ -31,18 +30,9 @@ enum TargetState {
     New(Value),
 }
 
-/// The value of --method.
-pub(crate) fn method_name(method: AuthType) -> &'static str {
-    match method {
-        AuthType::Oauth2 => "oauth2",
-        AuthType::ClientCredentials => "client-credentials",
-        AuthType::Jwt => "jwt",
-    }
-}
-
 pub(crate) async fn resolve_target(args: &ConnectArgs, kube: &KubeContext) -> Result<ConnectTarget, CliError> {
     let api = kube.client.api::<BoxConnection>(&kube.namespace);
-    let requested_method = args.method.map(AuthType::from);
+    let requested_method = args.method;
     match (kube.client.call(api.get(&args.name)).await, requested_method, &args.enterprise_id) {
         (Ok(connection), _, _) => existing_target(args, connection),
         (Err(KubeError::NotFound), Some(method), Some(enterprise)) => {
@@ -60,9 +50,7 @@ pub(crate) async fn resolve_target(args: &ConnectArgs, kube: &KubeContext) -> Re
             "there is no BoxConnection {} yet; creating one requires both --method and --enterprise-id.",
             args.name
         ))),
-        (Err(other), _, _) => {
-            Err(errors::kube_cli_error(&other, &Permission::in_namespace("get", "boxconnections", &kube.namespace)))
-        }
+        (Err(other), _, _) => Err(kube.explain_error("get", "boxconnections")(other)),
     }
 }
 
@@ -74,7 +62,7 @@ fn existing_target(args: &ConnectArgs, connection: BoxConnection) -> Result<Conn
             "BoxConnection {name} must set exactly one sign-in method: spec.auth.clientCredentials, spec.auth.jwt and spec.auth.oauth2."
         )));
     };
-    if let Some(other) = args.method.map(AuthType::from).filter(|other| *other != method) {
+    if let Some(other) = args.method.filter(|other| *other != method) {
         return Err(CliError::usage(format!(
             "BoxConnection {name} already exists and signs in with {}. Leave out --method {}, or change its spec.auth first.",
             method_name(method),
@@ -95,20 +83,14 @@ fn new_target(name: &str, method: AuthType, enterprise: &str, kube: &KubeContext
         connection: name.to_owned(),
         namespace: kube.namespace.clone(),
         secret: format!("{name}-box"),
-        uid: String::new(),
         enterprise: enterprise.to_owned(),
         method: Some(method),
-        client_id: None,
-    };
-    let field = match method {
-        AuthType::Oauth2 => "oauth2",
-        AuthType::ClientCredentials => "clientCredentials",
-        AuthType::Jwt => "jwt",
+        ..FailureContext::default()
     };
     let manifest = json!({
         "apiVersion": BoxConnection::api_version(&()), "kind": BoxConnection::kind(&()),
         "metadata": { "name": name, "namespace": kube.namespace },
-        "spec": { "enterpriseId": enterprise, "auth": { field: { "secretRef": { "name": context.secret } } } },
+        "spec": { "enterpriseId": enterprise, "auth": { json!(method).as_str().unwrap_or_default(): { "secretRef": { "name": context.secret } } } },
     });
     ConnectTarget { context, method, state: TargetState::New(manifest) }
 }
@@ -120,16 +102,9 @@ impl ConnectTarget {
         let yaml = serde_saphyr::to_string(manifest)
             .map_err(|e| CliError::error(format!("the BoxConnection cannot be serialized: {e}.")))?;
         writeln!(io.out, "{}", yaml.trim_end())?;
-        match (args.yes, io.stdin_tty) {
-            (true, _) => Ok(true),
-            (false, Tty::Piped) => {
-                Err(CliError::Message(ExitStatus::Failure, "not a terminal: pass --yes to create it.".to_owned()))
-            }
-            (false, Tty::Interactive) => Ok(io.confirm(&format!(
-                "Create BoxConnection {} for enterprise {}? [y/N] ",
-                self.context.connection, self.context.enterprise
-            ))?),
-        }
+        let FailureContext { connection, enterprise, .. } = &self.context;
+        let question = format!("Create BoxConnection {connection} for enterprise {enterprise}? [y/N] ");
+        Ok(args.yes || io.confirm(&question, "pass --yes to create it")?)
     }
 
     /// Returns the connection, and creates it if necessary.
@@ -149,9 +124,7 @@ impl ConnectTarget {
         let api: Api<DynamicObject> =
             Api::namespaced_with(kube.client.raw_client().clone(), &kube.namespace, &resource);
         let created = kube.client.call(api.create(&post_params(), &object)).await;
-        created.map_err(|e| {
-            errors::kube_cli_error(&e, &Permission::in_namespace("create", "boxconnections", &kube.namespace))
-        })?;
+        created.map_err(kube.explain_error("create", "boxconnections"))?;
         writeln!(io.out, "boxconnection.boxsync.dev/{} created", self.context.connection)?;
         kube.get_connection(&self.context.connection).await
     }

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use crate::{
-    api::{AuthType, Reason},
+    api::{AuthType, BoxEnterprise, Reason},
     cli::output::{
         format::{format_time, pluralize, wrap_text},
         table::replace_control_chars,
@@ -19,8 +19,7 @@ pub(crate) struct AdminEmail<'a> {
     pub(crate) connection: &'a str,
     pub(crate) method: AuthType,
     pub(crate) client_id: Option<&'a str>,
-    pub(crate) enterprise_id: &'a str,
-    pub(crate) enterprise_name: &'a str,
+    pub(crate) enterprise: BoxEnterprise,
     /// The problem, and since when.
     pub(crate) failure: Option<(Reason, Timestamp)>,
     pub(crate) published_list: Option<PublishedList>,
@@ -114,15 +113,9 @@ impl AdminEmail<'_> {
         if let Some((reason, since, _)) = failure {
             parts.push(format!("Problem since {}: {}.", format_time(since), reason.summary()));
         }
-        let heading = match action {
-            AdminAction::NoAction => "No action is needed now. If the app must be authorized again:",
-            AdminAction::Authorize
-            | AdminAction::Reauthorize
-            | AdminAction::SignIn
-            | AdminAction::AllowAccess
-            | AdminAction::GrantScopes
-            | AdminAction::ReplaceCredentials
-            | AdminAction::ConfirmEnterprise => "What we ask you to do:",
+        let heading = match action == AdminAction::NoAction {
+            true => "No action is needed now. If the app must be authorized again:",
+            false => "What we ask you to do:",
         };
         parts.push(heading.to_owned());
         let steps = self.steps(action);
@@ -151,14 +144,7 @@ impl AdminEmail<'_> {
             AdminAction::ConfirmEnterprise => "which enterprise does our app belong to?",
             AdminAction::NoAction => "what our app does and needs",
         };
-        format!("Box enterprise {}: {request}", self.enterprise_id)
-    }
-
-    fn enterprise(&self) -> String {
-        match self.enterprise_name {
-            "" => format!("enterprise {}", self.enterprise_id),
-            name => format!("enterprise {} ({name})", self.enterprise_id),
-        }
+        format!("Box enterprise {}: {request}", self.enterprise.id)
     }
 
     fn app(&self) -> String {
@@ -175,8 +161,8 @@ impl AdminEmail<'_> {
             AuthType::Oauth2 => ("User Authentication, OAuth 2.0", "for the admin who signed in for it"),
         };
         format!(
-            "We keep a copy of the user list of your Box {}. To do so, {} signs in to Box {who} ({how}) and only reads the list of users. It needs {SCOPES}.",
-            self.enterprise(),
+            "We keep a copy of the user list of your Box enterprise {}. To do so, {} signs in to Box {who} ({how}) and only reads the list of users. It needs {SCOPES}.",
+            self.enterprise,
             self.app()
         )
     }
@@ -238,7 +224,7 @@ impl AdminEmail<'_> {
             }
             (AdminAction::ConfirmEnterprise, _) => vec![
                 "Open the Admin Console (https://app.box.com/master) > Account & Billing and tell us the Enterprise ID shown there.".to_owned(),
-                format!("If it is {}, the app belongs to another enterprise: please tell us the client id of an app of yours, or create one.", self.enterprise_id),
+                format!("If it is {}, the app belongs to another enterprise: please tell us the client id of an app of yours, or create one.", self.enterprise.id),
                 format!("{open} Choose Add App, enter the client id of the right app, and authorize it."),
             ],
         }
@@ -296,8 +282,7 @@ mod tests {
             connection: "acme -n backup",
             method,
             client_id: Some("6w5YXeIIBgzStZb1bififfeN116MzBNB"),
-            enterprise_id: "1001",
-            enterprise_name: "Acme",
+            enterprise: BoxEnterprise { id: "1001".to_owned(), name: "Acme".to_owned() },
             failure: reason.map(|reason| (reason, timestamp("2026-11-22T10:00:00Z"))),
             published_list: Some(PublishedList {
                 time: timestamp("2026-11-22T09:00:00Z"),
@@ -341,8 +326,8 @@ mod tests {
 
     #[test]
     fn unknown_values_are_left_out() {
-        let email =
-            AdminEmail { client_id: None, enterprise_name: "", published_list: None, ..email_for(None, AuthType::Jwt) };
+        let enterprise = BoxEnterprise { id: "1001".to_owned(), name: String::new() };
+        let email = AdminEmail { client_id: None, enterprise, published_list: None, ..email_for(None, AuthType::Jwt) };
         let text = email.render_email().split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(text.contains("your Box enterprise 1001. To do so, the app whose client id we send you"), "{text}");
         assert!(text.contains("No list has been read yet"), "{text}");

@@ -3,12 +3,11 @@
 pub(crate) mod email;
 
 use clap::Args;
-use k8s_openapi::api::core::v1::Secret;
+use jiff::Timestamp;
 
-use super::check::last_status;
 use crate::{
-    api::BoxConnection,
-    auth::{self, FailureContext},
+    api::{BoxConnection, BoxEnterprise, ConditionStatus, ConditionsExt, Reason},
+    auth::{FailureContext, KeyDecryption},
     cli::{
         exit_code::{CliError, ExitStatus},
         io::Io,
@@ -31,19 +30,19 @@ pub(crate) async fn run(args: &HandoverArgs, kube: &KubeContext, io: &mut Io<'_>
             args.name
         )));
     };
-    let client_id = match last_status::signed_in_client_id(&connection) {
+    let status = connection.status.clone().unwrap_or_default();
+    let client_id = match status.app.map(|app| app.client_id).filter(|id| !id.is_empty()) {
         Some(known) => Some(known),
         None => client_id_from_secret(kube, &connection).await,
     };
-    let status = connection.status.clone().unwrap_or_default();
-    let enterprise = status.enterprise.filter(|e| e.id == connection.spec.enterprise_id);
+    let id = connection.spec.enterprise_id.clone();
+    let unnamed = BoxEnterprise { id: id.clone(), name: String::new() };
     let email = AdminEmail {
-        connection: &last_status::connection_args(&connection),
+        connection: &format!("{} -n {}", args.name, kube.namespace),
         method,
         client_id: client_id.as_deref(),
-        enterprise_id: &connection.spec.enterprise_id,
-        enterprise_name: enterprise.as_ref().map_or("", |e| e.name.as_str()),
-        failure: last_status::root_failure(&connection),
+        enterprise: status.enterprise.filter(|found| found.id == id).unwrap_or(unnamed),
+        failure: root_failure(&connection),
         published_list: status.last_sync.map(|last| PublishedList {
             time: last.completion_time.0,
             users: status.users.map_or(0, |users| users.total),
@@ -62,10 +61,19 @@ pub(crate) async fn run(args: &HandoverArgs, kube: &KubeContext, io: &mut Io<'_>
     Ok(ExitStatus::Success)
 }
 
+/// The failure of a connection and since when; a failed sign-in takes precedence over a failed sync.
+fn root_failure(connection: &BoxConnection) -> Option<(Reason, Timestamp)> {
+    let conditions = &connection.status.as_ref()?.conditions;
+    let broken =
+        ["Connected", "Synced"].into_iter().find(|kind| conditions.has_status(kind, ConditionStatus::False))?;
+    Some((conditions.reason(broken)?, conditions.find_condition(broken)?.last_transition_time.0))
+}
+
 /// The client id of the app from the Secret, if the caller may read it. The id itself is not secret.
 async fn client_id_from_secret(kube: &KubeContext, connection: &BoxConnection) -> Option<String> {
     let (method, name) = connection.spec.auth.selected_method()?;
-    let secret = kube.client.call(kube.client.api::<Secret>(&kube.namespace).get(name)).await.ok()?;
+    let secret = kube.get_secret(name).await.ok()?;
     let context = FailureContext::for_connection(connection);
-    auth::credentials_from_secret(&context, method, secret).ok().map(|credentials| credentials.client_id().to_owned())
+    let read = KeyDecryption::default().parse_secret(&context, method, secret).await;
+    read.ok().map(|credentials| credentials.client_id().to_owned())
 }

@@ -4,11 +4,12 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use schemars::JsonSchema;
 use serde::Serialize;
+use strum::VariantArray;
 
 use crate::api::{BoxConnection, BoxConnectionStatus, ConditionStatus, ConditionsExt, Reason, UserCounts};
 
 /// Whether a connection works, and whether it needs action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema, VariantArray)]
 pub(crate) enum ConnectionHealth {
     Ready,
     /// Somebody must act; `message` says who must do what.
@@ -24,26 +25,10 @@ pub(crate) enum ConnectionHealth {
 }
 
 impl ConnectionHealth {
-    pub(crate) const ALL: [ConnectionHealth; 6] = [
-        ConnectionHealth::Ready,
-        ConnectionHealth::NeedsAction,
-        ConnectionHealth::Retrying,
-        ConnectionHealth::Waiting,
-        ConnectionHealth::Suspended,
-        ConnectionHealth::Unobserved,
-    ];
-
     /// The count in the summary line.
     pub(crate) fn format_count(self, n: usize) -> String {
-        match self {
-            ConnectionHealth::Ready => format!("{n} ready"),
-            ConnectionHealth::NeedsAction if n == 1 => "1 needs action".to_owned(),
-            ConnectionHealth::NeedsAction => format!("{n} need action"),
-            ConnectionHealth::Retrying => format!("{n} retrying"),
-            ConnectionHealth::Waiting => format!("{n} waiting for a sync"),
-            ConnectionHealth::Suspended => format!("{n} suspended"),
-            ConnectionHealth::Unobserved => format!("{n} not observed yet"),
-        }
+        let label = if self == ConnectionHealth::NeedsAction && n != 1 { "need action" } else { self.label() };
+        format!("{n} {label}")
     }
 
     pub(crate) const fn label(self) -> &'static str {

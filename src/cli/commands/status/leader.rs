@@ -91,7 +91,7 @@ pub(crate) async fn read_leader_status(
         Ok(leases) if leases.items.is_empty() => Ok(unknown_leader()),
         Ok(leases) => Ok(leader_from_leases(&leases.items, &namespace_scope(&kube.namespace), now)),
         Err(KubeError::Forbidden(_)) => Ok(unknown_leader()),
-        Err(other) => Err(errors::kube_cli_error(&other, &Permission::in_namespace("list", "leases", &kube.namespace))),
+        Err(other) => Err(kube.explain_error("list", "leases")(other)),
     }
 }
 

@@ -75,7 +75,7 @@ pub(crate) async fn fetch_report(
         StatusReport::new(leader, connections.iter().map(ConnectionReport::from_connection).collect(), scope);
     let level = match (args.output, args.all) {
         (Some(StatusOutput::Json), _) => {
-            let json = serde_json::to_string_pretty(&status_report).map_err(|e| CliError::error(e.to_string()))?;
+            let json = serde_json::to_string_pretty(&status_report)?;
             return Ok((format!("{json}\n"), status_report));
         }
         (Some(StatusOutput::Wide), _) => DetailLevel::Wide,

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt::Write};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
+use strum::VariantArray;
 
 use super::{
     health::{ConnectionHealth, ConnectionReport},
@@ -85,18 +86,15 @@ impl StatusReport {
 
     /// The exit code of the most severe state.
     pub(crate) fn exit_status(&self) -> ExitStatus {
-        let has_any = |health| self.summary.count_of(health) > 0;
         match &self.operator {
             LeaderStatus::Expired { .. } | LeaderStatus::NoLease { .. } => ExitStatus::NoOperator,
-            LeaderStatus::Active { .. } | LeaderStatus::Unknown { .. } if has_any(ConnectionHealth::NeedsAction) => {
+            LeaderStatus::Active { .. } | LeaderStatus::Unknown { .. } if self.summary.needs_action > 0 => {
                 ExitStatus::Failure
             }
-            LeaderStatus::Active { .. } | LeaderStatus::Unknown { .. } => {
-                let not_ready = [ConnectionHealth::Retrying, ConnectionHealth::Waiting, ConnectionHealth::Unobserved]
-                    .into_iter()
-                    .any(has_any);
-                if not_ready { ExitStatus::NotReady } else { ExitStatus::Success }
+            LeaderStatus::Active { .. } | LeaderStatus::Unknown { .. } if self.summary.not_ready() > 0 => {
+                ExitStatus::NotReady
             }
+            LeaderStatus::Active { .. } | LeaderStatus::Unknown { .. } => ExitStatus::Success,
         }
     }
 
@@ -126,17 +124,11 @@ impl StatusReport {
             .map(|report| ConnectionRow { report, name: self.display_name(report), now })
             .collect();
         match detail {
-            DetailLevel::OnlyActionable => {
-                let not_ready: usize =
-                    [ConnectionHealth::Retrying, ConnectionHealth::Waiting, ConnectionHealth::Unobserved]
-                        .map(|s| self.summary.count_of(s))
-                        .iter()
-                        .sum();
-                if not_ready > 0 {
-                    let hint = color.dim("Connections that are not ready but need no action are shown with --all.");
-                    let _ = writeln!(text, "\n{hint}");
-                }
+            DetailLevel::OnlyActionable if self.summary.not_ready() > 0 => {
+                let hint = color.dim("Connections that are not ready but need no action are shown with --all.");
+                let _ = writeln!(text, "\n{hint}");
             }
+            DetailLevel::OnlyActionable => {}
             DetailLevel::All | DetailLevel::Wide if table_rows.is_empty() => {}
             DetailLevel::All => {
                 text.push('\n');
@@ -228,15 +220,8 @@ pub(crate) fn render_connection(
     let since = report.since.map(|t| format!(" for {}", format_age(t, now))).unwrap_or_default();
     let mut text =
         format!("{}: {health}{since} ({}) · {}\n", color.bold(&report.name), report.reason, list_summary(report, now));
-    match report.health {
-        ConnectionHealth::Ready => {}
-        ConnectionHealth::NeedsAction
-        | ConnectionHealth::Retrying
-        | ConnectionHealth::Waiting
-        | ConnectionHealth::Suspended
-        | ConnectionHealth::Unobserved => {
-            write_explanation(&mut text, report);
-        }
+    if report.health != ConnectionHealth::Ready {
+        write_explanation(&mut text, report);
     }
     let Some(status) = status else { return text };
     if let Some(users) = &status.users {
@@ -305,9 +290,14 @@ impl Summary {
         }
     }
 
+    /// Connections that are not ready but need no action.
+    fn not_ready(&self) -> usize {
+        self.retrying + self.waiting + self.unobserved
+    }
+
     fn summary_line(&self) -> String {
         let mut parts = vec![pluralize(to_i64(self.connections), "connection")];
-        let counts = ConnectionHealth::ALL.into_iter().map(|s| (s, self.count_of(s)));
+        let counts = ConnectionHealth::VARIANTS.iter().map(|s| (*s, self.count_of(*s)));
         parts.extend(counts.filter(|(s, n)| *n > 0 || *s == ConnectionHealth::Ready).map(|(s, n)| s.format_count(n)));
         parts.push(pluralize(self.users, "user"));
         parts.join(" · ")
@@ -324,6 +314,12 @@ struct ConnectionRow<'a> {
     now: Timestamp,
 }
 
+impl ConnectionRow<'_> {
+    fn relative_time(&self, time: Option<Timestamp>) -> String {
+        time.map_or_else(String::new, |time| format_relative_time(time, self.now))
+    }
+}
+
 fn table_columns<'a>() -> Vec<Column<ConnectionRow<'a>>> {
     vec![
         Column { title: "CONNECTION", cell: |row| row.name.as_str().into() },
@@ -335,16 +331,10 @@ fn table_columns<'a>() -> Vec<Column<ConnectionRow<'a>>> {
         },
         Column {
             title: "LIST-AGE",
-            cell: |row| format_optional_time(row.report.list_time, |t| format_age(t, row.now)).into(),
+            cell: |row| row.report.list_time.map_or_else(String::new, |t| format_age(t, row.now)).into(),
         },
-        Column {
-            title: "STALE",
-            cell: |row| format_optional_time(row.report.stale_time, |t| format_relative_time(t, row.now)).into(),
-        },
-        Column {
-            title: "NEXT-SYNC",
-            cell: |row| format_optional_time(row.report.next_sync_time, |t| format_relative_time(t, row.now)).into(),
-        },
+        Column { title: "STALE", cell: |row| row.relative_time(row.report.stale_time).into() },
+        Column { title: "NEXT-SYNC", cell: |row| row.relative_time(row.report.next_sync_time).into() },
     ]
 }
 
@@ -357,10 +347,6 @@ fn wide_columns<'a>() -> Vec<Column<ConnectionRow<'a>>> {
         Column { title: "MESSAGE", cell: |row| row.report.message.as_str().into() },
     ]);
     columns
-}
-
-fn format_optional_time(time: Option<Timestamp>, format: impl Fn(Timestamp) -> String) -> String {
-    time.map(format).unwrap_or_default()
 }
 
 fn render_table<'a>(columns: &[Column<ConnectionRow<'a>>], rows: &[ConnectionRow<'a>]) -> String {

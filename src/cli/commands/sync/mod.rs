@@ -4,11 +4,7 @@ pub(crate) mod expect_logins;
 pub(crate) mod progress;
 pub(crate) mod wait;
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use clap::{ArgGroup, Args};
 use kube::{ResourceExt, api::ObjectMeta};
@@ -16,7 +12,6 @@ use kube::{ResourceExt, api::ObjectMeta};
 use crate::{
     api::{BoxConnection, ConnectionRef, UserSyncRequest, UserSyncRequestSpec},
     cli::{
-        errors::{self, Permission},
         exit_code::{CliError, ExitStatus},
         io::Io,
         kube_context::{KubeContext, NamespaceScope, post_params},
@@ -58,7 +53,9 @@ pub(crate) async fn run(args: &SyncArgs, kube: &KubeContext, io: &mut Io<'_>) ->
         let [connection] = connections.as_slice() else {
             return Err(CliError::usage("--expect-file works with exactly one connection."));
         };
-        let expected = expect_logins::parse_logins(&read_login_file(file, io)?);
+        let text = String::from_utf8(io.read_file(file, "a file with one login per line")?);
+        let text = text.map_err(|_| CliError::usage(format!("{} is not UTF-8 text.", file.display())))?;
+        let expected = expect_logins::parse_logins(&text);
         return expect_logins::run(&expected, connection, args.timeout, kube, io).await;
     }
     let mut pending = Vec::new();
@@ -123,24 +120,8 @@ pub(crate) async fn create_request(
         status: None,
     };
     let api = kube.client.api::<UserSyncRequest>(&kube.namespace);
-    kube.client.call(api.create(&post_params(), &request)).await.map_err(|error| {
-        errors::kube_cli_error(&error, &Permission::in_namespace("create", "usersyncrequests", &kube.namespace))
-    })
-}
-
-fn read_login_file(file: &Path, io: &mut Io<'_>) -> Result<String, CliError> {
-    let mut text = String::new();
-    let read = if file == Path::new("-") {
-        io.input.read_to_string(&mut text).map(|_| text)
-    } else {
-        std::fs::read_to_string(file)
-    };
-    read.map_err(|e| {
-        CliError::usage(format!(
-            "{} cannot be read: {e}. Name a file with one login per line, or - for standard input.",
-            file.display()
-        ))
-    })
+    let created = kube.client.call(api.create(&post_params(), &request)).await;
+    created.map_err(kube.explain_error("create", "usersyncrequests"))
 }
 
 /// The delay before the next sync.

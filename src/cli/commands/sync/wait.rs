@@ -10,7 +10,6 @@ use super::progress::{self, Throughput};
 use crate::{
     api::{BoxConnection, RequestPhase, UserSyncRequest},
     cli::{
-        errors::{self, Permission},
         exit_code::{CliError, ExitStatus},
         io::{Io, Tty},
         kube_context::KubeContext,
@@ -72,13 +71,11 @@ impl PendingRequest {
                 KubeError::Conflict
                 | KubeError::UnknownKind
                 | KubeError::Unreachable(_)
-                | KubeError::Rejected { code: 429 | 500.., .. },
+                | KubeError::TooManyRequests { .. }
+                | KubeError::Rejected { code: 500.., .. },
             ) => {}
             Err(other @ (KubeError::Forbidden(_) | KubeError::Rejected { .. })) => {
-                return Err(errors::kube_cli_error(
-                    &other,
-                    &Permission::in_namespace("get", "usersyncrequests", &kube.namespace),
-                ));
+                return Err(kube.explain_error("get", "usersyncrequests")(other));
             }
         }
         let Some(status) = &self.request.status else { return Ok(()) };

@@ -29,7 +29,7 @@ impl UserFilter {
         }
     }
 
-    pub(crate) fn matches(&self, user: &PublishedUser<'_>) -> bool {
+    pub(crate) fn matches_published(&self, user: &PublishedUser<'_>) -> bool {
         let Self { status: _, role, app, search: _ } = self;
         self.matches_fields(&user.id, &user.login, &user.name, &user.status)
             && (role.is_empty() || role.iter().any(|r| *r == user.role))

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use jiff::SignedDuration;
+use serde::Deserialize;
 
 use super::changes::change_log::parse_record;
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
     roster::{self, LIST_STATES, PublishedUser, RemovedUser, RosterSnapshot},
 };
 use filter::UserFilter;
-use output::{OutputRow, RemovedRow, UserRow};
+use output::{OutputRow, OutputUser};
 
 #[derive(Args, Debug)]
 pub(crate) struct UsersArgs {
@@ -76,13 +77,10 @@ pub(crate) async fn run(args: &UsersArgs, kube: &KubeContext, io: &mut Io<'_>) -
         (false, false) => LIST_STATES,
     };
     let snapshot = read_list(kube, &args.name, states).await?;
-    let filter = UserFilter::from_args(args);
-    if args.removed {
-        let rows: Vec<RemovedRow<'_>> = matching_removed_users(&snapshot, &filter)?;
-        return print_rows(&rows, args.output, io);
+    match args.removed {
+        true => print_matching::<RemovedUser>(&snapshot, states, args, io),
+        false => print_matching::<PublishedUser<'_>>(&snapshot, states, args, io),
     }
-    let rows = matching_users(&snapshot, states, &filter)?;
-    print_rows(&rows, args.output, io)
 }
 
 /// Reads the list. The error for a missing list says whether the connection exists.
@@ -99,57 +97,34 @@ pub(crate) async fn read_list(
 
 /// Why a list cannot be read. The caller may have access to lists but not to connections.
 pub(crate) async fn explain_read_error(error: &roster::ReadError, kube: &KubeContext, name: &str) -> CliError {
-    let missing = match error {
-        roster::ReadError::NoRoster => kube.check_connection_exists(name).await.err(),
-        roster::ReadError::Incomplete { .. } | roster::ReadError::NewerFormat { .. } | roster::ReadError::Kube(_) => {
-            None
-        }
+    let missing = match matches!(error, roster::ReadError::NoRoster) {
+        true => kube.check_connection_exists(name).await.err(),
+        false => None,
     };
     missing.unwrap_or_else(|| errors::list_read_error(error, name, &kube.namespace))
 }
 
-fn matching_users<'a>(
+/// Prints the users in these slices that match the filter.
+fn print_matching<'a, U: OutputUser + Deserialize<'a>>(
     snapshot: &'a RosterSnapshot,
     states: &[SliceState],
-    filter: &UserFilter,
-) -> Result<Vec<UserRow<'a>>, CliError> {
-    let mut rows = Vec::new();
-    for state in states {
-        for json in snapshot.record_lines(*state) {
-            let user: PublishedUser<'_> = parse_record(json)?;
-            if filter.matches(&user) {
-                rows.push(UserRow { json, user, state: *state });
+    args: &UsersArgs,
+    io: &mut Io<'_>,
+) -> Result<ExitStatus, CliError> {
+    let filter = UserFilter::from_args(args);
+    let mut rows: Vec<OutputRow<'a, U>> = Vec::new();
+    for &state in states {
+        for json in snapshot.record_lines(state) {
+            let user: U = parse_record(json)?;
+            if user.matches(&filter) {
+                rows.push(OutputRow { json, user, state });
             }
         }
     }
-    Ok(rows)
-}
-
-fn matching_removed_users<'a>(
-    snapshot: &'a RosterSnapshot,
-    filter: &UserFilter,
-) -> Result<Vec<RemovedRow<'a>>, CliError> {
-    let mut rows = Vec::new();
-    for json in snapshot.record_lines(SliceState::Removed) {
-        let user: RemovedUser = parse_record(json)?;
-        if filter.matches_removed(&user) {
-            rows.push(RemovedRow { json, user });
-        }
-    }
-    Ok(rows)
-}
-
-fn print_rows<R: OutputRow>(rows: &[R], output: UsersOutput, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
-    match output {
-        UsersOutput::Table | UsersOutput::Wide if rows.is_empty() => {
-            writeln!(io.err, "No users found. Find similar logins with kubectl boxsync why.")?;
-        }
-        UsersOutput::Table
-        | UsersOutput::Wide
-        | UsersOutput::Json
-        | UsersOutput::Jsonl
-        | UsersOutput::Csv
-        | UsersOutput::Name => output::write_rows(io.out, rows, output)?,
+    if rows.is_empty() && matches!(args.output, UsersOutput::Table | UsersOutput::Wide) {
+        writeln!(io.err, "No users found. Find similar logins with kubectl boxsync why.")?;
+    } else {
+        output::write_rows(io.out, &rows, args.output)?;
     }
     Ok(ExitStatus::Success)
 }

@@ -34,11 +34,10 @@ pub(super) struct ProcessLauncher {
     etcd_port: u16,
     api_port: u16,
     api_server: PathBuf,
-    api_server_args: Vec<String>,
 }
 
 impl ProcessLauncher {
-    pub(super) fn new(folder: &Path, api_server_args: Vec<String>) -> Result<Self> {
+    pub(super) fn new(folder: &Path) -> Result<Self> {
         let policy = folder.join("audit-policy.yaml");
         fs::write(&policy, AUDIT_POLICY).with_context(|| format!("cannot write {}", policy.display()))?;
         Ok(Self {
@@ -47,7 +46,6 @@ impl ProcessLauncher {
             etcd_port: 0,
             api_port: 0,
             api_server: PathBuf::new(),
-            api_server_args,
         })
     }
 
@@ -147,8 +145,7 @@ impl ProcessLauncher {
             .arg(format!("--service-account-signing-key-file={}", file("service-accounts.key")))
             .arg(format!("--audit-policy-file={}", file("audit-policy.yaml")))
             // Never rotated: offsets are positions in the file.
-            .args([format!("--audit-log-path={}", file("audit.log")), "--audit-log-maxsize=100000".into()])
-            .args(&self.api_server_args);
+            .args([format!("--audit-log-path={}", file("audit.log")), "--audit-log-maxsize=100000".into()]);
         command
     }
 

@@ -93,6 +93,17 @@ async fn a_held_write_continues_when_its_gate_opens() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_late_write_is_applied_when_its_gate_opens_although_the_client_lost_the_connection() {
+    let fixture = Fixture::new();
+    let gate = Gate::new();
+    fixture.sim.fail_next(1, |call| call.verb == Verb::Create, Fault::Late(gate.clone()));
+    fixture.api().create(&PostParams::default(), &widget("w")).await.unwrap_err();
+    assert_eq!(fixture.sim.get("Widget", "a", "w"), None);
+    gate.open();
+    fixture.sim.wait_until(Duration::from_secs(1), "Widget", "a", "w", |_| true).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn forbidden_requests_get_the_rbac_message() {
     let fixture = Fixture::new();
     fixture.create_widget("w");

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use harness::{AuditLog, ControlPlane, ControlPlaneOptions, Error, Kubectl, Operator, Result, TempDir};
+use harness::{AuditLog, ControlPlane, Error, Kubectl, Operator, Result, TempDir};
 use serde_json::{Value, json};
 
 use crate::screen::Screen;
@@ -55,8 +55,7 @@ impl DemoCluster {
     pub(crate) async fn prepare(&mut self) -> Result<()> {
         match &mut self.backend {
             Backend::Local(plane) => {
-                let options = ControlPlaneOptions { name: "demo".to_owned(), ..ControlPlaneOptions::default() };
-                *plane = Some(Box::new(ControlPlane::start(options).await?));
+                *plane = Some(Box::new(ControlPlane::start("demo").await?));
             }
             Backend::External { context, .. } => {
                 let output = Kubectl::from_user_config(context).run(["version", "--request-timeout=15s"]).await;

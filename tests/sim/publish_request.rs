@@ -1,0 +1,39 @@
+//! Publishes a list without an operator. The tests of the plugin use it too.
+
+use std::time::Duration;
+
+use boxsync::{
+    api::{RosterChange, Trigger},
+    roster::{Fence, PublishRequest},
+};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+/// The enterprise of the list.
+pub(crate) const ENTERPRISE: &str = "1001";
+
+/// A scheduled sync's request, with the defaults of a connection and nothing approved.
+pub(crate) fn scheduled_publish(owner_uid: &str, start: Timestamp) -> PublishRequest<'_> {
+    PublishRequest {
+        owner_uid,
+        enterprise_id: ENTERPRISE,
+        retention: Duration::from_secs(720 * 3600),
+        max_removal_percent: 20,
+        approved_digest: None,
+        last_published: None,
+        base: None,
+        fence: Fence::Written,
+        change: RosterChange {
+            trigger: Trigger::Scheduled,
+            start_time: Time(start),
+            added: 0,
+            updated: 0,
+            removed: 0,
+            calls: 1,
+            requests: Vec::new(),
+            requested_at: None,
+            requested_by: Vec::new(),
+            approved: None,
+        },
+    }
+}
