@@ -15,7 +15,8 @@
 //! waited for a shorter time, and no later request does.
 //!
 //! A free permit is reserved for its connection and cannot be taken by another one. While the connection is busy with
-//! something else than asking for it, it keeps its position but no permit.
+//! something else than asking for it, it keeps its position but no permit. The same holds for one that could not use its
+//! permit, because the API server did not confirm its plan: it keeps its position, and only its namespace's turn is used.
 //!
 //! # Bounds
 //!
@@ -123,6 +124,20 @@ impl PermitQueue {
         if let Some(waiter) = self.remove(key) {
             self.waiting.insert(key.clone(), Waiter { present: false, ..waiter });
         }
+    }
+
+    /// The connection can take a permit again.
+    pub(super) fn come_back(&mut self, key: &ConnectionKey) {
+        if let Some(waiter) = self.waiting.get_mut(key) {
+            waiter.present = true;
+        }
+    }
+
+    /// The permit of this number was not used: it is free again, and its connection keeps its position, set aside.
+    pub(super) fn give_back(&mut self, number: u64) {
+        let held = self.holders.iter().position(|h| !h.reserved && h.waiter.number == number);
+        let Some(PermitHolder { key, waiter, .. }) = held.map(|at| self.holders.remove(at)) else { return };
+        self.waiting.insert(key, Waiter { present: false, ..waiter });
     }
 
     /// Ends the wait of a connection and the reservation for it. Returns its place in the queue.

@@ -1,14 +1,21 @@
 //! Permits for work with Box, which are limited, and the memory for lists that no longer need one.
 //!
-//! A permit covers one sign-in or listing, from the confirmation of its plan to the last page. It is released before the
-//! list is published. [`permit_queue`](super::permit_queue) decides who gets the next one. A reconcile that gets none
-//! ends, and is woken when one is reserved for it.
+//! A permit covers one sign-in or listing, to the last page. It is released before the list is published.
+//! [`permit_queue`](super::permit_queue) decides who gets the next one. A reconcile that gets none ends, and is woken when
+//! one is reserved for it.
+//!
+//! A permit waits for Box. What else it waits for is bounded: for the API server [`UNCONFIRMED_LIMIT`] before Box is called,
+//! and [`LAST_PERMIT_TIMEOUT`] after it if the memory for finished lists is in use.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc::UnboundedSender},
-    time::Instant,
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc::UnboundedSender},
+    time::{Instant, timeout, timeout_at},
 };
 
 use super::{
@@ -22,11 +29,20 @@ const FINISHED_LISTS_KIB: usize = 48 << 10;
 /// What even a small list counts, for the slices that are rendered while it is published.
 const MIN_LIST_KIB: usize = 512;
 
+/// How long a permit waits until the API server has confirmed what it is for. Then others get it.
+pub(super) const UNCONFIRMED_LIMIT: Duration = Duration::from_secs(2);
+/// How long a finished list waits for an unavailable API server since it last accepted a slice.
+const UNAVAILABLE_TIMEOUT: Duration = Duration::from_secs(300);
+/// The same for a list that keeps its permit: then it is fetched again.
+const LAST_PERMIT_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// The permits, and the connections that wait for one.
 pub(super) struct PermitPool {
     queue: Mutex<PermitQueue>,
     started: Instant,
     wake: UnboundedSender<ConnectionKey>,
+    /// Notifies those that wait without ending their reconcile.
+    reserved: Notify,
 }
 
 /// A permit; dropping it releases it and wakes the next waiter.
@@ -38,7 +54,12 @@ pub(super) struct Permit {
 impl PermitPool {
     /// Keys to reconcile are sent to `wake`.
     pub(super) fn new(total: usize, wake: UnboundedSender<ConnectionKey>) -> Arc<Self> {
-        Arc::new(Self { queue: Mutex::new(PermitQueue::new(total)), started: Instant::now(), wake })
+        Arc::new(Self {
+            queue: Mutex::new(PermitQueue::new(total)),
+            started: Instant::now(),
+            wake,
+            reserved: Notify::new(),
+        })
     }
 
     /// Returns a permit, or lets the connection wait for one; if it waits already, it keeps its position.
@@ -47,6 +68,40 @@ impl PermitPool {
         queue.ask(key, priority, self.started.elapsed());
         self.reserve_free(&mut queue, Some(key));
         queue.take_reserved(key).map(|number| Permit { pool: self.clone(), number })
+    }
+
+    /// Waits for a permit at most for `limit`. After that the connection waits as after [`Self::try_acquire`].
+    pub(super) async fn acquire_within(
+        self: &Arc<Self>,
+        key: &ConnectionKey,
+        priority: Priority,
+        limit: Duration,
+    ) -> Option<Permit> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let mut reserved = pin!(self.reserved.notified());
+            // From here on no reservation is missed.
+            reserved.as_mut().enable();
+            if let Some(permit) = self.try_acquire(key, priority) {
+                return Some(permit);
+            }
+            timeout_at(deadline, reserved).await.ok()?;
+        }
+    }
+
+    /// The connection waits for a permit that it cannot take before it asks again: a reconcile has work that comes first.
+    pub(super) fn join(&self, key: &ConnectionKey, priority: Priority) {
+        let mut queue = self.lock_queue();
+        queue.ask(key, priority, self.started.elapsed());
+        queue.step_aside(key);
+        self.reserve_free(&mut queue, None);
+    }
+
+    /// The connection that had stepped aside can take a permit, and is woken when it is its turn.
+    pub(super) fn come_back(&self, key: &ConnectionKey) {
+        let mut queue = self.lock_queue();
+        queue.come_back(key);
+        self.reserve_free(&mut queue, None);
     }
 
     /// The connection is not ready to take a permit until it asks again. It keeps its position.
@@ -70,11 +125,32 @@ impl PermitPool {
                 // The receiver lives as long as the controller does.
                 let _ = self.wake.send(key);
             }
+            self.reserved.notify_waiters();
         }
     }
 
     fn lock_queue(&self) -> MutexGuard<'_, PermitQueue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Permit {
+    /// Keeps the permit while the API server confirms what it is for, but no longer than [`UNCONFIRMED_LIMIT`]: then others
+    /// can take it, and its connection keeps its position.
+    pub(super) async fn keep_during<T>(self, confirmation: impl Future<Output = T>) -> (T, Option<Permit>) {
+        let mut confirmation = pin!(confirmation);
+        match timeout(UNCONFIRMED_LIMIT, &mut confirmation).await {
+            Ok(confirmed) => (confirmed, Some(self)),
+            Err(_) => {
+                self.give_back();
+                (confirmation.await, None)
+            }
+        }
+    }
+
+    /// Releases a permit that was not used. Its connection keeps its position, and cannot take a permit before it asks.
+    pub(super) fn give_back(self) {
+        self.pool.lock_queue().give_back(self.number);
     }
 }
 
@@ -95,6 +171,16 @@ pub(super) enum ListHold {
     Memory { _part: OwnedSemaphorePermit },
     /// Its permit, because that memory is too small or in use.
     Permit { _permit: Permit },
+}
+
+impl ListHold {
+    /// How long the list waits for an unavailable API server since it last accepted a slice.
+    pub(super) fn unavailable_timeout(&self) -> Duration {
+        match self {
+            ListHold::Memory { .. } => UNAVAILABLE_TIMEOUT,
+            ListHold::Permit { .. } => LAST_PERMIT_TIMEOUT,
+        }
+    }
 }
 
 impl Default for FinishedLists {
@@ -183,17 +269,82 @@ mod tests {
         assert_eq!(woken.try_recv(), Ok(key("b")));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_permit_whose_plan_is_not_confirmed_goes_to_others_and_its_connection_gets_the_next() {
+        let (pool, mut woken) = permit_pool(1);
+        let permit = pool.try_acquire(&key("a"), Priority::Scheduled).expect("free");
+        for waiter in ["b", "c"] {
+            assert!(pool.try_acquire(&key(waiter), Priority::Scheduled).is_none());
+        }
+        let begun = Instant::now();
+        let confirming = async {
+            tokio::time::sleep(10 * UNCONFIRMED_LIMIT).await;
+            pool.acquire_within(&key("a"), Priority::Scheduled, UNCONFIRMED_LIMIT).await.is_some()
+        };
+        let others = async {
+            assert_eq!(woken.recv().await, Some(key("b")));
+            assert_eq!(begun.elapsed(), UNCONFIRMED_LIMIT);
+            let permit = pool.try_acquire(&key("b"), Priority::Scheduled).expect("reserved");
+            tokio::time::sleep(9 * UNCONFIRMED_LIMIT + UNCONFIRMED_LIMIT / 2).await;
+            drop(permit);
+        };
+        let ((confirmed, kept), ()) = tokio::join!(permit.keep_during(confirming), others);
+        assert!(confirmed && kept.is_none());
+        assert_eq!(woken.try_recv(), Ok(key("a")), "before c, which asked later");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_waits_in_vain_is_woken_later() {
+        let (pool, mut woken) = permit_pool(1);
+        let permit = pool.try_acquire(&key("a"), Priority::Scheduled);
+        assert!(pool.acquire_within(&key("b"), Priority::Scheduled, UNCONFIRMED_LIMIT).await.is_none());
+        drop(permit);
+        assert_eq!(woken.try_recv(), Ok(key("b")));
+    }
+
     #[test]
-    fn finished_lists_keep_their_permits_when_their_memory_is_in_use() {
-        let (pool, _woken) = permit_pool(200);
+    fn a_permit_that_is_given_back_keeps_its_position_for_when_its_connection_asks_again() {
+        let (pool, mut woken) = permit_pool(1);
+        let permit = pool.try_acquire(&key("a"), Priority::Scheduled).expect("free");
+        assert!(pool.try_acquire(&key("b"), Priority::Scheduled).is_none());
+        assert!(pool.try_acquire(&key("c"), Priority::Scheduled).is_none());
+        permit.give_back();
+        assert_eq!(woken.try_recv(), Ok(key("b")));
+        let permit = pool.try_acquire(&key("b"), Priority::Scheduled);
+        pool.join(&key("a"), Priority::Scheduled);
+        drop(permit);
+        assert_eq!(woken.try_recv(), Ok(key("c")), "a confirms its plan first");
+        let permit = pool.try_acquire(&key("c"), Priority::Scheduled);
+        assert!(pool.try_acquire(&key("d"), Priority::Scheduled).is_none());
+        pool.come_back(&key("a"));
+        drop(permit);
+        assert_eq!(woken.try_recv(), Ok(key("a")), "it asked before d");
+    }
+
+    #[test]
+    fn finished_lists_take_a_bounded_memory_and_beyond_it_keep_their_permits_for_a_short_time() {
+        let (pool, mut woken) = permit_pool(2);
         let lists = FinishedLists::default();
-        let permit = |name: usize| pool.try_acquire(&key(&name.to_string()), Priority::Requested).expect("free permit");
-        let small: Vec<ListHold> =
-            (0..FINISHED_LISTS_KIB / MIN_LIST_KIB).map(|n| lists.exchange(permit(n), 10)).collect();
-        assert!(small.iter().all(|hold| matches!(hold, ListHold::Memory { .. })));
-        assert!(matches!(lists.exchange(permit(150), 10), ListHold::Permit { .. }));
-        drop(small);
-        assert!(matches!(lists.exchange(permit(151), FINISHED_LISTS_KIB << 10), ListHold::Memory { .. }));
-        assert!(matches!(lists.exchange(permit(152), usize::MAX), ListHold::Permit { .. }));
+        let permit = |name: &str| pool.try_acquire(&key(name), Priority::Scheduled);
+        let mut holds = Vec::new();
+        for n in 0..FINISHED_LISTS_KIB / MIN_LIST_KIB {
+            let listed = permit(&n.to_string()).expect("the permit of the previous list is free");
+            holds.push(lists.exchange(listed, 10));
+        }
+        assert!(holds.iter().all(|hold| hold.unavailable_timeout() == UNAVAILABLE_TIMEOUT));
+        assert_eq!(lists.0.available_permits(), 0);
+        let beyond = lists.exchange(permit("beyond").expect("free"), 10);
+        assert_eq!(beyond.unavailable_timeout(), LAST_PERMIT_TIMEOUT);
+        assert!(permit("next").is_none());
+        drop(beyond);
+        assert_eq!(woken.try_recv(), Ok(key("next")), "others are served while the memory is in use");
+        let next = permit("next").expect("reserved");
+        drop(holds);
+        let largest = lists.exchange(next, FINISHED_LISTS_KIB << 10);
+        assert!(matches!(largest, ListHold::Memory { .. }));
+        drop(largest);
+        let too_large = lists.exchange(permit("large").expect("free"), usize::MAX);
+        assert!(matches!(too_large, ListHold::Permit { .. }));
+        assert_eq!(lists.0.available_permits(), FINISHED_LISTS_KIB);
     }
 }

@@ -7,6 +7,7 @@ use kube::runtime::controller::Action;
 use super::{
     plan::{Plan, Step, duration_until, plan},
     plan_input::PlanInput,
+    sign_in::PreparedSignIn,
 };
 use crate::{
     api::BoxConnection,
@@ -42,7 +43,8 @@ pub(super) enum PermitRequest {
     NotNeeded,
     /// No permit is free; a released one wakes the connection.
     Queued,
-    Acquired(Permit),
+    /// It may, with these credentials.
+    Acquired(Permit, PreparedSignIn),
 }
 
 pub(super) fn decide_plan(context: &Context, input: &PlanInput) -> Plan {

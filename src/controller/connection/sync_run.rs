@@ -13,14 +13,16 @@ use super::{
     failure_messages::Failure,
     plan_input::PlanInput,
     progress::RunObjects,
-    sign_in::{self, SignInCheck, SignInError, SignInFailure, SignInSuccess},
+    sign_in::{self, PreparedSignIn, SignInCheck, SignInError, SignInFailure, SignInSuccess},
     state::{ConnectionKey, log_name},
     sync_outcome::{SignedIn, SyncOutcome, SyncResult},
 };
 use crate::{
     api::{BoxApp, CurrentSync, RequestRef, RosterChange, SyncProgress, Trigger, UserSyncRequest},
     controller::{
-        context::Context, kube_calls::KubeError, permits::Permit, request::requested_by::requesters,
+        context::Context,
+        permits::{ListHold, Permit},
+        request::requested_by::requesters,
         telemetry::SyncEnded,
     },
     roster::{self, Fence, PublishOutcome, PublishRequest, RosterVersion, check_ownership},
@@ -38,6 +40,7 @@ const STOP_GRACE_PERIOD: Duration = Duration::from_secs(2);
 /// A sync to run, from the plan on confirmed objects.
 pub(crate) struct SyncJob {
     pub(crate) input: PlanInput,
+    pub(crate) sign_in: PreparedSignIn,
     pub(crate) trigger: Trigger,
     /// Names of the requests that it answers.
     pub(crate) request_names: Vec<String>,
@@ -65,8 +68,6 @@ pub(crate) enum RunEnd {
     },
     /// It was stopped without a result.
     Stopped(StopReason),
-    /// The Secret could not be read because of the API server, which is not a failure of the connection.
-    Kube(KubeError),
 }
 
 /// Why a run is no longer wanted.
@@ -132,7 +133,6 @@ async fn run_supervised(context: &Context, job: SyncJob, permit: Permit, objects
         Err(RunInterruption::Cancelled) => {
             return RunEnd::Stopped(stop_reason(context, &job).unwrap_or(StopReason::ShuttingDown));
         }
-        Err(RunInterruption::Kube(trouble)) => return RunEnd::Kube(trouble),
     };
     let outcome = SyncOutcome {
         trigger: job.trigger,
@@ -155,7 +155,6 @@ enum RunInterruption {
     Stopped(StopReason),
     /// A wait was cancelled because the run must stop.
     Cancelled,
-    Kube(KubeError),
 }
 
 async fn fetch_and_publish(
@@ -170,12 +169,11 @@ async fn fetch_and_publish(
     let connection = &job.input.connection;
     let check = if job.input.is_disconnected() { SignInCheck::NewToken } else { SignInCheck::CachedToken };
     let SignInSuccess { client, signed_in, failure_context, fallback_cause, prior_calls } =
-        match sign_in::sign_in(context, connection, check, stop).await {
+        match sign_in::sign_in(context, connection, &job.sign_in, check, stop).await {
             Ok(success) => success,
             Err(SignInError::Failed(SignInFailure { failure, app, calls })) => {
                 return Ok(RunOutput { app, signed_in: None, calls, fallback_cause: None, result: Err(failure) });
             }
-            Err(SignInError::Kube(trouble)) => return Err(RunInterruption::Kube(trouble)),
             Err(SignInError::Cancelled) => return Err(RunInterruption::Cancelled),
         };
     let signed_in = signed_in_cell.get_or_init(|| signed_in).clone();
@@ -190,10 +188,10 @@ async fn fetch_and_publish(
     let mut list_hold = None;
     let build_request = |list_bytes| {
         // The listing has ended: publishing needs no permit, and does not count for the gap between listings.
-        list_hold = Some(context.finished_lists.exchange(permit, list_bytes));
+        let hold = list_hold.insert(context.finished_lists.exchange(permit, list_bytes));
         context.with_state(connection, |state| state.listed_at = Some(Instant::now()));
         let fence = context.with_state(connection, |state| state.fence);
-        publish_request(job, &uid, start, calls(), fence)
+        publish_request(job, &uid, start, calls(), fence, hold)
     };
     let now = || context.current_time();
     let synced = sync::run(
@@ -253,6 +251,7 @@ fn publish_request<'a>(
     start: Timestamp,
     calls: u32,
     fence: Fence,
+    hold: &ListHold,
 ) -> PublishRequest<'a> {
     let connection = &job.input.connection;
     let status = job.input.status();
@@ -265,6 +264,7 @@ fn publish_request<'a>(
         last_published: status.roster_ref.as_ref().map(|r| (r.revision, status.users.map_or(0, |u| u.total))),
         base: job.input.roster.as_deref().map(RosterVersion::of),
         fence,
+        unavailable_timeout: hold.unavailable_timeout(),
         change: RosterChange {
             trigger: job.trigger,
             start_time: Time(start),
