@@ -22,7 +22,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::{format::Writer, time::FormatTime};
 
-use crate::network::{Network, in_process_transport};
+use crate::{
+    network::{Network, in_process_transport},
+    sign_in::secret_data,
+};
 
 pub(crate) const NAMESPACE: &str = "backup";
 pub(crate) const START: &str = "2026-11-22T12:00:00Z";
@@ -202,14 +205,10 @@ impl SimEnv {
         self.connect_in(NAMESPACE, name, users, extra_spec)
     }
 
-    /// The same in another namespace.
-    pub(crate) fn connect_enterprise_in(&self, namespace: &str, name: &str, users: usize) -> Enterprise {
-        self.connect_in(namespace, name, users, &json!({}))
-    }
-
-    fn connect_in(&self, namespace: &str, name: &str, users: usize, extra_spec: &Value) -> Enterprise {
+    /// The same in any namespace.
+    pub(crate) fn connect_in(&self, namespace: &str, name: &str, users: usize, extra_spec: &Value) -> Enterprise {
         let enterprise = self.add_enterprise(name, users);
-        self.apply_secret_in(namespace, name, &client_credentials(&enterprise));
+        self.apply_secret_in(namespace, name, &secret_data(&enterprise, AuthMethod::ClientCredentials));
         self.apply_connection_in(namespace, name, enterprise.id(), extra_spec);
         enterprise
     }
@@ -226,7 +225,7 @@ impl SimEnv {
 
     /// Writes the enterprise's current credentials into the Secret.
     pub(crate) fn apply_credentials(&self, enterprise: &Enterprise, name: &str) {
-        self.apply_secret(name, &client_credentials(enterprise));
+        self.apply_secret(name, &secret_data(enterprise, AuthMethod::ClientCredentials));
     }
 
     pub(crate) fn apply_secret(&self, name: &str, data: &Value) {
@@ -356,14 +355,6 @@ impl SimEnv {
         let writes = self.kube.writes_since(mark).into_iter().filter(|w| w.user == OPERATOR && w.resource != "events");
         writes.map(|w| format!("{w:?}")).collect()
     }
-}
-
-/// The data of a Secret with the enterprise's current credentials.
-fn client_credentials(enterprise: &Enterprise) -> Value {
-    json!({
-        "clientId": encode_base64(&enterprise.client_id()),
-        "clientSecret": encode_base64(&enterprise.client_secret()),
-    })
 }
 
 pub(crate) fn secs(n: u64) -> Duration {

@@ -1,7 +1,7 @@
 //! Permits for work with Box: nobody is starved by requests, by other namespaces or by lists that cannot be published.
 
 use box_sim::Enterprise;
-use kube_sim::{Fault, FaultAction, Verb};
+use kube_sim::{Call, Fault, FaultAction, Verb};
 
 use crate::env::{NAMESPACE, SimEnv, count_listings, request_succeeded, secs, sleep_secs};
 
@@ -14,9 +14,14 @@ fn with_permits(total: usize) -> SimEnv {
 
 /// A connection whose first sync, three calls, takes this long.
 fn connect_slow(world: &SimEnv, namespace: &str, name: &str, seconds: u64) -> Enterprise {
-    let enterprise = world.connect_enterprise_in(namespace, name, 100);
+    let enterprise = world.connect_in(namespace, name, 100, &serde_json::json!({}));
     enterprise.set_latency(secs(seconds / 3));
     enterprise
+}
+
+/// Calls for this resource of the connections whose names begin with `stuck`.
+fn is_stuck(verb: Verb, resource: &'static str) -> impl Fn(&Call) -> bool {
+    move |call| call.matches(verb, resource) && call.name.as_ref().is_some_and(|name| name.starts_with("stuck"))
 }
 
 /// Lets time pass until the enterprise was listed, at most two hours. Returns the seconds.
@@ -61,10 +66,7 @@ async fn requests_of_busy_connections_do_not_starve_a_new_connection() {
 #[tokio::test(start_paused = true)]
 async fn lists_that_wait_for_the_api_server_do_not_delay_a_new_connection() {
     let world = SimEnv::with_operator();
-    let refused = |call: &kube_sim::Call| {
-        call.matches(Verb::Create, "userslices") && call.name.as_ref().is_some_and(|name| name.starts_with("stuck"))
-    };
-    world.kube.fail_next(usize::MAX, refused, Fault::Before(FaultAction::Status(503)));
+    world.kube.fail_next(usize::MAX, is_stuck(Verb::Create, "userslices"), Fault::Before(FaultAction::Status(503)));
     let stuck: Vec<_> = (0..30).map(|n| world.connect_enterprise(&format!("stuck{n:02}"), 100)).collect();
     sleep_secs(60).await;
     assert_eq!(stuck.iter().map(count_listings).sum::<usize>(), 30);
@@ -79,6 +81,98 @@ async fn lists_that_wait_for_the_api_server_do_not_delay_a_new_connection() {
     for n in 0..stuck.len() {
         world.wait_for_connection(&format!("stuck{n:02}"), |s| s.last_sync.is_some()).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn finished_lists_beyond_their_memory_delay_a_new_connection_by_a_bounded_time() {
+    let world = SimEnv::with_operator();
+    world.kube.fail_next(usize::MAX, is_stuck(Verb::Create, "userslices"), Fault::Before(FaultAction::Status(503)));
+    // 96 of them fit.
+    let stuck: Vec<_> = (0..110).map(|n| world.connect_enterprise(&format!("stuck{n:03}"), 100)).collect();
+    sleep_secs(10).await;
+    assert_eq!(stuck.iter().map(count_listings).sum::<usize>(), 96 + 3);
+    let new = world.connect_enterprise("new", 100);
+    let waited = seconds_until_listed(&new).await;
+    assert!((20..=20 * 5).contains(&waited), "11 lists before it, 3 at a time, 20 s each: {waited} s");
+    world.wait_for_connection("new", |s| s.last_sync.is_some()).await;
+    world.kube.clear_faults();
+    for n in 0..stuck.len() {
+        world.wait_for_connection(&format!("stuck{n:03}"), |s| s.last_sync.is_some()).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn plans_that_the_api_server_does_not_confirm_delay_a_new_connection_by_seconds() {
+    for resource in ["boxconnections", "userrosters", "secrets"] {
+        let world = SimEnv::with_operator();
+        world.kube.fail_next(usize::MAX, is_stuck(Verb::Get, resource), Fault::Before(FaultAction::Hang));
+        // No more than the client of the API server calls at a time.
+        let stuck: Vec<_> = (0..6).map(|n| world.connect_enterprise(&format!("stuck{n}"), 100)).collect();
+        sleep_secs(1).await;
+        let new = world.connect_enterprise("new", 100);
+        let waited = seconds_until_listed(&new).await;
+        assert!((2..=4).contains(&waited), "{resource}: 6 plans, 3 at a time, 2 s each: {waited} s");
+        assert_eq!(stuck.iter().map(count_listings).sum::<usize>(), 0);
+        sleep_secs(1000).await;
+        for n in 0..60 {
+            let later = world.connect_enterprise(&format!("later{n}"), 100);
+            let waited = seconds_until_listed(&later).await;
+            assert!(waited <= 1, "{resource}: after a failure, a plan is confirmed without a permit: {waited} s");
+            sleep_secs(5).await;
+        }
+        world.kube.clear_faults();
+        for n in 0..stuck.len() {
+            world.wait_for_connection(&format!("stuck{n}"), |s| s.last_sync.is_some()).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_whose_plan_is_not_confirmed_at_first_keeps_its_position() {
+    let mut world = with_permits(1);
+    connect_slow(&world, NAMESPACE, "busy", 60);
+    world.spawn_operator();
+    sleep_secs(5).await;
+    world.kube.fail_next(4, is_stuck(Verb::Get, "userrosters"), Fault::Before(FaultAction::Status(500)));
+    connect_slow(&world, NAMESPACE, "stuck", 30);
+    for name in ["second", "third"] {
+        sleep_secs(1).await;
+        connect_slow(&world, NAMESPACE, name, 90);
+    }
+    let stuck = world.wait_for_connection("stuck", |s| s.last_sync.is_some()).await;
+    assert!(stuck.failures.is_none());
+    let listed = |name: &str| world.connection_status(name).last_sync.is_some();
+    assert!(listed("second") && !listed("third"), "it comes after the one that was served meanwhile");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_permit_waits_for_the_statuses_of_its_requests_and_connections() {
+    let mut world = with_permits(1);
+    world.connect_enterprise("acme", 100);
+    world.spawn_operator();
+    world.wait_until_synced("acme").await;
+    sleep_secs(60).await;
+    let hang =
+        |call: &Call| call.matches(Verb::Update, "usersyncrequests/status") && call.name.as_deref() == Some("no");
+    world.kube.fail_next(usize::MAX, hang, Fault::Before(FaultAction::Hang));
+    world.kube.apply(serde_json::json!({
+        "apiVersion": "boxsync.dev/v1alpha1", "kind": "UserSyncRequest",
+        "metadata": { "name": "no", "namespace": NAMESPACE },
+        "spec": { "connectionRef": { "name": "acme" }, "approveRemovals": "0".repeat(64) },
+    }));
+    world.create_request("yes", "acme");
+    let new = world.connect_enterprise("new", 100);
+    assert!(seconds_until_listed(&new).await <= 1, "a refusal that hangs");
+    assert!(request_succeeded(&world.wait_until_finished("yes").await));
+
+    world.kube.fail_next(usize::MAX, is_stuck(Verb::Update, "boxconnections/status"), Fault::Before(FaultAction::Hang));
+    connect_slow(&world, NAMESPACE, "busy", 30);
+    sleep_secs(15).await;
+    connect_slow(&world, NAMESPACE, "stuck", 30);
+    sleep_secs(1).await;
+    let next = connect_slow(&world, NAMESPACE, "next", 3);
+    world.wait_for_connection("busy", |s| s.last_sync.is_some()).await;
+    assert!(seconds_until_listed(&next).await <= 3, "the status of a waiting connection that hangs");
 }
 
 #[tokio::test(start_paused = true)]
