@@ -33,7 +33,7 @@ pub struct Config {
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub watch_namespaces: Vec<String>,
 
-    /// Maximum number of connections that call Box concurrently; one permit is reserved for requests.
+    /// Maximum number of connections that call Box concurrently; one of these permits is for requests alone.
     #[arg(long, env = "BOXSYNC_MAX_CONCURRENT_SYNCS", default_value_t = 4, value_parser = parse_positive_count)]
     pub max_concurrent_syncs: usize,
 

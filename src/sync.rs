@@ -41,7 +41,8 @@ pub async fn fetch_list(
     Ok(builder.build())
 }
 
-/// Fetches the complete list and publishes it. `make_request` is called when the list is complete.
+/// Fetches the complete list and publishes it. `make_request` is called with the
+/// size of the list in bytes when it is complete and Box is no longer needed.
 ///
 /// # Errors
 /// The list could not be fetched completely or not be published.
@@ -50,9 +51,9 @@ pub async fn run<'a>(
     limits: Limits,
     progress: &watch::Sender<SyncProgress>,
     store: &Store,
-    make_request: impl FnOnce() -> PublishRequest<'a>,
+    make_request: impl FnOnce(usize) -> PublishRequest<'a>,
     now: impl Fn() -> Timestamp,
 ) -> Result<PublishResult, Error> {
     let list = fetch_list(client, limits, progress).await?;
-    Ok(roster::publish_list(store, &make_request(), &list, now).await?)
+    Ok(roster::publish_list(store, &make_request(list.memory_bytes()), &list, now).await?)
 }

@@ -6,10 +6,14 @@ use k8s_openapi::api::core::v1::Secret;
 use secrecy::SecretSlice;
 use tokio::sync::Semaphore;
 
-use super::{failure::Failure, failure_context::FailureContext, secret::credentials_from_secret};
+use super::{
+    failure::Failure,
+    failure_context::FailureContext,
+    secret::{CONFIG_KEY, credentials_from_secret},
+};
 use crate::{
     api::AuthType,
-    box_client::{Credentials, MalformedCredentials},
+    box_client::{Credentials, MAX_CONFIG_BYTES, MalformedCredentials},
 };
 
 /// The costliest accepted key takes up to three seconds of an idle processor.
@@ -19,8 +23,8 @@ const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// processor and the memory of one key derivation. A process has one; clones share it.
 ///
 /// A thread cannot be stopped. After the time limit its result is dropped, but it keeps its turn until it ends by
-/// itself, which the limits on the key ensure. Waiting connections have no time limit of their own: each holds a permit
-/// for Box, so no more wait than there are permits.
+/// itself, which the limits on the key ensure. Waiting connections have no time limit of their own. Each keeps no more than
+/// its configuration file in memory.
 #[derive(Clone)]
 pub struct KeyDecryption {
     turn: Arc<Semaphore>,
@@ -48,6 +52,13 @@ impl KeyDecryption {
         match method {
             AuthType::ClientCredentials | AuthType::Oauth2 => credentials_from_secret(context, method, secret),
             AuthType::Jwt => {
+                let config = secret.data.unwrap_or_default().remove_entry(CONFIG_KEY);
+                let too_large = config.as_ref().is_some_and(|(_, config)| config.0.len() > MAX_CONFIG_BYTES);
+                let secret = Secret { data: config.map(|entry| [entry].into()), ..Secret::default() };
+                if too_large {
+                    // It is refused before its key is read, and is not to wait in memory.
+                    return credentials_from_secret(context, method, secret);
+                }
                 let owned_context = context.clone();
                 let parsed = self.run(move || credentials_from_secret(&owned_context, method, secret)).await;
                 parsed.unwrap_or_else(|timed_out| Err(Failure::malformed_credentials(context, &timed_out)))

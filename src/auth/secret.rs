@@ -9,6 +9,9 @@ use crate::{
     box_client::Credentials,
 };
 
+/// The key of a Secret with the configuration file of a JWT app.
+pub(super) const CONFIG_KEY: &str = "config.json";
+
 /// The validated credentials in a Secret. As costly as [`Credentials::jwt`].
 ///
 /// # Errors
@@ -25,7 +28,7 @@ pub(super) fn credentials_from_secret(
     };
     let result = match method {
         AuthType::ClientCredentials => Credentials::client_credentials(value("clientId")?, value("clientSecret")?),
-        AuthType::Jwt => Credentials::jwt(value("config.json")?),
+        AuthType::Jwt => Credentials::jwt(value(CONFIG_KEY)?),
         AuthType::Oauth2 => Credentials::oauth2(value("clientId")?, value("clientSecret")?, value("refreshToken")?),
     };
     let credentials = result.map_err(|error| Failure::malformed_credentials(context, &error))?;

@@ -37,6 +37,7 @@ pub use auth::{
     authorization_code::{AuthorizationRequest, AuthorizationResponse},
     client_credentials::ClientCredentials,
     credentials::Credentials,
+    limits::MAX_CONFIG_BYTES,
     malformed_credentials::MalformedCredentials,
     token_source::{SpawnFn, TokenSource},
     token_store::{AfterRejection, OAuthTokens, RefreshLock, TokenStore, TokenStoreError},

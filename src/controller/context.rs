@@ -23,7 +23,7 @@ use super::{
     kube_calls::KubeClient,
     oauth::token_store::SecretTokenStore,
     options::ControllerOptions,
-    permits::PermitPool,
+    permits::{FinishedLists, PermitPool},
     request::index::RequestIndex,
     telemetry::{BoxCallEnded, ResourceKind},
     watch_scopes::WatchScopes,
@@ -61,7 +61,8 @@ pub(crate) struct Context {
     pub(super) request_errors: ErrorBackoffs<UserSyncRequest>,
     /// How many reconciles of connections have begun, which numbers them in the log.
     pub(super) run_counter: AtomicU64,
-    pub(super) permits: Arc<PermitPool<ConnectionKey>>,
+    pub(super) permits: Arc<PermitPool>,
+    pub(super) finished_lists: FinishedLists,
     pub(super) key_decryption: KeyDecryption,
     pub(super) stop: CancellationToken,
     pub(super) background: Arc<BackgroundTasks>,

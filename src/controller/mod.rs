@@ -14,6 +14,7 @@ mod events;
 mod kube_calls;
 mod merged_watch;
 mod options;
+mod permit_queue;
 mod permits;
 mod status_writer;
 mod telemetry;

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Controller options from the command line.
 #[derive(Clone, Debug)]
 pub struct ControllerOptions {
-    /// How many connections may work with Box at once; scheduled work takes all permits but one.
+    /// How many connections may work with Box at once.
     pub max_concurrent_syncs: usize,
     /// Between the end of one listing of a connection and the start of the next.
     pub min_sync_gap: Duration,

@@ -34,7 +34,7 @@ use super::{
     events::Events,
     kube_calls::{KubeClient, KubeError},
     options::ControllerOptions,
-    permits::PermitPool,
+    permits::{FinishedLists, PermitPool},
     request::{
         self,
         index::{RequestIndex, RequestKey, connection_key, prune_request, request_key},
@@ -121,6 +121,7 @@ pub async fn run(dependencies: Dependencies, stop: CancellationToken) {
         clock,
         metrics: metrics.clone(),
         permits: PermitPool::new(options.max_concurrent_syncs, wake_connections.clone()),
+        finished_lists: FinishedLists::default(),
         key_decryption: KeyDecryption::default(),
         options,
         connections: connections.clone(),

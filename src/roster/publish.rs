@@ -30,8 +30,6 @@ use crate::{
 
 /// After this many conflicts the sync fails.
 const MAX_CONFLICTS: u32 = 8;
-/// How long a finished list waits for an unreachable API server since it last accepted a slice.
-const UNAVAILABLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long it waits for an API server that denies the request: one that has just started may deny what it soon allows.
 const DENIED_TIMEOUT: Duration = Duration::from_secs(20);
 const INITIAL_BACKOFF: Duration = Duration::from_millis(200);
@@ -54,6 +52,8 @@ pub struct PublishRequest<'a> {
     /// The roster before the first page was fetched; `None`: there was none.
     pub base: Option<RosterVersion>,
     pub fence: Fence,
+    /// How long the list waits for an unavailable API server since it last accepted a slice.
+    pub unavailable_timeout: Duration,
     /// The sync that fetched the list, without the counts of its changes.
     pub change: RosterChange,
 }
@@ -197,7 +197,7 @@ async fn publish_with_retries(
         }
         let remaining = if error.is_unavailable() {
             denied_since = None;
-            UNAVAILABLE_TIMEOUT.saturating_sub(progress.1.elapsed())
+            publisher.request.unavailable_timeout.saturating_sub(progress.1.elapsed())
         } else if matches!(error, KubeError::Forbidden(_) | KubeError::UnknownKind) {
             DENIED_TIMEOUT.saturating_sub(denied_since.get_or_insert_with(Instant::now).elapsed())
         } else {

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64},
     },
     time::Duration,
 };
@@ -15,7 +15,7 @@ use boxsync::{
     metrics::{Metrics, PerConnectionMetrics},
 };
 use harness::MetricsPage;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use kube_sim::{KubeSim, LogPosition, Resource, SimClock};
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -25,6 +25,7 @@ use crate::{
     log::capture_log,
     network::Network,
     operator::{OperatorFactory, RunningOperator},
+    sign_in::secret_data,
 };
 
 pub(crate) const NAMESPACE: &str = "backup";
@@ -135,16 +136,21 @@ impl SimEnv {
     /// The same in another namespace.
     pub(crate) fn connect_enterprise_in(&self, namespace: &str, name: &str, users: usize) -> Enterprise {
         let enterprise = self.add_enterprise(name, users);
-        self.apply_secret_in(namespace, name, &client_credentials(&enterprise));
+        self.apply_secret_in(namespace, name, &secret_data(&enterprise, AuthMethod::ClientCredentials));
         self.apply_connection_in(namespace, name, enterprise.id(), &json!({}));
         enterprise
     }
 
     /// The same with `extra_spec` merged into the default spec.
     pub(crate) fn connect_with_spec(&self, name: &str, users: usize, extra_spec: &Value) -> Enterprise {
+        self.connect_in(NAMESPACE, name, users, extra_spec)
+    }
+
+    /// The same in any namespace.
+    pub(crate) fn connect_in(&self, namespace: &str, name: &str, users: usize, extra_spec: &Value) -> Enterprise {
         let enterprise = self.add_enterprise(name, users);
-        self.apply_credentials(&enterprise, name);
-        self.apply_connection(name, enterprise.id(), extra_spec);
+        self.apply_secret_in(namespace, name, &secret_data(&enterprise, AuthMethod::ClientCredentials));
+        self.apply_connection_in(namespace, name, enterprise.id(), extra_spec);
         enterprise
     }
 
@@ -160,7 +166,7 @@ impl SimEnv {
 
     /// Writes the enterprise's current credentials into the Secret.
     pub(crate) fn apply_credentials(&self, enterprise: &Enterprise, name: &str) {
-        self.apply_secret(name, &client_credentials(enterprise));
+        self.apply_secret(name, &secret_data(enterprise, AuthMethod::ClientCredentials));
     }
 
     pub(crate) fn apply_secret(&self, name: &str, data: &Value) {
@@ -290,14 +296,6 @@ impl SimEnv {
         let writes = self.kube.writes_since(mark).into_iter().filter(|w| w.user == OPERATOR && w.resource != "events");
         writes.map(|w| format!("{w:?}")).collect()
     }
-}
-
-/// The data of a Secret with the enterprise's current credentials.
-fn client_credentials(enterprise: &Enterprise) -> Value {
-    json!({
-        "clientId": encode_base64(&enterprise.client_id()),
-        "clientSecret": encode_base64(&enterprise.client_secret()),
-    })
 }
 
 pub(crate) fn secs(n: u64) -> Duration {

@@ -16,6 +16,7 @@ mod crd_check;
 mod cron_schedule;
 mod disconnected;
 mod failure_reasons;
+mod fair_permits;
 mod format_upgrade;
 mod history;
 mod hostile_input;

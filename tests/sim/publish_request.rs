@@ -23,6 +23,7 @@ pub(crate) fn scheduled_publish(owner_uid: &str, start: Timestamp) -> PublishReq
         last_published: None,
         base: None,
         fence: Fence::Written,
+        unavailable_timeout: Duration::from_secs(300),
         change: RosterChange {
             trigger: Trigger::Scheduled,
             start_time: Time(start),

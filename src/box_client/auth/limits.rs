@@ -1,7 +1,7 @@
 //! The limits on credentials, which are as large and as costly as the owner of a Secret makes them.
 
 /// Bytes of an app's configuration file. Box's have 2 to 4 KiB.
-pub(super) const MAX_CONFIG_BYTES: usize = 64 << 10;
+pub const MAX_CONFIG_BYTES: usize = 64 << 10;
 /// Bytes of a client id, which becomes part of statuses and messages. Box's have 32.
 pub(super) const MAX_CLIENT_ID: usize = 256;
 /// Bytes of a client secret. Box's have 32.

@@ -7,7 +7,7 @@ pub(super) mod credentials;
 mod form;
 mod jwt;
 mod key_derivation;
-mod limits;
+pub(super) mod limits;
 pub(super) mod malformed_credentials;
 mod private_key;
 mod random_token;

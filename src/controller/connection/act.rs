@@ -11,7 +11,7 @@ use super::{
     plan::{Plan, Step},
     plan_input::{PlanInput, status_of},
     progress::RunObjects,
-    sign_in::{self, SignInCheck, SignInError},
+    sign_in::{self, PreparedSignIn, SignInCheck, SignInError},
     state::{ConnectionKey, log_name},
     status::StatusUpdate,
     sync_outcome::SyncOutcome,
@@ -29,22 +29,25 @@ use crate::{
     },
 };
 
-/// The watch will have caught up with what was confirmed.
-const CACHE_LAG_RETRY: Duration = Duration::from_secs(1);
+/// When to plan again if the cached view lags behind what was confirmed. The watch wakes the connection when it has caught
+/// up; one that delivers nothing must not make this a loop.
+const CACHE_LAG_RETRY: Duration = Duration::from_secs(5);
 /// A run that was stopped because its object went away, or the process is shutting down.
 const STOPPED_RETRY: Duration = Duration::from_secs(5);
 
-/// Carries out the plan that was made from confirmed objects.
+/// Carries out the plan that was made from confirmed objects. Refusals are written meanwhile, so that no permit waits for
+/// them.
 pub(super) async fn act(
     context: &Context,
     confirmed: PlanInput,
     plan: Plan,
     permit: PermitRequest,
 ) -> Result<Action, KubeError> {
-    // A refusal that could not be written is tried again after the work that the connection needs.
-    let refused = refuse_requests(context, &confirmed, &plan.refused_requests).await;
-    let acted = Box::pin(act_on_step(context, confirmed, plan.step, permit)).await?;
-    refused.map(|()| acted)
+    let input = confirmed.clone();
+    let refusing = Box::pin(refuse_requests(context, &input, &plan.refused_requests));
+    let (refused, acted) = tokio::join!(refusing, Box::pin(act_on_step(context, confirmed, plan.step, permit)));
+    // A refusal that could not be written is tried again by the next reconcile.
+    acted.and_then(|acted| refused.map(|()| acted))
 }
 
 async fn act_on_step(
@@ -57,30 +60,32 @@ async fn act_on_step(
         (Step::Report, permit) => {
             drop(permit);
             report_unreported_publish(context, &confirmed).await?;
-            Ok(Action::requeue(Duration::ZERO))
+            Ok(Action::requeue(CACHE_LAG_RETRY))
         }
         (step @ (Step::Wait(_) | Step::CheckSecret | Step::CollectGarbage), permit) => {
             drop(permit);
             context.permits.cancel_wait(&ConnectionKey::from(confirmed.connection.as_ref()));
             maintain::refresh_status(context, &confirmed.connection).await?;
-            Ok(requeue_for(context, &confirmed.connection, &step))
+            Ok(match step {
+                // The cached view calls for something else first.
+                Step::CheckSecret | Step::CollectGarbage => Action::requeue(CACHE_LAG_RETRY),
+                step => requeue_for(context, &confirmed.connection, &step),
+            })
         }
         // Only the confirmed plan needs a permit: the next reconcile asks for one.
         (Step::Probe | Step::Sync { .. }, PermitRequest::NotNeeded) => Ok(Action::requeue(CACHE_LAG_RETRY)),
         (Step::Probe | Step::Sync { .. }, PermitRequest::Queued) => Ok(Action::requeue(PERMIT_RECHECK)),
-        (Step::Probe, PermitRequest::Acquired(permit)) => {
-            let probed = probe_connection(context, &confirmed).await?;
+        (Step::Probe, PermitRequest::Acquired(permit, sign_in)) => {
+            let probed = probe_connection(context, &confirmed, &sign_in).await;
             drop(permit);
             match probed {
                 Some(result) => report_result(context, &confirmed.connection, result).await,
                 None => Ok(Action::requeue(STOPPED_RETRY)),
             }
         }
-        (Step::Sync { trigger, request_names, annotation }, PermitRequest::Acquired(permit)) => {
-            tracing::Span::current().record("trigger", trigger.as_str());
-            let job = SyncJob { input: confirmed, trigger, request_names, annotation };
-            let (run_end, objects) = Box::pin(run(context, job)).await;
-            drop(permit);
+        (Step::Sync { trigger, request_names, annotation }, PermitRequest::Acquired(permit, sign_in)) => {
+            let job = SyncJob { input: confirmed, sign_in, trigger, request_names, annotation };
+            let (run_end, objects) = Box::pin(run(context, job, permit)).await;
             Box::pin(finish_run(context, objects, run_end)).await
         }
     }
@@ -124,7 +129,7 @@ async fn refuse_requests(context: &Context, input: &PlanInput, refusals: &[(Stri
 }
 
 /// Signs in to prove that the connection works; `None` if it was cancelled.
-async fn probe_connection(context: &Context, input: &PlanInput) -> Result<Option<UnwrittenResult>, KubeError> {
+async fn probe_connection(context: &Context, input: &PlanInput, prepared: &PreparedSignIn) -> Option<UnwrittenResult> {
     let connection = &input.connection;
     let stop = context.stop.child_token();
     // Using a user's token already renews it; renewing it more often proves nothing more.
@@ -132,13 +137,12 @@ async fn probe_connection(context: &Context, input: &PlanInput) -> Result<Option
         Some((AuthType::Oauth2, _)) if !connection.spec.suspend => SignInCheck::CachedToken,
         Some((AuthType::Oauth2 | AuthType::ClientCredentials | AuthType::Jwt, _)) | None => SignInCheck::NewToken,
     };
-    let sign_in = sign_in::sign_in(context, connection, sign_in_check, &stop).await;
+    let sign_in = sign_in::sign_in(context, connection, prepared, sign_in_check, &stop).await;
     context.with_state(connection, |state| state.schedule_next_probe(context.options.probe_interval));
     let (result, fallback_cause) = match sign_in {
         Ok(admitted) => (Ok(admitted.signed_in), admitted.fallback_cause),
         Err(SignInError::Failed(refused)) => (Err(refused.failure), None),
-        Err(SignInError::Kube(error)) => return Err(error),
-        Err(SignInError::Cancelled) => return Ok(None),
+        Err(SignInError::Cancelled) => return None,
     };
     if let Err(failure) = &result {
         tracing::warn!(
@@ -148,7 +152,7 @@ async fn probe_connection(context: &Context, input: &PlanInput) -> Result<Option
             "probe failed"
         );
     }
-    Ok(Some(UnwrittenResult::Probe(Box::new(result), fallback_cause)))
+    Some(UnwrittenResult::Probe(Box::new(result), fallback_cause))
 }
 
 /// Writes the result of a run or a probe, without a permit. If the API server refuses it, it is kept for the next
@@ -205,11 +209,10 @@ async fn finish_run(context: &Context, objects: RunObjects, run_end: RunEnd) -> 
                 StopReason::Suspended | StopReason::AuthChanged | StopReason::Superseded => {
                     status_writer::write_connection_status(context, &objects.connection, &StatusUpdate::Stopped)
                         .await?;
-                    Ok(Action::requeue(Duration::ZERO))
+                    Ok(Action::requeue(CACHE_LAG_RETRY))
                 }
             }
         }
-        RunEnd::Kube(error) => Err(error),
     }
 }
 

@@ -7,7 +7,7 @@ use kube::runtime::controller::Action;
 use super::{
     plan::{Plan, Step, duration_until, plan},
     plan_input::PlanInput,
-    state::ConnectionKey,
+    sign_in::PreparedSignIn,
     unwritten_status::UnwrittenStatus,
 };
 use crate::{
@@ -44,7 +44,8 @@ pub(super) enum PermitRequest {
     NotNeeded,
     /// No permit is free; a released one wakes the connection.
     Queued,
-    Acquired(Permit<ConnectionKey>),
+    /// It may, with these credentials.
+    Acquired(Permit, PreparedSignIn),
 }
 
 pub(super) fn decide_plan(context: &Context, input: &PlanInput) -> Plan {

@@ -65,6 +65,14 @@ impl Step {
         }
     }
 
+    /// Whether it needs a permit.
+    pub(crate) fn calls_box(&self) -> bool {
+        match self {
+            Step::Wait(_) | Step::CheckSecret | Step::Report | Step::CollectGarbage => false,
+            Step::Probe | Step::Sync { .. } => true,
+        }
+    }
+
     /// Whether a request or an annotation waits for it; all else is scheduled work.
     pub(crate) fn is_requested(&self) -> bool {
         match self {

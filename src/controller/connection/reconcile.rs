@@ -14,6 +14,7 @@ use super::{
     observe::{PERMIT_RECHECK, PermitRequest, decide_plan, observe, requeue_for},
     plan::{Plan, Step, duration_until},
     plan_input::{PlanInput, generation_unobserved, status_of},
+    sign_in::{self, PreparedSignIn},
     state::{ConnectionKey, log_name},
     status::StatusUpdate,
     sync_outcome::SyncOutcome,
@@ -23,7 +24,8 @@ use crate::{
     controller::{
         context::Context,
         kube_calls::KubeError,
-        permits::Priority,
+        permit_queue::Priority,
+        permits::Permit,
         status_writer,
         telemetry::{ReconcileFailed, ReconcilePanicked, ResourceKind, measure_reconcile},
     },
@@ -31,6 +33,8 @@ use crate::{
 
 /// After a panic whose failure could not be recorded.
 const PANIC_RETRY: Duration = Duration::from_secs(5);
+/// How long a confirmed plan waits for a permit before it must be confirmed again.
+const CONFIRMED_LIMIT: Duration = Duration::from_secs(30);
 
 pub(crate) async fn reconcile(connection: Arc<BoxConnection>, context: Arc<Context>) -> Result<Action, KubeError> {
     if connection.metadata.deletion_timestamp.is_some() {
@@ -44,14 +48,18 @@ pub(crate) async fn reconcile(connection: Arc<BoxConnection>, context: Arc<Conte
         run = context.next_run_id(),
         trigger = tracing::field::Empty,
     );
+    let key = ConnectionKey::from(connection.as_ref());
     let reconciled =
         AssertUnwindSafe(Box::pin(run_phases(&context, &connection))).catch_unwind().instrument(span.clone());
     let result = match measure_reconcile(&context.metrics, ResourceKind::Connections, reconciled).await {
         Ok(result) => result,
-        Err(_) => Ok(report_panic(&context, &connection).instrument(span).await),
+        Err(_) => {
+            context.permits.step_aside(&key);
+            Ok(report_panic(&context, &connection).instrument(span).await)
+        }
     };
     if result.is_ok() {
-        context.connection_errors.reset(&ConnectionKey::from(connection.as_ref()));
+        context.connection_errors.reset(&key);
     }
     result
 }
@@ -83,21 +91,112 @@ async fn run_planned_phases(context: &Context, connection: &Arc<BoxConnection>) 
     if let Some(result) = context.with_state(connection, |state| state.unwritten_result.take()) {
         return report_result(context, connection, result).await;
     }
+    let key = ConnectionKey::from(connection.as_ref());
     let observed = observe(context, connection);
+    if !observed.step.calls_box() {
+        // What comes first may take a while, and nobody else could use a permit that is reserved for this connection.
+        context.permits.step_aside(&key);
+    }
     let planned = maintain::run(context, connection, observed).await;
-    let permit = request_permit(context, connection, &planned.step);
-    if !needs_confirmation(&planned, &permit) {
+    match &planned.step {
+        Step::Probe | Step::Sync { .. } => return Box::pin(work_with_box(context, connection, &key, &planned)).await,
+        Step::Report => {}
+        Step::Wait(_) | Step::CheckSecret | Step::CollectGarbage => context.permits.cancel_wait(&key),
+    }
+    act_without_permit(context, connection, &planned, PermitRequest::NotNeeded).await
+}
+
+/// Requests a permit, confirms and plans again, and acts. No permit waits for the API server longer than
+/// [`UNCONFIRMED_LIMIT`](crate::controller::permits::UNCONFIRMED_LIMIT): a plan that takes longer to confirm gets the next
+/// permit, and after a failure the next attempt is confirmed before it takes a permit. Its position is kept.
+async fn work_with_box(
+    context: &Context,
+    connection: &Arc<BoxConnection>,
+    key: &ConnectionKey,
+    planned: &Plan,
+) -> Result<Action, KubeError> {
+    let permits = &context.permits;
+    let priority = priority_of(&planned.step);
+    let permit = if context.with_state(connection, |state| state.confirmation_failed) {
+        permits.join(key, priority);
+        None
+    } else {
+        let permit = permits.try_acquire(key, priority);
+        if permit.is_none() {
+            tracing::debug!(?priority, "waiting for a permit");
+            let work = Box::pin(act_without_permit(context, connection, planned, PermitRequest::Queued));
+            return aside_during(context, key, work).await;
+        }
+        permit
+    };
+    let confirmation = Box::pin(confirm_with_credentials(context, connection));
+    let (confirmed, permit) = match permit {
+        Some(permit) => {
+            tracing::debug!(?priority, "permit acquired");
+            permit.keep_during(confirmation).await
+        }
+        None => (confirmation.await, None),
+    };
+    context.with_state(connection, |state| state.confirmation_failed = confirmed.is_err());
+    let (input, plan, sign_in) = match confirmed {
+        Ok(Some(confirmed)) => confirmed,
+        Ok(None) => {
+            permits.cancel_wait(key);
+            return Ok(Action::await_change());
+        }
+        Err(error) => {
+            permit.map_or_else(|| permits.step_aside(key), Permit::give_back);
+            return Err(error);
+        }
+    };
+    let Some(sign_in) = sign_in else {
+        drop(permit);
+        permits.cancel_wait(key);
+        return Box::pin(act(context, input, plan, PermitRequest::NotNeeded)).await;
+    };
+    let permit = match permit {
+        Some(permit) => Some(permit),
+        None => tokio::select! {
+            permit = permits.acquire_within(key, priority_of(&plan.step), CONFIRMED_LIMIT) => permit,
+            () = context.stop.cancelled() => None,
+        },
+    };
+    // On the heap: it is the largest of all phases.
+    match permit {
+        Some(permit) => Box::pin(act(context, input, plan, PermitRequest::Acquired(permit, sign_in))).await,
+        None => aside_during(context, key, Box::pin(act(context, input, plan, PermitRequest::Queued))).await,
+    }
+}
+
+/// Does other work for a connection that waits for a permit. A permit that becomes free meanwhile is not for it.
+async fn aside_during<T>(context: &Context, key: &ConnectionKey, work: impl Future<Output = T>) -> T {
+    context.permits.step_aside(key);
+    let done = work.await;
+    context.permits.come_back(key);
+    done
+}
+
+fn priority_of(step: &Step) -> Priority {
+    if step.is_requested() { Priority::Requested } else { Priority::Scheduled }
+}
+
+/// Acts on a plan that does not call Box now.
+async fn act_without_permit(
+    context: &Context,
+    connection: &BoxConnection,
+    planned: &Plan,
+    permit: PermitRequest,
+) -> Result<Action, KubeError> {
+    // Is anything to be done that the cached view does not suffice for?
+    if planned.step != Step::Report && planned.refused_requests.is_empty() {
         maintain::refresh_status(context, connection).await?;
         return Ok(match permit {
             PermitRequest::Queued => Action::requeue(PERMIT_RECHECK),
-            PermitRequest::NotNeeded | PermitRequest::Acquired(_) => requeue_for(context, connection, &planned.step),
+            PermitRequest::NotNeeded | PermitRequest::Acquired(..) => requeue_for(context, connection, &planned.step),
         });
     }
     let Some(confirmed) = confirm(context, connection).await? else { return Ok(Action::await_change()) };
-    let plan = decide_plan(context, &confirmed);
-    let Plan { step, reason, .. } = &plan;
-    tracing::debug!(step = step.as_str(), %reason, requests = confirmed.requests.len(), "plan confirmed");
-    // On the heap: it is the largest of all phases.
+    let plan = plan_again(context, &confirmed);
     Box::pin(act(context, confirmed, plan, permit)).await
 }
 
@@ -107,34 +206,28 @@ fn until_stale(connection: &BoxConnection, now: Timestamp) -> Option<Duration> {
     (stale > now).then(|| duration_until(stale, now))
 }
 
-fn request_permit(context: &Context, connection: &BoxConnection, step: &Step) -> PermitRequest {
-    let key = ConnectionKey::from(connection);
-    match step {
-        Step::Report => PermitRequest::NotNeeded,
-        Step::Wait(_) | Step::CheckSecret | Step::CollectGarbage => {
-            context.permits.cancel_wait(&key);
-            PermitRequest::NotNeeded
-        }
-        Step::Probe | Step::Sync { .. } => {
-            let priority = if step.is_requested() { Priority::Requested } else { Priority::Scheduled };
-            match context.permits.try_acquire(&key, priority) {
-                Some(permit) => {
-                    tracing::debug!(?priority, "permit acquired");
-                    PermitRequest::Acquired(permit)
-                }
-                None => {
-                    tracing::debug!(?priority, "waiting for a permit");
-                    PermitRequest::Queued
-                }
-            }
-        }
-    }
+/// What the API server confirms, the plan for it, and the credentials if that calls Box; `None`: the connection is gone.
+async fn confirm_with_credentials(
+    context: &Context,
+    connection: &BoxConnection,
+) -> Result<Option<(PlanInput, Plan, Option<PreparedSignIn>)>, KubeError> {
+    let Some(confirmed) = confirm(context, connection).await? else { return Ok(None) };
+    let plan = plan_again(context, &confirmed);
+    let sign_in = match plan.step.calls_box() {
+        true => Some(sign_in::prepare(context, &confirmed.connection).await?),
+        false => None,
+    };
+    Ok(Some((confirmed, plan, sign_in)))
 }
 
-/// Whether anything is to be done that the cached view does not suffice for.
-fn needs_confirmation(plan: &Plan, permit: &PermitRequest) -> bool {
-    let acts = matches!(plan.step, Step::Report) || matches!(permit, PermitRequest::Acquired(_));
-    acts || !plan.refused_requests.is_empty()
+fn plan_again(context: &Context, confirmed: &PlanInput) -> Plan {
+    let plan = decide_plan(context, confirmed);
+    let Plan { step, reason, .. } = &plan;
+    tracing::debug!(step = step.as_str(), %reason, requests = confirmed.requests.len(), "plan confirmed");
+    if let Step::Sync { trigger, .. } = step {
+        tracing::Span::current().record("trigger", trigger.as_str());
+    }
+    plan
 }
 
 /// The connection, its roster and its unfinished requests as the API server has them, since watches lag behind.

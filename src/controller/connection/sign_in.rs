@@ -49,8 +49,6 @@ pub(crate) struct SignInSuccess {
 pub(crate) enum SignInError {
     /// A failure of the connection.
     Failed(SignInFailure),
-    /// The API server failed; nothing is known of the connection.
-    Kube(KubeError),
     /// The run is being stopped.
     Cancelled,
 }
@@ -62,6 +60,17 @@ pub(crate) struct SignInFailure {
     /// The app that the credentials name, as far as they could be read.
     pub(crate) app: Option<BoxApp>,
     pub(crate) calls: u32,
+}
+
+/// The credentials for a sign-in, as the Secret has them. What is left to do calls only Box.
+pub(crate) enum PreparedSignIn {
+    Parsed(CachedSession),
+    /// They cannot be used.
+    Invalid(CredentialsVersion, Failure),
+    /// There is no Secret.
+    Missing(CredentialsVersion, Failure),
+    /// No Secret is to be read, or it cannot be.
+    Unreadable(Failure),
 }
 
 /// Reads the version of the Secret.
@@ -80,60 +89,116 @@ pub(crate) async fn check_secret(context: &Context, connection: &BoxConnection) 
     Ok(())
 }
 
-/// Signs in with the Secret's current content. If new content is rejected, the previous credentials stay in use while
-/// their token is valid.
+/// Reads the Secret and parses the credentials in it.
+///
+/// # Errors
+/// The API server failed; nothing is known of the connection.
+pub(crate) async fn prepare(context: &Context, connection: &BoxConnection) -> Result<PreparedSignIn, KubeError> {
+    let failure_context = FailureContext::for_connection(connection);
+    let Some((method, secret_name)) = connection.spec.auth.selected_method() else {
+        return Ok(PreparedSignIn::Unreadable(Failure::invalid_auth_method(&failure_context)));
+    };
+    if method == AuthType::Oauth2 && !context.options.oauth {
+        return Ok(PreparedSignIn::Unreadable(Failure::oauth_disabled(&failure_context)));
+    }
+    let secret = match read_credentials_secret(context, connection, secret_name).await {
+        Ok(secret) => Some(secret),
+        Err(KubeError::NotFound) => None,
+        Err(KubeError::Forbidden(_)) => {
+            return Ok(PreparedSignIn::Unreadable(Failure::secret_forbidden(&failure_context)));
+        }
+        Err(KubeError::Rejected { code, .. }) => {
+            return Ok(PreparedSignIn::Unreadable(Failure::secret_unreadable(&failure_context, code)));
+        }
+        Err(
+            error @ (KubeError::Conflict
+            | KubeError::UnknownKind
+            | KubeError::TooManyRequests { .. }
+            | KubeError::Unreadable(_)
+            | KubeError::Unreachable(_)),
+        ) => return Err(error),
+    };
+    let version = credentials_version(method, secret_name, secret.as_ref());
+    let known = context.with_state(connection, |state| {
+        state.record_secret_version(&version);
+        let sessions = [&state.cached_session, &state.parsed_session];
+        sessions.into_iter().flatten().find(|session| session.version == version).cloned()
+    });
+    tracing::debug!(secret = secret_name, found = secret.is_some(), "credentials read");
+    if let Some(session) = known {
+        return Ok(PreparedSignIn::Parsed(session));
+    }
+    let Some(secret) = secret else {
+        return Ok(PreparedSignIn::Missing(version, Failure::missing_secret(&failure_context)));
+    };
+    let resource_version = secret.resource_version().unwrap_or_default();
+    match context.key_decryption.parse_secret(&failure_context, method, secret).await {
+        Ok(credentials) => {
+            let session = CachedSession {
+                version,
+                resource_version,
+                client_id: credentials.client_id().to_owned(),
+                session: context.token_source(connection, credentials),
+            };
+            if method == AuthType::Jwt {
+                // Decrypting its key again could take seconds.
+                context.with_state(connection, |state| state.parsed_session = Some(session.clone()));
+            }
+            Ok(PreparedSignIn::Parsed(session))
+        }
+        Err(failure) => Ok(PreparedSignIn::Invalid(version, failure)),
+    }
+}
+
+/// Signs in with the Secret's content. If new content is rejected, the previous credentials stay in use while their token
+/// is valid.
 pub(crate) async fn sign_in(
     context: &Context,
     connection: &BoxConnection,
+    prepared: &PreparedSignIn,
     check: SignInCheck,
     stop: &CancellationToken,
 ) -> Result<SignInSuccess, SignInError> {
-    let failure_context = FailureContext::for_connection(connection);
-    let Some((method, secret_name)) = connection.spec.auth.selected_method() else {
-        return Err(failed_before_sign_in(Failure::invalid_auth_method(&failure_context)));
+    let (version, session) = match prepared {
+        PreparedSignIn::Unreadable(failure) => return Err(failed_before_sign_in(failure.clone())),
+        PreparedSignIn::Missing(version, failure) => {
+            context.with_state(connection, |state| {
+                state.record_sign_in(version);
+                state.cached_session = None;
+            });
+            return Err(failed_before_sign_in(failure.clone()));
+        }
+        PreparedSignIn::Invalid(version, failure) => (version, Err(failure)),
+        PreparedSignIn::Parsed(session) => (&session.version, Ok(session)),
     };
-    if method == AuthType::Oauth2 && !context.options.oauth {
-        return Err(failed_before_sign_in(Failure::oauth_disabled(&failure_context)));
-    }
-    let secret = read_credentials_secret(context, connection, &failure_context, secret_name).await?;
-    let version = credentials_version(method, secret_name, secret.as_ref());
-    context.with_state(connection, |state| {
-        state.record_secret_version(&version);
-        state.record_sign_in(&version);
+    let cached = context.with_state(connection, |state| {
+        state.record_sign_in(version);
+        state.cached_session.clone()
     });
-    tracing::debug!(secret = secret_name, found = secret.is_some(), "credentials read");
-    let Some(secret) = secret else {
-        context.with_state(connection, |state| state.cached_session = None);
-        return Err(failed_before_sign_in(Failure::missing_secret(&failure_context)));
-    };
-    let cached = context.with_state(connection, |state| state.cached_session.clone());
-    if let Some(held) = cached.as_ref().filter(|held| held.version == version) {
-        return verify_sign_in(context, connection, held, check, stop).await;
-    }
-    let resource_version = secret.resource_version().unwrap_or_default();
-    let known = was_accepted(connection, &version, &resource_version);
-    let new = match context.key_decryption.parse_secret(&failure_context, method, secret).await {
-        Ok(credentials) => CachedSession {
-            version: version.clone(),
-            resource_version,
-            client_id: credentials.client_id().to_owned(),
-            session: context.token_source(connection, credentials),
-        },
+    let new = match session {
+        Ok(session) => session,
         Err(failure) => {
-            let sign_in_failure = SignInFailure { failure, app: None, calls: 0 };
-            return sign_in_with_previous(context, connection, cached, &version, sign_in_failure, stop).await;
+            let sign_in_failure = SignInFailure { failure: failure.clone(), app: None, calls: 0 };
+            return sign_in_with_previous(context, connection, cached, version, sign_in_failure, stop).await;
         }
     };
+    if cached.as_ref().is_some_and(|held| held.version == *version) {
+        return verify_sign_in(context, connection, new, check, stop).await;
+    }
+    let known = was_accepted(connection, version, &new.resource_version);
     let check = if known { check } else { SignInCheck::NewToken };
-    match verify_sign_in(context, connection, &new, check, stop).await {
+    match verify_sign_in(context, connection, new, check, stop).await {
         Ok(success) => {
-            context.with_state(connection, |state| state.cached_session = Some(new));
+            context.with_state(connection, |state| {
+                state.cached_session = Some(new.clone());
+                state.parsed_session = None;
+            });
             Ok(success)
         }
         Err(SignInError::Failed(sign_in_failure))
             if sign_in_failure.failure.reason.failure_class() == FailureClass::Disconnected =>
         {
-            sign_in_with_previous(context, connection, cached, &version, sign_in_failure, stop).await
+            sign_in_with_previous(context, connection, cached, version, sign_in_failure, stop).await
         }
         Err(error) => Err(error),
     }
@@ -173,29 +238,15 @@ async fn sign_in_with_previous(
 async fn read_credentials_secret(
     context: &Context,
     connection: &BoxConnection,
-    failure_context: &FailureContext,
     secret: &str,
-) -> Result<Option<Secret>, SignInError> {
+) -> Result<Secret, KubeError> {
     let namespace = connection.namespace().unwrap_or_default();
-    let mut response = context.cluster.get_secret(&namespace, secret).await;
-    if matches!(response, Err(KubeError::Forbidden(_))) {
-        tokio::time::sleep(RBAC_RETRY_DELAY).await;
-        response = context.cluster.get_secret(&namespace, secret).await;
-    }
-    match response {
-        Ok(secret) => Ok(Some(secret)),
-        Err(KubeError::NotFound) => Ok(None),
-        Err(KubeError::Forbidden(_)) => Err(failed_before_sign_in(Failure::secret_forbidden(failure_context))),
-        Err(KubeError::Rejected { code, .. }) => {
-            Err(failed_before_sign_in(Failure::secret_unreadable(failure_context, code)))
+    match context.cluster.get_secret(&namespace, secret).await {
+        Err(KubeError::Forbidden(_)) => {
+            tokio::time::sleep(RBAC_RETRY_DELAY).await;
+            context.cluster.get_secret(&namespace, secret).await
         }
-        Err(
-            error @ (KubeError::Conflict
-            | KubeError::UnknownKind
-            | KubeError::TooManyRequests { .. }
-            | KubeError::Unreadable(_)
-            | KubeError::Unreachable(_)),
-        ) => Err(SignInError::Kube(error)),
+        read => read,
     }
 }
 

@@ -72,6 +72,10 @@ pub(crate) struct ConnectionState {
     pub(crate) retry_allowed_at: Option<Instant>,
     /// The session that Box last accepted.
     pub(crate) cached_session: Option<CachedSession>,
+    /// A session whose private key was decrypted, before Box has accepted it.
+    pub(crate) parsed_session: Option<CachedSession>,
+    /// Whether the API server did not confirm the last plan that calls Box.
+    pub(crate) confirmation_failed: bool,
     /// The version that Box rejected while an older one still works; reported once.
     pub(crate) rejected_version: Option<CredentialsVersion>,
     /// The refresh token that Box rejected last.
@@ -153,6 +157,8 @@ impl ConnectionState {
             next_probe_at: Instant::now() + probe_interval(uid, interval),
             retry_allowed_at: None,
             cached_session: None,
+            parsed_session: None,
+            confirmation_failed: false,
             rejected_version: None,
             rejected_token: RejectedToken::default(),
             logged_plan: None,

@@ -14,7 +14,7 @@ use super::{
     failure_messages::Failure,
     plan_input::PlanInput,
     progress::RunObjects,
-    sign_in::{self, SignInCheck, SignInError, SignInFailure, SignInSuccess},
+    sign_in::{self, PreparedSignIn, SignInCheck, SignInError, SignInFailure, SignInSuccess},
     state::{ConnectionKey, log_name},
     sync_outcome::{SignedIn, SyncOutcome, SyncResult},
 };
@@ -22,7 +22,7 @@ use crate::{
     api::{BoxApp, CurrentSync, RequestRef, RosterChange, SyncProgress, Trigger, UserSyncRequest},
     controller::{
         context::Context,
-        kube_calls::KubeError,
+        permits::{ListHold, Permit},
         request::requested_by::requesters,
         telemetry::{ClockChecked, SyncEnded},
     },
@@ -41,6 +41,7 @@ const STOP_GRACE_PERIOD: Duration = Duration::from_secs(2);
 /// A sync to run, from the plan on confirmed objects.
 pub(crate) struct SyncJob {
     pub(crate) input: PlanInput,
+    pub(crate) sign_in: PreparedSignIn,
     pub(crate) trigger: Trigger,
     /// Names of the requests that it answers.
     pub(crate) request_names: Vec<String>,
@@ -68,8 +69,6 @@ pub(crate) enum RunEnd {
     },
     /// It was stopped without a result.
     Stopped(StopReason),
-    /// The Secret could not be read because of the API server, which is not a failure of the connection.
-    Kube(KubeError),
 }
 
 /// Why a run is no longer wanted.
@@ -94,14 +93,14 @@ struct RunOutput {
     result: Result<SyncResult, Failure>,
 }
 
-/// Runs a sync. Returns how it ended, and its objects as last written or read.
-pub(crate) async fn run(context: &Context, job: SyncJob) -> (RunEnd, RunObjects) {
+/// Runs a sync, with a permit for the listing. Returns how it ended, and its objects as last written or read.
+pub(super) async fn run(context: &Context, job: SyncJob, permit: Permit) -> (RunEnd, RunObjects) {
     let mut objects = RunObjects::for_job(&job);
-    let ended = run_supervised(context, job, &mut objects).await;
+    let ended = run_supervised(context, job, permit, &mut objects).await;
     (ended, objects)
 }
 
-async fn run_supervised(context: &Context, job: SyncJob, objects: &mut RunObjects) -> RunEnd {
+async fn run_supervised(context: &Context, job: SyncJob, permit: Permit, objects: &mut RunObjects) -> RunEnd {
     let (start, started) = (context.current_time(), Instant::now());
     let stop = context.stop.child_token();
     let (progress, progress_receiver) = watch::channel(SyncProgress::default());
@@ -109,9 +108,16 @@ async fn run_supervised(context: &Context, job: SyncJob, objects: &mut RunObject
     let connection = job.input.connection.clone();
     context.with_state(&connection, |state| state.running_requests = Some(job.request_names.clone()));
     let output = {
-        let work =
-            AssertUnwindSafe(Box::pin(fetch_and_publish(context, &job, start, &stop, &signed_in_cell, &progress)))
-                .catch_unwind();
+        let work = AssertUnwindSafe(Box::pin(fetch_and_publish(
+            context,
+            &job,
+            permit,
+            start,
+            &stop,
+            &signed_in_cell,
+            &progress,
+        )))
+        .catch_unwind();
         let supervision = supervise(context, &job, start, &stop, &signed_in_cell, progress_receiver, objects);
         tokio::select! {
             worked = work => match worked {
@@ -128,7 +134,6 @@ async fn run_supervised(context: &Context, job: SyncJob, objects: &mut RunObject
         Err(RunInterruption::Cancelled) => {
             return RunEnd::Stopped(stop_reason(context, &job).unwrap_or(StopReason::ShuttingDown));
         }
-        Err(RunInterruption::Kube(trouble)) => return RunEnd::Kube(trouble),
     };
     let outcome = SyncOutcome {
         trigger: job.trigger,
@@ -151,12 +156,12 @@ enum RunInterruption {
     Stopped(StopReason),
     /// A wait was cancelled because the run must stop.
     Cancelled,
-    Kube(KubeError),
 }
 
 async fn fetch_and_publish(
     context: &Context,
     job: &SyncJob,
+    permit: Permit,
     start: Timestamp,
     stop: &CancellationToken,
     signed_in_cell: &OnceLock<SignedIn>,
@@ -165,12 +170,11 @@ async fn fetch_and_publish(
     let connection = &job.input.connection;
     let check = if job.input.is_disconnected() { SignInCheck::NewToken } else { SignInCheck::CachedToken };
     let SignInSuccess { client, signed_in, failure_context, fallback_cause, prior_calls } =
-        match sign_in::sign_in(context, connection, check, stop).await {
+        match sign_in::sign_in(context, connection, &job.sign_in, check, stop).await {
             Ok(success) => success,
             Err(SignInError::Failed(SignInFailure { failure, app, calls })) => {
                 return Ok(RunOutput { app, signed_in: None, calls, fallback_cause: None, result: Err(failure) });
             }
-            Err(SignInError::Kube(trouble)) => return Err(RunInterruption::Kube(trouble)),
             Err(SignInError::Cancelled) => return Err(RunInterruption::Cancelled),
         };
     let signed_in = signed_in_cell.get_or_init(|| signed_in).clone();
@@ -183,8 +187,10 @@ async fn fetch_and_publish(
     }
     let calls = || prior_calls + client.call_count();
     let clock = OnceLock::new();
-    let build_request = || {
-        // The listing has ended; publishing does not count for the gap between listings.
+    let mut list_hold = None;
+    let build_request = |list_bytes| {
+        // The listing has ended: publishing needs no permit, and does not count for the gap between listings.
+        let hold = list_hold.insert(context.finished_lists.exchange(permit, list_bytes));
         context.with_state(connection, |state| state.listed_at = Some(Instant::now()));
         let fence = context.with_state(connection, |state| state.fence);
         let check = check_clock(context.current_time(), client.server_time(), context.cluster.server_time());
@@ -192,7 +198,7 @@ async fn fetch_and_publish(
         let check = clock.get_or_init(|| check);
         let retention = connection.spec.history_retention.as_duration();
         let retention = matches!(check, ClockCheck::Right).then_some(retention);
-        PublishRequest { retention, ..publish_request(job, &uid, start, calls(), fence) }
+        PublishRequest { retention, ..publish_request(job, &uid, start, calls(), fence, hold) }
     };
     let now = || clock.get().map_or_else(|| context.current_time(), |check| check.correct(context.current_time()));
     let synced = sync::run(
@@ -204,6 +210,7 @@ async fn fetch_and_publish(
         now,
     )
     .await;
+    drop(list_hold);
     context.with_state(connection, |state| {
         state.listed_at = Some(Instant::now());
         state.schedule_next_probe(context.options.probe_interval);
@@ -253,6 +260,7 @@ fn publish_request<'a>(
     start: Timestamp,
     calls: u32,
     fence: Fence,
+    hold: &ListHold,
 ) -> PublishRequest<'a> {
     let connection = &job.input.connection;
     let status = job.input.status();
@@ -265,6 +273,7 @@ fn publish_request<'a>(
         last_published: status.roster_ref.as_ref().map(|r| (r.revision, status.users.map_or(0, |u| u.total))),
         base: job.input.roster.as_deref().map(RosterVersion::of),
         fence,
+        unavailable_timeout: hold.unavailable_timeout(),
         change: RosterChange {
             trigger: job.trigger,
             start_time: Time(start),

@@ -83,6 +83,7 @@ const PURE_FILES: &[&str] = &[
     "controller/merged_watch.rs",
     "controller/oauth/expiry.rs",
     "controller/oauth/token_secret.rs",
+    "controller/permit_queue.rs",
     "controller/request/requested_by.rs",
     "text.rs",
     "controller/request/status.rs",
