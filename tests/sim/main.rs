@@ -32,6 +32,7 @@ mod oauth_crashes;
 mod pause;
 mod proptest_history;
 mod publishing;
+mod random_walk;
 mod rate_limits;
 mod removal_guard;
 mod request_end;

@@ -4,9 +4,17 @@
 #[path = "../../sim/env.rs"]
 #[allow(dead_code, reason = "the simulation tests use the rest")]
 mod env;
+#[path = "../../sim/log.rs"]
+mod log;
 #[path = "../../sim/network.rs"]
 #[allow(dead_code, reason = "the simulation tests use the rest")]
 mod network;
+#[path = "../../sim/operator.rs"]
+#[allow(dead_code, reason = "the simulation tests use the rest")]
+mod operator;
+#[path = "../../sim/sign_in.rs"]
+#[allow(dead_code, reason = "the simulation tests use the rest")]
+mod sign_in;
 #[path = "../../../src/test_support.rs"]
 mod test_support;
 
