@@ -106,8 +106,10 @@ impl Walk {
         }
         for request in self.world.kube.objects::<UserSyncRequest>() {
             let finished = request.status.as_ref().is_some_and(|status| status.phase.is_finished());
-            let created = request.creation_timestamp().map_or(Timestamp::MIN, |time| time.0);
-            let late = created + SignedDuration::from_secs(3600 + 60);
+            // The deadline counts from startTime, which is set when the request is first seen.
+            let started = request.status.as_ref().and_then(|status| status.start_time.clone());
+            let since = started.or_else(|| request.creation_timestamp()).map_or(Timestamp::MIN, |time| time.0);
+            let late = since + SignedDuration::from_secs(3600 + 60);
             assert!(
                 finished || self.world.clock.now() <= late,
                 "{} has not ended: {:?}",
