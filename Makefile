@@ -1,7 +1,7 @@
 # The commands of this repository. Needed: Rust, Go 1.26 or newer, a C compiler.
 # ARGS is passed to the demo, the benchmark and the operator; T is (a part of) the name of a test.
 
-.PHONY: demo run unit sim e2e test test-cluster-wide bench generate lint
+.PHONY: demo run unit sim walks e2e test test-cluster-wide bench generate lint
 .NOTPARALLEL:
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -26,6 +26,11 @@ unit:
 # Example: make sim T=removal_guard
 sim:
 	cargo test --locked --test sim -- $(T)
+
+# Random walks over faults, a walk for each seed. Example: make walks SEEDS=17..18
+SEEDS := 0..2000
+walks:
+	WALK_SEEDS=$(SEEDS) cargo test --locked --test sim -- random_walk
 
 # The end-to-end tests: the binaries on a real control plane. Example: make e2e T=upgrading
 e2e:

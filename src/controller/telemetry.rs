@@ -87,6 +87,7 @@ impl SyncEnded<'_> {
                 revision,
                 held,
                 approved: _,
+                damaged_history: _,
                 clock: _,
                 earlier_publish: _,
             }) => {

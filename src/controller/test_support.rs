@@ -94,6 +94,7 @@ pub(super) fn sync_result(users: UserCounts) -> SyncResult {
         revision: 1,
         held: None,
         approved: None,
+        damaged_history: 0,
         clock: ClockCheck::Right,
         earlier_publish: None,
     }

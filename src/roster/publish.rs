@@ -163,23 +163,21 @@ pub async fn publish_list(
         unconfirmed: None,
         damaged_history: 0,
     };
-    let published = publish_with_retries(&mut publisher, now).await;
+    // One time for all attempts: it is part of the records, and a slice with another time would be another slice.
+    let published = publish_with_retries(&mut publisher, now()).await;
     if published.is_err() {
         publisher.discard_own_slices().await;
     }
     Ok(PublishResult { damaged_history: publisher.damaged_history, ..published? })
 }
 
-async fn publish_with_retries(
-    publisher: &mut Publisher<'_>,
-    now: impl Fn() -> Timestamp,
-) -> Result<PublishResult, Error> {
+async fn publish_with_retries(publisher: &mut Publisher<'_>, now: Timestamp) -> Result<PublishResult, Error> {
     let mut progress = (publisher.own_slices.len(), Instant::now());
     let mut backoff = INITIAL_BACKOFF;
     // When the API server first denied the request since it was last unavailable.
     let mut denied_since = None;
     loop {
-        let error = match publisher.attempt(now()).await {
+        let error = match publisher.attempt(now).await {
             Ok(published) => return Ok(published),
             Err(PublishAttemptError::Fatal(error)) => return Err(error),
             Err(PublishAttemptError::Conflict) if publisher.conflicts == MAX_CONFLICTS => {
@@ -208,7 +206,11 @@ async fn publish_with_retries(
         }
         let connection = publisher.store.connection_name();
         tracing::warn!(connection, %error, "publishing the roster failed, retrying");
-        tokio::time::sleep(backoff.min(remaining)).await;
+        let pause = match error {
+            KubeError::TooManyRequests { retry_after: Some(requested), .. } => backoff.max(requested),
+            _ => backoff,
+        };
+        tokio::time::sleep(pause.min(remaining)).await;
         backoff = (backoff * 2).min(MAX_BACKOFF);
     }
 }

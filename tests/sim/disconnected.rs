@@ -3,7 +3,7 @@
 use box_sim::{Behaviour, EndpointFilter, ScriptedResponse};
 use serde_json::json;
 
-use crate::env::{SimEnv, count_listings, encode_base64, format_condition, format_conditions, sleep_secs};
+use crate::env::{NAMESPACE, SimEnv, count_listings, encode_base64, format_condition, format_conditions, sleep_secs};
 
 const DISCONNECTED: &str = "Ready=False AppNotAuthorized, Connected=False AppNotAuthorized, Synced=False AppNotAuthorized, Stalled=True AppNotAuthorized";
 
@@ -254,4 +254,16 @@ async fn a_transient_failure_after_rejected_new_credentials_does_not_disconnect(
     assert_eq!(format_condition(&waiting.conditions, "Reconciling"), "True BoxUnavailable");
     assert_eq!(format_condition(&world.connection_status("acme").conditions, "Connected"), "True Connected");
     assert_eq!(format_condition(&world.wait_until_finished("r").await.conditions, "Complete"), "True Synced");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disconnected_connection_without_a_roster_does_not_say_that_its_list_is_kept() {
+    let (world, acme) = SimEnv::with_synced("acme", 20).await;
+    acme.deauthorize_app();
+    world.wait_for_condition("acme", "Connected", "False AppNotAuthorized").await;
+    assert!(world.condition_message("acme", "Ready").contains("is kept"));
+    world.kube.delete("UserRoster", NAMESPACE, "acme");
+    sleep_secs(60).await;
+    let message = world.condition_message("acme", "Ready");
+    assert!(message.contains("its UserRoster was deleted") && !message.contains("is kept"), "{message}");
 }

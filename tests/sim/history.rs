@@ -45,6 +45,11 @@ async fn a_damaged_slice_of_the_history_does_not_keep_a_restored_list_from_being
         let named_by_journal =
             world.get_roster("acme").spec.journal.iter().map(|entry| entry.slices.len()).sum::<usize>();
         assert_eq!(named_by_journal, usize::from(damaged_state != "Changes"), "{damaged_state}");
+        let message = world.condition_message("acme", "Synced");
+        assert!(message.contains("1 record of the restored history was damaged"), "{message}");
+        sleep_secs(25 * 3600).await;
+        let message = world.condition_message("acme", "Synced");
+        assert!(!message.contains("damaged"), "only the sync that dropped it says so: {message}");
     }
 }
 

@@ -237,3 +237,21 @@ async fn where_the_full_status_is_refused_a_minimal_one_shows_what_counts() {
     sleep_secs(3600).await;
     assert_eq!(count_listings(&acme), listings, "nothing is due");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_roster_that_is_throttled_is_written_again_with_the_same_slices() {
+    let (world, acme) = SimEnv::with_synced("acme", 100).await;
+    world.kube.fail_next(
+        20,
+        |c| c.matches(Verb::Update, "userrosters"),
+        Fault::Before(FaultAction::RetryAfter(429, secs(3))),
+    );
+    // The record of a removed user contains the time.
+    acme.remove_user(acme.users()[3].id);
+    let (mark, before) = (world.kube.log_position(), world.elapsed_secs());
+    assert!(request_succeeded(&world.run_request("r", "acme").await));
+    let calls = world.kube.writes_since(mark);
+    let of = |verb, resource: &str| calls.iter().filter(|c| c.call.matches(verb, resource)).count();
+    assert!(of(Verb::Create, "userslices") <= 4, "{} slices created", of(Verb::Create, "userslices"));
+    assert!(world.elapsed_secs() - before >= 20 * 3, "Retry-After is obeyed: {} s", world.elapsed_secs() - before);
+}

@@ -135,3 +135,20 @@ async fn a_panic_fails_only_its_connection() {
     assert_eq!(world.connection_status("unlucky").history.len(), 2);
     assert!(request_succeeded(&world.run_request("r", "healthy").await));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_sync_of_a_killed_process_is_not_shown_as_running_while_the_connection_is_suspended() {
+    let mut world = SimEnv::with_operator();
+    let globex = world.connect_enterprise("globex", 50_000);
+    globex.set_latency(secs(1));
+    world.wait_for_connection("globex", |s| s.current_sync.is_some()).await;
+    world.kill_operator().await;
+    world.edit_connection("globex", |c| {
+        c["spec"]["suspend"] = true.into();
+        c["metadata"]["generation"] = 2.into();
+    });
+    world.spawn_operator();
+    let status = world.wait_for_connection("globex", |s| s.current_sync.is_none()).await;
+    assert_eq!(format_condition(&status.conditions, "Ready"), "Unknown Suspended");
+    assert!(world.elapsed_secs() < 600, "{} s", world.elapsed_secs());
+}

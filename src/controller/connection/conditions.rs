@@ -193,12 +193,18 @@ fn ready_cause(
 ) -> ConditionCause {
     let pause_cause = inputs.pause_cause(connection);
     let last_failure = status.failures.as_ref().map(|f| Reason::parse_stored(&f.reason));
+    let unreadable = match inputs.roster_presence {
+        RosterPresence::Missing => Some(ROSTER_DELETED),
+        RosterPresence::Incomplete => Some(SLICES_DELETED),
+        RosterPresence::Present => None,
+    };
     if root_conditions.connected.state == ConditionStatus::False {
         let reason = root_conditions.connected.reason;
-        let message = messages::join_sentences([
-            &messages::see_condition(reason, "Connected"),
-            &messages::remaining_list(status, now),
-        ]);
+        let remaining = match unreadable.filter(|_| status.last_sync.is_some()) {
+            Some(what) => what.to_owned(),
+            None => messages::remaining_list(status, now),
+        };
+        let message = messages::join_sentences([&messages::see_condition(reason, "Connected"), &remaining]);
         return ConditionCause::new(ConditionStatus::False, reason, message);
     }
     let (Some(last), Some(users), Some(stale)) = (&status.last_sync, &status.users, &status.stale_time) else {
@@ -208,11 +214,6 @@ fn ready_cause(
             }
             None => not_synced_yet(pause_cause),
         };
-    };
-    let unreadable = match inputs.roster_presence {
-        RosterPresence::Missing => Some(ROSTER_DELETED),
-        RosterPresence::Incomplete => Some(SLICES_DELETED),
-        RosterPresence::Present => None,
     };
     match unreadable {
         // Without the list the missing users are unknown: it is not republished before the removals are approved.

@@ -77,8 +77,9 @@ pub(crate) fn list_summary(at: Timestamp, users: &UserCounts) -> String {
     format!("The list of {at} contains {} ({} active).", format_user_count(users.total), format_thousands(users.active))
 }
 
-/// The same for the condition of the sync itself, with what is wrong with the clock.
-pub(crate) fn sync_summary(at: Timestamp, users: &UserCounts, clock: &ClockCheck) -> String {
+/// The same for the condition of the sync itself, with what is wrong with the clock, and the records of an adopted history
+/// that were damaged.
+pub(crate) fn sync_summary(at: Timestamp, users: &UserCounts, clock: &ClockCheck, damaged_history: i64) -> String {
     let remedy = "removed users and changes are kept beyond spec.historyRetention. A cluster admin must check the clock of the operator's node.";
     let problem = match clock {
         ClockCheck::Right => String::new(),
@@ -92,7 +93,12 @@ pub(crate) fn sync_summary(at: Timestamp, users: &UserCounts, clock: &ClockCheck
             format!("Neither Box nor the API server sends the time (the Date header): {remedy}")
         }
     };
-    join_sentences([&list_summary(at, users), &problem])
+    let dropped = match damaged_history {
+        0 => String::new(),
+        1 => "1 record of the restored history was damaged and was dropped.".to_owned(),
+        n => format!("{} records of the restored history were damaged and were dropped.", format_thousands(n)),
+    };
+    join_sentences([&list_summary(at, users), &dropped, &problem])
 }
 
 /// `40 days ahead of`.

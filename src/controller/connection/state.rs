@@ -106,7 +106,7 @@ pub(crate) struct ConnectionState {
 }
 
 #[derive(Default)]
-pub(crate) struct ConnectionStates(Mutex<HashMap<ConnectionKey, ConnectionState>>);
+pub(crate) struct ConnectionStates(Mutex<HashMap<ConnectionKey, Box<ConnectionState>>>);
 
 impl ConnectionStates {
     /// Accesses the state of a connection, which is created on first access and again for a new UID.
@@ -118,17 +118,18 @@ impl ConnectionStates {
     ) -> T {
         let uid = connection.uid().unwrap_or_default();
         let mut states = self.lock();
-        let state =
-            states.entry(ConnectionKey::from(connection)).or_insert_with(|| ConnectionState::new(&uid, interval));
+        let state = states
+            .entry(ConnectionKey::from(connection))
+            .or_insert_with(|| Box::new(ConnectionState::new(&uid, interval)));
         if state.uid != uid {
-            *state = ConnectionState::new(&uid, interval);
+            **state = ConnectionState::new(&uid, interval);
         }
         f(state)
     }
 
     /// Reads the state of a connection, if there is one.
     pub(crate) fn read_state<T>(&self, key: &ConnectionKey, f: impl FnOnce(&ConnectionState) -> T) -> Option<T> {
-        self.lock().get(key).map(f)
+        self.lock().get(key).map(|state| f(state))
     }
 
     pub(crate) fn remove_state(&self, key: &ConnectionKey) {
@@ -140,7 +141,7 @@ impl ConnectionStates {
         self.lock().keys().cloned().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ConnectionKey, ConnectionState>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ConnectionKey, Box<ConnectionState>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -53,6 +53,8 @@ pub(crate) fn build_status(
     // Messages of failures show until when the list is fresh by the current spec.
     status.stale_time = fresh_until(connection, &schedule, status.last_sync.as_ref(), now).map(Time);
     match update {
+        // Nothing runs now, and where Box is not called nothing ends what a killed process has begun.
+        StatusUpdate::Refresh if connection.spec.suspend || options.paused => status.current_sync = None,
         StatusUpdate::Refresh => {}
         StatusUpdate::Progress(current, signed_in) => {
             status.current_sync = Some(current.clone());
@@ -146,8 +148,18 @@ fn apply_sync_outcome(
     }
     match &outcome.result {
         Ok(synced) => {
-            let SyncResult { users, added, updated, removed, revision, held, approved: _, clock, earlier_publish: _ } =
-                synced;
+            let SyncResult {
+                users,
+                added,
+                updated,
+                removed,
+                revision,
+                held,
+                approved: _,
+                clock,
+                damaged_history,
+                earlier_publish: _,
+            } = synced;
             let (users, added, updated, removed, revision) = (*users, *added, *updated, *removed, *revision);
             status.users = Some(users);
             status.failures = None;
@@ -165,7 +177,7 @@ fn apply_sync_outcome(
             root_conditions.synced = ConditionCause::new(
                 ConditionStatus::True,
                 Reason::Synced,
-                messages::sync_summary(outcome.end, &users, clock),
+                messages::sync_summary(outcome.end, &users, clock, *damaged_history),
             );
         }
         Err(failure) => {

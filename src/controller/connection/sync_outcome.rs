@@ -54,6 +54,8 @@ pub(crate) struct SyncResult {
     pub(crate) held: Option<RemovalHold>,
     /// The digest of the removals that were approved and applied.
     pub(crate) approved: Option<String>,
+    /// Removed users and changes of an adopted list that were dropped because their slices were damaged.
+    pub(crate) damaged_history: i64,
     /// The clocks, when the list was published.
     pub(crate) clock: ClockCheck,
     /// When and by which sync the list was published, if by an earlier one.
@@ -72,6 +74,7 @@ impl SyncResult {
             revision: roster.revision,
             held: roster.held.clone(),
             approved: change.approved.clone(),
+            damaged_history: 0,
             clock: ClockCheck::Right,
             earlier_publish: None,
         }

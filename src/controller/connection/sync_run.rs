@@ -236,7 +236,11 @@ async fn fetch_and_publish(
                 }
             };
             let clock = clock.get().cloned().unwrap_or(ClockCheck::Unknown);
-            Ok(SyncResult { approved: published.approved, clock, ..synced })
+            let damaged_history = published.damaged_history;
+            if damaged_history > 0 {
+                tracing::warn!(records = damaged_history, "damaged records of the restored history are dropped");
+            }
+            Ok(SyncResult { approved: published.approved, damaged_history, clock, ..synced })
         }
         Err(sync::Error::Box(error)) => {
             Err(Failure::from_box_error(&failure_context, &error).ok_or(RunInterruption::Cancelled)?)

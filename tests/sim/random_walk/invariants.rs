@@ -16,7 +16,7 @@ use crate::{
     reader::read_users,
 };
 
-/// Writes to one object, or creates of one kind, in a minute. `Retry-After` is obeyed, so this bounds two writers.
+/// Writes to one object, or creates of one kind for one connection, in a minute. `Retry-After` is obeyed, so this bounds two writers.
 const MAX_WRITES_PER_MINUTE: usize = 40;
 /// Far more than the slices of two lists and of the revisions of an hour.
 const MAX_SLICES: usize = 120;
@@ -45,7 +45,9 @@ impl Walk {
         let mut counts = HashMap::<String, usize>::new();
         for call in self.world.kube.writes_since(self.log) {
             if call.resource != "events" {
-                let name = if call.verb == Verb::Create { "" } else { call.name.as_deref().unwrap_or_default() };
+                let name = call.name.as_deref().unwrap_or_default();
+                // New slices have new names, which begin with that of the connection.
+                let name = if call.verb == Verb::Create { name.split('-').next().unwrap_or_default() } else { name };
                 *counts
                     .entry(format!("{} {} {} {name}", call.user, call.verb.as_str(), call.full_resource()))
                     .or_default() += 1;
