@@ -32,7 +32,7 @@ impl Walk {
         self.checks += 1;
         for at in 0..CONNECTIONS.len() {
             // Reading costs the most.
-            if self.checks % 10 == 0 {
+            if self.checks.is_multiple_of(10) {
                 self.check_list(at).await;
             }
             self.check_staleness(at);
