@@ -47,6 +47,8 @@ pub(super) struct Walk {
     pub(super) steady_since: Instant,
     pub(super) steady_after: u64,
     pub(super) log: LogPosition,
+    /// When the log was last checked.
+    pub(super) checked_at: Instant,
     pub(super) checks: usize,
     /// The most writes to one object in a minute, to see how far the limit is.
     pub(super) most_writes: usize,
@@ -75,6 +77,7 @@ impl Walk {
             steady_since: Instant::now(),
             steady_after: 0,
             log,
+            checked_at: Instant::now(),
             checks: 0,
             most_writes: 0,
         };
