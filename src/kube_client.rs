@@ -15,6 +15,8 @@ use crate::{remote_clock::RemoteClock, text::clamp_text};
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_CONCURRENT_REQUESTS: usize = 8;
 /// The limit for the text of a connection error, which ends up in messages of conditions.
+/// A longer `Retry-After` is not waited for in place.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
 const MAX_CAUSE_CHARS: usize = 200;
 /// The limit for a message of the API server, which may quote the object, or say what to do in an admission policy.
 const MAX_MESSAGE_CHARS: usize = 2_000;
@@ -128,6 +130,17 @@ impl KubeError {
     /// An object that cannot be read. The error may quote it.
     pub(crate) fn unreadable(error: &str) -> Self {
         Self::Unreadable(clamp_text(error, MAX_CAUSE_CHARS))
+    }
+
+    /// How long to wait before the call is repeated: what the API server asks for, at most half a minute, or `backoff` if
+    /// that is longer.
+    pub fn retry_pause(&self, backoff: Duration) -> Duration {
+        match self {
+            Self::TooManyRequests { retry_after: Some(requested), .. } => {
+                (*requested).min(MAX_RETRY_AFTER).max(backoff)
+            }
+            _ => backoff,
+        }
     }
 
     /// Whether the API server gave no verdict on the request: it cannot be reached, limits requests, or failed itself.

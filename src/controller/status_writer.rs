@@ -18,7 +18,7 @@ use super::{
     request::status,
     telemetry::{RequestEnded, StatusRefused},
 };
-use crate::api::{BoxConnection, BoxConnectionStatus, UserSyncRequest, UserSyncRequestStatus};
+use crate::api::{BoxConnection, UserSyncRequest, UserSyncRequestStatus};
 
 const INITIAL_BACKOFF: Duration = Duration::from_millis(200);
 const MAX_BACKOFF: Duration = Duration::from_secs(10);
@@ -62,7 +62,14 @@ enum StatusWrite<K: HasStatus> {
     /// The object is deleted, or the process shuts down.
     Gone,
     /// The API server refuses the status of the object for good.
-    Refused(Box<(K, <K as HasStatus>::Status, Vec<PendingEvent>, KubeError)>),
+    Refused(Box<RefusedStatus<K>>),
+}
+
+struct RefusedStatus<K: HasStatus> {
+    object: K,
+    status: K::Status,
+    pending_events: Vec<PendingEvent>,
+    error: KubeError,
 }
 
 /// Writes the connection's status and its events. Returns the object as it is then; `None`: it is deleted, or the
@@ -106,22 +113,14 @@ pub(super) async fn write_connection_status(
             Some(connection)
         }
         StatusWrite::Gone => None,
-        StatusWrite::Refused(refused) => {
-            let (connection, status, pending_events, error) = *refused;
-            Some(Box::pin(keep_refused_status(context, connection, status, pending_events, &error)).await)
-        }
+        StatusWrite::Refused(refused) => Some(Box::pin(keep_refused_status(context, *refused)).await),
     })
 }
 
 /// Writes a minimal status in place of a refused one, if that is accepted, and keeps the refused one for later.
-async fn keep_refused_status(
-    context: &Context,
-    connection: BoxConnection,
-    status: BoxConnectionStatus,
-    pending_events: Vec<PendingEvent>,
-    error: &KubeError,
-) -> BoxConnection {
-    StatusRefused { connection: &connection, error }.emit(&context.metrics);
+async fn keep_refused_status(context: &Context, refused: RefusedStatus<BoxConnection>) -> BoxConnection {
+    let RefusedStatus { object: connection, status, pending_events, error } = refused;
+    StatusRefused { connection: &connection, error: &error }.emit(&context.metrics);
     let minimal = minimal_status(&status);
     let mut stored = connection.clone();
     if stored.status.as_ref() != Some(&minimal) {
@@ -159,7 +158,7 @@ pub(super) async fn write_request_status(
         }
         StatusWrite::Unchanged(request) => Some(request),
         StatusWrite::Gone => None,
-        StatusWrite::Refused(refused) => return Err(refused.3),
+        StatusWrite::Refused(refused) => return Err(refused.error),
     })
 }
 
@@ -228,7 +227,12 @@ async fn write_status<K: StatusObject>(
             StatusOrigin::Derived => error == KubeError::Conflict,
         };
         if !retried && error != KubeError::Conflict && !error.is_transient() {
-            return Ok(StatusWrite::Refused(Box::new((current, new, pending_events, error))));
+            return Ok(StatusWrite::Refused(Box::new(RefusedStatus {
+                object: current,
+                status: new,
+                pending_events,
+                error,
+            })));
         }
         if !retried || attempt >= origin.max_attempts() {
             return Err(error);
@@ -248,7 +252,7 @@ async fn write_status<K: StatusObject>(
         if error != KubeError::Conflict || !reread || attempt >= IMMEDIATE_RETRIES {
             tracing::warn!(object = log_name(&current), %error, attempt, "status update failed, retrying");
             tokio::select! {
-                () = tokio::time::sleep(backoff) => backoff = (backoff * 2).min(MAX_BACKOFF),
+                () = tokio::time::sleep(error.retry_pause(backoff)) => backoff = (backoff * 2).min(MAX_BACKOFF),
                 () = context.stop.cancelled() => return Ok(StatusWrite::Gone),
             }
         }

@@ -22,7 +22,6 @@ use crate::{
 const MAX_CONCURRENT_WRITES: usize = 4;
 const MAX_THROTTLED_TRIES: u32 = 5;
 const FIRST_THROTTLE_PAUSE: Duration = Duration::from_millis(500);
-const MAX_THROTTLE_PAUSE: Duration = Duration::from_secs(30);
 
 /// A revision and the last step that its publication has completed.
 pub(super) struct Publication<'a, Step> {
@@ -157,8 +156,8 @@ async fn create_slice(
     loop {
         let content = slice_content(store, list, next, &planned.slice, &planned.source).await?;
         match store.create_slice(owner_uid, name, content).await {
-            Err(KubeError::TooManyRequests { retry_after, .. }) if tries < MAX_THROTTLED_TRIES => {
-                tokio::time::sleep(retry_after.unwrap_or(pause).min(MAX_THROTTLE_PAUSE)).await;
+            Err(error @ KubeError::TooManyRequests { .. }) if tries < MAX_THROTTLED_TRIES => {
+                tokio::time::sleep(error.retry_pause(pause)).await;
                 (pause, tries) = (pause * 2, tries + 1);
             }
             result => return Ok(result?),

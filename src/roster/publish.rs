@@ -206,11 +206,7 @@ async fn publish_with_retries(publisher: &mut Publisher<'_>, now: Timestamp) -> 
         }
         let connection = publisher.store.connection_name();
         tracing::warn!(connection, %error, "publishing the roster failed, retrying");
-        let pause = match error {
-            KubeError::TooManyRequests { retry_after: Some(requested), .. } => backoff.max(requested),
-            _ => backoff,
-        };
-        tokio::time::sleep(pause.min(remaining)).await;
+        tokio::time::sleep(error.retry_pause(backoff).min(remaining)).await;
         backoff = (backoff * 2).min(MAX_BACKOFF);
     }
 }

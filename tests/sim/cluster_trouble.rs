@@ -149,3 +149,22 @@ async fn after_a_long_outage_a_request_is_reconciled_soon() {
     assert!(request_succeeded(&world.run_request("r", "acme").await));
     assert!(world.elapsed_secs() - begun <= 10, "{} s", world.elapsed_secs() - begun);
 }
+
+/// The cached view still holds the request as waiting, and calls for a sync, which the confirmed view does not.
+#[tokio::test(start_paused = true)]
+async fn behind_a_silent_watch_nothing_is_read_in_a_loop() {
+    let (world, acme) = SimEnv::with_synced("acme", 100).await;
+    acme.deauthorize_app();
+    world.wait_for_condition("acme", "Connected", "False AppNotAuthorized").await;
+    // Until sign-in is tried rarely, and only the Secret is looked at every minute.
+    sleep_secs(4 * 3600).await;
+    acme.set_latency(secs(5));
+    world.create_request("r", "acme");
+    sleep_secs(1).await;
+    world.kube.freeze_watches();
+    world.wait_until_finished("r").await;
+    let mark = world.kube.log_position();
+    sleep_secs(120).await;
+    let reads = world.kube.requests_since(mark).len();
+    assert!(reads < 200, "{reads} requests in two minutes");
+}

@@ -19,6 +19,8 @@ use crate::{
 
 /// Writes to one object, or creates of one kind for one connection, in a minute. `Retry-After` is obeyed, so this bounds two writers.
 const MAX_WRITES_PER_MINUTE: usize = 40;
+/// Reads of one operator, most of them by watches that start again.
+const MAX_READS_PER_MINUTE: usize = 2_000;
 /// Far more than the slices of two lists and of the revisions of an hour.
 const MAX_SLICES: usize = 120;
 
@@ -41,11 +43,14 @@ impl Walk {
         self.check_deadlines();
     }
 
-    /// No object is written without a pause.
+    /// No object is written, and nothing read, without a pause.
     fn check_writes(&mut self) {
         let mut counts = HashMap::<String, usize>::new();
-        for call in self.world.kube.writes_since(self.log) {
-            if call.resource != "events" {
+        let mut reads = 0;
+        for call in self.world.kube.requests_since(self.log) {
+            if !call.verb.is_write() {
+                reads += usize::from(call.user != "reader");
+            } else if call.resource != "events" {
                 let name = call.name.as_deref().unwrap_or_default();
                 // New slices have new names, which begin with that of the connection.
                 let name = if call.verb == Verb::Create { name.split('-').next().unwrap_or_default() } else { name };
@@ -58,8 +63,10 @@ impl Walk {
         // Steps that wait for a write take more than a minute.
         let minutes = self.checked_at.elapsed().as_secs().div_ceil(60).max(1);
         self.checked_at = Instant::now();
+        let minutes = usize::try_from(minutes).expect("few minutes");
+        assert!(reads <= MAX_READS_PER_MINUTE * minutes, "{reads} reads in {minutes} minutes");
         for (what, count) in counts {
-            let count = count.div_ceil(usize::try_from(minutes).expect("few minutes"));
+            let count = count.div_ceil(minutes);
             self.most_writes = self.most_writes.max(count);
             assert!(count <= MAX_WRITES_PER_MINUTE, "{count} times in a minute: {what}");
         }

@@ -33,7 +33,7 @@ pub(super) struct Walk {
     pub(super) enterprises: Vec<Enterprise>,
     /// Every list that Box has had, in order, and the position of the last one that was read from the cluster.
     pub(super) lists: Vec<(Vec<UsersById>, usize)>,
-    /// Whether somebody has deleted a part of the list since it was last read.
+    /// Whether somebody has deleted a part of the list: it cannot always be read since.
     pub(super) deleted: Vec<bool>,
     pub(super) leader: Option<RunningOperator>,
     pub(super) leader_number: usize,
