@@ -81,8 +81,9 @@ pub struct BoxConnectionSpec {
     #[schemars(schema_with = "GoDuration::schema_up_to_two_years")]
     pub history_retention: GoDuration,
 
-    /// If more than this percentage of the list, and more than 10 users, vanish from Box in one sync, their removal is
-    /// held until it is approved (approveRemovals of a UserSyncRequest): 0 to 100, where 100 holds nothing. Default 20.
+    /// If more than this percentage of the list, and more than 10 users, vanish from Box within 24 hours, their removal is
+    /// held until it is approved (approveRemovals of a UserSyncRequest): 0 to 100, where 100 switches this limit off.
+    /// Default 20. Below 100, it is also held if more than half of the list (at least 3 users) or all people vanish.
     #[serde(default = "default_max_removal_percent")]
     #[schemars(range(min = 0, max = 100))]
     pub max_removal_percent: i32,

@@ -7,6 +7,7 @@ mod condition;
 mod connection;
 mod crd;
 mod duration;
+mod mass_change;
 mod reason;
 mod request;
 mod roster;
@@ -24,6 +25,7 @@ pub use connection::{
 };
 pub use crd::{crds, crds_yaml};
 pub use duration::GoDuration;
+pub use mass_change::{MassChange, MassChangeKind};
 pub use reason::{FailureClass, Reason};
 pub use request::{
     ConnectionRef, RequestPhase, SyncProgress, UserSyncRequest, UserSyncRequestSpec, UserSyncRequestStatus,

@@ -29,6 +29,8 @@ pub enum Reason {
     ListTooLarge,
     ScheduleInvalid,
     RemovalsHeld,
+    /// Very many users changed at once. An event only.
+    MassChange,
     RosterConflict,
     RateLimited,
     BoxUnavailable,
@@ -88,6 +90,7 @@ impl Reason {
             | Reason::LastAttemptFailed
             | Reason::Stale
             | Reason::AuthorizationEndsSoon
+            | Reason::MassChange
             | Reason::Paused
             | Reason::Pending
             | Reason::CoolingDown
@@ -144,6 +147,7 @@ impl Reason {
             Reason::ListTooLarge => "The list exceeds this version's limit",
             Reason::ScheduleInvalid => "The schedule is invalid",
             Reason::RemovalsHeld => "More users vanished from Box than may be removed without approval",
+            Reason::MassChange => "Very many users changed at once",
             Reason::RosterConflict => "A roster of this name belongs to another owner",
             Reason::RateLimited => "Box is rate-limiting the app",
             Reason::BoxUnavailable => "Box is unreachable or unavailable",

@@ -5,7 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{SliceState, Trigger, UserCounts};
+use super::{MassChange, SliceState, Trigger, UserCounts};
 
 /// The format of rosters and slices that this version writes.
 pub const ROSTER_FORMAT_VERSION: i64 = 1;
@@ -86,6 +86,12 @@ pub struct RosterContent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<RemovalHold>,
 
+    /// The ids of held users of whom Box does not say whether they are gone, at most 100. Each sync asks again, and removes
+    /// those of whom Box says it then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), extend("x-kubernetes-list-type" = "atomic"))]
+    pub unconfirmed: Vec<String>,
+
     /// The previous revision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<PreviousRevision>,
@@ -121,7 +127,8 @@ pub struct SliceRef {
     pub state: SliceState,
 }
 
-/// Users whose removal is held: more of them vanished from Box at once than spec.maxRemovalPercent allows.
+/// Users whose removal is held: more of them vanished from Box within a day than spec.maxRemovalPercent allows, or Box did
+/// not say that they are gone.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct RemovalHold {
     /// When the last of these users vanished.
@@ -132,6 +139,14 @@ pub struct RemovalHold {
     pub total: i64,
     /// Identifies exactly these users: a UserSyncRequest whose approveRemovals has this digest approves their removal.
     pub digest: String,
+    /// How many of them are held only because Box, asked for each of them, did not say that they are gone. The next sync
+    /// asks again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unconfirmed: i64,
+}
+
+fn is_zero(n: &i64) -> bool {
+    *n == 0
 }
 
 /// The previous revision.
@@ -177,6 +192,10 @@ pub struct RosterChange {
     /// The digest of the held removals that were approved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<String>,
+    /// Changes of so many users at once that somebody should know of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub mass_changes: Vec<MassChange>,
 }
 
 /// A UserSyncRequest.
@@ -204,6 +223,13 @@ pub struct RevisionRecord {
     pub removed: i64,
     /// Number of users who vanished from Box and whose removal was held.
     pub held: i64,
+    /// How many of the removed users had been held, and were approved.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub approved: i64,
+    /// Changes of so many users at once that somebody should know of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub mass_changes: Vec<MassChange>,
     /// Who requested the sync that published it, as in change.requestedBy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]

@@ -48,6 +48,7 @@ fn unknown_content(format: i64, enterprise_id: &str) -> RosterContent {
         slices: Vec::new(),
         oldest_removed_at: None,
         held: None,
+        unconfirmed: Vec::new(),
         previous: None,
         change: RosterChange {
             trigger: Trigger::Scheduled,
@@ -60,6 +61,7 @@ fn unknown_content(format: i64, enterprise_id: &str) -> RosterContent {
             requested_at: None,
             requested_by: Vec::new(),
             approved: None,
+            mass_changes: Vec::new(),
         },
         journal: Vec::new(),
         swept_at: None,

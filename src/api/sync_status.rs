@@ -7,7 +7,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use strum::{IntoStaticStr, VariantNames};
 
-use super::unknown_word::{UnknownWord, schema_of_known_words};
+use super::{
+    MassChange,
+    unknown_word::{UnknownWord, schema_of_known_words},
+};
 
 /// What started a sync, highest priority first.
 #[derive(
@@ -136,6 +139,10 @@ pub struct SyncAttempt {
     /// The revision that it published or found unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<i64>,
+    /// Changes of so many users at once that somebody should know of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub mass_changes: Vec<MassChange>,
     /// The UserSyncRequests that it served, at most ten.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]

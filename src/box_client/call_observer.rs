@@ -28,6 +28,8 @@ pub enum Endpoint {
     Token,
     Me,
     Users,
+    /// One user by its id.
+    User,
 }
 
 /// How a call ended, regardless of what the response means.
@@ -42,20 +44,21 @@ pub enum CallOutcome {
 }
 
 impl Endpoint {
-    pub const ALL: [Self; 3] = [Self::Token, Self::Me, Self::Users];
+    pub const ALL: [Self; 4] = [Self::Token, Self::Me, Self::Users, Self::User];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Token => "token",
             Self::Me => "me",
             Self::Users => "users",
+            Self::User => "user",
         }
     }
 
     pub(super) const fn kind(self) -> EndpointKind {
         match self {
             Self::Token => EndpointKind::Token,
-            Self::Me | Self::Users => EndpointKind::Api,
+            Self::Me | Self::Users | Self::User => EndpointKind::Api,
         }
     }
 }

@@ -63,6 +63,16 @@ impl Error {
         }
     }
 
+    /// The list lacks users who are still in the enterprise, as Box says of each of them.
+    pub fn incomplete_list(users: usize) -> Self {
+        Self::invalid_response(InvalidResponse::MissingUsers(users))
+    }
+
+    /// Two answers in a row contain different users.
+    pub fn different_lists() -> Self {
+        Self::invalid_response(InvalidResponse::DifferentLists)
+    }
+
     pub(super) fn invalid_response(problem: InvalidResponse) -> Self {
         Self::InvalidResponse { problem, body: ErrorBody::default() }
     }
@@ -129,6 +139,14 @@ pub enum InvalidResponse {
     /// An enterprise has at least its admin.
     #[error("the list contains no users")]
     EmptyUserList,
+    /// Also when the list was fetched a second time.
+    #[error(
+        "the list was fetched twice, and both times it lacked users: of {0} of them Box says, asked one by one, that they belong to the enterprise"
+    )]
+    MissingUsers(usize),
+    /// Also when the list was fetched a second time.
+    #[error("the list was fetched twice, and the two answers contain different users")]
+    DifferentLists,
     #[error("the token response contains no usable token")]
     MissingToken,
     #[error("the response to users/me contains no account")]

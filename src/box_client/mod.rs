@@ -1,4 +1,4 @@
-//! Client for the Box API: sign-in, the current account, and the list of users.
+//! Client for the Box API: sign-in, the current account, the list of users, and one user by its id.
 //!
 //! Invariants:
 //! * Nothing here knows the operator or where credentials come from; a caller passes bytes, a clock and a transport.
@@ -10,7 +10,7 @@
 //!   source runs one renewal at a time.
 //! * An incomplete list of users is never reported as complete: [`UserPages`] ends only after Box's last page.
 //! * The files do not import each other in circles: `transport` and `error` ← `sender` ← `auth::token_source` ←
-//!   `client` ← `account`, `user_pages`.
+//!   `client` ← `account`, `user_lookup`, `user_pages`.
 
 mod auth;
 
@@ -26,6 +26,7 @@ mod reachability;
 mod retry;
 mod sender;
 mod transport;
+mod user_lookup;
 mod user_page;
 mod user_pages;
 

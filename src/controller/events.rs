@@ -41,7 +41,12 @@ impl Events {
     pub(super) async fn publish_event(&self, regarding: &ObjectReference, pending: &PendingEvent) {
         let event = Event {
             type_: match pending.reason.failure_class() {
-                FailureClass::Neutral if !matches!(pending.reason, Reason::Stale | Reason::AuthorizationEndsSoon) => {
+                FailureClass::Neutral
+                    if !matches!(
+                        pending.reason,
+                        Reason::Stale | Reason::AuthorizationEndsSoon | Reason::MassChange
+                    ) =>
+                {
                     EventType::Normal
                 }
                 _ => EventType::Warning,
@@ -108,6 +113,15 @@ pub(super) fn connection_events(
     let reported_reasons = [Reason::Stale, Reason::RemovalsHeld].map(Reason::as_str);
     if changed("Ready").is_some_and(|c| reported_reasons.contains(&c.reason.as_str())) {
         push_event("Ready", EventAction::Sync);
+    }
+    if let StatusUpdate::SyncFinished(SyncOutcome { result: Ok(synced), .. }) = update
+        && !synced.mass_changes.is_empty()
+    {
+        events.push(PendingEvent {
+            reason: Reason::MassChange,
+            message: messages::mass_changes(&synced.mass_changes, synced.users.total, synced.revision),
+            action: EventAction::Sync,
+        });
     }
     let warned = |s: &BoxConnectionStatus| s.authorization.as_ref().is_some_and(|a| a.warned_time.is_some());
     if let Some(authorization) = current.authorization.as_ref().filter(|_| warned(current) && !warned(previous)) {

@@ -15,7 +15,7 @@ use super::{
     kube_calls::KubeError,
 };
 use crate::{
-    api::{BoxConnection, ConditionStatus, ConditionsExt, Reason, RequestPhase, UserSyncRequest},
+    api::{BoxConnection, ConditionStatus, ConditionsExt, MassChange, Reason, RequestPhase, UserSyncRequest},
     box_client::CallRecord,
     metrics::Metrics,
 };
@@ -87,6 +87,7 @@ impl SyncEnded<'_> {
                 revision,
                 held,
                 approved: _,
+                mass_changes,
                 damaged_history: _,
                 clock: _,
                 earlier_publish: _,
@@ -96,6 +97,15 @@ impl SyncEnded<'_> {
                     connection, %reason, trigger, milliseconds, calls, requests, users, added, updated, removed, held, revision,
                     "sync succeeded"
                 );
+                for MassChange { kind, users } in mass_changes {
+                    tracing::warn!(
+                        connection,
+                        kind = kind.as_str(),
+                        users,
+                        revision,
+                        "very many users changed at once"
+                    );
+                }
                 reason
             }
             Err(Failure { reason, summary, .. }) => {

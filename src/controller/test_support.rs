@@ -94,6 +94,7 @@ pub(super) fn sync_result(users: UserCounts) -> SyncResult {
         revision: 1,
         held: None,
         approved: None,
+        mass_changes: Vec::new(),
         damaged_history: 0,
         clock: ClockCheck::Right,
         earlier_publish: None,
@@ -119,6 +120,7 @@ pub(super) fn sample_roster(owner: &str, revision: i64) -> UserRoster {
             slices: Vec::new(),
             oldest_removed_at: None,
             held: None,
+            unconfirmed: Vec::new(),
             previous: None,
             change: RosterChange {
                 trigger: Trigger::Requested,
@@ -131,6 +133,7 @@ pub(super) fn sample_roster(owner: &str, revision: i64) -> UserRoster {
                 requested_at: None,
                 requested_by: Vec::new(),
                 approved: None,
+                mass_changes: Vec::new(),
             },
             journal: Vec::new(),
             swept_at: None,
@@ -143,7 +146,7 @@ pub(super) fn sample_roster(owner: &str, revision: i64) -> UserRoster {
 pub(super) const DIGEST: &str = "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
 
 pub(super) fn held_removals() -> RemovalHold {
-    RemovalHold { time: Time(minutes_ago(100)), removals: 250, total: 1200, digest: DIGEST.to_owned() }
+    RemovalHold { time: Time(minutes_ago(100)), removals: 250, total: 1200, digest: DIGEST.to_owned(), unconfirmed: 0 }
 }
 
 pub(super) fn sample_sign_in() -> SignedIn {

@@ -13,7 +13,9 @@ use prometheus_client::{
     registry::Unit,
 };
 
-use crate::api::{BoxConnection, BoxConnectionStatus, ConditionStatus, ConditionsExt, Reason};
+use crate::api::{
+    BoxConnection, BoxConnectionStatus, ConditionStatus, ConditionsExt, MassChangeKind, Reason, SyncAttempt,
+};
 
 /// All connections in the watch cache.
 pub type ConnectionList = Vec<Arc<BoxConnection>>;
@@ -154,6 +156,22 @@ pub(super) const GAUGES: &[ConnectionGauge] = &[
         series: 1,
         samples: |_, status| {
             unlabelled_sample(Some(status.held.as_ref().map_or(0.0, |held| count_value(held.removals))))
+        },
+    },
+    ConnectionGauge {
+        name: "connection_mass_change_timestamp",
+        unit: Some(Unit::Seconds),
+        help: "When so many users changed in one sync that somebody should know of it, in Unix time; the last time, none if it is not in the history",
+        label: Some("kind"),
+        label_meaning: "what changed: `Deactivated` `LoginChanged` `Recreated`",
+        series: 3,
+        samples: |_, status| {
+            let last = |kind: MassChangeKind| {
+                let has_kind = |attempt: &&SyncAttempt| attempt.mass_changes.iter().any(|change| change.kind == kind);
+                let attempt = status.history.iter().find(has_kind)?;
+                Some((kind.as_str(), timestamp_value(&attempt.completion_time)))
+            };
+            MassChangeKind::KNOWN.into_iter().filter_map(last).collect()
         },
     },
 ];

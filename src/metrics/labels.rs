@@ -15,7 +15,7 @@ pub(super) struct Label {
 pub(super) const ENDPOINT: Label = Label {
     name: "endpoint",
     values: || Endpoint::ALL.map(Endpoint::as_str).to_vec(),
-    meaning: "the called endpoint: token, current user (`users/me`) or user list",
+    meaning: "the called endpoint: token, current user (`users/me`), user list, or one user by its id (`users/{id}`)",
 };
 
 pub(super) const CODE: Label = Label {

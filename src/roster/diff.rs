@@ -10,7 +10,7 @@ use super::{
     chunking::Chunk,
     records::{ChangeRecord, PublishedUser},
 };
-use crate::user_list::{UserList, UserListBuilder, compare_ids};
+use crate::user_list::{User, UserList, UserListBuilder, UserStatus, compare_ids};
 
 /// Above this number the changes of a revision are only counted.
 const MAX_CHANGE_RECORDS: usize = 10_000;
@@ -26,6 +26,11 @@ impl ChangeLog {
     /// A log that records nothing.
     pub(super) fn disabled() -> Self {
         Self { records: Vec::new(), overflowed: true }
+    }
+
+    /// Whether it records nothing, or nothing any more.
+    pub(super) fn is_disabled(&self) -> bool {
+        self.overflowed
     }
 
     pub(super) fn push_with(&mut self, record: impl FnOnce() -> ChangeRecord) {
@@ -58,10 +63,28 @@ pub(super) struct Differ<'a, I: Iterator<Item = usize>> {
 pub(super) struct Diff {
     /// Indices in the new list of users that were in no slice.
     pub(super) added: Vec<u32>,
-    pub(super) updated: i64,
+    pub(super) updates: UpdateCounts,
     /// Users in the slices that are not in the new list.
     pub(super) vanished: UserList,
     pub(super) change_log: ChangeLog,
+}
+
+/// Users in the slices that the new list contains with other fields.
+#[derive(Debug, Default)]
+pub(super) struct UpdateCounts {
+    pub(super) updated: i64,
+    /// How many of them left the status active.
+    pub(super) deactivated: i64,
+    /// How many of them have another login.
+    pub(super) login_changed: i64,
+}
+
+impl UpdateCounts {
+    fn count(&mut self, from: &User<'_>, to: &User<'_>) {
+        self.updated += 1;
+        self.deactivated += i64::from(from.status == UserStatus::Active && to.status != UserStatus::Active);
+        self.login_changed += i64::from(from.login.to_lowercase() != to.login.to_lowercase());
+    }
 }
 
 /// Indices in the new list that are in none of the published slices.
@@ -75,7 +98,8 @@ pub(super) fn unpublished_indices<'a>(
 
 impl<'a, I: Iterator<Item = usize>> Differ<'a, I> {
     pub(super) fn new(list: &'a UserList, unpublished: I, change_log: ChangeLog) -> Self {
-        let diff = Diff { added: Vec::new(), updated: 0, vanished: UserListBuilder::default().build(), change_log };
+        let updates = UpdateCounts::default();
+        let diff = Diff { added: Vec::new(), updates, vanished: UserListBuilder::default().build(), change_log };
         Self { list, unpublished: unpublished.peekable(), diff, vanished: UserListBuilder::default() }
     }
 
@@ -90,7 +114,7 @@ impl<'a, I: Iterator<Item = usize>> Differ<'a, I> {
                 Some(at) => {
                     let (from, to) = (old.as_user(), self.list.user_at(at));
                     if from != to {
-                        self.diff.updated += 1;
+                        self.diff.updates.count(&from, &to);
                         self.diff.change_log.push_with(|| ChangeRecord::user_updated(from, to));
                     }
                 }

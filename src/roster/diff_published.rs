@@ -12,7 +12,8 @@ use super::{
     ownership::Ownership,
     publish::{Error, PublishAttemptError, PublishRequest},
     records::{ChangeRecord, PublishedUser, RemovedUser},
-    removals::{PreviousList, RemovalDecision, decide_removals},
+    removal_check::RemovalAnswers,
+    removals::{NoDecision, PreviousList, RemovalDecision, decide_removals},
     store::{SliceMeta, Store},
     user_counts::{add_held_counts, count_users},
 };
@@ -71,13 +72,15 @@ pub(super) async fn leave_out_damaged_history(
 /// Compares a new list with the published one, and decides on removals.
 ///
 /// # Errors
-/// [`Error::BaselineLost`] if removals would have to be held, but slices are missing and the removed users are unknown.
+/// [`Error::BaselineLost`] if removals would have to be held, but slices are missing and the removed users are unknown;
+/// undecided if Box must be asked first, or contradicts the list.
 pub(super) async fn diff_published(
     store: &Store,
     request: &PublishRequest<'_>,
     list: &UserList,
     chunks: &[Chunk],
     published: Option<&PublishedState<'_>>,
+    answers: &RemovalAnswers,
     now: Timestamp,
 ) -> Result<(ListParts, RemovalDecision), PublishAttemptError> {
     let slices = |state| published.into_iter().flat_map(|c| &c.content.slices).filter(move |s| s.state == state);
@@ -88,7 +91,11 @@ pub(super) async fn diff_published(
     let total =
         published.map_or_else(|| request.last_published.map_or(0, |(_, total)| total), |c| c.content.users.total);
 
-    let read_held = live_changed || request.approved_digest.is_some() || slices(SliceState::Held).any(missing);
+    let unconfirmed = published.map_or(&[][..], |c| c.content.unconfirmed.as_slice());
+    let read_held = !unconfirmed.is_empty()
+        || live_changed
+        || request.approved_digest.is_some()
+        || slices(SliceState::Held).any(missing);
     let (held, mut lost) =
         if read_held { read_users(store, slices(SliceState::Held)).await? } else { (UserList::default(), 0) };
     let changed_slices: Vec<&SliceRef> =
@@ -123,12 +130,14 @@ pub(super) async fn diff_published(
         total,
         held,
         held_summary: published.and_then(|c| c.content.held.clone()),
+        unconfirmed: unconfirmed.iter().map(String::as_str).collect(),
+        journal: published.map_or(&[], |c| c.content.journal.as_slice()),
         lost_users: lost,
         max_removal_percent: request.max_removal_percent,
         approved_digest: request.approved_digest,
     };
     let held_before = previous.held_summary.clone();
-    let mut decision = decide_removals(list, diff, previous, now).map_err(Error::BaselineLost)?;
+    let mut decision = decide_removals(list, diff, previous, answers, now)?;
     let parts_held = if !read_held {
         decision.held_summary = held_before;
         None
@@ -148,6 +157,7 @@ pub(super) async fn diff_published(
     let parts = ListParts {
         held: parts_held,
         held_summary: decision.held_summary.clone(),
+        unconfirmed: std::mem::take(&mut decision.unconfirmed),
         removed,
         changes: (changes, changes_chunks),
         users,
@@ -197,6 +207,15 @@ async fn removed_records(
     removed_users.sort_by(|a, b| compare_ids(&a.id, &b.id));
     let chunks = split_into_chunks(removed_users.as_slice()).map_err(Error::from)?;
     Ok(Some((removed_users, chunks)))
+}
+
+impl From<NoDecision> for PublishAttemptError {
+    fn from(reason: NoDecision) -> Self {
+        match reason {
+            NoDecision::Undecided(undecided) => PublishAttemptError::Undecided(undecided),
+            NoDecision::BaselineLost(hold) => Error::BaselineLost(hold).into(),
+        }
+    }
 }
 
 /// The users in the slices, and the number of users in missing slices.

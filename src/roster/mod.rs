@@ -5,7 +5,8 @@
 //! | `user_counts` | the counts of a list |
 //! | `records` | the JSON records in slices |
 //! | `chunking` | slice boundaries and slice names |
-//! | `diff`, `removal_guard`, `removals` | the differences, the rule for held removals, removed and returned users |
+//! | `diff`, `removals` | the differences, and the decision on removed, held and returned users |
+//! | `removal_check`, `removal_guard` | which missing users Box is asked about one by one; how many removals are held |
 //! | `own_slices` | the slices of a publisher that are not committed yet |
 //! | `completeness` | whether all slices of the published list exist |
 //! | `ownership` | which rosters may be replaced |
@@ -36,6 +37,7 @@ mod publication;
 mod publish;
 mod reader;
 mod records;
+mod removal_check;
 mod removal_guard;
 mod removals;
 mod store;
@@ -45,7 +47,9 @@ pub use chunking::{MAX_SLICE_BYTES, sha256_hex};
 pub use completeness::{confirm_missing_slices, count_missing_slices};
 pub use garbage_collection::{GcResult, GcScope, collect_garbage, unreferenced_slices};
 pub use ownership::{Ownership, OwnershipConflict, check_ownership};
-pub use publish::{Error, Fence, PublishOutcome, PublishRequest, PublishResult, publish_list};
+pub use publish::{Error, Fence, PublishOutcome, PublishRequest, PublishResult, PublishStep, publish_list};
 pub use reader::{LIST_STATES, ReadError, RosterSnapshot, read_snapshot};
 pub use records::{ChangeOp, ChangeRecord, PublishedUser, RemovedUser};
+pub use removal_check::RemovalAnswers;
+pub use removals::Undecided;
 pub use store::{RosterVersion, SliceMeta, Store, list_all_slices};

@@ -73,9 +73,19 @@ pub(super) struct RosterOwner<'a> {
 pub(super) struct ListParts {
     pub(super) held: Option<(UserList, Vec<Chunk>)>,
     pub(super) held_summary: Option<RemovalHold>,
+    /// Ids of held users of whom Box did not say whether they are gone.
+    pub(super) unconfirmed: Vec<String>,
     pub(super) removed: Option<(Vec<RemovedUser>, Vec<Chunk>)>,
     pub(super) changes: (Vec<ChangeRecord>, Vec<Chunk>),
     pub(super) users: UserCounts,
+}
+
+/// What a revision holds, and what it removes of that.
+pub(super) struct JournaledHolds {
+    /// Users whose removal it begins to hold.
+    pub(super) newly_held: i64,
+    /// Users whose held removal was approved.
+    pub(super) approved: i64,
 }
 
 /// The next roster. Slices are renamed later if their names are taken.
@@ -99,7 +109,7 @@ pub(super) fn plan_revision(
     live: &[Chunk],
     parts: ListParts,
     change: RosterChange,
-    newly_held: i64,
+    holds: JournaledHolds,
     now: Timestamp,
 ) -> Result<NextRevision, usize> {
     let plan_chunks = |state, chunks: &[Chunk]| {
@@ -108,7 +118,7 @@ pub(super) fn plan_revision(
     let plan_existing = |state| published.map(|c| plan_existing_slices(roster_owner, c, state)).unwrap_or_default();
     let changes = plan_chunks(SliceState::Changes, &parts.changes.1);
     let revision = published.map_or(0, |c| c.content.revision).max(roster_owner.known_revision) + 1;
-    let has_changes = change.added + change.updated + change.removed + newly_held > 0 || !changes.is_empty();
+    let has_changes = change.added + change.updated + change.removed + holds.newly_held > 0 || !changes.is_empty();
     let mut journal = published.map(|c| carry_over_journal(roster_owner, c, now)).unwrap_or_default();
     if has_changes {
         let entry = RevisionRecord {
@@ -117,7 +127,9 @@ pub(super) fn plan_revision(
             added: change.added,
             updated: change.updated,
             removed: change.removed,
-            held: newly_held,
+            held: holds.newly_held,
+            approved: holds.approved,
+            mass_changes: change.mass_changes.clone(),
             requested_by: change.requested_by.clone(),
             slices: changes.iter().map(|planned| planned.slice.name.clone()).collect(),
         };
@@ -171,6 +183,7 @@ pub(super) fn plan_revision(
         slices: Vec::new(),
         oldest_removed_at: oldest.filter(|_| removed > 0),
         held: parts.held_summary.clone(),
+        unconfirmed: parts.unconfirmed.clone(),
         previous: published.map(previous_revision),
         change,
         journal,
@@ -188,6 +201,7 @@ impl NextRevision {
             c.ownership != Ownership::Owned
                 || c.content.format != ROSTER_FORMAT_VERSION
                 || c.content.held != self.content.held
+                || c.content.unconfirmed != self.content.unconfirmed
                 || !slices.eq(&c.content.slices)
         })
     }
@@ -296,6 +310,7 @@ pub(super) fn with_counts(change: &RosterChange, decision: &RemovalDecision) -> 
         updated: decision.updated,
         removed: decision.removed_count,
         approved: decision.approved.clone(),
+        mass_changes: decision.mass_changes.clone(),
         ..change.clone()
     }
 }

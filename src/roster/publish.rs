@@ -16,10 +16,12 @@ use tokio::time::Instant;
 use super::{
     chunking::{Chunk, RecordTooLarge, split_into_chunks},
     diff_published::{diff_published, leave_out_damaged_history, published_state},
-    next_revision::{MAX_SLICES, RosterOwner, plan_revision, with_counts},
+    next_revision::{JournaledHolds, MAX_SLICES, RosterOwner, plan_revision, with_counts},
     own_slices::OwnSlices,
     ownership::{Ownership, OwnershipConflict, check_ownership},
     publication::{Publication, publish_result},
+    removal_check::RemovalAnswers,
+    removals::Undecided,
     store::{RosterVersion, SliceMeta, Store},
 };
 use crate::{
@@ -81,6 +83,14 @@ pub struct PublishResult {
     pub damaged_history: i64,
 }
 
+/// How far publishing came.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PublishStep {
+    Published(PublishResult),
+    /// Users are missing, and nothing was written yet.
+    Undecided(Undecided),
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PublishOutcome {
     /// This sync committed a new revision.
@@ -118,6 +128,7 @@ impl From<RecordTooLarge> for Error {
 pub(super) enum PublishAttemptError {
     /// Another writer changed the roster or its slices.
     Conflict,
+    Undecided(Undecided),
     Fatal(Error),
     Kube(KubeError),
 }
@@ -137,7 +148,8 @@ impl From<Error> for PublishAttemptError {
     }
 }
 
-/// Publishes a complete list, as a new revision if it differs from the published one.
+/// Publishes a complete list, as a new revision if it differs from the published one. Of users who are missing nobody is
+/// removed before `answers` has what Box says of them.
 ///
 /// # Errors
 /// The list must not or could not be published; readers still see the previous list.
@@ -145,8 +157,9 @@ pub async fn publish_list(
     store: &Store,
     request: &PublishRequest<'_>,
     list: &UserList,
+    answers: &RemovalAnswers,
     now: impl Fn() -> Timestamp,
-) -> Result<PublishResult, Error> {
+) -> Result<PublishStep, Error> {
     let chunks = split_into_chunks(list)?;
     if chunks.len() > MAX_SLICES {
         return Err(Error::TooLarge { users: list.len(), slices: chunks.len() });
@@ -156,6 +169,7 @@ pub async fn publish_list(
         store,
         request,
         list,
+        answers,
         chunks: &chunks,
         own_slices: &own_slices,
         conflicts: 0,
@@ -165,20 +179,26 @@ pub async fn publish_list(
     };
     // One time for all attempts: it is part of the records, and a slice with another time would be another slice.
     let published = publish_with_retries(&mut publisher, now()).await;
-    if published.is_err() {
-        publisher.discard_own_slices().await;
+    match published {
+        Ok(PublishStep::Published(result)) => {
+            Ok(PublishStep::Published(PublishResult { damaged_history: publisher.damaged_history, ..result }))
+        }
+        unpublished => {
+            publisher.discard_own_slices().await;
+            unpublished
+        }
     }
-    Ok(PublishResult { damaged_history: publisher.damaged_history, ..published? })
 }
 
-async fn publish_with_retries(publisher: &mut Publisher<'_>, now: Timestamp) -> Result<PublishResult, Error> {
+async fn publish_with_retries(publisher: &mut Publisher<'_>, now: Timestamp) -> Result<PublishStep, Error> {
     let mut progress = (publisher.own_slices.len(), Instant::now());
     let mut backoff = INITIAL_BACKOFF;
     // When the API server first denied the request since it was last unavailable.
     let mut denied_since = None;
     loop {
         let error = match publisher.attempt(now).await {
-            Ok(published) => return Ok(published),
+            Ok(published) => return Ok(PublishStep::Published(published)),
+            Err(PublishAttemptError::Undecided(undecided)) => return Ok(PublishStep::Undecided(undecided)),
             Err(PublishAttemptError::Fatal(error)) => return Err(error),
             Err(PublishAttemptError::Conflict) if publisher.conflicts == MAX_CONFLICTS => {
                 return Err(Error::Kube(KubeError::Conflict));
@@ -215,6 +235,7 @@ struct Publisher<'a> {
     store: &'a Store,
     request: &'a PublishRequest<'a>,
     list: &'a UserList,
+    answers: &'a RemovalAnswers,
     chunks: &'a [Chunk],
     own_slices: &'a OwnSlices,
     conflicts: u32,
@@ -233,7 +254,7 @@ struct SentRoster {
 
 impl Publisher<'_> {
     async fn attempt(&mut self, now: Timestamp) -> Result<PublishResult, PublishAttemptError> {
-        let Self { store, request, list, chunks, own_slices, conflicts, .. } = *self;
+        let Self { store, request, list, answers, chunks, own_slices, conflicts, .. } = *self;
         let owner_uid = request.owner_uid;
         let roster = store.get_roster().await?;
         if let Some((roster, sent)) =
@@ -255,7 +276,7 @@ impl Publisher<'_> {
         if let Some(published) = &mut published {
             self.damaged_history = leave_out_damaged_history(store, published).await?;
         }
-        let diff = diff_published(store, request, list, chunks, published.as_ref(), now).await;
+        let diff = diff_published(store, request, list, chunks, published.as_ref(), answers, now).await;
         let (parts, decision) = match diff {
             Err(PublishAttemptError::Fatal(lost @ Error::BaselineLost(_))) => {
                 return Err(confirm_lost(store, roster.as_ref(), lost).await?);
@@ -270,7 +291,8 @@ impl Publisher<'_> {
             known_revision: request.last_published.map_or(0, |(revision, _)| revision),
         };
         let change = with_counts(&request.change, &decision);
-        let next = plan_revision(&roster_owner, published.as_ref(), chunks, parts, change, decision.newly_held, now)
+        let holds = JournaledHolds { newly_held: decision.newly_held, approved: decision.approved_count };
+        let next = plan_revision(&roster_owner, published.as_ref(), chunks, parts, change, holds, now)
             .map_err(|slices| Error::TooLarge { users: list.len(), slices })?;
         let salt = format!("{}/{conflicts}", request.change.start_time.0);
         let written = Publication::write_slices(store, owner_uid, list, next, own_slices, &salt).await?;

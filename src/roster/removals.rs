@@ -1,17 +1,25 @@
 //! The decision which users are removed, held or returned, based on a diff. Pure.
 
+use std::{collections::HashSet, fmt};
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
-    diff::{ChangeLog, Diff},
+    diff::{ChangeLog, Diff, UpdateCounts},
     records::{ChangeRecord, RemovedUser},
-    removal_guard,
+    removal_check::{Coverage, RemovalAnswers, RemovalCheck, check_removals},
+    removal_guard::{
+        digest_removal_counts, digest_user_ids, is_mass_change, must_hold_removals, recent_removals, removes_all_people,
+    },
 };
 use crate::{
-    api::RemovalHold,
+    api::{MassChange, MassChangeKind, RemovalHold, RevisionRecord},
     user_list::{User, UserList, UserListBuilder, compare_ids},
 };
+
+/// More unconfirmed removals than that are held until they are approved: their ids are part of the roster.
+const MAX_UNCONFIRMED: usize = 100;
 
 /// The published list, as far as it could be read, and the rules for removals.
 pub(super) struct PreviousList<'a> {
@@ -21,6 +29,9 @@ pub(super) struct PreviousList<'a> {
     pub(super) held: UserList,
     /// The held removals in the roster.
     pub(super) held_summary: Option<RemovalHold>,
+    /// Held users of whom Box did not say whether they are gone.
+    pub(super) unconfirmed: HashSet<&'a str>,
+    pub(super) journal: &'a [RevisionRecord],
     /// Number of users in missing slices, whose ids are unknown.
     pub(super) lost_users: i64,
     pub(super) max_removal_percent: i32,
@@ -37,31 +48,75 @@ pub(super) struct RemovalDecision {
     /// Users to remove from the list.
     pub(super) removed: Vec<RemovedUser>,
     pub(super) removed_count: i64,
+    /// How many of them had been held, and were approved.
+    pub(super) approved_count: i64,
     /// All users whose removal is held.
     pub(super) held: UserList,
     pub(super) held_summary: Option<RemovalHold>,
+    /// Ids of those who are held only because Box did not say that they are gone.
+    pub(super) unconfirmed: Vec<String>,
     /// How many of them vanished in this sync.
     pub(super) newly_held: i64,
     /// The digest that was approved, if it took effect.
     pub(super) approved: Option<String>,
+    pub(super) mass_changes: Vec<MassChange>,
     pub(super) change_log: ChangeLog,
 }
 
+/// Why removals cannot be decided yet, or not with this list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undecided {
+    /// Box must be asked first whether these users still belong to the enterprise.
+    AskAbout(Vec<String>),
+    /// Box says of so many users who are missing that they belong to the enterprise: the list is incomplete.
+    Incomplete(usize),
+    /// Users are missing of whom not even the ids are known: the list must be fetched once more, with the same users.
+    Unproven,
+}
+
+/// In words for the log.
+impl fmt::Display for Undecided {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AskAbout(ids) => write!(f, "{} users, of whom nothing is known yet", ids.len()),
+            Self::Incomplete(users) => write!(f, "{users} users who belong to the enterprise, as Box says"),
+            Self::Unproven => f.write_str("users who are unknown, since slices of the published list are missing"),
+        }
+    }
+}
+
+/// Why there is no decision.
+pub(super) enum NoDecision {
+    Undecided(Undecided),
+    /// The removals that would have to be held, if it is unknown which users vanished.
+    BaselineLost(RemovalHold),
+}
+
+/// Users who are not in the new list any more, by what is decided of them.
+struct MissingUsers<'a> {
+    /// Held earlier, until somebody approves their removal.
+    held: Vec<User<'a>>,
+    /// Held earlier, until Box says that they are gone.
+    unconfirmed: Vec<User<'a>>,
+    /// They were in the published list.
+    vanished: Vec<User<'a>>,
+}
+
 /// # Errors
-/// The removals that would have to be held, if it is unknown which users vanished.
+/// Box must be asked first, the list is incomplete, or it is unknown which users vanished.
 pub(super) fn decide_removals(
     list: &UserList,
     diff: Diff,
     previous: PreviousList<'_>,
+    answers: &RemovalAnswers,
     now: Timestamp,
-) -> Result<RemovalDecision, RemovalHold> {
-    let Diff { added, mut updated, vanished, mut change_log } = diff;
-    let PreviousList { total, held, held_summary, lost_users, max_removal_percent, approved_digest } = previous;
+) -> Result<RemovalDecision, NoDecision> {
+    let Diff { added, updates, vanished, mut change_log } = diff;
+    let PreviousList { total, held, unconfirmed, lost_users, max_removal_percent, approved_digest, .. } = previous;
+    let UpdateCounts { mut updated, .. } = updates;
 
-    let (returned, added) = match held.is_empty() {
-        true => (Vec::new(), added),
-        false => added.into_iter().partition(|at| held.contains(list.id_at(*at as usize))),
-    };
+    let (returned, added): (Vec<u32>, Vec<u32>) =
+        added.into_iter().partition(|at| !held.is_empty() && held.contains(list.id_at(*at as usize)));
     for at in returned {
         let to = list.user_at(at as usize);
         if let Some(from) = held.find_user(to.id) {
@@ -69,55 +124,96 @@ pub(super) fn decide_removals(
             change_log.push_with(|| ChangeRecord::held_user_returned(from, to));
         }
     }
-    let mut removed = Vec::new();
-    let mut remove_users = |users: &mut dyn Iterator<Item = User<'_>>, change_log: &mut ChangeLog| {
-        for user in users {
-            removed.push(RemovedUser::from_user(&user, now));
-            change_log.push_with(|| ChangeRecord::user_removed(user));
-        }
-    };
     let approves_held =
-        approved_digest.is_some() && held_summary.as_ref().map(|h| h.digest.as_str()) == approved_digest;
-    let mut still_held = UserListBuilder::default();
-    {
-        let mut missing = held.iter_users().filter(|user| !list.contains(user.id));
-        if approves_held {
-            remove_users(&mut missing, &mut change_log);
-        } else {
-            still_held.push_users(missing);
+        approved_digest.is_some() && previous.held_summary.as_ref().map(|h| h.digest.as_str()) == approved_digest;
+    let (still_unconfirmed, still_held): (Vec<_>, Vec<_>) = held
+        .iter_users()
+        .filter(|user| !list.contains(user.id))
+        .partition(|user| !approves_held && unconfirmed.contains(user.id));
+    let missing =
+        MissingUsers { held: still_held, unconfirmed: still_unconfirmed, vanished: vanished.iter_users().collect() };
+
+    let known = to_i64(missing.vanished.len());
+    let unknown = (lost_users - to_i64(added.len())).max(0);
+    let recent = recent_removals(previous.journal, total, now);
+    let recently_held = if approves_held { 0 } else { recent.held.min(to_i64(missing.held.len())) };
+    let of_this_run = known + unknown + to_i64(missing.unconfirmed.len());
+    let must_hold = of_this_run > 0
+        && (must_hold_removals(of_this_run + recent.removed + recently_held, recent.total_before, max_removal_percent)
+            || removes_all_people(&vanished, list, max_removal_percent));
+
+    let to_ask = missing.vanished.iter().chain(&missing.unconfirmed);
+    let approved_users = if approves_held { missing.held.as_slice() } else { &[] };
+    let to_ask: Vec<&str> = to_ask.chain(approved_users).map(|user| user.id).collect();
+    let coverage = if list.duplicate_count() > 0 && !must_hold { Coverage::Everybody } else { Coverage::Sample };
+    let confirmed = match check_removals(&to_ask, answers, coverage) {
+        RemovalCheck::Ask(ids) => return Err(NoDecision::Undecided(Undecided::AskAbout(ids))),
+        RemovalCheck::Contradicted(users) => return Err(NoDecision::Undecided(Undecided::Incomplete(users))),
+        RemovalCheck::Checked(confirmed) => confirmed,
+    };
+
+    let mut approved = approved_digest.filter(|_| approves_held);
+    let mut removals_allowed = !must_hold;
+    if must_hold && lost_users > 0 {
+        let digest = digest_removal_counts(total, to_i64(list.len()));
+        if approved_digest != Some(digest.as_str()) {
+            let hold = RemovalHold { time: Time(now), removals: known + unknown, total, digest, unconfirmed: 0 };
+            return Err(NoDecision::BaselineLost(hold));
         }
+        approved = approved_digest;
+        removals_allowed = true;
+    } else if unknown > 0 && answers.earlier_list() != Some(digest_user_ids(list).as_str()) {
+        return Err(NoDecision::Undecided(Undecided::Unproven));
     }
 
-    let known = to_i64(vanished.len());
-    let unknown = (lost_users - to_i64(added.len())).max(0);
-    let mut approved = approved_digest.filter(|_| approves_held);
-    let mut newly_held = 0;
-    if removal_guard::must_hold_removals(known + unknown, total, max_removal_percent) {
-        if lost_users > 0 {
-            let digest = removal_guard::digest_removal_counts(total, to_i64(list.len()));
-            if approved_digest != Some(digest.as_str()) {
-                return Err(RemovalHold { time: Time(now), removals: known + unknown, total, digest });
-            }
-            approved = approved_digest;
-            remove_users(&mut vanished.iter_users(), &mut change_log);
-        } else {
-            newly_held = known;
-            vanished.iter_users().for_each(|user| change_log.push_with(|| ChangeRecord::removal_held(&user)));
-            still_held.push_users(vanished.iter_users());
-        }
+    let mass_changes = match change_log.is_disabled() && lost_users > 0 {
+        true => Vec::new(),
+        false => mass_changes(list, &added, &updates, &missing, total, max_removal_percent),
+    };
+    let mut removed = Vec::new();
+    let mut remove_user = |user: User<'_>, change_log: &mut ChangeLog| {
+        removed.push(RemovedUser::from_user(&user, now));
+        change_log.push_with(|| ChangeRecord::user_removed(user));
+    };
+    let mut still_held = UserListBuilder::default();
+    let mut unconfirmed = Vec::new();
+    if approves_held {
+        missing.held.iter().for_each(|user| remove_user(*user, &mut change_log));
     } else {
-        remove_users(&mut vanished.iter_users(), &mut change_log);
+        still_held.push_users(missing.held.iter().copied());
+    }
+    let approved_count = if approves_held { to_i64(missing.held.len()) } else { 0 };
+    let mut newly_held = 0;
+    let new = missing.vanished.iter().map(|user| (user, true));
+    for (user, is_new) in new.chain(missing.unconfirmed.iter().map(|user| (user, false))) {
+        if removals_allowed && (confirmed.contains(user.id) || approved.is_some() && !approves_held) {
+            remove_user(*user, &mut change_log);
+            continue;
+        }
+        if is_new {
+            newly_held += 1;
+            change_log.push_with(|| ChangeRecord::removal_held(user));
+        }
+        if removals_allowed {
+            unconfirmed.push(user.id.to_owned());
+        }
+        still_held.push_users([*user]);
+    }
+    if unconfirmed.len() > MAX_UNCONFIRMED {
+        unconfirmed.clear();
     }
     removed.sort_by(|a, b| compare_ids(&a.id, &b.id));
+    unconfirmed.sort_by(|a, b| compare_ids(a, b));
 
     let held = still_held.build();
     let added_count = (to_i64(added.len()) - lost_users).max(0);
     let removed_count = to_i64(removed.len()) + unknown;
     let held_summary = (!held.is_empty()).then(|| RemovalHold {
-        time: held_summary.filter(|_| newly_held == 0).map_or(Time(now), |h| h.time),
+        time: previous.held_summary.filter(|_| newly_held == 0).map_or(Time(now), |h| h.time),
         removals: to_i64(held.len()),
         total: to_i64(list.len()) + to_i64(held.len()),
-        digest: removal_guard::digest_held_users(&held),
+        digest: digest_user_ids(&held),
+        unconfirmed: to_i64(unconfirmed.len()),
     });
     Ok(RemovalDecision {
         added,
@@ -125,12 +221,42 @@ pub(super) fn decide_removals(
         updated,
         removed,
         removed_count,
+        approved_count,
         held,
         held_summary,
+        unconfirmed,
         newly_held,
         approved: approved.map(str::to_owned),
+        mass_changes,
         change_log,
     })
+}
+
+/// What changed for so many users that somebody should know of it.
+fn mass_changes(
+    list: &UserList,
+    added: &[u32],
+    updates: &UpdateCounts,
+    missing: &MissingUsers<'_>,
+    total: i64,
+    max_percent: i32,
+) -> Vec<MassChange> {
+    let is_mass = |users| is_mass_change(users, total, max_percent);
+    let recreated = if is_mass(to_i64(added.len())) && is_mass(to_i64(missing.vanished.len())) {
+        let logins: HashSet<String> = missing.vanished.iter().map(|user| user.login.to_lowercase()).collect();
+        to_i64(added.iter().filter(|at| logins.contains(&list.user_at(**at as usize).login.to_lowercase())).count())
+    } else {
+        0
+    };
+    [
+        (MassChangeKind::Deactivated, updates.deactivated),
+        (MassChangeKind::LoginChanged, updates.login_changed),
+        (MassChangeKind::Recreated, recreated),
+    ]
+    .into_iter()
+    .filter(|(_, users)| is_mass(*users))
+    .map(|(kind, users)| MassChange { kind, users })
+    .collect()
 }
 
 pub(super) fn to_i64(n: usize) -> i64 {

@@ -62,13 +62,15 @@ impl UserListBuilder {
             index.extend(starts.iter().map(|&byte| UserOffset { page, byte }));
             pages.push(bytes);
         }
-        let mut list = UserList { pages, index: Vec::new() };
+        let mut list = UserList { pages, index: Vec::new(), duplicates: 0 };
         let id = |at: &UserOffset| list.unpack_id(*at);
         // The later one first, so that dedup keeps it. The unstable sort needs no scratch space and is linear for sorted input.
         index.sort_unstable_by(|a, b| compare_ids(id(a), id(b)).then_with(|| b.cmp(a)));
+        let pushed = index.len();
         index.dedup_by(|later, retained| id(later) == id(retained));
+        let duplicates = pushed - index.len();
         index.shrink_to_fit();
-        list.index = index;
+        (list.index, list.duplicates) = (index, duplicates);
         list
     }
 }
@@ -85,6 +87,7 @@ struct UserOffset {
 pub struct UserList {
     pages: Vec<Box<[u8]>>,
     index: Vec<UserOffset>,
+    duplicates: usize,
 }
 
 impl UserList {
@@ -94,6 +97,11 @@ impl UserList {
 
     pub fn is_empty(&self) -> bool {
         self.index.is_empty()
+    }
+
+    /// How many of the users that were pushed had the id of another one.
+    pub fn duplicate_count(&self) -> usize {
+        self.duplicates
     }
 
     /// The users in the order of their ids, decoded one by one.

@@ -3,6 +3,7 @@
 
 mod list;
 mod page;
+mod standing;
 mod user;
 
 #[cfg(test)]
@@ -10,4 +11,5 @@ mod tests;
 
 pub use list::{UserList, UserListBuilder};
 pub use page::UserPage;
+pub use standing::UserStanding;
 pub use user::{User, UserRole, UserStatus, compare_ids};

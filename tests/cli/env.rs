@@ -10,7 +10,7 @@ use boxsync::{
     api::{self, BoxConnection, UserRoster},
     cli::{self, Cli, ColorMode, Io, Tty},
     kube_client::KubeClient,
-    roster::{PublishRequest, PublishResult, RosterVersion, Store, publish_list},
+    roster::{PublishRequest, PublishResult, RosterVersion, Store},
     runtime::Clock,
     user_list::{User, UserListBuilder, UserRole, UserStatus},
 };
@@ -19,7 +19,7 @@ use kube::ResourceExt;
 use kube_sim::{KubeSim, Resource, SimClock};
 use serde_json::{Value, json};
 
-use crate::publish_request::{ENTERPRISE, scheduled_publish};
+use crate::publish_request::{ENTERPRISE, publish_confirmed, scheduled_publish};
 
 pub(crate) const NAMESPACE: &str = "backup";
 
@@ -159,7 +159,7 @@ impl CliEnv {
         };
         let mut builder = UserListBuilder::default();
         builder.push_users(users.iter().copied());
-        publish_list(&self.list_store(name), &request, &builder.build(), || self.product_clock().now())
+        publish_confirmed(&self.list_store(name), &request, &builder.build(), || self.product_clock().now())
             .await
             .expect("it can be published")
     }

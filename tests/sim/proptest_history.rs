@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::{
     env::{NAMESPACE, START},
-    publish_request::scheduled_publish,
+    publish_request::{publish_confirmed, scheduled_publish},
 };
 
 const OWNER: &str = "0b6c5f0e-8b1e-4a39-9d3c-0c5a0e5f7a11";
@@ -76,6 +76,17 @@ struct Model {
     listed: UserVersions,
     held: UserVersions,
     removed: BTreeSet<u64>,
+    syncs: Vec<ModelSync>,
+}
+
+/// A sync that changed who is in the list.
+#[derive(Clone, Debug)]
+struct ModelSync {
+    time: Timestamp,
+    users_before: usize,
+    removed: usize,
+    approved: usize,
+    held: usize,
 }
 
 struct ChangeCounts {
@@ -89,15 +100,33 @@ impl Model {
         self.listed.iter().chain(&self.held).map(|(id, version)| (*id, *version)).collect()
     }
 
-    fn apply_sync(&mut self, found: &UserVersions, approved: bool) -> ChangeCounts {
+    /// The removals of the last 24 hours that nobody approved, those that were held, and the size of the list before them.
+    fn recent_removals(&self, total: usize, now: Timestamp) -> (usize, usize, usize) {
+        let recent: Vec<&ModelSync> =
+            self.syncs.iter().filter(|s| s.time + SignedDuration::from_hours(24) > now).collect();
+        let Some(first) = recent.iter().position(|s| s.removed + s.held > 0) else {
+            return (0, 0, total);
+        };
+        let sum = |count: fn(&ModelSync) -> usize| recent[first..].iter().map(|s| count(s)).sum::<usize>();
+        (sum(|s| s.removed), sum(|s| s.held), recent[first].users_before - sum(|s| s.approved))
+    }
+
+    fn must_hold(&self, total: usize, found: &UserVersions, vanished: &UserVersions, now: Timestamp) -> bool {
+        let (removed, held, total) = self.recent_removals(total, now);
+        let gone = vanished.len() + removed + held.min(self.held.len());
+        let people = |users: &UserVersions| users.values().any(|version| version % 5 != 0);
+        let too_many = gone > 10 && gone * 100 > total * PERCENT as usize || gone >= 3 && gone * 2 > total;
+        !vanished.is_empty() && (too_many || people(vanished) && !people(found))
+    }
+
+    fn apply_sync(&mut self, found: &UserVersions, approved: bool, now: Timestamp) -> ChangeCounts {
         let before = self.all_users();
         let vanished: UserVersions =
             self.listed.iter().filter(|(id, _)| !found.contains_key(id)).map(|(i, v)| (*i, *v)).collect();
         self.held.retain(|id, _| !found.contains_key(id));
-        if approved {
-            self.held.clear();
-        }
-        if vanished.len() > 10 && vanished.len() * 100 > before.len() * PERCENT as usize {
+        let approved = if approved { std::mem::take(&mut self.held).len() } else { 0 };
+        let held = self.must_hold(before.len(), found, &vanished, now);
+        if held {
             self.held.extend(&vanished);
         }
         self.listed.clone_from(found);
@@ -105,6 +134,13 @@ impl Model {
         let departed: Vec<u64> = before.keys().filter(|id| !after.contains_key(id)).copied().collect();
         self.removed.extend(&departed);
         self.removed.retain(|id| !after.contains_key(id));
+        self.syncs.push(ModelSync {
+            time: now,
+            users_before: before.len(),
+            removed: departed.len() - approved,
+            approved,
+            held: if held { vanished.len() } else { 0 },
+        });
         ChangeCounts {
             added: after.keys().filter(|id| !before.contains_key(id)).count(),
             updated: after.iter().filter(|(id, version)| before.get(id).is_some_and(|b| b != *version)).count(),
@@ -147,8 +183,13 @@ struct HistoryEnv {
 }
 
 impl HistoryEnv {
+    /// The time of the next sync.
+    fn next_time(&self) -> Timestamp {
+        self.now + SignedDuration::from_hours(1)
+    }
+
     async fn publish_list(&mut self, users: &UserVersions, seed: u64, approve: Option<&str>) -> PublishResult {
-        self.now += SignedDuration::from_hours(1);
+        self.now = self.next_time();
         let order = PublishRequest {
             max_removal_percent: PERCENT,
             approved_digest: approve,
@@ -157,7 +198,7 @@ impl HistoryEnv {
             ..scheduled_publish(OWNER, self.now)
         };
         let published =
-            roster::publish_list(&self.store, &order, &build_list(users, seed), || self.now).await.expect("published");
+            publish_confirmed(&self.store, &order, &build_list(users, seed), || self.now).await.expect("published");
         self.known = Some((published.roster.revision, published.roster.users.total));
         published
     }
@@ -206,7 +247,7 @@ async fn check_history(first: BTreeSet<u64>, steps: Vec<HistoryStep>) {
     let mut world = HistoryEnv { store, kube, known: None, now: START.parse().expect("a time") };
     let (mut model, mut users): (Model, UserVersions) = (Model::default(), first.iter().map(|id| (*id, 1)).collect());
     let mut departed: Vec<u64> = Vec::new();
-    model.apply_sync(&users, false);
+    model.apply_sync(&users, false, world.next_time());
     world.publish_list(&users, 1, None).await;
     let mut before = world.read_records(LIST_STATES).await;
     for step in steps {
@@ -231,7 +272,8 @@ async fn check_history(first: BTreeSet<u64>, steps: Vec<HistoryStep>) {
             (Approval::OtherList, _) => Some("0".repeat(64)),
             (Approval::HeldList, None) | (Approval::None, _) => None,
         };
-        let counts = model.apply_sync(&users, step.approval == Approval::HeldList && approve.is_some());
+        let counts =
+            model.apply_sync(&users, step.approval == Approval::HeldList && approve.is_some(), world.next_time());
         let published = world.publish_list(&users, step.seed, approve.as_deref()).await;
         let roster = &published.roster;
 

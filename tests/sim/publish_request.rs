@@ -1,10 +1,11 @@
-//! Publishes a list without an operator. The tests of the plugin use it too.
+//! Publishes a list without an operator and without Box. The tests of the plugin use it too.
 
 use std::time::Duration;
 
 use boxsync::{
     api::{RosterChange, Trigger},
-    roster::{Fence, PublishRequest},
+    roster::{self, Fence, PublishRequest, PublishResult, PublishStep, RemovalAnswers, Store, Undecided},
+    user_list::{UserList, UserStanding},
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -35,6 +36,27 @@ pub(crate) fn scheduled_publish(owner_uid: &str, start: Timestamp) -> PublishReq
             requested_at: None,
             requested_by: Vec::new(),
             approved: None,
+            mass_changes: Vec::new(),
         },
+    }
+}
+
+/// Publishes a list, where Box would say of everybody who is missing that they are gone, and would list the same users
+/// again.
+pub(crate) async fn publish_confirmed(
+    store: &Store,
+    request: &PublishRequest<'_>,
+    list: &UserList,
+    now: impl Fn() -> Timestamp,
+) -> Result<PublishResult, roster::Error> {
+    let mut answers = RemovalAnswers::default();
+    loop {
+        match roster::publish_list(store, request, list, &answers, &now).await? {
+            PublishStep::Published(published) => return Ok(published),
+            PublishStep::Undecided(Undecided::AskAbout(ids)) => {
+                ids.into_iter().for_each(|id| answers.insert(id, UserStanding::Gone));
+            }
+            PublishStep::Undecided(_) => answers.keep_for_next_list(list),
+        }
     }
 }

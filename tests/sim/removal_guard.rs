@@ -93,16 +93,87 @@ async fn held_users_who_come_back_become_live_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn users_already_held_are_not_counted_again() {
+async fn users_who_vanish_on_the_day_of_others_that_are_held_are_held_with_them() {
     let (world, acme, _) = env_with_vanished_users().await;
     world.run_request("r", "acme").await;
-    let digest = world.connection_status("acme").held.expect("held").digest;
-    for user in acme.users().into_iter().take(20) {
-        acme.remove_user(user.id);
+    let held_users = async |request| {
+        for user in acme.users().into_iter().take(20) {
+            acme.remove_user(user.id);
+        }
+        let done = world.run_request(request, "acme").await;
+        (done.removed, world.connection_status("acme").held.expect("held").removals)
+    };
+    sleep_secs(3600).await;
+    assert_eq!(held_users("same-day").await, (Some(0), 270));
+    sleep_secs(24 * 3600).await;
+    assert_eq!(held_users("next-day").await, (Some(20), 270), "a day later, 20 are few again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn removals_of_one_day_are_judged_together() {
+    let (world, acme) = SimEnv::with_synced("acme", 1000).await;
+    let mut results = Vec::new();
+    for hour in 0..3 {
+        acme.users().iter().step_by(100 / 9).for_each(|user| drop(acme.remove_user(user.id)));
+        let done = world.run_request(&format!("hour-{hour}"), "acme").await;
+        let held = world.connection_status("acme").held.map_or(0, |held| held.removals);
+        results.push((done.removed.expect("a count"), held));
+        sleep_secs(3600).await;
     }
+    assert_eq!(results, [(91, 0), (83, 0), (0, 76)], "the third time it would be 250 of 1,000");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_user_who_returns_does_not_count() {
+    let (world, acme, leavers) = env_with_vanished_users().await;
+    world.run_request("r", "acme").await;
+    leavers.iter().for_each(|user| acme.put_user(user.clone()));
     sleep_secs(60).await;
-    assert_eq!(world.run_request("few", "acme").await.removed, Some(20), "a few more are removed");
-    assert_eq!(world.connection_status("acme").held.expect("still held").digest, digest);
+    world.run_request("back", "acme").await;
+    acme.users().into_iter().take(20).for_each(|user| drop(acme.remove_user(user.id)));
+    sleep_secs(60).await;
+    assert_eq!(world.run_request("few", "acme").await.removed, Some(20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn approved_removals_do_not_count() {
+    let (world, acme, _) = env_with_vanished_users().await;
+    world.run_request("r", "acme").await;
+    let held = world.connection_status("acme").held.expect("held");
+    sleep_secs(60).await;
+    world.create_request_with("approval", "acme", &json!({ "approveRemovals": held.digest }));
+    assert!(request_succeeded(&world.wait_until_finished("approval").await));
+    acme.users().into_iter().take(20).for_each(|user| drop(acme.remove_user(user.id)));
+    sleep_secs(60).await;
+    assert_eq!(world.run_request("few", "acme").await.removed, Some(20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_than_half_of_a_small_list_is_held() {
+    let (world, acme) = SimEnv::with_synced("acme", 11).await;
+    acme.users().into_iter().skip(1).for_each(|user| drop(acme.remove_user(user.id)));
+    assert_eq!(world.run_request("r", "acme").await.removed, Some(0));
+    let held = world.connection_status("acme").held.expect("held");
+    assert_eq!((held.removals, held.total), (10, 11));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_person_beside_app_users_is_held() {
+    let world = SimEnv::with_operator();
+    let acme = world.connect_enterprise("acme", 12);
+    let person = acme.users()[0].id;
+    for user in acme.users() {
+        acme.update_user(user.id, |user| user.app = user.id != person);
+    }
+    world.wait_until_synced("acme").await;
+    let app_user = acme.users()[1].id;
+    acme.remove_user(app_user);
+    sleep_secs(60).await;
+    assert_eq!(world.run_request("app-user", "acme").await.removed, Some(1));
+    acme.remove_user(person);
+    sleep_secs(60).await;
+    assert_eq!(world.run_request("person", "acme").await.removed, Some(0));
+    assert_eq!(world.connection_status("acme").held.expect("held").removals, 1);
 }
 
 #[tokio::test(start_paused = true)]

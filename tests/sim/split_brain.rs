@@ -12,7 +12,7 @@ use kube_sim::{Fault, FaultAction, Gate, Verb};
 
 use crate::{
     env::{NAMESPACE, OPERATOR, START, SimEnv, request_succeeded, secs, sleep_secs},
-    publish_request::{ENTERPRISE, scheduled_publish},
+    publish_request::{ENTERPRISE, publish_confirmed, scheduled_publish},
     reader::{box_users, read_users},
 };
 
@@ -174,7 +174,7 @@ async fn try_publish_list(store: &Store, list: &UserList) -> Result<PublishResul
     let now = start_time();
     let base = store.get_roster().await?.as_ref().map(RosterVersion::of);
     let request = PublishRequest { base, ..scheduled_publish(OWNER, now) };
-    roster::publish_list(store, &request, list, || now).await
+    publish_confirmed(store, &request, list, || now).await
 }
 
 /// Deletes every unreferenced slice, as if its grace period had passed. Returns how many.

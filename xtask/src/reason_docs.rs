@@ -129,6 +129,12 @@ const fn reason_doc(reason: Reason) -> ReasonDoc {
             "The authorization of a user (OAuth 2.0) ends within two weeks because the operator has not been able to renew it. It is valid for 60 days from each renewal; the operator renews it at every use, and for a suspended connection a month before its end.",
             "A cluster admin finds out why: the operator did not run or was paused, or it could not reach Box or the Secret. After the end, a Box admin or co-admin must sign in again (`kubectl boxsync connect NAME`).",
         ),
+        Reason::MassChange => (
+            &[],
+            ALL_RETAINED,
+            "In one sync more users than `spec.maxRemovalPercent` of the list, and more than 10, left the status active, got another login, or vanished while new users have their logins. The list shows what Box says.",
+            "The connection's owner asks the Box admin whether that is intended, and checks what follows for the backups: `kubectl boxsync changes NAME` shows who it is. The roster's `journal` and the connection's `status.history` keep it (`massChanges`).",
+        ),
         Reason::OAuthDisabled => (
             DISCONNECTED,
             LIST_RETAINED,
@@ -339,7 +345,7 @@ mod tests {
             for text in [meaning, stays, remedy] {
                 assert!(text.ends_with(['.', ')']), "{reason}: {text}");
             }
-            let event_only = reason == Reason::AuthorizationEndsSoon;
+            let event_only = matches!(reason, Reason::AuthorizationEndsSoon | Reason::MassChange);
             assert_eq!(shown.is_empty(), event_only, "{reason}");
         }
     }

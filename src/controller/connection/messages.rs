@@ -5,8 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{clock_check::ClockCheck, cron::CronError, failure_messages::Failure};
 use crate::api::{
-    Authorization, BoxConnectionStatus, ConditionStatus, ConditionsExt, FailureClass, Reason, RemovalHold,
-    RosterChange, SyncFailures, Trigger, UserCounts,
+    Authorization, BoxConnectionStatus, ConditionStatus, ConditionsExt, FailureClass, MassChange, MassChangeKind,
+    Reason, RemovalHold, RosterChange, SyncFailures, Trigger, UserCounts,
 };
 
 /// The message of the condition that holds a failure's cause.
@@ -115,12 +115,45 @@ pub(crate) fn authorization_expiring(authorization: &Authorization) -> String {
     )
 }
 
+/// What very many users have in common that changed in one sync.
+pub(crate) fn mass_changes(changes: &[MassChange], total: i64, revision: i64) -> String {
+    let sentences = changes.iter().map(|MassChange { kind, users }| {
+        let (users, total) = (format_thousands(*users), format_user_count(total));
+        match kind {
+            MassChangeKind::Deactivated => format!("{users} of {total} are not active any more."),
+            MassChangeKind::LoginChanged => format!("{users} of {total} have another login."),
+            MassChangeKind::Recreated => {
+                format!("{users} users vanished, and as many new ones have their logins (of {total}).")
+            }
+            MassChangeKind::Other(word) => format!("{users} of {total}: {}.", word.as_str()),
+        }
+    });
+    let sentences: Vec<String> = sentences.collect();
+    format!("{} Revision {revision} contains the change. Review it: kubectl boxsync changes.", sentences.join(" "))
+}
+
 /// How many removals are held, and how to approve them.
 pub(crate) fn removals_held(held: &RemovalHold, connection: &str) -> String {
+    let cause = match held.removals - held.unconfirmed {
+        0 => format!(
+            "{} of {} are missing from Box's list, and Box did not say that they are gone. Each sync asks again.",
+            format_thousands(held.removals),
+            format_user_count(held.total)
+        ),
+        _ => {
+            let unconfirmed = match held.unconfirmed {
+                0 => String::new(),
+                n => format!(" Of {} of them Box did not say that they are gone.", format_thousands(n)),
+            };
+            format!(
+                "{} of {} are missing from Box at once.{unconfirmed}",
+                format_thousands(held.removals),
+                format_user_count(held.total)
+            )
+        }
+    };
     format!(
-        "{} of {} are missing from Box at once. They are kept in the list until their removal is approved or Box lists them again. Review them (kubectl boxsync users {connection} --held, or the UserSlices of state Held); to remove them, create a UserSyncRequest with approveRemovals: \"{}\" (kubectl boxsync approve {connection}).",
-        format_thousands(held.removals),
-        format_user_count(held.total),
+        "{cause} They are kept in the list until their removal is approved or Box lists them again. Review them (kubectl boxsync users {connection} --held, or the UserSlices of state Held); to remove them, create a UserSyncRequest with approveRemovals: \"{}\" (kubectl boxsync approve {connection}).",
         held.digest
     )
 }

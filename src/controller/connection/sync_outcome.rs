@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::{clock_check::ClockCheck, failure_messages::Failure, plan_input::status_of};
 use crate::api::{
-    AuthType, BoxAccount, BoxApp, BoxConnection, BoxEnterprise, RemovalHold, RosterChange, RosterContent, Trigger,
-    UserCounts,
+    AuthType, BoxAccount, BoxApp, BoxConnection, BoxEnterprise, MassChange, RemovalHold, RosterChange, RosterContent,
+    Trigger, UserCounts,
 };
 
 /// A successful sign-in: the account, and the credentials.
@@ -54,6 +54,8 @@ pub(crate) struct SyncResult {
     pub(crate) held: Option<RemovalHold>,
     /// The digest of the removals that were approved and applied.
     pub(crate) approved: Option<String>,
+    /// Changes of so many users at once that somebody should know of them.
+    pub(crate) mass_changes: Vec<MassChange>,
     /// Removed users and changes of an adopted list that were dropped because their slices were damaged.
     pub(crate) damaged_history: i64,
     /// The clocks, when the list was published.
@@ -74,6 +76,7 @@ impl SyncResult {
             revision: roster.revision,
             held: roster.held.clone(),
             approved: change.approved.clone(),
+            mass_changes: change.mass_changes.clone(),
             damaged_history: 0,
             clock: ClockCheck::Right,
             earlier_publish: None,
@@ -83,7 +86,16 @@ impl SyncResult {
     /// A sync that found the list unchanged.
     pub(crate) fn from_unchanged(roster: &RosterContent) -> Self {
         let earlier_publish = Some((roster.revision_time.0, roster.change.clone()));
-        Self { added: 0, updated: 0, removed: 0, approved: None, earlier_publish, ..Self::from_published(roster) }
+        let mass_changes = Vec::new();
+        Self {
+            added: 0,
+            updated: 0,
+            removed: 0,
+            approved: None,
+            mass_changes,
+            earlier_publish,
+            ..Self::from_published(roster)
+        }
     }
 }
 

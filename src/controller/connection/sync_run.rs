@@ -292,6 +292,7 @@ fn publish_request<'a>(
             requested_at: job.annotation.clone(),
             requested_by: job.requested_by(),
             approved: None,
+            mass_changes: Vec::new(),
         },
     }
 }

@@ -120,6 +120,7 @@ pub(crate) fn status_after_sync(
                 revision,
                 held,
                 approved: _,
+                mass_changes: _,
                 damaged_history: _,
                 clock: _,
                 earlier_publish: earlier,

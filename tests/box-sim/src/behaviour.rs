@@ -44,6 +44,10 @@ behaviours! {
     EntriesMissing "entries-missing" "The page has no entries field.",
     DuplicateAcrossPages "duplicate-across-pages" "Each page ends with the next page's first user under an old name; the later copy is current.",
     EmptyList "empty-list" "A complete response without users.",
+    WalkEndsEarly "walk-ends-early" "The listing ends after 85 % of the users, with next_marker null.",
+    OneWalkEndsEarly "one-walk-ends-early" "The same, but only for one listing.",
+    TwiceAndNever "twice-and-never" "The listing contains some users twice, and as many (at most 50) not at all.",
+    StaleReplica "stale-replica" "Every twentieth user is missing in the listing.",
     ShuffledOrder "shuffled-order" "Users do not arrive in the order of their ids.",
     // Bodies
     HtmlInsteadOfJson "html-instead-of-json" "A maintenance page with status 200.",
@@ -63,6 +67,10 @@ behaviours! {
     // The account
     OtherEnterprise "other-enterprise" "/users/me says that the credentials belong to enterprise 999999.",
     NoEnterprise "no-enterprise" "/users/me has enterprise null.",
+    // One user
+    LookupForbidden "lookup-forbidden" "Asked for one user: 403 access_denied_insufficient_permissions.",
+    LookupUnavailable "lookup-unavailable" "Asked for one user: 503.",
+    LookupOfProxy "lookup-of-proxy" "Asked for one user: 404 with an HTML page, as from a proxy.",
     // API errors
     Unauthorized "unauthorized" "401 to every API call, with fresh tokens too.",
     InsufficientScope "insufficient-scope" "Listing users: 403 insufficient_scope.",
@@ -141,6 +149,9 @@ impl Behaviour {
             Self::AccessDeniedInsufficientPermissions => {
                 forbidden(EndpointFilter::Users, "access_denied_insufficient_permissions")
             }
+            Self::LookupForbidden => forbidden(EndpointFilter::User, "access_denied_insufficient_permissions"),
+            Self::LookupUnavailable => (EndpointFilter::User, ScriptedResponse::Unavailable { retry_after: None }),
+            Self::LookupOfProxy => (EndpointFilter::User, ScriptedResponse::Html { status: 404 }),
             Self::LocationBlocked => forbidden(EndpointFilter::Api, "access_from_location_blocked"),
             Self::ForbiddenByPolicy => forbidden(EndpointFilter::Api, "forbidden_by_policy"),
             Self::ForbiddenUnknownCode => forbidden(EndpointFilter::Users, "terms_of_service_required"),
@@ -181,6 +192,10 @@ impl Behaviour {
             | Self::EntriesMissing
             | Self::DuplicateAcrossPages
             | Self::EmptyList
+            | Self::WalkEndsEarly
+            | Self::OneWalkEndsEarly
+            | Self::TwiceAndNever
+            | Self::StaleReplica
             | Self::ShuffledOrder
             | Self::NotificationEmailArray
             | Self::NumericIds
@@ -252,10 +267,11 @@ impl BehaviourSet {
         Behaviour::ALL.iter().copied().filter(move |behaviour| self.contains(*behaviour))
     }
 
-    /// Only those that change the JSON or the order of users: the part of the cache key of rendered lists.
+    /// Only those that change the JSON, the order or the choice of users: the part of the cache key of rendered lists.
     pub(crate) fn affecting_user_json(self) -> Self {
         use Behaviour::{
-            NotificationEmailArray, NumericIds, NumericPhones, ShuffledOrder, UnknownFields, UnknownRole, UnknownStatus,
+            NotificationEmailArray, NumericIds, NumericPhones, ShuffledOrder, StaleReplica, UnknownFields, UnknownRole,
+            UnknownStatus,
         };
         let mut subset = Self::default();
         for behaviour in [
@@ -263,6 +279,7 @@ impl BehaviourSet {
             NumericIds,
             NumericPhones,
             ShuffledOrder,
+            StaleReplica,
             UnknownFields,
             UnknownRole,
             UnknownStatus,

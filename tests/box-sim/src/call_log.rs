@@ -14,6 +14,8 @@ pub enum Endpoint {
     Revoke,
     Me,
     Users,
+    /// One user by its id.
+    User,
     /// Any other path.
     Other,
 }
@@ -26,6 +28,7 @@ impl Endpoint {
             "/oauth2/revoke" => Self::Revoke,
             "/2.0/users/me" => Self::Me,
             "/2.0/users" => Self::Users,
+            _ if path.starts_with("/2.0/users/") => Self::User,
             _ => Self::Other,
         }
     }

@@ -6,7 +6,7 @@ use crate::{
     clock::Clock,
     keys::{KeyFormat, PASSPHRASE},
     scripted_responses::{EndpointFilter, ScriptedResponse},
-    state::EnterpriseCell,
+    state::{EnterpriseCell, FormerUser},
     user::User,
 };
 use jiff::SignedDuration;
@@ -109,6 +109,15 @@ impl Enterprise {
     /// Removes the user. In Box, deletion and removal from the enterprise look the same.
     pub fn remove_user(&self, id: u64) -> Option<User> {
         self.cell.lock().users.remove(id)
+    }
+
+    /// The user leaves the enterprise, to another one or to none, and keeps the account.
+    pub fn roll_out_user(&self, id: u64, to_enterprise: Option<&str>) -> Option<User> {
+        let mut state = self.cell.lock();
+        let user = state.users.remove(id)?;
+        let enterprise_id = to_enterprise.map(str::to_owned);
+        state.former_users.insert(id, FormerUser { user: user.clone(), enterprise_id });
+        Some(user)
     }
 }
 

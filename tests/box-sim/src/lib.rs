@@ -45,6 +45,7 @@ mod state;
 mod token;
 mod token_error;
 mod user;
+mod user_lookup;
 mod users;
 
 pub use crate::{

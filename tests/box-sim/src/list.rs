@@ -144,7 +144,11 @@ impl UserList {
             order.sort_unstable_by_key(|(key, _)| *key);
         }
         let mut rendered = RenderedUsers::default();
-        for (key, record) in order {
+        let stale = writer.behaviours.contains(Behaviour::StaleReplica);
+        for (at, (key, record)) in order.into_iter().enumerate() {
+            if stale && at % 20 == 19 {
+                continue;
+            }
             let user = self.resolve_user(record);
             if !keep(&user) {
                 continue;

@@ -14,7 +14,7 @@ use crate::{
     scripted_responses::{self, EndpointFilter},
     sim::BoxSim,
     state::{EnterpriseCell, EnterpriseState},
-    token, token_error, users,
+    token, token_error, user_lookup, users,
 };
 use axum::{Router, body::Body, extract::State as Shared, routing::any};
 use http::{Method, Request, Response, StatusCode, header};
@@ -79,7 +79,7 @@ fn match_enterprise(sim: &BoxSim, request: &BoxRequest) -> Option<Arc<Enterprise
     let client = match request.endpoint {
         Endpoint::Token | Endpoint::Revoke => request.form_field("client_id")?,
         Endpoint::Authorize => request.query_param("client_id")?,
-        Endpoint::Me | Endpoint::Users | Endpoint::Other => {
+        Endpoint::Me | Endpoint::Users | Endpoint::User | Endpoint::Other => {
             let token = request.bearer.as_deref()?;
             return all.into_iter().find(|cell| cell.lock().app.has_access_token(token));
         }
@@ -110,7 +110,7 @@ fn unmatched_response(request: &BoxRequest, request_id: &str) -> BoxResponse {
             BoxResponse::from_token_error(token_error::MISSING_PARAMETER)
         }
         Endpoint::Token | Endpoint::Revoke => BoxResponse::from_token_error(token_error::INVALID_CLIENT),
-        Endpoint::Me | Endpoint::Users => scripted_responses::unauthorized(request_id),
+        Endpoint::Me | Endpoint::Users | Endpoint::User => scripted_responses::unauthorized(request_id),
         Endpoint::Other => not_found(request_id),
     }
 }
@@ -126,7 +126,7 @@ fn regular_response(
         (Endpoint::Token, &Method::POST) => return token::handle_token(request, state, now),
         (Endpoint::Revoke, &Method::POST) => return revoke::handle_revoke(request, state),
         (Endpoint::Authorize | Endpoint::Token | Endpoint::Revoke, _) => return method_not_allowed(request_id),
-        (Endpoint::Me | Endpoint::Users | Endpoint::Other, _) => {}
+        (Endpoint::Me | Endpoint::Users | Endpoint::User | Endpoint::Other, _) => {}
     }
     let bearer = request.bearer.as_deref().unwrap_or_default();
     let pages = match state.app.token_status(bearer, now) {
@@ -147,8 +147,11 @@ fn regular_response(
     }
     match request.endpoint {
         Endpoint::Other | Endpoint::Token | Endpoint::Authorize | Endpoint::Revoke => not_found(request_id),
-        Endpoint::Me | Endpoint::Users if request.method != Method::GET => method_not_allowed(request_id),
+        Endpoint::Me | Endpoint::Users | Endpoint::User if request.method != Method::GET => {
+            method_not_allowed(request_id)
+        }
         Endpoint::Me => me::handle_current_user(request, state),
+        Endpoint::User => user_lookup::handle_get_user(request, state).unwrap_or_else(|| not_found(request_id)),
         Endpoint::Users if pages >= 2 && state.behaviours.contains(Behaviour::TokenExpiresMidListing) => {
             scripted_responses::unauthorized(request_id)
         }

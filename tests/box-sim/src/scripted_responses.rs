@@ -17,6 +17,8 @@ pub enum EndpointFilter {
     Token,
     Me,
     Users,
+    /// One user by its id.
+    User,
     /// All endpoints that require a token.
     Api,
 }
@@ -28,7 +30,8 @@ impl EndpointFilter {
             Self::Token => matches!(endpoint, Endpoint::Token),
             Self::Me => matches!(endpoint, Endpoint::Me),
             Self::Users => matches!(endpoint, Endpoint::Users),
-            Self::Api => matches!(endpoint, Endpoint::Me | Endpoint::Users | Endpoint::Other),
+            Self::User => matches!(endpoint, Endpoint::User),
+            Self::Api => matches!(endpoint, Endpoint::Me | Endpoint::Users | Endpoint::User | Endpoint::Other),
         }
     }
 }
@@ -89,7 +92,7 @@ impl ScriptedResponse {
             Endpoint::Token | Endpoint::Authorize | Endpoint::Revoke => {
                 BoxResponse::json(status, &json!({"error": code, "error_description": message}))
             }
-            Endpoint::Me | Endpoint::Users | Endpoint::Other => {
+            Endpoint::Me | Endpoint::Users | Endpoint::User | Endpoint::Other => {
                 BoxResponse::api_error(status, code, message, &Value::Null, request_id)
             }
         };

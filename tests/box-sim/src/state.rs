@@ -7,10 +7,11 @@ use crate::{
     config::EnterpriseConfig,
     list::UserList,
     scripted_responses::{EndpointFilter, ScriptedResponse},
+    user::User,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -40,12 +41,21 @@ pub(crate) struct EnterpriseState {
     pub(crate) name: String,
     pub(crate) app: App,
     pub(crate) users: UserList,
+    /// Users who belong to no enterprise any more, or to another one.
+    pub(crate) former_users: HashMap<u64, FormerUser>,
     pub(crate) behaviours: BehaviourSet,
     pub(crate) latency: Duration,
     pub(crate) skew: SignedDuration,
     pub(crate) rate_limiter: RateLimiter,
     pub(crate) call_log: CallLog,
     queued: VecDeque<QueuedResponse>,
+}
+
+/// A user whom Box still knows outside of the enterprise.
+pub(crate) struct FormerUser {
+    pub(crate) user: User,
+    /// Where the user is now; `None`: in no enterprise.
+    pub(crate) enterprise_id: Option<String>,
 }
 
 struct QueuedResponse {
@@ -63,6 +73,7 @@ impl EnterpriseState {
             id: spec.id.clone(),
             app: App::new(spec, now),
             users: UserList::new(spec.seed ^ crate::rng::hash_seed(&spec.id), domain, spec.users),
+            former_users: HashMap::new(),
             behaviours: BehaviourSet::default(),
             latency: Duration::ZERO,
             skew: SignedDuration::ZERO,

@@ -45,6 +45,7 @@ fn list_users(request: &BoxRequest, state: &mut EnterpriseState) -> Result<Vec<u
         Some(other) => return Err(InvalidParameter("user_type", format!("Invalid value '{other}'"))),
     };
     let on = |behaviour| state.behaviours.contains(behaviour);
+    let one_walk_ends_early = on(Behaviour::OneWalkEndsEarly);
     let (ignore_usemarker, omit_entries, empty_list) =
         (on(Behaviour::IgnoresUsemarker), on(Behaviour::EntriesMissing), on(Behaviour::EmptyList));
     let term = request.query_param("filter_term");
@@ -61,7 +62,9 @@ fn list_users(request: &BoxRequest, state: &mut EnterpriseState) -> Result<Vec<u
     };
 
     let page = if by_marker && !ignore_usemarker {
-        let marker_paging = MarkerPaging { users: &users, limit, state, endless: term.is_some() && users.len() > 0 };
+        let listed_users = listed_users(&users, state);
+        let endless = term.is_some() && users.len() > 0;
+        let marker_paging = MarkerPaging { users: &users, listed_users, limit, state, endless };
         marker_paging.marker_page(request.query_param("marker"))?
     } else {
         if offset > MAX_OFFSET {
@@ -72,7 +75,29 @@ fn list_users(request: &BoxRequest, state: &mut EnterpriseState) -> Result<Vec<u
         }
         offset_page(&users, limit, offset)
     };
-    Ok(page.into_bytes(omit_entries))
+    let is_last = page.envelope["next_marker"].is_null();
+    let body = page.into_bytes(omit_entries);
+    if one_walk_ends_early && is_last {
+        state.behaviours.remove(Behaviour::OneWalkEndsEarly);
+    }
+    Ok(body)
+}
+
+/// How many users a walk by markers contains, of all.
+fn listed_users(users: &RenderedUsers, state: &EnterpriseState) -> usize {
+    let on = |behaviour| state.behaviours.contains(behaviour);
+    if on(Behaviour::WalkEndsEarly) || on(Behaviour::OneWalkEndsEarly) {
+        (users.len() * 85).div_ceil(100)
+    } else if on(Behaviour::TwiceAndNever) {
+        users.len() - twice_and_never(users)
+    } else {
+        users.len()
+    }
+}
+
+/// How many users are listed twice, and how many never.
+fn twice_and_never(users: &RenderedUsers) -> usize {
+    (users.len() / 3).min(50)
 }
 
 fn parse_number(request: &BoxRequest, name: &'static str) -> Result<Option<usize>, InvalidParameter> {
@@ -83,7 +108,7 @@ fn parse_number(request: &BoxRequest, name: &'static str) -> Result<Option<usize
 /// A page: its users as JSON, and the surrounding members.
 struct UsersPage<'a> {
     entries: &'a [u8],
-    /// An additional user that does not belong to the page, if any.
+    /// Additional users that do not belong to the page, if any.
     extra_entry: Option<Vec<u8>>,
     envelope: Value,
 }
@@ -124,6 +149,8 @@ fn offset_page(users: &RenderedUsers, limit: usize, offset: usize) -> UsersPage<
 
 struct MarkerPaging<'a> {
     users: &'a RenderedUsers,
+    /// How many of them are listed.
+    listed_users: usize,
     limit: usize,
     state: &'a EnterpriseState,
     /// With `filter_term`, marker paging never ends in Box (known bug).
@@ -146,10 +173,10 @@ impl<'a> MarkerPaging<'a> {
         let size = if on(Behaviour::ShortPages) { self.limit.div_ceil(3) } else { self.limit };
         let empty =
             (on(Behaviour::EmptyPageInTheMiddle) && page == 1) || (on(Behaviour::EndlessEmptyPages) && page > 0);
-        let to = if empty { from } else { self.users.len().min(from + size) };
+        let to = if empty { from } else { self.listed_users.min(from + size) };
 
         let tail = if to == 0 { 0 } else { self.users.key_at(to - 1) };
-        let ended = to >= self.users.len();
+        let ended = to >= self.listed_users;
         let next = if on(Behaviour::RepeatedMarker) {
             Some(asked.unwrap_or_else(|| Marker::after(tail, 0)))
         } else if on(Behaviour::EndlessEmptyPages) {
@@ -171,8 +198,13 @@ impl<'a> MarkerPaging<'a> {
         if next.is_none() && on(Behaviour::NextMarkerMissing) {
             around = json!({"limit": self.limit});
         }
-        let more =
-            (on(Behaviour::DuplicateAcrossPages) && !ended).then(|| outdated_copy(self.users.byte_range(to, to + 1)));
+        let more = if on(Behaviour::DuplicateAcrossPages) && !ended {
+            Some(outdated_copy(self.users.byte_range(to, to + 1)))
+        } else if on(Behaviour::TwiceAndNever) && ended {
+            Some(self.users.byte_range(0, twice_and_never(self.users)).to_vec())
+        } else {
+            None
+        };
         Ok(UsersPage { entries: self.users.byte_range(from, to), extra_entry: more, envelope: around })
     }
 }

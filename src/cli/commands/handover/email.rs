@@ -78,6 +78,7 @@ const fn admin_action(reason: Reason, method: AuthType) -> Option<AdminAction> {
             | Reason::Suspended
             | Reason::Paused
             | Reason::AuthorizationEndsSoon
+            | Reason::MassChange
             | Reason::ScheduleInvalid
             | Reason::ListTooLarge
             | Reason::RemovalsHeld
