@@ -91,7 +91,7 @@ pub struct Config {
     #[arg(long, env = "BOXSYNC_LISTEN", default_value = "[::]:8080")]
     pub listen: ListenAddress,
 
-    /// Export metrics per connection: twelve series each, which can be too many for thousands of connections.
+    /// Export metrics per connection: twelve series each (and one for each kind of mass change), which can be too many for thousands of connections.
     #[arg(long, env = "BOXSYNC_CONNECTION_METRICS", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub connection_metrics: bool,

@@ -32,6 +32,10 @@ fn sample_connections() -> ConnectionList {
         "lastSync": { "trigger": "Scheduled", "startTime": "2026-11-22T12:00:00Z", "completionTime": "2026-11-22T12:00:05Z" },
         "nextSyncTime": "2026-11-23T12:00:00Z",
         "staleTime": "2026-11-24T12:00:05Z",
+        "history": [{
+            "trigger": "Scheduled", "startTime": "2026-11-22T12:00:00Z", "completionTime": "2026-11-22T12:00:05Z",
+            "reason": "Synced", "attempts": 1, "calls": 3, "massChanges": [{ "kind": "Deactivated", "users": 30 }],
+        }],
     });
     vec![connection_with_status("acme", synced_status), connection_with_status("globex", serde_json::Value::Null)]
 }
@@ -97,6 +101,8 @@ fn connection_series_follow_the_status_until_the_guard_is_dropped() {
     assert_eq!(value_of("acme", "users", Some(("status", "restricted"))), Some(2.0));
     assert_eq!(value_of("acme", "users", None), Some(100.0));
     assert_eq!(value_of("acme", "removals_held", None), Some(25.0));
+    let mass_change = value_of("acme", "mass_change_timestamp_seconds", Some(("kind", "Deactivated")));
+    assert_eq!(mass_change, Some(1_795_348_805.0));
     assert_eq!(value_of("acme", "last_success_timestamp_seconds", None), Some(1_795_348_805.0));
     assert_eq!(value_of("acme", "next_sync_timestamp_seconds", None), Some(1_795_435_200.0));
     assert_eq!(value_of("acme", "stale_timestamp_seconds", None), Some(1_795_521_605.0));
@@ -126,7 +132,7 @@ fn connection_series_can_be_disabled() {
 }
 
 #[test]
-fn a_thousand_connections_have_twelve_series_each() {
+fn a_thousand_connections_have_thirteen_series_each() {
     let metrics = Metrics::new("1.2.3", PerConnectionMetrics::Enabled);
     let none = scrape_metrics(&metrics).len();
     let many: ConnectionList = (0..1000)
@@ -138,7 +144,7 @@ fn a_thousand_connections_have_twelve_series_each() {
         .collect();
     let _guard = metrics
         .export_leader_series(move || many.clone(), || WatchReport { readable: Vec::new(), cache_sizes: Vec::new() });
-    assert_eq!(scrape_metrics(&metrics).len() - none, 12_000);
+    assert_eq!(scrape_metrics(&metrics).len() - none, 13_000);
 }
 
 #[test]

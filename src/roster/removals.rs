@@ -262,3 +262,7 @@ fn mass_changes(
 pub(super) fn to_i64(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+#[path = "removals_tests.rs"]
+mod tests;

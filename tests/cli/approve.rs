@@ -1,8 +1,10 @@
 //! `approve`: the held users, the confirmation, and the digest of exactly these users.
 
+use box_sim::{AuthMethod, Behaviour};
 use boxsync::api::{UserRoster, UserSyncRequest};
 use serde_json::json;
 
+use crate::check::CheckEnv;
 use crate::env::{CliEnv, NAMESPACE, TERMINAL, TestIo, ready_status, user_record};
 
 fn held_digest(env: &CliEnv) -> String {
@@ -24,7 +26,8 @@ async fn it_lists_the_held_users_and_approves_exactly_those() {
     );
     assert_eq!(lines[1], "  user0@acme.com (User, active)");
     assert_eq!(lines[21], "  and 5 more: kubectl boxsync users acme -n backup --held");
-    assert!(lines[22].starts_with("Remove 25 users? [y/N] "), "{}", lines[22]);
+    assert_eq!(lines[22], "Box was not asked about them: there is no Secret box.");
+    assert!(lines[23].starts_with("Remove 25 users? [y/N] "), "{}", lines[23]);
     let approved: Vec<_> = sync_requests(&env).into_iter().filter_map(|r| r.spec.approve_removals).collect();
     assert_eq!(approved, [held_digest(&env)]);
 }
@@ -76,4 +79,53 @@ async fn without_a_roster_only_the_counts_are_shown() {
         output.out
     );
     assert_eq!(sync_requests(&env)[0].spec.approve_removals.as_deref(), Some("abc"));
+}
+
+/// Five users of whom four are held: two are in Box, two are not; one of those has a namesake.
+async fn env_with_held_users_in_box(auth: AuthMethod) -> CheckEnv {
+    let env = CheckEnv::new(auth).await;
+    let in_box: Vec<(String, String)> =
+        env.acme.users().into_iter().map(|user| (user.id.to_string(), user.login)).collect();
+    let mut all: Vec<_> = in_box.iter().map(|(id, login)| user_record(id, login, "User")).collect();
+    all.extend([user_record("1", "ann@acme.com", "Ann"), user_record("2", "bob@acme.com", "Bob")]);
+    env.cli.publish_users("acme", &all).await;
+    env.cli.publish_users("acme", &[all[2], user_record("3", "Ann@acme.com", "Ann")]).await;
+    env
+}
+
+#[tokio::test]
+async fn it_shows_what_box_says_of_each_user_now() {
+    for auth in [AuthMethod::ClientCredentials, AuthMethod::Jwt] {
+        let env = env_with_held_users_in_box(auth).await;
+        let line = format!("approve acme --box-api-url {}", env.box_url());
+        let output = env.cli.run_with_io(TestIo { input: "n\n", ..TERMINAL }, &line).await;
+        let lines = output.stdout_lines();
+        assert!(lines[1].ends_with("  Box: gone") && lines[2].ends_with("  Box: gone"), "{}", output.out);
+        assert!(lines[3].ends_with("  Box: still in the enterprise"), "{}", output.out);
+        assert!(
+            output.out.contains(
+                "Box, asked about each of these users now: 2 gone, 2 still in the enterprise, 0 unknown.\n\
+                 As long as Box says that 2 users are in the enterprise, an approval removes nobody.\n\
+                 1 of them has a namesake: another user with the same login, who stays in the list.\n"
+            ),
+            "{}",
+            output.out
+        );
+    }
+}
+
+#[tokio::test]
+async fn without_an_answer_of_box_it_says_why_and_asks_all_the_same() {
+    let env = env_with_held_users_in_box(AuthMethod::ClientCredentials).await;
+    let line = format!("approve acme --box-api-url {}", env.box_url());
+    let run = async || env.cli.run_with_io(TestIo { input: "n\n", ..TERMINAL }, &line).await.out;
+    env.acme.enable_behaviour(Behaviour::LookupForbidden);
+    assert!(run().await.contains("now: 0 gone, 0 still in the enterprise, 4 unknown."));
+    env.acme.reset_behaviours();
+    env.acme.deauthorize_app();
+    let out = run().await;
+    assert!(out.contains("Box was not asked about them: The app is not authorized for the enterprise"), "{out}");
+    env.cli.kube.forbid(|call| call.resource == "secrets");
+    let out = run().await;
+    assert!(out.contains("Box was not asked about them: ") && out.contains("Remove 4 users? [y/N]"), "{out}");
 }

@@ -62,7 +62,7 @@ impl CheckEnv {
         self.acme.config_json(KeyFormat::Pkcs8TripleDes).expect("an app with a key pair")
     }
 
-    fn box_url(&self) -> String {
+    pub(crate) fn box_url(&self) -> String {
         // Nothing listens on port 1.
         self.server.as_ref().map_or_else(|| "http://127.0.0.1:1".to_owned(), Server::url)
     }

@@ -1,10 +1,11 @@
 //! `why`: each explanation, the most relevant one first.
 
 use boxsync::user_list::User;
+use serde_json::Value;
 
 use crate::{
     changes::env_with_four_revisions,
-    env::{CliEnv, three_users},
+    env::{CliEnv, NAMESPACE, three_users},
 };
 
 async fn run_why(env: &CliEnv, who: &str) -> (u8, String) {
@@ -112,11 +113,35 @@ async fn an_unknown_login_gets_an_explanation_and_similar_logins() {
     assert_eq!(
         answer,
         "\
-clea@acme.com is not in the list of 2026-11-22 09:00Z of acme (revision 4, 4 users) nor in its change log since 2026-11-22 12:00Z.
+clea@acme.com is not in the list of 2026-11-22 09:00Z of acme (revision 4, 4 users). This user was not in the list from 2026-11-22 12:00Z, the first list, to 2026-11-22 15:00Z.
 Similar: cleo@acme.com.
 Box cannot list external users (collaborators of other enterprises) or pending invitations.
 A user who was added just now appears after kubectl boxsync sync acme -n backup --wait.
 "
     );
     assert!(run_why(&env_with_four_revisions().await, "bob@acme.de").await.1.contains("Similar: bob@acme.com."));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_incomplete_change_log_cannot_tell_is_said() {
+    let env = env_with_four_revisions().await;
+    let edit_journal = |edit: fn(&mut Vec<Value>)| {
+        env.kube.edit("UserRoster", NAMESPACE, "acme", |roster| {
+            edit(roster["journal"].as_array_mut().expect("a journal"));
+        });
+    };
+    // Revision 3 changed too many users to list them.
+    edit_journal(|journal| drop(journal[1].as_object_mut().expect("an entry").remove("slices")));
+    let answer = run_why(&env, "x@y.z").await.1;
+    assert!(answer.contains("is unknown before revision 3 (2026-11-22 14:00Z), whose changes are told in"), "{answer}");
+    // The older ones are not kept any more.
+    edit_journal(|journal| journal.truncate(1));
+    let answer = run_why(&env, "x@y.z").await.1;
+    assert!(answer.contains("whether it was before is unknown, since older changes are not kept"), "{answer}");
+    edit_journal(Vec::clear);
+    let answer = run_why(&env, "x@y.z").await.1;
+    assert!(
+        answer.contains("Whether this user was in an earlier list is unknown, since no changes are kept."),
+        "{answer}"
+    );
 }

@@ -131,6 +131,7 @@ async fn chart_values_appear_in_the_alerts() {
         ("BoxsyncNamespaceUnreadable", "ticket"),
         ("BoxsyncNobodyLeads", "critical"),
         ("BoxsyncRemovalsHeld", "ticket"),
+        ("BoxsyncMassChange", "ticket"),
         ("BoxsyncSyncFailing", "ticket"),
     ];
     assert_eq!(severities, expected.into());

@@ -243,14 +243,11 @@ impl<'a> UserLookup<'a> {
             Some(time) => format!("list of {}", format_time(time)),
             None => "list".to_owned(),
         };
-        let record = match self.revisions.last() {
-            Some(first) => format!(" nor in its change log since {}", format_time(first.entry.time.0)),
-            None => String::new(),
-        };
         let mut lines = vec![format!(
-            "{login_or_id} is not in the {list} of {connection} (revision {}, {}){record}.",
+            "{login_or_id} is not in the {list} of {connection} (revision {}, {}). {}",
             roster.revision,
-            pluralize(roster.users.total, "user")
+            pluralize(roster.users.total, "user"),
+            self.never_listed_since()
         )];
         let similar = self.similar_logins(login_or_id);
         if !similar.is_empty() {
@@ -263,6 +260,33 @@ impl<'a> UserLookup<'a> {
             "A user who was added just now appears after kubectl boxsync sync {connection} -n {namespace} --wait."
         ));
         lines
+    }
+
+    /// From when on it is known that a user who appears nowhere was not in the list, and why not from earlier on.
+    fn never_listed_since(&self) -> String {
+        // The users of the first revision are in the list, or their removal is a change of a later one.
+        let in_numbers = self.revisions.iter().find(|r| r.changes.is_none() && r.entry.revision > 1);
+        let published = self.roster.revision_time.0;
+        let to = format_time(self.list_time.map_or(published, |time| time.max(published)));
+        match (in_numbers, self.revisions.last()) {
+            (Some(revision), _) => format!(
+                "Whether this user was in an earlier list is unknown before {}, whose changes are told in numbers only; from then to {to} it was not.",
+                format_revision(revision)
+            ),
+            (None, Some(first)) if first.entry.revision == 1 => {
+                format!(
+                    "This user was not in the list from {}, the first list, to {to}.",
+                    format_time(first.entry.time.0)
+                )
+            }
+            (None, Some(first)) => format!(
+                "This user was not in the list from {} to {to}; whether it was before is unknown, since older changes are not kept.",
+                format_time(first.entry.time.0)
+            ),
+            (None, None) => {
+                "Whether this user was in an earlier list is unknown, since no changes are kept.".to_owned()
+            }
+        }
     }
 
     /// Logins at a small edit distance, or with the same local part.

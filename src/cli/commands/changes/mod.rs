@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::users::{explain_read_error, output};
 use crate::{
-    api::{RevisionRecord, SliceState},
+    api::{MassChange, MassChangeKind, RevisionRecord, SliceState},
     cli::{
         errors,
         exit_code::{CliError, ExitStatus},
@@ -163,6 +163,9 @@ fn format_changes(revisions: &[RevisionChanges<'_>], user: Option<&str>, color: 
         );
         let title = title + &format_requested_by(" · ", &entry.requested_by);
         let _ = writeln!(text, "{}", color.bold(&replace_control_chars(title.into())));
+        for change in &entry.mass_changes {
+            let _ = writeln!(text, "{}", color.yellow(&format!("  ! {}", format_mass_change(change))));
+        }
         match changes {
             Some(lines) => lines.iter().for_each(|line| push_change(&mut text, &line.change, color)),
             None if entry.revision == 1 => text.push_str("  (the first list)\n"),
@@ -171,6 +174,18 @@ fn format_changes(revisions: &[RevisionChanges<'_>], user: Option<&str>, color: 
         }
     }
     text
+}
+
+fn format_mass_change(MassChange { kind, users }: &MassChange) -> String {
+    let users = format_number(*users);
+    match kind {
+        MassChangeKind::Deactivated => format!("{users} users left the status active in this one sync"),
+        MassChangeKind::LoginChanged => format!("{users} users got another login in this one sync"),
+        MassChangeKind::Recreated => {
+            format!("{users} users vanished in this one sync, and as many new ones have their logins")
+        }
+        MassChangeKind::Other(word) => format!("{users} users: {}", replace_control_chars(word.as_str().into())),
+    }
 }
 
 fn push_change(text: &mut String, changed: &ChangeRecord, color: ColorMode) {
@@ -218,6 +233,8 @@ pub(crate) struct RevisionJson<'a> {
     removed: i64,
     /// Users whose removal was held by this revision.
     held: i64,
+    /// Changes of so many users at once that somebody should know of them.
+    mass_changes: &'a [MassChange],
     /// The users who requested the sync, if an admission policy records them.
     requested_by: &'a [String],
     /// Null if there were too many changes to list, or if they are no longer retained.
@@ -233,6 +250,7 @@ impl<'a> RevisionJson<'a> {
             updated: entry.updated,
             removed: entry.removed,
             held: entry.held,
+            mass_changes: &entry.mass_changes,
             requested_by: &entry.requested_by,
             changes: changes.as_ref().map(|lines| lines.iter().map(|line| &line.change).collect()),
         }

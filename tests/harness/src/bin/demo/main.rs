@@ -15,6 +15,7 @@ mod boxes;
 mod cluster;
 mod connect;
 mod crash;
+mod early_end;
 mod explore;
 mod held;
 mod mend;
@@ -107,6 +108,7 @@ async fn run_steps(screen: &Screen, cluster: &mut DemoCluster, once: bool) -> Re
     connect::start_operator(&mut demo).await?;
     requests::sync_on_request(&mut demo).await?;
     requests::add_user_in_box(&mut demo).await?;
+    early_end::reject_early_end(&mut demo).await?;
     held::hold_and_approve_removals(&mut demo).await?;
     mend::reconnect_after_authorization(&mut demo).await?;
     crash::crash_during_sync(&mut demo).await?;

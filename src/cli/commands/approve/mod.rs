@@ -1,6 +1,8 @@
-//! `approve`: shows the held removals, asks, and requests a sync that approves them.
+//! `approve`: shows the held removals with what Box says of them now, asks, and requests a sync that approves them.
 
-use std::time::Duration;
+mod box_answers;
+
+use std::{collections::HashSet, time::Duration};
 
 use clap::Args;
 
@@ -13,6 +15,7 @@ use super::{
 };
 use crate::{
     api::{BoxConnection, RemovalHold, SliceState},
+    box_client::BaseUrl,
     cli::{
         errors,
         exit_code::{CliError, ExitStatus},
@@ -25,6 +28,7 @@ use crate::{
     },
     roster::{self, PublishedUser, ReadError, RosterSnapshot},
 };
+use box_answers::{BoxAnswers, ask_box};
 
 #[derive(Args, Debug)]
 pub(crate) struct ApproveArgs {
@@ -36,18 +40,27 @@ pub(crate) struct ApproveArgs {
     /// How long to wait for the request
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration)]
     pub(crate) timeout: Duration,
+    /// Base URL of the Box API: HTTPS, or HTTP to this machine only
+    #[arg(long, value_name = "URL", env = "BOXSYNC_BOX_API_URL", default_value_t)]
+    pub(crate) box_api_url: BaseUrl,
 }
 
 const MAX_SHOWN: usize = 20;
 
 pub(crate) async fn run(args: &ApproveArgs, kube: &KubeContext, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
     let connection = kube.get_connection(&args.name).await?;
-    let snapshot = match roster::read_snapshot(&kube.roster_store(&args.name), &[SliceState::Held], None).await {
+    let snapshot = match roster::read_snapshot(
+        &kube.roster_store(&args.name),
+        &[SliceState::Live, SliceState::Held],
+        None,
+    )
+    .await
+    {
         Ok(snapshot) => Some(snapshot),
         Err(ReadError::NoRoster) => None,
         Err(error) => return Err(errors::list_read_error(&error, &args.name, &kube.namespace)),
     };
-    let Some(HeldRemovals { held, users }) = find_held_removals(&connection, snapshot.as_ref())? else {
+    let Some(HeldRemovals { held, users, namesakes }) = find_held_removals(&connection, snapshot.as_ref())? else {
         writeln!(io.out, "No removals are held for {}.", args.name)?;
         return Ok(ExitStatus::Success);
     };
@@ -61,7 +74,23 @@ pub(crate) async fn run(args: &ApproveArgs, kube: &KubeContext, io: &mut Io<'_>)
         format_time(held.time.0),
         format_age(held.time.0, now)
     )?;
-    io.out.write_all(format_held_users(users.as_deref(), &args.name, &kube.namespace).as_bytes())?;
+    let answers = match &users {
+        Some(users) => ask_box(users.iter().map(|user| &*user.id), kube, &connection, &args.box_api_url, io).await,
+        None => BoxAnswers::default(),
+    };
+    let shown = format_held_users(users.as_deref(), &answers, &args.name, &kube.namespace);
+    io.out.write_all(shown.as_bytes())?;
+    if namesakes > 0 {
+        writeln!(
+            io.out,
+            "{} a namesake: another user with the same login, who stays in the list.",
+            if namesakes == 1 {
+                "1 of them has".to_owned()
+            } else {
+                format!("{} of them have", format_number(namesakes))
+            }
+        )?;
+    }
     let question = format!("Remove {}? [y/N] ", pluralize(held.removals, "user"));
     if !args.yes && !io.confirm(&question, "review the users above, then pass --yes")? {
         writeln!(io.out, "Nothing was approved.")?;
@@ -77,6 +106,8 @@ struct HeldRemovals<'a> {
     held: RemovalHold,
     /// `None` if the roster is lost and only the count is known.
     users: Option<Vec<PublishedUser<'a>>>,
+    /// How many of them have the login of a user who is not held.
+    namesakes: i64,
 }
 
 fn find_held_removals<'a>(
@@ -85,19 +116,30 @@ fn find_held_removals<'a>(
 ) -> Result<Option<HeldRemovals<'a>>, CliError> {
     let Some(snapshot) = snapshot else {
         let held = connection.status.as_ref().and_then(|s| s.held.clone());
-        return Ok(held.map(|held| HeldRemovals { held, users: None }));
+        return Ok(held.map(|held| HeldRemovals { held, users: None, namesakes: 0 }));
     };
     let Some(held) = snapshot.roster.spec.held.clone() else { return Ok(None) };
-    let users = snapshot.record_lines(SliceState::Held).map(parse_record).collect::<Result<_, CliError>>()?;
-    Ok(Some(HeldRemovals { held, users: Some(users) }))
+    let users: Vec<PublishedUser<'_>> =
+        snapshot.record_lines(SliceState::Held).map(parse_record).collect::<Result<_, CliError>>()?;
+    let held_logins: HashSet<String> = users.iter().map(|user| user.login.to_lowercase()).collect();
+    let mut live_logins = HashSet::new();
+    for line in snapshot.record_lines(SliceState::Live) {
+        let login = parse_record::<PublishedUser<'_>>(line)?.login.to_lowercase();
+        if held_logins.contains(&login) {
+            live_logins.insert(login);
+        }
+    }
+    let namesakes = users.iter().filter(|user| live_logins.contains(&user.login.to_lowercase())).count();
+    let namesakes = i64::try_from(namesakes).unwrap_or(i64::MAX);
+    Ok(Some(HeldRemovals { held, users: Some(users), namesakes }))
 }
 
-fn format_held_users(users: Option<&[PublishedUser<'_>]>, name: &str, namespace: &str) -> String {
+fn format_held_users(users: Option<&[PublishedUser<'_>]>, answers: &BoxAnswers, name: &str, namespace: &str) -> String {
     let Some(users) = users else {
         return "The published list is lost, so only the number of removals is known. Every user missing from Box's list will be missing from the new one.\n".to_owned();
     };
     let line = |user: &PublishedUser<'_>| {
-        let line = format!("  {} ({}, {})", user.login, user.name, user.status);
+        let line = format!("  {} ({}, {}){}", user.login, user.name, user.status, answers.describe(&user.id));
         format!("{}\n", replace_control_chars(line.into()))
     };
     let mut text: String = users.iter().take(MAX_SHOWN).map(line).collect();
@@ -105,5 +147,5 @@ fn format_held_users(users: Option<&[PublishedUser<'_>]>, name: &str, namespace:
         let more = format_number(i64::try_from(more).unwrap_or(i64::MAX));
         text.push_str(&format!("  and {more} more: kubectl boxsync users {name} -n {namespace} --held\n"));
     }
-    text
+    text + &answers.summary(users.len())
 }
