@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | `listing`, `publish`, `users`, `torn_reads`, `start`, `request`, `reconnect_latency`, `idle`, `memory`, `finished_requests`, `mass_create`, `image` | one group of rows each |
+//! | `listing`, `publish`, `users`, `torn_reads`, `start`, `request`, `reconnect_latency`, `idle`, `memory`, `removals`, `finished_requests`, `mass_create`, `image` | one group of rows each |
 //! | `env` | a namespace of a real control plane, an operator process with the permissions of a ServiceAccount |
 //! | `simulator` | the simulated Box in its own process: this program with a subcommand |
 //! | `stats`, `table` | medians and ranges; the rows and the machine they were measured on |
@@ -19,6 +19,7 @@ mod mass_create;
 mod memory;
 mod publish;
 mod reconnect_latency;
+mod removals;
 mod request;
 mod simulator;
 mod start;
@@ -77,6 +78,8 @@ enum Group {
     Idle,
     /// Peak memory of fetching and publishing 100,000 and 1,000,000 users
     Memory,
+    /// Time and memory of a sync of 100,000 users of whom 90 have left
+    Removals,
     /// Memory beside 35,000 finished requests
     FinishedRequests,
     /// 300 new connections at once
@@ -101,6 +104,7 @@ impl Group {
             Self::ReconnectLatency => reconnect_latency::run(bench).await,
             Self::Idle => idle::run(bench).await,
             Self::Memory => memory::run(bench).await,
+            Self::Removals => removals::run(bench).await,
             Self::FinishedRequests => finished_requests::run(bench).await,
             Self::MassCreate => mass_create::run(bench).await,
             Self::Image => image::run(),
