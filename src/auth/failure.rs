@@ -177,7 +177,7 @@ fn denial_remediation(context: &FailureContext, denial: Denial) -> (Reason, Stri
         Denial::AppNotAuthorized => (
             Reason::AppNotAuthorized,
             format!(
-                "A Box admin of enterprise {enterprise} must authorize {app} (Admin Console > Integrations > Platform Apps Manager; again after every change of its scopes)."
+                "A Box admin of enterprise {enterprise} must authorize {app} (Admin Console > Integrations > Platform Apps Manager; again after every change of its scopes or access level)."
             ),
         ),
         Denial::AuthorizationExpired if context.method == Some(AuthType::Oauth2) => (
@@ -230,7 +230,7 @@ fn rejection_remediation(context: &FailureContext, rejection: CredentialRejectio
             context.connection, context.namespace
         ),
         CredentialRejection::Unknown => format!(
-            "Check in Box's developer console that {app} is active and that Secret {secret} holds its current credentials."
+            "Check in Box's developer console that {app} is active, that Secret {secret} holds its current credentials, that it has the access level \"App + Enterprise Access\" and the scope \"Manage users\", and that a Box admin of enterprise {enterprise} has authorized it."
         ),
     }
 }

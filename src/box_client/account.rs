@@ -6,6 +6,7 @@ use super::{
     call_observer::Endpoint,
     client::Client,
     error::{Error, InvalidResponse},
+    lenient_json::parse_leniently,
     lenient_value::LenientValue,
 };
 use crate::text::clamp_text;
@@ -53,22 +54,25 @@ struct EnterpriseResponse<'a> {
 impl Client {
     /// The account that the credentials act as (`users/me`), with its enterprise.
     pub async fn get_account(&self) -> Result<Account, Error> {
-        parse_account(&self.get_authorized(Endpoint::Me, CURRENT_USER_PATH).await?)
+        let body = self.get_authorized(Endpoint::Me, CURRENT_USER_PATH).await?;
+        parse_account(&body).map_err(|error| body.explain(error))
     }
 }
 
 pub(super) fn parse_account(body: &[u8]) -> Result<Account, Error> {
-    let CurrentUserResponse { id: found, login, name, enterprise } =
-        serde_json::from_slice(body).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => Error::invalid_response(InvalidResponse::MissingAccount),
-            _ => Error::invalid_response(InvalidResponse::NotJson),
-        })?;
     let text = |value: LenientValue<'_>| clamp_text(&value.into_text(), MAX_NAME_CHARS);
     let id = |value: LenientValue<'_>| value.into_non_empty_text().map(|id| clamp_text(&id, MAX_ID_CHARS));
-    let enterprise = enterprise
-        .and_then(|EnterpriseResponse { id: found, name }| Some(Enterprise { id: id(found)?, name: text(name) }));
-    let id = id(found).ok_or(Error::invalid_response(InvalidResponse::MissingAccount))?;
-    Ok(Account { id, login: text(login), name: text(name), enterprise })
+    let parsed = parse_leniently(body, |json| {
+        let CurrentUserResponse { id: found, login, name, enterprise } = serde_json::from_str(json)?;
+        let enterprise = enterprise
+            .and_then(|EnterpriseResponse { id: found, name }| Some(Enterprise { id: id(found)?, name: text(name) }));
+        Ok(id(found).map(|id| Account { id, login: text(login), name: text(name), enterprise }))
+    });
+    match parsed {
+        Ok(account) => account.ok_or(Error::invalid_response(InvalidResponse::MissingAccount)),
+        Err(error) if error.is_data() => Err(Error::invalid_response(InvalidResponse::MissingAccount)),
+        Err(_) => Err(Error::invalid_response(InvalidResponse::NotJson)),
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
@@ -11,7 +10,7 @@ use super::{
     auth::{token::Token, token_source::TokenSource},
     call_observer::{CallObserver, Endpoint},
     error::{Denial, Error},
-    sender::{RequestTemplate, Sender},
+    sender::{ReceivedBody, RequestTemplate, Sender},
 };
 
 /// A client for one run, which counts its calls and can be cancelled. Clones share both.
@@ -55,7 +54,7 @@ impl Client {
     }
 
     /// GET with a bearer token. A rejected token is replaced once.
-    pub(super) async fn get_authorized(&self, endpoint: Endpoint, path: &str) -> Result<Bytes, Error> {
+    pub(super) async fn get_authorized(&self, endpoint: Endpoint, path: &str) -> Result<ReceivedBody, Error> {
         let token = self.token_source.token(&self.sender).await?;
         match self.get_with_token(&token, endpoint, path).await {
             Err(Error::Denied { denial: Denial::AuthorizationExpired, .. }) if self.token_source.can_renew() => {
@@ -66,7 +65,7 @@ impl Client {
         }
     }
 
-    async fn get_with_token(&self, token: &Arc<Token>, endpoint: Endpoint, path: &str) -> Result<Bytes, Error> {
+    async fn get_with_token(&self, token: &Arc<Token>, endpoint: Endpoint, path: &str) -> Result<ReceivedBody, Error> {
         let url = self.sender.url(path);
         let template = || {
             let secrets = [Some(token.access_token()), self.token_source.client_secret()];

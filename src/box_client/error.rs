@@ -73,6 +73,16 @@ impl Error {
         Self::invalid_response(InvalidResponse::DifferentLists)
     }
 
+    /// Adds the number of the page, from 1, to the reason why it is invalid.
+    pub(super) fn on_page(self, number: u32) -> Self {
+        match self {
+            Self::InvalidResponse { problem: InvalidResponse::EntryWithoutUser { entry, .. }, body } => {
+                Self::InvalidResponse { problem: InvalidResponse::EntryWithoutUser { page: number, entry }, body }
+            }
+            other => other,
+        }
+    }
+
     pub(super) fn invalid_response(problem: InvalidResponse) -> Self {
         Self::InvalidResponse { problem, body: ErrorBody::default() }
     }
@@ -131,8 +141,14 @@ pub enum InvalidResponse {
     /// Consecutive pages that are empty or repeat an earlier page.
     #[error("{0} pages in a row contained no new user")]
     NoProgress(u32),
-    #[error("the response contains a user without an id")]
-    MissingUserId,
+    /// Not counted as nobody: whoever it stands for would be missing.
+    #[error("{}", format_entry_without_user(*.page, *.entry))]
+    EntryWithoutUser {
+        /// The number of the page, from 1; 0 if it is not known.
+        page: u32,
+        /// The number of the entry on it, from 1.
+        entry: usize,
+    },
     /// Cutting it could make two users one.
     #[error("the response contains a user id of more than {0} characters")]
     UserIdTooLong(usize),
@@ -169,6 +185,11 @@ pub enum LimitExceeded {
     Bytes(usize),
     #[error("The list takes more than {0} bytes of memory")]
     ListBytes(usize),
+}
+
+fn format_entry_without_user(page: u32, entry: usize) -> String {
+    let page = if page == 0 { String::new() } else { format!(" of page {page}") };
+    format!("entry {entry}{page} is null, or a user without an id")
 }
 
 fn format_invalid_response(problem: &InvalidResponse, body: &ErrorBody) -> String {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use super::lenient_value::LenientValue;
+use super::{lenient_json::parse_leniently, lenient_value::LenientValue};
 use crate::text::clamp_text;
 
 const MAX_MESSAGE_CHARS: usize = 300;
@@ -37,15 +37,30 @@ struct RawErrorBody<'a> {
 impl ErrorBody {
     /// Parses an error body of either format; `None` if it is not a JSON object.
     pub(super) fn parse(body: &[u8], secrets: &[&str]) -> Option<Self> {
-        let RawErrorBody { error, error_description, code, message, request_id } = serde_json::from_slice(body).ok()?;
         let clean = |value: LenientValue<'_>, max| {
             value.into_non_empty_text().and_then(|text| sanitize_text(&redact(text, secrets), max))
         };
-        Some(Self {
-            code: clean(code, MAX_WORD_CHARS).or_else(|| clean(error, MAX_WORD_CHARS)),
-            message: clean(message, MAX_MESSAGE_CHARS).or_else(|| clean(error_description, MAX_MESSAGE_CHARS)),
-            request_id: clean(request_id, MAX_WORD_CHARS),
-        })
+        let parsed = parse_leniently(body, |json| {
+            let RawErrorBody { error, error_description, code, message, request_id } = serde_json::from_str(json)?;
+            Ok(Self {
+                code: clean(code, MAX_WORD_CHARS).or_else(|| clean(error, MAX_WORD_CHARS)),
+                message: clean(message, MAX_MESSAGE_CHARS).or_else(|| clean(error_description, MAX_MESSAGE_CHARS)),
+                request_id: clean(request_id, MAX_WORD_CHARS),
+            })
+        });
+        parsed.ok()
+    }
+
+    /// The error in a `WWW-Authenticate: Bearer` header (RFC 6750), which Box sends without a body.
+    pub(super) fn from_challenge(challenge: &str, secrets: &[&str]) -> Option<Self> {
+        let parameters = challenge.trim().strip_prefix("Bearer")?;
+        let parameter = |name: &str, max| {
+            let (_, rest) = parameters.split_once(&format!("{name}=\""))?;
+            let (value, _) = rest.split_once('"')?;
+            sanitize_text(&redact(value.to_owned(), secrets), max)
+        };
+        let code = parameter(" error", MAX_WORD_CHARS).or_else(|| parameter(",error", MAX_WORD_CHARS))?;
+        Some(Self { code: Some(code), message: parameter("error_description", MAX_MESSAGE_CHARS), request_id: None })
     }
 
     /// Uses the request id of the header if the body has none.
@@ -149,6 +164,20 @@ mod tests {
         assert_eq!(ErrorBody::parse(b"<html>", &[]), None);
         assert_eq!(ErrorBody::parse(b"", &[]), None);
         assert!(ErrorBody::parse(b"", &[]).unwrap_or_default().is_empty());
+    }
+
+    #[test]
+    fn a_challenge_without_a_body_says_what_is_missing() {
+        let scope = r#"Bearer realm="Service", error="insufficient_scope", error_description="The request requires higher privileges than provided by the access token.""#;
+        assert_eq!(
+            ErrorBody::from_challenge(scope, &[]).expect("an error").to_string(),
+            r#""The request requires higher privileges than provided by the access token." (insufficient_scope)"#
+        );
+        let compact = ErrorBody::from_challenge(r#"Bearer realm="Service",error="invalid_token""#, &[]);
+        assert_eq!(compact.expect("an error").to_string(), "no explanation (invalid_token)");
+        for other in [r#"Bearer realm="Service""#, "Negotiate", r#"Basic realm="proxy", error="x""#, ""] {
+            assert_eq!(ErrorBody::from_challenge(other, &[]), None, "{other}");
+        }
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub(super) enum ResponseClass {
     Unexpected,
 }
 
-/// A row of the table: an error code, and words that the message must contain (in this order, as whole words). The first
+/// A row of the table: an error code (empty: any), and words that the message must contain (in this order, as whole words). The first
 /// matching row counts.
 struct ErrorRule(EndpointKind, &'static str, &'static str, ResponseClass);
 
@@ -55,21 +55,38 @@ const ERROR_RULES: &[ErrorRule] = &[
     ErrorRule(Token, "invalid_grant", "exp", ClockSkew),
     ErrorRule(Token, "invalid_grant", "jti", ClockSkew),
     ErrorRule(Token, "invalid_grant", "", rejected(Unknown)),
+    // The access level or the authorization by a Box admin is missing; rarely the app is of another type.
+    ErrorRule(Token, "unauthorized_client", "box_subject_type", Denied(AppNotAuthorized)),
     ErrorRule(Token, "unauthorized_client", "for this client_id", rejected(GrantTypeNotAllowed)),
     ErrorRule(Token, "unauthorized_client", "", Denied(AppNotAuthorized)),
     ErrorRule(Token, "invalid_client", "", rejected(InvalidClient)),
     ErrorRule(Token, "invalid_request", "grant type is unauthorized", rejected(GrantTypeNotAllowed)),
+    ErrorRule(Token, "invalid_request", "enterprise configuration", Denied(AppNotAuthorized)),
+    ErrorRule(Token, "invalid_credentials", "refresh token", Denied(AuthorizationExpired)),
+    ErrorRule(Token, "temporarily_unavailable", "", Unavailable),
     ErrorRule(Token, "unsupported_grant_type", "", rejected(GrantTypeNotAllowed)),
     ErrorRule(Token, "access_from_location_blocked", "", Denied(AccessBlocked)),
     ErrorRule(Token, "forbidden_by_policy", "", Denied(AccessBlocked)),
+    // Whatever else it says: it is about the app or its credentials.
+    ErrorRule(Token, "", "", rejected(Unknown)),
     ErrorRule(Api, "access_from_location_blocked", "", Denied(AccessBlocked)),
     ErrorRule(Api, "forbidden_by_policy", "", Denied(AccessBlocked)),
     ErrorRule(Api, "insufficient_scope", "", Denied(PermissionDenied)),
     ErrorRule(Api, "access_denied_insufficient_permissions", "", Denied(PermissionDenied)),
 ];
 
-/// `body` is `None` if it was not JSON: then the response may come from a proxy.
-pub(super) fn classify_response(kind: EndpointKind, status: StatusCode, body: Option<&ErrorBody>) -> ResponseClass {
+/// What a response says besides its status.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Explanation<'a> {
+    /// In Box's words: the body, or the header `WWW-Authenticate`.
+    Box(&'a ErrorBody),
+    /// No body. Box does not always send one.
+    None,
+    /// A body that is not JSON: the response may come from a proxy.
+    Foreign,
+}
+
+pub(super) fn classify_response(kind: EndpointKind, status: StatusCode, explanation: Explanation<'_>) -> ResponseClass {
     match (kind, status.as_u16()) {
         (_, 200) => Success,
         (_, 429) => RateLimited,
@@ -77,11 +94,16 @@ pub(super) fn classify_response(kind: EndpointKind, status: StatusCode, body: Op
         (_, 300..=399) => Redirect,
         // The status is sufficient, and Box does not always send a body.
         (Api, 401) => Denied(AuthorizationExpired),
-        (Api, 403) => match body {
-            Some(body) => match_error_rule(kind, body).unwrap_or(Denied(PermissionDenied)),
-            None => Unexpected,
+        (Api, 403) => match explanation {
+            Explanation::Box(body) => match_error_rule(kind, body).unwrap_or(Denied(PermissionDenied)),
+            Explanation::None => Denied(PermissionDenied),
+            Explanation::Foreign => Unexpected,
         },
-        (Token, 400 | 401 | 403) => body.and_then(|body| match_error_rule(kind, body)).unwrap_or(Unexpected),
+        (Token, 400 | 401 | 403) => match explanation {
+            Explanation::Box(body) => match_error_rule(kind, body).unwrap_or(Unexpected),
+            Explanation::None => rejected(Unknown),
+            Explanation::Foreign => Unexpected,
+        },
         (Api | Token, _) => Unexpected,
     }
 }
@@ -91,7 +113,8 @@ fn match_error_rule(kind: EndpointKind, body: &ErrorBody) -> Option<ResponseClas
     ERROR_RULES
         .iter()
         .find(|ErrorRule(rule_kind, code, phrase, _)| {
-            *rule_kind == kind && body.code() == Some(*code) && text.contains(&normalize_words(phrase))
+            let same_code = if code.is_empty() { body.code().is_some() } else { body.code() == Some(*code) };
+            *rule_kind == kind && same_code && text.contains(&normalize_words(phrase))
         })
         .map(|ErrorRule(_, _, _, class)| *class)
 }
@@ -131,9 +154,21 @@ mod tests {
                 400,
                 "unauthorized_client",
                 r#"The "box_subject_type" value is unauthorized for this client_id"#,
-                rejected(GrantTypeNotAllowed),
+                Denied(AppNotAuthorized),
             ),
             (Token, 400, "invalid_client", "The client credentials are invalid", rejected(InvalidClient)),
+            (
+                Token,
+                400,
+                "invalid_request",
+                "Cannot obtain user token based on the enterprise configuration for your app",
+                Denied(AppNotAuthorized),
+            ),
+            (Token, 400, "invalid_credentials", "Invalid refresh token", Denied(AuthorizationExpired)),
+            (Token, 400, "invalid_scope", r#"Unsupported "scope": all"#, rejected(Unknown)),
+            (Token, 400, "server_error", "107", rejected(Unknown)),
+            (Token, 403, "access_denied", "", rejected(Unknown)),
+            (Token, 400, "temporarily_unavailable", "", Unavailable),
             (Token, 401, "invalid_client", "", rejected(InvalidClient)),
             (Token, 400, "invalid_grant", "Grant credentials are invalid", rejected(GrantCredentialsInvalid)),
             (Token, 400, "invalid_grant", "OAuth JWT 'kid' is not known", rejected(UnknownKeyId)),
@@ -164,7 +199,7 @@ mod tests {
             ),
             (Token, 400, "invalid_grant", "The moon is full", rejected(Unknown)),
             (Token, 400, "invalid_grant", "Something expired in the subway", rejected(Unknown)),
-            (Token, 400, "invalid_request", "Something else", Unexpected),
+            (Token, 400, "invalid_request", "Something else", rejected(Unknown)),
             (Token, 400, "", "", Unexpected),
             (Token, 403, "access_from_location_blocked", "", Denied(AccessBlocked)),
             (Token, 404, "invalid_client", "", Unexpected),
@@ -189,14 +224,29 @@ mod tests {
             let body = serde_json::json!({ "error": code, "error_description": text }).to_string();
             let error_body = ErrorBody::parse(body.as_bytes(), &[]).expect("JSON");
             let status = StatusCode::from_u16(status).expect("a status");
-            assert_eq!(classify_response(kind, status, Some(&error_body)), expected, "{kind:?} {status} {code} {text}");
+            let class = classify_response(kind, status, Explanation::Box(&error_body));
+            assert_eq!(class, expected, "{kind:?} {status} {code} {text}");
         }
     }
 
     #[test]
-    fn a_403_that_is_not_json_does_not_come_from_box() {
-        assert_eq!(classify_response(Api, StatusCode::FORBIDDEN, None), Unexpected);
-        assert_eq!(classify_response(Token, StatusCode::BAD_REQUEST, None), Unexpected);
-        assert_eq!(classify_response(Api, StatusCode::UNAUTHORIZED, None), Denied(AuthorizationExpired));
+    fn a_body_that_is_not_json_does_not_come_from_box_and_none_may() {
+        for (kind, status, foreign, bare) in [
+            (Api, 401, Denied(AuthorizationExpired), Denied(AuthorizationExpired)),
+            (Api, 403, Unexpected, Denied(PermissionDenied)),
+            (Api, 404, Unexpected, Unexpected),
+            (Api, 429, RateLimited, RateLimited),
+            (Api, 503, Unavailable, Unavailable),
+            (Token, 400, Unexpected, rejected(Unknown)),
+            (Token, 401, Unexpected, rejected(Unknown)),
+            (Token, 403, Unexpected, rejected(Unknown)),
+            (Token, 404, Unexpected, Unexpected),
+            (Token, 429, RateLimited, RateLimited),
+            (Token, 502, Unavailable, Unavailable),
+        ] {
+            let status = StatusCode::from_u16(status).expect("a status");
+            assert_eq!(classify_response(kind, status, Explanation::Foreign), foreign, "{kind:?} {status}");
+            assert_eq!(classify_response(kind, status, Explanation::None), bare, "{kind:?} {status}");
+        }
     }
 }

@@ -21,6 +21,7 @@ mod client;
 mod error;
 mod error_body;
 mod error_classification;
+mod lenient_json;
 mod lenient_value;
 mod reachability;
 mod retry;

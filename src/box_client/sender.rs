@@ -18,7 +18,7 @@ use super::{
     call_observer::{CallObserver, CallOutcome, CallRecord, Endpoint},
     error::{Error, InvalidResponse, LimitExceeded},
     error_body::ErrorBody,
-    error_classification::{EndpointKind, ResponseClass, classify_response},
+    error_classification::{EndpointKind, Explanation, ResponseClass, classify_response},
     retry::{RetryDelays, header_text, parse_retry_after},
     transport::{Transport, TransportError},
 };
@@ -52,6 +52,32 @@ impl RequestTemplate {
             request: Request::post(url).header(header::CONTENT_TYPE, "application/x-www-form-urlencoded"),
             body: Bytes::copy_from_slice(form.expose_secret().as_bytes()),
             secrets,
+        }
+    }
+}
+
+/// The body of a response with status 200, and the id by which Box's support finds it.
+pub(crate) struct ReceivedBody {
+    body: Bytes,
+    request_id: Option<String>,
+}
+
+impl std::ops::Deref for ReceivedBody {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+impl ReceivedBody {
+    /// Adds the request id to the reason why the body is invalid.
+    pub(super) fn explain(&self, error: Error) -> Error {
+        match error {
+            Error::InvalidResponse { problem, body } => {
+                Error::InvalidResponse { problem, body: body.or_request_id_header(self.request_id.as_deref()) }
+            }
+            other => other,
         }
     }
 }
@@ -117,7 +143,7 @@ impl Sender {
         &self,
         endpoint: Endpoint,
         template: impl Fn() -> RequestTemplate,
-    ) -> Result<Bytes, Error> {
+    ) -> Result<ReceivedBody, Error> {
         self.with_retries(|| self.send(endpoint, template())).await
     }
 
@@ -140,7 +166,7 @@ impl Sender {
     }
 
     /// One attempt. A cancellation prevents it, but does not interrupt it.
-    pub(super) async fn send(&self, endpoint: Endpoint, template: RequestTemplate) -> Result<Bytes, Error> {
+    pub(super) async fn send(&self, endpoint: Endpoint, template: RequestTemplate) -> Result<ReceivedBody, Error> {
         if self.cancel.is_cancelled() {
             return Err(Error::Cancelled);
         }
@@ -181,20 +207,32 @@ impl Sender {
         kind: EndpointKind,
         response: Response<Bytes>,
         secrets: &[SecretString],
-    ) -> Result<Bytes, Error> {
+    ) -> Result<ReceivedBody, Error> {
         let (head, body) = response.into_parts();
+        let request_id = header_text(&head.headers, "box-request-id");
         if head.status == StatusCode::OK {
-            return Ok(body);
+            return Ok(ReceivedBody { body, request_id: request_id.map(str::to_owned) });
         }
         let secrets: Vec<&str> = secrets.iter().map(ExposeSecret::expose_secret).collect();
         let parsed_body = Some(&body).filter(|body| body.len() <= MAX_ERROR_BODY_BYTES);
         let parsed_body = parsed_body.and_then(|body| ErrorBody::parse(body, &secrets));
-        let class = classify_response(kind, head.status, parsed_body.as_ref());
-        let error_body =
-            parsed_body.unwrap_or_default().or_request_id_header(header_text(&head.headers, "box-request-id"));
+        let challenge = header_text(&head.headers, header::WWW_AUTHENTICATE.as_str());
+        let explanation = parsed_body
+            .filter(|body| !body.is_empty())
+            .or_else(|| challenge.and_then(|challenge| ErrorBody::from_challenge(challenge, &secrets)));
+        let class = classify_response(
+            kind,
+            head.status,
+            match &explanation {
+                Some(explanation) => Explanation::Box(explanation),
+                None if body.is_empty() => Explanation::None,
+                None => Explanation::Foreign,
+            },
+        );
+        let error_body = explanation.unwrap_or_default().or_request_id_header(request_id);
         let status = head.status.as_u16();
         Err(match class {
-            ResponseClass::Success => return Ok(body),
+            ResponseClass::Success => return Ok(ReceivedBody { body, request_id: request_id.map(str::to_owned) }),
             ResponseClass::Denied(denial) => Error::Denied { denial, body: error_body },
             ResponseClass::ClockSkew => Error::ClockSkew { body: error_body, skew: self.clock_skew(&head.headers) },
             ResponseClass::RateLimited => {

@@ -7,6 +7,7 @@ use super::{
     client::Client,
     error::{Denial, Error, InvalidResponse},
     error_body::ErrorBody,
+    lenient_json::parse_leniently,
     lenient_value::LenientValue,
 };
 use crate::user_list::UserStanding;
@@ -41,13 +42,16 @@ impl Client {
 }
 
 fn parse_standing(body: &[u8], id: &str, enterprise_id: &str) -> UserStanding {
-    match serde_json::from_slice::<UserLookupResponse<'_>>(body) {
-        Ok(UserLookupResponse { id: found, enterprise }) if found.clone().into_text() == id => {
-            let enterprise = enterprise.map(|enterprise| enterprise.id.into_text());
-            if enterprise.as_deref() == Some(enterprise_id) { UserStanding::Managed } else { UserStanding::Gone }
-        }
+    let parsed = parse_leniently(body, |json| {
+        let UserLookupResponse { id: found, enterprise } = serde_json::from_str(json)?;
+        let enterprise = enterprise.map(|enterprise| enterprise.id.into_text().into_owned());
+        Ok((found.into_text() == id, enterprise))
+    });
+    match parsed {
+        Ok((true, Some(enterprise))) if enterprise == enterprise_id => UserStanding::Managed,
+        Ok((true, _)) => UserStanding::Gone,
         // An answer about somebody else, or none: not Box's word about this user.
-        _ => UserStanding::Unknown,
+        Ok((false, _)) | Err(_) => UserStanding::Unknown,
     }
 }
 

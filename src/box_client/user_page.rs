@@ -8,6 +8,7 @@ use serde::de::{Deserializer, SeqAccess, Visitor};
 
 use super::{
     error::{Error, InvalidResponse},
+    lenient_json::parse_leniently,
     lenient_value::LenientValue,
 };
 use crate::user_list::{User, UserPage, UserRole, UserStatus};
@@ -54,27 +55,34 @@ struct UserListResponse<'a> {
 /// The page, and the marker of the next page if there is one.
 pub(super) fn parse_user_page(body: &[u8]) -> Result<(UserPage, Option<String>), Error> {
     // As text, so that the UTF-8 of each string is not checked again.
-    let body = std::str::from_utf8(body).map_err(|_| Error::invalid_response(InvalidResponse::NotJson))?;
-    let UserListResponse { entries, next_marker, offset, total_count } =
-        serde_json::from_str(body).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => Error::invalid_response(InvalidResponse::NotAUserPage),
-            _ => Error::invalid_response(InvalidResponse::NotJson),
-        })?;
-    if offset.is_present() || (total_count.is_present() && next_marker == LenientValue::Missing) {
+    let parsed = parse_leniently(body, |text| {
+        let UserListResponse { entries, next_marker, offset, total_count } = serde_json::from_str(text)?;
+        let is_offset_page = offset.is_present() || (total_count.is_present() && next_marker == LenientValue::Missing);
+        Ok((entries, next_marker.into_non_empty_text(), is_offset_page))
+    });
+    let (entries, marker, is_offset_page) = parsed.map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => Error::invalid_response(InvalidResponse::NotAUserPage),
+        _ => Error::invalid_response(InvalidResponse::NotJson),
+    })?;
+    if is_offset_page {
         return Err(Error::invalid_response(InvalidResponse::OffsetPagination));
     }
-    let Entries(page) = entries.ok_or(Error::invalid_response(InvalidResponse::NotAUserPage))?;
-    if page.ids().any(str::is_empty) {
-        return Err(Error::invalid_response(InvalidResponse::MissingUserId));
+    let Entries { page, without_user } = entries.ok_or(Error::invalid_response(InvalidResponse::NotAUserPage))?;
+    if let Some(entry) = without_user {
+        return Err(Error::invalid_response(InvalidResponse::EntryWithoutUser { page: 0, entry }));
     }
     if page.ids().any(|id| cut(id, MAX_ID_CHARS) != id) {
         return Err(Error::invalid_response(InvalidResponse::UserIdTooLong(MAX_ID_CHARS)));
     }
-    Ok((page, next_marker.into_non_empty_text()))
+    Ok((page, marker))
 }
 
 /// The users of a response, packed while they are parsed.
-struct Entries(UserPage);
+struct Entries {
+    page: UserPage,
+    /// The position of the first entry that is `null` or has no id, from 1.
+    without_user: Option<usize>,
+}
 
 impl<'de> Deserialize<'de> for Entries {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -92,11 +100,16 @@ impl<'de> Visitor<'de> for EntriesVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Entries, A::Error> {
-        let mut page = UserPage::default();
-        while let Some(user) = entries.next_element::<UserResponse<'_>>()? {
-            push_user(&mut page, user);
+        let (mut page, mut without_user) = (UserPage::default(), None);
+        let mut position = 0;
+        while let Some(entry) = entries.next_element::<Option<UserResponse<'_>>>()? {
+            position += 1;
+            match entry.filter(|user| user.id.is_present() && user.id != LenientValue::Text("".into())) {
+                Some(user) => push_user(&mut page, user),
+                None => without_user = without_user.or(Some(position)),
+            }
         }
-        Ok(Entries(page))
+        Ok(Entries { page, without_user })
     }
 }
 

@@ -52,7 +52,8 @@ impl Client {
     /// Checks the right to list users with a request for one user.
     pub async fn check_list_access(&self) -> Result<(), Error> {
         let path = "/2.0/users?usemarker=true&limit=1&user_type=managed&fields=id";
-        match parse_user_page(&self.get_authorized(Endpoint::Users, path).await?)? {
+        let body = self.get_authorized(Endpoint::Users, path).await?;
+        match parse_user_page(&body).map_err(|error| body.explain(error))? {
             (page, None) if page.is_empty() => Err(Error::invalid_response(InvalidResponse::EmptyUserList)),
             _ => Ok(()),
         }
@@ -109,8 +110,9 @@ impl<'v> UserPages<'v> {
         if body.len() > self.limits.page_bytes {
             return Err(Error::LimitExceeded(LimitExceeded::Bytes(self.limits.page_bytes)));
         }
-        let (page, marker) = parse_user_page(&body)?;
-        self.accept_page(page, marker).map(Some)
+        let number = self.page_count + 1;
+        let (page, marker) = parse_user_page(&body).map_err(|error| body.explain(error.on_page(number)))?;
+        self.accept_page(page, marker).map(Some).map_err(|error| body.explain(error))
     }
 
     /// The number of pages so far.

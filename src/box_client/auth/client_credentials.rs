@@ -1,6 +1,6 @@
 //! The client id and the client secret of an app.
 
-use secrecy::{SecretSlice, SecretString};
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 use super::{
     credential_text::decode_text,
@@ -15,10 +15,10 @@ pub struct ClientCredentials {
 }
 
 impl ClientCredentials {
-    /// One line break at the end of either is removed, because editors add it.
+    /// White space and byte order marks around either are removed, because editors and copying add them.
     pub fn new(client_id: SecretSlice<u8>, client_secret: SecretSlice<u8>) -> Result<Self, MalformedCredentials> {
-        let client_id = decode_text(&client_id, "client id", MAX_CLIENT_ID)?.to_owned();
-        let client_secret = decode_text(&client_secret, "client secret", MAX_CLIENT_SECRET)?.into();
+        let client_id = decode_text(&client_id, "client id", MAX_CLIENT_ID)?.expose_secret().to_owned();
+        let client_secret = decode_text(&client_secret, "client secret", MAX_CLIENT_SECRET)?;
         Ok(Self { client_id, client_secret })
     }
 

@@ -63,7 +63,7 @@ impl Credentials {
         refresh_token: SecretSlice<u8>,
     ) -> Result<Self, MalformedCredentials> {
         let app = ClientCredentials::new(client_id, client_secret)?;
-        let refresh_token = decode_text(&refresh_token, "refresh token", MAX_REFRESH_TOKEN)?.into();
+        let refresh_token = decode_text(&refresh_token, "refresh token", MAX_REFRESH_TOKEN)?;
         Ok(Self::Oauth2(OAuth2Credentials { app, refresh_token }))
     }
 

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{
     client_credentials::ClientCredentials,
-    credential_text::check_text,
+    credential_text::{check_text, decode_unicode, is_base64_of_json, trim},
     limits::{MAX_CLIENT_ID, MAX_CLIENT_SECRET, MAX_CONFIG_BYTES, MAX_ENTERPRISE_ID, MAX_KEY_ID, MAX_PASSPHRASE},
     malformed_credentials::MalformedCredentials,
     private_key,
@@ -78,13 +78,9 @@ impl ConfigString {
         Ok(self.0)
     }
 
-    fn required_secret(self, path: &'static str, limit: usize) -> Result<SecretString, MalformedCredentials> {
-        self.secret(path, limit)?.ok_or(MalformedCredentials::MissingField(path))
-    }
-
     fn required_text(self, path: &'static str, limit: usize) -> Result<String, MalformedCredentials> {
         let text = self.0.ok_or(MalformedCredentials::MissingField(path))?;
-        Ok(check_text(text.expose_secret().trim(), path, limit)?.to_owned())
+        Ok(check_text(trim(text.expose_secret()), path, limit)?.to_owned())
     }
 }
 
@@ -95,13 +91,14 @@ impl JwtApp {
             let what = "configuration file of the app";
             return Err(MalformedCredentials::TooLong { what, limit: MAX_CONFIG_BYTES });
         }
-        // Windows editors add a byte order mark.
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        if bytes.trim_ascii().is_empty() {
+        let text = decode_unicode(bytes).ok_or(MalformedCredentials::NotUtf8("configuration file of the app"))?;
+        let text = trim(text.expose_secret());
+        if text.is_empty() {
             return Err(MalformedCredentials::Empty("configuration file of the app"));
         }
         let JwtConfigFile { box_app_settings, enterprise_id } =
-            serde_json::from_slice(bytes).map_err(|error| match error.classify() {
+            serde_json::from_str(text).map_err(|error| match error.classify() {
+                _ if is_base64_of_json(text) => MalformedCredentials::Base64Twice("configuration file of the app"),
                 // The text of the error may quote the file.
                 serde_json::error::Category::Data => MalformedCredentials::NotBoxConfig,
                 _ => MalformedCredentials::NotJson { line: error.line(), column: error.column() },
@@ -109,7 +106,7 @@ impl JwtApp {
         let BoxAppSettings { client_id, client_secret, app_auth } =
             box_app_settings.ok_or(MalformedCredentials::NotBoxConfig)?;
         let client_id = client_id.required_text("boxAppSettings.clientID", MAX_CLIENT_ID)?;
-        let client_secret = client_secret.required_secret("boxAppSettings.clientSecret", MAX_CLIENT_SECRET)?;
+        let client_secret = client_secret.required_text("boxAppSettings.clientSecret", MAX_CLIENT_SECRET)?.into();
         let AppAuth { public_key_id, private_key, passphrase } =
             app_auth.ok_or(MalformedCredentials::MissingField("boxAppSettings.appAuth"))?;
         let key_id = public_key_id.required_text("boxAppSettings.appAuth.publicKeyID", MAX_KEY_ID)?;

@@ -17,6 +17,10 @@ pub enum MalformedCredentials {
         "The {0} contains a line break or another control character. Copy it again from the app's page in Box's developer console."
     )]
     ControlCharacter(&'static str),
+    #[error(
+        "The {0} looks like base64: it is encoded once too often. Put it into `stringData` as it is, or encode it only once in `data`."
+    )]
+    Base64Twice(&'static str),
     #[error("The {0} is not text. Copy it again from the app's page in Box's developer console.")]
     NotUtf8(&'static str),
     #[error(

@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
@@ -23,7 +22,7 @@ use crate::box_client::{
     call_observer::Endpoint,
     error::{Denial, Error, InvalidResponse},
     error_body::ErrorBody,
-    sender::{CALL_TIMEOUT, ClockFn, RequestTemplate, Sender},
+    sender::{CALL_TIMEOUT, ClockFn, ReceivedBody, RequestTemplate, Sender},
     transport::Transport,
 };
 
@@ -233,7 +232,7 @@ impl TokenSource {
                     other => other?,
                 };
                 credentials.mark_used();
-                Ok(self.cache_token(Token::parse(&body)?, None))
+                Ok(self.cache_token(Token::parse(&body).map_err(|error| body.explain(error))?, None))
             }
             None => Err(Error::Denied { denial: Denial::AuthorizationExpired, body: ErrorBody::default() }),
         }
@@ -296,7 +295,7 @@ async fn request_token(
     credentials: &Credentials,
     enterprise_id: &str,
     skew: SignedDuration,
-) -> Result<Bytes, Error> {
+) -> Result<ReceivedBody, Error> {
     let url = sender.url("/oauth2/token");
     sender
         .send_with_retries(Endpoint::Token, || {

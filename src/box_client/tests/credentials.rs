@@ -29,12 +29,45 @@ fn client_credentials_from(id: &str, secret: &[u8]) -> Result<Credentials, Malfo
 
 #[test]
 fn a_trailing_line_break_is_not_part_of_the_client_id() {
-    for id in ["abc", "abc\n", "abc\r\n"] {
+    for id in ["abc", "abc\n", "abc\r\n", " abc \r\n\n", "\u{a0}abc\u{a0}", "\u{feff}abc", "\u{200b}abc\t"] {
         assert_eq!(client_credentials_from(id, b"x").expect("usable").client_id(), "abc");
     }
     assert_eq!(client_credentials_from("", b"x").err(), Some(MalformedCredentials::Empty("client id")));
     assert_eq!(client_credentials_from("abc", b" \n").err(), Some(MalformedCredentials::Empty("client secret")));
-    assert_eq!(client_credentials_from("abc", b"\xff\xfe").err(), Some(MalformedCredentials::NotUtf8("client secret")));
+    assert_eq!(client_credentials_from("abc", b"\xff\x00").err(), Some(MalformedCredentials::NotUtf8("client secret")));
+    assert_eq!(client_credentials_from("abc", b"\xff\xfe").err(), Some(MalformedCredentials::Empty("client secret")));
+}
+
+fn as_utf16(text: &str) -> Vec<u8> {
+    [0xff, 0xfe].into_iter().chain(text.encode_utf16().flat_map(u16::to_le_bytes)).collect()
+}
+
+#[test]
+fn text_of_windows_editors_is_read() {
+    let id = Credentials::client_credentials(as_utf16("abc\r\n").into(), b"x".to_vec().into());
+    assert_eq!(id.expect("usable").client_id(), "abc");
+    assert!(Credentials::jwt(as_utf16(&config_json().to_string()).into()).is_ok());
+    let big_endian = [0xfe, 0xff].into_iter().chain("abc".encode_utf16().flat_map(u16::to_be_bytes));
+    let id = Credentials::client_credentials(big_endian.collect::<Vec<u8>>().into(), b"x".to_vec().into());
+    assert_eq!(id.expect("usable").client_id(), "abc");
+}
+
+#[test]
+fn what_is_encoded_once_too_often_is_named() {
+    use base64::{Engine, prelude::BASE64_STANDARD};
+    let config = BASE64_STANDARD.encode(config_json().to_string());
+    let wrapped: String =
+        config.as_bytes().chunks(76).map(|line| format!("{}\n", String::from_utf8_lossy(line))).collect();
+    for twice in [config, wrapped] {
+        assert_eq!(jwt(&twice).err(), Some(MalformedCredentials::Base64Twice("configuration file of the app")));
+    }
+    let secret = "s3cr3tS3cr3tS3cr3tS3cr3tS3cr3t42";
+    let twice = BASE64_STANDARD.encode(format!("{secret}\n"));
+    assert_eq!(
+        client_credentials_from("abc", twice.as_bytes()).err(),
+        Some(MalformedCredentials::Base64Twice("client secret"))
+    );
+    assert!(client_credentials_from("abc", secret.as_bytes()).is_ok());
 }
 
 #[test]
@@ -115,7 +148,7 @@ fn text_beyond_its_limit_or_with_control_characters_is_refused() {
         (long.as_str(), "s", MalformedCredentials::TooLong { what: client_id, limit: 256 }),
         ("c", long.as_str(), MalformedCredentials::TooLong { what: client_secret, limit: 1024 }),
         ("a\u{1}b", "s", MalformedCredentials::ControlCharacter(client_id)),
-        ("a\n\n", "s", MalformedCredentials::ControlCharacter(client_id)),
+        ("a\nb", "s", MalformedCredentials::ControlCharacter(client_id)),
         ("c", "a\u{85}b", MalformedCredentials::ControlCharacter(client_secret)),
     ] {
         assert_eq!(client_credentials_from(id, secret.as_bytes()).err(), Some(expected));

@@ -94,8 +94,10 @@ async fn a_response_that_is_no_user_page_fails_the_listing() {
         (r#"{"entries":null}"#, InvalidResponse::NotAUserPage),
         (r#"{"entries":{}}"#, InvalidResponse::NotAUserPage),
         (r#"{"entries":["1"]}"#, InvalidResponse::NotAUserPage),
-        (r#"{"entries":[{"id":"1"},{"name":"nobody"}]}"#, InvalidResponse::MissingUserId),
-        (r#"{"entries":[{"id":null}]}"#, InvalidResponse::MissingUserId),
+        (r#"{"entries":[{"id":"1"},{"name":"nobody"}]}"#, InvalidResponse::EntryWithoutUser { page: 1, entry: 2 }),
+        (r#"{"entries":[{"id":null}]}"#, InvalidResponse::EntryWithoutUser { page: 1, entry: 1 }),
+        (r#"{"entries":[{"id":""}]}"#, InvalidResponse::EntryWithoutUser { page: 1, entry: 1 }),
+        (r#"{"entries":[{"id":"1"},null,{"id":"3"},null]}"#, InvalidResponse::EntryWithoutUser { page: 1, entry: 2 }),
     ] {
         assert_eq!(list_from([canned_response(200, body)]).await, invalid_response_error(problem), "{body}");
     }
@@ -262,4 +264,36 @@ async fn a_listing_can_be_cancelled_between_two_pages() {
     cancel.cancel();
     assert_eq!(pages.next().await.map(|page| page.is_some()), Err(Error::Cancelled));
     assert_eq!(fake.requests_to(USERS).len(), 1);
+}
+
+#[tokio::test]
+async fn an_entry_without_a_user_is_named_with_its_page_and_the_request_id() {
+    let broken = canned_response(200, r#"{"entries":[{"id":"3"},null]}"#).with_header("box-request-id", "0abc");
+    let error = list_from([user_page_response(&["1"], Some("m")), broken]).await.expect_err("a null entry");
+    assert_eq!(
+        error.to_string(),
+        "The response from Box is invalid: entry 2 of page 2 is null, or a user without an id: no explanation (request id 0abc)."
+    );
+}
+
+#[tokio::test]
+async fn a_name_with_half_a_surrogate_pair_stops_nobody() {
+    let page = canned_response(200, r#"{"entries":[{"id":"1","name":"Jos\ud83d"},{"id":"2"}]}"#);
+    let client = FakeBox::default().respond_with(USERS, [page]).connect();
+    let page = client.list_users(Limits::default()).next().await.expect("a page").expect("a page");
+    assert_eq!(page.ids().collect::<Vec<_>>(), ["1", "2"]);
+}
+
+#[tokio::test]
+async fn a_missing_scope_is_said_by_a_header_alone() {
+    let challenge = r#"Bearer realm="Service", error="insufficient_scope", error_description="The request requires higher privileges than provided by the access token.""#;
+    let refused =
+        canned_response(403, "").with_header("www-authenticate", challenge).with_header("box-request-id", "0abc");
+    let error = list_from([refused]).await.expect_err("refused");
+    assert!(matches!(error, Error::Denied { denial: Denial::PermissionDenied, .. }), "{error}");
+    assert!(error.to_string().contains("requires higher privileges") && error.to_string().contains("0abc"), "{error}");
+    let bare = list_from([canned_response(403, "")]).await.expect_err("refused");
+    assert!(matches!(bare, Error::Denied { denial: Denial::PermissionDenied, .. }), "{bare}");
+    let proxy = list_from([canned_response(403, "<html>blocked</html>")]).await.expect_err("refused");
+    assert!(matches!(proxy, Error::InvalidResponse { .. }), "{proxy}");
 }
