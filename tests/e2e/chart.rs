@@ -39,6 +39,7 @@ async fn the_chart_lints_cleanly_and_rejects_unknown_values() {
         (json!({"extraArgs": ["--log=info", "--log=debug"]}), "extraArgs: --log occurs twice"),
         (json!({"extraEnv": {"A": "b"}}), "/extraEnv"),
         (json!({"extraEnv": [{"value": "b"}]}), "/extraEnv/0"),
+        (json!({"extraEnv": [{"name": "A", "value": 5}]}), "/extraEnv/0/value"),
         (json!({"extraEnv": [env_entry("A"), env_entry("A")]}), "extraEnv: A occurs twice"),
         (json!({"extraEnv": [env_entry("POD_NAMESPACE")]}), "extraEnv: POD_NAMESPACE cannot be set here"),
         (json!({"extraEnv": [env_entry("BOXSYNC_PAUSED")]}), "extraEnv: BOXSYNC_PAUSED cannot be set here: set paused"),
@@ -155,8 +156,8 @@ async fn the_chart_does_not_create_what_exists_already() {
     let helm = Helm::new().await.expect("helm");
     let render = async |values: Value| helm.template(&chart_path(), "any", "any", &values).await.expect("rendered");
     let bound = render(json!({"serviceAccount": {"create": false, "name": "mine"}})).await;
-    assert!(!bound.contains("\nkind: ServiceAccount\n") && bound.contains("serviceAccountName: mine"), "{bound}");
-    assert!(bound.contains("kind: ServiceAccount\n    name: mine"), "{bound}");
+    assert!(!bound.contains("\nkind: ServiceAccount\n") && bound.contains("serviceAccountName: \"mine\""), "{bound}");
+    assert!(bound.contains("kind: ServiceAccount\n    name: \"mine\""), "{bound}");
     let unbound = render(json!({
         "rbac": {"create": false}, "rosterReader": {"create": false}, "userRoles": {"create": false},
         "crds": {"install": false},

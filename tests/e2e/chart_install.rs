@@ -135,6 +135,10 @@ fn value_sets(namespace: &str, monitoring: &str) -> Vec<(&'static str, Value)> {
             json!({"nameOverride": "box", "serviceAccount": {"name": "reader.of.box"}, "image": {"tag": "1.0"}}),
         ),
         (
+            "names that look like numbers",
+            json!({"fullnameOverride": "12e3", "serviceAccount": {"name": "0x11"}, "watchNamespaces": [namespace]}),
+        ),
+        (
             "scaled to zero, without a test",
             json!({"replicaCount": 0, "tests": {"enabled": false}, "podDisruptionBudget": {"enabled": false}}),
         ),
@@ -254,9 +258,10 @@ fn landed_chart(folder: &Path) -> PathBuf {
     let chart = folder.join("landed");
     fs::create_dir_all(chart.join("templates")).expect("made");
     fs::write(chart.join("Chart.yaml"), "apiVersion: v2\nname: boxsync-operator\nversion: 0.0.9\n").expect("written");
-    let manifests = fs::read_to_string(repo_path("tests/e2e/landed.yaml")).expect("readable");
-    assert!(!manifests.contains("{{"), "would be a template");
-    fs::write(chart.join("templates/all.yaml"), manifests).expect("written");
+    let landed = |file: &str| fs::read_to_string(repo_path("tests/e2e/landed").join(file)).expect("readable");
+    assert!(!landed("manifests.yaml").contains("{{"), "would be a template");
+    fs::write(chart.join("templates/all.yaml"), landed("manifests.yaml")).expect("written");
+    fs::write(chart.join("values.yaml"), landed("values.yaml")).expect("written");
     chart
 }
 
@@ -285,8 +290,13 @@ async fn the_chart_that_landed_last_is_upgraded_in_place_and_can_be_rolled_back_
         let deployment = kubectl.get_json(["deployment", SERVICE_ACCOUNT]).await.expect("read");
         assert_eq!(deployment["spec"]["template"]["spec"]["automountServiceAccountToken"], true, "upgraded");
         helm_run(&["rollback", SERVICE_ACCOUNT, "1"]).await;
-        helm_run(&["upgrade", SERVICE_ACCOUNT, &current]).await;
+        // Without the defaults of new values.
+        helm_run(&["upgrade", SERVICE_ACCOUNT, &current, "--reuse-values"]).await;
         assert_eq!(uids().await, before, "objects were replaced");
+        let reused = kubectl.get_json(["deployment", SERVICE_ACCOUNT]).await.expect("read");
+        assert_eq!(reused["spec"]["template"]["spec"]["automountServiceAccountToken"], true, "the token is mounted");
+        let hooks = helm_run(&["get", "hooks", SERVICE_ACCOUNT]).await;
+        assert!(hooks.contains("kind: Pod"), "no pod for helm test: {hooks}");
         helm_run(&["uninstall", SERVICE_ACCOUNT]).await;
     }
 }

@@ -34,13 +34,12 @@
 {{- end }}
 {{- end }}
 
-{{- $bundle := .Values.caBundle }}
+{{- $bundle := default dict .Values.caBundle }}
 {{- if and $bundle.configMap $bundle.secret }}
 {{- fail "caBundle: configMap and secret exclude each other. Set one of them." }}
 {{- end }}
-{{- $hasBundle := or $bundle.configMap $bundle.secret }}
 {{- range .Values.extraVolumes }}
-{{- if and $hasBundle (eq .name "ca-bundle") }}
+{{- if and (include "boxsync-operator.caBundle" $) (eq .name "ca-bundle") }}
 {{- fail "extraVolumes: the volume ca-bundle is the one of caBundle. Choose another name." }}
 {{- end }}
 {{- end }}

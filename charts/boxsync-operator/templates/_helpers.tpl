@@ -57,10 +57,16 @@ boxsync.dev/operator: {{ include "boxsync-operator.fullname" . | quote }}
 {{- end }}
 {{- end }}
 
+{{- /* Not empty if there is a pod for `helm test`. Without leader election there is no leader to find. */}}
+{{- define "boxsync-operator.tested" -}}
+{{- $enabled := ne (toString (default dict .Values.tests).enabled) "false" }}
+{{- if and $enabled (not (include "boxsync-operator.leaderless" .)) }}true{{ end }}
+{{- end }}
+
 {{- /* What the pods of the Deployment and of `helm test` have in common. */}}
 {{- define "boxsync-operator.pod" -}}
-serviceAccountName: {{ include "boxsync-operator.serviceAccountName" . }}
-automountServiceAccountToken: {{ .Values.automountServiceAccountToken }}
+serviceAccountName: {{ include "boxsync-operator.serviceAccountName" . | quote }}
+automountServiceAccountToken: {{ ne (toString .Values.automountServiceAccountToken) "false" }}
 {{- $secrets := list }}
 {{- range concat (default list .Values.imagePullSecrets) (default list (default dict .Values.global).imagePullSecrets) }}
 {{- $secrets = append $secrets (kindIs "string" . | ternary (dict "name" .) .) }}
@@ -107,18 +113,17 @@ volumes:
 {{- end }}
 
 {{- define "boxsync-operator.volumes" -}}
-{{- $bundle := .Values.caBundle }}
-{{- if or $bundle.configMap $bundle.secret }}
+{{- if include "boxsync-operator.caBundle" . }}
 - name: ca-bundle
-  {{- with $bundle.configMap }}
+  {{- with .Values.caBundle.configMap }}
   configMap:
-    name: {{ . }}
+    name: {{ . | quote }}
   {{- else }}
   secret:
-    secretName: {{ $bundle.secret }}
+    secretName: {{ .Values.caBundle.secret | quote }}
   {{- end }}
     items:
-      - key: {{ $bundle.key }}
+      - key: {{ .Values.caBundle.key | quote }}
         path: ca.crt
 {{- end }}
 {{- with .Values.extraVolumes }}
@@ -126,8 +131,14 @@ volumes:
 {{- end }}
 {{- end }}
 
+{{- /* Not empty if there is a CA bundle. */}}
+{{- define "boxsync-operator.caBundle" -}}
+{{- $bundle := default dict .Values.caBundle }}
+{{- if or $bundle.configMap $bundle.secret }}true{{ end }}
+{{- end }}
+
 {{- define "boxsync-operator.volumeMounts" -}}
-{{- if or .Values.caBundle.configMap .Values.caBundle.secret }}
+{{- if include "boxsync-operator.caBundle" . }}
 - name: ca-bundle
   mountPath: /etc/boxsync/ca-bundle
   readOnly: true
@@ -139,8 +150,8 @@ volumes:
 
 {{- define "boxsync-operator.subjects" -}}
 - kind: ServiceAccount
-  name: {{ include "boxsync-operator.serviceAccountName" . }}
-  namespace: {{ .Release.Namespace }}
+  name: {{ include "boxsync-operator.serviceAccountName" . | quote }}
+  namespace: {{ .Release.Namespace | quote }}
 {{- end }}
 
 {{- /* A policy applies in the namespaces that the operator watches. */}}
