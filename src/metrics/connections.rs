@@ -13,6 +13,7 @@ use prometheus_client::{
     registry::Unit,
 };
 
+use super::labels::CONNECTION_NAMESPACE;
 use crate::api::{
     BoxConnection, BoxConnectionStatus, ConditionStatus, ConditionsExt, MassChangeKind, Reason, SyncAttempt,
 };
@@ -42,7 +43,7 @@ pub(super) struct ConnectionGauge {
     name: &'static str,
     unit: Option<Unit>,
     pub(super) help: &'static str,
-    /// A label besides namespace and name.
+    /// A label besides those of the connection.
     pub(super) label: Option<&'static str>,
     pub(super) label_meaning: &'static str,
     pub(super) series: usize,
@@ -223,7 +224,7 @@ impl Collector for ConnectionCollector {
             for (connection, (label_value, value)) in samples {
                 let or_empty = |text: &Option<String>| text.clone().unwrap_or_default();
                 let mut labels = vec![
-                    ("namespace", or_empty(&connection.metadata.namespace)),
+                    (CONNECTION_NAMESPACE, or_empty(&connection.metadata.namespace)),
                     ("name", or_empty(&connection.metadata.name)),
                 ];
                 labels.extend(gauge.label.map(|label| (label, label_value.to_owned())));

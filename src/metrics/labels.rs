@@ -12,8 +12,16 @@ pub(super) struct Label {
     pub(super) meaning: &'static str,
 }
 
-pub(super) const ENDPOINT: Label = Label {
-    name: "endpoint",
+/// The namespace of a BoxConnection. Not `namespace`: that label is the operator's own, which Prometheus sets from the target
+/// and some installations enforce on every series.
+pub(super) const CONNECTION_NAMESPACE: &str = "connection_namespace";
+
+/// A namespace of the operator's flags; likewise not `namespace`.
+pub(super) const WATCHED_NAMESPACE: &str = "watched_namespace";
+
+/// Not `endpoint`, which the Prometheus operator sets to the port of the target.
+pub(super) const BOX_ENDPOINT: Label = Label {
+    name: "box_endpoint",
     values: || Endpoint::ALL.map(Endpoint::as_str).to_vec(),
     meaning: "the called endpoint: token, current user (`users/me`), user list, or one user by its id (`users/{id}`)",
 };

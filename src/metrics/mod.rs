@@ -27,7 +27,7 @@ use prometheus_client::{
 
 pub use connections::ConnectionList;
 use connections::{ConnectionCollector, ConnectionSource};
-use labels::{CACHE, CODE, ENDPOINT, ERROR, REASON, RECONCILED_KIND, RESULT, TRIGGER, WATCHED_KIND};
+use labels::{BOX_ENDPOINT, CACHE, CODE, ERROR, REASON, RECONCILED_KIND, RESULT, TRIGGER, WATCHED_KIND};
 pub use registry::{CounterFamily, HistogramFamily, MetricDoc};
 use registry::{MetricKind, MetricRegistry};
 pub use watches::WatchReport;
@@ -129,18 +129,18 @@ impl Metrics {
             box_calls: registry.counter_family(
                 "box_calls",
                 "Finished Box API calls, including retries",
-                [ENDPOINT, CODE],
+                [BOX_ENDPOINT, CODE],
             ),
             box_call_duration: registry.histogram_family(
                 "box_call_duration",
                 "Duration of a Box API call, from connecting to the last byte",
-                [ENDPOINT],
+                [BOX_ENDPOINT],
                 &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0],
             ),
             box_rate_limit_wait: registry.histogram_family(
                 "box_rate_limit_wait",
                 "Retry-After durations that Box returned",
-                [ENDPOINT],
+                [BOX_ENDPOINT],
                 &[1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 21_600.0, 86_400.0],
             ),
             reconcile_duration: registry.histogram_family(

@@ -12,7 +12,11 @@ use prometheus_client::{
     registry::{Metric, Registry, Unit},
 };
 
-use super::{connections, labels::Label, watches};
+use super::{
+    connections,
+    labels::{CONNECTION_NAMESPACE, Label, WATCHED_NAMESPACE},
+    watches,
+};
 
 const PREFIX: &str = "boxsync";
 
@@ -136,7 +140,7 @@ impl MetricRegistry {
     /// Registers gauges that are read on each scrape.
     pub(super) fn register_gauges(&mut self, gauges: &[connections::ConnectionGauge], collector: impl Collector) {
         for gauge in gauges {
-            let own = ["namespace", "name"].map(|name| (name, "of the BoxConnection".to_owned()));
+            let own = [CONNECTION_NAMESPACE, "name"].map(|name| (name, "of the BoxConnection".to_owned()));
             let label = gauge.label.map(|label| (label, gauge.label_meaning.to_owned()));
             let series = format!("{} per connection", gauge.series);
             self.add_doc(gauge.full_name(PREFIX), "gauge", own.into_iter().chain(label).collect(), series, gauge.help);
@@ -147,7 +151,7 @@ impl MetricRegistry {
     /// Registers the gauges of watches and caches, which are read on each scrape.
     pub(super) fn register_watch_gauges(&mut self, kind: Label, cache: Label, collector: impl Collector) {
         let (kind_values, namespace) = ((kind.values)().len(), "a watched namespace; empty: all".to_owned());
-        let labels = [("namespace", namespace)].into_iter().chain(describe_labels(&[kind])).collect();
+        let labels = [(WATCHED_NAMESPACE, namespace)].into_iter().chain(describe_labels(&[kind])).collect();
         let (name, help) = watches::READABLE;
         self.add_doc(format!("{PREFIX}_{name}"), "gauge", labels, format!("{kind_values} per namespace"), help);
         let (name, help) = watches::CACHE_ENTRIES;

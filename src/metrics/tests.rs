@@ -78,8 +78,8 @@ fn the_metrics_page_is_valid_before_and_after_any_event() {
     let _guard = metrics.export_leader_series(sample_connections, sample_watches);
     let after = scrape_metrics(&metrics);
     assert_eq!(after.value("boxsync_leader", &[]), Some(1.0));
-    assert_eq!(after.value("boxsync_box_calls_total", &[("endpoint", "token"), ("code", "200")]), Some(1.0));
-    assert_eq!(after.value("boxsync_box_rate_limit_wait_seconds_sum", &[("endpoint", "users")]), Some(1.0));
+    assert_eq!(after.value("boxsync_box_calls_total", &[("box_endpoint", "token"), ("code", "200")]), Some(1.0));
+    assert_eq!(after.value("boxsync_box_rate_limit_wait_seconds_sum", &[("box_endpoint", "users")]), Some(1.0));
     assert!(
         metrics.encode_openmetrics().contains("# UNIT boxsync_sync_duration_seconds seconds\n"),
         "{}",
@@ -93,7 +93,7 @@ fn connection_series_follow_the_status_until_the_guard_is_dropped() {
     let guard = metrics.export_leader_series(sample_connections, sample_watches);
     let page = scrape_metrics(&metrics);
     let value_of = |name: &str, what: &str, label: Option<(&str, &str)>| {
-        let labels: Vec<_> = [("namespace", "backup"), ("name", name)].into_iter().chain(label).collect();
+        let labels: Vec<_> = [("connection_namespace", "backup"), ("name", name)].into_iter().chain(label).collect();
         page.value(&format!("boxsync_connection_{what}"), &labels)
     };
     assert_eq!(value_of("acme", "ready", Some(("reason", "RemovalsHeld"))), Some(1.0));
@@ -110,7 +110,11 @@ fn connection_series_follow_the_status_until_the_guard_is_dropped() {
     assert_eq!(failing, Some(1_795_370_400.0));
     assert_eq!(value_of("acme", "suspended", None), Some(0.0));
     for (namespace, readable) in [("backup", 1.0), ("gone", 0.0)] {
-        assert_eq!(page.value("boxsync_watch_readable", &[("namespace", namespace)]), Some(readable), "{namespace}");
+        assert_eq!(
+            page.value("boxsync_watch_readable", &[("watched_namespace", namespace)]),
+            Some(readable),
+            "{namespace}"
+        );
     }
     assert_eq!(page.value("boxsync_cache_entries", &[("cache", "connectionstates")]), Some(2.0));
     assert_eq!(value_of("globex", "ready", Some(("reason", "NotChecked"))), Some(0.0));
@@ -148,9 +152,22 @@ fn a_thousand_connections_have_thirteen_series_each() {
 }
 
 #[test]
-#[should_panic(expected = "is not a value of label endpoint")]
+#[should_panic(expected = "is not a value of label box_endpoint")]
 fn an_unknown_label_value_panics() {
     Metrics::new("1.2.3", PerConnectionMetrics::Enabled).box_calls.inc(["folders", "200"]);
+}
+
+/// What the Prometheus operator sets from the target. A series that has such a label itself loses it to `exported_…`, or
+/// replaces the target's; which of the two is not ours to say.
+const TARGET_LABELS: [&str; 8] = ["job", "instance", "namespace", "pod", "container", "service", "endpoint", "node"];
+
+#[test]
+fn no_label_is_one_that_prometheus_sets_from_the_target() {
+    for row in Metrics::new("1.2.3", PerConnectionMetrics::Enabled).metric_docs() {
+        for (label, _) in &row.labels {
+            assert!(!TARGET_LABELS.contains(label) && !label.starts_with("exported_"), "{label} of {}", row.name);
+        }
+    }
 }
 
 /// The documentation names exactly what is on the page.
@@ -195,6 +212,7 @@ const HEAD: &str = "# Metrics
 `/metrics`, on the port of `--listen`, in the text format of OpenMetrics. This page is generated from the definitions in `src/metrics`; a test compares it with the exported metrics.
 
 A label value comes from a fixed list, or is the namespace or name of a BoxConnection or a namespace of `--watch-namespace`. So the number of series is bounded by the combinations of label values, and a series exists only after its first event. No user, login, token, secret or error text is exported.
+No label is one that Prometheus sets from its target (`namespace`, `endpoint`, …): the namespace of a connection is `connection_namespace`, so `honorLabels` is not needed, and an enforced label `namespace`, as in OpenShift's user workload monitoring, rewrites nothing.
 The series of connections are computed from the status on each scrape and disappear with the object, twelve each at most. `--connection-metrics=false` disables them. Only the leader exports them and the series of watches and caches.
 Counters start at 0 with the process, and exist after their first event.
 

@@ -11,6 +11,8 @@ use prometheus_client::{
     metrics::{MetricType, gauge::ConstGauge},
 };
 
+use super::labels::WATCHED_NAMESPACE;
+
 /// What the watches have read, and how much of it is in memory.
 pub struct WatchReport {
     /// Namespace (empty: all), kind, and whether the kind can be read there.
@@ -45,7 +47,7 @@ impl Collector for WatchCollector {
         if !report.readable.is_empty() {
             let mut family = encoder.encode_descriptor(READABLE.0, READABLE.1, None, MetricType::Gauge)?;
             for (namespace, kind, readable) in &report.readable {
-                let labels = [("namespace", namespace.as_str()), ("kind", kind)];
+                let labels = [(WATCHED_NAMESPACE, namespace.as_str()), ("kind", kind)];
                 ConstGauge::new(i64::from(*readable)).encode(family.encode_family(&labels)?)?;
             }
         }

@@ -11,6 +11,7 @@ use crate::env::{E2eEnv, SERVICE_ACCOUNT, chart_path};
 async fn the_chart_lints_cleanly_and_rejects_unknown_values() {
     let helm = Helm::new().await.expect("helm");
     helm.lint(&chart_path(), &json!({})).await.expect("clean");
+    let env_entry = |name: &str| json!({"name": name, "value": "false"});
     for (values, words) in [
         (json!({"serviceAcount": {}}), "serviceAcount"),
         (json!({"serviceAccount": {"creat": true}}), "creat"),
@@ -25,9 +26,54 @@ async fn the_chart_lints_cleanly_and_rejects_unknown_values() {
         (json!({"boxApiUrl": "api.box.com"}), "/boxApiUrl"),
         (json!({"proxy": {"https": "http://me:password@proxy"}}), "/proxy/https"),
         (json!({"extraArgs": ["run"]}), "/extraArgs/0"),
-        (json!({"extraArgs": ["--oauth"]}), "/extraArgs/0"),
-        (json!({"extraArgs": ["--listen=[::]:9090"]}), "/extraArgs/0"),
+        (json!({"extraArgs": ["--oauth"]}), "extraArgs: --oauth cannot be set here: set oauth.enabled"),
+        (json!({"extraArgs": ["--listen=[::]:9090"]}), "extraArgs: --listen cannot be set here"),
+        (json!({"extraArgs": ["--lease-namespace=elsewhere"]}), "extraArgs: --lease-namespace cannot be set here"),
+        (json!({"extraArgs": ["--leader-elect=false"]}), "--leader-elect=false needs replicaCount=1"),
+        (
+            json!({"extraArgs": ["--leader-elect=false"], "replicaCount": 1, "strategy": {"type": "RollingUpdate"}}),
+            "--leader-elect=false needs strategy.type=Recreate",
+        ),
+        (json!({"extraArgs": ["--log=info", "--log=debug"]}), "extraArgs: --log occurs twice"),
         (json!({"extraEnv": {"A": "b"}}), "/extraEnv"),
+        (json!({"extraEnv": [{"value": "b"}]}), "/extraEnv/0"),
+        (json!({"extraEnv": [{"name": "A", "value": 5}]}), "/extraEnv/0/value"),
+        (json!({"extraEnv": [env_entry("A"), env_entry("A")]}), "extraEnv: A occurs twice"),
+        (json!({"extraEnv": [env_entry("POD_NAMESPACE")]}), "extraEnv: POD_NAMESPACE cannot be set here"),
+        (json!({"extraEnv": [env_entry("BOXSYNC_PAUSED")]}), "extraEnv: BOXSYNC_PAUSED cannot be set here: set paused"),
+        (
+            json!({"extraEnv": [env_entry("BOXSYNC_CA_BUNDLE")]}),
+            "extraEnv: BOXSYNC_CA_BUNDLE cannot be set here: set caBundle",
+        ),
+        (json!({"extraEnv": [env_entry("BOXSYNC_LEADER_ELECT")]}), "--leader-elect=false needs replicaCount=1"),
+        (
+            json!({"proxy": {"https": "http://proxy:3128"}, "extraEnv": [env_entry("https_proxy")]}),
+            "extraEnv: https_proxy cannot be set here: proxy.https sets it",
+        ),
+        (
+            json!({"proxy": {"except": "a"}, "extraEnv": [env_entry("NO_PROXY")]}),
+            "extraEnv: NO_PROXY cannot be set here: proxy.except sets it",
+        ),
+        (json!({"extraVolumes": [{"name": "a"}, {"name": "a"}]}), "extraVolumes: a occurs twice"),
+        (
+            json!({"extraVolumes": [{"name": "ca-bundle"}], "caBundle": {"secret": "a"}}),
+            "extraVolumes: the volume ca-bundle is the one of caBundle",
+        ),
+        (
+            json!({"extraVolumeMounts": [{"mountPath": "/a"}, {"mountPath": "/a"}]}),
+            "extraVolumeMounts: /a occurs twice",
+        ),
+        (json!({"hostAliases": [{"ip": "::1"}, {"ip": "::1"}]}), "hostAliases: ::1 occurs twice"),
+        (json!({"caBundle": {"configMap": "a", "secret": "b"}}), "caBundle: configMap and secret exclude each other"),
+        (json!({"caBundle": {"key": ""}}), "/caBundle/key"),
+        (json!({"enabled": false}), "enabled=false has no effect here"),
+        (json!({"global": {"imagePullSecrets": [{"nam": "a"}]}}), "/global/imagePullSecrets/0"),
+        (json!({"livenessProbe": {"httpGet": {"path": "/"}}}), "httpGet"),
+        (json!({"strategy": {"type": "Replace"}}), "/strategy/type"),
+        (json!({"dnsPolicy": "First"}), "/dnsPolicy"),
+        (json!({"revisionHistoryLimit": -1}), "/revisionHistoryLimit"),
+        (json!({"metrics": {"service": {"ipFamilyPolicy": "DualStack"}}}), "/metrics/service/ipFamilyPolicy"),
+        (json!({"metrics": {"podMonitor": {"scrapeTimeout": "soon"}}}), "/metrics/podMonitor/scrapeTimeout"),
         (json!({"resources": {"memory": "1Gi"}}), "memory"),
         (json!({"podDisruptionBudget": {"maxUnavailable": 0}}), "/podDisruptionBudget/maxUnavailable"),
         (json!({"networkPolicy": {"egressPorts": []}}), "/networkPolicy/egressPorts"),
@@ -42,9 +88,36 @@ async fn the_chart_lints_cleanly_and_rejects_unknown_values() {
         (json!({"metrics": {"dashboard": {"labels": {"grafana_dashboard": 1}}}}), "/metrics/dashboard/labels"),
         (json!({"oauth": {"enabled": "yes"}}), "/oauth/enabled"),
         (json!({"commonLabels": {"year": 2026}}), "/commonLabels/year"),
+        (json!({"commonLabels": {"team": "not a label"}}), "/commonLabels/team"),
+        (
+            json!({"commonLabels": {"app.kubernetes.io/name": "a"}}),
+            "commonLabels: the chart sets the label app.kubernetes.io/name itself",
+        ),
+        (
+            json!({"podLabels": {"app.kubernetes.io/instance": "a"}}),
+            "podLabels: the chart sets the label app.kubernetes.io/instance itself",
+        ),
+        (
+            json!({"metrics": {"prometheusRule": {"alertLabels": {"namespace": "a"}}}}),
+            "metrics.prometheusRule.alertLabels: the alerts set the label namespace themselves",
+        ),
         (json!({"admission": {"lists": true}}), "/admission/lists"),
         (json!({"admission": {"lists": {"exceptFor": ["velero"]}}}), "/admission/lists/exceptFor"),
         (json!({"admission": {"approvals": {"enabled": "yes"}}}), "/admission/approvals/enabled"),
+    ] {
+        let refused = helm.template(&chart_path(), "any", "any", &values).await.expect_err("rejected").to_string();
+        assert!(refused.contains(words), "{values}: {refused}");
+    }
+}
+
+#[tokio::test]
+async fn helm_3_lints_the_chart_cleanly_and_shows_the_same_reasons() {
+    let helm = Helm::new_v3().await.expect("helm");
+    helm.lint(&chart_path(), &json!({})).await.expect("clean");
+    for (values, words) in [
+        (json!({"serviceAccount": {"creat": true}}), "creat"),
+        (json!({"watchNamespaces": ["Team A"]}), "/watchNamespaces/0"),
+        (json!({"extraEnv": [{"name": "POD_NAMESPACE"}]}), "extraEnv: POD_NAMESPACE cannot be set here"),
     ] {
         let refused = helm.template(&chart_path(), "any", "any", &values).await.expect_err("rejected").to_string();
         assert!(refused.contains(words), "{values}: {refused}");
@@ -93,8 +166,8 @@ async fn the_chart_does_not_create_what_exists_already() {
     let helm = Helm::new().await.expect("helm");
     let render = async |values: Value| helm.template(&chart_path(), "any", "any", &values).await.expect("rendered");
     let bound = render(json!({"serviceAccount": {"create": false, "name": "mine"}})).await;
-    assert!(!bound.contains("\nkind: ServiceAccount\n") && bound.contains("serviceAccountName: mine"), "{bound}");
-    assert!(bound.contains("kind: ServiceAccount\n    name: mine"), "{bound}");
+    assert!(!bound.contains("\nkind: ServiceAccount\n") && bound.contains("serviceAccountName: \"mine\""), "{bound}");
+    assert!(bound.contains("kind: ServiceAccount\n    name: \"mine\""), "{bound}");
     let unbound = render(json!({
         "rbac": {"create": false}, "rosterReader": {"create": false}, "userRoles": {"create": false},
         "crds": {"install": false},

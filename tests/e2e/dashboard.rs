@@ -10,6 +10,7 @@ use crate::{
     alerts,
     env::{chart_path, repo_path},
     metric_names,
+    promql::PromqlQuery,
 };
 
 fn read_dashboard() -> Value {
@@ -54,6 +55,9 @@ async fn every_query_is_valid_and_uses_existing_metrics() {
     let mut groups = Vec::new();
     for (n, (location, query)) in all_queries().await.into_iter().enumerate() {
         let query = query.replace("$__rate_interval", "5m");
+        if PromqlQuery::parse(&query).groups.contains("namespace") {
+            wrong.push(format!("{location}: groups by the operator's namespace in {query}"));
+        }
         wrong.extend(
             metric_names::unknown_names(&query)
                 .into_iter()

@@ -60,7 +60,7 @@ async fn an_operator_without_crds_reports_it_and_continues_once_they_are_install
     env.connect_by_client_credentials("acme", &enterprise).await;
     env.wait_until_ready("acme").await;
     env.run_request("acme").await;
-    let own = [("namespace", env.namespace.as_str()), ("name", "acme")];
+    let own = [("connection_namespace", env.namespace.as_str()), ("name", "acme")];
     // Metrics are updated after the status is written.
     let page = eventually("the metrics match the status", SHORT_TIMEOUT, async || {
         let page = scrape_metrics(&one).await;
@@ -71,7 +71,7 @@ async fn an_operator_without_crds_reports_it_and_continues_once_they_are_install
     .await;
     assert_eq!(page.value("boxsync_leader", &[]), Some(1.0));
     assert_eq!(page.value("boxsync_connection_users", &own), Some(1200.0));
-    let pages = page.value("boxsync_box_calls_total", &[("endpoint", "users"), ("code", "200")]);
+    let pages = page.value("boxsync_box_calls_total", &[("box_endpoint", "users"), ("code", "200")]);
     assert_eq!(pages, Some(4.0), "two listings of two pages");
     assert_eq!(page.value("boxsync_build_info", &[("version", env!("CARGO_PKG_VERSION"))]), Some(1.0));
 

@@ -1,5 +1,6 @@
 //! A Helm release of the chart, and the operator started with the arguments of its Deployment.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use harness::{ControlPlane, Helm, Kubectl, Operator, eventually};
@@ -8,6 +9,35 @@ use serde_json::{Value, json};
 use crate::env::{E2eEnv, PLUGIN, SERVICE_ACCOUNT, SHORT_TIMEOUT, chart_path, expect_no_warning};
 
 pub(crate) const NAMESPACE: &str = "boxsync";
+
+/// A pod as this Deployment creates it.
+pub(crate) fn pod_of_deployment(deployment: &Value) -> Value {
+    let mut pod = deployment["spec"]["template"].clone();
+    pod["apiVersion"] = "v1".into();
+    pod["kind"] = "Pod".into();
+    pod["metadata"]["name"] = "as-the-deployment-makes-it".into();
+    pod
+}
+
+/// Checks that the API server accepts this pod under Pod Security "restricted".
+pub(crate) async fn assert_pod_admitted(kubectl: &Kubectl, pod: &str) {
+    let dry_run = ["create", "--dry-run=server", "--validate=strict", "-f", "-"];
+    expect_no_warning(kubectl.run_with_stdin(dry_run, pod).await.expect("kubectl"));
+}
+
+/// Copies a chart, to change it.
+pub(crate) fn copy_dir(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("made");
+    for entry in fs::read_dir(from).expect("readable") {
+        let entry = entry.expect("readable");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_dir(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), &target).expect("copied");
+        }
+    }
+}
 
 pub(crate) struct Release {
     pub(crate) kubectl: Kubectl,
@@ -58,7 +88,7 @@ impl Release {
             .run(&["get", "hooks", SERVICE_ACCOUNT, "--namespace", NAMESPACE], &json!({}))
             .await
             .expect("hooks");
-        self.assert_pod_admitted(&hooks).await;
+        assert_pod_admitted(&self.kubectl, &hooks).await;
         let pod: Value = serde_saphyr::from_str(hooks.trim_start_matches("---")).expect("one pod");
         let container = &pod["spec"]["containers"][0];
         assert_eq!(container["command"], json!(["/usr/local/bin/kubectl-boxsync"]));
@@ -68,12 +98,6 @@ impl Release {
             plugin.run(&arguments).await.expect("the plugin").into_stdout()
         })
         .await;
-    }
-
-    /// Checks that the API server accepts this pod under Pod Security "restricted".
-    pub(crate) async fn assert_pod_admitted(&self, pod: &str) {
-        let dry_run = ["create", "--dry-run=server", "--validate=strict", "-f", "-"];
-        expect_no_warning(self.kubectl.run_with_stdin(dry_run, pod).await.expect("kubectl"));
     }
 
     pub(crate) async fn uninstall(&self) {

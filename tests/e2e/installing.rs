@@ -11,7 +11,7 @@ use crate::{
         E2eEnv, SERVICE_ACCOUNT, SHORT_TIMEOUT, chart_path, count_listed_pages, create_acme, expect_no_warning,
         repo_path,
     },
-    helm_release::{NAMESPACE, Release},
+    helm_release::{NAMESPACE, Release, assert_pod_admitted, pod_of_deployment},
 };
 
 async fn can_i(kubectl: &Kubectl, user: &str, verb: &str, resource: &str, namespace: &str) -> bool {
@@ -39,12 +39,9 @@ async fn the_chart_works_cluster_wide_or_namespaced_and_uninstall_keeps_the_list
     let options = json!({"networkPolicy": {"enabled": true}});
     let notes = release.run_helm(&["install", "--take-ownership", "--force-conflicts"], &options).await;
     assert!(notes.contains("The operator watches connections in all namespaces."), "{notes}");
+    assert!(notes.contains("8443 with minikube, 16443 with MicroK8s"), "{notes}");
     let deployment = release.kubectl.get_json(["deployment", SERVICE_ACCOUNT]).await.expect("read");
-    let mut pod = deployment["spec"]["template"].clone();
-    pod["apiVersion"] = "v1".into();
-    pod["kind"] = "Pod".into();
-    pod["metadata"]["name"] = "as-the-deployment-makes-it".into();
-    release.assert_pod_admitted(&pod.to_string()).await;
+    assert_pod_admitted(&release.kubectl, &pod_of_deployment(&deployment).to_string()).await;
 
     let mut env = E2eEnv::for_installed_chart(&plane, NAMESPACE).await;
     let (acme, user) = (create_acme(&env.sim), env.operator_user.clone());

@@ -10,6 +10,7 @@ mod helm_release;
 mod manifests;
 mod metric_names;
 mod promql;
+mod rendered;
 mod table;
 mod user_actions;
 
@@ -17,6 +18,9 @@ mod admission;
 mod alerts;
 mod api_server_outage;
 mod chart;
+mod chart_embedded;
+mod chart_install;
+mod chart_values;
 mod connecting;
 mod crash;
 mod crd_validation;

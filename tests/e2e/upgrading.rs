@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     env::{E2eEnv, SHORT_TIMEOUT, chart_path, connection_yaml, count_listed_pages, create_acme},
-    helm_release::{NAMESPACE, Release},
+    helm_release::{NAMESPACE, Release, copy_dir},
 };
 
 /// The chart as of a previous version: its CRDs lack `historyRetention` and `nextSync`.
@@ -33,19 +33,6 @@ fn previous_chart(folder: &Path) -> PathBuf {
         serde_saphyr::to_string(&crd).expect("YAML")
     });
     previous
-}
-
-fn copy_dir(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("made");
-    for entry in fs::read_dir(from).expect("readable") {
-        let entry = entry.expect("readable");
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy_dir(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), &target).expect("copied");
-        }
-    }
 }
 
 #[tokio::test]

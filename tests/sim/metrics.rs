@@ -16,7 +16,7 @@ async fn connection_series_follow_the_status_and_disappear_with_the_connection()
     let acme = world.connect_enterprise("acme", 1200);
     let status = world.wait_until_synced("acme").await;
     sleep_secs(5).await;
-    let own = &[("namespace", NAMESPACE), ("name", "acme")][..];
+    let own = &[("connection_namespace", NAMESPACE), ("name", "acme")][..];
     let page = world.scrape_metrics();
     assert_eq!(page.value(READY, &[own, &[("reason", "Synced")]].concat()), Some(1.0));
     assert_eq!(page.value(CONNECTED, &[("name", "acme"), ("reason", "Connected")]), Some(1.0));
@@ -58,7 +58,7 @@ async fn failing_since_and_stale_timestamps_survive_a_restart() {
     let acme = world.connect_enterprise("acme", 10);
     let status = world.wait_until_synced("acme").await;
     sleep_secs(5).await;
-    let own = &[("namespace", NAMESPACE), ("name", "acme")][..];
+    let own = &[("connection_namespace", NAMESPACE), ("name", "acme")][..];
     let page = world.scrape_metrics();
     #[expect(clippy::cast_precision_loss, reason = "a time of this century")]
     let stale = status.stale_time.expect("set").0.as_second() as f64;
@@ -95,8 +95,8 @@ async fn calls_to_box_are_counted_by_endpoint_and_outcome_and_add_up() {
     sleep_secs(5).await;
     let page = world.scrape_metrics();
     for (endpoint, calls) in [("token", 1.0), ("me", 1.0), ("users", 3.0)] {
-        assert_eq!(page.value(CALLS, &[("endpoint", endpoint), ("code", "200")]), Some(calls), "{endpoint}");
-        assert_eq!(page.value("boxsync_box_call_duration_seconds_count", &[("endpoint", endpoint)]), Some(calls));
+        assert_eq!(page.value(CALLS, &[("box_endpoint", endpoint), ("code", "200")]), Some(calls), "{endpoint}");
+        assert_eq!(page.value("boxsync_box_call_duration_seconds_count", &[("box_endpoint", endpoint)]), Some(calls));
     }
     assert_eq!(page.value(CALLS, &[]), Some(5.0));
     assert_eq!(status.history[0].calls, 5, "the history counts the same");

@@ -28,7 +28,7 @@ fn forbid_reading(world: &SimEnv, resource: &'static str) {
 
 /// The exported value of a kind in a namespace.
 fn readable(world: &SimEnv, kind: &str, namespace: &str) -> Option<f64> {
-    world.scrape_metrics().value("boxsync_watch_readable", &[("namespace", namespace), ("kind", kind)])
+    world.scrape_metrics().value("boxsync_watch_readable", &[("watched_namespace", namespace), ("kind", kind)])
 }
 
 async fn wait_until_listed(world: &SimEnv, namespace: &str, name: &str) {
@@ -180,7 +180,7 @@ async fn an_unreadable_namespace_is_logged_once_and_what_was_deleted_with_it_is_
         [Some(1.0); 3],
         "only those of the other namespace"
     );
-    assert_eq!(page.value("boxsync_connection_ready", &[("namespace", OTHER)]), None);
+    assert_eq!(page.value("boxsync_connection_ready", &[("connection_namespace", OTHER)]), None);
     world.kube.clear_faults();
     world.connect_enterprise_in(OTHER, "initech", 10);
     wait_until_listed(&world, OTHER, "initech").await;

@@ -95,7 +95,7 @@ async fn a_normal_night_costs_one_call_for_each_leaver() {
     assert_eq!(world.run_request("r", "acme").await.removed, Some(2));
     assert_eq!(lookups(&acme), 2);
     let metrics = world.scrape_metrics();
-    let labels = [("endpoint", "user"), ("code", "404")];
+    let labels = [("box_endpoint", "user"), ("code", "404")];
     assert_eq!(metrics.value("boxsync_box_calls_total", &labels), Some(2.0));
     acme.clear_calls();
     sleep_secs(60).await;

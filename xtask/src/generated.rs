@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{api_docs, reading_page, reason_docs, record_schemas};
+use crate::{api_docs, chart_readme, reading_page, reason_docs, record_schemas};
 
 /// A chart contains everything that it installs, so the CRDs exist twice.
 const CRD_FOLDERS: [&str; 2] = ["crds", "charts/boxsync-operator/files/crds"];
@@ -21,6 +21,7 @@ fn generated_files() -> Vec<(String, String)> {
         ("docs/api.md".to_owned(), api_docs::render_api_docs()),
         ("docs/reasons.md".to_owned(), reason_docs::render_reason_docs()),
         ("docs/reading.md".to_owned(), reading_page::insert_examples()),
+        ("charts/boxsync-operator/README.md".to_owned(), chart_readme::render_chart_readme()),
     ];
     files.extend(record_schemas::render_schemas().map(|(path, schema)| (path.to_owned(), schema)));
     for crd in boxsync::api::crds() {
@@ -40,7 +41,7 @@ pub(crate) fn write_all() -> Vec<String> {
     generated_files().into_iter().filter_map(write).collect()
 }
 
-/// What is out of date, and CRD files that no type generates.
+/// What is out of date, values of the chart without a description, and CRD files that no type generates.
 pub(crate) fn find_outdated() -> Vec<String> {
     let files = generated_files();
     let outdated = |(path, content): &(String, String)| {
@@ -48,6 +49,7 @@ pub(crate) fn find_outdated() -> Vec<String> {
         (committed != *content).then(|| format!("{path} is out of date: run `make generate` and review the difference"))
     };
     let mut problems: Vec<String> = files.iter().filter_map(outdated).collect();
+    problems.extend(chart_readme::find_undocumented());
     let known: BTreeSet<&str> = files.iter().map(|(path, _)| path.as_str()).collect();
     for folder in CRD_FOLDERS {
         for entry in fs::read_dir(repository_path(folder)).expect("a folder of the repository") {

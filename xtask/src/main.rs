@@ -1,6 +1,7 @@
 //! `cargo run -p xtask -- generate` writes the files that are generated from the operator's types; `check` compares them.
 
 mod api_docs;
+mod chart_readme;
 mod generated;
 mod reading_page;
 mod reason_docs;

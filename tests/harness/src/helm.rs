@@ -1,11 +1,11 @@
-//! The pinned helm: renders, lints and installs charts.
+//! The pinned Helm 4 and Helm 3: they render, lint and install charts.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::{
     error::{Error, Result},
-    kubectl,
+    kubectl::{self, CommandOutput},
     temp_dir::TempDir,
     tools::{self, Tool},
 };
@@ -22,9 +22,21 @@ pub struct Helm {
 
 impl Helm {
     pub async fn new() -> Result<Self> {
-        let found = tools::find_tools(&[Tool::Helm]).await?;
+        Self::from_tools(&[Tool::Helm]).await
+    }
+
+    pub async fn new_v3() -> Result<Self> {
+        Self::from_tools(&[Tool::Helm3]).await
+    }
+
+    async fn from_tools(tool: &'static [Tool]) -> Result<Self> {
+        let found = tools::find_tools(tool).await?;
         let program = found.into_iter().next().ok_or_else(|| Error::new("helm was not found"))?;
         Ok(Self { program, home: TempDir::new("helm")?, kubeconfig: None })
+    }
+
+    pub fn program(&self) -> &Path {
+        &self.program
     }
 
     /// With the rights of this kubeconfig, where a command needs a cluster.
@@ -54,6 +66,11 @@ impl Helm {
 
     /// Any command; those with `--values -` read the values.
     pub async fn run(&self, args: &[&str], values: &serde_json::Value) -> Result<String> {
+        self.run_with_warnings(args, values).await?.into_stdout()
+    }
+
+    /// Likewise, with what it wrote to stderr.
+    pub async fn run_with_warnings(&self, args: &[&str], values: &serde_json::Value) -> Result<CommandOutput> {
         let mut command = Command::new(&self.program);
         command.args(args);
         for (name, folder) in [("HELM_CACHE_HOME", "cache"), ("HELM_CONFIG_HOME", "config"), ("HELM_DATA_HOME", "data")]
@@ -65,6 +82,6 @@ impl Helm {
         }
         // JSON is YAML.
         let line = format!("helm {}", args.join(" "));
-        kubectl::run_command(command, &values.to_string(), line).await?.into_stdout()
+        kubectl::run_command(command, &values.to_string(), line).await
     }
 }

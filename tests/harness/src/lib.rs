@@ -2,7 +2,7 @@
 //!
 //! | item | purpose |
 //! | --- | --- |
-//! | [`tools`] | kube-apiserver, etcd, kube-controller-manager, kubectl, helm, promtool: found, or built once from pinned sources |
+//! | [`tools`] | kube-apiserver, etcd, kube-controller-manager, kubectl, helm (4 and 3), promtool: found, or built once from pinned sources |
 //! | [`Process`] | a child process that exits with the harness, however the harness ends |
 //! | [`TempDir`] | a directory for data and logs, removed unless something failed |
 //! | [`ControlPlane`] | etcd, API server and controller manager on free loopback ports |

@@ -1,4 +1,5 @@
-//! External programs: found, or built once from the pins in `tests/control-plane` and `tests/promtool`.
+//! External programs: found, or built once from the pins in `tests/control-plane`, `tests/helm3` and
+//! `tests/promtool`.
 //!
 //! `KUBEBUILDER_ASSETS` is used for what it has. The rest is built into a cache outside `target/`, whose
 //! name is a digest of the pins and flags: other pins mean another folder, never a stale program. Only what
@@ -20,12 +21,20 @@ pub enum Tool {
     KubeControllerManager,
     Kubectl,
     Helm,
+    Helm3,
     Promtool,
 }
 
 impl Tool {
-    pub const ALL: &[Self] =
-        &[Self::Etcd, Self::KubeApiserver, Self::KubeControllerManager, Self::Kubectl, Self::Helm, Self::Promtool];
+    pub const ALL: &[Self] = &[
+        Self::Etcd,
+        Self::KubeApiserver,
+        Self::KubeControllerManager,
+        Self::Kubectl,
+        Self::Helm,
+        Self::Helm3,
+        Self::Promtool,
+    ];
 
     pub const fn name(self) -> &'static str {
         match self {
@@ -34,6 +43,7 @@ impl Tool {
             Self::KubeControllerManager => "kube-controller-manager",
             Self::Kubectl => "kubectl",
             Self::Helm => "helm",
+            Self::Helm3 => "helm3",
             Self::Promtool => "promtool",
         }
     }
@@ -45,6 +55,7 @@ impl Tool {
             Self::KubeControllerManager => "k8s.io/kubernetes/cmd/kube-controller-manager",
             Self::Kubectl => "k8s.io/kubernetes/cmd/kubectl",
             Self::Helm => "helm.sh/helm/v4/cmd/helm",
+            Self::Helm3 => "helm.sh/helm/v3/cmd/helm",
             Self::Promtool => "github.com/prometheus/prometheus/cmd/promtool",
         }
     }
@@ -54,6 +65,7 @@ impl Tool {
             Self::Etcd | Self::KubeApiserver | Self::KubeControllerManager | Self::Kubectl | Self::Helm => {
                 go::GoModule::ControlPlane
             }
+            Self::Helm3 => go::GoModule::Helm3,
             Self::Promtool => go::GoModule::Promtool,
         }
     }
@@ -63,7 +75,7 @@ impl Tool {
         match self {
             Self::Etcd => "1 min",
             Self::KubeApiserver => "4 min",
-            Self::KubeControllerManager | Self::Helm => "1 min",
+            Self::KubeControllerManager | Self::Helm | Self::Helm3 => "1 min",
             Self::Kubectl => "20 s",
             Self::Promtool => "2 min",
         }

@@ -112,6 +112,18 @@ fn promtool_is_pinned_separately() {
 }
 
 #[test]
+fn helm_3_is_pinned_separately_and_learns_its_versions() {
+    let env = ToolsEnv::new();
+    let paths = to_text(&run_to_end(&mut env.tools_command(&["helm", "helm3"])).stdout);
+    let [helm, helm3] = paths.lines().map(Path::new).collect::<Vec<_>>()[..] else { panic!("{paths}") };
+    assert_ne!(helm.parent(), helm3.parent());
+    let builds = env.builds();
+    let [_, build] = builds.as_slice() else { panic!("{builds:?}") };
+    assert!(build.contains("version.version=v3.") && build.contains("chartutil.k8sVersionMinor=3"), "{build}");
+    assert!(build.ends_with("helm.sh/helm/v3/cmd/helm"), "{build}");
+}
+
+#[test]
 fn a_failed_build_shows_the_compiler_error_and_leaves_no_file() {
     let env = ToolsEnv::new();
     let output = run_to_end(env.tools_command(&["kubectl"]).env("BROKEN", "yes"));

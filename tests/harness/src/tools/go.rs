@@ -11,12 +11,13 @@ const MIN_VERSION: (u32, u32) = (1, 26);
 
 const INSTALL_HINT: &str = "Install Go 1.26 or newer from https://go.dev/dl/ and put it on the PATH. \
     (KUBEBUILDER_ASSETS may name a folder with etcd, kube-apiserver and kubectl; \
-    kube-controller-manager, helm and promtool are always built.)";
+    kube-controller-manager, both versions of helm and promtool are always built.)";
 
 /// A folder with pins.
 #[derive(Clone, Copy)]
 pub(super) enum GoModule {
     ControlPlane,
+    Helm3,
     Promtool,
 }
 
@@ -24,6 +25,7 @@ impl GoModule {
     fn dir(self) -> PathBuf {
         let name = match self {
             Self::ControlPlane => "control-plane",
+            Self::Helm3 => "helm3",
             Self::Promtool => "promtool",
         };
         Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name)
@@ -32,7 +34,7 @@ impl GoModule {
     /// What is left out or built in.
     const fn tags(self) -> &'static str {
         match self {
-            Self::ControlPlane => "",
+            Self::ControlPlane | Self::Helm3 => "",
             // It discovers nobody: the clients of all the clouds are neither fetched nor built.
             Self::Promtool => "remove_all_sd",
         }
@@ -41,6 +43,7 @@ impl GoModule {
     fn link_flags(self) -> Result<String> {
         match self {
             Self::ControlPlane => kubernetes_link_flags(&self.dir()),
+            Self::Helm3 => helm3_link_flags(&self.dir()),
             Self::Promtool => Ok("-s -w".to_owned()),
         }
     }
@@ -94,16 +97,34 @@ pub(super) fn build_package(module: GoModule, package: &str, target: &Path) -> R
 
 /// Kubernetes learns its own version at link time only; the pins say which it is.
 fn kubernetes_link_flags(folder: &Path) -> Result<String> {
-    let path = folder.join("go.mod");
-    let pins = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let version = pins
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes ")?.split_whitespace().next())
-        .ok_or_else(|| Error::new(format!("{} does not require k8s.io/kubernetes", path.display())))?;
-    let mut numbers = version.trim_start_matches('v').split('.');
-    let (major, minor) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
+    let version = pinned_version(folder, "k8s.io/kubernetes")?;
+    let (major, minor) = major_and_minor(&version);
     let set = "-X k8s.io/component-base/version";
     Ok(format!("-s -w {set}.gitVersion={version} {set}.gitMajor={major} {set}.gitMinor={minor}"))
+}
+
+/// Likewise Helm 3; it takes the minor version of its client-go (v0.X.Y) for the Kubernetes that it renders for.
+fn helm3_link_flags(folder: &Path) -> Result<String> {
+    let version = pinned_version(folder, "helm.sh/helm/v3")?;
+    let client = pinned_version(folder, "k8s.io/client-go")?;
+    let (_, minor) = major_and_minor(&client);
+    let set = "-X helm.sh/helm/v3";
+    Ok(format!(
+        "-s -w {set}/internal/version.version={version} {set}/pkg/chartutil.k8sVersionMinor={minor} \
+         {set}/pkg/lint/rules.k8sVersionMinor={minor}"
+    ))
+}
+
+fn pinned_version(folder: &Path, module: &str) -> Result<String> {
+    let path = folder.join("go.mod");
+    let pins = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let version = |line: &str| Some(line.trim().strip_prefix(module)?.strip_prefix(' ')?.split(' ').next()?.to_owned());
+    pins.lines().find_map(version).ok_or_else(|| Error::new(format!("{} does not require {module}", path.display())))
+}
+
+fn major_and_minor(version: &str) -> (&str, &str) {
+    let mut numbers = version.trim_start_matches('v').split('.');
+    (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default())
 }
 
 fn go_command(module: GoModule) -> Command {
