@@ -1,7 +1,7 @@
 //! The operator's process: starting and ending it.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, Weak,
     atomic::{AtomicBool, AtomicI64, Ordering},
 };
 
@@ -51,6 +51,51 @@ impl RunningOperator {
     }
 }
 
+/// The processes that a story has started.
+#[derive(Clone, Default)]
+pub(crate) struct Processes(Arc<Mutex<Vec<Process>>>);
+
+struct Process {
+    user: String,
+    /// Gone when the controllers have ended.
+    controllers: Weak<()>,
+    background: Weak<BackgroundTasks>,
+}
+
+impl Processes {
+    /// Whether the controllers of any process run.
+    pub(crate) fn any_runs(&self) -> bool {
+        self.any(|process| process.controllers.strong_count() > 0)
+    }
+
+    /// Whether an operator calls the API server as this user.
+    pub(crate) fn include(&self, user: &str) -> bool {
+        self.any(|process| process.user == user)
+    }
+
+    /// How many tasks continue without their caller: they renew the tokens of users.
+    pub(crate) fn background_tasks(&self) -> usize {
+        let processes = self.0.lock().expect("not poisoned");
+        processes.iter().filter_map(|process| process.background.upgrade()).map(|tasks| tasks.unfinished()).sum()
+    }
+
+    /// A process that does nothing, until it is dropped.
+    pub(crate) fn pretend(&self, user: &str) -> Arc<()> {
+        let controllers = Arc::new(());
+        self.add(user, &controllers, Weak::new());
+        controllers
+    }
+
+    fn add(&self, user: &str, controllers: &Arc<()>, background: Weak<BackgroundTasks>) {
+        let process = Process { user: user.to_owned(), controllers: Arc::downgrade(controllers), background };
+        self.0.lock().expect("not poisoned").push(process);
+    }
+
+    fn any(&self, condition: impl Fn(&Process) -> bool) -> bool {
+        self.0.lock().expect("not poisoned").iter().any(condition)
+    }
+}
+
 /// Starts operators.
 #[derive(Clone)]
 pub(crate) struct OperatorFactory {
@@ -64,6 +109,7 @@ pub(crate) struct OperatorFactory {
     pub(crate) panic_on_call: Arc<AtomicBool>,
     pub(crate) network: Network,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) processes: Processes,
 }
 
 impl OperatorFactory {
@@ -86,6 +132,13 @@ impl OperatorFactory {
         };
         self.scopes.send_replace(WatchScopes::new(&self.namespaces));
         let stop = CancellationToken::new();
-        RunningOperator { stop: stop.clone(), task: tokio::spawn(controller::run(deps, stop)), background }
+        let controllers = Arc::new(());
+        self.processes.add(user, &controllers, Arc::downgrade(&background));
+        let stopped = stop.clone();
+        let task = tokio::spawn(async move {
+            controller::run(deps, stopped).await;
+            drop(controllers);
+        });
+        RunningOperator { stop, task, background }
     }
 }
