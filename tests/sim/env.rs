@@ -16,7 +16,7 @@ use boxsync::{
 };
 use harness::MetricsPage;
 use jiff::Timestamp;
-use kube_sim::{KubeSim, LogPosition, Resource, SimClock};
+use kube_sim::{Call, KubeSim, LogPosition, Resource, SimClock};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tracing::subscriber::DefaultGuard;
@@ -307,11 +307,16 @@ impl SimEnv {
         START.parse::<Timestamp>().expect("a time").duration_until(self.clock.now()).as_secs()
     }
 
-    /// Writes of the operator since `mark`, as "verb resource/subresource name"; without events.
+    /// Writes of the operator since `mark`, as "verb resource/subresource name"; without events and Leases.
     pub(crate) fn writes_since(&self, mark: LogPosition) -> Vec<String> {
-        let writes = self.kube.writes_since(mark).into_iter().filter(|w| w.user == OPERATOR && w.resource != "events");
+        let writes = self.kube.writes_since(mark).into_iter().filter(|call| is_state_write(call));
         writes.map(|w| format!("{w:?}")).collect()
     }
+}
+
+/// Whether the operator or one of its replicas writes its state. Events and Leases are none.
+pub(crate) fn is_state_write(call: &Call) -> bool {
+    call.verb.is_write() && call.user.starts_with(OPERATOR) && !matches!(call.resource.as_str(), "events" | "leases")
 }
 
 pub(crate) fn secs(n: u64) -> Duration {

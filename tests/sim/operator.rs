@@ -9,6 +9,7 @@ use box_sim::BoxSim;
 use boxsync::{
     box_client::Limits,
     controller::{self, BoxClientConfig, ControllerOptions, Dependencies, WatchScopes},
+    leader_election::{ElectionConfig, ElectionTiming, run_as_leader},
     metrics::Metrics,
     runtime::{BackgroundTasks, Clock},
 };
@@ -114,31 +115,51 @@ pub(crate) struct OperatorFactory {
 
 impl OperatorFactory {
     pub(crate) fn start_as(&self, user: &str) -> RunningOperator {
-        let (clock, ahead) = (self.clock.clone(), self.operator_ahead.clone());
-        let background = Arc::new(BackgroundTasks::default());
+        let (stop, background) = (CancellationToken::new(), Arc::default());
+        let work = self.clone().run_controllers(user.to_owned(), Arc::clone(&background), stop.clone());
+        RunningOperator { stop, task: tokio::spawn(work), background }
+    }
+
+    /// Starts a replica, which works while it holds the Lease.
+    pub(crate) fn start_replica(&self, user: &str, timing: ElectionTiming) -> RunningOperator {
+        let (stop, background) = (CancellationToken::new(), Arc::default());
+        let (factory, identity, tasks) = (self.clone(), user.to_owned(), Arc::clone(&background));
+        let config = ElectionConfig { namespace: "boxsync".to_owned(), identity: identity.clone(), timing };
+        let (client, leadership) = (self.kube.client_as(user), watch::Sender::default());
+        let work = |leading| factory.run_controllers(identity, tasks, leading);
+        let election = run_as_leader(client, config, self.operator_clock(), stop.clone(), leadership, work);
+        let task = tokio::spawn(async {
+            if let Err(lost) = election.await {
+                tracing::info!(%lost, "the process ends");
+            }
+        });
+        RunningOperator { stop, task, background }
+    }
+
+    async fn run_controllers(self, user: String, background: Arc<BackgroundTasks>, stop: CancellationToken) {
+        let running = Arc::new(());
+        self.processes.add(&user, &running, Arc::downgrade(&background));
+        self.scopes.send_replace(WatchScopes::new(&self.namespaces));
         let deps = Dependencies {
-            client: self.kube.client_as(user),
-            namespaces: self.namespaces.clone(),
+            client: self.kube.client_as(&user),
+            clock: self.operator_clock(),
+            namespaces: self.namespaces,
             box_client_config: BoxClientConfig {
                 transport: in_process_transport(&self.box_sim, &self.panic_on_call, &self.network),
                 base_url: "http://127.0.0.1".parse().expect("a URL"),
                 limits: Limits::default(),
             },
-            clock: Clock::from_fn(move || clock.now() + SignedDuration::from_secs(ahead.load(Ordering::Relaxed))),
-            options: self.options.clone(),
-            background: background.clone(),
-            metrics: self.metrics.clone(),
-            scopes: self.scopes.clone(),
+            options: self.options,
+            background,
+            metrics: self.metrics,
+            scopes: self.scopes,
         };
-        self.scopes.send_replace(WatchScopes::new(&self.namespaces));
-        let stop = CancellationToken::new();
-        let controllers = Arc::new(());
-        self.processes.add(user, &controllers, Arc::downgrade(&background));
-        let stopped = stop.clone();
-        let task = tokio::spawn(async move {
-            controller::run(deps, stopped).await;
-            drop(controllers);
-        });
-        RunningOperator { stop, task, background }
+        controller::run(deps, stop).await;
+        drop(running);
+    }
+
+    fn operator_clock(&self) -> Clock {
+        let (clock, ahead) = (self.clock.clone(), self.operator_ahead.clone());
+        Clock::from_fn(move || clock.now() + SignedDuration::from_secs(ahead.load(Ordering::Relaxed)))
     }
 }
