@@ -178,6 +178,7 @@ impl Context {
                 "reconcileerrors",
                 self.connection_errors.failing_objects().len() + self.request_errors.failing_objects().len(),
             ),
+            ("permitqueue", self.permits.queue_length()),
         ]
     }
 

@@ -99,6 +99,11 @@ impl PermitQueue {
         Self { total, waiting: HashMap::new(), holders: Vec::new(), next_number: 0 }
     }
 
+    /// The number of connections that wait or have a permit.
+    pub(super) fn length(&self) -> usize {
+        self.waiting.len() + self.holders.len()
+    }
+
     /// The connection asks for a permit. It keeps a permit that is reserved for it, unless that was for more urgent work.
     pub(super) fn ask(&mut self, key: &ConnectionKey, priority: Priority, now: Duration) {
         let reserved = self.holders.iter().find(|h| h.reserved && h.key == *key);

@@ -22,6 +22,7 @@ use super::{
     connection::state::ConnectionKey,
     permit_queue::{PermitQueue, Priority},
 };
+use crate::metrics::Metrics;
 
 /// The memory of lists that are published without a permit, about 350,000 users: beside the lists that are being fetched,
 /// it bounds how many are in memory while the API server is unavailable.
@@ -43,6 +44,7 @@ pub(super) struct PermitPool {
     wake: UnboundedSender<ConnectionKey>,
     /// Notifies those that wait without ending their reconcile.
     reserved: Notify,
+    metrics: Arc<Metrics>,
 }
 
 /// A permit; dropping it releases it and wakes the next waiter.
@@ -53,12 +55,13 @@ pub(super) struct Permit {
 
 impl PermitPool {
     /// Keys to reconcile are sent to `wake`.
-    pub(super) fn new(total: usize, wake: UnboundedSender<ConnectionKey>) -> Arc<Self> {
+    pub(super) fn new(total: usize, wake: UnboundedSender<ConnectionKey>, metrics: Arc<Metrics>) -> Arc<Self> {
         Arc::new(Self {
             queue: Mutex::new(PermitQueue::new(total)),
             started: Instant::now(),
             wake,
             reserved: Notify::new(),
+            metrics,
         })
     }
 
@@ -67,7 +70,9 @@ impl PermitPool {
         let mut queue = self.lock_queue();
         queue.ask(key, priority, self.started.elapsed());
         self.reserve_free(&mut queue, Some(key));
-        queue.take_reserved(key).map(|number| Permit { pool: self.clone(), number })
+        let number = queue.take_reserved(key)?;
+        self.metrics.permits.inc();
+        Some(Permit { pool: self.clone(), number })
     }
 
     /// Waits for a permit at most for `limit`. After that the connection waits as after [`Self::try_acquire`].
@@ -118,6 +123,11 @@ impl PermitPool {
         self.reserve_free(&mut queue, None);
     }
 
+    /// The number of connections that wait for a permit or have one.
+    pub(super) fn queue_length(&self) -> usize {
+        self.lock_queue().length()
+    }
+
     /// Wakes those who get the free permits, except for the one that is asking.
     fn reserve_free(&self, queue: &mut PermitQueue, asking: Option<&ConnectionKey>) {
         while let Some(key) = queue.reserve_next(self.started.elapsed()) {
@@ -156,6 +166,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
+        self.pool.metrics.permits.dec();
         let mut queue = self.pool.lock_queue();
         queue.release(self.number);
         self.pool.reserve_free(&mut queue, None);
@@ -206,10 +217,12 @@ mod tests {
     use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
     use super::*;
+    use crate::metrics::PerConnectionMetrics;
 
     fn permit_pool(total: usize) -> (Arc<PermitPool>, UnboundedReceiver<ConnectionKey>) {
         let (wake, woken) = unbounded_channel();
-        (PermitPool::new(total, wake), woken)
+        let metrics = Arc::new(Metrics::new("0.0.0", PerConnectionMetrics::Enabled));
+        (PermitPool::new(total, wake, metrics), woken)
     }
 
     fn key(name: &str) -> ConnectionKey {

@@ -120,7 +120,7 @@ pub async fn run(dependencies: Dependencies, stop: CancellationToken) {
         box_client_config,
         clock,
         metrics: metrics.clone(),
-        permits: PermitPool::new(options.max_concurrent_syncs, wake_connections.clone()),
+        permits: PermitPool::new(options.max_concurrent_syncs, wake_connections.clone(), metrics.clone()),
         finished_lists: FinishedLists::default(),
         key_decryption: KeyDecryption::default(),
         options,

@@ -62,8 +62,10 @@ pub(super) const WATCHED_KIND: Label = Label {
 
 pub(super) const CACHE: Label = Label {
     name: "cache",
-    values: || vec!["boxconnections", "usersyncrequests", "userrosters", "connectionstates", "reconcileerrors"],
-    meaning: "watched objects by kind, what the operator holds for connections beside them, or objects whose last reconcile failed",
+    values: || {
+        vec!["boxconnections", "usersyncrequests", "userrosters", "connectionstates", "reconcileerrors", "permitqueue"]
+    },
+    meaning: "watched objects by kind, what the operator holds for connections beside them, objects whose last reconcile failed, or connections that wait for a permit or have one",
 };
 
 pub(super) const ERROR: Label = Label {

@@ -51,6 +51,7 @@ pub struct Metrics {
     pub paused: Gauge,
     /// Token refreshes in progress.
     pub token_refreshes: Gauge,
+    pub permits: Gauge,
     pub clock_skew: Gauge,
     pub unreadable_objects: Gauge,
     pub syncs: CounterFamily<2>,
@@ -88,6 +89,10 @@ impl Metrics {
             "token_refreshes",
             "Refreshes of users' tokens in progress, from the call to Box until the new tokens are stored",
         );
+        let permits = new_gauge(
+            "permits_in_use",
+            "Connections that sign in to Box or list users now, at most --max-concurrent-syncs",
+        );
         let clock_skew = new_gauge(
             "clock_skew_seconds",
             "Seconds by which the operator's clock was ahead of Box's or the API server's at the last sync (negative: behind); 0 up to 5 minutes",
@@ -108,6 +113,7 @@ impl Metrics {
             leader,
             paused,
             token_refreshes,
+            permits,
             clock_skew,
             unreadable_objects,
             syncs: registry.counter_family(

@@ -49,6 +49,7 @@ fn record_every_metric(metrics: &Metrics) {
     let second = Duration::from_secs(1);
     metrics.leader.set(1);
     metrics.token_refreshes.set(1);
+    metrics.permits.set(1);
     metrics.clock_skew.set(-600);
     metrics.unreadable_objects.set(1);
     metrics.syncs.inc(["Created", "Synced"]);

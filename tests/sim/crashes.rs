@@ -1,4 +1,5 @@
-//! The crash matrix: a scenario runs once to count the operator's writes, then once for each write and each fault.
+//! The crash matrix: a scenario runs once to count the operator's writes, then once for each write and each fault, with two
+//! replicas: where the leader crashes, the standby takes over.
 
 use std::sync::{
     Arc,
@@ -6,13 +7,19 @@ use std::sync::{
 };
 
 use box_sim::Enterprise;
-use boxsync::api::{SliceState, UserSyncRequest, UserSyncRequestStatus};
+use boxsync::{
+    api::{SliceState, UserSyncRequest, UserSyncRequestStatus},
+    leader_election::ElectionTiming,
+};
 use kube_sim::{Fault, FaultAction, KubeSim};
-use tokio::{sync::Notify, task::JoinHandle};
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    task::JoinHandle,
+};
 
 use crate::{
-    env::{OPERATOR, SimEnv, request_succeeded, secs, sleep_secs},
-    operator::OperatorFactory,
+    env::{OPERATOR, SimEnv, is_state_write, request_succeeded, secs, sleep_secs},
+    operator::{OperatorFactory, RunningOperator},
     reader::{UsersById, box_users},
 };
 
@@ -31,17 +38,38 @@ enum WriteFault {
     WatchesFrozen,
 }
 
+/// How the operator runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Deployment {
+    /// A leader, and a standby that takes over.
+    TwoReplicas,
+    /// One process, which is started again.
+    Single,
+}
+
+/// What the supervisor does next.
+enum SupervisorEvent {
+    /// This replica was killed.
+    Killed(String),
+    WatchesFrozen,
+    Finished,
+}
+
 /// Injects the fault into the operator's write number `write_index`. Returns the count of writes.
-fn inject_write_fault(kube: &KubeSim, write_index: usize, fault: WriteFault, frozen: Arc<Notify>) -> Arc<AtomicUsize> {
+fn inject_write_fault(
+    kube: &KubeSim,
+    write_index: usize,
+    fault: WriteFault,
+    events: UnboundedSender<SupervisorEvent>,
+) -> Arc<AtomicUsize> {
     let writes = Arc::new(AtomicUsize::new(0));
     let (count, sim) = (writes.clone(), kube.clone());
     kube.on_write(move |_, call| {
-        // Events do not count as state.
-        if call.user != OPERATOR
-            || call.resource == "events"
-            || count.fetch_add(1, Ordering::Relaxed) + 1 != write_index
-        {
+        if !is_state_write(call) || count.fetch_add(1, Ordering::Relaxed) + 1 != write_index {
             return None;
+        }
+        if matches!(fault, WriteFault::KilledBefore | WriteFault::KilledAfter) {
+            let _ = events.send(SupervisorEvent::Killed(call.user.clone()));
         }
         match fault {
             WriteFault::None => None,
@@ -52,7 +80,7 @@ fn inject_write_fault(kube: &KubeSim, write_index: usize, fault: WriteFault, fro
             WriteFault::ResponseLost => Some(Fault::After(FaultAction::Disconnect)),
             WriteFault::WatchesFrozen => {
                 sim.freeze_watches();
-                frozen.notify_one();
+                let _ = events.send(SupervisorEvent::WatchesFrozen);
                 None
             }
         }
@@ -60,29 +88,44 @@ fn inject_write_fault(kube: &KubeSim, write_index: usize, fault: WriteFault, fro
     writes
 }
 
-/// Starts a new operator whenever one is killed, and thaws the watches some time after they were frozen, until
-/// `finished` is notified.
+/// Starts a new process whenever one is killed, and thaws the watches some time after they were frozen.
 fn supervise_operator(
     factory: OperatorFactory,
-    kube: KubeSim,
-    frozen: Arc<Notify>,
-    finished: Arc<Notify>,
+    deployment: Deployment,
+    mut events: UnboundedReceiver<SupervisorEvent>,
 ) -> JoinHandle<()> {
-    let mut running = factory.start_as(OPERATOR);
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                () = finished.notified() => return running.abort().await,
-                () = kube.killed() => {
-                    running.abort().await;
-                    sleep_secs(3).await;
-                    running = factory.start_as(OPERATOR);
-                }
-                () = frozen.notified() => {
-                    sleep_secs(100).await;
-                    kube.thaw_watches();
-                }
+    let mut started = 0;
+    let mut start = move |factory: &OperatorFactory| {
+        started += 1;
+        match deployment {
+            Deployment::TwoReplicas => {
+                let user = format!("{OPERATOR}-{started}");
+                let timing = ElectionTiming::new(secs(15), secs(10), secs(5)).expect("valid");
+                (user.clone(), factory.start_replica(&user, timing))
             }
+            Deployment::Single => (OPERATOR.to_owned(), factory.start_as(OPERATOR)),
+        }
+    };
+    let replicas = if deployment == Deployment::Single { 1 } else { 2 };
+    let mut running: Vec<(String, RunningOperator)> = (0..replicas).map(|_| start(&factory)).collect();
+    tokio::spawn(async move {
+        while let Some(event) = events.recv().await {
+            match event {
+                SupervisorEvent::Killed(user) => {
+                    let at = running.iter().position(|(name, _)| *name == user).expect("it runs");
+                    running.remove(at).1.abort().await;
+                    sleep_secs(3).await;
+                    running.push(start(&factory));
+                }
+                SupervisorEvent::WatchesFrozen => {
+                    sleep_secs(100).await;
+                    factory.kube.thaw_watches();
+                }
+                SupervisorEvent::Finished => break,
+            }
+        }
+        for (_, replica) in running {
+            replica.abort().await;
         }
     })
 }
@@ -108,13 +151,12 @@ async fn run_scenario(world: &SimEnv, acme: &Enterprise) -> (Vec<UsersById>, Vec
 }
 
 /// Runs the scenario with the fault at write number `write_index`; returns the number of writes.
-async fn run_with_fault(write_index: usize, fault: WriteFault) -> usize {
+async fn run_with_fault(deployment: Deployment, write_index: usize, fault: WriteFault) -> usize {
     let world = SimEnv::new();
     let acme = world.connect_enterprise("acme", USERS);
-    let frozen = Arc::new(Notify::new());
-    let writes = inject_write_fault(&world.kube, write_index, fault, frozen.clone());
-    let finished = Arc::new(Notify::new());
-    let supervisor = supervise_operator(world.operator_factory(), world.kube.clone(), frozen, finished.clone());
+    let (events, received) = unbounded_channel();
+    let writes = inject_write_fault(&world.kube, write_index, fault, events.clone());
+    let supervisor = supervise_operator(world.operator_factory(), deployment, received);
     let reader = world.start_reader("acme", secs(1));
     let (answers, ended) = run_scenario(&world, &acme).await;
     let what = format!("{fault:?} at write {write_index}");
@@ -143,35 +185,42 @@ async fn run_with_fault(write_index: usize, fault: WriteFault) -> usize {
     assert_eq!(journal_changes, USERS as i64 + 3 + 2, "{what}: every change is in the journal once");
     let live = world.get_roster("acme").spec.slices.iter().filter(|s| s.state == SliceState::Live).count();
     assert!(live > 1, "the test needs at least two live slices");
-    finished.notify_one();
+    if deployment == Deployment::TwoReplicas {
+        let killed = matches!(fault, WriteFault::KilledBefore | WriteFault::KilledAfter);
+        let lease = world.kube.get("Lease", "boxsync", "boxsync-operator").expect("two replicas share it");
+        let takeovers = lease["spec"]["leaseTransitions"].as_i64().unwrap_or_default();
+        assert_eq!(takeovers, i64::from(killed), "{what}: the standby takes over");
+    }
+    events.send(SupervisorEvent::Finished).expect("the supervisor did not panic");
     supervisor.await.expect("the supervisor did not panic");
     writes.load(Ordering::Relaxed)
 }
 
 /// Runs the scenario with the fault at every write in turn.
-async fn test_every_write(fault: WriteFault) {
-    let writes = run_with_fault(0, WriteFault::None).await;
+async fn test_every_write(deployment: Deployment, fault: WriteFault) {
+    let writes = run_with_fault(deployment, 0, WriteFault::None).await;
     assert!(writes > 12, "{writes} writes");
     for write_index in 1..=writes {
-        run_with_fault(write_index, fault).await;
+        run_with_fault(deployment, write_index, fault).await;
     }
 }
 
 /// One test per fault, so that they run in parallel.
 macro_rules! columns {
-    ($($name:ident: $meets:ident,)*) => {$(
+    ($($name:ident: $deployment:ident $meets:ident,)*) => {$(
         #[tokio::test(start_paused = true)]
         async fn $name() {
-            test_every_write(WriteFault::$meets).await;
+            test_every_write(Deployment::$deployment, WriteFault::$meets).await;
         }
     )*};
 }
 
 columns! {
-    a_crash_before_any_write_leaves_no_partial_list_and_loses_no_result: KilledBefore,
-    a_crash_after_any_write_leaves_no_partial_list_and_loses_no_result: KilledAfter,
-    a_conflict_at_any_write_shows_no_partial_list_and_loses_no_result: Conflict,
-    a_timeout_at_any_write_shows_no_partial_list_and_loses_no_result: Timeout,
-    a_lost_response_to_any_write_shows_no_partial_list_and_loses_no_result: ResponseLost,
-    watches_frozen_at_any_write_show_no_partial_list_and_lose_no_result: WatchesFrozen,
+    a_crash_before_any_write_leaves_no_partial_list_and_loses_no_result: TwoReplicas KilledBefore,
+    a_crash_after_any_write_leaves_no_partial_list_and_loses_no_result: TwoReplicas KilledAfter,
+    a_conflict_at_any_write_shows_no_partial_list_and_loses_no_result: TwoReplicas Conflict,
+    a_timeout_at_any_write_shows_no_partial_list_and_loses_no_result: TwoReplicas Timeout,
+    a_lost_response_to_any_write_shows_no_partial_list_and_loses_no_result: TwoReplicas ResponseLost,
+    a_crash_of_the_only_replica_after_any_write_loses_no_result: Single KilledAfter,
+    watches_frozen_at_any_write_show_no_partial_list_and_lose_no_result: TwoReplicas WatchesFrozen,
 }

@@ -261,9 +261,26 @@ async fn a_disconnected_connection_without_a_roster_does_not_say_that_its_list_i
     let (world, acme) = SimEnv::with_synced("acme", 20).await;
     acme.deauthorize_app();
     world.wait_for_condition("acme", "Connected", "False AppNotAuthorized").await;
-    assert!(world.condition_message("acme", "Ready").contains("is kept"));
+    let roster = world.kube.get("UserRoster", NAMESPACE, "acme").expect("published");
+    let told = |expected: &str, other: &str| {
+        for kind in ["Ready", "Connected"] {
+            let message = world.condition_message("acme", kind);
+            assert!(message.contains(expected) && !message.contains(other), "{kind}: {message}");
+        }
+    };
+    let (kept, deleted) = ("(20 users) is kept and is fresh until", "its UserRoster was deleted.");
+    told(kept, deleted);
     world.kube.delete("UserRoster", NAMESPACE, "acme");
-    sleep_secs(60).await;
-    let message = world.condition_message("acme", "Ready");
-    assert!(message.contains("its UserRoster was deleted") && !message.contains("is kept"), "{message}");
+    sleep_secs(30).await;
+    told(deleted, kept);
+    let request = world.run_request("r", "acme").await;
+    let failed = request.conditions.iter().find(|c| c.type_ == "Failed").expect("Box does not accept the app");
+    assert!(failed.message.contains(deleted) && !failed.message.contains(kept), "{}", failed.message);
+    sleep_secs(3600).await;
+    told(deleted, kept);
+    let mut restored = roster.clone();
+    ["resourceVersion", "uid"].map(|field| restored["metadata"].as_object_mut().expect("an object").remove(field));
+    world.kube.create(restored);
+    sleep_secs(30).await;
+    told(kept, deleted);
 }

@@ -16,15 +16,16 @@ use boxsync::{
 };
 use harness::MetricsPage;
 use jiff::Timestamp;
-use kube_sim::{KubeSim, LogPosition, Resource, SimClock};
+use kube_sim::{Call, KubeSim, LogPosition, Resource, SimClock};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tracing::subscriber::DefaultGuard;
 
 use crate::{
+    invariants::{Invariants, World},
     log::capture_log,
     network::Network,
-    operator::{OperatorFactory, RunningOperator},
+    operator::{OperatorFactory, Processes, RunningOperator},
     sign_in::secret_data,
 };
 
@@ -50,6 +51,8 @@ pub(crate) struct SimEnv {
     /// Injects faults into calls to Box.
     pub(crate) network: Network,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) invariants: Invariants,
+    pub(crate) processes: Processes,
     operator: Option<RunningOperator>,
     _log: DefaultGuard,
 }
@@ -59,14 +62,23 @@ impl SimEnv {
     pub(crate) fn new() -> Self {
         let start: Timestamp = START.parse().expect("a time");
         let clock = SimClock::new(start);
+        let log = capture_log(&clock);
         let kinds: Vec<Resource> = api::crds().iter().map(Resource::from_crd).collect();
-        Self {
-            _log: capture_log(&clock),
+        let world = World {
             kube: KubeSim::new(clock.clock_fn(), kinds),
             // Box has its own clock, which does not follow when a test rewinds the operator's.
             box_sim: BoxSim::new(SimClock::new(start).clock_fn()),
             clock,
             operator_ahead: Arc::default(),
+            network: Network::default(),
+            metrics: Arc::new(Metrics::new("0.0.0", PerConnectionMetrics::Enabled)),
+            processes: Processes::default(),
+        };
+        Self {
+            kube: world.kube.clone(),
+            box_sim: world.box_sim.clone(),
+            clock: world.clock.clone(),
+            operator_ahead: world.operator_ahead.clone(),
             options: ControllerOptions {
                 max_concurrent_syncs: 4,
                 min_sync_gap: secs(15),
@@ -78,9 +90,12 @@ impl SimEnv {
             namespaces: Vec::new(),
             scopes: watch::Sender::default(),
             panic_on_call: Arc::default(),
-            network: Network::default(),
-            metrics: Arc::new(Metrics::new("0.0.0", PerConnectionMetrics::Enabled)),
+            network: world.network.clone(),
+            metrics: world.metrics.clone(),
+            processes: world.processes.clone(),
+            invariants: Invariants::check_regularly(world),
             operator: None,
+            _log: log,
         }
     }
 
@@ -115,6 +130,7 @@ impl SimEnv {
             panic_on_call: self.panic_on_call.clone(),
             network: self.network.clone(),
             metrics: self.metrics.clone(),
+            processes: self.processes.clone(),
         }
     }
 
@@ -291,11 +307,16 @@ impl SimEnv {
         START.parse::<Timestamp>().expect("a time").duration_until(self.clock.now()).as_secs()
     }
 
-    /// Writes of the operator since `mark`, as "verb resource/subresource name"; without events.
+    /// Writes of the operator since `mark`, as "verb resource/subresource name"; without events and Leases.
     pub(crate) fn writes_since(&self, mark: LogPosition) -> Vec<String> {
-        let writes = self.kube.writes_since(mark).into_iter().filter(|w| w.user == OPERATOR && w.resource != "events");
+        let writes = self.kube.writes_since(mark).into_iter().filter(|call| is_state_write(call));
         writes.map(|w| format!("{w:?}")).collect()
     }
+}
+
+/// Whether the operator or one of its replicas writes its state. Events and Leases are none.
+pub(crate) fn is_state_write(call: &Call) -> bool {
+    call.verb.is_write() && call.user.starts_with(OPERATOR) && !matches!(call.resource.as_str(), "events" | "leases")
 }
 
 pub(crate) fn secs(n: u64) -> Duration {

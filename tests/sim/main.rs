@@ -2,6 +2,7 @@
 //! pass in milliseconds.
 
 mod env;
+mod invariants;
 mod log;
 mod network;
 mod operator;

@@ -1,4 +1,4 @@
-//! The in-process transport to the simulated Box, with fault injection.
+//! The in-process transport to the simulated Box: it injects faults, and knows who waits for Box.
 
 use std::{
     convert::Infallible,
@@ -15,11 +15,13 @@ use boxsync::box_client::{Transport, TransportError};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 use tower::{ServiceExt, service_fn, util::BoxCloneSyncService};
 
 /// Longer than the operator waits for a run that it stops.
 const RESPONSE_DELAY: Duration = Duration::from_secs(10);
+/// The longest that the operator waits between two attempts of one call, as Box asks for.
+const RETRY_LIMIT: Duration = Duration::from_secs(60);
 
 /// Injects a fault into one call to Box.
 #[derive(Clone, Default)]
@@ -27,6 +29,30 @@ pub(crate) struct Network {
     next_fault: Arc<Mutex<Option<NetworkFault>>>,
     /// Notified when the call hangs.
     pub(crate) fault_reached: Arc<Notify>,
+    work: Arc<Mutex<BoxWork>>,
+}
+
+/// The calls to Box that have not ended, and until when those that failed may be tried again.
+#[derive(Default)]
+struct BoxWork {
+    calls: usize,
+    retries: Vec<Instant>,
+}
+
+/// A call to Box, until it ends or the operator gives it up.
+struct BoxCall {
+    work: Arc<Mutex<BoxWork>>,
+    succeeded: bool,
+}
+
+impl Drop for BoxCall {
+    fn drop(&mut self) {
+        let mut work = self.work.lock().expect("not poisoned");
+        work.calls -= 1;
+        if !self.succeeded {
+            work.retries.push(Instant::now() + RETRY_LIMIT);
+        }
+    }
 }
 
 /// What happens to the call.
@@ -46,6 +72,18 @@ impl Network {
         *self.next_fault.lock().expect("not poisoned") = Some(fault);
     }
 
+    /// How many callers wait for Box now, or at least as many: each failed call counts until its retry.
+    pub(crate) fn waiting_for_box(&self) -> usize {
+        let mut work = self.work.lock().expect("not poisoned");
+        work.retries.retain(|until| *until >= Instant::now());
+        work.calls + work.retries.len()
+    }
+
+    fn begin_call(&self) -> BoxCall {
+        self.work.lock().expect("not poisoned").calls += 1;
+        BoxCall { work: self.work.clone(), succeeded: false }
+    }
+
     fn take_fault(&self, path: &str) -> Option<NetworkFault> {
         if path == "/oauth2/token" { self.next_fault.lock().expect("not poisoned").take() } else { None }
     }
@@ -62,6 +100,7 @@ pub(crate) fn in_process_transport(box_sim: &BoxSim, panic_on_call: &Arc<AtomicB
         assert!(!panics.load(Ordering::Relaxed), "panic injected by a test");
         let (router, network) = (router.clone(), network.clone());
         async move {
+            let mut call = network.begin_call();
             let fault = network.take_fault(request.uri().path());
             if fault == Some(NetworkFault::BeforeRequest) {
                 network.hang().await;
@@ -75,6 +114,7 @@ pub(crate) fn in_process_transport(box_sim: &BoxSim, panic_on_call: &Arc<AtomicB
                 Some(NetworkFault::AfterResponse) => network.hang().await,
                 Some(NetworkFault::DelayedResponse) => tokio::time::sleep(RESPONSE_DELAY).await,
             }
+            call.succeeded = head.status.is_success();
             Ok(Response::from_parts(head, body))
         }
     }))

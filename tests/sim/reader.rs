@@ -27,7 +27,7 @@ pub(crate) struct PollingReader {
     task: JoinHandle<()>,
 }
 
-const FAST_READS: usize = 80;
+const FAST_READS: usize = 120;
 
 #[derive(Default)]
 struct Observations {

@@ -57,6 +57,12 @@ impl ConditionCause {
         known.unwrap_or_else(|| Self::new(ConditionStatus::Unknown, Reason::NotChecked, String::new()))
     }
 
+    /// The message was made when it failed: the list may have been deleted or restored since.
+    fn with_current_list(self, inputs: &ConditionInputs<'_>, status: &BoxConnectionStatus, now: Timestamp) -> Self {
+        let message = messages::with_current_list(&self.message, inputs.unreadable_list(), status, now);
+        Self { message, ..self }
+    }
+
     fn into_condition(self, kind: &str, generation: i64, now: Timestamp) -> Condition {
         let condition = new_condition(kind, self.state, self.reason, self.message, generation, now);
         Condition { reason: self.newer_reason.unwrap_or(condition.reason), ..condition }
@@ -83,6 +89,15 @@ pub(crate) enum PauseCause {
 impl ConditionInputs<'_> {
     pub(crate) fn pause_cause(&self, connection: &BoxConnection) -> Option<PauseCause> {
         if connection.spec.suspend { Some(PauseCause::Suspended) } else { self.paused.then_some(PauseCause::Paused) }
+    }
+
+    /// Why the published list cannot be read, if so.
+    fn unreadable_list(&self) -> Option<&'static str> {
+        match self.roster_presence {
+            RosterPresence::Missing => Some(messages::ROSTER_DELETED),
+            RosterPresence::Incomplete => Some(messages::SLICES_DELETED),
+            RosterPresence::Present => None,
+        }
     }
 
     /// When the next sync starts by itself, if it does.
@@ -148,11 +163,13 @@ pub(crate) fn build_conditions(
             Reason::NotChecked,
             format!("{}.", Reason::NotChecked.summary()),
         ),
-        ConditionStatus::True | ConditionStatus::False => root_conditions.connected,
+        ConditionStatus::True => root_conditions.connected,
+        ConditionStatus::False => root_conditions.connected.with_current_list(inputs, status, now),
     };
     let synced = match root_conditions.synced.state {
         ConditionStatus::Unknown => not_synced_yet(pause_cause),
-        ConditionStatus::True | ConditionStatus::False => root_conditions.synced,
+        ConditionStatus::True => root_conditions.synced,
+        ConditionStatus::False => root_conditions.synced.with_current_list(inputs, status, now),
     };
     let present = |kind, cause: Option<(Reason, String)>| {
         cause.map(|(reason, message)| new_condition(kind, ConditionStatus::True, reason, message, generation, now))
@@ -193,16 +210,12 @@ fn ready_cause(
 ) -> ConditionCause {
     let pause_cause = inputs.pause_cause(connection);
     let last_failure = status.failures.as_ref().map(|f| Reason::parse_stored(&f.reason));
-    let unreadable = match inputs.roster_presence {
-        RosterPresence::Missing => Some(ROSTER_DELETED),
-        RosterPresence::Incomplete => Some(SLICES_DELETED),
-        RosterPresence::Present => None,
-    };
+    let unreadable = inputs.unreadable_list();
     if root_conditions.connected.state == ConditionStatus::False {
         let reason = root_conditions.connected.reason;
         let remaining = match unreadable.filter(|_| status.last_sync.is_some()) {
             Some(what) => what.to_owned(),
-            None => messages::remaining_list(status, now),
+            None => messages::readable_list(status, now),
         };
         let message = messages::join_sentences([&messages::see_condition(reason, "Connected"), &remaining]);
         return ConditionCause::new(ConditionStatus::False, reason, message);
@@ -288,9 +301,6 @@ fn ready_cause(
         },
     }
 }
-
-const ROSTER_DELETED: &str = "The published list is missing: its UserRoster was deleted.";
-const SLICES_DELETED: &str = "The published list cannot be read: UserSlices that its UserRoster names were deleted.";
 
 fn last_attempt_failed(reason: Reason) -> String {
     format!("The last attempt failed. {}", messages::see_condition(reason, "Synced"))

@@ -36,23 +36,57 @@ fn next_retry(failures: Option<&SyncFailures>) -> String {
     }
 }
 
-/// The list that is still published.
+pub(crate) const ROSTER_DELETED: &str = "The published list is missing: its UserRoster was deleted.";
+pub(crate) const SLICES_DELETED: &str =
+    "The published list cannot be read: UserSlices that its UserRoster names were deleted.";
+
+/// The list that is still published, as the condition Ready says it.
 pub(crate) fn remaining_list(status: &BoxConnectionStatus, now: Timestamp) -> String {
-    let (Some(last), Some(users)) = (&status.last_sync, &status.users) else {
-        return "No list has been fetched yet.".to_owned();
-    };
-    // As the condition Ready says it.
-    if status.conditions.has_status("Ready", ConditionStatus::False)
+    let ready = status.conditions.find_condition("Ready").map_or("", |ready| &ready.message);
+    if let Some(problem) = [ROSTER_DELETED, SLICES_DELETED].into_iter().find(|problem| ready.contains(problem)) {
+        return problem.to_owned();
+    }
+    if status.last_sync.is_some()
+        && status.conditions.has_status("Ready", ConditionStatus::False)
         && status.conditions.reason("Ready") == Some(Reason::Syncing)
     {
         return "No list is published until a sync succeeds.".to_owned();
     }
-    let list = format!("The list of {} ({}) is kept", last.completion_time.0, format_user_count(users.total));
+    readable_list(status, now)
+}
+
+/// The list that is still published and can be read.
+pub(crate) fn readable_list(status: &BoxConnectionStatus, now: Timestamp) -> String {
+    let Some(kept) = kept_list(status) else { return "No list has been fetched yet.".to_owned() };
     match status.stale_time.as_ref().map(|t| t.0) {
-        Some(stale) if now < stale => format!("{list} and is fresh until {stale}."),
-        Some(stale) => format!("{list} and has been stale since {stale}."),
-        None => format!("{list}."),
+        Some(stale) if now < stale => format!("{kept} and is fresh until {stale}."),
+        Some(stale) => format!("{kept} and has been stale since {stale}."),
+        None => format!("{kept}."),
     }
+}
+
+fn kept_list(status: &BoxConnectionStatus) -> Option<String> {
+    let (last, users) = (status.last_sync.as_ref()?, status.users.as_ref()?);
+    Some(format!("The list of {} ({}) is kept", last.completion_time.0, format_user_count(users.total)))
+}
+
+/// The stored message of a failure with what is true of the list now: `problem`, if it cannot be read.
+pub(crate) fn with_current_list(
+    message: &str,
+    problem: Option<&str>,
+    status: &BoxConnectionStatus,
+    now: Timestamp,
+) -> String {
+    let stored_problem = || [ROSTER_DELETED, SLICES_DELETED].into_iter().find(|stored| message.contains(stored));
+    let stored = match problem {
+        Some(_) => kept_list(status)
+            .and_then(|kept| message.find(&kept))
+            .and_then(|at| message[at..].split_inclusive('.').next())
+            .or_else(stored_problem),
+        None => stored_problem(),
+    };
+    let current = || problem.map_or_else(|| readable_list(status, now), str::to_owned);
+    stored.map_or_else(|| message.to_owned(), |stored| message.replacen(stored, &current(), 1))
 }
 
 /// Why no sync is scheduled.

@@ -36,6 +36,27 @@ pub(crate) fn roster_rows() -> Vec<DecisionRow> {
             "list becomes stale",
         ),
         (
+            "A list of which a slice was deleted is republished at once",
+            new_connection().synced_ago(10).with_view(|r| r.slices_missing = true),
+            "sync Scheduled",
+            "list missing",
+        ),
+        (
+            "A deleted slice does not override the wait after a failure",
+            new_connection()
+                .synced_ago(1000)
+                .with_failure(Reason::BoxUnavailable, 0)
+                .with_view(|r| r.slices_missing = true),
+            "wait until 12:00:24",
+            "retry",
+        ),
+        (
+            "A list of which a slice was deleted is not republished while suspended",
+            new_connection().synced_ago(10).with_view(|r| r.slices_missing = true).suspended(),
+            "wait until 11:50:00 in 2 days",
+            "list becomes stale",
+        ),
+        (
             "A list just published that the watch has not delivered yet is not missing",
             new_connection().synced_ago(10).without_roster().with_view(|r| r.published = true),
             "wait until 16:06:55",

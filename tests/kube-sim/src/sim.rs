@@ -123,6 +123,12 @@ impl KubeSim {
         self.break_watches();
     }
 
+    /// Whether every request fails, see [`start_outage`](Self::start_outage).
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        self.server.lock_state().faults.down
+    }
+
     pub fn end_outage(&self) {
         self.server.lock_state().faults.down = false;
     }

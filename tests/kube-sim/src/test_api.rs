@@ -90,6 +90,15 @@ impl KubeSim {
         objects.map(|object| (**object).clone()).collect()
     }
 
+    /// Shows all objects of a kind to the visitor, by namespace and name, without copying them. The visitor must not call
+    /// the simulation.
+    #[track_caller]
+    pub fn visit(&self, kind: &str, mut visitor: impl FnMut(&Value)) {
+        let state = self.server.lock_state();
+        let index = resource_index(&state, kind);
+        state.store.list(index, &Selector::default()).for_each(|object| visitor(object));
+    }
+
     /// The object as its type.
     #[track_caller]
     #[must_use]

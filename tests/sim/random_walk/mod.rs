@@ -3,7 +3,7 @@
 //!
 //! Each seed is one walk. `WALK_SEEDS=100..2100 cargo test --test sim random_walk` runs others than `make test` does.
 
-mod invariants;
+mod lists;
 mod steps;
 mod walk;
 
@@ -42,7 +42,7 @@ async fn run_walk(seed: u64) -> usize {
     }
     report.2 = steps.len();
     walk.end_faults().await;
-    walk.most_writes
+    walk.world.invariants.most_writes()
 }
 
 /// The walks of a part of the seeds: of `WALK_SEEDS`, or of those that `make test` takes.

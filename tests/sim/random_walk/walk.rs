@@ -5,22 +5,19 @@ use std::collections::BTreeMap;
 use box_sim::Enterprise;
 use boxsync::api::{UserSlice, UserSyncRequest};
 use kube::ResourceExt;
-use kube_sim::{Call, Fault, FaultAction, Gate, LogPosition, Verb};
+use kube_sim::{Call, Fault, FaultAction, Gate, Verb};
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::steps::WalkStep;
 use crate::{
     env::{NAMESPACE, SimEnv, format_condition, secs, sleep_secs},
+    invariants::Exemption,
     operator::RunningOperator,
     reader::{UsersById, box_users},
 };
 
 pub(super) const CONNECTIONS: [&str; 3] = ["acme", "globex", "initech"];
-/// The longest pause after errors of the API server, with its jitter.
-const RECOVERY: u64 = 400;
-/// The operator's timers do not follow a step of the clock; it looks again after this time.
-const AFTER_CLOCK_STEP: u64 = 3700;
 
 /// A leader that was paused before a write.
 pub(super) struct PausedLeader {
@@ -39,19 +36,8 @@ pub(super) struct Walk {
     pub(super) leader_number: usize,
     pub(super) paused: Vec<PausedLeader>,
     pub(super) request_count: usize,
-    pub(super) refused: Vec<(Verb, &'static str, Option<usize>)>,
     pub(super) outage: bool,
-    /// Watches deliver nothing and do not end, longer than the operator's client would bear.
-    pub(super) frozen: bool,
-    /// Since when a leader runs, the API server answers, and the clock is steady.
-    pub(super) steady_since: Instant,
-    pub(super) steady_after: u64,
-    pub(super) log: LogPosition,
-    /// When the log was last checked.
-    pub(super) checked_at: Instant,
     pub(super) checks: usize,
-    /// The most writes to one object in a minute, to see how far the limit is.
-    pub(super) most_writes: usize,
 }
 
 impl Walk {
@@ -61,7 +47,6 @@ impl Walk {
         let enterprises: Vec<Enterprise> =
             CONNECTIONS.iter().map(|name| world.connect_with_spec(name, 60, &spec)).collect();
         let lists = enterprises.iter().map(|enterprise| (vec![box_users(enterprise)], 0)).collect();
-        let log = world.kube.log_position();
         let mut walk = Self {
             world,
             enterprises,
@@ -71,15 +56,8 @@ impl Walk {
             leader_number: 0,
             paused: Vec::new(),
             request_count: 0,
-            refused: Vec::new(),
             outage: false,
-            frozen: false,
-            steady_since: Instant::now(),
-            steady_after: 0,
-            log,
-            checked_at: Instant::now(),
             checks: 0,
-            most_writes: 0,
         };
         walk.start_leader();
         walk
@@ -88,13 +66,6 @@ impl Walk {
     fn start_leader(&mut self) {
         self.leader_number += 1;
         self.leader = Some(self.world.operator_factory().start_as(&leader_name(self.leader_number)));
-        self.unsteady(RECOVERY);
-    }
-
-    /// What is expected within a time is expected only after this many seconds more.
-    fn unsteady(&mut self, seconds: u64) {
-        let rest = self.steady_after.saturating_sub(self.steady_since.elapsed().as_secs());
-        (self.steady_since, self.steady_after) = (Instant::now(), seconds.max(rest));
     }
 
     async fn kill_leader(&mut self) {
@@ -169,7 +140,6 @@ impl Walk {
                 kube.collect_garbage();
             }
             WalkStep::Refuse(verb, resource, code, at) => {
-                self.refused.push((verb, resource, at));
                 let connection = at.map(|at| CONNECTIONS[at]);
                 let action = match code {
                     429 => FaultAction::RetryAfter(429, secs(5)),
@@ -188,7 +158,7 @@ impl Walk {
             }
             WalkStep::EndOutage => self.end_outage(),
             WalkStep::FreezeWatches => {
-                self.frozen = true;
+                self.world.invariants.exempt(Exemption::SilentWatches);
                 kube.freeze_watches();
             }
             WalkStep::ThawWatches => self.thaw_watches(),
@@ -226,17 +196,11 @@ impl Walk {
                     // It notices only now that it has lost the leadership.
                     self.pass(5).await;
                     process.abort().await;
-                    self.unsteady(RECOVERY);
                 }
             }
             WalkStep::StepClock(seconds) => {
                 let by = secs(seconds.unsigned_abs());
-                if seconds < 0 {
-                    self.world.clock.rewind(by)
-                } else {
-                    self.world.clock.advance(by)
-                }
-                self.unsteady(AFTER_CLOCK_STEP);
+                if seconds < 0 { self.world.clock.rewind(by) } else { self.world.clock.advance(by) }
             }
             WalkStep::Wait(seconds) => self.pass(seconds).await,
         }
@@ -249,20 +213,16 @@ impl Walk {
 
     fn thaw_watches(&mut self) {
         self.world.kube.thaw_watches();
-        self.frozen = false;
-        self.unsteady(RECOVERY);
+        self.world.invariants.end_exemption(Exemption::SilentWatches);
     }
 
     fn allow_all(&mut self) {
         self.world.kube.clear_faults();
-        self.refused.clear();
-        self.unsteady(RECOVERY);
     }
 
     fn end_outage(&mut self) {
         self.world.kube.end_outage();
         self.outage = false;
-        self.unsteady(RECOVERY);
     }
 
     /// Lets time pass until the leader sends its write of this number, which then ends like this. Whether it did.
@@ -297,7 +257,7 @@ impl Walk {
                 return;
             }
             tokio::time::sleep(rest.min(secs(60))).await;
-            self.check_invariants().await;
+            self.check_lists().await;
         }
     }
 
