@@ -6,8 +6,9 @@
 //! | `commands` | the subcommands, one file or folder each, with their own flags |
 //! | `errors` | messages for API server errors |
 //! | `exit_code` | exit codes and the error type |
+//! | `global_args` | the flags that select cluster, namespace and user |
 //! | `io` | standard streams, colors, prompts and the clock |
-//! | `kube_context` | kubeconfig, namespace, and lookups of connections |
+//! | `kube_context` | the client, the namespace, and lookups of connections |
 //! | `output` | numbers, times and tables |
 //!
 //! Invariants:
@@ -21,6 +22,7 @@ pub(crate) mod output;
 mod args;
 mod errors;
 mod exit_code;
+mod global_args;
 mod io;
 mod kube_context;
 
@@ -65,8 +67,8 @@ async fn connect_and_run(cli: Cli, io: &mut Io<'_>) -> Result<ExitStatus, CliErr
     {
         return commands::check::run(args, None, io).await;
     }
-    let (client, namespace) = kube_context::build_client(&cli.global).await?;
-    dispatch(cli, KubeContext::new(client, namespace), io).await
+    let kube = kube_context::connect(&cli.global, io).await?;
+    dispatch(cli, kube, io).await
 }
 
 /// Executes a command in this cluster. `namespace` is the default namespace.

@@ -30,7 +30,7 @@ where
 
 fn transport_with_limit(max_body_bytes: usize) -> Transport {
     // Only the first call in the process succeeds, which is enough.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     https_transport_with_limit("1.2.3", max_body_bytes).expect("a transport")
 }
 
