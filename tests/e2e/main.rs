@@ -32,6 +32,7 @@ mod installing;
 mod invalid_credentials;
 mod kubectl_get;
 mod leader_election;
+mod like_kubectl;
 mod oauth;
 mod plugin_connect;
 mod publishing;

@@ -68,7 +68,7 @@ pub(crate) async fn run(args: &ApproveArgs, kube: &KubeContext, io: &mut Io<'_>)
         return Ok(ExitStatus::Failure);
     }
     let request = create_request(kube, &connection, Some(&held.digest)).await?;
-    wait::wait_for_all(vec![PendingRequest::new(&connection, request)], args.timeout, kube, io).await
+    wait::wait_for_all(vec![PendingRequest::new(&connection, request, kube)], args.timeout, io).await
 }
 
 /// Users who are missing from Box and whose removal is held.

@@ -40,6 +40,15 @@ pub(crate) struct ChangesArgs {
     /// Only changes of the user with this login or id
     #[arg(long, value_name = "LOGIN|ID")]
     pub(crate) user: Option<String>,
+    // The same id as that of the global --user, which has another name here.
+    /// The user of the kubeconfig, which is --user in other commands
+    #[arg(
+        id = "kubeconfig_user",
+        long = "kubeconfig-user",
+        value_name = "NAME",
+        help_heading = "Cluster (as in kubectl)"
+    )]
+    kubeconfig_user: Option<String>,
     #[arg(short, long, value_enum, default_value_t = ChangesOutput::Table)]
     pub(crate) output: ChangesOutput,
 }
