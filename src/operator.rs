@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    box_client::{self, Limits},
+    box_client::{self, InvalidCaBundle, Limits},
     config::{Config, ListenAddress},
     controller::{self, BoxClientConfig, ControllerOptions, Dependencies, WatchScopes},
     health::Health,
@@ -38,6 +38,8 @@ pub enum Error {
     ClusterAccess(#[from] ClusterAccessError),
     #[error("cannot create a client of the cluster: {0}")]
     ClientSetup(#[from] ClientSetupError),
+    #[error("cannot use the certificates that the system trusts: {0}")]
+    SystemCertificates(#[from] InvalidCaBundle),
     #[error("cannot create the Box client: {0}")]
     BoxTransport(#[from] box_client::TransportError),
     #[error("cannot install signal handlers: {0}")]
@@ -54,6 +56,7 @@ pub enum Error {
 pub async fn run(config: Config) -> Result<(), Error> {
     let Config {
         box_api_url,
+        ca_bundle,
         mut watch_namespaces,
         max_concurrent_syncs,
         min_sync_gap,
@@ -72,6 +75,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         log_format: _,
         log: _,
     } = config;
+    box_client::check_system_certificates(process_env("SSL_CERT_FILE").as_deref())?;
     let timing = ElectionTiming::new(lease_duration, renew_deadline, retry_period)?;
     watch_namespaces.sort();
     watch_namespaces.dedup();
@@ -98,7 +102,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         client: new_kube_client(&cluster),
         namespaces: watch_namespaces.clone(),
         box_client_config: BoxClientConfig {
-            transport: box_client::https_transport(VERSION)?,
+            transport: box_client::https_transport(VERSION, &ca_bundle.unwrap_or_default())?,
             base_url: box_api_url,
             limits: Limits::default(),
         },

@@ -9,6 +9,7 @@
 //! | `global_args` | the flags that select cluster, namespace and user |
 //! | `io` | standard streams, colors, prompts and the clock |
 //! | `kube_context` | the client, the namespace, and lookups of connections |
+//! | `kubectl_completion` | what `kubectl boxsync <TAB>` offers |
 //! | `output` | numbers, times and tables |
 //!
 //! Invariants:
@@ -25,6 +26,9 @@ mod exit_code;
 mod global_args;
 mod io;
 mod kube_context;
+mod kubectl_completion;
+
+use std::{io::Write, path::Path};
 
 use args::Commands;
 use clap::{CommandFactory, Parser};
@@ -33,12 +37,23 @@ use io::StdStreams;
 use kube::Client;
 use kube_context::KubeContext;
 
+use crate::{box_client, kube_client::process_env};
+
 pub use args::Cli;
 pub use exit_code::ExitStatus;
 pub use io::{ColorMode, Io, Tty};
 
+/// The name by which kubectl calls this program for `kubectl boxsync <TAB>`.
+const COMPLETION_PROGRAM: &str = "kubectl_complete-boxsync";
+
 /// Runs the plugin: parses the arguments, executes the command and returns the exit code.
 pub fn main() -> std::process::ExitCode {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next().unwrap_or_default();
+    if Path::new(&program).file_stem().is_some_and(|name| name == COMPLETION_PROGRAM) {
+        let words = arguments.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>();
+        return complete_for_kubectl(&words);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -57,11 +72,23 @@ pub fn main() -> std::process::ExitCode {
     report_error(result, &mut io).into()
 }
 
+/// Prints what kubectl can offer for the last word. Nothing is an error here: the shell would show it between the words.
+fn complete_for_kubectl(words: &[String]) -> std::process::ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let answer = runtime.map(|runtime| runtime.block_on(kubectl_completion::complete(words)));
+    if let Ok(text) = answer {
+        std::io::stdout().write_all(text.as_bytes()).ok();
+    }
+    ExitStatus::Success.into()
+}
+
 async fn connect_and_run(cli: Cli, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
     // These need no cluster.
     if let Commands::Completion { shell } = &cli.command {
         return print_completion(*shell, io);
     }
+    box_client::check_system_certificates(process_env("SSL_CERT_FILE").as_deref())
+        .map_err(|e| CliError::error(format!("{e}.")))?;
     if let Commands::Check(args) = &cli.command
         && args.file.is_some()
     {

@@ -199,7 +199,8 @@ impl ClusterAccess {
             namespace,
             tls_server_name: overrides.tls_server_name.clone(),
             trust,
-            proxy: proxy_for(&server, overrides.proxy_url.as_deref(), env)?,
+            // In a pod, the proxy of the environment is the way to Box, not to the API server of the pod's own cluster.
+            proxy: proxy_for(&server, overrides.proxy_url.as_deref(), &|_| None)?,
             client_identity: client_identity(&user)?,
             impersonation: impersonation_headers(&user)?,
             credentials: match &overrides.token {

@@ -30,10 +30,10 @@ pub use http_client::{ClientRetries, ClientSetupError, ClusterConnection};
 /// Shorter than the API server's own limit of one minute: a request that takes that long is better retried.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_CONCURRENT_REQUESTS: usize = 8;
-/// The limit for the text of a connection error, which ends up in messages of conditions.
 /// A longer `Retry-After` is not waited for in place.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
-const MAX_CAUSE_CHARS: usize = 200;
+/// The limit for the text of a connection error, which ends up in messages of conditions.
+const MAX_CAUSE_CHARS: usize = 300;
 /// The limit for a message of the API server, which may quote the object, or say what to do in an admission policy.
 const MAX_MESSAGE_CHARS: usize = 2_000;
 /// The status of an object that is too large.
@@ -216,6 +216,10 @@ impl From<kube::Error> for KubeError {
                     KubeError::Rejected { code, message: clamp_text(&status.message, MAX_MESSAGE_CHARS) }
                 }
             },
+            // Our own client's error, without the words of kube.
+            kube::Error::Service(error) => {
+                KubeError::Unreachable(clamp_text(causes(&*error).last().map_or("", String::as_str), MAX_CAUSE_CHARS))
+            }
             other => {
                 KubeError::Unreachable(clamp_text(causes(&other).last().map_or("", String::as_str), MAX_CAUSE_CHARS))
             }

@@ -40,4 +40,5 @@ mod reading;
 mod reconnecting;
 mod requesting;
 mod samples;
+mod trusted_certificates;
 mod upgrading;

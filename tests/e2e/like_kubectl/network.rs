@@ -24,14 +24,14 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 const MAX_HEAD_BYTES: usize = 16 << 10;
 
 /// A listener on a free port; it lives as long as the test's runtime.
-pub(super) struct Endpoint {
-    pub(super) address: SocketAddr,
+pub(crate) struct Endpoint {
+    pub(crate) address: SocketAddr,
     /// Connections that were accepted.
     count: Arc<AtomicUsize>,
 }
 
 impl Endpoint {
-    pub(super) fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.count.load(Ordering::SeqCst)
     }
 
@@ -55,7 +55,7 @@ impl Endpoint {
 
     /// A server with this chain and key (PEM) that passes everything on to the API server. With `client_ca`, clients must
     /// show a certificate that it signed.
-    pub(super) async fn tls_server(api_server: &str, ca: &[u8], identity: &[u8], client_cas: &[&[u8]]) -> Self {
+    pub(crate) async fn tls_server(api_server: &str, ca: &[u8], identity: &[u8], client_cas: &[&[u8]]) -> Self {
         let upstream: SocketAddr = api_server.trim_start_matches("https://").parse().expect("an address");
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(certificates(ca));
@@ -74,8 +74,21 @@ impl Endpoint {
         .await
     }
 
+    /// A server with this chain and key that passes everything on to a server without TLS.
+    pub(crate) async fn tls_in_front_of(plain: SocketAddr, identity: &[u8]) -> Self {
+        let acceptor = TlsAcceptor::from(Arc::new(server_config(identity, &[])));
+        Self::listen(move |stream| {
+            let acceptor = acceptor.clone();
+            async move {
+                let mut inner = acceptor.accept(stream).await?;
+                copy_bidirectional(&mut inner, &mut TcpStream::connect(plain).await?).await.map(|_| ())
+            }
+        })
+        .await
+    }
+
     /// An HTTP proxy, behind TLS with an identity. `credentials` is what `Proxy-Authorization` must be.
-    pub(super) async fn http_proxy(
+    pub(crate) async fn http_proxy(
         target: SocketAddr,
         credentials: Option<&'static str>,
         identity: Option<&[u8]>,
@@ -94,12 +107,12 @@ impl Endpoint {
     }
 
     /// A SOCKS5 proxy without authentication (RFC 1928).
-    pub(super) async fn socks_proxy(target: SocketAddr) -> Self {
+    pub(crate) async fn socks_proxy(target: SocketAddr) -> Self {
         Self::listen(move |stream| forward_socks(stream, target)).await
     }
 }
 
-pub(super) fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
+pub(crate) fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
     CertificateDer::pem_slice_iter(pem).filter_map(Result::ok).collect()
 }
 

@@ -21,6 +21,7 @@ use crate::{
         output::{
             format::{format_change_counts, format_number, format_requested_by, format_time, parse_duration},
             table::replace_control_chars,
+            yaml::to_yaml,
         },
     },
     roster::{self, ChangeOp, ChangeRecord, ReadError},
@@ -57,6 +58,7 @@ pub(crate) struct ChangesArgs {
 pub(crate) enum ChangesOutput {
     Table,
     Json,
+    Yaml,
     Jsonl,
 }
 
@@ -126,6 +128,10 @@ pub(crate) async fn run(args: &ChangesArgs, kube: &KubeContext, io: &mut Io<'_>)
             let entries = changes.iter().map(|revision| serde_json::to_string(&RevisionJson::new(revision)));
             let entries = entries.collect::<Result<Vec<String>, _>>()?;
             output::write_json_array(io.out, entries.iter().map(String::as_str))?;
+        }
+        ChangesOutput::Yaml => {
+            let revisions: Vec<RevisionJson<'_>> = changes.iter().map(RevisionJson::new).collect();
+            io.out.write_all(to_yaml(&revisions)?.as_bytes())?;
         }
         ChangesOutput::Jsonl => {
             for (revision, line) in changes.iter().flat_map(|r| r.changes.iter().flatten().map(move |line| (r, line))) {

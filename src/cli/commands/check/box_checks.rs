@@ -12,7 +12,7 @@ use super::{
 use crate::{
     api::{BoxEnterprise, Reason},
     auth::{Failure, FailureContext, SignIn},
-    box_client::{self, BaseUrl, Client, Credentials, TokenSource, Transport},
+    box_client::{self, BaseUrl, Client, Credentials, TokenSource, Transport, TransportError},
     cli::exit_code::CliError,
 };
 
@@ -34,11 +34,12 @@ pub(crate) enum BoxAuth {
 pub(crate) async fn run_box_checks(
     check_run: &mut CheckRun<'_, '_>,
     base: &BaseUrl,
+    transport: Result<Transport, TransportError>,
     context: &FailureContext,
     auth: BoxAuth,
 ) -> Result<(), CliError> {
     let proxy = box_client::proxy_from_env(base);
-    let reachability = match box_client::https_transport(env!("CARGO_PKG_VERSION")) {
+    let reachability = match transport {
         Ok(transport) => box_client::check_reachability(&transport, base).await.map(|reached| (transport, reached)),
         Err(error) => Err(error),
     };

@@ -16,7 +16,7 @@ use super::status::leader::{self, LeaderStatus};
 use crate::{
     api::{AuthType, BoxConnection, Reason, UserRoster, UserSlice, UserSyncRequest},
     auth::{self, Failure, FailureContext, KeyDecryption},
-    box_client::{BaseUrl, Credentials},
+    box_client::{self, BaseUrl, CaBundle, Credentials, Transport, TransportError},
     cli::{
         errors::{self, Permission},
         exit_code::{CliError, ExitStatus},
@@ -45,11 +45,20 @@ pub(crate) struct CheckArgs {
     /// Base URL of the Box API: HTTPS, or HTTP to this machine only
     #[arg(long, value_name = "URL", env = "BOXSYNC_BOX_API_URL", default_value_t)]
     pub(crate) box_api_url: BaseUrl,
+    /// PEM file with certificates that may sign those of Box, in addition to those that this system trusts
+    #[arg(long, value_name = "FILE", env = "BOXSYNC_CA_BUNDLE")]
+    pub(crate) ca_bundle: Option<CaBundle>,
     #[arg(short, long, value_enum, default_value_t = CheckOutput::Text)]
     pub(crate) output: CheckOutput,
     /// The namespace of the operator; default: search all namespaces for its Lease
     #[arg(long, value_name = "NAME", env = "BOXSYNC_OPERATOR_NAMESPACE")]
     pub(crate) operator_namespace: Option<String>,
+}
+
+impl CheckArgs {
+    fn transport(&self) -> Result<Transport, TransportError> {
+        box_client::https_transport(env!("CARGO_PKG_VERSION"), &self.ca_bundle.clone().unwrap_or_default())
+    }
 }
 
 /// The checks that call Box.
@@ -93,7 +102,7 @@ async fn check_connection(
     check_run.add_result(crds_result(&missing_kinds))?;
     let context = FailureContext::for_connection(&connection);
     let auth = read_box_auth(&mut check_run, kube, &connection, &context).await?;
-    Box::pin(box_checks::run_box_checks(&mut check_run, &args.box_api_url, &context, auth)).await?;
+    Box::pin(box_checks::run_box_checks(&mut check_run, &args.box_api_url, args.transport(), &context, auth)).await?;
     check_run.print_summary(Some(&last_status))
 }
 
@@ -286,6 +295,6 @@ async fn check_file(file: &Path, args: &CheckArgs, io: &mut Io<'_>) -> Result<Ex
     };
     let mut check_run = CheckRun::new(args.output, io);
     let auth = check_app_credentials(&mut check_run, read, &source)?;
-    Box::pin(box_checks::run_box_checks(&mut check_run, &args.box_api_url, &context, auth)).await?;
+    Box::pin(box_checks::run_box_checks(&mut check_run, &args.box_api_url, args.transport(), &context, auth)).await?;
     check_run.print_summary(None)
 }

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum, builder::PossibleValue};
 
 use crate::{
     api::AuthType,
-    box_client::BaseUrl,
+    box_client::{BaseUrl, CaBundle},
     cli::output::format::{parse_duration, parse_enterprise_id},
 };
 
@@ -48,6 +48,9 @@ pub(crate) struct ConnectArgs {
     /// Base URL of the Box API: HTTPS, or HTTP to this machine only
     #[arg(long, value_name = "URL", env = "BOXSYNC_BOX_API_URL", default_value_t)]
     pub(crate) box_api_url: BaseUrl,
+    /// PEM file with certificates that may sign those of Box, in addition to those that this system trusts
+    #[arg(long, value_name = "FILE", env = "BOXSYNC_CA_BUNDLE")]
+    pub(crate) ca_bundle: Option<CaBundle>,
     /// oauth2: base URL of Box's authorization page: HTTPS, or HTTP to this machine only
     #[arg(long, value_name = "URL", env = "BOXSYNC_BOX_ACCOUNT_URL", default_value = "https://account.box.com")]
     pub(crate) box_account_url: BaseUrl,

@@ -19,7 +19,8 @@ pub(crate) async fn sign_in(
     credentials: Credentials,
     io: &mut Io<'_>,
 ) -> Result<Client, CliError> {
-    let transport = box_client::https_transport(env!("CARGO_PKG_VERSION"))
+    let ca_bundle = args.ca_bundle.clone().unwrap_or_default();
+    let transport = box_client::https_transport(env!("CARGO_PKG_VERSION"), &ca_bundle)
         .map_err(|e| CliError::error(format!("cannot create a Box client: {e}. Nothing was written.")))?;
     let (base_url, clock) = (args.box_api_url.clone(), io.clock.to_fn());
     let sign_in = SignIn::with_credentials(transport, base_url, credentials, &target.context, clock);
