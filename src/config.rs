@@ -4,7 +4,10 @@ use std::{net::SocketAddr, str::FromStr, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand, builder::NonEmptyStringValueParser};
 
-use crate::{box_client::BaseUrl, runtime::LogFormat};
+use crate::{
+    box_client::{BaseUrl, CaBundle},
+    runtime::LogFormat,
+};
 
 /// Kubernetes operator that syncs the user lists of Box enterprises.
 #[derive(Debug, Parser)]
@@ -27,6 +30,10 @@ pub struct Config {
     /// URL of the Box API: https, or http to a loopback address.
     #[arg(long, env = "BOXSYNC_BOX_API_URL", default_value_t)]
     pub box_api_url: BaseUrl,
+
+    /// PEM file with certificates that may sign those of Box, in addition to those that the system trusts.
+    #[arg(long, env = "BOXSYNC_CA_BUNDLE", value_name = "FILE")]
+    pub ca_bundle: Option<CaBundle>,
 
     /// Namespace to watch; repeat, or separate with commas. Default: all namespaces.
     #[arg(long = "watch-namespace", env = "BOXSYNC_WATCH_NAMESPACE", value_name = "NAMESPACE", value_delimiter = ',')]
@@ -219,6 +226,9 @@ mod tests {
     fn invalid_flags_are_rejected() {
         for bad in [
             ["--box-api-url", "http://api.box.com"],
+            ["--ca-bundle", ""],
+            ["--ca-bundle", "/missing.pem"],
+            ["--ca-bundle", "/dev/null"],
             ["--max-concurrent-syncs", "0"],
             ["--probe-interval", "0s"],
             ["--min-sync-gap", "soon"],

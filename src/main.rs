@@ -11,7 +11,7 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     // reqwest and kube share the process-wide provider; without this call, the first client panics.
-    rustls::crypto::ring::default_provider().install_default().ok();
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
     let result = match OperatorArgs::parse().subcommand {
         OperatorSubcommand::Run(config) => run(*config),
         OperatorSubcommand::Crds => api::crds_yaml().map(|yaml| print!("{yaml}")).map_err(|e| e.to_string()),

@@ -8,10 +8,14 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    box_client::{self, Limits},
+    box_client::{self, InvalidCaBundle, Limits},
     config::{Config, ListenAddress},
     controller::{self, BoxClientConfig, ControllerOptions, Dependencies, WatchScopes},
     health::Health,
+    kube_client::{
+        ClientRetries, ClientSetupError, ClusterAccess, ClusterAccessError, ClusterConnection, ClusterOverrides,
+        ExecSettings, process_env,
+    },
     leader_election::{self, ElectionTiming, InvalidTiming, Leadership, LeadershipLost},
     metrics::{self, Metrics, PerConnectionMetrics},
     runtime::{
@@ -24,11 +28,18 @@ use crate::{
 /// pod, 30 s.
 const BACKGROUND_TASKS_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// A credential plugin of a kubeconfig calls a cloud's sign-in, which takes seconds.
+const CREDENTIAL_PLUGIN_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Why the operator failed to start or stopped with an error.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("cannot connect to a cluster: {0}. Run in a cluster with a ServiceAccount, or set KUBECONFIG")]
-    KubeConfig(String),
+    #[error("cannot connect to a cluster: {0}")]
+    ClusterAccess(#[from] ClusterAccessError),
+    #[error("cannot create a client of the cluster: {0}")]
+    ClientSetup(#[from] ClientSetupError),
+    #[error("cannot use the certificates that the system trusts: {0}")]
+    SystemCertificates(#[from] InvalidCaBundle),
     #[error("cannot create the Box client: {0}")]
     BoxTransport(#[from] box_client::TransportError),
     #[error("cannot install signal handlers: {0}")]
@@ -45,6 +56,7 @@ pub enum Error {
 pub async fn run(config: Config) -> Result<(), Error> {
     let Config {
         box_api_url,
+        ca_bundle,
         mut watch_namespaces,
         max_concurrent_syncs,
         min_sync_gap,
@@ -63,12 +75,13 @@ pub async fn run(config: Config) -> Result<(), Error> {
         log_format: _,
         log: _,
     } = config;
+    box_client::check_system_certificates(process_env("SSL_CERT_FILE").as_deref())?;
     let timing = ElectionTiming::new(lease_duration, renew_deadline, retry_period)?;
     watch_namespaces.sort();
     watch_namespaces.dedup();
     let stop = CancellationToken::new();
     let signals = runtime::cancel_on_signal(&stop)?;
-    let kube_config = infer_kube_config().await?;
+    let cluster = connect_to_cluster().await?;
     let per_connection =
         if connection_metrics { PerConnectionMetrics::Enabled } else { PerConnectionMetrics::Disabled };
     let metrics = Arc::new(Metrics::new(VERSION, per_connection));
@@ -86,10 +99,10 @@ pub async fn run(config: Config) -> Result<(), Error> {
     };
     let admin_server = start_admin_server(listen, admin_routes(health, metrics.clone())).await?;
     let deps = Dependencies {
-        client: new_kube_client(&kube_config)?,
+        client: new_kube_client(&cluster),
         namespaces: watch_namespaces.clone(),
         box_client_config: BoxClientConfig {
-            transport: box_client::https_transport(VERSION)?,
+            transport: box_client::https_transport(VERSION, &ca_bundle.unwrap_or_default())?,
             base_url: box_api_url,
             limits: Limits::default(),
         },
@@ -107,7 +120,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
         scopes,
     };
     tracing::info!(version = VERSION, paused, "starting operator");
-    let crd_check = controller::watch_crd_availability(new_kube_client(&kube_config)?, watch_namespaces, crd_sender);
+    let crd_check = controller::watch_crd_availability(new_kube_client(&cluster), watch_namespaces, crd_sender);
     let leader_work = async {
         tokio::select! {
             () = controller::wait_until_available(crd_availability) => {}
@@ -119,12 +132,12 @@ pub async fn run(config: Config) -> Result<(), Error> {
             return Ok(());
         }
         let election_config = leader_election::ElectionConfig {
-            namespace: lease_namespace.or_else(pod_namespace).unwrap_or_else(|| kube_config.default_namespace.clone()),
+            namespace: lease_namespace.or_else(pod_namespace).unwrap_or_else(|| cluster.namespace().to_owned()),
             identity: identity.unwrap_or_else(default_identity),
             timing,
         };
         Ok(leader_election::run_as_leader(
-            new_kube_client(&kube_config)?,
+            new_kube_client(&cluster),
             election_config,
             Clock::system(),
             stop.clone(),
@@ -209,15 +222,15 @@ fn default_identity() -> String {
     format!("{host}-{}", std::process::id())
 }
 
-async fn infer_kube_config() -> Result<kube::Config, Error> {
-    let mut config = kube::Config::infer().await.map_err(|e| Error::KubeConfig(e.to_string()))?;
-    // Every reconcile is retried by its controller; retries inside the client would hide which write was applied.
-    config.default_retry = false;
-    let name = concat!("boxsync-operator/", env!("CARGO_PKG_VERSION"));
-    config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(name)));
-    Ok(config)
+async fn connect_to_cluster() -> Result<ClusterConnection, Error> {
+    let access = ClusterAccess::load(&ClusterOverrides::default(), &process_env)?;
+    // Nobody sits at the operator's standard input.
+    let settings = ExecSettings { interactive: false, show_stderr: false, timeout: Some(CREDENTIAL_PLUGIN_TIMEOUT) };
+    Ok(access.connect(settings).await?)
 }
 
-fn new_kube_client(kube_config: &kube::Config) -> Result<Client, Error> {
-    Client::try_from(kube_config.clone()).map_err(|e| Error::KubeConfig(e.to_string()))
+/// A client with connections of its own.
+fn new_kube_client(cluster: &ClusterConnection) -> Client {
+    // Every reconcile is retried by its controller; retries inside the client would hide which write was applied.
+    cluster.client(concat!("boxsync-operator/", env!("CARGO_PKG_VERSION")), ClientRetries::None)
 }

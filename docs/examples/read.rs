@@ -1,5 +1,5 @@
 //! Prints the logins of a published list, sorted: read CONNECTION [NAMESPACE]
-//! Needs the crates kube (with client, ring and rustls-tls), ring, rustls, serde_json and tokio.
+//! Needs the crates kube (with client, aws-lc-rs and rustls-tls), ring, rustls, serde_json and tokio.
 //! Exit code: 0 printed, 1 not read, 3 no list has been published.
 
 use std::{error::Error, process::ExitCode, time::Duration};
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 #[tokio::main]
 async fn main() -> Result<ExitCode, Box<dyn Error>> {
-    rustls::crypto::ring::default_provider().install_default().ok();
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
     let mut args = std::env::args().skip(1);
     let connection = args.next().ok_or("usage: read CONNECTION [NAMESPACE]")?;
     let client = Client::try_default().await?;

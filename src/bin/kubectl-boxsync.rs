@@ -6,6 +6,6 @@ use boxsync::cli;
 
 fn main() -> ExitCode {
     // Both kube and reqwest use rustls, which panics without a default provider.
-    rustls::crypto::ring::default_provider().install_default().ok();
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
     cli::main()
 }

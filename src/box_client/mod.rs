@@ -16,6 +16,7 @@ mod auth;
 
 mod account;
 mod base_url;
+mod ca_bundle;
 mod call_observer;
 mod client;
 mod error;
@@ -45,6 +46,7 @@ pub use auth::{
     token_store::{AfterRejection, OAuthTokens, RefreshLock, TokenStore, TokenStoreError},
 };
 pub use base_url::{BaseUrl, BaseUrlError};
+pub use ca_bundle::{CaBundle, InvalidCaBundle, check_system_certificates};
 pub use call_observer::{CallObserver, CallOutcome, CallRecord, Endpoint};
 pub use client::Client;
 pub use error::{CredentialRejection, Denial, Error, InvalidResponse, LimitExceeded};

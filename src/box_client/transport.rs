@@ -10,7 +10,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tower::util::BoxCloneSyncService;
 
-use super::{base_url::is_loopback, error_body::sanitize_text};
+use super::{base_url::is_loopback, ca_bundle::CaBundle, error_body::sanitize_text};
 
 /// One HTTP exchange that reads the whole body: [`https_transport`], or an in-process router in tests.
 ///
@@ -48,17 +48,21 @@ const MAX_BODY_BYTES: usize = 16 << 20;
 /// Real chains have about five.
 const MAX_CAUSES: usize = 16;
 
-/// The transport over the network: HTTP/1.1 or 2, the system's trusted certificates, proxies from the environment
+/// The transport over the network: HTTP/1.1 or 2, the system's trusted certificates and those of the bundle, proxies from the environment
 /// (`HTTPS_PROXY`, `NO_PROXY`, …), `User-Agent: boxsync-operator/<version>`, no redirects, at most 16 MiB of body,
 /// 10 s to connect.
 ///
 /// Plain HTTP is rejected except to loopback, as in [`BaseUrl`](super::BaseUrl), and never uses a proxy there. A
 /// process-wide rustls crypto provider must be installed before.
-pub fn https_transport(version: &str) -> Result<Transport, TransportError> {
-    https_transport_with_limit(version, MAX_BODY_BYTES)
+pub fn https_transport(version: &str, ca_bundle: &CaBundle) -> Result<Transport, TransportError> {
+    https_transport_with_limit(version, ca_bundle, MAX_BODY_BYTES)
 }
 
-pub(super) fn https_transport_with_limit(version: &str, max_body_bytes: usize) -> Result<Transport, TransportError> {
+pub(super) fn https_transport_with_limit(
+    version: &str,
+    ca_bundle: &CaBundle,
+    max_body_bytes: usize,
+) -> Result<Transport, TransportError> {
     let base_builder = || {
         reqwest::Client::builder()
             .user_agent(format!("boxsync-operator/{version}"))
@@ -68,7 +72,9 @@ pub(super) fn https_transport_with_limit(version: &str, max_body_bytes: usize) -
             .connect_timeout(CONNECT_TIMEOUT)
     };
     let setup = |error: reqwest::Error| TransportError::Setup(innermost_cause(&error));
-    let remote = base_builder().https_only(true).build().map_err(setup)?;
+    let added = ca_bundle.certificates().map(|certificate| reqwest::Certificate::from_der(certificate));
+    let added = added.collect::<Result<Vec<_>, _>>().map_err(setup)?;
+    let remote = base_builder().https_only(true).tls_certs_merge(added).build().map_err(setup)?;
     // HTTP_PROXY must not see plain-text requests to this machine, and they need no certificates.
     let local = base_builder().no_proxy().tls_certs_only([]).build().map_err(setup)?;
     Ok(BoxCloneSyncService::new(tower::service_fn(move |request: Request<Bytes>| {

@@ -7,7 +7,7 @@ use super::{
         approve::ApproveArgs, changes::ChangesArgs, check::CheckArgs, connect::ConnectArgs, handover::HandoverArgs,
         status::StatusArgs, sync::SyncArgs, users::UsersArgs, why::WhyArgs,
     },
-    kube_context::GlobalArgs,
+    global_args::GlobalArgs,
 };
 
 /// Show and manage the Box user lists that the boxsync operator publishes.

@@ -103,7 +103,7 @@ pub(crate) fn list_read_error(error: &ReadError, connection: &str, namespace: &s
             format_number(*revision)
         )),
         ReadError::NewerFormat { format } => CliError::error(format!(
-            "the list of {connection} is in format {format}, which this plugin does not support. Install a newer one: kubectl krew upgrade boxsync."
+            "the list of {connection} is in format {format}, which this plugin does not support. Use a plugin of the same version as the operator."
         )),
         ReadError::Kube(error @ KubeError::Forbidden(message)) => {
             let resource = if message.contains("userslices") { "userslices" } else { "userrosters" };

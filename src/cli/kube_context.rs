@@ -1,49 +1,24 @@
-//! Access to the cluster: kubeconfig, context and namespace as with kubectl, and lookups of connections.
+//! Access to the cluster: the client and the namespace as with kubectl, and lookups of connections.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::io::{IsTerminal, stderr};
 
-use clap::Args;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
-    Api, Client, Config, ResourceExt,
+    Api, Client, ResourceExt,
     api::{ListParams, PostParams},
-    config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 
 use super::{
     errors::{self, Permission},
     exit_code::CliError,
-    output::format::parse_duration,
+    global_args::GlobalArgs,
+    io::{Io, Tty},
 };
 use crate::{
     api::BoxConnection,
-    kube_client::{KubeClient, KubeError},
+    kube_client::{ClientRetries, ClusterAccess, ExecSettings, KubeClient, KubeError, process_env},
     roster::Store,
 };
-
-/// Selects the cluster, the namespace and the user.
-#[derive(Args, Debug)]
-#[command(next_help_heading = "Cluster")]
-pub(crate) struct GlobalArgs {
-    /// The context of the kubeconfig
-    #[arg(long, global = true, value_name = "NAME")]
-    pub(crate) context: Option<String>,
-
-    /// The namespace; default: that of the context
-    #[arg(short, long, global = true, value_name = "NAME")]
-    pub(crate) namespace: Option<String>,
-
-    /// The kubeconfig file
-    #[arg(long, global = true, value_name = "FILE")]
-    pub(crate) kubeconfig: Option<PathBuf>,
-
-    /// Timeout of each request to the API server, at most 20s
-    #[arg(long, global = true, value_name = "TIME", value_parser = parse_duration)]
-    pub(crate) request_timeout: Option<Duration>,
-}
 
 /// A cluster and the selected namespace.
 pub(crate) struct KubeContext {
@@ -63,58 +38,34 @@ pub(crate) fn post_params() -> PostParams {
     PostParams { field_manager: Some("kubectl-boxsync".to_owned()), ..PostParams::default() }
 }
 
-/// The client and the selected namespace.
-pub(crate) async fn build_client(global_args: &GlobalArgs) -> Result<(Client, String), CliError> {
-    let GlobalArgs { context, namespace, kubeconfig, request_timeout } = global_args;
-    let mut config = load_kube_config(context.as_deref(), kubeconfig.as_deref()).await?;
-    if let Some(limit) = request_timeout.filter(|limit| *limit > Duration::ZERO) {
-        config.read_timeout = Some(limit);
-        config.connect_timeout = Some(limit);
-    }
-    let agent = concat!("kubectl-boxsync/", env!("CARGO_PKG_VERSION"));
-    config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(agent)));
-    let namespace = namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-    let client = Client::try_from(config)
-        .map_err(|e| CliError::error(format!("cannot create a Kubernetes client: {e}. Check the kubeconfig.")))?;
-    Ok((client, namespace))
-}
-
-async fn load_kube_config(context: Option<&str>, file: Option<&Path>) -> Result<Config, CliError> {
-    let read = match file {
-        Some(file) => Kubeconfig::read_from(file),
-        None => Kubeconfig::read(),
+/// Connects to the selected cluster.
+pub(crate) async fn connect(global_args: &GlobalArgs, io: &Io<'_>) -> Result<KubeContext, CliError> {
+    let access = ClusterAccess::load(&global_args.cluster_overrides(), &process_env)
+        .map_err(|e| CliError::error(format!("{e}. See kubectl config view, or pass --kubeconfig and --context.")))?;
+    let settings = ExecSettings {
+        interactive: io.stdin_tty == Tty::Interactive,
+        show_stderr: stderr().is_terminal(),
+        // A person may have to sign in.
+        timeout: None,
     };
-    let config_error = |e: KubeconfigError| {
-        let why = match &e {
-            KubeconfigError::ReadConfig(why, path) => format!("{} cannot be read: {why}", path.display()),
-            KubeconfigError::LoadContext(name) => format!("it has no context {name}"),
-            KubeconfigError::CurrentContextNotSet => "it has no current context".to_owned(),
-            other => other.to_string(),
-        };
-        CliError::error(format!(
-            "the kubeconfig cannot be used: {why}. See kubectl config view, or pass --kubeconfig and --context."
-        ))
-    };
-    match read {
-        Ok(kubeconfig) => {
-            let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
-            Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(config_error)
-        }
-        // As kubectl does in a pod.
-        Err(KubeconfigError::ReadConfig(..) | KubeconfigError::FindPath) if file.is_none() && context.is_none() => {
-            Config::incluster().map_err(|_| {
-                CliError::error(
-                    "there is no kubeconfig and no in-cluster ServiceAccount. Set KUBECONFIG, or pass --kubeconfig.",
-                )
-            })
-        }
-        Err(e) => Err(config_error(e)),
+    let cluster = access.connect(settings).await.map_err(|e| CliError::error(format!("{e}.")))?;
+    let client = cluster.client(concat!("kubectl-boxsync/", env!("CARGO_PKG_VERSION")), ClientRetries::Some);
+    let mut kube = KubeContext::new(client, cluster.namespace().to_owned());
+    if let Some(timeout) = global_args.request_timeout {
+        kube.client = kube.client.with_request_timeout(timeout);
     }
+    Ok(kube)
 }
 
 impl KubeContext {
     pub(crate) fn new(client: Client, namespace: String) -> Self {
         Self { client: KubeClient::new(client), namespace }
+    }
+
+    /// The same cluster, in the namespace of a connection.
+    pub(crate) fn in_namespace_of(&self, connection: &BoxConnection) -> Self {
+        let namespace = connection.namespace().unwrap_or_else(|| self.namespace.clone());
+        Self { client: self.client.clone(), namespace }
     }
 
     /// The message for an error of a call in the selected namespace, by the permission that the call needs.

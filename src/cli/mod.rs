@@ -6,8 +6,10 @@
 //! | `commands` | the subcommands, one file or folder each, with their own flags |
 //! | `errors` | messages for API server errors |
 //! | `exit_code` | exit codes and the error type |
+//! | `global_args` | the flags that select cluster, namespace and user |
 //! | `io` | standard streams, colors, prompts and the clock |
-//! | `kube_context` | kubeconfig, namespace, and lookups of connections |
+//! | `kube_context` | the client, the namespace, and lookups of connections |
+//! | `kubectl_completion` | what `kubectl boxsync <TAB>` offers |
 //! | `output` | numbers, times and tables |
 //!
 //! Invariants:
@@ -19,10 +21,15 @@ pub(crate) mod commands;
 pub(crate) mod output;
 
 mod args;
+mod box_api;
 mod errors;
 mod exit_code;
+mod global_args;
 mod io;
 mod kube_context;
+mod kubectl_completion;
+
+use std::{io::Write, path::Path};
 
 use args::Commands;
 use clap::{CommandFactory, Parser};
@@ -31,12 +38,23 @@ use io::StdStreams;
 use kube::Client;
 use kube_context::KubeContext;
 
+use crate::{box_client, kube_client::process_env};
+
 pub use args::Cli;
 pub use exit_code::ExitStatus;
 pub use io::{ColorMode, Io, Tty};
 
+/// The name by which kubectl calls this program for `kubectl boxsync <TAB>`.
+const COMPLETION_PROGRAM: &str = "kubectl_complete-boxsync";
+
 /// Runs the plugin: parses the arguments, executes the command and returns the exit code.
 pub fn main() -> std::process::ExitCode {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next().unwrap_or_default();
+    if Path::new(&program).file_stem().is_some_and(|name| name == COMPLETION_PROGRAM) {
+        let words = arguments.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>();
+        return complete_for_kubectl(&words);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -55,18 +73,30 @@ pub fn main() -> std::process::ExitCode {
     report_error(result, &mut io).into()
 }
 
+/// Prints what kubectl can offer for the last word. Nothing is an error here: the shell would show it between the words.
+fn complete_for_kubectl(words: &[String]) -> std::process::ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let answer = runtime.map(|runtime| runtime.block_on(kubectl_completion::complete(words)));
+    if let Ok(text) = answer {
+        std::io::stdout().write_all(text.as_bytes()).ok();
+    }
+    ExitStatus::Success.into()
+}
+
 async fn connect_and_run(cli: Cli, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
     // These need no cluster.
     if let Commands::Completion { shell } = &cli.command {
         return print_completion(*shell, io);
     }
+    box_client::check_system_certificates(process_env("SSL_CERT_FILE").as_deref())
+        .map_err(|e| CliError::error(format!("{e}.")))?;
     if let Commands::Check(args) = &cli.command
         && args.file.is_some()
     {
         return commands::check::run(args, None, io).await;
     }
-    let (client, namespace) = kube_context::build_client(&cli.global).await?;
-    dispatch(cli, KubeContext::new(client, namespace), io).await
+    let kube = kube_context::connect(&cli.global, io).await?;
+    dispatch(cli, kube, io).await
 }
 
 /// Executes a command in this cluster. `namespace` is the default namespace.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use boxsync::{
     api::SyncProgress,
-    box_client::{Client, Credentials, Limits, TokenSource, Transport, https_transport},
+    box_client::{CaBundle, Client, Credentials, Limits, TokenSource, Transport, https_transport},
     sync,
 };
 use bytes::Bytes;
@@ -38,9 +38,13 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
     sim.create_enterprise(ENTERPRISE, USERS).await?;
     log_progress("warming up: one full listing");
     let recorder = RequestRecorder::default();
-    time_listing(&new_token_source(&sim, recorder.wrap(https_transport(env!("CARGO_PKG_VERSION"))?))?).await?;
+    time_listing(&new_token_source(
+        &sim,
+        recorder.wrap(https_transport(env!("CARGO_PKG_VERSION"), &CaBundle::default())?),
+    )?)
+    .await?;
     let download = Arc::new(recorder.to_download()?);
-    let session = new_token_source(&sim, https_transport(env!("CARGO_PKG_VERSION"))?)?;
+    let session = new_token_source(&sim, https_transport(env!("CARGO_PKG_VERSION"), &CaBundle::default())?)?;
     let (_, _) = (time_listing(&session).await?, download.run().await?);
 
     let fast = compare_listing(&session, &download, RUNS).await?;

@@ -20,7 +20,7 @@ pub(crate) struct CheckEnv {
 impl CheckEnv {
     pub(crate) async fn new(auth: AuthMethod) -> Self {
         // As in the plugin's `main`.
-        rustls::crypto::ring::default_provider().install_default().ok();
+        rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
         let cli = CliEnv::new();
         let clock = SimClock::new(cli.clock.now());
         let sim = BoxSim::new(Arc::new(move || clock.now()));

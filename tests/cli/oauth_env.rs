@@ -29,7 +29,7 @@ pub(crate) struct ConnectEnv {
 impl ConnectEnv {
     pub(crate) async fn new(auth: AuthMethod) -> Self {
         // As in the plugin's `main`.
-        rustls::crypto::ring::default_provider().install_default().ok();
+        rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
         let cli = CliEnv::new();
         let box_clock = SimClock::new(cli.clock.now());
         let sim = BoxSim::new(box_clock.clock_fn());

@@ -131,7 +131,7 @@ impl io::Write for ClosedPipe {
 #[tokio::test(start_paused = true)]
 async fn a_closed_stdout_is_not_an_error() {
     let env = CliEnv::with_three_users().await;
-    for format in ["table", "csv", "json", "jsonl", "name"] {
+    for format in ["table", "csv", "json", "yaml", "jsonl", "name"] {
         let (mut out, mut err, mut input) = (ClosedPipe, Vec::new(), io::empty());
         let mut io = Io {
             out: &mut out,

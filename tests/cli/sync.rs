@@ -225,3 +225,26 @@ async fn missing_expected_logins_are_printed() {
         output.err
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn all_namespaces_are_synced_with_one_command() {
+    let env = CliEnv::new();
+    env.create_ready_connection("acme", 3);
+    env.create_connection_in("team-b", "acme");
+    let finished = async {
+        loop {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            for request in env.kube.objects::<UserSyncRequest>() {
+                let namespace = request.namespace().expect("a namespace");
+                env.kube.edit("UserSyncRequest", &namespace, &request.name_any(), |r| r["status"] = succeeded_status());
+            }
+        }
+    };
+    let output = with_operator(&env, "sync -A --wait", PIPE, finished).await;
+    assert_eq!(output.code, 0, "{}{}", output.out, output.err);
+    for label in [format!("{NAMESPACE}/acme: 12 added"), "team-b/acme: 12 added".to_owned()] {
+        assert!(output.out.contains(&label), "{}", output.out);
+    }
+    let output = env.run("sync acme -A").await;
+    assert_eq!(output.code, 64, "a name belongs to one namespace");
+}

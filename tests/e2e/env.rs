@@ -21,7 +21,7 @@ pub(crate) const SHORT_TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) const LONG_TIMEOUT: Duration = Duration::from_secs(180);
 
 pub(crate) const SERVICE_ACCOUNT: &str = "boxsync-operator";
-const BINARY: &str = env!("CARGO_BIN_EXE_boxsync-operator");
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_boxsync-operator");
 pub(crate) const PLUGIN: &str = env!("CARGO_BIN_EXE_kubectl-boxsync");
 
 /// The only query parameters that the operator may send in a listing.

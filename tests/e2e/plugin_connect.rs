@@ -43,7 +43,7 @@ async fn connect_creates_a_connection_and_later_replaces_its_secret() {
 
 /// Grants access as a user in a browser: follows Box's page back to the plugin.
 async fn grant_access(page: &str) -> String {
-    rustls::crypto::ring::default_provider().install_default().ok();
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
     let browser = reqwest::Client::builder().no_proxy().build().expect("a browser");
     let granted = browser.post(page).header("content-type", "application/x-www-form-urlencoded").body("decision=grant");
     granted.send().await.expect("Box answers").text().await.expect("a page")

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::box_client::transport::https_transport_with_limit;
+use crate::box_client::{CaBundle, transport::https_transport_with_limit};
 
 const SHORT: Duration = Duration::from_millis(500);
 
@@ -30,8 +30,8 @@ where
 
 fn transport_with_limit(max_body_bytes: usize) -> Transport {
     // Only the first call in the process succeeds, which is enough.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    https_transport_with_limit("1.2.3", max_body_bytes).expect("a transport")
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    https_transport_with_limit("1.2.3", &CaBundle::default(), max_body_bytes).expect("a transport")
 }
 
 async fn send_get(transport: Transport, url: String) -> Result<http::Response<Bytes>, TransportError> {

@@ -1,4 +1,5 @@
-//! Text output: tables, numbers and times.
+//! Text output: tables, numbers, times and YAML.
 
 pub(crate) mod format;
 pub(crate) mod table;
+pub(crate) mod yaml;

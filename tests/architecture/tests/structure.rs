@@ -88,6 +88,8 @@ const PURE_FILES: &[&str] = &[
     "text.rs",
     "controller/request/status.rs",
     "health.rs",
+    "kube_client/proxy.rs",
+    "kube_client/server_certificate.rs",
     "leader_election/election.rs",
     "metrics/connections.rs",
     "metrics/labels.rs",

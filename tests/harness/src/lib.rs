@@ -75,5 +75,5 @@ pub use crate::{
 /// Makes ring the crypto provider of this process: with two linked providers and no default, rustls panics at the
 /// first TLS connection. Calling it again has no effect.
 pub fn install_crypto_provider() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }

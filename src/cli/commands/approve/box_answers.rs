@@ -9,8 +9,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api::{AuthType, BoxConnection},
     auth::{self, FailureContext, KeyDecryption, SignIn},
-    box_client::{self, BaseUrl, Client, TokenSource},
+    box_client::{Client, TokenSource},
     cli::{
+        box_api::BoxApiArgs,
         errors::{self, Permission},
         io::Io,
         kube_context::KubeContext,
@@ -91,10 +92,10 @@ pub(super) async fn ask_box<'a>(
     ids: impl Iterator<Item = &'a str>,
     kube: &KubeContext,
     connection: &BoxConnection,
-    base: &BaseUrl,
+    box_api: &BoxApiArgs,
     io: &Io<'_>,
 ) -> BoxAnswers {
-    let client = match connect_to_box(kube, connection, base, io).await {
+    let client = match connect_to_box(kube, connection, box_api, io).await {
         Ok(client) => client,
         Err(problem) => return BoxAnswers { problem: Some(problem), ..BoxAnswers::default() },
     };
@@ -129,7 +130,7 @@ pub(super) async fn ask_box<'a>(
 async fn connect_to_box(
     kube: &KubeContext,
     connection: &BoxConnection,
-    base: &BaseUrl,
+    box_api: &BoxApiArgs,
     io: &Io<'_>,
 ) -> Result<Client, String> {
     let without_stop = |text: String| text.trim_end_matches('.').to_owned();
@@ -147,9 +148,8 @@ async fn connect_to_box(
             &Permission::in_namespace("get", "secrets", &kube.namespace),
         )),
     })?;
-    let transport =
-        box_client::https_transport(env!("CARGO_PKG_VERSION")).map_err(|error| without_stop(error.to_string()))?;
-    let (base, clock) = (base.clone(), io.clock.to_fn());
+    let transport = box_api.transport().map_err(|error| without_stop(error.to_string()))?;
+    let (base, clock) = (box_api.base_url.clone(), io.clock.to_fn());
     if method == AuthType::Oauth2 {
         let token =
             auth::access_token_from_secret(secret).ok_or_else(|| format!("Secret {name} has no access token yet"))?;

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     api::{BoxConnection, RemovalHold, SliceState},
-    box_client::BaseUrl,
     cli::{
+        box_api::BoxApiArgs,
         errors,
         exit_code::{CliError, ExitStatus},
         io::Io,
@@ -40,9 +40,8 @@ pub(crate) struct ApproveArgs {
     /// How long to wait for the request
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration)]
     pub(crate) timeout: Duration,
-    /// Base URL of the Box API: HTTPS, or HTTP to this machine only
-    #[arg(long, value_name = "URL", env = "BOXSYNC_BOX_API_URL", default_value_t)]
-    pub(crate) box_api_url: BaseUrl,
+    #[command(flatten)]
+    pub(crate) box_api: BoxApiArgs,
 }
 
 const MAX_SHOWN: usize = 20;
@@ -75,7 +74,7 @@ pub(crate) async fn run(args: &ApproveArgs, kube: &KubeContext, io: &mut Io<'_>)
         format_age(held.time.0, now)
     )?;
     let answers = match &users {
-        Some(users) => ask_box(users.iter().map(|user| &*user.id), kube, &connection, &args.box_api_url, io).await,
+        Some(users) => ask_box(users.iter().map(|user| &*user.id), kube, &connection, &args.box_api, io).await,
         None => BoxAnswers::default(),
     };
     let shown = format_held_users(users.as_deref(), &answers, &args.name, &kube.namespace);
@@ -97,7 +96,7 @@ pub(crate) async fn run(args: &ApproveArgs, kube: &KubeContext, io: &mut Io<'_>)
         return Ok(ExitStatus::Failure);
     }
     let request = create_request(kube, &connection, Some(&held.digest)).await?;
-    wait::wait_for_all(vec![PendingRequest::new(&connection, request)], args.timeout, kube, io).await
+    wait::wait_for_all(vec![PendingRequest::new(&connection, request, kube)], args.timeout, io).await
 }
 
 /// Users who are missing from Box and whose removal is held.

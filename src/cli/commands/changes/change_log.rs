@@ -38,7 +38,7 @@ pub(crate) fn same_login(login: &str, other: &str) -> bool {
 /// Parses a line. Its digest was verified, so an error means that another version of the operator wrote it.
 pub(crate) fn parse_record<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, CliError> {
     serde_json::from_str(line).map_err(|_| {
-        CliError::error("the list contains a record that this plugin cannot parse. Install the plugin version of the operator: kubectl krew upgrade boxsync.")
+        CliError::error("the list contains a record that this plugin cannot parse. Use a plugin of the same version as the operator.")
     })
 }
 

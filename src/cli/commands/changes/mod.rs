@@ -21,6 +21,7 @@ use crate::{
         output::{
             format::{format_change_counts, format_number, format_requested_by, format_time, parse_duration},
             table::replace_control_chars,
+            yaml::to_yaml,
         },
     },
     roster::{self, ChangeOp, ChangeRecord, ReadError},
@@ -40,6 +41,15 @@ pub(crate) struct ChangesArgs {
     /// Only changes of the user with this login or id
     #[arg(long, value_name = "LOGIN|ID")]
     pub(crate) user: Option<String>,
+    // The same id as that of the global --user, which has another name here.
+    /// The user of the kubeconfig, which is --user in other commands
+    #[arg(
+        id = "kubeconfig_user",
+        long = "kubeconfig-user",
+        value_name = "NAME",
+        help_heading = "Cluster (as in kubectl)"
+    )]
+    kubeconfig_user: Option<String>,
     #[arg(short, long, value_enum, default_value_t = ChangesOutput::Table)]
     pub(crate) output: ChangesOutput,
 }
@@ -48,6 +58,7 @@ pub(crate) struct ChangesArgs {
 pub(crate) enum ChangesOutput {
     Table,
     Json,
+    Yaml,
     Jsonl,
 }
 
@@ -117,6 +128,10 @@ pub(crate) async fn run(args: &ChangesArgs, kube: &KubeContext, io: &mut Io<'_>)
             let entries = changes.iter().map(|revision| serde_json::to_string(&RevisionJson::new(revision)));
             let entries = entries.collect::<Result<Vec<String>, _>>()?;
             output::write_json_array(io.out, entries.iter().map(String::as_str))?;
+        }
+        ChangesOutput::Yaml => {
+            let revisions: Vec<RevisionJson<'_>> = changes.iter().map(RevisionJson::new).collect();
+            io.out.write_all(to_yaml(&revisions)?.as_bytes())?;
         }
         ChangesOutput::Jsonl => {
             for (revision, line) in changes.iter().flat_map(|r| r.changes.iter().flatten().map(move |line| (r, line))) {

@@ -13,7 +13,7 @@ use crate::{
     api::{BoxEnterprise, Reason},
     auth::{Failure, FailureContext, SignIn},
     box_client::{self, BaseUrl, Client, Credentials, TokenSource, Transport},
-    cli::exit_code::CliError,
+    cli::{box_api::BoxApiArgs, exit_code::CliError},
 };
 
 /// Longer than the client's own retries, and short enough for interactive use.
@@ -33,12 +33,13 @@ pub(crate) enum BoxAuth {
 /// Runs all checks that call Box.
 pub(crate) async fn run_box_checks(
     check_run: &mut CheckRun<'_, '_>,
-    base: &BaseUrl,
+    box_api: &BoxApiArgs,
     context: &FailureContext,
     auth: BoxAuth,
 ) -> Result<(), CliError> {
+    let base = &box_api.base_url;
     let proxy = box_client::proxy_from_env(base);
-    let reachability = match box_client::https_transport(env!("CARGO_PKG_VERSION")) {
+    let reachability = match box_api.transport() {
         Ok(transport) => box_client::check_reachability(&transport, base).await.map(|reached| (transport, reached)),
         Err(error) => Err(error),
     };

@@ -16,8 +16,9 @@ use super::status::leader::{self, LeaderStatus};
 use crate::{
     api::{AuthType, BoxConnection, Reason, UserRoster, UserSlice, UserSyncRequest},
     auth::{self, Failure, FailureContext, KeyDecryption},
-    box_client::{BaseUrl, Credentials},
+    box_client::Credentials,
     cli::{
+        box_api::BoxApiArgs,
         errors::{self, Permission},
         exit_code::{CliError, ExitStatus},
         io::Io,
@@ -42,9 +43,8 @@ pub(crate) struct CheckArgs {
     /// The enterprise of the file; default: the one that the file contains
     #[arg(long, value_name = "ID", conflicts_with = "name", value_parser = parse_enterprise_id)]
     pub(crate) enterprise_id: Option<String>,
-    /// Base URL of the Box API: HTTPS, or HTTP to this machine only
-    #[arg(long, value_name = "URL", env = "BOXSYNC_BOX_API_URL", default_value_t)]
-    pub(crate) box_api_url: BaseUrl,
+    #[command(flatten)]
+    pub(crate) box_api: BoxApiArgs,
     #[arg(short, long, value_enum, default_value_t = CheckOutput::Text)]
     pub(crate) output: CheckOutput,
     /// The namespace of the operator; default: search all namespaces for its Lease
@@ -93,7 +93,7 @@ async fn check_connection(
     check_run.add_result(crds_result(&missing_kinds))?;
     let context = FailureContext::for_connection(&connection);
     let auth = read_box_auth(&mut check_run, kube, &connection, &context).await?;
-    Box::pin(box_checks::run_box_checks(&mut check_run, &args.box_api_url, &context, auth)).await?;
+    Box::pin(box_checks::run_box_checks(&mut check_run, &args.box_api, &context, auth)).await?;
     check_run.print_summary(Some(&last_status))
 }
 
@@ -286,6 +286,6 @@ async fn check_file(file: &Path, args: &CheckArgs, io: &mut Io<'_>) -> Result<Ex
     };
     let mut check_run = CheckRun::new(args.output, io);
     let auth = check_app_credentials(&mut check_run, read, &source)?;
-    Box::pin(box_checks::run_box_checks(&mut check_run, &args.box_api_url, &context, auth)).await?;
+    Box::pin(box_checks::run_box_checks(&mut check_run, &args.box_api, &context, auth)).await?;
     check_run.print_summary(None)
 }

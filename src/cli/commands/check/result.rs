@@ -144,7 +144,7 @@ impl CheckResult {
             },
             TransportError::Connect { host, phase: ConnectPhase::Tls, cause: why } => (
                 format!("{host} was reached{via}, but its TLS certificate is not trusted: {why}."),
-                "A TLS-inspecting proxy may present its own certificate: add its CA to the system's trusted certificates, or exempt Box from inspection.",
+                "A TLS-inspecting proxy may present its own certificate: name its CA with --ca-bundle, or exempt Box from inspection.",
             ),
             TransportError::Connect { host, phase: ConnectPhase::Connect, cause: why } => {
                 (format!("{host} cannot be reached{via}: {why}."), hint)

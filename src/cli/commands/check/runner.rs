@@ -13,13 +13,14 @@ use crate::cli::{
     commands::status::summary::WIDTH,
     exit_code::{CliError, ExitStatus},
     io::Io,
-    output::format::wrap_text,
+    output::{format::wrap_text, yaml::to_yaml},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum CheckOutput {
     Text,
     Json,
+    Yaml,
 }
 
 pub(crate) struct CheckRun<'a, 'd> {
@@ -56,7 +57,7 @@ impl<'a, 'd> CheckRun<'a, 'd> {
                 // Flushed, because the next check may take long.
                 self.io.out.flush()?;
             }
-            CheckOutput::Json => {}
+            CheckOutput::Json | CheckOutput::Yaml => {}
         }
         Ok(())
     }
@@ -95,13 +96,14 @@ impl<'a, 'd> CheckRun<'a, 'd> {
         let closing: Vec<String> =
             [Some(first), next_check.clone()].into_iter().flatten().flat_map(|text| wrap_text(&text, WIDTH)).collect();
         self.print_text(&format!("\n{}\n", closing.join("\n")))?;
+        let report = CheckReport { last_status, checks: &results, actions, next_check };
         match self.output {
             CheckOutput::Text => {}
             CheckOutput::Json => {
-                let report = CheckReport { last_status, checks: &results, actions, next_check };
                 let json = serde_json::to_string_pretty(&report)?;
                 writeln!(self.io.out, "{json}")?;
             }
+            CheckOutput::Yaml => self.io.out.write_all(to_yaml(&report)?.as_bytes())?,
         }
         self.io.out.flush()?;
         Ok(exit)

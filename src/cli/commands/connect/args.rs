@@ -7,7 +7,10 @@ use clap::{Args, ValueEnum, builder::PossibleValue};
 use crate::{
     api::AuthType,
     box_client::BaseUrl,
-    cli::output::format::{parse_duration, parse_enterprise_id},
+    cli::{
+        box_api::BoxApiArgs,
+        output::format::{parse_duration, parse_enterprise_id},
+    },
 };
 
 #[derive(Args, Debug)]
@@ -45,9 +48,8 @@ pub(crate) struct ConnectArgs {
     /// How long to wait for the authorization, and then for the sync
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration)]
     pub(crate) timeout: Duration,
-    /// Base URL of the Box API: HTTPS, or HTTP to this machine only
-    #[arg(long, value_name = "URL", env = "BOXSYNC_BOX_API_URL", default_value_t)]
-    pub(crate) box_api_url: BaseUrl,
+    #[command(flatten)]
+    pub(crate) box_api: BoxApiArgs,
     /// oauth2: base URL of Box's authorization page: HTTPS, or HTTP to this machine only
     #[arg(long, value_name = "URL", env = "BOXSYNC_BOX_ACCOUNT_URL", default_value = "https://account.box.com")]
     pub(crate) box_account_url: BaseUrl,

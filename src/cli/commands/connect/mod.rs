@@ -144,5 +144,5 @@ async fn sync_connection(
         return Ok(ExitStatus::Success);
     }
     let request = sync::create_request(kube, connection, None).await?;
-    wait::wait_for_all(vec![PendingRequest::new(connection, request)], args.timeout, kube, io).await
+    wait::wait_for_all(vec![PendingRequest::new(connection, request, kube)], args.timeout, io).await
 }

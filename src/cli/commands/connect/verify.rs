@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretSlice};
 use super::{args::ConnectArgs, target::ConnectTarget};
 use crate::{
     auth::{Failure, SignIn},
-    box_client::{self, Client, Credentials, MalformedCredentials},
+    box_client::{Client, Credentials, MalformedCredentials},
     cli::{
         exit_code::{CliError, ExitStatus},
         io::Io,
@@ -19,9 +19,11 @@ pub(crate) async fn sign_in(
     credentials: Credentials,
     io: &mut Io<'_>,
 ) -> Result<Client, CliError> {
-    let transport = box_client::https_transport(env!("CARGO_PKG_VERSION"))
+    let transport = args
+        .box_api
+        .transport()
         .map_err(|e| CliError::error(format!("cannot create a Box client: {e}. Nothing was written.")))?;
-    let (base_url, clock) = (args.box_api_url.clone(), io.clock.to_fn());
+    let (base_url, clock) = (args.box_api.base_url.clone(), io.clock.to_fn());
     let sign_in = SignIn::with_credentials(transport, base_url, credentials, &target.context, clock);
     let verified = async {
         sign_in.request_token().await?;

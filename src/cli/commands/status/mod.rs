@@ -11,6 +11,7 @@ use crate::cli::{
     exit_code::{CliError, ExitStatus},
     io::Io,
     kube_context::{KubeContext, NamespaceScope},
+    output::yaml::to_yaml,
 };
 use health::ConnectionReport;
 use leader::LeaderStatus;
@@ -44,6 +45,7 @@ pub(crate) struct StatusArgs {
 pub(crate) enum StatusOutput {
     Wide,
     Json,
+    Yaml,
 }
 
 pub(crate) async fn run(args: &StatusArgs, kube: &KubeContext, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
@@ -78,6 +80,7 @@ pub(crate) async fn fetch_report(
             let json = serde_json::to_string_pretty(&status_report)?;
             return Ok((format!("{json}\n"), status_report));
         }
+        (Some(StatusOutput::Yaml), _) => return Ok((to_yaml(&status_report)?, status_report)),
         (Some(StatusOutput::Wide), _) => DetailLevel::Wide,
         (None, true) => DetailLevel::All,
         (None, false) => DetailLevel::OnlyActionable,

@@ -15,8 +15,10 @@ const REFRESH_INTERVAL: Duration = Duration::from_secs(2);
 const CLEAR_SCREEN: &str = "\x1b[H\x1b[J";
 
 pub(crate) async fn run(args: &StatusArgs, kube: &KubeContext, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
-    if args.output == Some(StatusOutput::Json) {
-        return Err(CliError::usage("--watch prints lines, not JSON: leave out one of --watch and -o json."));
+    if let Some(format @ (StatusOutput::Json | StatusOutput::Yaml)) = args.output {
+        let (name, flag) = if format == StatusOutput::Json { ("JSON", "json") } else { ("YAML", "yaml") };
+        let message = format!("--watch prints lines, not {name}: leave out one of --watch and -o {flag}.");
+        return Err(CliError::usage(message));
     }
     let mut previous: Option<BTreeMap<String, String>> = None;
     loop {

@@ -45,7 +45,7 @@ pub(crate) async fn run(
     loop {
         let remaining = timeout.saturating_sub(start.duration_until(io.clock.now()).unsigned_abs());
         let request = create_request(kube, connection, None).await?;
-        match wait::wait_for_all(vec![PendingRequest::new(connection, request)], remaining, kube, io).await? {
+        match wait::wait_for_all(vec![PendingRequest::new(connection, request, kube)], remaining, io).await? {
             ExitStatus::Success => attempts += 1,
             other => return Ok(other),
         }

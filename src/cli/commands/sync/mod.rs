@@ -21,17 +21,20 @@ use crate::{
 use wait::PendingRequest;
 
 #[derive(Args, Debug)]
-#[command(group = ArgGroup::new("which").required(true).args(["names", "selector", "all"]))]
+#[command(group = ArgGroup::new("which").required(true).multiple(true).args(["names", "selector", "all", "all_namespaces"]))]
 pub(crate) struct SyncArgs {
     /// The connections to sync
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", conflicts_with_all = ["selector", "all", "all_namespaces"])]
     pub(crate) names: Vec<String>,
     /// All connections with these labels that are not suspended
-    #[arg(short = 'l', long, value_name = "LABELS")]
+    #[arg(short = 'l', long, value_name = "LABELS", conflicts_with = "all")]
     pub(crate) selector: Option<String>,
     /// All connections of the namespace that are not suspended
     #[arg(long)]
     pub(crate) all: bool,
+    /// The same in all namespaces
+    #[arg(short = 'A', long)]
+    pub(crate) all_namespaces: bool,
     /// Wait until the requests have finished, and show progress
     #[arg(long)]
     pub(crate) wait: bool,
@@ -56,17 +59,20 @@ pub(crate) async fn run(args: &SyncArgs, kube: &KubeContext, io: &mut Io<'_>) ->
         let text = String::from_utf8(io.read_file(file, "a file with one login per line")?);
         let text = text.map_err(|_| CliError::usage(format!("{} is not UTF-8 text.", file.display())))?;
         let expected = expect_logins::parse_logins(&text);
-        return expect_logins::run(&expected, connection, args.timeout, kube, io).await;
+        return expect_logins::run(&expected, connection, args.timeout, &kube.in_namespace_of(connection), io).await;
     }
     let mut pending = Vec::new();
     for connection in &connections {
+        let kube = &kube.in_namespace_of(connection);
         let request = create_request(kube, connection, None).await?;
-        if !args.wait {
-            writeln!(io.out, "usersyncrequest.boxsync.dev/{} created", request.name_any())?;
+        match args.all_namespaces {
+            _ if args.wait => {}
+            true => writeln!(io.out, "{}/{} created", kube.namespace, request.name_any())?,
+            false => writeln!(io.out, "usersyncrequest.boxsync.dev/{} created", request.name_any())?,
         }
-        pending.push(PendingRequest::new(connection, request));
+        pending.push(PendingRequest::new(connection, request, kube));
     }
-    if args.wait { wait::wait_for_all(pending, args.timeout, kube, io).await } else { Ok(ExitStatus::Success) }
+    if args.wait { wait::wait_for_all(pending, args.timeout, io).await } else { Ok(ExitStatus::Success) }
 }
 
 /// The named connections, or the selected ones that are not suspended.
@@ -82,16 +88,20 @@ async fn select_connections(
         }
         return Ok(named.into_values().collect());
     }
-    let found = kube.list_connections(NamespaceScope::One, args.selector.as_deref()).await?;
+    let scope = if args.all_namespaces { NamespaceScope::All } else { NamespaceScope::One };
+    let found = kube.list_connections(scope, args.selector.as_deref()).await?;
     let (suspended, active): (Vec<_>, Vec<_>) = found.into_iter().partition(|c| c.spec.suspend);
     for connection in suspended {
         writeln!(io.err, "{} is suspended, skipped.", connection.name_any())?;
     }
-    match active.as_slice() {
-        [] => Err(CliError::error(format!(
+    match (active.as_slice(), scope) {
+        ([], NamespaceScope::One) => Err(CliError::error(format!(
             "no matching connection in namespace {}. See kubectl boxsync status --all.",
             kube.namespace
         ))),
+        ([], NamespaceScope::All) => {
+            Err(CliError::error("no matching connection in any namespace. See kubectl boxsync status -A --all."))
+        }
         _ => Ok(active),
     }
 }

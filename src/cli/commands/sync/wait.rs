@@ -28,6 +28,10 @@ const WRAP: &str = "\x1b[?7h";
 /// A request that is waited for.
 pub(crate) struct PendingRequest {
     connection: String,
+    /// What its lines begin with: the connection, with its namespace if requests of several are waited for.
+    label: String,
+    /// The cluster, in the namespace of the request.
+    kube: KubeContext,
     request: UserSyncRequest,
     /// Users of the last list, as an estimate.
     expected_users: Option<i64>,
@@ -47,9 +51,11 @@ enum RequestOutcome {
 }
 
 impl PendingRequest {
-    pub(crate) fn new(connection: &BoxConnection, request: UserSyncRequest) -> Self {
+    pub(crate) fn new(connection: &BoxConnection, request: UserSyncRequest, kube: &KubeContext) -> Self {
         Self {
             connection: connection.name_any(),
+            label: connection.name_any(),
+            kube: kube.in_namespace_of(connection),
             request,
             expected_users: connection.status.as_ref().and_then(|s| s.users).map(|u| u.total),
             outcome: None,
@@ -59,7 +65,8 @@ impl PendingRequest {
     }
 
     /// Reads the request. Temporary errors are ignored.
-    async fn refresh(&mut self, kube: &KubeContext, now: Timestamp) -> Result<(), CliError> {
+    async fn refresh(&mut self, now: Timestamp) -> Result<(), CliError> {
+        let kube = &self.kube;
         if self.outcome.is_some() {
             return Ok(());
         }
@@ -118,7 +125,7 @@ impl PendingRequest {
                 Tty::Piped => progress::request_state(&self.request),
             },
         };
-        format!("{}: {text}", self.connection)
+        format!("{}: {text}", self.label)
     }
 }
 
@@ -126,15 +133,21 @@ impl PendingRequest {
 pub(crate) async fn wait_for_all(
     mut pending: Vec<PendingRequest>,
     timeout: Duration,
-    kube: &KubeContext,
     io: &mut Io<'_>,
 ) -> Result<ExitStatus, CliError> {
+    if let [first, rest @ ..] = pending.as_mut_slice()
+        && rest.iter().any(|one| one.kube.namespace != first.kube.namespace)
+    {
+        for one in &mut pending {
+            one.label = format!("{}/{}", one.kube.namespace, one.connection);
+        }
+    }
     let start = io.clock.now();
     let limit = SignedDuration::try_from(timeout).unwrap_or(SignedDuration::MAX);
     let mut drawn_lines = 0;
     loop {
         let now = io.clock.now();
-        let refreshes = pending.iter_mut().map(|one| one.refresh(kube, now));
+        let refreshes = pending.iter_mut().map(|one| one.refresh(now));
         join_all(refreshes).await.into_iter().collect::<Result<Vec<()>, CliError>>()?;
         drawn_lines = print_progress(&mut pending, io, start, drawn_lines)?;
         let unfinished: Vec<&PendingRequest> = pending.iter().filter(|one| one.outcome.is_none()).collect();
@@ -142,7 +155,7 @@ pub(crate) async fn wait_for_all(
             return Ok(exit_status(&pending));
         }
         if start.duration_until(now) >= limit {
-            return Err(timeout_error(&unfinished, &kube.namespace, limit));
+            return Err(timeout_error(&unfinished, limit));
         }
         tokio::time::sleep(POLL_INTERVAL).await;
     }
@@ -189,14 +202,20 @@ fn exit_status(pending: &[PendingRequest]) -> ExitStatus {
 }
 
 /// The error for requests that have not finished in time.
-fn timeout_error(unfinished: &[&PendingRequest], namespace: &str, limit: SignedDuration) -> CliError {
+fn timeout_error(unfinished: &[&PendingRequest], limit: SignedDuration) -> CliError {
+    let mut namespaces: Vec<&str> = unfinished.iter().map(|one| one.kube.namespace.as_str()).collect();
+    namespaces.dedup();
+    let (scope, namespace) = match namespaces.as_slice() {
+        [namespace] => (format!("-n {namespace}"), format!("namespace {namespace}")),
+        several => ("-A".to_owned(), format!("the namespaces {}", several.join(", "))),
+    };
     let names: Vec<String> = unfinished.iter().map(|one| one.request.name_any()).collect();
     let names = names.join(" ");
     if unfinished.iter().all(|one| one.is_unobserved()) {
         return CliError::Message(
             ExitStatus::NoOperator,
             format!(
-                "no operator picked up {names} within {}. Check that one runs and watches namespace {namespace}: kubectl boxsync status.",
+                "no operator picked up {names} within {}. Check that one runs and watches {namespace}: kubectl boxsync status.",
                 format_duration(limit)
             ),
         );
@@ -204,8 +223,10 @@ fn timeout_error(unfinished: &[&PendingRequest], namespace: &str, limit: SignedD
     CliError::Message(
         ExitStatus::TimedOut,
         format!(
-            "{names} did not finish within {} and is still running. See kubectl get usersyncrequests -n {namespace} {names}.",
-            format_duration(limit)
+            "{names} did not finish within {} and is still running. See kubectl get usersyncrequests {scope}{}.",
+            format_duration(limit),
+            // kubectl takes no names with -A.
+            if namespaces.len() == 1 { format!(" {names}") } else { String::new() },
         ),
     )
 }

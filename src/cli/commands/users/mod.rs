@@ -62,6 +62,7 @@ pub(crate) enum UsersOutput {
     Table,
     Wide,
     Json,
+    Yaml,
     Jsonl,
     Csv,
     Name,

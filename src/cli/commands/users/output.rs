@@ -1,4 +1,4 @@
-//! The output formats of `users`: tables, JSON, CSV and names. Pure.
+//! The output formats of `users`: tables, JSON, YAML, CSV and names. Pure.
 
 use std::{
     borrow::Cow,
@@ -8,7 +8,13 @@ use std::{
 use super::{UsersOutput, filter::UserFilter};
 use crate::{
     api::SliceState,
-    cli::output::table::{self, Column},
+    cli::{
+        exit_code::CliError,
+        output::{
+            table::{self, Column},
+            yaml::list_to_yaml,
+        },
+    },
     roster::{PublishedUser, RemovedUser},
 };
 
@@ -43,17 +49,19 @@ pub(crate) fn write_rows<U: OutputUser>(
     out: &mut dyn Write,
     rows: &[OutputRow<'_, U>],
     output: UsersOutput,
-) -> io::Result<()> {
+) -> Result<(), CliError> {
     match output {
         UsersOutput::Table => table::write_table(out, &U::table_columns(4), rows),
         UsersOutput::Wide => table::write_table(out, &U::table_columns(usize::MAX), rows),
         UsersOutput::Json => write_json_array(out, rows.iter().map(|row| row.json)),
+        UsersOutput::Yaml => out.write_all(list_to_yaml(rows.iter().map(|row| row.json))?.as_bytes()),
         UsersOutput::Jsonl => rows.iter().try_for_each(|row| write_line(out, row.json)),
         UsersOutput::Csv => write_csv(out, rows),
         UsersOutput::Name => {
             rows.iter().try_for_each(|row| write_line(out, &table::replace_control_chars(row.user.login().into())))
         }
-    }
+    }?;
+    Ok(())
 }
 
 fn write_line(out: &mut dyn Write, text: &str) -> io::Result<()> {

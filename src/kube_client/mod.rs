@@ -1,6 +1,17 @@
 //! kube_client — calls to the API server, with a timeout and a concurrency limit.
 //! Invariant: every call goes through here, except watches. Errors are classified by how callers react to them.
 
+mod cluster_access;
+mod cluster_overrides;
+mod credentials;
+mod dialer;
+mod exec_plugin;
+mod http_client;
+mod kubeconfig;
+mod proxy;
+mod server_certificate;
+mod tls;
+
 use std::{error::Error, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
@@ -11,13 +22,18 @@ use tower::service_fn;
 
 use crate::{remote_clock::RemoteClock, text::clamp_text};
 
+pub use cluster_access::{ClusterAccess, ClusterAccessError, process_env};
+pub use cluster_overrides::ClusterOverrides;
+pub use exec_plugin::ExecSettings;
+pub use http_client::{ClientRetries, ClientSetupError, ClusterConnection};
+
 /// Shorter than the API server's own limit of one minute: a request that takes that long is better retried.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_CONCURRENT_REQUESTS: usize = 8;
-/// The limit for the text of a connection error, which ends up in messages of conditions.
 /// A longer `Retry-After` is not waited for in place.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
-const MAX_CAUSE_CHARS: usize = 200;
+/// The limit for the text of a connection error, which ends up in messages of conditions.
+const MAX_CAUSE_CHARS: usize = 300;
 /// The limit for a message of the API server, which may quote the object, or say what to do in an admission policy.
 const MAX_MESSAGE_CHARS: usize = 2_000;
 /// The status of an object that is too large.
@@ -28,6 +44,7 @@ const TOO_LARGE: u16 = 413;
 pub struct KubeClient {
     client: Client,
     permits: Arc<Semaphore>,
+    request_timeout: Duration,
     server_clock: RemoteClock,
 }
 
@@ -63,7 +80,14 @@ impl KubeClient {
     pub fn new(client: Client) -> Self {
         let server_clock = RemoteClock::default();
         let client = observe_dates(client, &server_clock);
-        Self { client, permits: Arc::new(Semaphore::new(MAX_CONCURRENT_REQUESTS)), server_clock }
+        let permits = Arc::new(Semaphore::new(MAX_CONCURRENT_REQUESTS));
+        Self { client, permits, request_timeout: REQUEST_TIMEOUT, server_clock }
+    }
+
+    /// The same client with another timeout of each request; zero is none.
+    #[must_use]
+    pub fn with_request_timeout(self, timeout: Duration) -> Self {
+        Self { request_timeout: if timeout.is_zero() { Duration::MAX } else { timeout }, ..self }
     }
 
     /// The time by the API server's clock, as of its last response.
@@ -99,7 +123,7 @@ impl KubeClient {
     /// The API server rejected the request or did not respond.
     pub async fn call<T>(&self, request: impl Future<Output = kube::Result<T>>) -> Result<T, KubeError> {
         let _permit = self.permits.acquire().await;
-        match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
+        match tokio::time::timeout(self.request_timeout, request).await {
             Ok(Ok(object)) => Ok(object),
             Ok(Err(error)) => {
                 if !matches!(error, kube::Error::Api(_)) {
@@ -107,7 +131,10 @@ impl KubeClient {
                 }
                 Err(error.into())
             }
-            Err(_) => Err(KubeError::Unreachable(format!("request timed out after {} s", REQUEST_TIMEOUT.as_secs()))),
+            Err(_) => {
+                let seconds = self.request_timeout.as_secs_f64();
+                Err(KubeError::Unreachable(format!("request timed out after {seconds} s")))
+            }
         }
     }
 }
@@ -189,6 +216,10 @@ impl From<kube::Error> for KubeError {
                     KubeError::Rejected { code, message: clamp_text(&status.message, MAX_MESSAGE_CHARS) }
                 }
             },
+            // Our own client's error, without the words of kube.
+            kube::Error::Service(error) => {
+                KubeError::Unreachable(clamp_text(causes(&*error).last().map_or("", String::as_str), MAX_CAUSE_CHARS))
+            }
             other => {
                 KubeError::Unreachable(clamp_text(causes(&other).last().map_or("", String::as_str), MAX_CAUSE_CHARS))
             }
@@ -232,10 +263,13 @@ mod tests {
     use super::*;
 
     async fn get_secret_error(url: String) -> String {
-        rustls::crypto::ring::default_provider().install_default().ok();
-        let mut config = kube::Config::new(url.parse().expect("a URL"));
-        config.accept_invalid_certs = true;
-        let client = KubeClient::new(Client::try_from(config).expect("a client"));
+        rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+        let overrides =
+            ClusterOverrides { server: Some(url), insecure_skip_tls_verify: true, ..ClusterOverrides::default() };
+        let access = ClusterAccess::load(&overrides, &|_| None).expect("flags are enough");
+        let settings = ExecSettings { interactive: false, show_stderr: false, timeout: None };
+        let cluster = access.connect(settings).await.expect("a connection");
+        let client = KubeClient::new(cluster.client("test", ClientRetries::None));
         let result = client.call(client.api::<Secret>("default").get("acme")).await;
         result.expect_err("no API server").to_string()
     }
@@ -246,7 +280,7 @@ mod tests {
         let address = listener.local_addr().expect("an address");
         drop(listener);
         let error = get_secret_error(format!("http://{address}")).await;
-        assert!(error.starts_with("the API server cannot be reached: Connection refused"), "{error}");
+        assert!(error.starts_with("the API server cannot be reached: connection refused"), "{error}");
     }
 
     #[tokio::test]
@@ -263,7 +297,10 @@ mod tests {
             error = get_secret_error(format!("https://{address}")) => error,
             () = server => unreachable!("the listener stays open"),
         };
-        assert_eq!(error, "the API server cannot be reached: received corrupt message of type InvalidContentType");
+        assert_eq!(
+            error,
+            "the API server cannot be reached: TLS failed: received corrupt message of type InvalidContentType"
+        );
     }
 
     fn status_error(code: u16, message: &str) -> KubeError {
