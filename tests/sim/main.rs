@@ -2,6 +2,7 @@
 //! pass in milliseconds.
 
 mod env;
+mod invariant_tests;
 mod invariants;
 mod log;
 mod network;

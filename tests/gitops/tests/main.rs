@@ -4,6 +4,9 @@
 #[path = "../../sim/env.rs"]
 #[allow(dead_code, reason = "the simulation tests use the rest")]
 mod env;
+#[path = "../../sim/invariants/mod.rs"]
+#[allow(dead_code, reason = "the simulation tests use the rest")]
+mod invariants;
 #[path = "../../sim/log.rs"]
 mod log;
 #[path = "../../sim/network.rs"]

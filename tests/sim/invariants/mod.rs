@@ -6,7 +6,6 @@
 mod memory;
 mod permits;
 mod promises;
-mod tests;
 mod writes;
 
 use std::{
@@ -119,7 +118,7 @@ impl Invariants {
     }
 
     /// The breaches so far, which do not fail the story any more.
-    fn take_breaches(&self) -> Vec<String> {
+    pub(crate) fn take_breaches(&self) -> Vec<String> {
         std::mem::take(&mut lock(&self.monitor).breaches)
     }
 

@@ -4,8 +4,10 @@ use boxsync::{api::BoxConnection, metrics::WatchReport};
 use kube::{Api, api::PatchParams};
 use serde_json::json;
 
-use super::Exemption;
-use crate::env::{NAMESPACE, OPERATOR, SimEnv, sleep_secs};
+use crate::{
+    env::{NAMESPACE, OPERATOR, SimEnv, sleep_secs},
+    invariants::Exemption,
+};
 
 /// An operator that breaks every promise at once: it shows a stale list as fresh, leaves a request unanswered, writes in a
 /// loop, leaves slices behind, keeps what was deleted, and holds a permit without calling Box.
