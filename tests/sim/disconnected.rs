@@ -279,7 +279,8 @@ async fn a_disconnected_connection_without_a_roster_does_not_say_that_its_list_i
     sleep_secs(3600).await;
     told(deleted, kept);
     let mut restored = roster.clone();
-    ["resourceVersion", "uid"].map(|field| restored["metadata"].as_object_mut().expect("an object").remove(field));
+    let metadata = restored["metadata"].as_object_mut().expect("an object");
+    metadata.retain(|field, _| !["resourceVersion", "uid"].contains(&field.as_str()));
     world.kube.create(restored);
     sleep_secs(30).await;
     told(kept, deleted);
