@@ -278,8 +278,10 @@ async fn a_disconnected_connection_without_a_roster_does_not_say_that_its_list_i
     assert!(failed.message.contains(deleted) && !failed.message.contains(kept), "{}", failed.message);
     sleep_secs(3600).await;
     told(deleted, kept);
-    let mut restored = roster.clone();
-    ["resourceVersion", "uid"].map(|field| restored["metadata"].as_object_mut().expect("an object").remove(field));
+    let mut restored = roster;
+    for field in ["resourceVersion", "uid"] {
+        restored["metadata"].as_object_mut().expect("an object").remove(field);
+    }
     world.kube.create(restored);
     sleep_secs(30).await;
     told(kept, deleted);

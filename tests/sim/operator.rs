@@ -160,7 +160,7 @@ impl OperatorFactory {
             scopes: self.scopes,
         };
         async move {
-            controller::run(deps, stop).await;
+            Box::pin(controller::run(deps, stop)).await;
             drop(running);
         }
     }
