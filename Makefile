@@ -30,7 +30,7 @@ sim:
 # Random walks over faults, a walk for each seed. Example: make walks SEEDS=17..18
 SEEDS := 0..2000
 walks:
-	WALK_SEEDS=$(SEEDS) cargo test --locked --test sim -- random_walk
+	WALK_SEEDS=$(SEEDS) cargo test --locked --profile walks --test sim -- random_walk
 
 # The end-to-end tests: the binaries on a real control plane. Example: make e2e T=upgrading
 e2e:

@@ -136,7 +136,12 @@ impl OperatorFactory {
         RunningOperator { stop, task, background }
     }
 
-    async fn run_controllers(self, user: String, background: Arc<BackgroundTasks>, stop: CancellationToken) {
+    fn run_controllers(
+        self,
+        user: String,
+        background: Arc<BackgroundTasks>,
+        stop: CancellationToken,
+    ) -> impl Future<Output = ()> + Send + 'static {
         let running = Arc::new(());
         self.processes.add(&user, &running, Arc::downgrade(&background));
         self.scopes.send_replace(WatchScopes::new(&self.namespaces));
@@ -154,8 +159,10 @@ impl OperatorFactory {
             metrics: self.metrics,
             scopes: self.scopes,
         };
-        controller::run(deps, stop).await;
-        drop(running);
+        async move {
+            Box::pin(controller::run(deps, stop)).await;
+            drop(running);
+        }
     }
 
     fn operator_clock(&self) -> Clock {
