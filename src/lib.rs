@@ -9,7 +9,7 @@
 //! | `remote_clock` | the time of a server, by its responses | nothing |
 //! | [`user_list`] | the users of an enterprise in memory, packed | nothing |
 //! | [`box_client`] | Box over HTTP: sign-in, the current user, paging through the users | `remote_clock` `text` `user_list` |
-//! | [`kube_client`] | Kubernetes API calls with a timeout | `remote_clock` `text` |
+//! | [`kube_client`] | the way to the API server, and API calls with a timeout | `remote_clock` `text` |
 //! | [`roster`] | the published list: chunking into slices, diff, publishing, reading | `api` `kube_client` `user_list` |
 //! | [`auth`] | credentials in a Secret, sign-in, and why Box does not accept them | `api` `box_client` |
 //! | [`sync`] | one run: fetch all users from Box, then publish the list | `api` `box_client` `roster` `user_list` |

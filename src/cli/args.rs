@@ -54,6 +54,7 @@ Examples:
   kubectl boxsync sync acme                                  # request a sync
   kubectl boxsync sync acme --wait                           # and show progress
   kubectl boxsync sync -l team=backup --wait --timeout 5m
+  kubectl boxsync sync -A                                    # all connections of the cluster
   kubectl boxsync sync acme --expect-file hired.txt          # until these logins are in the list
 
 Exit code: 0 done, 1 a request failed, 3 no operator picked it up, 4 expected logins are missing, 5 timed out.")]

@@ -206,8 +206,8 @@ fn read_file(file: &Path) -> Result<KubeconfigFile, KubeconfigFileError> {
     }
     let text = decode_text(fs::read(file).map_err(unreadable)?).ok_or_else(|| malformed(None))?;
     // As in kubectl, only the first document counts, and an empty file is an empty kubeconfig.
-    let documents: Vec<Option<KubeconfigFile>> = serde_saphyr::from_multiple(&text)
-        .map_err(|e| malformed(e.location().map(|at| (u64::from(at.line()), u64::from(at.column())))))?;
+    let documents: Vec<Option<KubeconfigFile>> =
+        serde_saphyr::from_multiple(&text).map_err(|e| malformed(e.location().map(|at| (at.line(), at.column()))))?;
     Ok(documents.into_iter().next().flatten().unwrap_or_default())
 }
 

@@ -1,5 +1,19 @@
-//! kube_client — calls to the API server, with a timeout and a concurrency limit.
-//! Invariant: every call goes through here, except watches. Errors are classified by how callers react to them.
+//! kube_client — the way to the API server, and calls to it, with a timeout and a concurrency limit.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `kubeconfig` | which files count, and what they say |
+//! | `cluster_access`, `cluster_overrides` | server, user and trust, by files, flags and environment |
+//! | `proxy` | which proxy leads to the server |
+//! | `dialer` | connections, over the proxy |
+//! | `tls`, `server_certificate` | which certificates are accepted, and which is shown |
+//! | `credentials`, `exec_plugin` | what a request says about its sender; credential plugins |
+//! | `http_client` | the client that is made of these |
+//!
+//! Invariants:
+//! * Every call goes through [`KubeClient::call`], except watches. Errors are classified by how callers react to them.
+//! * What kubectl reaches is reached, and nothing else: `tests/e2e/like_kubectl` compares.
+//! * No error contains a secret: no token, no password of a proxy, no output or environment of a plugin.
 
 mod cluster_access;
 mod cluster_overrides;

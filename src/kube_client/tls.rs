@@ -62,7 +62,7 @@ pub enum TlsSetupError {
 /// # Errors
 /// One is missing or of an unsupported kind, or they do not belong together.
 pub(super) fn parse_identity(certificates: &[u8], key: &SecretString) -> Result<CertifiedKey, InvalidIdentity> {
-    let chain: Vec<_> = read_certificates(certificates);
+    let chain = read_certificates(certificates);
     if chain.is_empty() {
         return Err(InvalidIdentity::NoCertificate);
     }
@@ -80,7 +80,7 @@ pub(super) fn parse_identity(certificates: &[u8], key: &SecretString) -> Result<
     })
 }
 
-/// The certificates of PEM, or of one certificate in DER. What cannot be read is left out.
+/// The certificates of PEM. What cannot be read is left out.
 fn read_certificates(bytes: &[u8]) -> Vec<CertificateDer<'static>> {
     CertificateDer::pem_slice_iter(bytes).filter_map(Result::ok).collect()
 }

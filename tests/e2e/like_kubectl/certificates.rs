@@ -14,6 +14,9 @@ macro_rules! file {
 pub(super) const SERVER: &[u8] = file!("p256.pem");
 pub(super) const SERVER_CA: &[u8] = file!("ca-p256.crt");
 
+/// Name, identity of the server, and the bundle of the kubeconfig.
+type ServerCase<'a> = (&'a str, &'a [u8], Vec<&'a [u8]>, Expected<'a>);
+
 fn bundle(parts: &[&[u8]]) -> String {
     STANDARD.encode(parts.concat())
 }
@@ -24,7 +27,7 @@ async fn the_plugin_accepts_the_server_certificates_that_kubectl_accepts() {
     let api_ca = both.ca_pem();
     let other: &[u8] = file!("ca-ed25519.crt");
     let broken: &[u8] = b"# a comment\n-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
-    let cases: Vec<(&str, &[u8], Vec<&[u8]>, Expected<'_>)> = vec![
+    let cases: Vec<ServerCase<'_>> = vec![
         ("P-256", SERVER, vec![SERVER_CA], Lists("one")),
         ("P-256 signed with SHA-512", file!("p256-sha512.pem"), vec![SERVER_CA], Lists("one")),
         (

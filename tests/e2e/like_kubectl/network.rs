@@ -147,7 +147,7 @@ async fn forward_http(
         head.push(client.read_u8().await?);
     }
     let text = String::from_utf8_lossy(&head).into_owned();
-    let given = text.lines().find_map(|line| line.to_lowercase().starts_with("proxy-authorization:").then_some(line));
+    let given = text.lines().find(|line| line.to_lowercase().starts_with("proxy-authorization:"));
     if credentials.is_some_and(|wanted| given.is_none_or(|line| !line.ends_with(wanted))) {
         let refused = "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n";
         return client.write_all(refused.as_bytes()).await;
