@@ -62,7 +62,7 @@ pub async fn run<'a>(
     let list = fetch_list(client, limits, progress).await?;
     let mut publishing = Publishing::new(client, store, make_request(list.memory_bytes()));
     match publishing.publish(&list, &mut answers, &now).await? {
-        PublishStep::Published(published) => return Ok(published),
+        PublishStep::Published(published) => return Ok(*published),
         PublishStep::Undecided(undecided) => {
             tracing::info!(missing = %undecided, "the list is fetched again");
             answers.keep_for_next_list(&list);
@@ -71,7 +71,7 @@ pub async fn run<'a>(
     drop(list);
     let list = fetch_list(client, limits, progress).await?;
     match publishing.publish(&list, &mut answers, &now).await? {
-        PublishStep::Published(published) => Ok(published),
+        PublishStep::Published(published) => Ok(*published),
         PublishStep::Undecided(Undecided::Incomplete(users)) => Err(box_client::Error::incomplete_list(users).into()),
         PublishStep::Undecided(Undecided::Unproven | Undecided::AskAbout(_)) => {
             Err(box_client::Error::different_lists().into())

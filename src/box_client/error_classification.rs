@@ -77,7 +77,7 @@ const ERROR_RULES: &[ErrorRule] = &[
 
 /// What a response says besides its status.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Explanation<'a> {
+pub(super) enum ErrorExplanation<'a> {
     /// In Box's words: the body, or the header `WWW-Authenticate`.
     Box(&'a ErrorBody),
     /// No body. Box does not always send one.
@@ -86,7 +86,11 @@ pub(super) enum Explanation<'a> {
     Foreign,
 }
 
-pub(super) fn classify_response(kind: EndpointKind, status: StatusCode, explanation: Explanation<'_>) -> ResponseClass {
+pub(super) fn classify_response(
+    kind: EndpointKind,
+    status: StatusCode,
+    explanation: ErrorExplanation<'_>,
+) -> ResponseClass {
     match (kind, status.as_u16()) {
         (_, 200) => Success,
         (_, 429) => RateLimited,
@@ -95,14 +99,14 @@ pub(super) fn classify_response(kind: EndpointKind, status: StatusCode, explanat
         // The status is sufficient, and Box does not always send a body.
         (Api, 401) => Denied(AuthorizationExpired),
         (Api, 403) => match explanation {
-            Explanation::Box(body) => match_error_rule(kind, body).unwrap_or(Denied(PermissionDenied)),
-            Explanation::None => Denied(PermissionDenied),
-            Explanation::Foreign => Unexpected,
+            ErrorExplanation::Box(body) => match_error_rule(kind, body).unwrap_or(Denied(PermissionDenied)),
+            ErrorExplanation::None => Denied(PermissionDenied),
+            ErrorExplanation::Foreign => Unexpected,
         },
         (Token, 400 | 401 | 403) => match explanation {
-            Explanation::Box(body) => match_error_rule(kind, body).unwrap_or(Unexpected),
-            Explanation::None => rejected(Unknown),
-            Explanation::Foreign => Unexpected,
+            ErrorExplanation::Box(body) => match_error_rule(kind, body).unwrap_or(Unexpected),
+            ErrorExplanation::None => rejected(Unknown),
+            ErrorExplanation::Foreign => Unexpected,
         },
         (Api | Token, _) => Unexpected,
     }
@@ -224,7 +228,7 @@ mod tests {
             let body = serde_json::json!({ "error": code, "error_description": text }).to_string();
             let error_body = ErrorBody::parse(body.as_bytes(), &[]).expect("JSON");
             let status = StatusCode::from_u16(status).expect("a status");
-            let class = classify_response(kind, status, Explanation::Box(&error_body));
+            let class = classify_response(kind, status, ErrorExplanation::Box(&error_body));
             assert_eq!(class, expected, "{kind:?} {status} {code} {text}");
         }
     }
@@ -245,8 +249,8 @@ mod tests {
             (Token, 502, Unavailable, Unavailable),
         ] {
             let status = StatusCode::from_u16(status).expect("a status");
-            assert_eq!(classify_response(kind, status, Explanation::Foreign), foreign, "{kind:?} {status}");
-            assert_eq!(classify_response(kind, status, Explanation::None), bare, "{kind:?} {status}");
+            assert_eq!(classify_response(kind, status, ErrorExplanation::Foreign), foreign, "{kind:?} {status}");
+            assert_eq!(classify_response(kind, status, ErrorExplanation::None), bare, "{kind:?} {status}");
         }
     }
 }

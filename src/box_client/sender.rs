@@ -18,7 +18,7 @@ use super::{
     call_observer::{CallObserver, CallOutcome, CallRecord, Endpoint},
     error::{Error, InvalidResponse, LimitExceeded},
     error_body::ErrorBody,
-    error_classification::{EndpointKind, Explanation, ResponseClass, classify_response},
+    error_classification::{EndpointKind, ErrorExplanation, ResponseClass, classify_response},
     retry::{RetryDelays, header_text, parse_retry_after},
     transport::{Transport, TransportError},
 };
@@ -224,9 +224,9 @@ impl Sender {
             kind,
             head.status,
             match &explanation {
-                Some(explanation) => Explanation::Box(explanation),
-                None if body.is_empty() => Explanation::None,
-                None => Explanation::Foreign,
+                Some(explanation) => ErrorExplanation::Box(explanation),
+                None if body.is_empty() => ErrorExplanation::None,
+                None => ErrorExplanation::Foreign,
             },
         );
         let error_body = explanation.unwrap_or_default().or_request_id_header(request_id);

@@ -16,12 +16,12 @@ use crate::user_list::UserStanding;
 #[serde(default, bound(deserialize = "'de: 'a"))]
 struct UserLookupResponse<'a> {
     id: LenientValue<'a>,
-    enterprise: Option<EnterpriseResponse<'a>>,
+    enterprise: Option<UserEnterprise<'a>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, bound(deserialize = "'de: 'a"))]
-struct EnterpriseResponse<'a> {
+struct UserEnterprise<'a> {
     id: LenientValue<'a>,
 }
 

@@ -86,7 +86,7 @@ pub struct PublishResult {
 /// How far publishing came.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PublishStep {
-    Published(PublishResult),
+    Published(Box<PublishResult>),
     /// Users are missing, and nothing was written yet.
     Undecided(Undecided),
 }
@@ -181,7 +181,8 @@ pub async fn publish_list(
     let published = publish_with_retries(&mut publisher, now()).await;
     match published {
         Ok(PublishStep::Published(result)) => {
-            Ok(PublishStep::Published(PublishResult { damaged_history: publisher.damaged_history, ..result }))
+            let damaged_history = publisher.damaged_history;
+            Ok(PublishStep::Published(Box::new(PublishResult { damaged_history, ..*result })))
         }
         unpublished => {
             publisher.discard_own_slices().await;
@@ -197,7 +198,7 @@ async fn publish_with_retries(publisher: &mut Publisher<'_>, now: Timestamp) -> 
     let mut denied_since = None;
     loop {
         let error = match publisher.attempt(now).await {
-            Ok(published) => return Ok(PublishStep::Published(published)),
+            Ok(published) => return Ok(PublishStep::Published(Box::new(published))),
             Err(PublishAttemptError::Undecided(undecided)) => return Ok(PublishStep::Undecided(undecided)),
             Err(PublishAttemptError::Fatal(error)) => return Err(error),
             Err(PublishAttemptError::Conflict) if publisher.conflicts == MAX_CONFLICTS => {

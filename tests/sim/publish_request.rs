@@ -51,8 +51,8 @@ pub(crate) async fn publish_confirmed(
 ) -> Result<PublishResult, roster::Error> {
     let mut answers = RemovalAnswers::default();
     loop {
-        match roster::publish_list(store, request, list, &answers, &now).await? {
-            PublishStep::Published(published) => return Ok(published),
+        match Box::pin(roster::publish_list(store, request, list, &answers, &now)).await? {
+            PublishStep::Published(published) => return Ok(*published),
             PublishStep::Undecided(Undecided::AskAbout(ids)) => {
                 ids.into_iter().for_each(|id| answers.insert(id, UserStanding::Gone));
             }

@@ -23,7 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("metrics", &["api", "box_client"]),
     ("controller", &["api", "auth", "box_client", "kube_client", "metrics", "roster", "runtime", "sync", "text"]),
     ("health", &["controller", "leader_election", "runtime"]),
-    ("cli", &["api", "auth", "box_client", "kube_client", "roster", "runtime"]),
+    ("cli", &["api", "auth", "box_client", "kube_client", "roster", "runtime", "user_list"]),
     ("config", &["*"]),
     ("operator", &["*"]),
 ];
