@@ -17,7 +17,7 @@
 //! | [`controller`] | observe → maintain → permit → confirm, plan again → act → report | all of the above, `runtime` |
 //! | [`leader_election`] | the Lease: which replica works | `runtime` |
 //! | [`runtime`] | clock, logging, signals, background tasks, the admin server | nothing |
-//! | [`cli`] | kubectl boxsync, one file or folder per subcommand | `api` `auth` `box_client` `kube_client` `roster` `runtime` |
+//! | [`cli`] | kubectl boxsync, one file or folder per subcommand | `api` `auth` `box_client` `kube_client` `roster` `runtime` `user_list` |
 //! | [`health`] | whether this process is ready, and what is missing | `controller` `leader_election` `runtime` |
 //! | [`config`], [`operator`] | flags and environment; startup of all parts | all |
 //!
