@@ -28,11 +28,6 @@ impl ChangeLog {
         Self { records: Vec::new(), overflowed: true }
     }
 
-    /// Whether it records nothing, or nothing any more.
-    pub(super) fn is_disabled(&self) -> bool {
-        self.overflowed
-    }
-
     pub(super) fn push_with(&mut self, record: impl FnOnce() -> ChangeRecord) {
         if self.overflowed {
             return;

@@ -1,7 +1,7 @@
 //! Which vanished users Box is asked about one by one, and what its answers prove. Pure, except that the sample is random.
 
 use std::{
-    collections::HashMap,
+    collections::{BinaryHeap, HashMap},
     hash::{BuildHasher, RandomState},
 };
 
@@ -74,36 +74,39 @@ impl ConfirmedRemovals<'_> {
     }
 }
 
-pub(super) fn check_removals<'a>(
-    vanished: &[&str],
+/// `vanished` gives the ids of the vanished users.
+pub(super) fn check_removals<'i, 'a, I: Iterator<Item = &'i str>>(
+    vanished: impl Fn() -> I,
     answers: &'a RemovalAnswers,
     coverage: Coverage,
 ) -> RemovalCheck<'a> {
-    let standings = || vanished.iter().filter_map(|id| answers.get(id));
+    let standings = || vanished().filter_map(|id| answers.get(id));
     let managed = standings().filter(|standing| *standing == UserStanding::Managed).count();
     if managed > 0 {
         return RemovalCheck::Contradicted(managed);
     }
-    let asked = standings().count();
     let limit = match coverage {
         Coverage::Sample => SAMPLE_SIZE,
         Coverage::Everybody => MAX_ASKED,
     };
-    let missing = vanished.len().min(limit).saturating_sub(asked);
+    let missing = vanished().count().min(limit).saturating_sub(standings().count());
     if missing > 0 {
-        let unasked = vanished.iter().filter(|id| answers.get(id).is_none());
-        return RemovalCheck::Ask(draw_at_random(unasked.copied(), missing));
+        return RemovalCheck::Ask(draw_at_random(vanished().filter(|id| answers.get(id).is_none()), missing));
     }
     let others = coverage == Coverage::Sample && standings().all(|standing| standing == UserStanding::Gone);
     RemovalCheck::Checked(ConfirmedRemovals { answers, others })
 }
 
 /// Draws `count` ids, each with the same probability.
-fn draw_at_random<'a>(ids: impl Iterator<Item = &'a str>, count: usize) -> Vec<String> {
+fn draw_at_random<'i>(ids: impl Iterator<Item = &'i str>, count: usize) -> Vec<String> {
     let random = RandomState::new();
-    let mut drawn: Vec<(u64, &str)> = ids.map(|id| (random.hash_one(id), id)).collect();
-    drawn.sort_unstable();
-    drawn.truncate(count);
+    let mut drawn: BinaryHeap<(u64, &str)> = BinaryHeap::with_capacity(count + 1);
+    for id in ids {
+        drawn.push((random.hash_one(id), id));
+        if drawn.len() > count {
+            drawn.pop();
+        }
+    }
     drawn.into_iter().map(|(_, id)| id.to_owned()).collect()
 }
 
@@ -123,16 +126,16 @@ mod tests {
         judge: impl FnOnce(usize, RemovalCheck<'_>),
     ) {
         let ids = ids(count);
-        let vanished: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let vanished = || ids.iter().map(String::as_str);
         let mut answers = RemovalAnswers::default();
-        while let RemovalCheck::Ask(ask) = check_removals(&vanished, &answers, coverage) {
+        while let RemovalCheck::Ask(ask) = check_removals(vanished, &answers, coverage) {
             assert!(!ask.is_empty());
             for id in ask {
                 let standing = answer(&id);
                 answers.insert(id, standing);
             }
         }
-        judge(answers.answers.len(), check_removals(&vanished, &answers, coverage));
+        judge(answers.answers.len(), check_removals(vanished, &answers, coverage));
     }
 
     fn confirmed(check: &RemovalCheck<'_>, count: usize) -> usize {
@@ -212,7 +215,7 @@ mod tests {
         let list = UserList::default();
         answers.keep_for_next_list(&list);
         assert_eq!(answers.earlier_list(), Some(digest_user_ids(&list).as_str()));
-        let RemovalCheck::Ask(ask) = check_removals(&["1", "2", "3"], &answers, Coverage::Sample) else {
+        let RemovalCheck::Ask(ask) = check_removals(|| ["1", "2", "3"].into_iter(), &answers, Coverage::Sample) else {
             panic!("nobody is asked about")
         };
         assert_eq!(ask.len(), 2);

@@ -1,6 +1,10 @@
 //! The decision which users are removed, held or returned, based on a diff. Pure.
 
-use std::{collections::HashSet, fmt};
+use std::{
+    collections::HashSet,
+    fmt,
+    hash::{BuildHasher, RandomState},
+};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -92,16 +96,6 @@ pub(super) enum NoDecision {
     BaselineLost(RemovalHold),
 }
 
-/// Users who are not in the new list any more, by what is decided of them.
-struct MissingUsers<'a> {
-    /// Held earlier, until somebody approves their removal.
-    held: Vec<User<'a>>,
-    /// Held earlier, until Box says that they are gone.
-    unconfirmed: Vec<User<'a>>,
-    /// They were in the published list.
-    vanished: Vec<User<'a>>,
-}
-
 /// # Errors
 /// Box must be asked first, the list is incomplete, or it is unknown which users vanished.
 pub(super) fn decide_removals(
@@ -126,34 +120,32 @@ pub(super) fn decide_removals(
     }
     let approves_held =
         approved_digest.is_some() && previous.held_summary.as_ref().map(|h| h.digest.as_str()) == approved_digest;
-    let (still_unconfirmed, still_held): (Vec<_>, Vec<_>) = held
-        .iter_users()
-        .filter(|user| !list.contains(user.id))
-        .partition(|user| !approves_held && unconfirmed.contains(user.id));
-    let missing =
-        MissingUsers { held: still_held, unconfirmed: still_unconfirmed, vanished: vanished.iter_users().collect() };
+    // None of them is collected: after a mass deletion they are as many as the list.
+    let still_missing = || held.iter_users().filter(|user| !list.contains(user.id));
+    let awaits_box = |user: &User<'_>| !approves_held && unconfirmed.contains(user.id);
+    let awaiting_box = || still_missing().filter(|user| awaits_box(user));
+    let awaiting_approval = || still_missing().filter(|user| !awaits_box(user));
 
-    let known = to_i64(missing.vanished.len());
+    let known = to_i64(vanished.len());
     let unknown = (lost_users - to_i64(added.len())).max(0);
     let recent = recent_removals(previous.journal, total, now);
-    let recently_held = if approves_held { 0 } else { recent.held.min(to_i64(missing.held.len())) };
-    let of_this_run = known + unknown + to_i64(missing.unconfirmed.len());
+    let recently_held = if approves_held { 0 } else { recent.held.min(to_i64(awaiting_approval().count())) };
+    let of_this_run = known + unknown + to_i64(awaiting_box().count());
     let must_hold = of_this_run > 0
         && (must_hold_removals(of_this_run + recent.removed + recently_held, recent.total_before, max_removal_percent)
             || removes_all_people(&vanished, list, max_removal_percent));
 
-    let to_ask = missing.vanished.iter().chain(&missing.unconfirmed);
-    let approved_users = if approves_held { missing.held.as_slice() } else { &[] };
-    let to_ask: Vec<&str> = to_ask.chain(approved_users).map(|user| user.id).collect();
+    let approved_users = || awaiting_approval().filter(|_| approves_held);
+    let to_ask = || vanished.iter_users().chain(awaiting_box()).chain(approved_users()).map(|user| user.id);
     let coverage = if list.duplicate_count() > 0 && !must_hold { Coverage::Everybody } else { Coverage::Sample };
-    let confirmed = match check_removals(&to_ask, answers, coverage) {
+    let confirmed = match check_removals(to_ask, answers, coverage) {
         RemovalCheck::Ask(ids) => return Err(NoDecision::Undecided(Undecided::AskAbout(ids))),
         RemovalCheck::Contradicted(users) => return Err(NoDecision::Undecided(Undecided::Incomplete(users))),
         RemovalCheck::Checked(confirmed) => confirmed,
     };
 
     let mut approved = approved_digest.filter(|_| approves_held);
-    let mut removals_allowed = !must_hold;
+    let (mut removals_allowed, mut approves_lost) = (!must_hold, false);
     if must_hold && lost_users > 0 {
         let digest = digest_removal_counts(total, to_i64(list.len()));
         if approved_digest != Some(digest.as_str()) {
@@ -161,44 +153,31 @@ pub(super) fn decide_removals(
             return Err(NoDecision::BaselineLost(hold));
         }
         approved = approved_digest;
-        removals_allowed = true;
+        (removals_allowed, approves_lost) = (true, true);
     } else if unknown > 0 && answers.earlier_list() != Some(digest_user_ids(list).as_str()) {
         return Err(NoDecision::Undecided(Undecided::Unproven));
     }
 
-    let mass_changes = match change_log.is_disabled() && lost_users > 0 {
+    let mass_changes = match lost_users > 0 {
         true => Vec::new(),
-        false => mass_changes(list, &added, &updates, &missing, total, max_removal_percent),
+        false => mass_changes(list, &added, &updates, &vanished, total, max_removal_percent),
     };
+    let is_removed = |user: &User<'_>| removals_allowed && (approves_lost || confirmed.contains(user.id));
     let mut removed = Vec::new();
-    let mut remove_user = |user: User<'_>, change_log: &mut ChangeLog| {
+    for user in vanished.iter_users().chain(awaiting_box()).filter(is_removed).chain(approved_users()) {
         removed.push(RemovedUser::from_user(&user, now));
         change_log.push_with(|| ChangeRecord::user_removed(user));
-    };
+    }
+    let approved_count = to_i64(approved_users().count());
+    let newly_held_users = || vanished.iter_users().filter(|user| !is_removed(user));
+    newly_held_users().for_each(|user| change_log.push_with(|| ChangeRecord::removal_held(&user)));
+    let newly_held = to_i64(newly_held_users().count());
+    let still_awaiting_box = || awaiting_box().filter(|user| !is_removed(user));
+    let unconfirmed = newly_held_users().chain(still_awaiting_box()).filter(|_| removals_allowed);
+    let mut unconfirmed: Vec<String> = unconfirmed.map(|user| user.id.to_owned()).take(MAX_UNCONFIRMED + 1).collect();
     let mut still_held = UserListBuilder::default();
-    let mut unconfirmed = Vec::new();
-    if approves_held {
-        missing.held.iter().for_each(|user| remove_user(*user, &mut change_log));
-    } else {
-        still_held.push_users(missing.held.iter().copied());
-    }
-    let approved_count = if approves_held { to_i64(missing.held.len()) } else { 0 };
-    let mut newly_held = 0;
-    let new = missing.vanished.iter().map(|user| (user, true));
-    for (user, is_new) in new.chain(missing.unconfirmed.iter().map(|user| (user, false))) {
-        if removals_allowed && (confirmed.contains(user.id) || approved.is_some() && !approves_held) {
-            remove_user(*user, &mut change_log);
-            continue;
-        }
-        if is_new {
-            newly_held += 1;
-            change_log.push_with(|| ChangeRecord::removal_held(user));
-        }
-        if removals_allowed {
-            unconfirmed.push(user.id.to_owned());
-        }
-        still_held.push_users([*user]);
-    }
+    let held_for_approval = awaiting_approval().filter(|_| !approves_held);
+    still_held.push_users(held_for_approval.chain(newly_held_users()).chain(still_awaiting_box()));
     if unconfirmed.len() > MAX_UNCONFIRMED {
         unconfirmed.clear();
     }
@@ -237,14 +216,17 @@ fn mass_changes(
     list: &UserList,
     added: &[u32],
     updates: &UpdateCounts,
-    missing: &MissingUsers<'_>,
+    vanished: &UserList,
     total: i64,
     max_percent: i32,
 ) -> Vec<MassChange> {
     let is_mass = |users| is_mass_change(users, total, max_percent);
-    let recreated = if is_mass(to_i64(added.len())) && is_mass(to_i64(missing.vanished.len())) {
-        let logins: HashSet<String> = missing.vanished.iter().map(|user| user.login.to_lowercase()).collect();
-        to_i64(added.iter().filter(|at| logins.contains(&list.user_at(**at as usize).login.to_lowercase())).count())
+    let recreated = if is_mass(to_i64(added.len())) && is_mass(to_i64(vanished.len())) {
+        // Their hashes take less memory.
+        let random = RandomState::new();
+        let hash = |user: User<'_>| random.hash_one(user.login.to_lowercase());
+        let logins: HashSet<u64> = vanished.iter_users().map(hash).collect();
+        to_i64(added.iter().filter(|at| logins.contains(&hash(list.user_at(**at as usize)))).count())
     } else {
         0
     };

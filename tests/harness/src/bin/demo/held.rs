@@ -64,11 +64,17 @@ pub(crate) async fn hold_and_approve_removals(demo: &mut DemoRun<'_>) -> Result<
         format!("kubectl boxsync why exited with {}", why.status),
     );
 
-    demo.screen.explain("After reviewing them, Acme's admin approves exactly these removals:");
-    let approved = demo.run_plugin("approve acme --yes").await?;
+    demo.screen.explain("After reviewing them, with what Box says of them now, Acme's admin approves exactly these:");
+    let approve = format!("approve acme --yes --box-api-url {}", demo.demo_box.url());
+    let approved = demo.run_plugin(&approve).await?;
     let seen = demo.get_connection("acme").await?;
     let status = &seen["status"];
     demo.screen.blank_line();
+    demo.screen.check(
+        approved.stdout.contains("Box: gone") && approved.stdout.contains("0 still in the enterprise"),
+        "Box says of each of them that they are gone",
+        "Box was not asked about them",
+    );
     demo.screen.check(
         approved.status.success() && status["held"].is_null() && status["lastSync"]["removed"] == REMOVED_USERS,
         format!("{REMOVED_USERS} users were removed, and no removal is held"),
