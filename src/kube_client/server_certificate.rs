@@ -32,7 +32,7 @@ pub(super) fn verify(
     let parsed = ParsedCertificate::try_from(end_entity).map_err(|_| NotTrusted)?;
     verify_server_name(&parsed, server_name).map_err(|_| NotTrusted)?;
     let certificate = Certificate::from_der(end_entity).map_err(|_| NotTrusted)?;
-    if !is_current(&certificate, now) || !serves(&certificate)? {
+    if !is_current(&certificate, now) || !serves(&certificate)? || !is_understood(&certificate) {
         return Err(NotTrusted);
     }
     if trusted.iter().any(|other| other.as_ref() == end_entity.as_ref()) {
@@ -60,6 +60,18 @@ fn serves(certificate: &Certificate) -> Result<bool, NotTrusted> {
     Ok(usage.is_none_or(|(_, usage)| {
         usage.0.iter().any(|id| *id == rfc5912::ID_KP_SERVER_AUTH || *id == rfc5912::ANY_EXTENDED_KEY_USAGE)
     }))
+}
+
+/// Whether every critical extension is one that is checked here (RFC 5280, 4.2).
+fn is_understood(certificate: &Certificate) -> bool {
+    let checked = [
+        rfc5912::ID_CE_BASIC_CONSTRAINTS,
+        rfc5912::ID_CE_KEY_USAGE,
+        rfc5912::ID_CE_EXT_KEY_USAGE,
+        rfc5912::ID_CE_SUBJECT_ALT_NAME,
+    ];
+    let mut extensions = certificate.tbs_certificate().extensions().into_iter().flatten();
+    extensions.all(|extension| !extension.critical || checked.contains(&extension.extn_id))
 }
 
 struct ChainSearch<'a> {
@@ -90,7 +102,8 @@ impl ChainSearch<'_> {
             Err(_) => false,
         };
         let names_are_free = matches!(tbs.get_extension::<NameConstraints>(), Ok(None));
-        is_ca && signs_certificates && names_are_free && is_current(issuer, self.now) && serves(issuer) == Ok(true)
+        let is_issuer = is_ca && signs_certificates && names_are_free && is_understood(issuer);
+        is_issuer && is_current(issuer, self.now) && serves(issuer) == Ok(true)
     }
 
     fn signed(&self, certificate: &Certificate, issuer: &Certificate) -> bool {

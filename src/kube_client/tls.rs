@@ -159,6 +159,17 @@ impl BundleVerifier {
     }
 }
 
+/// Whether kubectl may accept what was rejected for this reason. Whatever else is wrong with a certificate stays wrong.
+fn is_kubectl_more_lenient(error: &rustls::Error) -> bool {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => true,
+        rustls::Error::InvalidCertificate(CertificateError::Other(other)) => {
+            other.to_string().contains("CaUsedAsEndEntity")
+        }
+        _ => false,
+    }
+}
+
 impl ServerCertVerifier for BundleVerifier {
     fn verify_server_cert(
         &self,
@@ -171,6 +182,9 @@ impl ServerCertVerifier for BundleVerifier {
         let authorities = self.authorities();
         let chain = authorities.chains.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         chain.or_else(|error| {
+            if !is_kubectl_more_lenient(&error) {
+                return Err(error);
+            }
             let algorithms = self.provider.signature_verification_algorithms.all;
             let trusted = &authorities.certificates;
             server_certificate::verify(end_entity, intermediates, server_name, now, trusted, algorithms)

@@ -53,7 +53,9 @@ async fn every_behaviour_has_an_effect_until_it_is_reset() {
         let mut responses = vec![(granted.status.as_u16(), granted.body_without("access_token"))];
         let Some(token) = granted.string_field("access_token") else { return responses };
         let mut marker = String::new();
-        for path in ["/2.0/users/me?fields=enterprise", "/2.0/users?", "/2.0/users?", "/2.0/users?", "/2.0/users?"] {
+        let one_user = format!("/2.0/users/{}?fields=status", env.enterprise.users()[0].id);
+        let pages = ["/2.0/users?"; 4];
+        for path in ["/2.0/users/me?fields=enterprise", &one_user].into_iter().chain(pages) {
             let path = if path.ends_with('?') {
                 format!("{path}usemarker=true&limit=10&fields=status,role,phone,notification_email{marker}")
             } else {
