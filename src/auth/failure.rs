@@ -147,6 +147,16 @@ impl Failure {
             box_client::Error::InvalidResponse { problem: InvalidResponse::EmptyUserList, .. } => {
                 Self::new(Reason::BoxResponseInvalid, summary, CHECK_SCOPES)
             }
+            box_client::Error::InvalidResponse { problem: InvalidResponse::DifferentLists, .. } => Self::new(
+                Reason::BoxResponseInvalid,
+                summary,
+                "Nobody is removed because of it. The list is fetched anew.",
+            ),
+            box_client::Error::InvalidResponse { problem: InvalidResponse::MissingUsers(_), .. } => Self::new(
+                Reason::BoxResponseInvalid,
+                summary,
+                "Nobody is removed because of it. If this persists, ask Box support why the list of users is incomplete; with --log debug the operator logs the ids.",
+            ),
             box_client::Error::InvalidResponse { .. } => Self::new(
                 Reason::BoxResponseInvalid,
                 summary,

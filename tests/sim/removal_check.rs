@@ -155,7 +155,6 @@ async fn users_of_whom_box_does_not_say_that_they_are_gone_are_held_until_it_say
         sleep_secs(60).await;
         world.run_request("again", "acme").await;
         assert_eq!(world.get_roster("acme").spec.revision, revision, "{mute}: nothing changed");
-        // Also after a restart.
         acme.disable_behaviour(mute);
         sleep_secs(60).await;
         let done = world.run_request("told", "acme").await;
