@@ -106,11 +106,11 @@ fn default_max_removal_percent() -> i32 {
 pub struct AuthSpec {
     /// Client credentials of a Box app: a Secret with the keys `clientId` and `clientSecret`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_credentials: Option<AuthMethod>,
+    pub client_credentials: Option<ServerAuthMethod>,
 
     /// A Box app with a key pair: a Secret with the key `config.json`, the file from Box's developer console.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub jwt: Option<AuthMethod>,
+    pub jwt: Option<ServerAuthMethod>,
 
     /// A Box app that a user authorized (OAuth 2.0): a Secret with the keys `clientId`, `clientSecret` and
     /// `refreshToken`. `kubectl boxsync connect` writes it. The operator never changes it: tokens that Box
@@ -130,6 +130,29 @@ impl AuthSpec {
             _ => None,
         }
     }
+
+    /// The Box user that the app acts as; `None` if it acts as its service account, or as the user who authorized it.
+    pub fn user_id(&self) -> Option<&str> {
+        let method = self.client_credentials.as_ref().or(self.jwt.as_ref())?;
+        method.user_id.as_deref()
+    }
+}
+
+/// The credentials of an app, and whom it acts as.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerAuthMethod {
+    /// The Secret that holds the credentials, in the namespace of the BoxConnection.
+    pub secret_ref: SecretRef,
+
+    /// The id of the Box user that the app acts as, digits only: an admin, or a co-admin who may manage users. The app needs
+    /// "Generate user access tokens" in Box's developer console. Default: the app's own service account, which needs no user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[0-9]{1,20}$')").message("userId must be the digits of a Box user's id, not a login")
+    )]
+    #[schemars(length(max = 64))]
+    pub user_id: Option<String>,
 }
 
 /// The credentials of a sign-in method.
@@ -307,6 +330,9 @@ pub struct AcceptedCredentials {
     pub secret_name: String,
     /// The Secret's resourceVersion when Box accepted them.
     pub resource_version: String,
+    /// The Box user that the app acts as; absent if it acts as its service account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
     /// When Box first accepted this resourceVersion.
     pub accepted_time: Time,
 }

@@ -122,6 +122,9 @@ impl Failure {
             Some(AuthType::Oauth2) => format!(
                 "An admin or co-admin of enterprise {enterprise} must authorize the app, in a private browser window: kubectl boxsync connect {connection} -n {namespace}. For the other enterprise, create another BoxConnection."
             ),
+            Some(AuthType::ClientCredentials | AuthType::Jwt) | None if context.user_id.is_some() => format!(
+                "Set userId in spec.auth to an admin or co-admin of enterprise {enterprise}. For the other enterprise, create another BoxConnection."
+            ),
             Some(AuthType::ClientCredentials | AuthType::Jwt) | None => format!(
                 "Store the credentials of an app of enterprise {enterprise} in Secret {secret}. For the other enterprise, create another BoxConnection."
             ),
@@ -187,7 +190,8 @@ fn denial_remediation(context: &FailureContext, denial: Denial) -> (Reason, Stri
         Denial::AppNotAuthorized => (
             Reason::AppNotAuthorized,
             format!(
-                "A Box admin of enterprise {enterprise} must authorize {app} (Admin Console > Integrations > Platform Apps Manager; again after every change of its scopes or access level)."
+                "A Box admin of enterprise {enterprise} must authorize {app} (Admin Console > Integrations > Platform Apps Manager; again after every change of its scopes or access level).{}",
+                context.user_access_note()
             ),
         ),
         Denial::AuthorizationExpired if context.method == Some(AuthType::Oauth2) => (
@@ -209,7 +213,12 @@ fn denial_remediation(context: &FailureContext, denial: Denial) -> (Reason, Stri
                 "A Box admin of enterprise {enterprise} must allow {app} from this network and under the enterprise's security policies (Admin Console > Enterprise Settings > Security)."
             ),
         ),
-        Denial::PermissionDenied => (Reason::PermissionDenied, CHECK_SCOPES.to_owned()),
+        Denial::PermissionDenied => {
+            let user = context.user_id.as_ref().map(|user| {
+                format!("User {user} must be an admin of enterprise {enterprise}, or a co-admin who may manage users. ")
+            });
+            (Reason::PermissionDenied, user.unwrap_or_default() + CHECK_SCOPES)
+        }
         Denial::CredentialsRejected(rejection) => {
             (Reason::CredentialsRejected, rejection_remediation(context, rejection))
         }
@@ -223,14 +232,19 @@ fn rejection_remediation(context: &FailureContext, rejection: CredentialRejectio
             "Store the current client id and secret of the app (Box's developer console > Configuration) in Secret {secret}."
         ),
         CredentialRejection::GrantCredentialsInvalid => format!(
-            "This error has four possible causes. In Box's developer console, check that the secret in Secret {secret} is current, that {enterprise} is the enterprise's id, that the access level is \"App + Enterprise Access\", and that a Box admin has authorized {app}."
+            "This error has {} possible causes. In Box's developer console, check that the secret in Secret {secret} is current, that {enterprise} is the enterprise's id, that the access level is \"App + Enterprise Access\", and that a Box admin has authorized {app}.{}",
+            if context.user_id.is_some() { "six" } else { "four" },
+            context.user_access_note()
         ),
         CredentialRejection::UnknownKeyId => format!(
             "The key pair was replaced: download a new config.json from Box's developer console and store it in Secret {secret}."
         ),
-        CredentialRejection::InvalidSubject => {
-            format!("Check that spec.enterpriseId {enterprise} is the id of the enterprise that {app} belongs to.")
-        }
+        CredentialRejection::InvalidSubject => match &context.user_id {
+            Some(user) => format!("Check that {user} is the id of a user of enterprise {enterprise} (userId in spec.auth)."),
+            None => {
+                format!("Check that spec.enterpriseId {enterprise} is the id of the enterprise that {app} belongs to.")
+            }
+        },
         CredentialRejection::GrantTypeNotAllowed => format!(
             "{} uses another authentication method: choose that method in spec.auth, or create an app of the right type.",
             capitalize(&app)
@@ -240,7 +254,8 @@ fn rejection_remediation(context: &FailureContext, rejection: CredentialRejectio
             context.connection, context.namespace
         ),
         CredentialRejection::Unknown => format!(
-            "Check in Box's developer console that {app} is active, that Secret {secret} holds its current credentials, that it has the access level \"App + Enterprise Access\" and the scope \"Manage users\", and that a Box admin of enterprise {enterprise} has authorized it."
+            "Check in Box's developer console that {app} is active, that Secret {secret} holds its current credentials, that it has the access level \"App + Enterprise Access\" and the scope \"Manage users\", and that a Box admin of enterprise {enterprise} has authorized it.{}",
+            context.user_access_note()
         ),
     }
 }

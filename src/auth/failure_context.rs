@@ -1,6 +1,9 @@
 //! The names that failure messages contain.
 
-use crate::api::{AuthType, BoxConnection};
+use crate::{
+    api::{AuthType, BoxConnection},
+    box_client::TokenSubject,
+};
 
 /// The names that failure messages contain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,6 +15,8 @@ pub struct FailureContext {
     pub uid: String,
     pub enterprise: String,
     pub method: Option<AuthType>,
+    /// The Box user that the app acts as, instead of its service account.
+    pub user_id: Option<String>,
     /// Known after the Secret was read.
     pub client_id: Option<String>,
 }
@@ -26,7 +31,16 @@ impl FailureContext {
             uid: connection.metadata.uid.clone().unwrap_or_default(),
             enterprise: connection.spec.enterprise_id.clone(),
             method: chosen.map(|(method, _)| method),
+            user_id: connection.spec.auth.user_id().map(str::to_owned),
             client_id: None,
+        }
+    }
+
+    /// For whom tokens are requested.
+    pub fn token_subject(&self) -> TokenSubject {
+        match &self.user_id {
+            Some(id) => TokenSubject::User(id.clone()),
+            None => TokenSubject::Enterprise(self.enterprise.clone()),
         }
     }
 
@@ -43,6 +57,16 @@ impl FailureContext {
         self.client_id
             .as_ref()
             .map_or_else(|| "the Box app".to_owned(), |id| format!("the Box app with client id {id}"))
+    }
+
+    /// What the app needs besides to act as a user; empty if it acts as its service account.
+    pub(super) fn user_access_note(&self) -> String {
+        let note = |user| {
+            format!(
+                " To act as user {user}, who must belong to the enterprise, the app needs \"Generate user access tokens\" (developer console > Configuration > Advanced Features)."
+            )
+        };
+        self.user_id.as_ref().map(note).unwrap_or_default()
     }
 
     /// The keys of the Secret for this method, for messages.

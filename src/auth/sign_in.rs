@@ -15,7 +15,7 @@ pub struct SignIn {
 }
 
 impl SignIn {
-    /// A sign-in to the enterprise of the context that nothing cancels.
+    /// A sign-in to the enterprise of the context, as its user if it names one, that nothing cancels.
     pub fn with_credentials(
         transport: Transport,
         base_url: BaseUrl,
@@ -24,7 +24,7 @@ impl SignIn {
         clock: ClockFn,
     ) -> Self {
         let context = context.with_client_id(credentials.client_id());
-        let source = TokenSource::new(transport, base_url, credentials, context.enterprise.clone(), clock);
+        let source = TokenSource::new(transport, base_url, credentials, context.token_subject(), clock);
         Self { client: Client::new(&source, CancellationToken::new()), context }
     }
 

@@ -1,6 +1,6 @@
 //! The authorized client of one run: a [`Sender`] with bearer tokens of a [`TokenSource`].
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -10,8 +10,13 @@ use super::{
     auth::{token::Token, token_source::TokenSource},
     call_observer::{CallObserver, Endpoint},
     error::{Denial, Error},
+    error_classification::ends_authorization,
     sender::{ReceivedBody, RequestTemplate, Sender},
 };
+
+/// For how long Box may reject every token that it has just issued. This passes within minutes as a rule, as users of Box
+/// report; a person is asked to authorize the app again only when it lasts.
+const REJECTED_TOKENS_TOLERANCE: Duration = Duration::from_secs(600);
 
 /// A client for one run, which counts its calls and can be cancelled. Clones share both.
 #[derive(Clone)]
@@ -53,13 +58,22 @@ impl Client {
         self.sender.call_count()
     }
 
-    /// GET with a bearer token. A rejected token is replaced once.
+    /// GET with a bearer token. A rejected token is replaced once. That Box rejects the new one as well is not taken for
+    /// the end of the authorization at once: without it, Box would have issued none.
     pub(super) async fn get_authorized(&self, endpoint: Endpoint, path: &str) -> Result<ReceivedBody, Error> {
         let token = self.token_source.token(&self.sender).await?;
         match self.get_with_token(&token, endpoint, path).await {
-            Err(Error::Denied { denial: Denial::AuthorizationExpired, .. }) if self.token_source.can_renew() => {
-                let token = self.token_source.token(&self.sender).await?;
-                self.get_with_token(&token, endpoint, path).await
+            Err(Error::Denied { denial: Denial::AuthorizationExpired, .. }) if self.token_source.can_renew() => {}
+            result => return result,
+        }
+        let token = self.token_source.token(&self.sender).await?;
+        match self.get_with_token(&token, endpoint, path).await {
+            Err(Error::Denied { denial: Denial::AuthorizationExpired, body })
+                if !ends_authorization(&body)
+                    && self.token_source.record_rejected_new_token() < REJECTED_TOKENS_TOLERANCE =>
+            {
+                let detail = format!("it rejects access tokens that it has just issued: 401, {body}");
+                Err(Error::Unavailable { retry_after: None, detail })
             }
             result => result,
         }
@@ -73,8 +87,10 @@ impl Client {
             RequestTemplate::get(&url, token.authorization_header(), secrets)
         };
         let result = self.sender.send_with_retries(endpoint, template).await;
-        if let Err(Error::Denied { denial: Denial::AuthorizationExpired, .. }) = &result {
-            self.token_source.invalidate(token);
+        match &result {
+            Err(Error::Denied { denial: Denial::AuthorizationExpired, .. }) => self.token_source.invalidate(token),
+            Ok(_) | Err(Error::Denied { .. }) => self.token_source.record_accepted_token(),
+            Err(_) => {}
         }
         result
     }

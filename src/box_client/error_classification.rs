@@ -112,6 +112,16 @@ pub(super) fn classify_response(
     }
 }
 
+/// Whether a 401 says that the authorization is gone, not only this token.
+pub(super) fn ends_authorization(body: &ErrorBody) -> bool {
+    let text = normalize_words(body.message().unwrap_or_default());
+    let code_of_grant =
+        matches!(body.code(), Some("invalid_grant" | "invalid_client" | "unauthorized_client" | "access_denied"));
+    code_of_grant || ["grant", "grants", "revoked", "deactivated", "not authorized", "refresh token"]
+        .iter()
+        .any(|words| text.contains(&normalize_words(words)))
+}
+
 fn match_error_rule(kind: EndpointKind, body: &ErrorBody) -> Option<ResponseClass> {
     let text = normalize_words(body.message().unwrap_or_default());
     ERROR_RULES

@@ -25,6 +25,7 @@ mod error_classification;
 mod lenient_json;
 mod lenient_value;
 mod reachability;
+mod renewable_client;
 mod retry;
 mod sender;
 mod transport;
@@ -44,6 +45,7 @@ pub use auth::{
     malformed_credentials::MalformedCredentials,
     token_source::{SpawnFn, TokenSource},
     token_store::{AfterRejection, OAuthTokens, RefreshLock, TokenStore, TokenStoreError},
+    token_subject::TokenSubject,
 };
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use ca_bundle::{CaBundle, InvalidCaBundle, check_system_certificates};

@@ -10,7 +10,12 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tower::util::BoxCloneSyncService;
 
-use super::{base_url::is_loopback, ca_bundle::CaBundle, error_body::sanitize_text};
+use super::{
+    base_url::is_loopback,
+    ca_bundle::CaBundle,
+    error_body::sanitize_text,
+    renewable_client::{PendingRequest, RenewableClient},
+};
 
 /// One HTTP exchange that reads the whole body: [`https_transport`], or an in-process router in tests.
 ///
@@ -45,46 +50,84 @@ pub enum ConnectPhase {
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A page of 1,000 users has about half a MiB. As many bodies are in memory as there are permits for Box.
 const MAX_BODY_BYTES: usize = 16 << 20;
+/// With a request under way, the other end of an HTTP/2 connection is asked for a sign of life this often.
+const PING_INTERVAL: Duration = Duration::from_secs(15);
+/// A connection that gives none for so long is closed, and its requests fail.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// A request that is given up after this time has stalled. Less than the time limit of a call.
+const STALLED_AFTER: Duration = Duration::from_secs(30);
 /// Real chains have about five.
 const MAX_CAUSES: usize = 16;
 
 /// The transport over the network: HTTP/1.1 or 2, the system's trusted certificates and those of the bundle, proxies from the environment
 /// (`HTTPS_PROXY`, `NO_PROXY`, …), `User-Agent: boxsync-operator/<version>`, no redirects, at most 16 MiB of body,
-/// 10 s to connect.
+/// 10 s to connect. A dead HTTP/2 connection is noticed within 25 s; after a request without a response the next ones get
+/// new connections.
 ///
 /// Plain HTTP is rejected except to loopback, as in [`BaseUrl`](super::BaseUrl), and never uses a proxy there. A
 /// process-wide rustls crypto provider must be installed before.
 pub fn https_transport(version: &str, ca_bundle: &CaBundle) -> Result<Transport, TransportError> {
-    https_transport_with_limit(version, ca_bundle, MAX_BODY_BYTES)
+    https_transport_with_limits(version, ca_bundle, TransportLimits::default())
 }
 
-pub(super) fn https_transport_with_limit(
+/// The limits of a transport.
+#[derive(Clone, Copy)]
+pub(super) struct TransportLimits {
+    pub(super) max_body_bytes: usize,
+    pub(super) ping_interval: Duration,
+    pub(super) ping_timeout: Duration,
+    pub(super) stalled_after: Duration,
+}
+
+impl Default for TransportLimits {
+    fn default() -> Self {
+        Self {
+            max_body_bytes: MAX_BODY_BYTES,
+            ping_interval: PING_INTERVAL,
+            ping_timeout: PING_TIMEOUT,
+            stalled_after: STALLED_AFTER,
+        }
+    }
+}
+
+pub(super) fn https_transport_with_limits(
     version: &str,
     ca_bundle: &CaBundle,
-    max_body_bytes: usize,
+    limits: TransportLimits,
 ) -> Result<Transport, TransportError> {
-    let base_builder = || {
+    let user_agent = format!("boxsync-operator/{version}");
+    let base_builder = move || {
         reqwest::Client::builder()
-            .user_agent(format!("boxsync-operator/{version}"))
+            .user_agent(&user_agent)
             .redirect(reqwest::redirect::Policy::none())
             // Retries are counted in the sender.
             .retry(reqwest::retry::never())
             .connect_timeout(CONNECT_TIMEOUT)
+            .http2_keep_alive_interval(limits.ping_interval)
+            .http2_keep_alive_timeout(limits.ping_timeout)
     };
     let setup = |error: reqwest::Error| TransportError::Setup(innermost_cause(&error));
     let added = ca_bundle.certificates().map(|certificate| reqwest::Certificate::from_der(certificate));
     let added = added.collect::<Result<Vec<_>, _>>().map_err(setup)?;
-    let remote = base_builder().https_only(true).tls_certs_merge(added).build().map_err(setup)?;
     // HTTP_PROXY must not see plain-text requests to this machine, and they need no certificates.
     let local = base_builder().no_proxy().tls_certs_only([]).build().map_err(setup)?;
+    let build_remote = move || base_builder().https_only(true).tls_certs_merge(added.iter().cloned()).build();
+    let remote = RenewableClient::new(Box::new(build_remote), limits.stalled_after).map_err(setup)?;
     Ok(BoxCloneSyncService::new(tower::service_fn(move |request: Request<Bytes>| {
         let uri = request.uri();
-        let client = match uri.scheme_str() {
-            Some("http") if uri.host().is_some_and(is_loopback) => local.clone(),
+        let (client, pending) = match uri.scheme_str() {
+            Some("http") if uri.host().is_some_and(is_loopback) => (local.clone(), None),
             // It rejects plain HTTP.
-            _ => remote.clone(),
+            _ => {
+                let (client, pending) = remote.start_request();
+                (client, Some(pending))
+            }
         };
-        send_request(client, request, max_body_bytes)
+        async move {
+            let result = send_request(client, request, limits.max_body_bytes).await;
+            pending.map(PendingRequest::finish);
+            result
+        }
     })))
 }
 

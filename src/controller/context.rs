@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     api::{BoxConnection, UserRoster, UserSyncRequest},
-    auth::KeyDecryption,
+    auth::{FailureContext, KeyDecryption},
     box_client::{BaseUrl, CallObserver, Credentials, Limits, SpawnFn, TokenSource, Transport},
     metrics::Metrics,
     roster,
@@ -194,7 +194,7 @@ impl Context {
             self.box_client_config.transport.clone(),
             self.box_client_config.base_url.clone(),
             credentials,
-            connection.spec.enterprise_id.clone(),
+            FailureContext::for_connection(connection).token_subject(),
             self.clock.to_fn(),
         );
         let Some(initial_token) = initial_token else { return token_source };

@@ -26,6 +26,7 @@ pub(super) fn sample_failures() -> Vec<Failure> {
         uid: "2f1d9c1e-0000-4000-8000-000000000001".to_owned(),
         enterprise: "1001".to_owned(),
         method: Some(AuthType::ClientCredentials),
+        user_id: None,
         client_id: Some("client-acme".to_owned()),
     };
     let globex = BoxEnterprise { id: "2002".to_owned(), name: "Globex".to_owned() };

@@ -18,9 +18,9 @@ use super::{
     request::status,
 };
 use crate::api::{
-    AuthMethod, AuthSpec, AuthType, Authorization, BoxAccount, BoxApp, BoxConnection, BoxConnectionSpec, BoxEnterprise,
+    AuthSpec, AuthType, Authorization, BoxAccount, BoxApp, BoxConnection, BoxConnectionSpec, BoxEnterprise,
     ConnectionRef, CurrentSync, ROSTER_FORMAT_VERSION, Reason, RemovalHold, RequestRef, RosterChange, RosterContent,
-    Schedule, SecretRef, Trigger, UserCounts, UserRoster, UserSyncRequest, UserSyncRequestSpec,
+    Schedule, SecretRef, ServerAuthMethod, Trigger, UserCounts, UserRoster, UserSyncRequest, UserSyncRequestSpec,
 };
 
 pub(super) const NOW: &str = "2026-11-22T12:00:00Z";
@@ -47,7 +47,7 @@ pub(super) struct Case {
 
 /// A connection that was never reconciled.
 pub(super) fn new_connection() -> Case {
-    let method = AuthMethod { secret_ref: SecretRef { name: "acme-box".to_owned() } };
+    let method = ServerAuthMethod { secret_ref: SecretRef { name: "acme-box".to_owned() }, user_id: None };
     let connection = BoxConnection {
         metadata: ObjectMeta {
             name: Some("acme".to_owned()),
@@ -161,6 +161,7 @@ pub(super) fn sample_sign_in() -> SignedIn {
         method: AuthType::ClientCredentials,
         secret_name: "acme-box".to_owned(),
         resource_version: "7".to_owned(),
+        user_id: None,
         authorization_expiration: None,
     }
 }
@@ -362,7 +363,7 @@ impl Case {
 
     /// The spec names another Secret.
     pub(super) fn with_other_secret(mut self) -> Self {
-        let method = AuthMethod { secret_ref: SecretRef { name: "acme-box-2".to_owned() } };
+        let method = ServerAuthMethod { secret_ref: SecretRef { name: "acme-box-2".to_owned() }, user_id: None };
         self.connection.spec.auth.client_credentials = Some(method);
         self.edited()
     }

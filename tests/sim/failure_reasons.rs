@@ -71,8 +71,8 @@ const FAILURE_CASES: &[FailureCase] = &[
     FailureCase(
         Behaviour::Unauthorized,
         ALL_METHODS,
-        Reason::AuthorizationExpired,
-        &["no longer accepts the authorization"],
+        Reason::BoxUnavailable,
+        &["rejects access tokens that it has just issued", "401"],
     ),
     FailureCase(Behaviour::InsufficientScope, ALL_METHODS, Reason::PermissionDenied, &["Manage users"]),
     FailureCase(

@@ -11,6 +11,7 @@ mod publish_request;
 mod reader;
 mod sign_in;
 
+mod act_as_user;
 mod clocks;
 mod cluster_trouble;
 mod crashes;
@@ -37,6 +38,7 @@ mod proptest_history;
 mod publishing;
 mod random_walk;
 mod rate_limits;
+mod rejected_tokens;
 mod removal_check;
 mod removal_guard;
 mod request_end;

@@ -1,6 +1,6 @@
 //! User authorization (OAuth 2.0): tokens are refreshed, stored before use, and no refresh token is used twice.
 
-use box_sim::{AuthMethod, Endpoint, Enterprise};
+use box_sim::{AuthMethod, Endpoint, EndpointFilter, Enterprise, ScriptedResponse};
 use boxsync::api::Trigger;
 use kube_sim::Verb;
 use serde_json::{Value, json};
@@ -55,6 +55,31 @@ async fn a_month_of_probes_and_syncs_refreshes_the_tokens_without_user_action() 
     );
     assert_eq!(acme.call_counts().with_status(Endpoint::Token, 400), 0, "no refresh token was used twice");
     assert_eq!(stored_token(&world, "acme", "refreshToken"), acme.refresh_token().expect("authorized"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_limited_refresh_is_sent_again_with_the_same_refresh_token() {
+    let world = SimEnv::with_operator();
+    let acme = world.connect_with_auth("acme", 100, AuthMethod::Oauth2);
+    world.wait_until_ready("acme").await;
+    let before = acme.refresh_token().expect("authorized");
+    // Twice waited for in place, then for longer than that.
+    for (times, retry_after) in [(2, "20"), (1, "600")] {
+        acme.queue_response(
+            times,
+            ScriptedResponse::RateLimited { retry_after: Some(retry_after.to_owned()) },
+            EndpointFilter::Token,
+        );
+    }
+    acme.revoke_tokens();
+    let limited = world.run_request("r", "acme").await;
+    assert!(request_succeeded(&limited), "{limited:?}");
+    assert_eq!(acme.call_counts().with_status(Endpoint::Token, 429), 3);
+    assert_eq!(acme.call_counts().with_status(Endpoint::Token, 400), 0, "no other refresh token was tried");
+    assert_eq!(acme.call_counts().with_status(Endpoint::Token, 200), 2, "one token at first, one now");
+    let current = acme.refresh_token().expect("authorized");
+    assert_ne!(current, before);
+    assert_eq!(stored_token(&world, "acme", "refreshToken"), current);
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 use super::{
     client_credentials::ClientCredentials, credential_text::decode_text, form::encode_form, jwt::JwtApp,
-    limits::MAX_REFRESH_TOKEN, malformed_credentials::MalformedCredentials,
+    limits::MAX_REFRESH_TOKEN, malformed_credentials::MalformedCredentials, token_subject::TokenSubject,
 };
 
 /// Validated credentials of an app: complete, and with a decrypted key.
@@ -117,21 +117,22 @@ impl Credentials {
         }
     }
 
-    /// The form of a token request for this enterprise. Each call returns a new one, because an assertion can be used
+    /// The form of a token request for this subject. Each call returns a new one, because an assertion can be used
     /// once, within a minute.
-    pub(crate) fn token_request_form(&self, enterprise_id: &str, issued_at: Timestamp) -> SecretString {
+    pub(crate) fn token_request_form(&self, subject: &TokenSubject, issued_at: Timestamp) -> SecretString {
+        let (subject_type, subject_id) = subject.type_and_id();
         let (client_id, client_secret) = (self.client_id(), self.client_secret().expose_secret());
         match self {
             Self::ClientCredentials(_) => encode_form(&[
                 ("grant_type", "client_credentials"),
                 ("client_id", client_id),
                 ("client_secret", client_secret),
-                ("box_subject_type", "enterprise"),
-                ("box_subject_id", enterprise_id),
+                ("box_subject_type", subject_type),
+                ("box_subject_id", subject_id),
             ]),
             Self::Jwt(file) => encode_form(&[
                 ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
-                ("assertion", file.sign_assertion(enterprise_id, issued_at).expose_secret()),
+                ("assertion", file.sign_assertion(subject, issued_at).expose_secret()),
                 ("client_id", client_id),
                 ("client_secret", client_secret),
             ]),

@@ -16,6 +16,7 @@ use super::{
     malformed_credentials::MalformedCredentials,
     private_key,
     random_token::random_token,
+    token_subject::TokenSubject,
 };
 use crate::box_client::lenient_value::LenientValue;
 
@@ -122,12 +123,13 @@ impl JwtApp {
     }
 
     /// A new assertion. Every request needs its own, because Box accepts each only once.
-    pub(crate) fn sign_assertion(&self, enterprise_id: &str, issued_at: Timestamp) -> SecretString {
+    pub(crate) fn sign_assertion(&self, subject: &TokenSubject, issued_at: Timestamp) -> SecretString {
+        let (subject_type, subject_id) = subject.type_and_id();
         let header = json!({ "alg": "RS256", "typ": "JWT", "kid": self.key_id });
         let claims = json!({
             "iss": self.app.client_id,
-            "sub": enterprise_id,
-            "box_sub_type": "enterprise",
+            "sub": subject_id,
+            "box_sub_type": subject_type,
             "aud": AUDIENCE,
             // Must be unique; Box requires 16 to 128 characters.
             "jti": random_token(),

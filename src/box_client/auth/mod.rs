@@ -15,3 +15,4 @@ pub(super) mod token;
 mod token_refresh;
 pub(super) mod token_source;
 pub(super) mod token_store;
+pub(super) mod token_subject;

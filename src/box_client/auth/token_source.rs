@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{
     sync::{OwnedMutexGuard, oneshot},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use super::{
@@ -16,6 +16,7 @@ use super::{
     token::Token,
     token_refresh::{RefreshedTokens, refresh_tokens},
     token_store::{TokenStore, TokenStoreError},
+    token_subject::TokenSubject,
 };
 use crate::box_client::{
     base_url::BaseUrl,
@@ -45,7 +46,7 @@ struct TokenSourceInner {
     sender: Sender,
     /// `None`: only an access token of another process, which is never renewed here.
     credentials: Option<Credentials>,
-    enterprise_id: String,
+    subject: TokenSubject,
     cache: Mutex<TokenCache>,
     /// Its holder may request a token.
     renewal_mutex: Arc<tokio::sync::Mutex<()>>,
@@ -65,30 +66,32 @@ struct TokenCache {
     rejected_access_token: Option<SecretString>,
     refresh_expires_at: Option<Timestamp>,
     fallback_cause: Option<Error>,
+    /// Since when Box has rejected every token that it had just issued.
+    new_tokens_rejected_since: Option<Instant>,
 }
 
 impl TokenSource {
-    /// Makes no call. `enterprise_id` is the enterprise that tokens are requested for.
+    /// Makes no call. `subject` is for whom tokens are requested; a user's authorization has its own.
     pub fn new(
         transport: Transport,
         base: BaseUrl,
         credentials: Credentials,
-        enterprise_id: String,
+        subject: TokenSubject,
         clock: ClockFn,
     ) -> Self {
-        Self::with_call_timeout(transport, base, credentials, enterprise_id, clock, CALL_TIMEOUT)
+        Self::with_call_timeout(transport, base, credentials, subject, clock, CALL_TIMEOUT)
     }
 
     pub(crate) fn with_call_timeout(
         transport: Transport,
         base: BaseUrl,
         credentials: Credentials,
-        enterprise_id: String,
+        subject: TokenSubject,
         clock: ClockFn,
         call_timeout: Duration,
     ) -> Self {
         let sender = Sender::new(transport, base, clock, call_timeout);
-        Self::from_parts(sender, Some(credentials), enterprise_id, TokenCache::default())
+        Self::from_parts(sender, Some(credentials), subject, TokenCache::default())
     }
 
     /// A source that only has an access token of another process. Makes no call, and never requests a token: that would
@@ -104,7 +107,7 @@ impl TokenSource {
     ) -> Result<Self, Error> {
         let token = Some(Arc::new(Token::from_access_token(access_token)?));
         let sender = Sender::new(transport, base, clock, CALL_TIMEOUT);
-        Ok(Self::from_parts(sender, None, String::new(), TokenCache { token, ..TokenCache::default() }))
+        Ok(Self::from_parts(sender, None, TokenSubject::Enterprise(String::new()), TokenCache { token, ..TokenCache::default() }))
     }
 
     /// Stores the tokens of a user's authorization in `store`; without a store they are not refreshed. `spawn` runs each
@@ -180,9 +183,19 @@ impl TokenSource {
         }
     }
 
-    fn from_parts(sender: Sender, credentials: Option<Credentials>, enterprise_id: String, cache: TokenCache) -> Self {
+    /// Box accepted a token.
+    pub(crate) fn record_accepted_token(&self) {
+        self.lock_cache().new_tokens_rejected_since = None;
+    }
+
+    /// Box rejected a token that it had just issued. Returns for how long it has rejected all of them.
+    pub(crate) fn record_rejected_new_token(&self) -> Duration {
+        self.lock_cache().new_tokens_rejected_since.get_or_insert_with(Instant::now).elapsed()
+    }
+
+    fn from_parts(sender: Sender, credentials: Option<Credentials>, subject: TokenSubject, cache: TokenCache) -> Self {
         let (cache, renewal_mutex) = (Mutex::new(cache), Arc::default());
-        let inner = TokenSourceInner { sender, credentials, enterprise_id, cache, renewal_mutex };
+        let inner = TokenSourceInner { sender, credentials, subject, cache, renewal_mutex };
         Self { inner: Arc::new(inner), refresher: None }
     }
 
@@ -225,7 +238,7 @@ impl TokenSource {
                 if credentials.is_used() {
                     return Err(Error::invalid_response(InvalidResponse::MissingToken));
                 }
-                let request = |skew| request_token(sender, credentials, &self.inner.enterprise_id, skew);
+                let request = |skew| request_token(sender, credentials, &self.inner.subject, skew);
                 let body = match request(SignedDuration::ZERO).await {
                     // Once more with a new assertion id, and by Box's clock if it is known.
                     Err(Error::ClockSkew { skew, .. }) => request(skew.unwrap_or_default()).await?,
@@ -293,14 +306,14 @@ impl TokenSource {
 async fn request_token(
     sender: &Sender,
     credentials: &Credentials,
-    enterprise_id: &str,
+    subject: &TokenSubject,
     skew: SignedDuration,
 ) -> Result<ReceivedBody, Error> {
     let url = sender.url("/oauth2/token");
     sender
         .send_with_retries(Endpoint::Token, || {
             let now = sender.now();
-            let form = credentials.token_request_form(enterprise_id, now.checked_add(skew).unwrap_or(now));
+            let form = credentials.token_request_form(subject, now.checked_add(skew).unwrap_or(now));
             let secrets = vec![form.clone(), credentials.client_secret().clone()];
             RequestTemplate::post_form(&url, &form, secrets)
         })

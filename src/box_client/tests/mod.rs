@@ -1,5 +1,6 @@
 //! An in-process fake of Box with scripted responses and recorded requests.
 
+mod connections;
 mod credentials;
 mod fuzz;
 mod jwt;
@@ -81,6 +82,10 @@ pub(super) struct FakeBox {
     requests: Arc<Mutex<Vec<RecordedRequest>>>,
 }
 
+pub(super) fn enterprise_subject() -> TokenSubject {
+    TokenSubject::Enterprise("123".into())
+}
+
 impl FakeBox {
     /// The next responses at this path; later requests get default responses.
     pub(super) fn respond_with(self, path: &'static str, responses: impl IntoIterator<Item = CannedResponse>) -> Self {
@@ -119,7 +124,7 @@ impl FakeBox {
     }
 
     pub(super) fn token_source_for(&self, credentials: Credentials) -> TokenSource {
-        TokenSource::new(self.transport(), BaseUrl::default(), credentials, "123".into(), Arc::new(test_time))
+        TokenSource::new(self.transport(), BaseUrl::default(), credentials, enterprise_subject(), Arc::new(test_time))
     }
 
     pub(super) fn connect(&self) -> Client {

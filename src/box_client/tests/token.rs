@@ -66,18 +66,61 @@ async fn a_rejected_token_is_replaced_once() {
     assert_eq!(client.call_count(), 4);
 }
 
-#[tokio::test]
-async fn a_second_rejected_token_means_that_the_authorization_has_expired() {
-    let fake = FakeBox::default().respond_with(ME, [canned_response(401, ""), api_error(401, "unauthorized")]);
+#[tokio::test(start_paused = true)]
+async fn new_tokens_that_are_rejected_for_ten_minutes_mean_that_the_authorization_has_expired() {
+    let fake = FakeBox::default().respond_with(ME, vec![api_error(401, "unauthorized"); 8]);
     let token_source = fake.new_token_source();
-    let error = Client::new(&token_source, CancellationToken::new()).get_account().await.expect_err("refused");
+    let client = Client::new(&token_source, CancellationToken::new());
+    for _ in 0..2 {
+        let error = client.get_account().await.expect_err("refused");
+        assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
+        assert_eq!(
+            error.to_string(),
+            r#"Box is not available: it rejects access tokens that it has just issued: 401, "A message of Box" (unauthorized, request id r1)."#
+        );
+        tokio::time::advance(Duration::from_secs(500)).await;
+    }
+    let error = client.get_account().await.expect_err("refused");
     assert!(matches!(error, Error::Denied { denial: Denial::AuthorizationExpired, .. }), "{error:?}");
     assert_eq!(
         error.to_string(),
         r#"Box no longer accepts the authorization: "A message of Box" (unauthorized, request id r1)."#
     );
-    assert_eq!(fake.requests_to(TOKEN).len(), 2);
     assert!(!token_source.has_valid_token());
+    client.get_account().await.expect_err("the last 401s");
+    client.get_account().await.expect("an account");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rejections_that_come_and_go_never_add_up() {
+    let rejected_twice = || [api_error(401, "unauthorized"), canned_response(401, "")];
+    let accepted = || [canned_response(200, r#"{"id":"9","enterprise":{"id":"123"}}"#)];
+    let answers = (0..4).flat_map(|_| rejected_twice().into_iter().chain(accepted()));
+    let fake = FakeBox::default().respond_with(ME, answers);
+    let client = fake.connect();
+    for _ in 0..4 {
+        let error = client.get_account().await.expect_err("refused");
+        assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
+        tokio::time::advance(Duration::from_secs(500)).await;
+        client.get_account().await.expect("an account");
+        tokio::time::advance(Duration::from_secs(500)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_rejection_that_speaks_of_the_grant_is_believed_at_once() {
+    for (code, message) in [
+        ("invalid_grant", ""),
+        ("unauthorized_client", "This app is not authorized by the enterprise admin"),
+        ("invalid_token", "The grant was revoked by the user."),
+        ("unauthorized", "The account has been deactivated"),
+    ] {
+        let rejected = || canned_response(401, &json!({ "code": code, "message": message }).to_string());
+        let fake = FakeBox::default().respond_with(ME, [rejected(), rejected()]);
+        let error = fake.connect().get_account().await.expect_err("refused");
+        assert!(matches!(error, Error::Denied { denial: Denial::AuthorizationExpired, .. }), "{code}: {error:?}");
+        assert_eq!(fake.requests_to(TOKEN).len(), 2, "a new token is tried first");
+    }
 }
 
 #[tokio::test]

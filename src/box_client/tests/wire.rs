@@ -6,7 +6,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::box_client::{CaBundle, transport::https_transport_with_limit};
+use crate::box_client::{
+    CaBundle,
+    transport::{TransportLimits, https_transport_with_limits},
+};
 
 const SHORT: Duration = Duration::from_millis(500);
 
@@ -31,7 +34,8 @@ where
 fn transport_with_limit(max_body_bytes: usize) -> Transport {
     // Only the first call in the process succeeds, which is enough.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    https_transport_with_limit("1.2.3", &CaBundle::default(), max_body_bytes).expect("a transport")
+    let limits = TransportLimits { max_body_bytes, ..TransportLimits::default() };
+    https_transport_with_limits("1.2.3", &CaBundle::default(), limits).expect("a transport")
 }
 
 async fn send_get(transport: Transport, url: String) -> Result<http::Response<Bytes>, TransportError> {
@@ -45,7 +49,7 @@ async fn sign_in_and_listing_work_over_a_socket_and_send_the_user_agent() {
     let base = format!("http://{}", listener.local_addr().expect("an address")).parse().expect("loopback");
     let server = tokio::spawn(axum::serve(listener, fake.router()).into_future());
     let token_source =
-        TokenSource::new(transport_with_limit(1 << 20), base, client_credentials(), "123".into(), Arc::new(test_time));
+        TokenSource::new(transport_with_limit(1 << 20), base, client_credentials(), enterprise_subject(), Arc::new(test_time));
     let client = Client::new(&token_source, CancellationToken::new());
     assert_eq!(client.get_account().await.expect("an account").id, "7");
     assert_eq!(collect_user_ids(&client, Limits::default()).await.expect("a list"), ["1"]);
@@ -117,7 +121,7 @@ async fn a_slow_body_hits_the_timeout() {
         transport_with_limit(1024),
         base,
         client_credentials(),
-        "123".into(),
+        enterprise_subject(),
         Arc::new(test_time),
         SHORT,
     );

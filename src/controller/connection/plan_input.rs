@@ -179,7 +179,9 @@ pub(crate) fn generation_unobserved(connection: &BoxConnection) -> bool {
 }
 
 pub(crate) fn auth_differs(connection: &BoxConnection) -> bool {
-    let accepted = status_of(connection).credentials.as_ref().map(|c| (c.method.as_str(), c.secret_name.as_str()));
-    let selected = connection.spec.auth.selected_method().map(|(method, secret)| (method.as_str(), secret));
+    let auth = &connection.spec.auth;
+    let accepted = status_of(connection).credentials.as_ref();
+    let accepted = accepted.map(|c| (c.method.as_str(), c.secret_name.as_str(), c.user_id.as_deref()));
+    let selected = auth.selected_method().map(|(method, secret)| (method.as_str(), secret, auth.user_id()));
     accepted.is_none() || accepted != selected
 }

@@ -84,7 +84,7 @@ pub(crate) async fn check_secret(context: &Context, connection: &BoxConnection) 
         Err(KubeError::NotFound) => None,
         Err(error) => return Err(error),
     };
-    let version = credentials_version(method, secret_name, secret.as_ref());
+    let version = credentials_version(connection, method, secret_name, secret.as_ref());
     context.with_state(connection, |state| state.record_secret_version(&version));
     Ok(())
 }
@@ -118,7 +118,7 @@ pub(crate) async fn prepare(context: &Context, connection: &BoxConnection) -> Re
             | KubeError::Unreachable(_)),
         ) => return Err(error),
     };
-    let version = credentials_version(method, secret_name, secret.as_ref());
+    let version = credentials_version(connection, method, secret_name, secret.as_ref());
     let known = context.with_state(connection, |state| {
         state.record_secret_version(&version);
         let sessions = [&state.cached_session, &state.parsed_session];
@@ -140,10 +140,7 @@ pub(crate) async fn prepare(context: &Context, connection: &BoxConnection) -> Re
                 client_id: credentials.client_id().to_owned(),
                 session: context.token_source(connection, credentials),
             };
-            if method == AuthType::Jwt {
-                // Decrypting its key again could take seconds.
-                context.with_state(connection, |state| state.parsed_session = Some(session.clone()));
-            }
+            context.with_state(connection, |state| state.parsed_session = Some(session.clone()));
             Ok(PreparedSignIn::Parsed(session))
         }
         Err(failure) => Ok(PreparedSignIn::Invalid(version, failure)),
@@ -215,7 +212,9 @@ async fn sign_in_with_previous(
 ) -> Result<SignInSuccess, SignInError> {
     let connected = status_of(connection).conditions.has_status("Connected", ConditionStatus::True);
     let usable = cached.filter(|held| {
-        let same = held.version.method == new.method && held.version.secret_name == new.secret_name;
+        let same = held.version.method == new.method
+            && held.version.secret_name == new.secret_name
+            && held.version.user_id == new.user_id;
         connected && same && held.session.has_valid_token()
     });
     let Some(cached) = usable else { return Err(SignInError::Failed(sign_in_failure)) };
@@ -255,7 +254,12 @@ fn failed_before_sign_in(failure: Failure) -> SignInError {
     SignInError::Failed(SignInFailure { failure, app: None, calls: 0 })
 }
 
-fn credentials_version(method: AuthType, secret_name: &str, secret: Option<&Secret>) -> CredentialsVersion {
+fn credentials_version(
+    connection: &BoxConnection,
+    method: AuthType,
+    secret_name: &str,
+    secret: Option<&Secret>,
+) -> CredentialsVersion {
     let data = secret.map(|s| s.data.iter().flatten());
     // A digest over digests, so that the boundaries between values count.
     let content =
@@ -263,6 +267,7 @@ fn credentials_version(method: AuthType, secret_name: &str, secret: Option<&Secr
     CredentialsVersion {
         method,
         secret_name: secret_name.to_owned(),
+        user_id: connection.spec.auth.user_id().map(str::to_owned),
         content: content.map(|c| sha256_hex(c.as_bytes())),
     }
 }
@@ -273,6 +278,7 @@ fn was_accepted(connection: &BoxConnection, version: &CredentialsVersion, resour
         c.method == version.method.as_str()
             && c.secret_name == version.secret_name
             && c.resource_version == resource_version
+            && c.user_id == version.user_id
     })
 }
 
@@ -320,6 +326,7 @@ async fn verify_sign_in(
         method: cached.version.method,
         secret_name: cached.version.secret_name.clone(),
         resource_version,
+        user_id: cached.version.user_id.clone(),
         authorization_expiration: cached.session.refresh_expires_at(),
     };
     Ok(SignInSuccess { client, signed_in, failure_context, fallback_cause, prior_calls: 0 })

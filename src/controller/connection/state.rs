@@ -39,12 +39,14 @@ pub(crate) fn log_name<K: ResourceExt>(object: &K) -> String {
     format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any())
 }
 
-/// A version of credentials: a digest of the Secret's content, which never leaves this process, the method and the
-/// Secret's name. Labels and annotations do not count.
+/// A version of credentials: a digest of the Secret's content, which never leaves this process, the method, the
+/// Secret's name and the user. Labels and annotations do not count.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct CredentialsVersion {
     pub(crate) method: AuthType,
     pub(crate) secret_name: String,
+    /// The Box user that the app acts as.
+    pub(crate) user_id: Option<String>,
     /// `None`: there is no such Secret.
     pub(crate) content: Option<String>,
 }
@@ -72,7 +74,8 @@ pub(crate) struct ConnectionState {
     pub(crate) retry_allowed_at: Option<Instant>,
     /// The session that Box last accepted.
     pub(crate) cached_session: Option<CachedSession>,
-    /// A session whose private key was decrypted, before Box has accepted it.
+    /// The session of the next attempt, before Box has accepted it: decrypting a private key again could take seconds, and
+    /// it knows since when Box rejects its tokens.
     pub(crate) parsed_session: Option<CachedSession>,
     /// Whether the API server did not confirm the last plan that calls Box.
     pub(crate) confirmation_failed: bool,

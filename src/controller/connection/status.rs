@@ -237,6 +237,7 @@ fn apply_sign_in(
     let same = status.credentials.as_ref().is_some_and(|c| {
         c.method == signed_in.method.as_str()
             && c.secret_name == signed_in.secret_name
+            && c.user_id == signed_in.user_id
             && c.resource_version == signed_in.resource_version
     });
     if same && root_conditions.connected.state == ConditionStatus::True {
@@ -247,6 +248,7 @@ fn apply_sign_in(
             method: signed_in.method.as_str().to_owned(),
             secret_name: signed_in.secret_name.clone(),
             resource_version: signed_in.resource_version.clone(),
+            user_id: signed_in.user_id.clone(),
             accepted_time: Time(now),
         });
     }

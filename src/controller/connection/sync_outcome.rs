@@ -17,6 +17,8 @@ pub(crate) struct SignedIn {
     pub(crate) method: AuthType,
     pub(crate) secret_name: String,
     pub(crate) resource_version: String,
+    /// The Box user that the app acts as.
+    pub(crate) user_id: Option<String>,
     /// When the authorization of a user expires unless it is renewed.
     pub(crate) authorization_expiration: Option<Timestamp>,
 }

@@ -25,6 +25,8 @@ pub(crate) struct App {
     /// The fixture among `keys`, if one is registered.
     pub(crate) key_pair: Option<(String, KeyPair)>,
     pub(crate) token_lifetime: SignedDuration,
+    /// "Generate user access tokens" in the developer console.
+    pub(crate) user_tokens: bool,
     /// The valid refresh token, and when it was issued.
     pub(crate) refresh_token: Option<(String, Timestamp)>,
     /// The registered redirect URIs.
@@ -42,6 +44,8 @@ pub(crate) struct App {
 
 struct AccessToken {
     expires: Timestamp,
+    /// The user that the token was requested for; `None`: the app's own account, or the authenticated user.
+    user: Option<u64>,
     pages_served: u32,
 }
 
@@ -84,6 +88,7 @@ impl App {
             key_pair: None,
             // About an hour, like Box.
             token_lifetime: SignedDuration::from_secs(3_912),
+            user_tokens: false,
             refresh_token: None,
             redirects: RedirectUris::new(&spec.redirect_uris),
             spent_refresh_token: None,
@@ -165,10 +170,10 @@ impl App {
         self.refresh_token.as_ref().is_some_and(|(_, made)| now.duration_since(*made) >= REFRESH_LIFETIME)
     }
 
-    pub(crate) fn issue_access_token(&mut self, now: Timestamp, lifetime: SignedDuration) -> String {
+    pub(crate) fn issue_access_token(&mut self, user: Option<u64>, now: Timestamp, lifetime: SignedDuration) -> String {
         self.tokens.retain(|_, token| token.expires > now);
         let token = self.random_string(32);
-        self.tokens.insert(token.clone(), AccessToken { expires: now + lifetime, pages_served: 0 });
+        self.tokens.insert(token.clone(), AccessToken { expires: now + lifetime, user, pages_served: 0 });
         token
     }
 
@@ -186,6 +191,11 @@ impl App {
             Some(token) if self.authorized && token.expires > now => TokenStatus::Valid { pages: token.pages_served },
             _ => TokenStatus::Invalid,
         }
+    }
+
+    /// The user that this token was requested for.
+    pub(crate) fn token_user(&self, token: &str) -> Option<u64> {
+        self.tokens.get(token)?.user
     }
 
     /// Records a call with this token.

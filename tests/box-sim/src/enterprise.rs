@@ -133,6 +133,11 @@ impl Enterprise {
         self.cell.lock().app.client_secret.clone()
     }
 
+    /// Switches on "Generate user access tokens" in the developer console.
+    pub fn allow_user_tokens(&self) {
+        self.cell.lock().app.user_tokens = true;
+    }
+
     /// The unexpired access tokens.
     #[must_use]
     pub fn access_tokens(&self) -> Vec<String> {

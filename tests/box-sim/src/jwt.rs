@@ -47,13 +47,17 @@ impl Assertion {
         Ok(Self { claims, jti, expires })
     }
 
-    /// Validates the claims, except that the `jti` is new.
-    pub(crate) fn validate_claims(&self, enterprise: &str, client_id: &str, now: Timestamp) -> Result<(), TokenError> {
+    /// The type and the id of the subject.
+    pub(crate) fn subject(&self) -> (&str, &str) {
+        let claim = |name: &str| self.claims[name].as_str().unwrap_or_default();
+        (claim("box_sub_type"), claim("sub"))
+    }
+
+    /// Validates the claims, except that the `jti` is new, and the subject.
+    pub(crate) fn validate_claims(&self, client_id: &str, now: Timestamp) -> Result<(), TokenError> {
         let claim = |name: &str, wanted: &str, refusal| if self.claims[name] == wanted { Ok(()) } else { Err(refusal) };
         claim("iss", client_id, token_error::INVALID_ISS)?;
         claim("aud", AUDIENCE, token_error::INVALID_AUD)?;
-        claim("box_sub_type", "enterprise", token_error::INVALID_SUB_TYPE)?;
-        claim("sub", enterprise, token_error::INVALID_SUB)?;
         if !(16..=128).contains(&self.jti.chars().count()) {
             return Err(token_error::INVALID_JTI_LENGTH);
         }

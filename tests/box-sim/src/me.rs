@@ -27,8 +27,22 @@ pub(crate) fn handle_current_user(request: &BoxRequest, state: &EnterpriseState)
         enterprise,
     };
     let mut body = Vec::new();
-    writer.write_user(&current_user(state), &mut body);
+    let bearer = request.bearer.as_deref().unwrap_or_default();
+    writer.write_user(&token_user(state, bearer).unwrap_or_else(|| current_user(state)), &mut body);
     BoxResponse::new(StatusCode::OK, "application/json", body)
+}
+
+/// Whether the account of this token may read the users of the enterprise.
+pub(crate) fn may_read_users(state: &EnterpriseState, bearer: &str) -> bool {
+    match state.app.token_user(bearer) {
+        None => true,
+        Some(id) => state.users.get(id).is_some_and(|user| matches!(user.role.as_str(), "admin" | "coadmin")),
+    }
+}
+
+/// The user that the token was requested for.
+fn token_user(state: &EnterpriseState, bearer: &str) -> Option<User> {
+    state.users.get(state.app.token_user(bearer)?)
 }
 
 /// Server credentials act as a service account, which is not in the list of users; OAuth acts as the authenticated user.

@@ -92,12 +92,15 @@ fn match_enterprise(sim: &BoxSim, request: &BoxRequest) -> Option<Arc<Enterprise
         (request.form_field("refresh_token"), request.form_field("code"), request.form_field("token"));
     let candidates: Vec<_> = all.into_iter().filter(|cell| cell.lock().app.client_id == client).collect();
     let matched = candidates.iter().find(|cell| {
+        let has_user = |id: &String| id.parse().is_ok_and(|id| cell.lock().users.get(id).is_some());
+        if subject.as_ref().is_some_and(|id| *id == cell.id || has_user(id)) {
+            return true;
+        }
         let app = &cell.lock().app;
         let refreshes = |given: &str| app.refresh_token.as_ref().is_some_and(|(token, _)| token == given);
-        let known = refresh.is_some_and(|given| refreshes(given) || app.is_refresh_token_reusable(given))
+        refresh.is_some_and(|given| refreshes(given) || app.is_refresh_token_reusable(given))
             || code.is_some_and(|code| app.has_code(code))
-            || token.is_some_and(|token| refreshes(token) || app.has_access_token(token));
-        known || Some(&cell.id) == subject.as_ref()
+            || token.is_some_and(|token| refreshes(token) || app.has_access_token(token))
     });
     matched.or(candidates.first()).cloned()
 }
@@ -151,6 +154,9 @@ fn regular_response(
             method_not_allowed(request_id)
         }
         Endpoint::Me => me::handle_current_user(request, state),
+        Endpoint::Users | Endpoint::User if !me::may_read_users(state, bearer) => {
+            scripted_responses::forbidden("access_denied_insufficient_permissions", request_id)
+        }
         Endpoint::User => user_lookup::handle_get_user(request, state).unwrap_or_else(|| not_found(request_id)),
         Endpoint::Users if pages >= 2 && state.behaviours.contains(Behaviour::TokenExpiresMidListing) => {
             scripted_responses::unauthorized(request_id)

@@ -172,7 +172,7 @@ fn with_challenge(reply: BoxResponse, error: &str, description: &str) -> BoxResp
     reply.with_header(header::WWW_AUTHENTICATE, &challenge)
 }
 
-fn forbidden(code: &str, request_id: &str) -> BoxResponse {
+pub(crate) fn forbidden(code: &str, request_id: &str) -> BoxResponse {
     let message = match code {
         "insufficient_scope" => "The request requires higher privileges than provided by the access token.",
         "access_from_location_blocked" => {

@@ -31,9 +31,10 @@ pub(crate) fn handle_token(request: &BoxRequest, state: &mut EnterpriseState, no
             } else {
                 state.app.token_lifetime
             };
-            let access = state.app.issue_access_token(now, lifetime);
+            let user = if let TokenGrant::ForUser(user) = &granted { Some(*user) } else { None };
+            let access = state.app.issue_access_token(user, now, lifetime);
             let refresh = match granted {
-                TokenGrant::AccessTokenOnly => None,
+                TokenGrant::AccessTokenOnly | TokenGrant::ForUser(_) => None,
                 TokenGrant::NewRefreshToken => Some(state.app.issue_refresh_token(now)),
                 TokenGrant::RotatedRefreshToken(given) => Some(state.app.rotate_refresh_token(&given, &access, now)),
             };
@@ -56,6 +57,8 @@ pub(crate) fn handle_token(request: &BoxRequest, state: &mut EnterpriseState, no
 enum TokenGrant {
     /// Only an access token.
     AccessTokenOnly,
+    /// An access token of this user.
+    ForUser(u64),
     /// An access token, and the first refresh token of a user's authorization.
     NewRefreshToken,
     /// An access token and the next refresh token.
@@ -86,11 +89,14 @@ fn validate_grant(request: &BoxRequest, state: &mut EnterpriseState, now: Timest
                 request.form_field("box_subject_type").ok_or(token_error::MISSING_PARAMETER)?,
                 request.form_field("box_subject_id").ok_or(token_error::MISSING_PARAMETER)?,
             );
-            if subject != ("enterprise", &state.id) {
-                return Err(token_error::INVALID_GRANT);
-            }
+            let granted = match subject {
+                ("enterprise", id) if id == state.id => TokenGrant::AccessTokenOnly,
+                ("user", _) if !state.app.user_tokens => return Err(token_error::USER_SUBJECT_UNAUTHORIZED),
+                ("user", id) => find_user(state, id).ok_or(token_error::INVALID_GRANT)?,
+                _ => return Err(token_error::INVALID_GRANT),
+            };
             check_authorized(state)?;
-            Ok(TokenGrant::AccessTokenOnly)
+            Ok(granted)
         }
         AuthMethod::Jwt => {
             let assertion = jwt::Assertion::decode(
@@ -99,12 +105,19 @@ fn validate_grant(request: &BoxRequest, state: &mut EnterpriseState, now: Timest
             )?;
             // Only client timestamps are checked by Box's clock; tokens expire by the simulator's.
             let server_now = state.server_time(now);
-            assertion.validate_claims(&state.id, &state.app.client_id, server_now)?;
+            assertion.validate_claims(&state.app.client_id, server_now)?;
+            let granted = match assertion.subject() {
+                ("enterprise", id) if id == state.id => TokenGrant::AccessTokenOnly,
+                ("user", _) if !state.app.user_tokens => return Err(token_error::USER_TOKENS_OFF),
+                ("user", id) => find_user(state, id).ok_or(token_error::INVALID_SUB)?,
+                ("enterprise", _) => return Err(token_error::INVALID_SUB),
+                _ => return Err(token_error::INVALID_SUB_TYPE),
+            };
             check_authorized(state)?;
             if !state.app.record_jti(&assertion.jti, assertion.expires, server_now) {
                 return Err(token_error::REUSED_JTI);
             }
-            Ok(TokenGrant::AccessTokenOnly)
+            Ok(granted)
         }
         AuthMethod::Oauth2 if grant_type == AUTHORIZATION_CODE => exchange_code(request, &mut state.app, now),
         AuthMethod::Oauth2 => {
@@ -121,6 +134,12 @@ fn validate_grant(request: &BoxRequest, state: &mut EnterpriseState, now: Timest
             Ok(TokenGrant::RotatedRefreshToken(given.to_owned()))
         }
     }
+}
+
+/// A token of a user of the enterprise.
+fn find_user(state: &EnterpriseState, id: &str) -> Option<TokenGrant> {
+    let id = id.parse().ok()?;
+    state.users.get(id).map(|_| TokenGrant::ForUser(id))
 }
 
 /// Exchanges a code, with its redirect URI and verifier.

@@ -25,6 +25,13 @@ pub(crate) const UNSUPPORTED_GRANT_TYPE: TokenError =
 pub(crate) const MISSING_PARAMETER: TokenError =
     token_error("invalid_request", "A required parameter is missing or the body is not a form");
 
+pub(crate) const USER_SUBJECT_UNAUTHORIZED: TokenError =
+    token_error("unauthorized_client", "The box_subject_type value is unauthorized for this client_id");
+pub(crate) const USER_TOKENS_OFF: TokenError = token_error(
+    "invalid_request",
+    "Cannot obtain user token based on the enterprise configuration for your app",
+);
+
 pub(crate) const INVALID_GRANT: TokenError = invalid_grant("Grant credentials are invalid");
 pub(crate) const ENTERPRISE_MIGRATING: TokenError = invalid_grant("The enterprise is being migrated to another region");
 pub(crate) const REFRESH_TOKEN_EXPIRED: TokenError = invalid_grant("Refresh token has expired");
