@@ -240,7 +240,9 @@ fn rejection_remediation(context: &FailureContext, rejection: CredentialRejectio
             "The key pair was replaced: download a new config.json from Box's developer console and store it in Secret {secret}."
         ),
         CredentialRejection::InvalidSubject => match &context.user_id {
-            Some(user) => format!("Check that {user} is the id of a user of enterprise {enterprise} (userId in spec.auth)."),
+            Some(user) => {
+                format!("Check that {user} is the id of a user of enterprise {enterprise} (userId in spec.auth).")
+            }
             None => {
                 format!("Check that spec.enterpriseId {enterprise} is the id of the enterprise that {app} belongs to.")
             }

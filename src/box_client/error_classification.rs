@@ -117,9 +117,10 @@ pub(super) fn ends_authorization(body: &ErrorBody) -> bool {
     let text = normalize_words(body.message().unwrap_or_default());
     let code_of_grant =
         matches!(body.code(), Some("invalid_grant" | "invalid_client" | "unauthorized_client" | "access_denied"));
-    code_of_grant || ["grant", "grants", "revoked", "deactivated", "not authorized", "refresh token"]
-        .iter()
-        .any(|words| text.contains(&normalize_words(words)))
+    code_of_grant
+        || ["grant", "grants", "revoked", "deactivated", "not authorized", "refresh token"]
+            .iter()
+            .any(|words| text.contains(&normalize_words(words)))
 }
 
 fn match_error_rule(kind: EndpointKind, body: &ErrorBody) -> Option<ResponseClass> {

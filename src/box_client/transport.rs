@@ -10,12 +10,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tower::util::BoxCloneSyncService;
 
-use super::{
-    base_url::is_loopback,
-    ca_bundle::CaBundle,
-    error_body::sanitize_text,
-    renewable_client::{PendingRequest, RenewableClient},
-};
+use super::{base_url::is_loopback, ca_bundle::CaBundle, error_body::sanitize_text, renewable_client::RenewableClient};
 
 /// One HTTP exchange that reads the whole body: [`https_transport`], or an in-process router in tests.
 ///
@@ -125,7 +120,9 @@ pub(super) fn https_transport_with_limits(
         };
         async move {
             let result = send_request(client, request, limits.max_body_bytes).await;
-            pending.map(PendingRequest::finish);
+            if let Some(pending) = pending {
+                pending.finish();
+            }
             result
         }
     })))

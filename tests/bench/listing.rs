@@ -118,7 +118,13 @@ fn new_token_source(sim: &Simulator, transport: Transport) -> Result<TokenSource
     let secret = |text: &str| SecretSlice::from(text.as_bytes().to_vec());
     let credentials = Credentials::client_credentials(secret(CLIENT_ID), secret(CLIENT_SECRET))?;
     let base = sim.base_url().parse()?;
-    Ok(TokenSource::new(transport, base, credentials, TokenSubject::Enterprise(ENTERPRISE.to_owned()), Arc::new(Timestamp::now)))
+    Ok(TokenSource::new(
+        transport,
+        base,
+        credentials,
+        TokenSubject::Enterprise(ENTERPRISE.to_owned()),
+        Arc::new(Timestamp::now),
+    ))
 }
 
 /// The part of a sync between sign-in and diff: fetches all pages and builds the list.

@@ -102,7 +102,7 @@ const fn reason_doc(reason: Reason) -> ReasonDoc {
         Reason::AuthorizationExpired => (
             DISCONNECTED,
             LIST_RETAINED,
-            "Box no longer accepts what it accepted before: the authorization was withdrawn or has run out.",
+            "Box no longer accepts what it accepted before: the authorization was withdrawn or has run out. Box may also reject every token that it has just issued: this is `BoxUnavailable` for ten minutes, because it passes as a rule, and only then this reason.",
             "A Box admin authorizes the app again (Admin Console > Integrations > Platform Apps Manager). With OAuth 2.0 a Box admin or co-admin signs in again, through the link that `kubectl boxsync connect NAME` prints. `kubectl boxsync handover NAME` writes the email to the admin.",
         ),
         Reason::AppNotAuthorized => (

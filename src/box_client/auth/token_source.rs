@@ -107,7 +107,12 @@ impl TokenSource {
     ) -> Result<Self, Error> {
         let token = Some(Arc::new(Token::from_access_token(access_token)?));
         let sender = Sender::new(transport, base, clock, CALL_TIMEOUT);
-        Ok(Self::from_parts(sender, None, TokenSubject::Enterprise(String::new()), TokenCache { token, ..TokenCache::default() }))
+        Ok(Self::from_parts(
+            sender,
+            None,
+            TokenSubject::Enterprise(String::new()),
+            TokenCache { token, ..TokenCache::default() },
+        ))
     }
 
     /// Stores the tokens of a user's authorization in `store`; without a store they are not refreshed. `spawn` runs each

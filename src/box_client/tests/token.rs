@@ -115,7 +115,7 @@ async fn a_rejection_that_speaks_of_the_grant_is_believed_at_once() {
         ("invalid_token", "The grant was revoked by the user."),
         ("unauthorized", "The account has been deactivated"),
     ] {
-        let rejected = || canned_response(401, &json!({ "code": code, "message": message }).to_string());
+        let rejected = || canned_response(401, json!({ "code": code, "message": message }));
         let fake = FakeBox::default().respond_with(ME, [rejected(), rejected()]);
         let error = fake.connect().get_account().await.expect_err("refused");
         assert!(matches!(error, Error::Denied { denial: Denial::AuthorizationExpired, .. }), "{code}: {error:?}");

@@ -48,8 +48,13 @@ async fn sign_in_and_listing_work_over_a_socket_and_send_the_user_agent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let base = format!("http://{}", listener.local_addr().expect("an address")).parse().expect("loopback");
     let server = tokio::spawn(axum::serve(listener, fake.router()).into_future());
-    let token_source =
-        TokenSource::new(transport_with_limit(1 << 20), base, client_credentials(), enterprise_subject(), Arc::new(test_time));
+    let token_source = TokenSource::new(
+        transport_with_limit(1 << 20),
+        base,
+        client_credentials(),
+        enterprise_subject(),
+        Arc::new(test_time),
+    );
     let client = Client::new(&token_source, CancellationToken::new());
     assert_eq!(client.get_account().await.expect("an account").id, "7");
     assert_eq!(collect_user_ids(&client, Limits::default()).await.expect("a list"), ["1"]);

@@ -89,17 +89,35 @@ pub(crate) fn wrap_text(text: &str, width: usize) -> Vec<String> {
 
 /// Parses the enterprise id of a flag.
 pub(crate) fn parse_enterprise_id(text: &str) -> Result<String, String> {
+    let hint = "an enterprise id consists of digits; Box's Admin Console shows it under Account & Billing";
+    parse_box_id(text, hint)
+}
+
+/// Parses the user id of a flag.
+pub(crate) fn parse_user_id(text: &str) -> Result<String, String> {
+    parse_box_id(text, "a user id consists of digits, and is not a login; kubectl boxsync users shows it in column ID")
+}
+
+fn parse_box_id(text: &str, hint: &str) -> Result<String, String> {
     match (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()) {
         true => Ok(text.to_owned()),
-        false => {
-            Err("an enterprise id consists of digits; Box's Admin Console shows it under Account & Billing".to_owned())
-        }
+        false => Err(hint.to_owned()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_login_is_no_user_id_and_a_name_no_enterprise_id() {
+        for (text, ok) in
+            [("42", true), ("", false), ("a@b.c", false), ("1 2", false), ("123456789012345678901", false)]
+        {
+            assert_eq!(parse_user_id(text).is_ok(), ok, "{text}");
+            assert_eq!(parse_enterprise_id(text).is_ok(), ok, "{text}");
+        }
+    }
 
     #[test]
     fn thousands_are_separated_by_commas() {

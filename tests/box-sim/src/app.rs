@@ -88,7 +88,7 @@ impl App {
             key_pair: None,
             // About an hour, like Box.
             token_lifetime: SignedDuration::from_secs(3_912),
-            user_tokens: false,
+            user_tokens: spec.user_tokens,
             refresh_token: None,
             redirects: RedirectUris::new(&spec.redirect_uris),
             spent_refresh_token: None,

@@ -42,6 +42,9 @@ pub struct EnterpriseConfig {
     /// For `AuthMethod::Jwt`; empty: the first fixture key pair.
     #[serde(default)]
     pub public_keys: Vec<RegisteredKey>,
+    /// "Generate user access tokens" of the developer console.
+    #[serde(default)]
+    pub user_tokens: bool,
     /// For `Auth::Oauth2`; empty: `http://127.0.0.1/callback`.
     #[serde(default)]
     pub redirect_uris: Vec<String>,
@@ -59,6 +62,7 @@ impl EnterpriseConfig {
             client_id: None,
             client_secret: None,
             public_keys: Vec::new(),
+            user_tokens: false,
             redirect_uris: Vec::new(),
         }
     }

@@ -27,10 +27,8 @@ pub(crate) const MISSING_PARAMETER: TokenError =
 
 pub(crate) const USER_SUBJECT_UNAUTHORIZED: TokenError =
     token_error("unauthorized_client", "The box_subject_type value is unauthorized for this client_id");
-pub(crate) const USER_TOKENS_OFF: TokenError = token_error(
-    "invalid_request",
-    "Cannot obtain user token based on the enterprise configuration for your app",
-);
+pub(crate) const USER_TOKENS_OFF: TokenError =
+    token_error("invalid_request", "Cannot obtain user token based on the enterprise configuration for your app");
 
 pub(crate) const INVALID_GRANT: TokenError = invalid_grant("Grant credentials are invalid");
 pub(crate) const ENTERPRISE_MIGRATING: TokenError = invalid_grant("The enterprise is being migrated to another region");

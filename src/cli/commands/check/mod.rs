@@ -23,7 +23,7 @@ use crate::{
         exit_code::{CliError, ExitStatus},
         io::Io,
         kube_context::KubeContext,
-        output::format::parse_enterprise_id,
+        output::format::{parse_enterprise_id, parse_user_id},
     },
     kube_client::KubeError,
 };
@@ -43,6 +43,9 @@ pub(crate) struct CheckArgs {
     /// The enterprise of the file; default: the one that the file contains
     #[arg(long, value_name = "ID", conflicts_with = "name", value_parser = parse_enterprise_id)]
     pub(crate) enterprise_id: Option<String>,
+    /// The user that the app of the file acts as; default: its service account
+    #[arg(long, value_name = "ID", conflicts_with = "name", value_parser = parse_user_id)]
+    pub(crate) user_id: Option<String>,
     #[command(flatten)]
     pub(crate) box_api: BoxApiArgs,
     #[arg(short, long, value_enum, default_value_t = CheckOutput::Text)]
@@ -278,6 +281,7 @@ async fn check_file(file: &Path, args: &CheckArgs, io: &mut Io<'_>) -> Result<Ex
         enterprise,
         secret: "NAME".to_owned(),
         method: Some(AuthType::Jwt),
+        user_id: args.user_id.clone(),
         ..FailureContext::default()
     };
     let read = match read {

@@ -9,7 +9,7 @@ use crate::{
     box_client::BaseUrl,
     cli::{
         box_api::BoxApiArgs,
-        output::format::{parse_duration, parse_enterprise_id},
+        output::format::{parse_duration, parse_enterprise_id, parse_user_id},
     },
 };
 
@@ -23,6 +23,10 @@ pub(crate) struct ConnectArgs {
     /// The Box enterprise id of a new connection (Admin Console > Account & Billing)
     #[arg(long, value_name = "ID", value_parser = parse_enterprise_id)]
     pub(crate) enterprise_id: Option<String>,
+    /// client-credentials, jwt: the id of the Box user that the app of a new connection acts as: an admin, or a co-admin who
+    /// may manage users; default: the app's service account
+    #[arg(long, value_name = "ID", value_parser = parse_user_id)]
+    pub(crate) user_id: Option<String>,
     /// Create a new connection without asking
     #[arg(short, long)]
     pub(crate) yes: bool,

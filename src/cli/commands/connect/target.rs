@@ -35,9 +35,7 @@ pub(crate) async fn resolve_target(args: &ConnectArgs, kube: &KubeContext) -> Re
     let requested_method = args.method;
     match (kube.client.call(api.get(&args.name)).await, requested_method, &args.enterprise_id) {
         (Ok(connection), _, _) => existing_target(args, connection),
-        (Err(KubeError::NotFound), Some(method), Some(enterprise)) => {
-            Ok(new_target(&args.name, method, enterprise, kube))
-        }
+        (Err(KubeError::NotFound), Some(method), Some(enterprise)) => new_target(args, method, enterprise, kube),
         (Err(KubeError::NotFound), None, None) => Err(match kube.get_connection(&args.name).await {
             Err(CliError::Message(exit, message)) => {
                 CliError::Message(exit, format!("{message} To create it, pass --method and --enterprise-id."))
@@ -75,24 +73,44 @@ fn existing_target(args: &ConnectArgs, connection: BoxConnection) -> Result<Conn
             context.enterprise
         )));
     }
+    if let Some(other) = args.user_id.as_ref().filter(|other| context.user_id.as_ref() != Some(*other)) {
+        let now = context.user_id.map_or("no userId".to_owned(), |user| format!("userId {user}"));
+        return Err(CliError::usage(format!(
+            "BoxConnection {name} already exists and has {now} in its spec.auth. Leave out --user-id {other}, or change its spec.auth first."
+        )));
+    }
     Ok(ConnectTarget { context, method, state: TargetState::Existing(Box::new(connection)) })
 }
 
-fn new_target(name: &str, method: AuthType, enterprise: &str, kube: &KubeContext) -> ConnectTarget {
+fn new_target(
+    args: &ConnectArgs,
+    method: AuthType,
+    enterprise: &str,
+    kube: &KubeContext,
+) -> Result<ConnectTarget, CliError> {
+    let ConnectArgs { name, user_id, .. } = args;
+    if method == AuthType::Oauth2 && user_id.is_some() {
+        return Err(CliError::usage("--method oauth2 acts as the user who grants access; --user-id does not apply."));
+    }
     let context = FailureContext {
         connection: name.to_owned(),
         namespace: kube.namespace.clone(),
         secret: format!("{name}-box"),
         enterprise: enterprise.to_owned(),
         method: Some(method),
+        user_id: user_id.clone(),
         ..FailureContext::default()
     };
+    let mut auth = json!({ "secretRef": { "name": context.secret } });
+    if let Some(user) = user_id {
+        auth["userId"] = json!(user);
+    }
     let manifest = json!({
         "apiVersion": BoxConnection::api_version(&()), "kind": BoxConnection::kind(&()),
         "metadata": { "name": name, "namespace": kube.namespace },
-        "spec": { "enterpriseId": enterprise, "auth": { json!(method).as_str().unwrap_or_default(): { "secretRef": { "name": context.secret } } } },
+        "spec": { "enterpriseId": enterprise, "auth": { json!(method).as_str().unwrap_or_default(): auth } },
     });
-    ConnectTarget { context, method, state: TargetState::New(manifest) }
+    Ok(ConnectTarget { context, method, state: TargetState::New(manifest) })
 }
 
 impl ConnectTarget {

@@ -18,6 +18,8 @@ pub(crate) struct AdminEmail<'a> {
     /// Arguments for kubectl boxsync connect.
     pub(crate) connection: &'a str,
     pub(crate) method: AuthType,
+    /// The Box user that the app acts as.
+    pub(crate) user_id: Option<&'a str>,
     pub(crate) client_id: Option<&'a str>,
     pub(crate) enterprise: BoxEnterprise,
     /// The problem, and since when.
@@ -163,6 +165,7 @@ impl AdminEmail<'_> {
             AuthType::Jwt => ("Server Authentication, with JWT", "by itself"),
             AuthType::Oauth2 => ("User Authentication, OAuth 2.0", "for the admin who signed in for it"),
         };
+        let who = self.user_id.map_or(who.to_owned(), |user| format!("as the user with id {user}"));
         format!(
             "We keep a copy of the user list of your Box enterprise {}. To do so, {} signs in to Box {who} ({how}) and only reads the list of users. It needs {SCOPES}.",
             self.enterprise,
@@ -171,6 +174,16 @@ impl AdminEmail<'_> {
     }
 
     fn steps(&self, action: AdminAction) -> Vec<String> {
+        let mut steps = self.steps_for_app(action);
+        if let (AdminAction::Authorize | AdminAction::GrantScopes, Some(user)) = (action, self.user_id) {
+            steps.push(format!(
+                "Check that user {user} is an admin, or a co-admin who may manage users. {DEVELOPER_CONSOLE}, and checks under Advanced Features that \"Generate user access tokens\" is on."
+            ));
+        }
+        steps
+    }
+
+    fn steps_for_app(&self, action: AdminAction) -> Vec<String> {
         let apps = match self.method {
             AuthType::ClientCredentials | AuthType::Jwt => "Server Authentication Apps",
             AuthType::Oauth2 => "User Authentication Apps",
@@ -284,6 +297,7 @@ mod tests {
         AdminEmail {
             connection: "acme -n backup",
             method,
+            user_id: None,
             client_id: Some("6w5YXeIIBgzStZb1bififfeN116MzBNB"),
             enterprise: BoxEnterprise { id: "1001".to_owned(), name: "Acme".to_owned() },
             failure: reason.map(|reason| (reason, timestamp("2026-11-22T10:00:00Z"))),
@@ -324,6 +338,17 @@ mod tests {
                 | FailureClass::RequestRejected => false,
             };
             assert_eq!(has_action, expected, "{reason}");
+        }
+    }
+
+    #[test]
+    fn an_app_that_acts_as_a_user_says_so_and_what_that_needs() {
+        let email = AdminEmail { user_id: Some("42"), ..email_for(Some(Reason::AppNotAuthorized), AuthType::Jwt) };
+        let text = email.render_email().split_whitespace().collect::<Vec<_>>().join(" ");
+        for words in
+            ["signs in to Box as the user with id 42", "user 42 is an admin", "\"Generate user access tokens\""]
+        {
+            assert!(text.contains(words), "{words}: {text}");
         }
     }
 

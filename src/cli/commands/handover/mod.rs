@@ -40,6 +40,7 @@ pub(crate) async fn run(args: &HandoverArgs, kube: &KubeContext, io: &mut Io<'_>
     let email = AdminEmail {
         connection: &format!("{} -n {}", args.name, kube.namespace),
         method,
+        user_id: connection.spec.auth.user_id(),
         client_id: client_id.as_deref(),
         enterprise: status.enterprise.filter(|found| found.id == id).unwrap_or(unnamed),
         failure: root_failure(&connection),
