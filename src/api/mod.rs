@@ -4,6 +4,7 @@
 #![expect(clippy::duplicated_attributes, reason = "printer columns of the same type are not duplicates")]
 
 mod condition;
+mod condition_message;
 mod connection;
 mod crd;
 mod duration;
@@ -19,6 +20,7 @@ mod unknown_word;
 mod user_counts;
 
 pub use condition::{ConditionStatus, ConditionsExt, new_condition};
+pub use condition_message::{MAX_CONDITION_MESSAGE, compose_message, event_message, quoted_words, split_message};
 pub use connection::{
     AcceptedCredentials, AuthMethod, AuthSpec, AuthType, Authorization, BoxAccount, BoxApp, BoxConnection,
     BoxConnectionSpec, BoxConnectionStatus, BoxEnterprise, RosterRef, SecretRef, ServerAuthMethod,

@@ -41,41 +41,51 @@ use super::{
         description = "Pending, Running, Succeeded or Failed"
     ),
     printcolumn(
-        name = "Users",
-        type_ = "integer",
-        json_path = ".status.users.total",
-        description = "Users in the list that the sync published or found unchanged"
-    ),
-    printcolumn(
-        name = "Added",
-        type_ = "integer",
-        json_path = ".status.added",
-        description = "Users that the sync added to the list"
-    ),
-    printcolumn(
-        name = "Updated",
-        type_ = "integer",
-        json_path = ".status.updated",
-        description = "Users whose details or status the sync changed"
-    ),
-    printcolumn(
-        name = "Removed",
-        type_ = "integer",
-        json_path = ".status.removed",
-        description = "Users that the sync removed from the list"
-    ),
-    printcolumn(
         name = "Reason",
         type_ = "string",
         json_path = r#".status.conditions[?(@.status=="True")].reason"#,
         description = "Why it is in this phase"
     ),
+    printcolumn(
+        name = "Users",
+        type_ = "integer",
+        json_path = ".status.users.total",
+        description = "Users in the list that the sync published or found unchanged"
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(
-        name = "Message",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.status=="True")].message"#,
-        description = "What happened",
+        name = "Added",
+        type_ = "integer",
+        json_path = ".status.added",
+        description = "Users that the sync added to the list",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Updated",
+        type_ = "integer",
+        json_path = ".status.updated",
+        description = "Users whose details or status the sync changed",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Removed",
+        type_ = "integer",
+        json_path = ".status.removed",
+        description = "Users that the sync removed from the list",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Revision",
+        type_ = "integer",
+        json_path = ".status.revision",
+        description = "The revision of that list",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Completed",
+        type_ = "date",
+        json_path = ".status.completionTime",
+        description = "How long ago it ended",
         priority = 1
     )
 )]

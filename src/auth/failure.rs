@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::failure_context::FailureContext;
 use crate::{
-    api::{AuthType, BoxEnterprise, CONNECTION_UID_ANNOTATION, Reason, RemovalHold},
+    api::{AuthType, BoxEnterprise, CONNECTION_UID_ANNOTATION, Reason, RemovalHold, split_message},
     box_client::{self, CredentialRejection, Denial, InvalidResponse, TokenStoreError},
 };
 
@@ -45,18 +45,19 @@ impl Failure {
     }
 
     pub fn malformed_credentials(context: &FailureContext, error: &box_client::MalformedCredentials) -> Self {
-        let summary = format!("The credentials in Secret {} cannot be used: {error}", context.secret);
+        let text = with_full_stop(format!("The credentials in Secret {} cannot be used: {error}", context.secret));
+        let (summary, remediation) = split_message(&text);
         // Where the machine is busy, the credentials are not to blame.
         let timed_out = matches!(error, box_client::MalformedCredentials::DecryptionTimedOut { .. });
         let reason = if timed_out { Reason::Internal } else { Reason::CredentialsInvalid };
-        Self::new(reason, with_full_stop(summary), "")
+        Self::new(reason, summary, remediation)
     }
 
     pub fn oauth_disabled(context: &FailureContext) -> Self {
         Self::new(
             Reason::OAuthDisabled,
             format!("BoxConnection {} uses OAuth 2.0, but the operator runs without --oauth.", context.connection),
-            "A cluster admin must run the operator with --oauth and grant it the right to create and update Secrets (chart value oauth.enabled), or the connection must use another method in spec.auth.",
+            "A cluster admin must set the chart value oauth.enabled, or the connection must use another method in spec.auth.",
         )
     }
 
@@ -67,31 +68,31 @@ impl Failure {
             TokenStoreError::OwnedByOther => Self::new(
                 Reason::RestoredTokens,
                 format!(
-                    "The tokens in Secret {token_secret} belong to a BoxConnection of another cluster, or to a deleted one; they were probably restored from a backup. They are not used here, because that would invalidate the authorization there."
+                    "The tokens in Secret {token_secret} belong to a BoxConnection of another cluster or a deleted one, probably by a restore, and are not used."
                 ),
                 format!(
-                    "To authorize this connection separately, run kubectl boxsync connect {name} -n {namespace}. If the other connection no longer exists, transfer its tokens: kubectl annotate secret {token_secret} -n {namespace} --overwrite {CONNECTION_UID_ANNOTATION}={}.",
+                    "Authorize this one (kubectl boxsync connect {name} -n {namespace}), or annotate the Secret with {CONNECTION_UID_ANNOTATION}={}.",
                     context.uid
                 ),
             ),
             TokenStoreError::ForeignSecret => Self::new(
                 Reason::CredentialsInvalid,
                 format!(
-                    "Secret {token_secret} in namespace {namespace} is reserved for the tokens of this connection, but was not created by the operator."
+                    "Secret {token_secret} is reserved for the tokens of this connection, but was not created by the operator."
                 ),
                 "Rename or delete that Secret, or give the BoxConnection another name.",
             ),
             TokenStoreError::Forbidden => Self::new(
                 Reason::Internal,
-                format!("The API server denies the operator access to Secret {token_secret}. No token was refreshed."),
+                format!("The API server denies the operator access to Secret {token_secret}; no token was refreshed."),
                 format!(
-                    "A cluster admin must grant the operator's ServiceAccount the right to get, create and update Secrets in namespace {namespace} (chart value oauth.enabled)."
+                    "A cluster admin must let the operator get, create and update Secrets in namespace {namespace} (chart value oauth.enabled)."
                 ),
             ),
             TokenStoreError::Unreachable => Self::new(
                 Reason::Internal,
                 format!(
-                    "The API server did not respond while Secret {token_secret} was read or written. No token was refreshed."
+                    "The API server did not respond while Secret {token_secret} was read or written; no token was refreshed."
                 ),
                 "",
             ),
@@ -99,7 +100,7 @@ impl Failure {
                 Reason::Internal,
                 format!("Box issued new tokens, but they are not stored in Secret {token_secret} yet."),
                 format!(
-                    "The operator keeps trying while the API server is unavailable. If a later attempt reports AuthorizationExpired, run kubectl boxsync connect {name} -n {namespace}."
+                    "If a later attempt reports AuthorizationExpired, run kubectl boxsync connect {name} -n {namespace}."
                 ),
             ),
             TokenStoreError::Disabled => Self::oauth_disabled(context),
@@ -120,13 +121,13 @@ impl Failure {
         let found = found.map_or_else(|| "an account outside any enterprise".to_owned(), |f| format!("enterprise {f}"));
         let remediation = match context.method {
             Some(AuthType::Oauth2) => format!(
-                "An admin or co-admin of enterprise {enterprise} must authorize the app, in a private browser window: kubectl boxsync connect {connection} -n {namespace}. For the other enterprise, create another BoxConnection."
+                "An admin or co-admin of enterprise {enterprise} must authorize the app, in a private browser window: kubectl boxsync connect {connection} -n {namespace}."
             ),
-            Some(AuthType::ClientCredentials | AuthType::Jwt) | None if context.user_id.is_some() => format!(
-                "Set userId in spec.auth to an admin or co-admin of enterprise {enterprise}. For the other enterprise, create another BoxConnection."
-            ),
+            Some(AuthType::ClientCredentials | AuthType::Jwt) | None if context.user_id.is_some() => {
+                format!("Set userId in spec.auth to an admin or co-admin of enterprise {enterprise}.")
+            }
             Some(AuthType::ClientCredentials | AuthType::Jwt) | None => format!(
-                "Store the credentials of an app of enterprise {enterprise} in Secret {secret}. For the other enterprise, create another BoxConnection."
+                "Store the credentials of an app of enterprise {enterprise} in Secret {secret}, or create a BoxConnection for the other enterprise."
             ),
         };
         let summary = format!("The credentials belong to {found}, not enterprise {enterprise}.");
@@ -158,12 +159,12 @@ impl Failure {
             box_client::Error::InvalidResponse { problem: InvalidResponse::MissingUsers(_), .. } => Self::new(
                 Reason::BoxResponseInvalid,
                 summary,
-                "Nobody is removed because of it. If this persists, ask Box support why the list of users is incomplete; with --log debug the operator logs the ids.",
+                "Nobody is removed because of it. If it lasts, ask Box support why the list is incomplete (--log debug logs the ids).",
             ),
             box_client::Error::InvalidResponse { .. } => Self::new(
                 Reason::BoxResponseInvalid,
                 summary,
-                "If this persists, check for a proxy between the operator and Box, and send the request id to Box support.",
+                "If it lasts, check for a proxy between the operator and Box, and send the request id to Box support.",
             ),
             box_client::Error::ClockSkew { .. } => Self::new(
                 Reason::ClockSkew,
@@ -182,7 +183,7 @@ impl Failure {
     }
 }
 
-const CHECK_SCOPES: &str = "In Box's developer console, the app needs the scope \"Manage users\" and the access level \"App + Enterprise Access\"; after a change of either, a Box admin must authorize the app again (Admin Console > Integrations > Platform Apps Manager).";
+const CHECK_SCOPES: &str = "The app needs \"Manage users\" and \"App + Enterprise Access\" (developer console); after a change a Box admin must authorize it again.";
 
 fn denial_remediation(context: &FailureContext, denial: Denial) -> (Reason, String) {
     let (app, secret, enterprise) = (context.app_label(), &context.secret, &context.enterprise);
@@ -190,7 +191,7 @@ fn denial_remediation(context: &FailureContext, denial: Denial) -> (Reason, Stri
         Denial::AppNotAuthorized => (
             Reason::AppNotAuthorized,
             format!(
-                "A Box admin of enterprise {enterprise} must authorize {app} (Admin Console > Integrations > Platform Apps Manager; again after every change of its scopes or access level).{}",
+                "A Box admin of enterprise {enterprise} must authorize {app} (Admin Console > Integrations > Platform Apps Manager).{}",
                 context.user_access_note()
             ),
         ),
@@ -204,13 +205,13 @@ fn denial_remediation(context: &FailureContext, denial: Denial) -> (Reason, Stri
         Denial::AuthorizationExpired => (
             Reason::AuthorizationExpired,
             format!(
-                "A Box admin of enterprise {enterprise} must authorize {app} again (Admin Console > Integrations > Platform Apps Manager), or its owner must store new credentials in Secret {secret}."
+                "A Box admin of enterprise {enterprise} must authorize {app} again (Platform Apps Manager), or its owner must store new credentials in Secret {secret}."
             ),
         ),
         Denial::AccessBlocked => (
             Reason::AccessBlocked,
             format!(
-                "A Box admin of enterprise {enterprise} must allow {app} from this network and under the enterprise's security policies (Admin Console > Enterprise Settings > Security)."
+                "A Box admin of enterprise {enterprise} must allow {app} from this network and by its policies (Admin Console > Enterprise Settings > Security)."
             ),
         ),
         Denial::PermissionDenied => {
@@ -232,7 +233,7 @@ fn rejection_remediation(context: &FailureContext, rejection: CredentialRejectio
             "Store the current client id and secret of the app (Box's developer console > Configuration) in Secret {secret}."
         ),
         CredentialRejection::GrantCredentialsInvalid => format!(
-            "This error has {} possible causes. In Box's developer console, check that the secret in Secret {secret} is current, that {enterprise} is the enterprise's id, that the access level is \"App + Enterprise Access\", and that a Box admin has authorized {app}.{}",
+            "There are {} possible causes: the secret in Secret {secret} is old, {enterprise} is not the enterprise's id, the access level is not \"App + Enterprise Access\", or no Box admin has authorized the app.{}",
             if context.user_id.is_some() { "six" } else { "four" },
             context.user_access_note()
         ),
@@ -256,7 +257,7 @@ fn rejection_remediation(context: &FailureContext, rejection: CredentialRejectio
             context.connection, context.namespace
         ),
         CredentialRejection::Unknown => format!(
-            "Check in Box's developer console that {app} is active, that Secret {secret} holds its current credentials, that it has the access level \"App + Enterprise Access\" and the scope \"Manage users\", and that a Box admin of enterprise {enterprise} has authorized it.{}",
+            "Check that Secret {secret} holds the app's current credentials, that it has \"App + Enterprise Access\" and \"Manage users\", and that a Box admin of enterprise {enterprise} has authorized it.{}",
             context.user_access_note()
         ),
     }

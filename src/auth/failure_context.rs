@@ -63,7 +63,7 @@ impl FailureContext {
     pub(super) fn user_access_note(&self) -> String {
         let note = |user| {
             format!(
-                " To act as user {user}, who must belong to the enterprise, the app needs \"Generate user access tokens\" (developer console > Configuration > Advanced Features)."
+                " To act as user {user} of the enterprise, it needs \"Generate user access tokens\" (developer console)."
             )
         };
         self.user_id.as_ref().map(note).unwrap_or_default()

@@ -9,7 +9,9 @@ use kube::{
 };
 
 use super::connection::{messages, status::StatusUpdate, sync_outcome::SyncOutcome};
-use crate::api::{BoxConnectionStatus, ConditionStatus, ConditionsExt, FailureClass, Reason, UserSyncRequestStatus};
+use crate::api::{
+    BoxConnectionStatus, ConditionStatus, ConditionsExt, FailureClass, Reason, UserSyncRequestStatus, event_message,
+};
 
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// The API server takes 1,024 bytes.
@@ -52,7 +54,7 @@ impl Events {
                 _ => EventType::Warning,
             },
             reason: pending.reason.as_str().to_owned(),
-            note: Some(truncate_message(&pending.message)),
+            note: Some(truncate_message(&event_message(&pending.message))),
             action: match pending.action {
                 EventAction::Connect => "Connect",
                 EventAction::Sync => "Sync",
@@ -90,7 +92,13 @@ pub(super) fn connection_events(
     let mut push_event = |kind: &str, action| {
         let reason = current.conditions.reason(kind);
         if let (Some(reason), Some(c)) = (reason, current.conditions.find_condition(kind)) {
-            events.push(PendingEvent { reason, message: event_message(reason, &c.message), action });
+            let message = match update {
+                StatusUpdate::SyncFinished(SyncOutcome { result: Ok(synced), .. }) if reason == Reason::Synced => {
+                    messages::sync_counts(synced)
+                }
+                _ => event_message(&c.message),
+            };
+            events.push(PendingEvent { reason, message, action });
         }
     };
     if changed("Connected").is_some_and(|c| c.status != ConditionStatus::Unknown.as_str()) {
@@ -138,12 +146,7 @@ pub(super) fn connection_events(
 pub(super) fn request_event(status: &UserSyncRequestStatus) -> Option<PendingEvent> {
     let ended = ["Complete", "Failed"].into_iter().find_map(|kind| status.conditions.find_condition(kind))?;
     let reason = Reason::parse(&ended.reason)?;
-    Some(PendingEvent { reason, message: event_message(reason, &ended.message), action: EventAction::Sync })
-}
-
-/// The numbers of a success stay in the status: an event of the same reason within minutes repeats the first one's text.
-fn event_message(reason: Reason, message: &str) -> String {
-    if reason == Reason::Synced { "Fetched the user list.".to_owned() } else { message.to_owned() }
+    Some(PendingEvent { reason, message: event_message(&ended.message), action: EventAction::Sync })
 }
 
 fn truncate_message(text: &str) -> String {

@@ -2,7 +2,7 @@
 
 use super::limits::{MAX_PBKDF2_ITERATIONS, MAX_SCRYPT_MEMORY, MAX_SCRYPT_PASSES};
 
-const CREATE_OR_ENCRYPT_AGAIN: &str = "Generate a new key pair in Box's developer console, or encrypt the key again with `openssl pkcs8 -topk8 -v2 aes-256-cbc -iter 100000 -in old.pem -out new.pem` and use the new key in the configuration file.";
+const CREATE_OR_ENCRYPT_AGAIN: &str = "Generate a new key pair in Box's developer console, or encrypt the key again: `openssl pkcs8 -topk8 -v2 aes-256-cbc -iter 100000 -in old.pem -out new.pem`.";
 
 /// Why credentials cannot be used: what is wrong, and how to fix it. Never contains any of their content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +41,7 @@ pub enum MalformedCredentials {
     )]
     WrongPassphrase,
     #[error(
-        "The private key (boxAppSettings.appAuth.privateKey) is a PEM in the legacy encrypted format (\"Proc-Type: 4,ENCRYPTED\"), which is not supported. Convert it with `openssl pkcs8 -topk8 -v2 aes-256-cbc -in old.pem -out new.pem` and use the new key in the configuration file."
+        "The private key (boxAppSettings.appAuth.privateKey) is a PEM in the legacy encrypted format. Convert it with `openssl pkcs8 -topk8 -v2 aes-256-cbc -in old.pem -out new.pem` and use the new key in the configuration file."
     )]
     LegacyEncryptedPem,
     #[error(

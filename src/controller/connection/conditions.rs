@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use super::{failure_messages::Failure, messages, plan_input::RosterPresence, sync_schedule::ResolvedSchedule};
 use crate::api::{
     BoxConnection, BoxConnectionStatus, ConditionStatus, ConditionsExt, FailureClass, Reason, SyncFailures,
-    new_condition,
+    compose_message, new_condition,
 };
 
 /// The two conditions that hold causes; the others follow from them.
@@ -38,14 +38,8 @@ impl ConditionCause {
         Self { state, reason, newer_reason: None, message }
     }
 
-    pub(crate) fn from_failure(
-        failure: &Failure,
-        connection: &BoxConnection,
-        status: &BoxConnectionStatus,
-        now: Timestamp,
-    ) -> Self {
-        let name = connection.metadata.name.as_deref().unwrap_or_default();
-        Self::new(ConditionStatus::False, failure.reason, messages::failure_message(failure, name, status, now))
+    pub(crate) fn from_failure(failure: &Failure) -> Self {
+        Self::new(ConditionStatus::False, failure.reason, messages::failure_message(failure))
     }
 
     pub(crate) fn from_status(status: &BoxConnectionStatus, kind: &str) -> Self {
@@ -55,12 +49,6 @@ impl ConditionCause {
             Some(Self { newer_reason, ..Self::new(state, Reason::parse_stored(&c.reason), c.message.clone()) })
         });
         known.unwrap_or_else(|| Self::new(ConditionStatus::Unknown, Reason::NotChecked, String::new()))
-    }
-
-    /// The message was made when it failed: the list may have been deleted or restored since.
-    fn with_current_list(self, inputs: &ConditionInputs<'_>, status: &BoxConnectionStatus, now: Timestamp) -> Self {
-        let message = messages::with_current_list(&self.message, inputs.unreadable_list(), status, now);
-        Self { message, ..self }
     }
 
     fn into_condition(self, kind: &str, generation: i64, now: Timestamp) -> Condition {
@@ -144,17 +132,17 @@ pub(crate) fn build_conditions(
     } else if unobserved {
         Some((Reason::Syncing, "The changed spec is being applied.".to_owned()))
     } else if retrying && ready_condition.state != ConditionStatus::True {
-        last_failure.map(|reason| (reason, messages::see_condition(reason, "Synced")))
+        last_failure.map(|reason| (reason, root_conditions.synced.message.clone()))
     } else {
         None
     };
     let stalling_failure = last_failure.filter(|reason| !retrying && reason.failure_class() == FailureClass::Stalled);
     let stalled = if root_conditions.connected.state == ConditionStatus::False {
-        Some((root_conditions.connected.reason, messages::see_condition(root_conditions.connected.reason, "Connected")))
+        Some((root_conditions.connected.reason, root_conditions.connected.message.clone()))
     } else {
         stalling_failure
-            .map(|reason| (reason, messages::see_condition(reason, "Synced")))
-            .or_else(|| Some((Reason::ScheduleInvalid, invalid_schedule_message(connection, inputs, status, now)?)))
+            .map(|reason| (reason, root_conditions.synced.message.clone()))
+            .or_else(|| Some((Reason::ScheduleInvalid, invalid_schedule_message(inputs)?)))
     };
     let paused = inputs.paused.then(|| (Reason::Paused, messages::PAUSED.to_owned()));
     let connected = match root_conditions.connected.state {
@@ -163,13 +151,11 @@ pub(crate) fn build_conditions(
             Reason::NotChecked,
             format!("{}.", Reason::NotChecked.summary()),
         ),
-        ConditionStatus::True => root_conditions.connected,
-        ConditionStatus::False => root_conditions.connected.with_current_list(inputs, status, now),
+        ConditionStatus::True | ConditionStatus::False => root_conditions.connected,
     };
     let synced = match root_conditions.synced.state {
         ConditionStatus::Unknown => not_synced_yet(pause_cause),
-        ConditionStatus::True => root_conditions.synced,
-        ConditionStatus::False => root_conditions.synced.with_current_list(inputs, status, now),
+        ConditionStatus::True | ConditionStatus::False => root_conditions.synced,
     };
     let present = |kind, cause: Option<(Reason, String)>| {
         cause.map(|(reason, message)| new_condition(kind, ConditionStatus::True, reason, message, generation, now))
@@ -187,15 +173,9 @@ pub(crate) fn build_conditions(
     .collect()
 }
 
-fn invalid_schedule_message(
-    connection: &BoxConnection,
-    inputs: &ConditionInputs<'_>,
-    status: &BoxConnectionStatus,
-    now: Timestamp,
-) -> Option<String> {
-    let name = connection.metadata.name.as_deref().unwrap_or_default();
+fn invalid_schedule_message(inputs: &ConditionInputs<'_>) -> Option<String> {
     match inputs.schedule {
-        ResolvedSchedule::Invalid(error) => Some(messages::invalid_schedule(error, name, status, now)),
+        ResolvedSchedule::Invalid(error) => Some(messages::invalid_schedule(error)),
         ResolvedSchedule::Interval { .. } | ResolvedSchedule::Cron { .. } => None,
     }
 }
@@ -211,103 +191,71 @@ fn ready_cause(
     let pause_cause = inputs.pause_cause(connection);
     let last_failure = status.failures.as_ref().map(|f| Reason::parse_stored(&f.reason));
     let unreadable = inputs.unreadable_list();
+    let cause = &root_conditions.synced.message;
     if root_conditions.connected.state == ConditionStatus::False {
-        let reason = root_conditions.connected.reason;
-        let remaining = match unreadable.filter(|_| status.last_sync.is_some()) {
-            Some(what) => what.to_owned(),
-            None => messages::readable_list(status, now),
+        let ConditionCause { reason, message, .. } = &root_conditions.connected;
+        let message = match unreadable.filter(|_| status.last_sync.is_some()) {
+            Some(problem) => messages::list_problem(problem, message),
+            None => message.clone(),
         };
-        let message = messages::join_sentences([&messages::see_condition(reason, "Connected"), &remaining]);
-        return ConditionCause::new(ConditionStatus::False, reason, message);
+        return ConditionCause::new(ConditionStatus::False, *reason, message);
     }
     let (Some(last), Some(users), Some(stale)) = (&status.last_sync, &status.users, &status.stale_time) else {
         return match last_failure {
-            Some(reason) => {
-                ConditionCause::new(ConditionStatus::False, reason, messages::see_condition(reason, "Synced"))
-            }
+            Some(reason) => ConditionCause::new(ConditionStatus::False, reason, cause.clone()),
             None => not_synced_yet(pause_cause),
         };
     };
-    match unreadable {
-        // Without the list the missing users are unknown: it is not republished before the removals are approved.
-        Some(problem) if last_failure == Some(Reason::RemovalsHeld) => {
-            let message = messages::join_sentences([problem, &messages::see_condition(Reason::RemovalsHeld, "Synced")]);
-            return ConditionCause::new(ConditionStatus::False, Reason::RemovalsHeld, message);
-        }
-        Some(problem) => {
-            let why = match (pause_cause, last_failure) {
-                (Some(PauseCause::Suspended), _) => {
-                    "The connection is suspended: to publish it again, set spec.suspend to false.".to_owned()
-                }
-                (Some(PauseCause::Paused), _) => see_paused_condition(),
-                (None, Some(reason)) => last_attempt_failed(reason),
-                (None, None) => "It is being republished.".to_owned(),
-            };
-            return ConditionCause::new(
-                ConditionStatus::False,
-                Reason::Syncing,
-                messages::join_sentences([problem, &why]),
-            );
-        }
-        None => {}
+    if let Some(problem) = unreadable {
+        // Without the list the missing users are unknown: it is not published again before the removals are approved.
+        let reason = if last_failure == Some(Reason::RemovalsHeld) { Reason::RemovalsHeld } else { Reason::Syncing };
+        let message = match (pause_cause, last_failure) {
+            _ if reason == Reason::RemovalsHeld => messages::list_problem(problem, cause),
+            (Some(PauseCause::Suspended), _) => compose_message(problem, messages::SUSPENDED),
+            (Some(PauseCause::Paused), _) => compose_message(problem, messages::PAUSED),
+            (None, Some(_)) => messages::list_problem(problem, cause),
+            (None, None) => compose_message(problem, "It is being published again."),
+        };
+        return ConditionCause::new(ConditionStatus::False, reason, message);
     }
-    let list = messages::list_summary(last.completion_time.0, users);
     let stale = stale.0;
     if now >= stale {
-        let why = match (pause_cause, last_failure, inputs.schedule) {
-            (Some(PauseCause::Suspended), _, _) => {
-                "The connection is suspended: to get a new list, set spec.suspend to false.".to_owned()
-            }
-            (Some(PauseCause::Paused), _, _) => see_paused_condition(),
-            (None, Some(reason), _) => last_attempt_failed(reason),
-            (None, None, ResolvedSchedule::Invalid(_)) => messages::see_condition(Reason::ScheduleInvalid, "Stalled"),
-            (None, None, ResolvedSchedule::Interval { .. } | ResolvedSchedule::Cron { .. }) => {
-                "A sync is overdue.".to_owned()
-            }
-        };
-        let since = if stale < last.completion_time.0 {
-            "It was fetched by a clock that was ahead, so its age is unknown.".to_owned()
+        let what = if stale < last.completion_time.0 {
+            format!(
+                "The list of {} was fetched by a clock that was ahead, so its age is unknown.",
+                last.completion_time.0
+            )
         } else {
-            format!("It was fresh until {stale}.")
+            format!("The list of {} has been stale since {stale}.", last.completion_time.0)
         };
-        let message = format!("{list} {since} {why}");
-        return ConditionCause::new(ConditionStatus::False, Reason::Stale, message);
+        let invalid_schedule = invalid_schedule_message(inputs);
+        let why = match (pause_cause, last_failure, &invalid_schedule) {
+            (Some(PauseCause::Suspended), _, _) => messages::SUSPENDED,
+            (Some(PauseCause::Paused), _, _) => messages::PAUSED,
+            (None, Some(_), _) => cause,
+            (None, None, Some(invalid)) => invalid,
+            (None, None, None) => "A sync is overdue.",
+        };
+        return ConditionCause::new(ConditionStatus::False, Reason::Stale, compose_message(&what, why));
     }
     let held = status
         .held
         .as_ref()
         .map(|held| messages::removals_held(held, connection.metadata.name.as_deref().unwrap_or_default()));
-    match last_failure {
-        Some(Reason::RemovalsHeld) => {
-            let message = messages::join_sentences([&list, &messages::see_condition(Reason::RemovalsHeld, "Synced")]);
-            ConditionCause::new(ConditionStatus::False, Reason::RemovalsHeld, message)
+    match (last_failure, held) {
+        (Some(Reason::RemovalsHeld), _) => {
+            ConditionCause::new(ConditionStatus::False, Reason::RemovalsHeld, cause.clone())
         }
-        Some(reason) if held.is_some() => {
-            let message =
-                messages::join_sentences([&list, held.as_deref().unwrap_or_default(), &last_attempt_failed(reason)]);
-            ConditionCause::new(ConditionStatus::True, Reason::RemovalsHeld, message)
+        (_, Some(held)) => ConditionCause::new(ConditionStatus::True, Reason::RemovalsHeld, held),
+        (_, None) if pause_cause == Some(PauseCause::Suspended) => {
+            ConditionCause::new(ConditionStatus::True, Reason::Suspended, messages::SUSPENDED.to_owned())
         }
-        Some(reason) => {
-            let message = format!("{list} It is fresh until {stale}. {}", last_attempt_failed(reason));
-            ConditionCause::new(ConditionStatus::True, Reason::LastAttemptFailed, message)
+        (Some(_), None) => ConditionCause::new(ConditionStatus::True, Reason::LastAttemptFailed, cause.clone()),
+        (None, None) => {
+            let list = messages::list_summary(last.completion_time.0, users);
+            ConditionCause::new(ConditionStatus::True, Reason::Synced, list)
         }
-        None => match held {
-            Some(held) => ConditionCause::new(
-                ConditionStatus::True,
-                Reason::RemovalsHeld,
-                messages::join_sentences([&list, &held]),
-            ),
-            None => ConditionCause::new(ConditionStatus::True, Reason::Synced, list),
-        },
     }
-}
-
-fn last_attempt_failed(reason: Reason) -> String {
-    format!("The last attempt failed. {}", messages::see_condition(reason, "Synced"))
-}
-
-fn see_paused_condition() -> String {
-    messages::see_condition(Reason::Paused, "Paused")
 }
 
 fn not_synced_yet(pause_cause: Option<PauseCause>) -> ConditionCause {
@@ -317,7 +265,7 @@ fn not_synced_yet(pause_cause: Option<PauseCause>) -> ConditionCause {
             "The connection is suspended and no list has been fetched yet. To start, set spec.suspend to false."
                 .to_owned(),
         ),
-        Some(PauseCause::Paused) => (Reason::Paused, see_paused_condition()),
+        Some(PauseCause::Paused) => (Reason::Paused, messages::PAUSED.to_owned()),
         None => (Reason::Syncing, format!("{}.", Reason::Syncing.summary())),
     };
     ConditionCause::new(ConditionStatus::Unknown, reason, message)

@@ -45,12 +45,13 @@ impl Failure {
                 ..Self::new(
                     Reason::RemovalsHeld,
                     format!(
-                        "The published list was deleted or damaged, and {} of its {} users are missing from Box and cannot be identified. Nothing was published.",
+                        "The published list was deleted or damaged, and {} of its {} users are missing from Box and cannot be identified.",
                         held.removals, held.total
                     ),
                     format!(
-                        "Restore the UserRoster {} and its UserSlices from a backup, or, if these users were really removed, create a UserSyncRequest with approveRemovals: \"{}\".",
-                        failure_context.connection, held.digest
+                        "Restore the UserRoster {name} and its UserSlices from a backup, or, if these users were really removed: kubectl boxsync approve {name} -n {}.",
+                        failure_context.namespace,
+                        name = failure_context.connection,
                     ),
                 )
             },
@@ -65,7 +66,7 @@ impl Failure {
         let (name, namespace) = (&failure_context.connection, &failure_context.namespace);
         let remedy = match conflict {
             OwnershipConflict::OtherOwner => format!(
-                "If it belongs to a BoxConnection {name} that was deleted, Kubernetes deletes it automatically within about two minutes; otherwise find its owner (kubectl get userroster {name} -o yaml) and delete the roster."
+                "What a deleted BoxConnection left is deleted within about two minutes; otherwise find the owner (kubectl get userroster {name} -n {namespace} -o yaml) and delete the roster."
             ),
             OwnershipConflict::OtherEnterprise(_) => format!(
                 "It has no owner. If it is no longer needed, delete it (kubectl delete userroster {name} -n {namespace}); otherwise give this BoxConnection another name."

@@ -1,111 +1,42 @@
-//! Messages of conditions. Pure. Every message says what happened, what was kept and until when it is fresh, and what to
-//! do. It never contains a secret, a response body or a user's name.
+//! Messages of conditions. Pure. Every message says what happened, in one sentence, and who does what; until when the list
+//! is fresh and when the operator tries again are in fields. It never contains a secret, a response body or a user's name.
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{clock_check::ClockCheck, cron::CronError, failure_messages::Failure};
+use super::{clock_check::ClockCheck, cron::CronError, failure_messages::Failure, sync_outcome::SyncResult};
 use crate::api::{
-    Authorization, BoxConnectionStatus, ConditionStatus, ConditionsExt, FailureClass, MassChange, MassChangeKind,
-    Reason, RemovalHold, RosterChange, SyncFailures, Trigger, UserCounts,
+    Authorization, MassChange, MassChangeKind, Reason, RemovalHold, RosterChange, Trigger, UserCounts, compose_message,
+    split_message,
 };
 
-/// The message of the condition that holds a failure's cause.
-pub(crate) fn failure_message(
-    failure: &Failure,
-    connection: &str,
-    status: &BoxConnectionStatus,
-    now: Timestamp,
-) -> String {
-    let check = match failure.reason.failure_class() {
-        FailureClass::Disconnected => {
-            format!("The operator retries automatically. To retry now, create a UserSyncRequest for {connection}.")
-        }
-        FailureClass::Stalled => format!("To retry now, create a UserSyncRequest for {connection}."),
-        FailureClass::Transient | FailureClass::Suspect => next_retry(status.failures.as_ref()),
-        FailureClass::Neutral | FailureClass::RequestRejected => String::new(),
-    };
-    let remaining = if failure.held.is_some() { String::new() } else { remaining_list(status, now) };
-    join_sentences([&failure.summary, &remaining, &failure.remediation, &check])
+/// The message of a failure, as each of the conditions has it that follow from it.
+pub(crate) fn failure_message(failure: &Failure) -> String {
+    compose_message(&failure.summary, &failure.remediation)
 }
 
-fn next_retry(failures: Option<&SyncFailures>) -> String {
-    match failures.and_then(|f| Some((f.retry_time.as_ref()?, f.retry_after))) {
-        Some((time, true)) => format!("The next retry is at {}, as requested by Box.", time.0),
-        Some((time, false)) => format!("The next retry is at {}.", time.0),
-        None => String::new(),
-    }
-}
+pub(crate) const ROSTER_DELETED: &str = "The list is missing: its UserRoster was deleted.";
+pub(crate) const SLICES_DELETED: &str = "The list cannot be read: UserSlices of it were deleted.";
 
-pub(crate) const ROSTER_DELETED: &str = "The published list is missing: its UserRoster was deleted.";
-pub(crate) const SLICES_DELETED: &str =
-    "The published list cannot be read: UserSlices that its UserRoster names were deleted.";
-
-/// The list that is still published, as the condition Ready says it.
-pub(crate) fn remaining_list(status: &BoxConnectionStatus, now: Timestamp) -> String {
-    let ready = status.conditions.find_condition("Ready").map_or("", |ready| &ready.message);
-    if let Some(problem) = [ROSTER_DELETED, SLICES_DELETED].into_iter().find(|problem| ready.contains(problem)) {
-        return problem.to_owned();
-    }
-    if status.last_sync.is_some()
-        && status.conditions.has_status("Ready", ConditionStatus::False)
-        && status.conditions.reason("Ready") == Some(Reason::Syncing)
-    {
-        return "No list is published until a sync succeeds.".to_owned();
-    }
-    readable_list(status, now)
-}
-
-/// The list that is still published and can be read.
-pub(crate) fn readable_list(status: &BoxConnectionStatus, now: Timestamp) -> String {
-    let Some(kept) = kept_list(status) else { return "No list has been fetched yet.".to_owned() };
-    match status.stale_time.as_ref().map(|t| t.0) {
-        Some(stale) if now < stale => format!("{kept} and is fresh until {stale}."),
-        Some(stale) => format!("{kept} and has been stale since {stale}."),
-        None => format!("{kept}."),
-    }
-}
-
-fn kept_list(status: &BoxConnectionStatus) -> Option<String> {
-    let (last, users) = (status.last_sync.as_ref()?, status.users.as_ref()?);
-    Some(format!("The list of {} ({}) is kept", last.completion_time.0, format_user_count(users.total)))
-}
-
-/// The stored message of a failure with what is true of the list now: `problem`, if it cannot be read.
-pub(crate) fn with_current_list(
-    message: &str,
-    problem: Option<&str>,
-    status: &BoxConnectionStatus,
-    now: Timestamp,
-) -> String {
-    let stored_problem = || [ROSTER_DELETED, SLICES_DELETED].into_iter().find(|stored| message.contains(stored));
-    let stored = match problem {
-        Some(_) => kept_list(status)
-            .and_then(|kept| message.find(&kept))
-            .and_then(|at| message[at..].split_inclusive('.').next())
-            .or_else(stored_problem),
-        None => stored_problem(),
-    };
-    let current = || problem.map_or_else(|| readable_list(status, now), str::to_owned);
-    stored.map_or_else(|| message.to_owned(), |stored| message.replacen(stored, &current(), 1))
+/// A problem of the published list, and what keeps it from being mended: the message of a failure.
+pub(crate) fn list_problem(problem: &str, cause: &str) -> String {
+    let (what, action) = split_message(cause);
+    compose_message(problem, if action.is_empty() { what } else { action })
 }
 
 /// Why no sync is scheduled.
-pub(crate) fn invalid_schedule(
-    error: &CronError,
-    connection: &str,
-    status: &BoxConnectionStatus,
-    now: Timestamp,
-) -> String {
-    let what = format!("{}: {error}.", Reason::ScheduleInvalid.summary());
-    let remedy = format!(
-        "Until spec.schedule is corrected (minute, hour, day of the month, month and weekday; the IANA name of a time zone), no sync is scheduled. To sync now, create a UserSyncRequest for {connection}."
-    );
-    join_sentences([&what, &remaining_list(status, now), &remedy])
+pub(crate) fn invalid_schedule(error: &CronError) -> String {
+    compose_message(
+        &format!("{}: {error}.", Reason::ScheduleInvalid.summary()),
+        "Correct spec.schedule: minute, hour, day of the month, month and weekday, and the IANA name of a time zone.",
+    )
 }
 
 /// The message for a connection while the operator is paused.
-pub(crate) const PAUSED: &str = "The operator runs with --paused: it does not call Box, published lists are kept, and requests wait. To resume, restart the operator without --paused.";
+pub(crate) const PAUSED: &str = "The operator runs with --paused: it does not call Box, and requests wait. A cluster admin resumes it by a restart without --paused.";
 pub(crate) const REQUEST_PAUSED: &str = "The operator runs with --paused and does not call Box. This request waits until the operator is restarted without --paused.";
+
+/// While the connection is suspended.
+pub(crate) const SUSPENDED: &str = "The connection is suspended: no syncs until spec.suspend is false.";
 
 pub(crate) fn list_summary(at: Timestamp, users: &UserCounts) -> String {
     format!("The list of {at} contains {} ({} active).", format_user_count(users.total), format_thousands(users.active))
@@ -132,7 +63,7 @@ pub(crate) fn sync_summary(at: Timestamp, users: &UserCounts, clock: &ClockCheck
         1 => "1 record of the restored history was damaged and was dropped.".to_owned(),
         n => format!("{} records of the restored history were damaged and were dropped.", format_thousands(n)),
     };
-    join_sentences([&list_summary(at, users), &dropped, &problem])
+    compose_message(&list_summary(at, users), &join_sentences([&dropped, &problem]))
 }
 
 /// `40 days ahead of`.
@@ -144,57 +75,57 @@ fn format_skew(skew: SignedDuration) -> String {
 /// A warning that the authorization of a user was not renewed for long.
 pub(crate) fn authorization_expiring(authorization: &Authorization) -> String {
     format!(
-        "The authorization in Box expires at {} unless the operator renews it, which it does while it runs, is not paused and can reach Box. After that, the app must be authorized again (kubectl boxsync connect).",
+        "The authorization in Box expires at {} unless the operator renews it before. Check that it is not paused and reaches Box; once it has expired: kubectl boxsync connect.",
         authorization.expiration_time.0
     )
 }
 
 /// What very many users have in common that changed in one sync.
 pub(crate) fn mass_changes(changes: &[MassChange], total: i64, revision: i64) -> String {
-    let sentences = changes.iter().map(|MassChange { kind, users }| {
-        let (users, total) = (format_thousands(*users), format_user_count(total));
+    let parts = changes.iter().map(|MassChange { kind, users }| {
+        let users = format_thousands(*users);
         match kind {
-            MassChangeKind::Deactivated => format!("{users} of {total} are not active any more."),
-            MassChangeKind::LoginChanged => format!("{users} of {total} have another login."),
-            MassChangeKind::Recreated => {
-                format!("{users} users vanished, and as many new ones have their logins (of {total}).")
-            }
-            MassChangeKind::Other(word) => format!("{users} of {total}: {}.", word.as_str()),
+            MassChangeKind::Deactivated => format!("{users} are not active any more"),
+            MassChangeKind::LoginChanged => format!("{users} have another login"),
+            MassChangeKind::Recreated => format!("{users} have a new id under the same login"),
+            MassChangeKind::Other(word) => format!("{users} {}", word.as_str()),
         }
     });
-    let sentences: Vec<String> = sentences.collect();
-    format!("{} Revision {revision} contains the change. Review it: kubectl boxsync changes.", sentences.join(" "))
+    let parts: Vec<String> = parts.collect();
+    let total = format_user_count(total);
+    format!("Of {total} {}. Review them: kubectl boxsync changes --revision {revision}.", parts.join(", "))
 }
 
 /// How many removals are held, and how to approve them.
 pub(crate) fn removals_held(held: &RemovalHold, connection: &str) -> String {
-    let cause = match held.removals - held.unconfirmed {
-        0 => format!(
-            "{} of {} are missing from Box's list, and Box did not say that they are gone. Each sync asks again.",
-            format_thousands(held.removals),
-            format_user_count(held.total)
+    let (removals, total) = (format_thousands(held.removals), format_user_count(held.total));
+    let what = match (held.removals - held.unconfirmed, held.unconfirmed) {
+        (0, _) => format!("{removals} of {total} are missing from Box's list, and Box did not say that they are gone."),
+        (_, 0) => format!("{removals} of {total} are missing from Box at once and stay in the list."),
+        (_, unconfirmed) => format!(
+            "{removals} of {total} are missing from Box at once and stay in the list; of {} Box did not say that they are gone.",
+            format_thousands(unconfirmed)
         ),
-        _ => {
-            let unconfirmed = match held.unconfirmed {
-                0 => String::new(),
-                n => format!(" Of {} of them Box did not say that they are gone.", format_thousands(n)),
-            };
-            format!(
-                "{} of {} are missing from Box at once.{unconfirmed}",
-                format_thousands(held.removals),
-                format_user_count(held.total)
-            )
-        }
     };
-    format!(
-        "{cause} They are kept in the list until their removal is approved or Box lists them again. Review them (kubectl boxsync users {connection} --held, or the UserSlices of state Held); to remove them, create a UserSyncRequest with approveRemovals: \"{}\" (kubectl boxsync approve {connection}).",
-        held.digest
+    compose_message(
+        &what,
+        &format!("Review them, and approve their removal if it is right: kubectl boxsync approve {connection}."),
     )
 }
 
 /// The list that answers a request.
 pub(crate) fn request_answered(at: Timestamp, users: &UserCounts, revision: i64) -> String {
     format!("The list of {at} (revision {revision}, {}) answers this request.", format_user_count(users.total))
+}
+
+/// What a sync fetched and changed: the text of its event.
+pub(crate) fn sync_counts(synced: &SyncResult) -> String {
+    let SyncResult { users, added, updated, removed, revision, .. } = synced;
+    let [added, updated, removed] = [added, updated, removed].map(|n| format_thousands(*n));
+    format!(
+        "Fetched {}: {added} added, {updated} updated, {removed} removed, revision {revision}.",
+        format_user_count(users.total)
+    )
 }
 
 /// What a sync changed.
@@ -231,11 +162,6 @@ fn format_span(span: SignedDuration) -> String {
         s @ 7200..172_800 => format!("{} h", s / 3600),
         s => format!("{} days", s / 86_400),
     }
-}
-
-/// For conditions that only refer to the one that holds the cause.
-pub(crate) fn see_condition(reason: Reason, condition: &str) -> String {
-    format!("{}: see the condition {condition}.", reason.summary())
 }
 
 pub(crate) fn format_user_count(users: i64) -> String {

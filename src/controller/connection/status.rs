@@ -64,7 +64,7 @@ pub(crate) fn build_status(
         StatusUpdate::Probed(Ok(signed_in)) => apply_sign_in(&mut status, &mut root_conditions, signed_in, now),
         StatusUpdate::Probed(Err(failure)) => {
             if failure.reason.failure_class() == FailureClass::Disconnected {
-                root_conditions.connected = ConditionCause::from_failure(failure, connection, &status, now);
+                root_conditions.connected = ConditionCause::from_failure(failure);
             }
         }
         StatusUpdate::SyncFinished(outcome) => {
@@ -215,15 +215,9 @@ fn apply_failure(
         retry_after: is_retried && failure.retry_after.is_some(),
     });
     if consequence == FailureClass::Disconnected {
-        root_conditions.connected = ConditionCause::from_failure(failure, connection, status, end);
-        root_conditions.synced = ConditionCause::new(
-            ConditionStatus::False,
-            failure.reason,
-            messages::see_condition(failure.reason, "Connected"),
-        );
-    } else {
-        root_conditions.synced = ConditionCause::from_failure(failure, connection, status, end);
+        root_conditions.connected = ConditionCause::from_failure(failure);
     }
+    root_conditions.synced = ConditionCause::from_failure(failure);
 }
 
 fn apply_sign_in(

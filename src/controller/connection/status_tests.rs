@@ -48,7 +48,7 @@ fn conditions_show_every_state_of_a_connection() {
         (
             "synced, then suspended",
             new_connection().synced_ago(10).suspended(),
-            "Ready=True Synced, Connected=True Connected, Synced=True Synced",
+            "Ready=True Suspended, Connected=True Connected, Synced=True Synced",
         ),
         (
             "one failed night",

@@ -1,6 +1,15 @@
 //! The page of all condition messages, for review.
 
 use super::*;
+use crate::api::{FailureClass, MAX_CONDITION_MESSAGE, event_message, split_message};
+
+fn without_quotation(text: &str) -> String {
+    let parts = (text.split_once('"'), text.rsplit_once('"'));
+    match parts {
+        (Some((before, _)), Some((_, after))) => format!("{before}{after}"),
+        _ => text.to_owned(),
+    }
+}
 
 /// Every message that a user can meet in a condition, on one page, to be read as a user would.
 #[test]
@@ -9,6 +18,8 @@ fn the_committed_message_page_is_up_to_date() {
     let mut section = |title: &str, conditions: &[Condition]| {
         let _ = writeln!(page, "\n== {title}");
         for c in conditions {
+            assert!(c.message.chars().count() <= MAX_CONDITION_MESSAGE, "{}: {}", c.type_, c.message);
+            assert!(event_message(&c.message).chars().count() <= 200, "{}: {}", c.type_, c.message);
             let _ = writeln!(page, "{}={} {}\n    {}", c.type_, c.status, c.reason, c.message);
         }
     };
@@ -66,7 +77,12 @@ fn the_committed_message_page_is_up_to_date() {
         let (reason, asked) = (failure.reason, new_connection().synced_ago(1000).with_request("r"));
         let given = asked.with_outcome(&sync_outcome(minutes_ago(1), Err(failure.clone())));
         let status = current_status(&given);
-        let holds_cause = |c: &&Condition| c.status == "False" && c.type_ != "Ready" && !c.message.contains("see the");
+        let message = messages::failure_message(&failure);
+        let (what, action) = split_message(&message);
+        assert_eq!(action, failure.remediation, "{message}");
+        assert_eq!(without_quotation(what), without_quotation(&failure.summary), "only a quotation is cut");
+        let holder = if reason.failure_class() == FailureClass::Disconnected { "Connected" } else { "Synced" };
+        let holds_cause = |c: &&Condition| c.status == "False" && c.type_ == holder;
         let cause: Vec<_> = status.conditions.iter().filter(holds_cause).cloned().collect();
         section(&format!("{reason}: the condition with the cause"), &cause);
         let ended = sync_outcome(minutes_ago(1), Err(failure));

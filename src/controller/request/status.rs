@@ -8,8 +8,8 @@ use kube::ResourceExt;
 
 use crate::{
     api::{
-        BoxConnection, ConditionStatus, ConditionsExt, FailureClass, Reason, RequestPhase, SyncProgress,
-        UserSyncRequest, UserSyncRequestStatus, new_condition,
+        BoxConnection, ConditionStatus, ConditionsExt, FailureClass, MAX_CONDITION_MESSAGE, Reason, RequestPhase,
+        SyncProgress, UserSyncRequest, UserSyncRequestStatus, compose_message, new_condition,
     },
     controller::connection::{
         backoff::{add_duration, ceil_seconds},
@@ -76,7 +76,7 @@ pub(crate) fn refused_status(
         ),
         Reason::HeldListChanged => match connection {
             Some(connection) => {
-                return failed_status(request, reason, approval_mismatch(request, connection, now), now, |_| {});
+                return failed_status(request, reason, approval_mismatch(request, connection), now, |_| {});
             }
             None => String::new(),
         },
@@ -94,8 +94,7 @@ pub(crate) fn refused_status(
             lowercase_first(other.summary())
         ),
     };
-    let remaining = connection.map(|c| messages::remaining_list(status_of(c), now)).unwrap_or_default();
-    failed_status(request, reason, messages::join_sentences([&why, &remaining]), now, |_| {})
+    failed_status(request, reason, why, now, |_| {})
 }
 
 /// Its run ended, as attempt number `attempts`; `connection` has the status after it.
@@ -132,7 +131,7 @@ pub(crate) fn status_after_sync(
             };
             let held = held.as_ref().map(|h| {
                 format!(
-                    "The removal of {} is held: see the condition Ready of BoxConnection {}.",
+                    "The removal of {} is held: kubectl boxsync approve {}.",
                     messages::format_user_count(h.removals),
                     request.spec.connection_ref.name
                 )
@@ -150,11 +149,11 @@ pub(crate) fn status_after_sync(
             });
         }
         Ok(_) => {
-            let message = approval_mismatch(request, connection, now);
+            let message = approval_mismatch(request, connection);
             return failed_status(request, Reason::HeldListChanged, message, now, set_started);
         }
         Err(failure) if failure.reason == Reason::RemovalsHeld && request.spec.approve_removals.is_some() => {
-            let message = approval_mismatch(request, connection, now);
+            let message = approval_mismatch(request, connection);
             return failed_status(request, Reason::HeldListChanged, message, now, set_started);
         }
         Err(failure) => failure,
@@ -173,13 +172,13 @@ pub(crate) fn status_after_sync(
             late.then(|| format!("The next attempt at {next} is past this request's deadline. Create a new request."))
         }
     };
-    let remaining = match failure.held {
-        Some(_) => String::new(),
-        None => messages::remaining_list(status_of(connection), now),
-    };
     let next_attempt_hint = format!("The next attempt is at {next}.");
     let last = final_hint.as_ref().unwrap_or(&next_attempt_hint);
-    let message = messages::join_sentences([&failure.summary, &remaining, &failure.remediation, last]);
+    let message = compose_message(&failure.summary, &failure.remediation);
+    let message = match message.chars().count() + 1 + last.chars().count() {
+        ..=MAX_CONDITION_MESSAGE => messages::join_sentences([&message, last]),
+        _ => message,
+    };
     match final_hint {
         Some(_) => failed_status(request, failure.reason, message, now, set_started),
         None => {
@@ -196,19 +195,17 @@ fn next_attempt_time(connection: &BoxConnection, now: Timestamp) -> Timestamp {
 }
 
 /// Why an approval took no effect.
-fn approval_mismatch(request: &UserSyncRequest, connection: &BoxConnection, now: Timestamp) -> String {
+fn approval_mismatch(request: &UserSyncRequest, connection: &BoxConnection) -> String {
     let name = &request.spec.connection_ref.name;
     let what = match &status_of(connection).held {
         Some(held) => format!(
-            "This request does not match the removals that wait for approval: now {} with digest {}.",
-            messages::format_user_count(held.removals),
-            held.digest
+            "This request does not match the removals that wait for approval now ({}), and removed no users.",
+            messages::format_user_count(held.removals)
         ),
-        None => "No removals wait for approval.".to_owned(),
+        None => "No removals wait for approval; this request removed no users.".to_owned(),
     };
-    let remaining = messages::remaining_list(status_of(connection), now);
     let retry_hint = format!("Review again (kubectl boxsync approve {name}), then create a new request.");
-    messages::join_sentences([&what, "This request removed no users.", &remaining, &retry_hint])
+    compose_message(&what, &retry_hint)
 }
 
 fn failed_status(
@@ -218,8 +215,8 @@ fn failed_status(
     now: Timestamp,
     update: impl FnOnce(&mut UserSyncRequestStatus),
 ) -> UserSyncRequestStatus {
-    let stalled = messages::see_condition(reason, "Failed");
-    status_with(request, RequestPhase::Failed, [("Failed", reason, message), ("Stalled", reason, stalled)], now, |s| {
+    let conditions = [("Failed", reason, message.clone()), ("Stalled", reason, message)];
+    status_with(request, RequestPhase::Failed, conditions, now, |s| {
         update(s);
         s.completion_time = Some(Time(now));
     })
