@@ -8,6 +8,7 @@ mod condition_message;
 mod connection;
 mod crd;
 mod duration;
+mod judgement;
 mod mass_change;
 mod reason;
 mod request;
@@ -27,6 +28,7 @@ pub use connection::{
 };
 pub use crd::{crds, crds_yaml};
 pub use duration::GoDuration;
+pub use judgement::{ConnectionHealth, Evidence, Judgement, ListEvidence, OperatorEvidence, judge};
 pub use mass_change::{MassChange, MassChangeKind};
 pub use reason::{FailureClass, Reason};
 pub use request::{
