@@ -81,9 +81,14 @@ impl Failure {
                 ),
                 "Rename or delete that Secret, or give the BoxConnection another name.",
             ),
-            TokenStoreError::Forbidden => Self::new(
+            TokenStoreError::Refused { why, remediation } => {
+                Self::new(Reason::Internal, format!("{why} No token was refreshed."), remediation)
+            }
+            TokenStoreError::Forbidden(right) => Self::new(
                 Reason::Internal,
-                format!("The API server denies the operator access to Secret {token_secret}. No token was refreshed."),
+                format!(
+                    "The API server denies the operator access to Secret {token_secret}: {right}. No token was refreshed."
+                ),
                 format!(
                     "A cluster admin must grant the operator's ServiceAccount the right to get, create and update Secrets in namespace {namespace} (chart value oauth.enabled)."
                 ),
@@ -95,9 +100,11 @@ impl Failure {
                 ),
                 "",
             ),
-            TokenStoreError::NotPersisted => Self::new(
+            TokenStoreError::NotPersisted(why) => Self::new(
                 Reason::Internal,
-                format!("Box issued new tokens, but they are not stored in Secret {token_secret} yet."),
+                format!("Box issued new tokens, but they are not stored in Secret {token_secret} yet. {why}")
+                    .trim_end()
+                    .to_owned(),
                 format!(
                     "The operator keeps trying while the API server is unavailable. If a later attempt reports AuthorizationExpired, run kubectl boxsync connect {name} -n {namespace}."
                 ),
@@ -172,7 +179,7 @@ impl Failure {
                 summary,
                 "Please report the size of the enterprise to the maintainers of the operator.",
             ),
-            box_client::Error::TokenStore(error) => Self::token_store_failed(context, *error),
+            box_client::Error::TokenStore(error) => Self::token_store_failed(context, error.clone()),
             box_client::Error::Cancelled => return None,
         };
         Some(failure)
