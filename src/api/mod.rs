@@ -7,6 +7,7 @@ mod condition;
 mod connection;
 mod crd;
 mod duration;
+mod extra_metadata;
 mod mass_change;
 mod reason;
 mod request;
@@ -25,6 +26,7 @@ pub use connection::{
 };
 pub use crd::{crds, crds_yaml};
 pub use duration::GoDuration;
+pub use extra_metadata::{ExtraAnnotations, ExtraLabels, ExtraMetadata};
 pub use mass_change::{MassChange, MassChangeKind};
 pub use reason::{FailureClass, Reason};
 pub use request::{

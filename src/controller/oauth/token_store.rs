@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 
 use super::token_secret::{RefreshSource, TokenSecret};
 use crate::{
-    api::BoxConnection,
+    api::{BoxConnection, ExtraMetadata},
     auth::FailureContext,
     box_client::{AfterRejection, OAuthTokens, RefreshLock, TokenStore, TokenStoreError},
     controller::{
@@ -53,6 +53,7 @@ pub(crate) struct SecretTokenStore {
     owner: OwnerReference,
     seed: SecretString,
     rejected_token: RejectedToken,
+    extra_metadata: Arc<ExtraMetadata>,
 }
 
 impl SecretTokenStore {
@@ -71,7 +72,13 @@ impl SecretTokenStore {
             owner: connection.controller_owner_ref(&()).unwrap_or_default(),
             seed,
             rejected_token,
+            extra_metadata: Arc::default(),
         }
+    }
+
+    /// The same store; its Secret has these labels and annotations as well.
+    pub(crate) fn with_extra_metadata(self, extra_metadata: &Arc<ExtraMetadata>) -> Self {
+        Self { extra_metadata: extra_metadata.clone(), ..self }
     }
 
     async fn read_secret(&self) -> Result<Option<Secret>, KubeError> {
@@ -84,7 +91,7 @@ impl SecretTokenStore {
 
     async fn write_secret(&self, current: Option<Secret>, content: TokenSecret) -> Result<(), KubeError> {
         let new = current.is_none();
-        let secret = current.unwrap_or_else(|| Secret {
+        let mut secret = current.unwrap_or_else(|| Secret {
             metadata: ObjectMeta {
                 name: Some(self.secret_name.clone()),
                 namespace: Some(self.namespace.clone()),
@@ -92,6 +99,7 @@ impl SecretTokenStore {
             },
             ..Secret::default()
         });
+        self.extra_metadata.apply_to(&mut secret.metadata);
         let secret = content.apply_to(secret, &self.connection, &self.owner);
         let written = match new {
             true => self.cluster.create_secret(&secret).await,
