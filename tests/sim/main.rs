@@ -37,6 +37,7 @@ mod proptest_history;
 mod publishing;
 mod random_walk;
 mod rate_limits;
+mod refusals;
 mod removal_check;
 mod removal_guard;
 mod request_end;
