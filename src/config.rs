@@ -5,6 +5,7 @@ use std::{net::SocketAddr, str::FromStr, time::Duration};
 use clap::{ArgAction, Args, Parser, Subcommand, builder::NonEmptyStringValueParser};
 
 use crate::{
+    api::{ExtraAnnotations, ExtraLabels},
     box_client::{BaseUrl, CaBundle},
     runtime::LogFormat,
 };
@@ -67,6 +68,22 @@ pub struct Config {
     #[arg(long, env = "BOXSYNC_PAUSED", default_value_t = false, action = ArgAction::Set, value_name = "BOOL")]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub paused: bool,
+
+    /// Labels of UserRosters, UserSlices and the Secrets of refreshed tokens, for clusters whose policies demand them:
+    /// key=value, separated by commas.
+    #[arg(
+        long,
+        env = "BOXSYNC_OBJECT_LABELS",
+        value_name = "KEY=VALUE,...",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub object_labels: ExtraLabels,
+
+    /// Annotations of the same objects: key=value, separated by commas; a comma in a value is written as \,.
+    #[arg(long, env = "BOXSYNC_OBJECT_ANNOTATIONS", value_name = "KEY=VALUE,...", default_value = "")]
+    #[arg(hide_default_value = true)]
+    pub object_annotations: ExtraAnnotations,
 
     /// Enable leader election. If false, run a single replica.
     #[arg(long, env = "BOXSYNC_LEADER_ELECT", default_value_t = true, action = ArgAction::Set, value_name = "BOOL")]
@@ -194,6 +211,14 @@ mod tests {
     }
 
     #[test]
+    fn object_labels_and_annotations_are_empty_by_default() {
+        let config = parse_config(&["--object-labels", ""]).expect("valid");
+        assert_eq!((config.object_labels, config.object_annotations), Default::default());
+        let config = parse_config(&["--object-labels=a=b,c=d"]).expect("valid");
+        assert_eq!(Ok(config.object_labels), "c=d,a=b".parse());
+    }
+
+    #[test]
     fn leader_election_is_on_by_default() {
         for (arguments, elects) in [
             (&[][..], true),
@@ -236,6 +261,9 @@ mod tests {
             ["--renew-deadline", "soon"],
             ["--retry-period", "-2s"],
             ["--schedule-spread", "soon"],
+            ["--object-labels", "owner"],
+            ["--object-labels", "boxsync.dev/connection=acme"],
+            ["--object-annotations", "a b=c"],
             ["--paused", "true"],
             ["--leader-elect", "false"],
             ["--lease-namespace", ""],

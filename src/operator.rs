@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    api::ExtraMetadata,
     box_client::{self, InvalidCaBundle, Limits},
     config::{Config, ListenAddress},
     controller::{self, BoxClientConfig, ControllerOptions, Dependencies, WatchScopes},
@@ -64,6 +65,8 @@ pub async fn run(config: Config) -> Result<(), Error> {
         oauth,
         schedule_spread,
         paused,
+        object_labels,
+        object_annotations,
         leader_elect,
         lease_duration,
         renew_deadline,
@@ -114,6 +117,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
             oauth,
             schedule_spread,
             paused,
+            extra_metadata: Arc::new(ExtraMetadata { labels: object_labels, annotations: object_annotations }),
         },
         background: background.clone(),
         metrics,

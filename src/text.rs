@@ -13,6 +13,11 @@ pub(crate) fn clamp_text(text: &str, max_chars: usize) -> String {
     clamped
 }
 
+/// A foreign sentence as a quotation, clamped: what is quoted in it has single quotes.
+pub(crate) fn quote_text(text: &str, max_chars: usize) -> String {
+    format!("\"{}\"", clamp_text(text, max_chars).replace('"', "'"))
+}
+
 /// Whether the character changes the direction of the text or is invisible.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')

@@ -8,6 +8,7 @@ mod condition_message;
 mod connection;
 mod crd;
 mod duration;
+mod extra_metadata;
 mod judgement;
 mod mass_change;
 mod reason;
@@ -28,6 +29,7 @@ pub use connection::{
 };
 pub use crd::{crds, crds_yaml};
 pub use duration::GoDuration;
+pub use extra_metadata::{ExtraAnnotations, ExtraLabels, ExtraMetadata};
 pub use judgement::{ConnectionHealth, Evidence, Judgement, ListEvidence, OperatorEvidence, judge};
 pub use mass_change::{MassChange, MassChangeKind};
 pub use reason::{FailureClass, Reason};

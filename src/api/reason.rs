@@ -151,7 +151,7 @@ impl Reason {
             Reason::RosterConflict => "A roster of this name belongs to another owner",
             Reason::RateLimited => "Box is rate-limiting the app",
             Reason::BoxUnavailable => "Box is unreachable or unavailable",
-            Reason::Internal => "Internal error of the operator",
+            Reason::Internal => "The cluster does not let the operator work, or the operator failed",
             Reason::BoxResponseInvalid => "Box sent an invalid response",
             Reason::ClockSkew => "The operator's clock differs from Box's",
             Reason::Pending => "The request is queued",

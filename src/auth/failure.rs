@@ -82,9 +82,14 @@ impl Failure {
                 ),
                 "Rename or delete that Secret, or give the BoxConnection another name.",
             ),
-            TokenStoreError::Forbidden => Self::new(
+            TokenStoreError::Refused { why, remediation } => {
+                Self::new(Reason::Internal, why, format!("No token was refreshed. {remediation}").trim_end())
+            }
+            TokenStoreError::Forbidden(right) => Self::new(
                 Reason::Internal,
-                format!("The API server denies the operator access to Secret {token_secret}; no token was refreshed."),
+                format!(
+                    "The API server denies the operator access to Secret {token_secret}: {right}; no token was refreshed."
+                ),
                 format!(
                     "A cluster admin must let the operator get, create and update Secrets in namespace {namespace} (chart value oauth.enabled)."
                 ),
@@ -96,11 +101,11 @@ impl Failure {
                 ),
                 "",
             ),
-            TokenStoreError::NotPersisted => Self::new(
+            TokenStoreError::NotPersisted(why) => Self::new(
                 Reason::Internal,
                 format!("Box issued new tokens, but they are not stored in Secret {token_secret} yet."),
                 format!(
-                    "If a later attempt reports AuthorizationExpired, run kubectl boxsync connect {name} -n {namespace}."
+                    "{why} If a later attempt reports AuthorizationExpired, run kubectl boxsync connect {name} -n {namespace}."
                 ),
             ),
             TokenStoreError::Disabled => Self::oauth_disabled(context),
@@ -176,7 +181,7 @@ impl Failure {
                 summary,
                 "Please report the size of the enterprise to the maintainers of the operator.",
             ),
-            box_client::Error::TokenStore(error) => Self::token_store_failed(context, *error),
+            box_client::Error::TokenStore(error) => Self::token_store_failed(context, error.clone()),
             box_client::Error::Cancelled => return None,
         };
         Some(failure)

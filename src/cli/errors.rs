@@ -4,34 +4,59 @@ use super::{
     exit_code::{CliError, ExitStatus},
     output::format::format_number,
 };
-use crate::{kube_client::KubeError, roster::ReadError};
+use crate::{
+    kube_client::{KubeError, Refusal, RefusedBy},
+    roster::ReadError,
+};
 
 /// The permission that a call needs.
 pub(crate) struct Permission {
+    /// The verb.
     action: String,
+    resource: String,
     scope: String,
 }
 
 impl Permission {
     pub(crate) fn in_namespace(verb: &str, resource: &str, namespace: &str) -> Self {
-        Self { action: format!("{verb} {resource}"), scope: format!("in namespace {namespace}") }
+        let scope = format!("in namespace {namespace}");
+        Self { action: verb.to_owned(), resource: resource.to_owned(), scope }
     }
 
     pub(crate) fn in_all_namespaces(verb: &str, resource: &str) -> Self {
-        Self { action: format!("{verb} {resource}"), scope: "in all namespaces".to_owned() }
+        let scope = "in all namespaces".to_owned();
+        Self { action: verb.to_owned(), resource: resource.to_owned(), scope }
     }
 
-    fn missing_message(&self) -> String {
-        let Self { action, scope } = self;
-        let ask = if action.ends_with("userrosters") || action.ends_with("userslices") {
+    /// `right`: the server's sentence, which tells more where another right is missing than that for the call itself, and
+    /// where the authorizer of a cloud gives a reason.
+    fn missing_message(&self, right: &str) -> String {
+        let Self { action, resource, scope } = self;
+        if right.contains("\" cannot impersonate ") {
+            return format!(
+                "you are not allowed to impersonate: {}. Ask a cluster admin, or leave out --as.",
+                trim_message(right)
+            );
+        }
+        let ask = if matches!(resource.as_str(), "userrosters" | "userslices") {
             "ask a cluster admin for the ClusterRole boxsync-roster-reader there".to_owned()
         } else if scope.ends_with("all namespaces") {
             "ask a cluster admin for that permission, or pass one namespace with -n".to_owned()
         } else {
             "ask a cluster admin for that permission".to_owned()
         };
-        format!("you are not allowed to {action} {scope}: {ask}.")
+        let reason = authorizer_reason(right).map(|reason| format!(" The API server adds: {}.", trim_message(reason)));
+        format!("you are not allowed to {action} {resource} {scope}: {ask}.{}", reason.unwrap_or_default())
     }
+}
+
+/// What follows the scope in the server's sentence.
+fn authorizer_reason(right: &str) -> Option<&str> {
+    let after = match right.split_once(" in the namespace \"") {
+        Some((_, rest)) => rest.split_once('"')?.1,
+        None => right.split_once(" at the cluster scope")?.1,
+    };
+    after.strip_prefix(": ").filter(|reason| !reason.is_empty())
 }
 
 pub(crate) fn kube_cli_error(error: &KubeError, permission: &Permission) -> CliError {
@@ -43,14 +68,15 @@ pub(crate) fn kube_error_message(error: &KubeError, permission: &Permission) -> 
         KubeError::UnknownKind => NOT_INSTALLED.to_owned(),
         KubeError::NotFound => "it no longer exists. Check with kubectl boxsync status.".to_owned(),
         KubeError::Conflict => "it was changed concurrently. Retry.".to_owned(),
-        KubeError::Forbidden(message) if let Some((_, why)) = message.split_once(" denied request: ") => {
-            format!("denied by an admission policy: {}.", trim_message(why))
-        }
-        KubeError::Forbidden(message) if message.contains("forbidden") => permission.missing_message(),
-        KubeError::Forbidden(_) => {
+        KubeError::Refused(refusal) => refusal_message(refusal, permission),
+        KubeError::Forbidden(right) => permission.missing_message(right),
+        KubeError::Unauthenticated(_) => {
             "the cluster rejected your credentials: sign in again and check kubectl auth whoami.".to_owned()
         }
         KubeError::TooManyRequests { .. } => "the API server limits requests. Retry in a minute.".to_owned(),
+        KubeError::Unavailable { code, message } => {
+            format!("the API server is not available ({code}: {}). Retry in a minute.", trim_message(message))
+        }
         KubeError::Rejected { code, message } => {
             format!(
                 "the API server answered {code}: {}. Retry; if it persists, ask a cluster admin.",
@@ -66,6 +92,40 @@ pub(crate) fn kube_error_message(error: &KubeError, permission: &Permission) -> 
                 trim_message(why)
             )
         }
+    }
+}
+
+/// What stands against a call for which the caller has the right.
+fn refusal_message(refusal: &Refusal, permission: &Permission) -> String {
+    let Permission { action, resource, scope } = permission;
+    let why = trim_message(&refusal.sentence);
+    match &refusal.by {
+        RefusedBy::Quota => {
+            let finished = match resource.as_str() {
+                "usersyncrequests" => " Finished requests count until they are deleted.",
+                _ => "",
+            };
+            format!(
+                "a quota does not allow to {action} {resource} {scope}: {why}. Ask a cluster admin to raise it.{finished}"
+            )
+        }
+        // The sentence says what to do, often with a command at its end.
+        RefusedBy::Policy(name) => format!("denied by the admission policy {name}: {why}."),
+        RefusedBy::Webhook(name) => format!("denied by the admission webhook {name}: {why}."),
+        RefusedBy::Admission => format!("denied by the admission of the API server: {why}."),
+        RefusedBy::UnavailableWebhook(name) => format!(
+            "the admission webhook {name} could not be called, so the API server did not {action} {resource}: {why}. Retry; if it persists, ask a cluster admin to repair the webhook."
+        ),
+        RefusedBy::TerminatingNamespace => {
+            format!("you cannot {action} {resource} {scope}, which is being deleted. Choose another -n.")
+        }
+        RefusedBy::MissingNamespace => {
+            format!("you cannot {action} {resource} {scope}, which does not exist. Check -n and --context.")
+        }
+        RefusedBy::Validation => format!(
+            "the API server does not accept the object: {why}. If that is not what you passed, use a plugin of the same version as the operator's CRDs."
+        ),
+        RefusedBy::SizeLimit => format!("the object is too large for the API server: {why}."),
     }
 }
 
@@ -122,19 +182,62 @@ fn trim_message(text: &str) -> &str {
 mod tests {
     use super::*;
 
+    fn message_for(error: &KubeError) -> String {
+        kube_error_message(error, &Permission::in_namespace("create", "usersyncrequests", "backup"))
+    }
+
+    fn refused_message(by: RefusedBy, sentence: &str) -> String {
+        message_for(&KubeError::Refused(Refusal { by, sentence: sentence.to_owned() }))
+    }
+
     #[test]
-    fn an_admission_policy_denial_is_not_reported_as_a_missing_right() {
-        let permission = Permission::in_namespace("create", "usersyncrequests", "backup");
-        let message_for = |message: &str| kube_error_message(&KubeError::Forbidden(message.to_owned()), &permission);
+    fn only_a_missing_right_is_reported_as_one() {
         assert_eq!(
-            message_for(
-                "usersyncrequests.boxsync.dev \"acme-x\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'p' denied request: Ask Jane."
-            ),
-            "denied by an admission policy: Ask Jane."
-        );
-        assert_eq!(
-            message_for("usersyncrequests.boxsync.dev is forbidden: User \"alice\" cannot create resource"),
+            message_for(&KubeError::Forbidden("User \"alice\" cannot create resource".to_owned())),
             "you are not allowed to create usersyncrequests in namespace backup: ask a cluster admin for that permission."
         );
+        for by in [
+            RefusedBy::Quota,
+            RefusedBy::Webhook("w".to_owned()),
+            RefusedBy::UnavailableWebhook("w".to_owned()),
+            RefusedBy::Policy("p".to_owned()),
+            RefusedBy::Admission,
+            RefusedBy::TerminatingNamespace,
+            RefusedBy::MissingNamespace,
+            RefusedBy::Validation,
+            RefusedBy::SizeLimit,
+        ] {
+            let message = refused_message(by, "Ask Jane");
+            assert!(!message.contains("allowed to") || message.starts_with("a quota"), "{message}");
+            assert!(!message.contains("credentials") && !message.contains("permission"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_who_refuses_and_in_whose_words() {
+        for (by, expected) in [
+            (RefusedBy::Policy("p".to_owned()), "denied by the admission policy p: Ask Jane."),
+            (RefusedBy::Webhook("w.x".to_owned()), "denied by the admission webhook w.x: Ask Jane."),
+            (
+                RefusedBy::Quota,
+                "a quota does not allow to create usersyncrequests in namespace backup: Ask Jane. Ask a cluster admin to raise it. Finished requests count until they are deleted.",
+            ),
+            (
+                RefusedBy::TerminatingNamespace,
+                "you cannot create usersyncrequests in namespace backup, which is being deleted. Choose another -n.",
+            ),
+        ] {
+            assert_eq!(refused_message(by, "Ask Jane."), expected);
+        }
+    }
+
+    #[test]
+    fn the_reason_of_an_authorizer_and_another_missing_right_are_shown() {
+        let right = "User \"alice\" cannot create resource \"usersyncrequests\" in API group \"boxsync.dev\" in the namespace \"backup\": Update role assignment to allow access.";
+        let message = message_for(&KubeError::Forbidden(right.to_owned()));
+        assert!(message.ends_with(" The API server adds: Update role assignment to allow access."), "{message}");
+        let right = "User \"alice\" cannot impersonate resource \"users\" in API group \"\" at the cluster scope";
+        let message = message_for(&KubeError::Forbidden(right.to_owned()));
+        assert!(message.starts_with("you are not allowed to impersonate: User \"alice\" cannot"), "{message}");
     }
 }

@@ -20,7 +20,7 @@ pub enum ExitStatus {
     ListTooOld = 6,
     /// No list has been published.
     NoList = 7,
-    /// Cluster error: unreachable, forbidden or not found.
+    /// Cluster error: unreachable, forbidden, refused or not found.
     Error = 8,
     /// Invalid command line.
     Usage = 64,

@@ -140,6 +140,7 @@ impl Context {
     pub(super) fn roster_store(&self, connection: &BoxConnection) -> roster::Store {
         let namespace = connection.namespace().unwrap_or_default();
         roster::Store::new(self.cluster.clone(), &namespace, &connection.name_any())
+            .with_extra_metadata(&self.options.extra_metadata)
     }
 
     /// Whether a roster of this connection's namespace that is not cached does not exist.
@@ -199,7 +200,8 @@ impl Context {
         );
         let Some(initial_token) = initial_token else { return token_source };
         let rejected_token = self.with_state(connection, |state| state.rejected_token.clone());
-        let token_store = SecretTokenStore::new(self.cluster.clone(), connection, initial_token, rejected_token);
+        let token_store = SecretTokenStore::new(self.cluster.clone(), connection, initial_token, rejected_token)
+            .with_extra_metadata(&self.options.extra_metadata);
         let background = Arc::downgrade(&self.background);
         let spawn: SpawnFn = Arc::new(move |task| {
             // Without an owner the process is about to exit, and the waiting caller gets `Error::Cancelled`.

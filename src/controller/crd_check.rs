@@ -62,6 +62,9 @@ impl CrdAvailability {
                 "The operator is not allowed to list {kinds}. A cluster admin must grant its ServiceAccount the rights that the chart creates. The operator then continues automatically."
             ));
         }
+        if with(|t| matches!(t, KubeError::Unauthenticated(_)), UnavailableKind::location).is_some() {
+            return Some("The API server does not accept the operator's credentials. A cluster admin should check that its ServiceAccount exists and that its token is valid. The operator retries automatically.".to_owned());
+        }
         Some("The API server cannot be reached or does not work. The operator retries automatically.".to_owned())
     }
 
@@ -77,9 +80,7 @@ impl CrdAvailability {
         match self {
             Self::Unknown => false,
             Self::Available | Self::Partial(_) => true,
-            Self::Unavailable(unavailable) => {
-                unavailable.iter().all(|missing| matches!(missing.error, KubeError::Forbidden(_)))
-            }
+            Self::Unavailable(unavailable) => unavailable.iter().all(|missing| missing.error.denies_sender()),
         }
     }
 }

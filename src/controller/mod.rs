@@ -16,6 +16,7 @@ mod merged_watch;
 mod options;
 mod permit_queue;
 mod permits;
+mod refusal_messages;
 mod status_writer;
 mod telemetry;
 #[cfg(test)]

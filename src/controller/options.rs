@@ -1,6 +1,8 @@
 //! The options of the controllers, from the operator's flags.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+use crate::api::ExtraMetadata;
 
 /// Controller options from the command line.
 #[derive(Clone, Debug)]
@@ -17,4 +19,6 @@ pub struct ControllerOptions {
     pub schedule_spread: Duration,
     /// Box is not called at all.
     pub paused: bool,
+    /// Labels and annotations of rosters, slices and token Secrets.
+    pub extra_metadata: Arc<ExtraMetadata>,
 }

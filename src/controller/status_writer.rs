@@ -121,11 +121,19 @@ pub(super) async fn write_connection_status(
 async fn keep_refused_status(context: &Context, refused: RefusedStatus<BoxConnection>) -> BoxConnection {
     let RefusedStatus { object: connection, status, pending_events, error } = refused;
     StatusRefused { connection: &connection, error: &error }.emit(&context.metrics);
-    let minimal = minimal_status(&status);
+    let why = error.to_string();
     let mut stored = connection.clone();
-    if stored.status.as_ref() != Some(&minimal) {
+    // What the API server said may repeat the text for which it refuses the status.
+    for why in [Some(why.as_str()), None] {
+        let minimal = minimal_status(&status, why);
+        if stored.status.as_ref() == Some(&minimal) {
+            break;
+        }
         match context.cluster.replace_status(&connection, minimal).await {
-            Ok(written) => stored = written,
+            Ok(written) => {
+                stored = written;
+                break;
+            }
             Err(error) => {
                 tracing::warn!(connection = log_name(&connection), %error, "the minimal status was refused");
             }

@@ -201,9 +201,11 @@ const fn error_label(error: &KubeError) -> &'static str {
         KubeError::NotFound => "NotFound",
         KubeError::UnknownKind => "NotServed",
         KubeError::Conflict => "Conflict",
+        KubeError::Unauthenticated(_) => "Unauthenticated",
         KubeError::Forbidden(_) => "Forbidden",
         KubeError::TooManyRequests { .. } => "TooManyRequests",
-        KubeError::Rejected { .. } => "Refused",
+        KubeError::Refused(_) | KubeError::Rejected { .. } => "Refused",
+        KubeError::Unavailable { .. } => "Unavailable",
         KubeError::Unreadable(_) => "Unreadable",
         KubeError::Unreachable(_) => "Unreachable",
     }

@@ -14,7 +14,7 @@ use crate::{
         CredentialRejection, Denial, Error, ErrorBody, InvalidResponse, LimitExceeded, MalformedCredentials,
         TokenStoreError,
     },
-    kube_client::KubeError,
+    kube_client::{KubeError, Refusal, RefusedBy},
     roster::{self, OwnershipConflict},
 };
 
@@ -35,8 +35,12 @@ pub(super) fn sample_failures() -> Vec<Failure> {
         Failure::missing_key(&failure_context, "clientSecret"),
         Failure::enterprise_mismatch(&failure_context, Some(&globex)),
         Failure::enterprise_mismatch(&failure_context, None),
-        Failure::secret_forbidden(&failure_context),
-        Failure::secret_unreadable(&failure_context, 500),
+        Failure::secret_forbidden(
+            &failure_context,
+            "User \"system:serviceaccount:boxsync:boxsync-operator\" cannot get resource \"secrets\" in API group \"\" in the namespace \"backup\"",
+        ),
+        Failure::unauthenticated("Unauthorized"),
+        Failure::secret_unreadable(&failure_context, 500, "Internal error occurred: decryption failed"),
         Failure::invalid_auth_method(&failure_context),
         Failure::panicked(),
         Failure::oauth_disabled(&failure_context),
@@ -65,9 +69,16 @@ fn oauth_errors() -> Vec<Error> {
     let store_errors = [
         TokenStoreError::OwnedByOther,
         TokenStoreError::ForeignSecret,
-        TokenStoreError::Forbidden,
+        TokenStoreError::Forbidden("User \"operator\" cannot create resource \"secrets\"".to_owned()),
+        TokenStoreError::Refused {
+            why: "A quota of namespace backup does not allow Secret acme-oauth2: exceeded quota: few.".to_owned(),
+            remediation: "A cluster admin must raise the quota count/secrets in namespace backup.".to_owned(),
+        },
         TokenStoreError::Unreachable,
-        TokenStoreError::NotPersisted,
+        TokenStoreError::NotPersisted(String::new()),
+        TokenStoreError::NotPersisted(
+            "Admission webhook w.example.com denied Secret acme-oauth2: no Secrets.".to_owned(),
+        ),
     ];
     all.extend(store_errors.map(Error::from));
     all
@@ -80,12 +91,36 @@ fn publish_errors() -> Vec<roster::Error> {
         OwnershipConflict::NewerFormat(2).into(),
         roster::Error::TooLarge { users: 2_100_000, slices: 4_200 },
         roster::Error::BaselineLost(held_removals()),
-        KubeError::Forbidden(String::new()).into(),
-        KubeError::Forbidden("exceeded quota: lists".to_owned()).into(),
+        KubeError::Forbidden("User \"operator\" cannot create resource \"userslices\"".to_owned()).into(),
         KubeError::TooManyRequests { retry_after: None, message: String::new() }.into(),
-        KubeError::Rejected { code: 500, message: String::new() }.into(),
+        KubeError::Unavailable { code: 504, message: "Timeout: request did not complete".to_owned() }.into(),
+        KubeError::Rejected { code: 500, message: "Internal error occurred: disk full".to_owned() }.into(),
         KubeError::Unreachable(String::new()).into(),
     ]
+    .into_iter()
+    .chain(refusals().into_iter().map(|refusal| KubeError::Refused(refusal).into()))
+    .collect()
+}
+
+fn refusals() -> Vec<Refusal> {
+    [
+        (
+            RefusedBy::Quota,
+            "exceeded quota: few-slices, requested: count/userslices.boxsync.dev=1, used: count/userslices.boxsync.dev=1, limited: count/userslices.boxsync.dev=1",
+        ),
+        (RefusedBy::Webhook("validation.gatekeeper.sh".to_owned()), "[owner] you must provide labels: {\"owner\"}"),
+        (RefusedBy::Policy("must-have-owner".to_owned()), "you must provide the label owner"),
+        (RefusedBy::Webhook("validate.kyverno.svc-fail".to_owned()), "only on weekdays"),
+        (RefusedBy::UnavailableWebhook("validate.kyverno.svc-fail".to_owned()), "context deadline exceeded"),
+        (RefusedBy::Admission, "maximum size is 1Ki"),
+        (RefusedBy::TerminatingNamespace, ""),
+        (RefusedBy::MissingNamespace, ""),
+        (RefusedBy::Validation, "format: must be 1"),
+        (RefusedBy::SizeLimit, "etcdserver: request is too large"),
+    ]
+    .into_iter()
+    .map(|(by, sentence)| Refusal { by, sentence: sentence.to_owned() })
+    .collect()
 }
 
 fn box_errors() -> Vec<Error> {

@@ -76,6 +76,7 @@ pub(super) fn new_connection() -> Case {
         probe_interval: Duration::from_secs(3600),
         schedule_spread: Duration::from_secs(900),
         paused: false,
+        extra_metadata: Arc::default(),
     };
     Case { connection, roster: None, requests: Vec::new(), state, options }
 }

@@ -217,7 +217,7 @@ async fn publish_with_retries(publisher: &mut Publisher<'_>, now: Timestamp) -> 
         let remaining = if error.is_unavailable() {
             denied_since = None;
             publisher.request.unavailable_timeout.saturating_sub(progress.1.elapsed())
-        } else if matches!(error, KubeError::Forbidden(_) | KubeError::UnknownKind) {
+        } else if error.denies_sender() || error == KubeError::UnknownKind {
             DENIED_TIMEOUT.saturating_sub(denied_since.get_or_insert_with(Instant::now).elapsed())
         } else {
             Duration::ZERO

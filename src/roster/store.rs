@@ -1,6 +1,6 @@
 //! Reads and writes of rosters and slices through the API server. Every write has a precondition.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{
@@ -10,7 +10,10 @@ use kube::{
 
 use super::chunking::sha256_hex;
 use crate::{
-    api::{BoxConnection, CONNECTION_LABEL, RosterContent, SliceContent, SliceRef, Stored, UserRoster, UserSlice},
+    api::{
+        BoxConnection, CONNECTION_LABEL, ExtraMetadata, RosterContent, SliceContent, SliceRef, Stored, UserRoster,
+        UserSlice,
+    },
     kube_client::{KubeClient, KubeError},
 };
 
@@ -26,6 +29,7 @@ pub struct Store {
     client: KubeClient,
     namespace: String,
     connection: String,
+    extra_metadata: Arc<ExtraMetadata>,
 }
 
 /// A version of the roster's content. Changes of its labels and annotations do not count: the API server increases the
@@ -59,7 +63,14 @@ impl SliceMeta {
 
 impl Store {
     pub fn new(client: KubeClient, namespace: &str, connection: &str) -> Self {
-        Self { client, namespace: namespace.to_owned(), connection: connection.to_owned() }
+        let (namespace, connection) = (namespace.to_owned(), connection.to_owned());
+        Self { client, namespace, connection, extra_metadata: Arc::default() }
+    }
+
+    /// The same store; what it writes has these labels and annotations as well.
+    #[must_use]
+    pub fn with_extra_metadata(self, extra_metadata: &Arc<ExtraMetadata>) -> Self {
+        Self { extra_metadata: extra_metadata.clone(), ..self }
     }
 
     pub fn connection_name(&self) -> &str {
@@ -135,6 +146,7 @@ impl Store {
         };
         // What others have set is kept: finalizers, labels, annotations, owners.
         let mut metadata = ObjectMeta { managed_fields: None, ..base.metadata.clone() };
+        self.extra_metadata.apply_to(&mut metadata);
         metadata.labels.get_or_insert_default().extend(own.labels.unwrap_or_default());
         let owners = metadata.owner_references.get_or_insert_default();
         if owners.iter().all(|owner| owner.uid != owner_uid) {
@@ -168,13 +180,15 @@ impl Store {
             controller: Some(true),
             block_owner_deletion: None,
         };
-        ObjectMeta {
+        let mut metadata = ObjectMeta {
             name: Some(name.to_owned()),
             namespace: Some(self.namespace.clone()),
             labels: Some([(CONNECTION_LABEL.to_owned(), self.connection.clone())].into()),
             owner_references: Some(vec![owner]),
             ..ObjectMeta::default()
-        }
+        };
+        self.extra_metadata.apply_to(&mut metadata);
+        metadata
     }
 }
 

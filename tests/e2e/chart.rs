@@ -101,6 +101,26 @@ async fn the_chart_lints_cleanly_and_rejects_unknown_values() {
             json!({"metrics": {"prometheusRule": {"alertLabels": {"namespace": "a"}}}}),
             "metrics.prometheusRule.alertLabels: the alerts set the label namespace themselves",
         ),
+        (json!({"objectLabels": {"owner": "a b"}}), "/objectLabels/owner"),
+        (json!({"objectLabels": {"own er": "a"}}), "own er"),
+        (json!({"objectLabels": {"year": 2026}}), "/objectLabels/year"),
+        (json!({"objectAnnotations": ["a=b"]}), "/objectAnnotations"),
+        (
+            json!({"objectLabels": {"boxsync.dev/connection": "a"}}),
+            "objectLabels: the operator sets boxsync.dev/connection itself",
+        ),
+        (
+            json!({"objectAnnotations": {"app.kubernetes.io/managed-by": "a"}}),
+            "objectAnnotations: the operator sets app.kubernetes.io/managed-by itself",
+        ),
+        (
+            json!({"extraArgs": ["--object-labels=a=b"]}),
+            "extraArgs: --object-labels cannot be set here: set objectLabels",
+        ),
+        (
+            json!({"extraEnv": [env_entry("BOXSYNC_OBJECT_ANNOTATIONS")]}),
+            "extraEnv: BOXSYNC_OBJECT_ANNOTATIONS cannot be set here: set objectAnnotations",
+        ),
         (json!({"admission": {"lists": true}}), "/admission/lists"),
         (json!({"admission": {"lists": {"exceptFor": ["velero"]}}}), "/admission/lists/exceptFor"),
         (json!({"admission": {"approvals": {"enabled": "yes"}}}), "/admission/approvals/enabled"),
@@ -130,7 +150,7 @@ async fn values_reset_by_null_render_like_empty_values() {
     let monitor = json!({"enabled": true, "labels": null});
     let values = json!({
         "watchNamespaces": null, "extraArgs": null, "extraEnv": null, "imagePullSecrets": null, "commonLabels": null,
-        "podLabels": null, "podAnnotations": null, "nodeSelector": null, "affinity": null, "tolerations": null,
+        "podLabels": null, "podAnnotations": null, "objectLabels": null, "objectAnnotations": null, "nodeSelector": null, "affinity": null, "tolerations": null,
         "metrics": {
             "serviceMonitor": monitor, "podMonitor": monitor,
             "prometheusRule": {"enabled": true, "labels": null, "alertLabels": null, "disabled": null},

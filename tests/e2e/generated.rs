@@ -62,7 +62,7 @@ async fn the_chart_renders_as_recorded() {
         "podLabels": {"team": "box", "tier": "backend"},
         "serviceAccount": {"name": "reader", "annotations": {"example.com/owner": "identity"}},
     });
-    let everything = json!({
+    let mut everything = json!({
         "image": {"repository": "images.example.com/boxsync-operator", "digest": format!("sha256:{}", "0".repeat(64))},
         "imagePullSecrets": [{"name": "registry"}],
         "global": {"imageRegistry": "mirror.example.com", "imagePullSecrets": ["mirror"]},
@@ -111,6 +111,8 @@ async fn the_chart_renders_as_recorded() {
         },
         "networkPolicy": {"enabled": true, "egressPorts": [443, 6443, 3128]},
     });
+    everything["objectLabels"] = json!({"owner": "identity", "example.com/cost-centre": "42"});
+    everything["objectAnnotations"] = json!({"example.com/contact": "Jane, \"Box\" team"});
     let bare = json!({
         "replicaCount": 1,
         "serviceAccount": {"create": false},

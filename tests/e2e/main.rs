@@ -42,6 +42,7 @@ mod plugin_connect;
 mod publishing;
 mod reading;
 mod reconnecting;
+mod refusals;
 mod requesting;
 mod samples;
 mod trusted_certificates;

@@ -86,6 +86,7 @@ impl SimEnv {
                 oauth: true,
                 schedule_spread: secs(900),
                 paused: false,
+                extra_metadata: Arc::default(),
             },
             namespaces: Vec::new(),
             scopes: watch::Sender::default(),

@@ -38,6 +38,7 @@ mod proptest_history;
 mod publishing;
 mod random_walk;
 mod rate_limits;
+mod refusals;
 mod rejected_tokens;
 mod removal_check;
 mod removal_guard;

@@ -198,8 +198,8 @@ const fn reason_doc(reason: Reason) -> ReasonDoc {
         Reason::Internal => (
             TRANSIENT,
             LIST_RETAINED,
-            "The operator could not do its part: the API server did not let it read the Secret, or it failed itself. Box is not the cause.",
-            "A cluster admin does what the message says: mostly the operator's ServiceAccount lacks a right.",
+            "The operator could not do its part: the API server did not let it read the Secret or write the list (a missing right, a quota, an admission policy or webhook, a namespace that is being deleted), or it failed itself. Box is not the cause.",
+            "A cluster admin does what the message says; it has the API server's own sentence. See [what the API server refuses](troubleshooting.md#what-the-api-server-refuses).",
         ),
         Reason::BoxResponseInvalid => (
             TRANSIENT,

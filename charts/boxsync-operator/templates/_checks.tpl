@@ -15,6 +15,13 @@
 {{- end }}
 {{- end }}
 {{- end }}
+{{- range $value, $pairs := dict "objectLabels" .Values.objectLabels "objectAnnotations" .Values.objectAnnotations }}
+{{- range $key, $_ := default dict $pairs }}
+{{- if regexMatch "^(app\\.kubernetes\\.io/managed-by|(.*\\.)?boxsync\\.dev/.*)$" $key }}
+{{- fail (printf "%s: the operator sets %s itself. Choose another name." $value $key) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- range $label, $_ := default dict $metrics.prometheusRule.alertLabels }}
 {{- if has $label (list "severity" "operator" "namespace" "connection_namespace" "watched_namespace" "name" "kind" "reason") }}
 {{- fail (printf "metrics.prometheusRule.alertLabels: the alerts set the label %s themselves. Choose another name." $label) }}
@@ -49,6 +56,7 @@
       "oauth" "set oauth.enabled, which also grants the rights" "lease-duration" "set leaderElection.leaseDuration"
       "renew-deadline" "set leaderElection.renewDeadline" "retry-period" "set leaderElection.retryPeriod"
       "ca-bundle" "set caBundle"
+      "object-labels" "set objectLabels" "object-annotations" "set objectAnnotations"
       "lease-namespace" "the Role for the Lease, and `helm test`, are for the namespace of the release"
       "listen" "the probes and the Service use port 8080" "identity" "it is the name of the pod" }}
 {{- $variables := dict "POD_NAME" "the chart sets it" "POD_NAMESPACE" "the chart sets it" }}

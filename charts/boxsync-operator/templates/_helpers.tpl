@@ -148,6 +148,15 @@ volumes:
 {{- end }}
 {{- end }}
 
+{{- /* A map as key=value,... with the commas in its values escaped; empty without entries. */}}
+{{- define "boxsync-operator.pairs" -}}
+{{- $pairs := list }}
+{{- range $key, $value := default dict . }}
+{{- $pairs = append $pairs (printf "%s=%s" $key ($value | replace "," "\\,")) }}
+{{- end }}
+{{- join "," $pairs }}
+{{- end }}
+
 {{- define "boxsync-operator.subjects" -}}
 - kind: ServiceAccount
   name: {{ include "boxsync-operator.serviceAccountName" . | quote }}

@@ -230,7 +230,7 @@ impl TokenSource {
 
     async fn lock_renewal(&self, sender: &Sender) -> Result<OwnedMutexGuard<()>, Error> {
         let lock = timeout(REFRESH_WAIT, Arc::clone(&self.inner.renewal_mutex).lock_owned());
-        Ok(sender.unless_cancelled(lock).await?.map_err(|_| TokenStoreError::NotPersisted)?)
+        Ok(sender.unless_cancelled(lock).await?.map_err(|_| TokenStoreError::NotPersisted(String::new()))?)
     }
 
     async fn renew_locked(&self, sender: &Sender, guard: OwnedMutexGuard<()>) -> Result<Arc<Token>, Error> {
@@ -294,7 +294,7 @@ impl TokenSource {
         );
         match timeout(REFRESH_WAIT, result_receiver).await {
             Ok(result) => result.unwrap_or(Err(Error::Cancelled)),
-            Err(_) => Err(TokenStoreError::NotPersisted.into()),
+            Err(_) => Err(TokenStoreError::NotPersisted(String::new()).into()),
         }
     }
 

@@ -47,19 +47,23 @@ pub enum AfterRejection {
 }
 
 /// Why the token store failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenStoreError {
     #[error("the stored tokens belong to another connection")]
     OwnedByOther,
     #[error("the Secret for the tokens exists and was not created by the operator")]
     ForeignSecret,
-    #[error("no permission to read or write the tokens")]
-    Forbidden,
+    /// The text names the right that is missing.
+    #[error("no permission to read or write the tokens: {0}")]
+    Forbidden(String),
+    /// In whole sentences: why the store does not take the tokens, and who must do what.
+    #[error("the store does not take the tokens")]
+    Refused { why: String, remediation: String },
     #[error("the tokens cannot be read or written at present")]
     Unreachable,
-    /// Box had issued them already.
+    /// Box had issued them already. The text says why, in sentences; empty if they are still being stored.
     #[error("the new tokens could not be stored")]
-    NotPersisted,
+    NotPersisted(String),
     #[error("OAuth 2.0 token refresh is disabled")]
     Disabled,
 }

@@ -3,27 +3,42 @@
 pub(crate) use crate::auth::{Failure, FailureContext};
 use crate::{
     api::Reason,
+    controller::refusal_messages::{RefusalMessage, RefusedWrite, refusal_message},
     kube_client::KubeError,
     roster::{self, OwnershipConflict},
+    text::quote_text,
 };
 
+/// The limit for an answer of the API server in a message.
+const MAX_ANSWER_CHARS: usize = 300;
+
 impl Failure {
-    pub(crate) fn secret_forbidden(failure_context: &FailureContext) -> Self {
+    /// `right`: what is denied, in the API server's words.
+    pub(crate) fn secret_forbidden(failure_context: &FailureContext, right: &str) -> Self {
         Self::new(
             Reason::Internal,
-            format!("The operator is not allowed to read Secret {}.", failure_context.secret),
+            format!("The operator is not allowed to read Secret {}: {}.", failure_context.secret, shorten(right)),
             format!(
-                "A cluster admin must grant the operator's ServiceAccount the right to get Secrets in namespace {} (a RoleBinding to the operator's ClusterRole, as created by the chart).",
+                "A cluster admin must let the operator get Secrets in namespace {} (a RoleBinding, as the chart creates it).",
                 failure_context.namespace
             ),
         )
     }
 
-    pub(crate) fn secret_unreadable(failure_context: &FailureContext, code: u16) -> Self {
+    pub(crate) fn secret_unreadable(failure_context: &FailureContext, code: u16, answer: &str) -> Self {
         Self::new(
             Reason::Internal,
-            format!("The API server returned {code} for Secret {}.", failure_context.secret),
+            format!("The API server returned {code} for Secret {}: {}.", failure_context.secret, shorten(answer)),
             "If this persists, a cluster admin should check the API server's log.",
+        )
+    }
+
+    /// The API server does not know the operator.
+    pub(crate) fn unauthenticated(answer: &str) -> Self {
+        Self::new(
+            Reason::Internal,
+            format!("The API server does not accept the operator's credentials: {}.", shorten(answer)),
+            "A cluster admin must check that its ServiceAccount exists and its token is valid, and restart the operator.",
         )
     }
 
@@ -85,24 +100,28 @@ impl Failure {
     fn from_kube_error(failure_context: &FailureContext, error: &KubeError) -> Self {
         let namespace = &failure_context.namespace;
         match error {
-            KubeError::Forbidden(message) if message.contains("exceeded quota") => Self::new(
+            KubeError::Refused(refusal) => {
+                let write = RefusedWrite {
+                    what: "the list",
+                    resource: "userslices.boxsync.dev",
+                    namespace,
+                    needed: ": one slice for each 250 to 1,000 users, and twice as many while the list is replaced",
+                };
+                let RefusalMessage { summary, remediation } = refusal_message(refusal, write);
+                Self::new(Reason::Internal, summary, remediation)
+            }
+            KubeError::Unauthenticated(answer) => Self::unauthenticated(answer),
+            KubeError::Forbidden(right) => Self::new(
                 Reason::Internal,
-                "A quota of the namespace does not allow the slices of the list.",
+                format!("The operator is not allowed to write the list: {}.", shorten(right)),
                 format!(
-                    "A cluster admin must raise the quota for UserSlices in namespace {namespace}: a list needs one for each 250 to 1,000 users, and twice as many while it is replaced."
+                    "A cluster admin must let the operator write UserRosters and UserSlices in namespace {namespace} (a RoleBinding, as the chart creates it)."
                 ),
             ),
-            KubeError::Forbidden(_) => Self::new(
+            KubeError::Unavailable { code, message } | KubeError::Rejected { code, message } => Self::new(
                 Reason::Internal,
-                "The operator is not allowed to write the list.",
-                format!(
-                    "A cluster admin must grant the operator's ServiceAccount the rights to UserRosters and UserSlices in namespace {namespace} (a RoleBinding to the operator's ClusterRole, as created by the chart)."
-                ),
-            ),
-            KubeError::Rejected { code, .. } => Self::new(
-                Reason::Internal,
-                format!("The API server returned {code} when writing the list."),
-                "If this persists, a cluster admin should check the API server's log for a quota, an admission webhook or a full etcd.",
+                format!("The API server returned {code} when writing the list: {}.", shorten(message)),
+                "If this persists, a cluster admin should check the API server's log, and whether etcd is full.",
             ),
             KubeError::NotFound | KubeError::UnknownKind => Self::new(
                 Reason::Internal,
@@ -127,4 +146,8 @@ impl Failure {
             }
         }
     }
+}
+
+fn shorten(answer: &str) -> String {
+    quote_text(answer, MAX_ANSWER_CHARS)
 }

@@ -104,15 +104,19 @@ pub(crate) async fn prepare(context: &Context, connection: &BoxConnection) -> Re
     let secret = match read_credentials_secret(context, connection, secret_name).await {
         Ok(secret) => Some(secret),
         Err(KubeError::NotFound) => None,
-        Err(KubeError::Forbidden(_)) => {
-            return Ok(PreparedSignIn::Unreadable(Failure::secret_forbidden(&failure_context)));
+        Err(KubeError::Unauthenticated(answer)) => {
+            return Ok(PreparedSignIn::Unreadable(Failure::unauthenticated(&answer)));
         }
-        Err(KubeError::Rejected { code, .. }) => {
-            return Ok(PreparedSignIn::Unreadable(Failure::secret_unreadable(&failure_context, code)));
+        Err(KubeError::Forbidden(right)) => {
+            return Ok(PreparedSignIn::Unreadable(Failure::secret_forbidden(&failure_context, &right)));
+        }
+        Err(KubeError::Unavailable { code, message } | KubeError::Rejected { code, message }) => {
+            return Ok(PreparedSignIn::Unreadable(Failure::secret_unreadable(&failure_context, code, &message)));
         }
         Err(
             error @ (KubeError::Conflict
             | KubeError::UnknownKind
+            | KubeError::Refused(_)
             | KubeError::TooManyRequests { .. }
             | KubeError::Unreadable(_)
             | KubeError::Unreachable(_)),
@@ -241,7 +245,7 @@ async fn read_credentials_secret(
 ) -> Result<Secret, KubeError> {
     let namespace = connection.namespace().unwrap_or_default();
     match context.cluster.get_secret(&namespace, secret).await {
-        Err(KubeError::Forbidden(_)) => {
+        Err(error) if error.denies_sender() => {
             tokio::time::sleep(RBAC_RETRY_DELAY).await;
             context.cluster.get_secret(&namespace, secret).await
         }

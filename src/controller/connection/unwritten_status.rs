@@ -6,9 +6,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::backoff::slow_backoff;
-use crate::api::{BoxConnectionStatus, ConditionsExt, Reason};
+use crate::{
+    api::{BoxConnectionStatus, ConditionsExt, Reason},
+    text::clamp_text,
+};
 
-const REFUSED: &str = "The API server refuses the full status: the operator's log says why.";
+/// The limit for the API server's reason in a condition.
+const MAX_REASON_CHARS: usize = 300;
 
 pub(crate) struct UnwrittenStatus {
     /// What is stored instead.
@@ -55,12 +59,14 @@ impl UnwrittenStatus {
     }
 }
 
-/// The conditions, counts and times of a status, without the texts for which it may be refused.
-pub(crate) fn minimal_status(full: &BoxConnectionStatus) -> BoxConnectionStatus {
+/// The conditions, counts and times of a status, without the texts for which it may be refused. `why`: what the API server
+/// said; `None` where it may repeat such a text.
+pub(crate) fn minimal_status(full: &BoxConnectionStatus, why: Option<&str>) -> BoxConnectionStatus {
+    let why = why.map_or_else(|| "the operator's log says why".to_owned(), |why| clamp_text(why, MAX_REASON_CHARS));
     let mut conditions = full.conditions.clone();
     for condition in &mut conditions {
         let summary = Reason::parse(&condition.reason).map(|reason| format!("{}. ", reason.summary()));
-        condition.message = summary.unwrap_or_default() + REFUSED;
+        condition.message = format!("{}The API server refuses the full status: {why}.", summary.unwrap_or_default());
     }
     BoxConnectionStatus {
         observed_generation: full.observed_generation,

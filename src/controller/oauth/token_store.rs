@@ -18,10 +18,14 @@ use tokio::time::{Instant, sleep};
 
 use super::token_secret::{RefreshSource, TokenSecret};
 use crate::{
-    api::BoxConnection,
+    api::{BoxConnection, ExtraMetadata},
     auth::FailureContext,
     box_client::{AfterRejection, OAuthTokens, RefreshLock, TokenStore, TokenStoreError},
-    controller::kube_calls::{KubeClient, KubeError},
+    controller::{
+        kube_calls::{KubeClient, KubeError},
+        refusal_messages::{RefusalMessage, RefusedWrite, refusal_message},
+    },
+    kube_client::Refusal,
     roster::sha256_hex,
 };
 
@@ -49,6 +53,7 @@ pub(crate) struct SecretTokenStore {
     owner: OwnerReference,
     seed: SecretString,
     rejected_token: RejectedToken,
+    extra_metadata: Arc<ExtraMetadata>,
 }
 
 impl SecretTokenStore {
@@ -67,7 +72,13 @@ impl SecretTokenStore {
             owner: connection.controller_owner_ref(&()).unwrap_or_default(),
             seed,
             rejected_token,
+            extra_metadata: Arc::default(),
         }
+    }
+
+    /// The same store; its Secret has these labels and annotations as well.
+    pub(crate) fn with_extra_metadata(self, extra_metadata: &Arc<ExtraMetadata>) -> Self {
+        Self { extra_metadata: extra_metadata.clone(), ..self }
     }
 
     async fn read_secret(&self) -> Result<Option<Secret>, KubeError> {
@@ -80,7 +91,7 @@ impl SecretTokenStore {
 
     async fn write_secret(&self, current: Option<Secret>, content: TokenSecret) -> Result<(), KubeError> {
         let new = current.is_none();
-        let secret = current.unwrap_or_else(|| Secret {
+        let mut secret = current.unwrap_or_else(|| Secret {
             metadata: ObjectMeta {
                 name: Some(self.secret_name.clone()),
                 namespace: Some(self.namespace.clone()),
@@ -88,11 +99,13 @@ impl SecretTokenStore {
             },
             ..Secret::default()
         });
+        self.extra_metadata.apply_to(&mut secret.metadata);
         let secret = content.apply_to(secret, &self.connection, &self.owner);
-        match new {
+        let written = match new {
             true => self.cluster.create_secret(&secret).await,
             false => self.cluster.replace_secret(&secret).await,
-        }
+        };
+        written.map_err(|error| error.without_values_of(&secret))
     }
 
     fn refresh_source(&self, stored: Option<&TokenSecret>) -> Result<RefreshSource, TokenStoreError> {
@@ -102,7 +115,7 @@ impl SecretTokenStore {
     async fn acquire_lock(&self) -> Result<RefreshLock, TokenStoreError> {
         let mut last_version: Option<(Option<String>, Instant)> = None;
         loop {
-            let secret = self.read_secret().await.map_err(|error| token_store_error(&error))?;
+            let secret = self.read_secret().await.map_err(|error| self.token_store_error(error))?;
             let stored = secret.as_ref().map(TokenSecret::from_secret);
             let source = self.refresh_source(stored.as_ref())?;
             let version = secret.as_ref().and_then(ResourceExt::resource_version);
@@ -132,7 +145,7 @@ impl SecretTokenStore {
             match self.write_secret(secret, content).await {
                 Ok(()) => return Ok(lock),
                 Err(KubeError::Conflict) => {}
-                Err(error) => return Err(token_store_error(&error)),
+                Err(error) => return Err(self.token_store_error(error)),
             }
         }
     }
@@ -197,8 +210,12 @@ impl SecretTokenStore {
     }
 
     async fn handle_rejection(&self, lock: &RefreshLock) -> Result<AfterRejection, TokenStoreError> {
-        let stored =
-            self.read_secret().await.map_err(|error| token_store_error(&error))?.as_ref().map(TokenSecret::from_secret);
+        let stored = self
+            .read_secret()
+            .await
+            .map_err(|error| self.token_store_error(error))?
+            .as_ref()
+            .map(TokenSecret::from_secret);
         let ours = stored.filter(|k| k.owner.as_ref() == Some(&self.uid));
         let other = ours.and_then(|k| k.tokens).is_some_and(|g| !is_same_token(&g.refresh_token, &lock.refresh_token));
         let seed = is_same_token(&lock.refresh_token, &self.seed);
@@ -211,7 +228,7 @@ impl SecretTokenStore {
             *self.rejected_token.lock().unwrap_or_else(PoisonError::into_inner) =
                 Some(token_digest(&lock.refresh_token));
         }
-        self.release_lock(lock, refused).await.map_err(|error| token_store_error(&error))?;
+        self.release_lock(lock, refused).await.map_err(|error| self.token_store_error(error))?;
         Ok(next)
     }
 
@@ -226,7 +243,7 @@ impl TokenStore for SecretTokenStore {
             let stored = self
                 .read_secret()
                 .await
-                .map_err(|error| token_store_error(&error))?
+                .map_err(|error| self.token_store_error(error))?
                 .as_ref()
                 .map(TokenSecret::from_secret);
             Ok(match self.refresh_source(stored.as_ref())? {
@@ -258,7 +275,7 @@ impl TokenStore for SecretTokenStore {
                 } else if error != KubeError::Conflict {
                     let since: &mut Instant = denied_since.get_or_insert_with(Instant::now);
                     if since.elapsed() >= DENIED_SAVE_TIMEOUT {
-                        return Err(TokenStoreError::NotPersisted);
+                        return Err(TokenStoreError::NotPersisted(self.not_persisted_because(error)));
                     }
                 }
                 tracing::error!(connection = self.log_name(), %error, "storing renewed tokens failed, retrying");
@@ -288,18 +305,40 @@ impl SecretTokenStore {
     fn log_name(&self) -> String {
         format!("{}/{}", self.namespace, self.connection)
     }
-}
 
-fn token_store_error(error: &KubeError) -> TokenStoreError {
-    match error {
-        KubeError::Forbidden(_) => TokenStoreError::Forbidden,
-        KubeError::NotFound
-        | KubeError::UnknownKind
-        | KubeError::Conflict
-        | KubeError::TooManyRequests { .. }
-        | KubeError::Rejected { .. }
-        | KubeError::Unreadable(_)
-        | KubeError::Unreachable(_) => TokenStoreError::Unreachable,
+    fn token_store_error(&self, error: KubeError) -> TokenStoreError {
+        match error {
+            KubeError::Forbidden(right) => TokenStoreError::Forbidden(right),
+            KubeError::Refused(refusal) => {
+                let RefusalMessage { summary, remediation } = self.refused_write(&refusal);
+                TokenStoreError::Refused { why: summary, remediation }
+            }
+            KubeError::Unauthenticated(_) | KubeError::Rejected { .. } => TokenStoreError::Refused {
+                why: format!("Secret {} cannot be read or written: {error}.", self.secret_name),
+                remediation: String::new(),
+            },
+            KubeError::NotFound
+            | KubeError::UnknownKind
+            | KubeError::Conflict
+            | KubeError::TooManyRequests { .. }
+            | KubeError::Unavailable { .. }
+            | KubeError::Unreadable(_)
+            | KubeError::Unreachable(_) => TokenStoreError::Unreachable,
+        }
+    }
+
+    /// Why tokens that Box has issued are not stored, as sentences.
+    fn not_persisted_because(&self, error: KubeError) -> String {
+        match self.token_store_error(error) {
+            TokenStoreError::Refused { why, remediation } => format!("{why} {remediation}").trim_end().to_owned(),
+            other => format!("The reason: {other}."),
+        }
+    }
+
+    fn refused_write(&self, refusal: &Refusal) -> RefusalMessage {
+        let what = format!("Secret {}", self.secret_name);
+        let write = RefusedWrite { what: &what, resource: "secrets", namespace: &self.namespace, needed: "" };
+        refusal_message(refusal, write)
     }
 }
 

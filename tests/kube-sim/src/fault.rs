@@ -1,6 +1,7 @@
 //! Injected faults between a client and the server.
 
 use crate::Call;
+use serde_json::Value;
 use std::{collections::HashMap, time::Duration};
 use tokio::sync::watch;
 
@@ -21,7 +22,9 @@ pub enum Fault {
 pub enum FaultAction {
     /// Responds with this code and the server's `Status`.
     Status(u16),
-    /// The same with a `Retry-After` in whole seconds.
+    /// Responds with this `Status`, and its code.
+    Body(Value),
+    /// A `Status` of the server's with a `Retry-After` in whole seconds.
     RetryAfter(u16, Duration),
     /// The connection is lost.
     Disconnect,

@@ -117,6 +117,11 @@ impl InFlightRequest {
     async fn apply_fault(&self, action: &FaultAction) -> Option<HttpResult> {
         match action {
             FaultAction::Status(code) => Some(Ok(self.inject_status(*code))),
+            FaultAction::Body(status) => {
+                let code = status["code"].as_u64().and_then(|code| u16::try_from(code).ok()).unwrap_or(500);
+                self.log_code(Some(code));
+                Some(Ok(http_response(code, json_body(status))))
+            }
             FaultAction::RetryAfter(code, delay) => {
                 let mut response = self.inject_status(*code);
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(delay.as_secs()));

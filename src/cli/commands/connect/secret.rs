@@ -107,14 +107,14 @@ async fn write_secret_once(
         let metadata = ObjectMeta { name: Some(existing.name.clone()), ..ObjectMeta::default() };
         let new = with_data(Secret { metadata, ..Secret::default() }, content);
         let created = kube.client.call(api.create(&post_params(), &new)).await;
-        return created.map(|_| WriteResult::Created).map_err(|e| (e, "create"));
+        return created.map(|_| WriteResult::Created).map_err(|e| (e.without_values_of(&new), "create"));
     };
     let new = with_data(old.clone(), content);
     if new == *old {
         return Ok(WriteResult::Unchanged);
     }
     let updated = kube.client.call(api.replace(&existing.name, &post_params(), &new)).await;
-    updated.map(|_| WriteResult::Updated).map_err(|e| (e, "update"))
+    updated.map(|_| WriteResult::Updated).map_err(|e| (e.without_values_of(&new), "update"))
 }
 
 fn with_data(mut secret: Secret, content: &SecretData) -> Secret {

@@ -79,9 +79,16 @@ impl PendingRequest {
                 | KubeError::UnknownKind
                 | KubeError::Unreachable(_)
                 | KubeError::TooManyRequests { .. }
+                | KubeError::Unavailable { .. }
                 | KubeError::Rejected { code: 500.., .. },
             ) => {}
-            Err(other @ (KubeError::Forbidden(_) | KubeError::Rejected { .. } | KubeError::Unreadable(_))) => {
+            Err(
+                other @ (KubeError::Unauthenticated(_)
+                | KubeError::Forbidden(_)
+                | KubeError::Refused(_)
+                | KubeError::Rejected { .. }
+                | KubeError::Unreadable(_)),
+            ) => {
                 return Err(kube.explain_error("get", "usersyncrequests")(other));
             }
         }
