@@ -21,7 +21,7 @@ mod user_counts;
 pub use condition::{ConditionStatus, ConditionsExt, new_condition};
 pub use connection::{
     AcceptedCredentials, AuthMethod, AuthSpec, AuthType, Authorization, BoxAccount, BoxApp, BoxConnection,
-    BoxConnectionSpec, BoxConnectionStatus, BoxEnterprise, RosterRef, SecretRef,
+    BoxConnectionSpec, BoxConnectionStatus, BoxEnterprise, LeaseRef, OperatorRef, RosterRef, SecretRef,
 };
 pub use crd::{crds, crds_yaml};
 pub use duration::GoDuration;

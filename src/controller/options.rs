@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::api::OperatorRef;
+
 /// Controller options from the command line.
 #[derive(Clone, Debug)]
 pub struct ControllerOptions {
@@ -17,4 +19,6 @@ pub struct ControllerOptions {
     pub schedule_spread: Duration,
     /// Box is not called at all.
     pub paused: bool,
+    /// What the status of each connection says of this operator.
+    pub operator: OperatorRef,
 }

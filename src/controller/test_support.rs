@@ -19,8 +19,8 @@ use super::{
 };
 use crate::api::{
     AuthMethod, AuthSpec, AuthType, Authorization, BoxAccount, BoxApp, BoxConnection, BoxConnectionSpec, BoxEnterprise,
-    ConnectionRef, CurrentSync, ROSTER_FORMAT_VERSION, Reason, RemovalHold, RequestRef, RosterChange, RosterContent,
-    Schedule, SecretRef, Trigger, UserCounts, UserRoster, UserSyncRequest, UserSyncRequestSpec,
+    ConnectionRef, CurrentSync, OperatorRef, ROSTER_FORMAT_VERSION, Reason, RemovalHold, RequestRef, RosterChange,
+    RosterContent, Schedule, SecretRef, Trigger, UserCounts, UserRoster, UserSyncRequest, UserSyncRequestSpec,
 };
 
 pub(super) const NOW: &str = "2026-11-22T12:00:00Z";
@@ -76,6 +76,7 @@ pub(super) fn new_connection() -> Case {
         probe_interval: Duration::from_secs(3600),
         schedule_spread: Duration::from_secs(900),
         paused: false,
+        operator: OperatorRef::default(),
     };
     Case { connection, roster: None, requests: Vec::new(), state, options }
 }

@@ -10,7 +10,9 @@ use std::{
 
 use box_sim::{AuthMethod, BoxSim, Enterprise, EnterpriseConfig};
 use boxsync::{
-    api::{self, BoxConnection, BoxConnectionStatus, RequestPhase, UserSyncRequest, UserSyncRequestStatus},
+    api::{
+        self, BoxConnection, BoxConnectionStatus, OperatorRef, RequestPhase, UserSyncRequest, UserSyncRequestStatus,
+    },
     controller::{ControllerOptions, WatchScopes},
     metrics::{Metrics, PerConnectionMetrics},
 };
@@ -86,6 +88,7 @@ impl SimEnv {
                 oauth: true,
                 schedule_spread: secs(900),
                 paused: false,
+                operator: OperatorRef::default(),
             },
             namespaces: Vec::new(),
             scopes: watch::Sender::default(),
