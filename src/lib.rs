@@ -5,7 +5,7 @@
 //! | module | holds | may use |
 //! | --- | --- | --- |
 //! | [`api`] | the custom resources, reasons and conditions: what users write and read | nothing |
-//! | `text` | clamping texts from outside | nothing |
+//! | `text` | clamping and cleaning texts from outside | nothing |
 //! | `remote_clock` | the time of a server, by its responses | nothing |
 //! | [`user_list`] | the users of an enterprise in memory, packed | nothing |
 //! | [`box_client`] | Box over HTTP: sign-in, the current user, paging through the users | `remote_clock` `text` `user_list` |
@@ -16,8 +16,8 @@
 //! | [`metrics`] | metrics and their page | `api` `box_client` |
 //! | [`controller`] | observe → maintain → permit → confirm, plan again → act → report | all of the above, `runtime` |
 //! | [`leader_election`] | the Lease: which replica works | `runtime` |
-//! | [`runtime`] | clock, logging, signals, background tasks, the admin server | nothing |
-//! | [`cli`] | kubectl boxsync, one file or folder per subcommand | `api` `auth` `box_client` `kube_client` `roster` `runtime` `user_list` |
+//! | [`runtime`] | clock, logging, signals, background tasks, the admin server | `text` |
+//! | [`cli`] | kubectl boxsync, one file or folder per subcommand | `api` `auth` `box_client` `kube_client` `roster` `runtime` `text` `user_list` |
 //! | [`health`] | whether this process is ready, and what is missing | `controller` `leader_election` `runtime` |
 //! | [`config`], [`operator`] | flags and environment; startup of all parts | all |
 //!

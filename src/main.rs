@@ -1,6 +1,9 @@
 //! The binary `boxsync-operator`: parses arguments, runs the subcommand, sets the exit code.
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use boxsync::{
     api,
@@ -12,16 +15,30 @@ use clap::Parser;
 fn main() -> ExitCode {
     // reqwest and kube share the process-wide provider; without this call, the first client panics.
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
-    let result = match OperatorArgs::parse().subcommand {
-        OperatorSubcommand::Run(config) => run(*config),
-        OperatorSubcommand::Crds => api::crds_yaml().map(|yaml| print!("{yaml}")).map_err(|e| e.to_string()),
+    let result = match OperatorArgs::try_parse() {
+        Ok(OperatorArgs { subcommand: OperatorSubcommand::Run(config) }) => run(*config),
+        Ok(OperatorArgs { subcommand: OperatorSubcommand::Crds }) => {
+            api::crds_yaml().map_err(|e| e.to_string()).and_then(|yaml| print_text(&yaml))
+        }
+        Err(error) if error.use_stderr() => error.exit(),
+        Err(help) => print_text(&help.render().to_string()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
-            eprintln!("boxsync-operator: {problem}");
+            // Nobody can be told of a closed stderr.
+            writeln!(io::stderr(), "boxsync-operator: {problem}").ok();
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Prints to stdout. A reader who has read enough, as `head` does, is no error.
+fn print_text(text: &str) -> Result<(), String> {
+    let mut stdout = io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(format!("cannot write the output: {error}")),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::ExtraMetadata,
+    api::{ExtraMetadata, LeaseRef, OperatorRef},
     box_client::{self, InvalidCaBundle, Limits},
     config::{Config, ListenAddress},
     controller::{self, BoxClientConfig, ControllerOptions, Dependencies, WatchScopes},
@@ -85,6 +85,9 @@ pub async fn run(config: Config) -> Result<(), Error> {
     let stop = CancellationToken::new();
     let signals = runtime::cancel_on_signal(&stop)?;
     let cluster = connect_to_cluster().await?;
+    let lease_namespace = lease_namespace.or_else(pod_namespace).unwrap_or_else(|| cluster.namespace().to_owned());
+    let lease_ref = leader_elect
+        .then(|| LeaseRef { namespace: lease_namespace.clone(), name: leader_election::LEASE_NAME.to_owned() });
     let per_connection =
         if connection_metrics { PerConnectionMetrics::Enabled } else { PerConnectionMetrics::Disabled };
     let metrics = Arc::new(Metrics::new(VERSION, per_connection));
@@ -118,6 +121,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
             schedule_spread,
             paused,
             extra_metadata: Arc::new(ExtraMetadata { labels: object_labels, annotations: object_annotations }),
+            operator: OperatorRef { lease_ref },
         },
         background: background.clone(),
         metrics,
@@ -136,7 +140,7 @@ pub async fn run(config: Config) -> Result<(), Error> {
             return Ok(());
         }
         let election_config = leader_election::ElectionConfig {
-            namespace: lease_namespace.or_else(pod_namespace).unwrap_or_else(|| cluster.namespace().to_owned()),
+            namespace: lease_namespace,
             identity: identity.unwrap_or_else(default_identity),
             timing,
         };

@@ -269,6 +269,29 @@ pub struct BoxConnectionStatus {
     /// The published list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub roster_ref: Option<RosterRef>,
+
+    /// The operator that works on this connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<OperatorRef>,
+}
+
+/// An operator.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct OperatorRef {
+    /// The Lease that its leader renews: whether it is renewed shows whether the operator runs. Absent if it runs without
+    /// leader election.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_ref: Option<LeaseRef>,
+}
+
+/// A Lease.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LeaseRef {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
 }
 
 /// A published list.

@@ -25,7 +25,8 @@ pub use condition::{ConditionStatus, ConditionsExt, new_condition};
 pub use condition_message::{MAX_CONDITION_MESSAGE, compose_message, event_message, quoted_words, split_message};
 pub use connection::{
     AcceptedCredentials, AuthMethod, AuthSpec, AuthType, Authorization, BoxAccount, BoxApp, BoxConnection,
-    BoxConnectionSpec, BoxConnectionStatus, BoxEnterprise, RosterRef, SecretRef, ServerAuthMethod,
+    BoxConnectionSpec, BoxConnectionStatus, BoxEnterprise, LeaseRef, OperatorRef, RosterRef, SecretRef,
+    ServerAuthMethod,
 };
 pub use crd::{crds, crds_yaml};
 pub use duration::GoDuration;

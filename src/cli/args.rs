@@ -1,14 +1,17 @@
 //! Command-line arguments: the program, its global flags and its subcommands. The `--help` texts are generated from this.
 
-use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 
 use super::{
     commands::{
         approve::ApproveArgs, changes::ChangesArgs, check::CheckArgs, connect::ConnectArgs, handover::HandoverArgs,
         status::StatusArgs, sync::SyncArgs, users::UsersArgs, why::WhyArgs,
     },
-    global_args::GlobalArgs,
+    global_args::{CLUSTER_FLAGS, GlobalArgs},
 };
+use crate::text::is_unprintable;
 
 /// Show and manage the Box user lists that the boxsync operator publishes.
 #[derive(Debug, Parser)]
@@ -20,18 +23,47 @@ pub struct Cli {
     pub(crate) command: Commands,
 }
 
+impl Cli {
+    /// Parses a command line, whose first word is the program. An empty value of an argument is an error, since it usually
+    /// comes from a variable that is not set; only kubectl's flags take it as kubectl does.
+    ///
+    /// # Errors
+    /// Help was asked for, or the command line is invalid.
+    pub fn parse_args(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(words)?;
+        if let Some((name, given)) = matches.subcommand()
+            && let Some(subcommand) = command.find_subcommand_mut(name)
+        {
+            let blank = subcommand.get_arguments().find(|arg| is_given_blank(arg, given)).map(Arg::to_string);
+            let Some(argument) = blank else { return Self::from_arg_matches(&matches) };
+            let message = format!("the value of '{argument}' is empty");
+            return Err(subcommand.error(ErrorKind::InvalidValue, message));
+        }
+        Self::from_arg_matches(&matches)
+    }
+}
+
+fn is_given_blank(arg: &Arg, given: &ArgMatches) -> bool {
+    let is_blank =
+        |value: &std::ffi::OsStr| value.to_string_lossy().chars().all(|c| c.is_whitespace() || is_unprintable(c));
+    let is_own = arg.get_help_heading() != Some(CLUSTER_FLAGS) && arg.get_action().takes_values();
+    let values = given.try_get_raw(arg.get_id().as_str()).ok().flatten();
+    is_own && values.is_some_and(|mut values| values.any(is_blank))
+}
+
 const EXIT_CODES: &str = "\
 Exit codes:
    0  success
    1  action needed: a connection, a request or a check failed, a user is not in the list, or nothing was approved
-   2  status: not all connections are ready, but none needs action
+   2  status: not all connections are ready, but none needs action; or no connection names the Lease of an operator
    3  no operator is running
    4  sync --expect-file: logins are missing from the list
    5  sync, approve, connect: timed out before the request finished
    6  users: the list is older than --max-age
    7  users, changes, why: no list has been published
    8  cluster error: unreachable, forbidden or not found
-  64  invalid command line
+  64  invalid command line: an unknown flag or word, an empty value
 
 The cluster is selected by the kubeconfig (KUBECONFIG, --kubeconfig), as with kubectl. Colors are used on terminals
 unless NO_COLOR is set.";
@@ -45,6 +77,8 @@ Examples:
   kubectl boxsync status -A --all        # all connections of the cluster
   kubectl boxsync status acme            # one connection in detail
   kubectl boxsync status -A -o json | jq '.summary'
+
+Only the Lease that the connections name in status.operator shows that their operator runs.
 
 Exit code: 0 success, 1 action needed, 2 not all ready but none needs action, 3 no operator is running.")]
     Status(StatusArgs),
@@ -67,7 +101,8 @@ Examples:
   kubectl boxsync users acme --max-age 26h -o name           # for scripts: fail if the list is older
   kubectl boxsync users acme --removed                       # removed users
 
-Exit code: 0 printed, 6 the list is older than --max-age, 7 no list has been published (that is not an empty list).")]
+Exit code: 0 printed, 6 the list is older than --max-age, 7 no list has been published (that is not an empty list), 64 no
+user has the --status or --role, and Box knows no such word.")]
     Users(UsersArgs),
     /// Show the changes of the list, revision by revision
     #[command(after_help = "\
@@ -132,9 +167,42 @@ Examples:
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
+
+    #[test]
+    fn empty_values_are_refused_but_for_those_of_kubectls_flags() {
+        for words in [
+            &["why", "acme", ""][..],
+            &["why", "acme", " \u{a0}\t"],
+            &["why", "acme", "\u{200b}"],
+            &["why", "", "ann"],
+            &["status", ""],
+            &["status", "-l", ""],
+            &["status", "--operator-namespace="],
+            &["sync", "acme", ""],
+            &["sync", "--selector="],
+            &["sync", "acme", "--expect-file", ""],
+            &["users", "acme", "--status", ""],
+            &["users", "acme", "--status", "active,"],
+            &["users", "acme", "--role="],
+            &["users", "acme", "--search", " "],
+            &["users", "acme", "--max-age", ""],
+            &["changes", "acme", "--user", ""],
+            &["changes", "acme", "--revision", ""],
+            &["connect", "acme", "--client-id", ""],
+            &["check", "--file", ""],
+            &["approve", ""],
+            &["handover", ""],
+        ] {
+            let error = Cli::parse_args([&["kubectl-boxsync"], words].concat()).expect_err("an empty value");
+            assert!(error.use_stderr() && error.to_string().contains('\''), "{words:?}: {error}");
+        }
+        for words in
+            [&["status", "-n", ""][..], &["status", "--context="], &["changes", "acme", "--kubeconfig-user", ""]]
+        {
+            assert!(Cli::parse_args([&["kubectl-boxsync"], words].concat()).is_ok(), "{words:?}");
+        }
+    }
 
     #[test]
     fn clap_accepts_the_argument_definitions() {

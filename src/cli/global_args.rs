@@ -7,8 +7,11 @@ use clap::{ArgAction, Args};
 use super::output::format::parse_duration;
 use crate::kube_client::ClusterOverrides;
 
+/// The heading of these flags in --help.
+pub(crate) const CLUSTER_FLAGS: &str = "Cluster (as in kubectl)";
+
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Cluster (as in kubectl)")]
+#[command(next_help_heading = CLUSTER_FLAGS)]
 pub(crate) struct GlobalArgs {
     /// The context of the kubeconfig
     #[arg(long, global = true, value_name = "NAME")]

@@ -1,81 +1,27 @@
-//! Standard streams, terminal detection, colors, prompts and the clock.
+//! Standard streams, terminal detection, prompts and the clock.
 
-use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
+use std::io::{self, BufRead, BufWriter};
 use std::path::Path;
 
-use anstyle::{AnsiColor, Style};
 use secrecy::SecretString;
 
-use super::exit_code::{CliError, ExitStatus};
-use crate::runtime::Clock;
+use super::{
+    exit_code::{CliError, ExitStatus},
+    output::{
+        sink::Output,
+        styled::{ColorMode, Tty},
+    },
+};
+use crate::{runtime::Clock, text::clean_line};
 
 /// The streams and the clock of a command.
 pub struct Io<'a> {
-    pub out: &'a mut dyn Write,
-    pub err: &'a mut dyn Write,
+    pub out: Output<'a>,
+    pub err: Output<'a>,
     pub input: &'a mut dyn BufRead,
     pub stdout_tty: Tty,
     pub stdin_tty: Tty,
-    pub color: ColorMode,
     pub clock: Clock,
-}
-
-/// Whether a stream is a terminal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tty {
-    Interactive,
-    /// A pipe or a file.
-    Piped,
-}
-
-/// Whether colors are used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ColorMode {
-    Ansi,
-    Plain,
-}
-
-impl Tty {
-    fn detect(stream: &impl IsTerminal) -> Self {
-        if stream.is_terminal() { Self::Interactive } else { Self::Piped }
-    }
-}
-
-impl ColorMode {
-    /// Colors are used on terminals unless NO_COLOR is set (see no-color.org).
-    pub fn for_stdout(stdout_tty: Tty, no_color: Option<&str>) -> Self {
-        match (stdout_tty, no_color.unwrap_or_default()) {
-            (Tty::Interactive, "") => Self::Ansi,
-            (Tty::Interactive, _) | (Tty::Piped, _) => Self::Plain,
-        }
-    }
-
-    pub(crate) fn red(self, text: &str) -> String {
-        self.paint(AnsiColor::Red.on_default(), text)
-    }
-
-    pub(crate) fn green(self, text: &str) -> String {
-        self.paint(AnsiColor::Green.on_default(), text)
-    }
-
-    pub(crate) fn yellow(self, text: &str) -> String {
-        self.paint(AnsiColor::Yellow.on_default(), text)
-    }
-
-    pub(crate) fn bold(self, text: &str) -> String {
-        self.paint(Style::new().bold(), text)
-    }
-
-    pub(crate) fn dim(self, text: &str) -> String {
-        self.paint(Style::new().dimmed(), text)
-    }
-
-    fn paint(self, style: Style, text: &str) -> String {
-        match self {
-            ColorMode::Ansi => format!("{style}{text}{style:#}"),
-            ColorMode::Plain => text.to_owned(),
-        }
-    }
 }
 
 impl Io<'_> {
@@ -115,7 +61,7 @@ impl Io<'_> {
         let mut line = match self.stdin_tty {
             Tty::Interactive => {
                 self.out.flush()?;
-                rpassword::prompt_password(question)?
+                rpassword::prompt_password(clean_line(question))?
             }
             Tty::Piped => {
                 let mut line = String::new();
@@ -144,12 +90,11 @@ impl StdStreams {
         let stdout_tty = Tty::detect(&io::stdout());
         let no_color = std::env::var_os("NO_COLOR").map(|value| value.to_string_lossy().into_owned());
         Io {
-            out: &mut self.out,
-            err: &mut self.err,
+            out: Output::new(&mut self.out, ColorMode::for_stdout(stdout_tty, no_color.as_deref())),
+            err: Output::new(&mut self.err, ColorMode::Plain),
             input: &mut self.input,
             stdout_tty,
             stdin_tty: Tty::detect(&io::stdin()),
-            color: ColorMode::for_stdout(stdout_tty, no_color.as_deref()),
             clock: Clock::system(),
         }
     }

@@ -12,7 +12,8 @@ use super::{
     errors::{self, Permission},
     exit_code::CliError,
     global_args::GlobalArgs,
-    io::{Io, Tty},
+    io::Io,
+    output::styled::Tty,
 };
 use crate::{
     api::BoxConnection,

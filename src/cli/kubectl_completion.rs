@@ -9,6 +9,7 @@ use super::{args::Cli, global_args::GlobalArgs};
 use crate::{
     api::BoxConnection,
     kube_client::{ClientRetries, ClusterAccess, ExecSettings, process_env},
+    text::clean_line,
 };
 
 /// A person waits for the answer.
@@ -140,7 +141,7 @@ async fn list_names(words: &[String]) -> Option<Vec<String>> {
     let client = cluster.client(concat!("kubectl-boxsync/", env!("CARGO_PKG_VERSION")), ClientRetries::None);
     let connections = Api::<BoxConnection>::namespaced(client, cluster.namespace());
     let listed = connections.list_metadata(&ListParams::default().limit(MAX_NAMES)).await.ok()?;
-    Some(listed.iter().map(ResourceExt::name_any).collect())
+    Some(listed.iter().map(|one| clean_line(&one.name_any()).into_owned()).collect())
 }
 
 #[cfg(test)]

@@ -7,10 +7,10 @@
 //! | `errors` | messages for API server errors |
 //! | `exit_code` | exit codes and the error type |
 //! | `global_args` | the flags that select cluster, namespace and user |
-//! | `io` | standard streams, colors, prompts and the clock |
+//! | `io` | standard streams, prompts and the clock |
 //! | `kube_context` | the client, the namespace, and lookups of connections |
 //! | `kubectl_completion` | what `kubectl boxsync <TAB>` offers |
-//! | `output` | numbers, times and tables |
+//! | `output` | the sink that cleans what is printed, styled text, tables, numbers, times, YAML and CSV |
 //!
 //! Invariants:
 //! * Decisions and messages are pure functions of objects and the time.
@@ -32,7 +32,7 @@ mod kubectl_completion;
 use std::{io::Write, path::Path};
 
 use args::Commands;
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 use exit_code::CliError;
 use io::StdStreams;
 use kube::Client;
@@ -42,29 +42,32 @@ use crate::{box_client, kube_client::process_env};
 
 pub use args::Cli;
 pub use exit_code::ExitStatus;
-pub use io::{ColorMode, Io, Tty};
+pub use io::Io;
+pub use output::{
+    sink::Output,
+    styled::{ColorMode, Tty},
+};
 
 /// The name by which kubectl calls this program for `kubectl boxsync <TAB>`.
 const COMPLETION_PROGRAM: &str = "kubectl_complete-boxsync";
+/// The same as a first word, as of Cobra's programs: for the scripts in config/completion, where there is no link.
+const COMPLETION_WORD: &str = "__complete";
 
 /// Runs the plugin: parses the arguments, executes the command and returns the exit code.
 pub fn main() -> std::process::ExitCode {
-    let mut arguments = std::env::args_os();
+    let mut arguments = std::env::args_os().peekable();
     let program = arguments.next().unwrap_or_default();
-    if Path::new(&program).file_stem().is_some_and(|name| name == COMPLETION_PROGRAM) {
+    let is_link = Path::new(&program).file_stem().is_some_and(|name| name == COMPLETION_PROGRAM);
+    if is_link || arguments.next_if(|word| word == COMPLETION_WORD).is_some() {
         let words = arguments.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>();
         return complete_for_kubectl(&words);
     }
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            // Ignores a closed stdout.
-            error.print().ok();
-            return if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Success }.into();
-        }
-    };
     let mut streams = StdStreams::new();
     let mut io = streams.io();
+    let cli = match Cli::parse_args(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => return report_error(print_clap_error(&error, &mut io), &mut io).into(),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(connect_and_run(cli, &mut io)),
@@ -77,10 +80,9 @@ pub fn main() -> std::process::ExitCode {
 fn complete_for_kubectl(words: &[String]) -> std::process::ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let answer = runtime.map(|runtime| runtime.block_on(kubectl_completion::complete(words)));
-    if let Ok(text) = answer {
-        std::io::stdout().write_all(text.as_bytes()).ok();
-    }
-    ExitStatus::Success.into()
+    let mut stdout = std::io::stdout();
+    let written = stdout.write_all(answer.unwrap_or_default().as_bytes()).and_then(|()| stdout.flush());
+    if written.is_ok() { ExitStatus::Success } else { ExitStatus::Error }.into()
 }
 
 async fn connect_and_run(cli: Cli, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
@@ -127,7 +129,23 @@ fn print_completion(shell: clap_complete::Shell, io: &mut Io<'_>) -> Result<Exit
     // Generated in memory: the generator panics on a closed stdout.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "kubectl-boxsync", &mut script);
-    io.out.write_all(&script)?;
+    io.out.exact().write_all(&script)?;
+    io.out.flush()?;
+    Ok(ExitStatus::Success)
+}
+
+/// Prints the help that was asked for, or what is wrong with the command line.
+fn print_clap_error(error: &clap::Error, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
+    let text = error.render();
+    if error.use_stderr() {
+        // It quotes the command line, which a script may have composed. Errors of a closed stream are ignored.
+        write!(io.err, "{text}").ok();
+        return Ok(ExitStatus::Usage);
+    }
+    match io.out.color() {
+        ColorMode::Ansi => write!(io.out.exact(), "{}", text.ansi())?,
+        ColorMode::Plain => write!(io.out, "{text}")?,
+    }
     io.out.flush()?;
     Ok(ExitStatus::Success)
 }
@@ -140,7 +158,8 @@ fn report_error(result: Result<ExitStatus, CliError>, io: &mut Io<'_>) -> ExitSt
         Err(CliError::Message(exit, message)) => {
             // Flushed first, so that the error follows the output. Errors of a closed stream are ignored.
             io.out.flush().ok();
-            writeln!(io.err, "error: {message}").ok();
+            // No quoted text can pass for a line of its own.
+            writeln!(io.err, "error: {}", message.replace('\n', "\n  ")).ok();
             exit
         }
     }

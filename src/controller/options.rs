@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::api::ExtraMetadata;
+use crate::api::{ExtraMetadata, OperatorRef};
 
 /// Controller options from the command line.
 #[derive(Clone, Debug)]
@@ -21,4 +21,6 @@ pub struct ControllerOptions {
     pub paused: bool,
     /// Labels and annotations of rosters, slices and token Secrets.
     pub extra_metadata: Arc<ExtraMetadata>,
+    /// What the status of each connection says of this operator.
+    pub operator: OperatorRef,
 }

@@ -86,7 +86,18 @@ pub(super) async fn write_connection_status(
     let build = |c: &BoxConnection| {
         let current_spec = !refresh || c.metadata.generation == read.metadata.generation;
         let (c, presence) = (effective(c), context.roster_presence(c));
-        current_spec.then(|| build_status(&c, presence, update, &context.options, context.current_time()))
+        current_spec.then(|| {
+            let mut status = build_status(&c, presence, update, &context.options, context.current_time());
+            // Two operators that work on one connection would write against each other at once: each names itself when
+            // it starts, and with its results.
+            if refresh
+                && let Some(stored) = c.status.as_ref().and_then(|stored| stored.operator.clone())
+                && context.with_state(&c, |state| state.operator_named)
+            {
+                status.operator = Some(stored);
+            }
+            status
+        })
     };
     let events =
         |before: &BoxConnection, after: &_| events::connection_events(status_of(&effective(before)), after, update);
@@ -109,7 +120,10 @@ pub(super) async fn write_connection_status(
     // On the heap, like what follows a refusal: every phase holds this future.
     Ok(match Box::pin(write_status(context, &read, origin, build, events)).await? {
         StatusWrite::Written(connection) | StatusWrite::Unchanged(connection) => {
-            context.with_state(&connection, |state| state.unwritten_status = None);
+            context.with_state(&connection, |state| {
+                state.unwritten_status = None;
+                state.operator_named = true;
+            });
             Some(connection)
         }
         StatusWrite::Gone => None,

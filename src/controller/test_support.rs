@@ -19,8 +19,9 @@ use super::{
 };
 use crate::api::{
     AuthSpec, AuthType, Authorization, BoxAccount, BoxApp, BoxConnection, BoxConnectionSpec, BoxEnterprise,
-    ConnectionRef, CurrentSync, ROSTER_FORMAT_VERSION, Reason, RemovalHold, RequestRef, RosterChange, RosterContent,
-    Schedule, SecretRef, ServerAuthMethod, Trigger, UserCounts, UserRoster, UserSyncRequest, UserSyncRequestSpec,
+    ConnectionRef, CurrentSync, OperatorRef, ROSTER_FORMAT_VERSION, Reason, RemovalHold, RequestRef, RosterChange,
+    RosterContent, Schedule, SecretRef, ServerAuthMethod, Trigger, UserCounts, UserRoster, UserSyncRequest,
+    UserSyncRequestSpec,
 };
 
 pub(super) const NOW: &str = "2026-11-22T12:00:00Z";
@@ -77,6 +78,7 @@ pub(super) fn new_connection() -> Case {
         schedule_spread: Duration::from_secs(900),
         paused: false,
         extra_metadata: Arc::default(),
+        operator: OperatorRef::default(),
     };
     Case { connection, roster: None, requests: Vec::new(), state, options }
 }

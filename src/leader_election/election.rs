@@ -30,8 +30,8 @@ pub enum InvalidTiming {
 }
 
 impl ElectionTiming {
-    /// A replica that crashed is replaced only after its Lease has expired.
-    const MAX_LEASE_DURATION: Duration = Duration::from_secs(3600);
+    /// A replica that crashed is replaced only after its Lease has expired; `kubectl boxsync` believes no Lease for longer.
+    const MAX_LEASE_DURATION: Duration = Duration::from_secs(300);
 
     /// # Errors
     /// The times contradict each other.
@@ -220,7 +220,7 @@ mod tests {
             (10_000, 10_000, 2000, "--lease-duration (10s) must be longer than --renew-deadline (10s)"),
             (15_000, 2400, 2000, "--renew-deadline (2.4s) must be longer than 1.2 times --retry-period (2s)"),
             (15_500, 10_000, 2000, "--lease-duration (15.5s) must be whole seconds, because the Lease stores it so"),
-            (7_200_000, 10_000, 2000, "--lease-duration (7200s) must not be longer than 3600s"),
+            (7_200_000, 10_000, 2000, "--lease-duration (7200s) must not be longer than 300s"),
             (15_000, 0, 0, "--renew-deadline (0ns) must be longer than 1.2 times --retry-period (0ns)"),
         ] {
             assert_eq!(timing(lease, renew, retry).expect_err(refusal).to_string(), refusal);

@@ -11,7 +11,7 @@ use super::{ElectionConfig, election::ElectionTiming};
 use crate::runtime::Clock;
 
 /// Name of the Lease, and field manager of its fields.
-const LEASE_NAME: &str = "boxsync-operator";
+pub const LEASE_NAME: &str = "boxsync-operator";
 
 #[derive(Clone)]
 pub(super) struct LeaseClient {

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use election::{Decision, acquired_spec, confirm_holder, decide, released_spec, renewed_spec};
 pub use election::{ElectionTiming, InvalidTiming, LeadershipLost};
+pub use lease_client::LEASE_NAME;
 use lease_client::{LeaseClient, LeaseError};
 
 use crate::runtime::Clock;

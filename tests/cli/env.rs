@@ -8,13 +8,12 @@ use std::{
 
 use boxsync::{
     api::{self, BoxConnection, UserRoster},
-    cli::{self, Cli, ColorMode, Io, Tty},
+    cli::{self, Cli, ColorMode, Io, Output, Tty},
     kube_client::KubeClient,
     roster::{PublishRequest, PublishResult, RosterVersion, Store},
     runtime::Clock,
     user_list::{User, UserListBuilder, UserRole, UserStatus},
 };
-use clap::Parser;
 use kube::ResourceExt;
 use kube_sim::{KubeSim, Resource, SimClock};
 use serde_json::{Value, json};
@@ -199,15 +198,14 @@ impl CliEnv {
         line: &str,
     ) -> (u8, String) {
         let args = ["kubectl-boxsync"].into_iter().chain(line.split_whitespace());
-        let command = Cli::try_parse_from(args).unwrap_or_else(|e| panic!("{line}: {e}"));
+        let command = Cli::parse_args(args).unwrap_or_else(|e| panic!("{line}: {e}"));
         let (mut out, mut err) = (stdout.clone(), Vec::new());
         let mut io = Io {
-            out: &mut out,
-            err: &mut err,
+            out: Output::new(&mut out, ColorMode::for_stdout(io.stdout_tty, io.no_color)),
+            err: Output::new(&mut err, ColorMode::Plain),
             input,
             stdout_tty: io.stdout_tty,
             stdin_tty: io.stdin_tty,
-            color: ColorMode::for_stdout(io.stdout_tty, io.no_color),
             clock: self.product_clock(),
         };
         let exit = cli::run(command, self.kube.client_as("alice"), NAMESPACE, &mut io).await;
@@ -229,6 +227,7 @@ pub(crate) fn ready_status(users: i64) -> Value {
         "staleTime": "2026-11-24T09:00:00Z",
         "nextSyncTime": "2026-11-23T08:59:00Z",
         "rosterRef": { "name": "acme", "revision": 42 },
+        "operator": { "leaseRef": { "namespace": "boxsync", "name": "boxsync-operator" } },
     })
 }
 

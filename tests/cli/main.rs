@@ -6,12 +6,15 @@ mod check;
 mod connect;
 mod env;
 mod handover;
+mod hostile_text;
 mod json_schemas;
 mod oauth_env;
 mod output_format;
 #[path = "../sim/publish_request.rs"]
 mod publish_request;
+mod release;
 mod status;
+mod streams;
 mod sync;
 mod torn_reads;
 mod users;

@@ -134,7 +134,7 @@ async fn without_a_leader_the_first_line_is_red_and_says_what_to_do() {
     env.create_ready_connection("acme", 3);
     let output = env.run_with_io(TERMINAL, "status").await;
     assert_eq!(output.code, 3);
-    assert!(first_lines(&output).0.starts_with("\x1b[31mNo leader: no Lease boxsync-operator in any namespace."));
+    assert!(first_lines(&output).0.starts_with("\x1b[31mNo leader: no Lease boxsync-operator in namespace boxsync."));
     env.apply_lease(3670);
     let late = env.run("status").await;
     assert!(
@@ -145,19 +145,105 @@ async fn without_a_leader_the_first_line_is_red_and_says_what_to_do() {
     assert!(late.out.contains("kubectl get pods -A -l app.kubernetes.io/name=boxsync-operator"));
 }
 
+/// A Lease like the operator's that a tenant created, renewed for ever.
+fn apply_tenants_lease(env: &CliEnv, renew_time: &str) {
+    env.kube.apply(json!({
+        "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+        "metadata": { "name": "boxsync-operator", "namespace": NAMESPACE,
+            "labels": { "app.kubernetes.io/name": "boxsync-operator" } },
+        "spec": { "holderIdentity": "decoy", "leaseDurationSeconds": i32::MAX, "renewTime": renew_time },
+    }));
+}
+
 #[tokio::test(start_paused = true)]
-async fn without_the_right_to_list_leases_the_leader_is_unknown() {
+async fn only_the_lease_that_the_connections_name_shows_that_their_operator_runs() {
+    let env = CliEnv::new();
+    env.create_ready_connection("acme", 3);
+    env.apply_lease(3670);
+    for renew_time in ["2026-11-22T12:00:00.000000Z", "2036-11-22T12:00:00.000000Z"] {
+        apply_tenants_lease(&env, renew_time);
+        for command in ["status", "status -A --all", "status acme"] {
+            let output = env.run(command).await;
+            assert_eq!(output.code, 3, "{command}: {}", output.out);
+            assert!(
+                first_lines(&output).0.starts_with("No leader: Lease boxsync/boxsync-operator was"),
+                "{}",
+                output.out
+            );
+        }
+    }
+    // A Lease of the right name that claims to be valid for 68 years, or was renewed in ten years.
+    for renew_time in ["2026-11-22T11:54:00.000000Z", "2036-11-22T12:00:00.000000Z"] {
+        env.kube.edit("Lease", "boxsync", "boxsync-operator", |lease| {
+            lease["spec"]["leaseDurationSeconds"] = i32::MAX.into();
+            lease["spec"]["renewTime"] = renew_time.into();
+        });
+        assert_eq!(env.run("status").await.code, 3, "{renew_time}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn before_a_connection_names_a_lease_no_lease_confirms_the_operator() {
+    let env = CliEnv::new();
+    apply_tenants_lease(&env, "2026-11-22T12:00:00.000000Z");
+    let unconfirmed =
+        "Operator: not confirmed: decoy renews Lease backup/boxsync-operator, but no connection here names";
+    let without_connections = env.run("status -A").await;
+    assert!(without_connections.out.starts_with(unconfirmed), "{}", without_connections.out);
+    assert_eq!(without_connections.code, 2);
+    // As an earlier version left it.
+    env.create_ready_connection("acme", 3);
+    env.kube
+        .edit("BoxConnection", NAMESPACE, "acme", |c| drop(c["status"].as_object_mut().map(|s| s.remove("operator"))));
+    let ready = env.run("status").await;
+    assert!(ready.out.starts_with(unconfirmed), "{}", ready.out);
+    assert_eq!(ready.code, 2);
+    // Of two operators, the one that is dead is told.
+    env.apply_lease(4);
+    env.create_ready_connection("globex", 3);
+    assert_eq!(env.run("status").await.code, 0);
+    env.create_ready_connection("hooli", 3);
+    let elsewhere = json!({ "leaseRef": { "namespace": "elsewhere", "name": "boxsync-operator" } });
+    env.kube.edit("BoxConnection", NAMESPACE, "hooli", |c| c["status"]["operator"] = elsewhere);
+    let dead = env.run("status").await;
+    assert!(dead.out.starts_with("No leader: no Lease boxsync-operator in namespace elsewhere."), "{}", dead.out);
+    assert_eq!(dead.code, 3);
+    let alive = env.run("status globex").await;
+    assert!(alive.out.starts_with("Operator: pod-a is the leader"), "{}", alive.out);
+    assert_eq!(alive.code, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_without_leader_election_cannot_be_seen() {
+    let env = CliEnv::new();
+    env.create_ready_connection("acme", 3);
+    env.kube.edit("BoxConnection", NAMESPACE, "acme", |c| c["status"]["operator"] = json!({}));
+    apply_tenants_lease(&env, "2026-11-22T12:00:00.000000Z");
+    let output = env.run("status").await;
+    assert!(output.out.starts_with("Operator: unknown: it runs without leader election"), "{}", output.out);
+    assert_eq!(output.code, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_right_to_read_leases_the_leader_is_unknown() {
     let env = CliEnv::new();
     env.apply_lease(4);
     env.create_ready_connection("acme", 3);
-    env.kube.forbid(|call| call.matches(Verb::List, "leases") && call.namespace.is_none());
-    let output = env.run("status").await;
-    assert_eq!(output.code, 0);
-    assert!(first_lines(&output).0.starts_with("Operator: unknown: you may not list leases"), "{}", output.out);
-    let in_namespace = env.run("status --operator-namespace boxsync").await;
+    env.kube.forbid(|call| call.matches(Verb::List, "leases"));
+    assert!(first_lines(&env.run("status").await).0.starts_with("Operator: pod-a is the leader"), "its Lease is read");
+    let unobserved = env.run("status -n nowhere").await;
+    assert!(unobserved.out.starts_with("Operator: unknown: you may not list leases"), "{}", unobserved.out);
+    let in_namespace = env.run("status -n nowhere --operator-namespace boxsync").await;
     assert!(first_lines(&in_namespace).0.starts_with("Operator: pod-a is the leader"), "{}", in_namespace.out);
-    // With --operator-namespace, an unknown leader is an error.
     env.kube.forbid(|call| call.matches(Verb::Get, "leases"));
+    let denied = env.run("status").await;
+    assert!(
+        denied.out.starts_with("Operator: unknown: you may not get leases in namespace boxsync."),
+        "{}",
+        denied.out
+    );
+    assert_eq!(denied.code, 0);
+    // With --operator-namespace, an unknown leader is an error.
     let denied = env.run("status --operator-namespace boxsync").await;
     assert_eq!(denied.code, 8, "{}", denied.out);
     assert!(

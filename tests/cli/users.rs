@@ -130,3 +130,85 @@ async fn users_can_be_filtered_by_an_unknown_status() {
     .await;
     assert_eq!(env.run("users acme --status on_leave -o name").await.out, "ann@acme.com\n");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_word_that_neither_box_knows_nor_anybody_has_is_a_usage_error() {
+    let env = CliEnv::with_three_users().await;
+    env.publish_users("acme", &three_users()[..2]).await;
+    let known = "Known are active, inactive, cannot_delete_edit, cannot_delete_edit_upload, restricted.";
+    for (flags, found) in [
+        ("--status actve", "status \"actve\", and Box is not known to use it. Did you mean active?"),
+        ("--status Active", "status \"Active\", and Box is not known to use it. Did you mean active?"),
+        (
+            "--status active,innactive -o json",
+            "status \"innactive\", and Box is not known to use it. Did you mean inactive?",
+        ),
+        ("--status gone -o csv", "status \"gone\", and Box is not known to use it. Known"),
+        ("--removed --status actve", "status \"actve\", and Box is not known to use it. Did you mean active?"),
+        ("--held --status actve", "status \"actve\""),
+        (
+            "--role coadmim",
+            "role \"coadmim\", and Box is not known to use it. Did you mean coadmin? Known are admin, coadmin, user.",
+        ),
+        ("--role owner -o name", "role \"owner\", and Box is not known to use it. Known are admin"),
+    ] {
+        let output = env.run(&format!("users acme {flags}")).await;
+        assert_eq!((output.code, output.out.as_str()), (64, ""), "{flags}");
+        assert!(output.err.starts_with(&format!("error: none of these users has the {found}")), "{}", output.err);
+        assert!(flags.contains("--role") || output.err.ends_with(&format!("{known}\n")), "{}", output.err);
+    }
+    // Nobody has these, but Box may use them.
+    for flags in ["--status cannot_delete_edit", "--status restricted", "--role coadmin", "--removed --status inactive"]
+    {
+        assert_eq!(env.run(&format!("users acme {flags}")).await.code, 0, "{flags}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spreadsheet_takes_no_cell_for_a_formula_unless_it_is_asked_for_raw_text() {
+    let env = CliEnv::new();
+    env.create_ready_connection("acme", 1);
+    let user =
+        User { job_title: "a;@b", timezone: "＝1", ..user_record("1", "+ann@acme.com", " =HYPERLINK(\"x\")\x1b[2J") };
+    env.publish_users("acme", &[user]).await;
+    let header = "id,login,name,status,role,app,createdAt,jobTitle,language,timezone,spaceAmount,state\n";
+    assert_eq!(
+        env.run("users acme -o csv").await.out,
+        format!(
+            "{header}1,'+ann@acme.com,\"' =HYPERLINK(\"\"x\"\")\u{fffd}[2J\",active,user,false,2023-11-14T22:13:20Z,a;'@b,en,'＝1,-1,Live\n"
+        )
+    );
+    assert_eq!(
+        env.run("users acme -o csv --raw").await.out,
+        format!(
+            "{header}1,+ann@acme.com,\" =HYPERLINK(\"\"x\"\")\x1b[2J\",active,user,false,2023-11-14T22:13:20Z,a;@b,en,＝1,-1,Live\n"
+        )
+    );
+}
+
+/// App users may have none.
+#[tokio::test(start_paused = true)]
+async fn a_user_without_a_login_is_told_by_id() {
+    let env = CliEnv::new();
+    env.create_ready_connection("acme", 40);
+    let ids: Vec<String> = (2000..2040).map(|n| n.to_string()).collect();
+    let first: Vec<User<'_>> = ids.iter().map(|id| user_record(id, "", "User")).collect();
+    env.publish_users("acme", &first).await;
+    let unnamed = [user_record("7", "", "Robot"), user_record("8", " ", "Other"), user_record("9", "", "Third")];
+    env.publish_users("acme", &unnamed).await;
+    assert!(env.run("users acme").await.out.contains("\nid 7 "), "in the table");
+    assert!(env.run("users acme -o wide").await.out.contains("\nid 8 "), "in the wide table");
+    assert!(env.run("users acme -o name").await.out.starts_with("7\n8\n9\n"), "a word that why finds");
+    assert!(env.run("users acme -o csv").await.out.contains("\n7,,Robot,"), "CSV has the id anyway");
+    assert!(env.run("changes acme").await.out.contains("\n  + id 7\n"));
+    assert!(env.run("approve acme").await.out.contains("\n  id 2001 (User, active)\n"));
+    let why = env.run("why acme 7").await;
+    assert!(why.out.starts_with("id 7 (Robot, active, user) is in the list of acme since revision 2"), "{}", why.out);
+    assert_eq!(why.code, 0);
+    // Then they vanish, with the others back.
+    env.publish_users("acme", &first).await;
+    let (removed, why) = (env.run("users acme --removed").await.out, env.run("why acme 7").await);
+    assert!(removed.contains("\nid 7 "), "{removed}");
+    assert!(why.out.contains("id 7 (Robot, last active) was removed from the list of acme"), "{}", why.out);
+    assert_eq!(why.code, 1);
+}

@@ -10,7 +10,9 @@ use std::{
 
 use box_sim::{AuthMethod, BoxSim, Enterprise, EnterpriseConfig};
 use boxsync::{
-    api::{self, BoxConnection, BoxConnectionStatus, RequestPhase, UserSyncRequest, UserSyncRequestStatus},
+    api::{
+        self, BoxConnection, BoxConnectionStatus, OperatorRef, RequestPhase, UserSyncRequest, UserSyncRequestStatus,
+    },
     controller::{ControllerOptions, WatchScopes},
     metrics::{Metrics, PerConnectionMetrics},
 };
@@ -87,6 +89,7 @@ impl SimEnv {
                 schedule_spread: secs(900),
                 paused: false,
                 extra_metadata: Arc::default(),
+                operator: OperatorRef::default(),
             },
             namespaces: Vec::new(),
             scopes: watch::Sender::default(),

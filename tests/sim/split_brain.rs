@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use boxsync::{
+    api::{LeaseRef, OperatorRef},
     kube_client::KubeClient,
     roster::{self, GcScope, PublishRequest, PublishResult, RosterVersion, Store},
     user_list::{User, UserList, UserListBuilder},
@@ -68,6 +69,24 @@ async fn a_resumed_old_leader_does_no_damage() {
         }
         assert!(write_index > 4, "slices, the roster and the status: paused before {} writes", write_index - 1);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_operators_of_one_connection_do_not_write_against_each_other() {
+    let (mut world, _acme) = SimEnv::with_synced("acme", 40).await;
+    let lease_ref = LeaseRef { namespace: "elsewhere".to_owned(), name: "boxsync-operator".to_owned() };
+    let newcomer = OperatorRef { lease_ref: Some(lease_ref) };
+    assert_eq!(world.connection_status("acme").operator, Some(OperatorRef::default()));
+    world.options.operator = newcomer.clone();
+    let second = world.operator_factory().start_as(OLD_LEADER);
+    sleep_secs(60).await;
+    assert_eq!(world.connection_status("acme").operator, Some(newcomer));
+    let mark = world.kube.log_position();
+    sleep_secs(3 * 3600).await;
+    let writes = world.writes_since(mark);
+    assert!(writes.len() <= 12, "each names itself with its probes: {writes:?}");
+    second.shut_down().await;
+    world.stop_operator().await;
 }
 
 /// What happened to the leader that has the older answer, 340 of 400 users.

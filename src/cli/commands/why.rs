@@ -17,12 +17,10 @@ use crate::{
         exit_code::{CliError, ExitStatus},
         io::Io,
         kube_context::KubeContext,
-        output::{
-            format::{format_requested_by, format_time, pluralize},
-            table::replace_control_chars,
-        },
+        output::format::{display_login, format_requested_by, format_time, pluralize},
     },
     roster::{ChangeOp, PublishedUser, RemovedUser, RosterSnapshot},
+    text::clean_line,
 };
 
 #[derive(Args, Debug)]
@@ -67,7 +65,7 @@ pub(crate) async fn run(args: &WhyArgs, kube: &KubeContext, io: &mut Io<'_>) -> 
         Explanation::NotListed(lines) => (lines, ExitStatus::Failure),
     };
     for line in lines {
-        writeln!(io.out, "{}", replace_control_chars(line.into()))?;
+        writeln!(io.out, "{}", clean_line(&line))?;
     }
     Ok(exit)
 }
@@ -210,9 +208,9 @@ impl<'a> UserLookup<'a> {
 
     fn removed_message(&self, user: &RemovedUser) -> String {
         format!(
-            "{} (id {}, {}, last {}) was removed from the list of {} on {}: Box no longer lists this user. If that is wrong, a Box admin can check in the Admin Console.",
-            user.login,
-            user.id,
+            "{} ({}{}, last {}) was removed from the list of {} on {}: Box no longer lists this user. If that is wrong, a Box admin can check in the Admin Console.",
+            display_login(&user.login, &user.id),
+            id_after_login(&user.login, &user.id),
             user.name,
             user.last_status,
             self.connection,
@@ -330,5 +328,11 @@ fn format_revision(revision: &RevisionChanges<'_>) -> String {
 }
 
 fn format_user(user: &PublishedUser<'_>) -> String {
-    format!("{} (id {}, {}, {}, {})", user.login, user.id, user.name, user.status, user.role)
+    let PublishedUser { id, login, name, status, role, .. } = user;
+    format!("{} ({}{name}, {status}, {role})", display_login(login, id), id_after_login(login, id))
+}
+
+/// The id, where the user is not told by it already.
+fn id_after_login(login: &str, id: &str) -> String {
+    if login.trim().is_empty() { String::new() } else { format!("id {id}, ") }
 }

@@ -1,6 +1,6 @@
 //! Formatting and parsing of numbers, times and durations. Pure.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -16,6 +16,11 @@ pub(crate) fn format_number(n: i64) -> String {
 /// A count with its noun: `1 user`, `1,212 users`.
 pub(crate) fn pluralize(n: i64, thing: &str) -> String {
     if n == 1 { format!("1 {thing}") } else { format!("{} {thing}s", format_number(n)) }
+}
+
+/// How a person is told of a user: by the login, or by the id if Box gave none.
+pub(crate) fn display_login<'a>(login: &'a str, id: &str) -> Cow<'a, str> {
+    if login.trim().is_empty() { format!("id {id}").into() } else { login.into() }
 }
 
 /// A duration in its largest useful unit, as kubectl formats it: 90s, 45m, 30h, 12d.

@@ -7,6 +7,9 @@ use std::{
 
 use unicode_width::UnicodeWidthStr;
 
+use super::styled::StyledText;
+use crate::text::clean_line;
+
 /// A column: its title, and the cell of a row.
 pub(crate) struct Column<T> {
     pub(crate) title: &'static str,
@@ -15,17 +18,27 @@ pub(crate) struct Column<T> {
 
 const GAP: usize = 3;
 
+/// Adds the titles and the rows to a text.
+pub(crate) fn push_table<T>(text: &mut StyledText, columns: &[Column<T>], rows: &[T]) {
+    let mut table = Vec::new();
+    // Writing to memory does not fail.
+    write_table(&mut table, columns, rows).ok();
+    for line in String::from_utf8_lossy(&table).lines() {
+        text.line(line);
+    }
+}
+
 /// Writes the titles and the rows. Cells are computed twice instead of stored.
 pub(crate) fn write_table<T>(out: &mut dyn Write, columns: &[Column<T>], rows: &[T]) -> io::Result<()> {
     let mut widths: Vec<usize> = columns.iter().map(|column| column.title.len()).collect();
     for row in rows {
         for (column, widest) in columns.iter().zip(&mut widths) {
-            *widest = (*widest).max(display_width(&replace_control_chars((column.cell)(row))));
+            *widest = (*widest).max(display_width(&clean_line(&(column.cell)(row))));
         }
     }
     write_row(out, &widths, columns.iter().map(|column| column.title.into()))?;
     for row in rows {
-        write_row(out, &widths, columns.iter().map(|column| replace_control_chars((column.cell)(row))))?;
+        write_row(out, &widths, columns.iter().map(|column| clean_line(&(column.cell)(row)).into_owned().into()))?;
     }
     Ok(())
 }
@@ -48,11 +61,6 @@ fn write_row<'a>(
 
 fn display_width(cell: &str) -> usize {
     if cell.is_ascii() { cell.len() } else { cell.width() }
-}
-
-/// Replaces control characters, which could inject terminal escapes: names come from Box, where users choose their own.
-pub(crate) fn replace_control_chars(text: Cow<'_, str>) -> Cow<'_, str> {
-    if text.contains(char::is_control) { text.replace(char::is_control, "\u{fffd}").into() } else { text }
 }
 
 #[cfg(test)]

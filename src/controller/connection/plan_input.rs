@@ -170,6 +170,7 @@ pub(crate) fn status_of(connection: &BoxConnection) -> &BoxConnectionStatus {
         last_handled_request: None,
         held: None,
         roster_ref: None,
+        operator: None,
     };
     connection.status.as_ref().unwrap_or(EMPTY)
 }

@@ -105,6 +105,8 @@ pub(crate) struct ConnectionState {
     pub(crate) unwritten_result: Option<UnwrittenResult>,
     /// The status that the API server refuses, until it accepts one.
     pub(crate) unwritten_status: Option<UnwrittenStatus>,
+    /// Whether the status has named this process's operator. Another one that names itself later works too.
+    pub(crate) operator_named: bool,
     last_failure: Option<(Time, Instant)>,
 }
 
@@ -176,6 +178,7 @@ impl ConnectionState {
             deferred_requests: HashMap::new(),
             unwritten_result: None,
             unwritten_status: None,
+            operator_named: false,
             last_failure: None,
         }
     }

@@ -73,6 +73,7 @@ pub(crate) fn build_status(
             }
         }
     }
+    status.operator = Some(options.operator.clone());
     let inputs = ConditionInputs { roster_presence, schedule: &schedule, paused: options.paused };
     refresh_derived_fields(connection, &inputs, &mut status, root_conditions, now);
     status

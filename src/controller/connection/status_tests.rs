@@ -9,7 +9,7 @@ mod messages_page;
 
 use super::*;
 use crate::{
-    api::RequestPhase,
+    api::{LeaseRef, OperatorRef, RequestPhase},
     controller::{
         request::status,
         test_failures,
@@ -29,6 +29,19 @@ fn format_conditions(status: &BoxConnectionStatus) -> String {
     let texts: Vec<String> =
         status.conditions.iter().map(|c| format!("{}={} {}", c.type_, c.status, c.reason)).collect();
     texts.join(", ")
+}
+
+#[test]
+fn the_status_names_the_operator_and_another_one_takes_over_in_one_write() {
+    let lease = |namespace: &str| LeaseRef { namespace: namespace.to_owned(), name: "boxsync-operator".to_owned() };
+    let mut given = new_connection().synced_ago(10).suspended();
+    for namespace in ["boxsync", "boxsync", "elsewhere"] {
+        given.options.operator = OperatorRef { lease_ref: Some(lease(namespace)) };
+        let status = current_status(&given);
+        assert_eq!(status.operator.as_ref().and_then(|o| o.lease_ref.clone()), Some(lease(namespace)));
+        given.connection.status = Some(status.clone());
+        assert_eq!(current_status(&given), status, "at rest nothing changes");
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("user_list", &[]),
     ("box_client", &["remote_clock", "text", "user_list"]),
     ("kube_client", &["remote_clock", "text"]),
-    ("runtime", &[]),
+    ("runtime", &["text"]),
     ("leader_election", &["api", "runtime"]),
     ("roster", &["api", "kube_client", "user_list"]),
     ("sync", &["api", "box_client", "roster", "user_list"]),
@@ -23,7 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("metrics", &["api", "box_client"]),
     ("controller", &["api", "auth", "box_client", "kube_client", "metrics", "roster", "runtime", "sync", "text"]),
     ("health", &["controller", "leader_election", "runtime"]),
-    ("cli", &["api", "auth", "box_client", "kube_client", "roster", "runtime", "user_list"]),
+    ("cli", &["api", "auth", "box_client", "kube_client", "roster", "runtime", "text", "user_list"]),
     ("config", &["*"]),
     ("operator", &["*"]),
 ];

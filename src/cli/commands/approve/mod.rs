@@ -21,12 +21,10 @@ use crate::{
         exit_code::{CliError, ExitStatus},
         io::Io,
         kube_context::KubeContext,
-        output::{
-            format::{format_age, format_number, format_time, parse_duration, pluralize},
-            table::replace_control_chars,
-        },
+        output::format::{display_login, format_age, format_number, format_time, parse_duration, pluralize},
     },
     roster::{self, PublishedUser, ReadError, RosterSnapshot},
+    text::clean_line,
 };
 use box_answers::{BoxAnswers, ask_box};
 
@@ -78,7 +76,7 @@ pub(crate) async fn run(args: &ApproveArgs, kube: &KubeContext, io: &mut Io<'_>)
         None => BoxAnswers::default(),
     };
     let shown = format_held_users(users.as_deref(), &answers, &args.name, &kube.namespace);
-    io.out.write_all(shown.as_bytes())?;
+    write!(io.out, "{shown}")?;
     if namesakes > 0 {
         writeln!(
             io.out,
@@ -138,8 +136,9 @@ fn format_held_users(users: Option<&[PublishedUser<'_>]>, answers: &BoxAnswers, 
         return "The published list is lost, so only the number of removals is known. Every user missing from Box's list will be missing from the new one.\n".to_owned();
     };
     let line = |user: &PublishedUser<'_>| {
-        let line = format!("  {} ({}, {}){}", user.login, user.name, user.status, answers.describe(&user.id));
-        format!("{}\n", replace_control_chars(line.into()))
+        let who = display_login(&user.login, &user.id);
+        let line = format!("  {who} ({}, {}){}", user.name, user.status, answers.describe(&user.id));
+        format!("{}\n", clean_line(&line))
     };
     let mut text: String = users.iter().take(MAX_SHOWN).map(line).collect();
     if let Some(more) = users.len().checked_sub(MAX_SHOWN).filter(|more| *more > 0) {

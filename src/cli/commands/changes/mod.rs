@@ -2,7 +2,7 @@
 
 pub(crate) mod change_log;
 
-use std::{fmt::Write as _, str::FromStr, time::Duration};
+use std::{str::FromStr, time::Duration};
 
 use clap::{Args, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
@@ -16,11 +16,14 @@ use crate::{
     cli::{
         errors,
         exit_code::{CliError, ExitStatus},
-        io::{ColorMode, Io},
+        global_args::CLUSTER_FLAGS,
+        io::Io,
         kube_context::KubeContext,
         output::{
-            format::{format_change_counts, format_number, format_requested_by, format_time, parse_duration},
-            table::replace_control_chars,
+            format::{
+                display_login, format_change_counts, format_number, format_requested_by, format_time, parse_duration,
+            },
+            styled::{StyledText, TextStyle},
             yaml::to_yaml,
         },
     },
@@ -47,7 +50,7 @@ pub(crate) struct ChangesArgs {
         id = "kubeconfig_user",
         long = "kubeconfig-user",
         value_name = "NAME",
-        help_heading = "Cluster (as in kubectl)"
+        help_heading = CLUSTER_FLAGS
     )]
     kubeconfig_user: Option<String>,
     #[arg(short, long, value_enum, default_value_t = ChangesOutput::Table)]
@@ -121,21 +124,19 @@ pub(crate) async fn run(args: &ChangesArgs, kube: &KubeContext, io: &mut Io<'_>)
         writeln!(io.err, "{}", no_changes_message(&snapshot.roster.spec.journal, &args.name))?;
     }
     match args.output {
-        ChangesOutput::Table => {
-            io.out.write_all(format_changes(&changes, args.user.as_deref(), io.color).as_bytes())?
-        }
+        ChangesOutput::Table => io.out.print(&format_changes(&changes, args.user.as_deref()))?,
         ChangesOutput::Json => {
             let entries = changes.iter().map(|revision| serde_json::to_string(&RevisionJson::new(revision)));
             let entries = entries.collect::<Result<Vec<String>, _>>()?;
-            output::write_json_array(io.out, entries.iter().map(String::as_str))?;
+            output::write_json_array(&mut io.out, entries.iter().map(String::as_str))?;
         }
         ChangesOutput::Yaml => {
             let revisions: Vec<RevisionJson<'_>> = changes.iter().map(RevisionJson::new).collect();
-            io.out.write_all(to_yaml(&revisions)?.as_bytes())?;
+            io.out.print_json(&to_yaml(&revisions)?)?;
         }
         ChangesOutput::Jsonl => {
             for (revision, line) in changes.iter().flat_map(|r| r.changes.iter().flatten().map(move |line| (r, line))) {
-                writeln!(io.out, "{}", change_json_line(revision.entry, line))?;
+                output::write_json_line(&mut io.out, &change_json_line(revision.entry, line))?;
             }
         }
     }
@@ -166,8 +167,8 @@ fn no_changes_message(journal: &[RevisionRecord], name: &str) -> String {
     }
 }
 
-fn format_changes(revisions: &[RevisionChanges<'_>], user: Option<&str>, color: ColorMode) -> String {
-    let mut text = String::new();
+fn format_changes(revisions: &[RevisionChanges<'_>], user: Option<&str>) -> StyledText {
+    let mut text = StyledText::new();
     for RevisionChanges { entry, changes } in revisions {
         let numbers = format_change_counts(entry.added, entry.updated, entry.removed);
         let title = format!(
@@ -177,15 +178,24 @@ fn format_changes(revisions: &[RevisionChanges<'_>], user: Option<&str>, color: 
             format_number(entry.held)
         );
         let title = title + &format_requested_by(" · ", &entry.requested_by);
-        let _ = writeln!(text, "{}", color.bold(&replace_control_chars(title.into())));
+        text.push(TextStyle::Bold, &title).newline();
         for change in &entry.mass_changes {
-            let _ = writeln!(text, "{}", color.yellow(&format!("  ! {}", format_mass_change(change))));
+            text.push(TextStyle::Yellow, &format!("  ! {}", format_mass_change(change))).newline();
         }
         match changes {
-            Some(lines) => lines.iter().for_each(|line| push_change(&mut text, &line.change, color)),
-            None if entry.revision == 1 => text.push_str("  (the first list)\n"),
-            None if user.is_some() => text.push_str("  (too many changes to list; this user may be among them)\n"),
-            None => text.push_str("  (too many changes to list)\n"),
+            Some(lines) => lines.iter().for_each(|line| {
+                let (style, change) = format_change(&line.change);
+                text.push(style, &change).newline();
+            }),
+            None if entry.revision == 1 => {
+                text.line("  (the first list)");
+            }
+            None if user.is_some() => {
+                text.line("  (too many changes to list; this user may be among them)");
+            }
+            None => {
+                text.line("  (too many changes to list)");
+            }
         }
     }
     text
@@ -199,22 +209,19 @@ fn format_mass_change(MassChange { kind, users }: &MassChange) -> String {
         MassChangeKind::Recreated => {
             format!("{users} users vanished in this one sync, and as many new ones have their logins")
         }
-        MassChangeKind::Other(word) => format!("{users} users: {}", replace_control_chars(word.as_str().into())),
+        MassChangeKind::Other(word) => format!("{users} users: {}", word.as_str()),
     }
 }
 
-fn push_change(text: &mut String, changed: &ChangeRecord, color: ColorMode) {
-    let login = replace_control_chars(changed.login.as_str().into());
+fn format_change(changed: &ChangeRecord) -> (TextStyle, String) {
+    let user = display_login(&changed.login, &changed.id);
     match changed.op {
-        ChangeOp::Added => text.push_str(&color.green(&format!("  + {login}"))),
-        ChangeOp::Updated => {
-            let _ = write!(text, "  ~ {login}  {}", format_field_changes(changed));
-        }
-        ChangeOp::Removed => text.push_str(&color.red(&format!("  - {login}"))),
-        ChangeOp::Returned => text.push_str(&color.green(&format!("  ↩ {login} (returned)"))),
-        ChangeOp::Held => text.push_str(&color.yellow(&format!("  ? {login} (held)"))),
+        ChangeOp::Added => (TextStyle::Green, format!("  + {user}")),
+        ChangeOp::Updated => (TextStyle::Plain, format!("  ~ {user}  {}", format_field_changes(changed))),
+        ChangeOp::Removed => (TextStyle::Red, format!("  - {user}")),
+        ChangeOp::Returned => (TextStyle::Green, format!("  ↩ {user} (returned)")),
+        ChangeOp::Held => (TextStyle::Yellow, format!("  ? {user} (held)")),
     }
-    text.push('\n');
 }
 
 /// `status: active → inactive`, and so on.
@@ -223,7 +230,7 @@ pub(crate) fn format_field_changes(changed: &ChangeRecord) -> String {
         .fields
         .iter()
         .map(|(field, [from, to])| format!("{field}: {} → {}", format_value(from), format_value(to)));
-    replace_control_chars(changes.collect::<Vec<_>>().join(", ").into()).into_owned()
+    changes.collect::<Vec<_>>().join(", ")
 }
 
 fn format_value(value: &Value) -> String {

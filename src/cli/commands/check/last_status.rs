@@ -1,7 +1,5 @@
 //! The last status of a connection from the operator, and its next check. Pure.
 
-use std::fmt::Write;
-
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
@@ -16,8 +14,10 @@ use crate::{
             leader::LeaderStatus,
             summary,
         },
-        io::ColorMode,
-        output::format::{format_age, format_number, format_relative_time, format_time},
+        output::{
+            format::{format_age, format_number, format_relative_time, format_time},
+            styled::{StyledText, TextStyle},
+        },
     },
 };
 
@@ -44,23 +44,23 @@ impl LastStatus {
         Self { operator, connection: ConnectionReport::from_connection(connection), conditions, failures, status, now }
     }
 
-    pub(crate) fn render_last_status(&self, color: ColorMode) -> String {
+    pub(crate) fn render_last_status(&self) -> StyledText {
         let Self { operator, connection, conditions, failures, status, now } = self;
-        let mut text = format!("{}\n", color.bold("Last status from the operator"));
-        let _ = writeln!(text, "{}", operator.status_line(color, *now));
-        text.push_str(&summary::render_connection(connection, Some(status), color, *now));
+        let mut text = StyledText::styled(TextStyle::Bold, "Last status from the operator");
+        text.newline().append(operator.status_line(*now)).newline();
+        text.append(summary::render_connection(connection, Some(status), *now));
         for condition in ["Connected", "Ready", "Synced"].iter().filter_map(|kind| conditions.find_condition(kind)) {
             let Condition { type_, status, reason, last_transition_time, .. } = condition;
-            let _ = write!(text, "  {type_:<9}  {status} · {reason}");
+            text.text(&format!("  {type_:<9}  {status} · {reason}"));
             // The condition that the CRD sets by default has no transition time.
             if *reason != Reason::WaitingForOperator.as_str() {
-                let _ = write!(text, " · for {}", format_age(last_transition_time.0, *now));
+                text.text(&format!(" · for {}", format_age(last_transition_time.0, *now)));
             }
-            text.push('\n');
+            text.newline();
         }
         if let Some(SyncFailures { reason, count, last_time, .. }) = failures {
             let last = format_relative_time(last_time.0, *now);
-            let _ = writeln!(text, "  failures   {} consecutive, last {last} · {reason}", format_number(*count));
+            text.line(&format!("  failures   {} consecutive, last {last} · {reason}", format_number(*count)));
         }
         text
     }
@@ -88,7 +88,7 @@ impl LastStatus {
             LeaderStatus::NoLease { .. } | LeaderStatus::Expired { .. } => {
                 return "No leader: nothing is checked until there is one.".to_owned();
             }
-            LeaderStatus::Active { .. } | LeaderStatus::Unknown { .. } => {}
+            LeaderStatus::Active { .. } | LeaderStatus::Unconfirmed { .. } | LeaderStatus::Unknown { .. } => {}
         }
         if connection.health == ConnectionHealth::Suspended {
             return "The connection is suspended: the operator resumes when spec.suspend is false.".to_owned();

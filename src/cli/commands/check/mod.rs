@@ -23,7 +23,10 @@ use crate::{
         exit_code::{CliError, ExitStatus},
         io::Io,
         kube_context::KubeContext,
-        output::format::{parse_enterprise_id, parse_user_id},
+        output::{
+            format::{parse_enterprise_id, parse_user_id},
+            styled::TextStyle,
+        },
     },
     kube_client::KubeError,
 };
@@ -50,7 +53,7 @@ pub(crate) struct CheckArgs {
     pub(crate) box_api: BoxApiArgs,
     #[arg(short, long, value_enum, default_value_t = CheckOutput::Text)]
     pub(crate) output: CheckOutput,
-    /// The namespace of the operator; default: search all namespaces for its Lease
+    /// The namespace of the operator; default: that of the Lease that the connection names
     #[arg(long, value_name = "NAME", env = "BOXSYNC_OPERATOR_NAMESPACE")]
     pub(crate) operator_namespace: Option<String>,
 }
@@ -75,9 +78,10 @@ async fn check_connection(
     io: &mut Io<'_>,
 ) -> Result<ExitStatus, CliError> {
     let now = io.clock.now();
-    let leader = leader::read_leader_status(kube, args.operator_namespace.as_deref(), now).await?;
+    let operator_namespace = args.operator_namespace.as_deref();
     let missing_kinds = Box::pin(find_missing_kinds(kube, name)).await;
     if missing_kinds.contains(&"BoxConnections") {
+        let leader = leader::read_leader_status(kube, operator_namespace, &[], now).await?;
         let mut check_run = CheckRun::new(args.output, io);
         check_run.add_result(operator_result(&leader))?;
         check_run.add_result(crds_result(&missing_kinds))?;
@@ -87,9 +91,10 @@ async fn check_connection(
         return check_run.print_summary(None);
     }
     let connection = kube.get_connection(name).await?;
+    let leader = leader::read_leader_status(kube, operator_namespace, std::slice::from_ref(&connection), now).await?;
     let last_status = LastStatus::new(leader.clone(), &connection, now);
-    let text =
-        format!("{}\n{}\n", last_status.render_last_status(io.color), io.color.bold("Checked from this terminal"));
+    let mut text = last_status.render_last_status();
+    text.newline().push(TextStyle::Bold, "Checked from this terminal").newline();
     let mut check_run = CheckRun::new(args.output, io);
     check_run.print_text(&text)?;
     check_run.add_result(operator_result(&leader))?;
@@ -115,6 +120,10 @@ fn operator_result(leader: &LeaderStatus) -> CheckResult {
             format!("No leader: no operator Lease in {}.", scope),
             START_THE_OPERATOR,
         ),
+        LeaderStatus::Unconfirmed { .. } => {
+            let why = leader.unconfirmed_reason().unwrap_or_default();
+            CheckResult::skip(CheckKind::Operator, format!("Not checked: {why}."))
+        }
         LeaderStatus::Unknown { message } => CheckResult::skip(CheckKind::Operator, format!("Not checked: {message}.")),
     }
 }

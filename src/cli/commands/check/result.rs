@@ -10,10 +10,9 @@ use crate::{
     box_client::{ConnectPhase, TransportError},
     cli::{
         commands::status::summary::WIDTH,
-        io::ColorMode,
         output::{
             format::{pluralize, wrap_text},
-            table::replace_control_chars,
+            styled::{StyledText, TextStyle},
         },
     },
 };
@@ -173,16 +172,19 @@ impl CheckResult {
     }
 
     /// The result as text: symbol, title, message and remediation.
-    pub(crate) fn render_result(&self, color: ColorMode) -> String {
-        let symbol = match self.status {
-            CheckStatus::Pass => color.green("✓"),
-            CheckStatus::Fail => color.red("✗"),
-            CheckStatus::Skipped => color.dim("–"),
+    pub(crate) fn render_result(&self) -> StyledText {
+        let mut text = match self.status {
+            CheckStatus::Pass => StyledText::styled(TextStyle::Green, "✓"),
+            CheckStatus::Fail => StyledText::styled(TextStyle::Red, "✗"),
+            CheckStatus::Skipped => StyledText::styled(TextStyle::Dim, "–"),
         };
-        let message = replace_control_chars(format!("{} {}", self.message, self.remediation).into()).into_owned();
-        let lines = wrap_text(&message, WIDTH - TITLE_WIDTH - 2);
-        let gap = format!("\n{:width$}", "", width = TITLE_WIDTH + 2);
-        format!("{symbol} {:TITLE_WIDTH$}{}\n", self.check.title(), lines.join(&gap))
+        let message = format!("{} {}", self.message, self.remediation);
+        let mut start = format!(" {:TITLE_WIDTH$}", self.check.title());
+        for line in wrap_text(&message, WIDTH - TITLE_WIDTH - 2) {
+            text.line(&(start + &line));
+            start = " ".repeat(TITLE_WIDTH + 2);
+        }
+        text
     }
 }
 
@@ -226,7 +228,7 @@ mod tests {
     #[test]
     fn long_results_wrap_with_a_hanging_indent() {
         let result = CheckResult::fail(CheckKind::Token, "word ".repeat(25).trim_end(), "Fix it.");
-        let lines: Vec<String> = result.render_result(ColorMode::Plain).lines().map(str::to_owned).collect();
+        let lines: Vec<String> = result.render_result().to_string().lines().map(str::to_owned).collect();
         assert_eq!(lines.len(), 2);
         assert!(lines[0].starts_with("✗ token       word") && lines[1].ends_with("Fix it."), "{lines:?}");
         assert!(lines[1].starts_with(&" ".repeat(14)) && lines[0].chars().count() <= WIDTH, "{lines:?}");

@@ -13,7 +13,7 @@ use crate::cli::{
     commands::status::summary::WIDTH,
     exit_code::{CliError, ExitStatus},
     io::Io,
-    output::{format::wrap_text, yaml::to_yaml},
+    output::{format::wrap_text, styled::StyledText, yaml::to_yaml},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -50,10 +50,10 @@ impl<'a, 'd> CheckRun<'a, 'd> {
     }
 
     /// Prints text around the results; not with -o json.
-    pub(crate) fn print_text(&mut self, text: &str) -> Result<(), CliError> {
+    pub(crate) fn print_text(&mut self, text: &StyledText) -> Result<(), CliError> {
         match self.output {
             CheckOutput::Text => {
-                self.io.out.write_all(text.as_bytes())?;
+                self.io.out.print(text)?;
                 // Flushed, because the next check may take long.
                 self.io.out.flush()?;
             }
@@ -63,7 +63,7 @@ impl<'a, 'd> CheckRun<'a, 'd> {
     }
 
     pub(crate) fn add_result(&mut self, result: CheckResult) -> Result<(), CliError> {
-        let text = result.render_result(self.io.color);
+        let text = result.render_result();
         self.results.push(result);
         self.print_text(&text)
     }
@@ -93,17 +93,22 @@ impl<'a, 'd> CheckRun<'a, 'd> {
             ([], Some(last_status)) => last_status.no_action_message(),
             ([], None) => "No action needed.".to_owned(),
         };
-        let closing: Vec<String> =
-            [Some(first), next_check.clone()].into_iter().flatten().flat_map(|text| wrap_text(&text, WIDTH)).collect();
-        self.print_text(&format!("\n{}\n", closing.join("\n")))?;
+        let mut closing = StyledText::new();
+        closing.newline();
+        for text in [Some(first), next_check.clone()].into_iter().flatten() {
+            for line in wrap_text(&text, WIDTH) {
+                closing.line(&line);
+            }
+        }
+        self.print_text(&closing)?;
         let report = CheckReport { last_status, checks: &results, actions, next_check };
         match self.output {
             CheckOutput::Text => {}
             CheckOutput::Json => {
                 let json = serde_json::to_string_pretty(&report)?;
-                writeln!(self.io.out, "{json}")?;
+                self.io.out.print_json(&format!("{json}\n"))?;
             }
-            CheckOutput::Yaml => self.io.out.write_all(to_yaml(&report)?.as_bytes())?,
+            CheckOutput::Yaml => self.io.out.print_json(&to_yaml(&report)?)?,
         }
         self.io.out.flush()?;
         Ok(exit)

@@ -10,10 +10,7 @@ use super::{
 use crate::{
     api::AuthType,
     box_client::{ClientCredentials, Credentials},
-    cli::{
-        exit_code::CliError,
-        io::{Io, Tty},
-    },
+    cli::{exit_code::CliError, io::Io, output::styled::Tty},
 };
 
 /// An app's client id and client secret.

@@ -8,7 +8,8 @@ use crate::{
     box_client::{AuthorizationRequest, AuthorizationResponse, ClientCredentials, Credentials},
     cli::{
         exit_code::{CliError, ExitStatus},
-        io::{Io, Tty},
+        io::Io,
+        output::styled::Tty,
     },
 };
 

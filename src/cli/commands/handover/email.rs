@@ -5,10 +5,7 @@ use jiff::Timestamp;
 
 use crate::{
     api::{AuthType, BoxEnterprise, Reason},
-    cli::output::{
-        format::{format_time, pluralize, wrap_text},
-        table::replace_control_chars,
-    },
+    cli::output::format::{format_time, pluralize, wrap_text},
 };
 
 const WIDTH: usize = 78;
@@ -133,7 +130,7 @@ impl AdminEmail<'_> {
         ]);
         let paragraph = |part: &String| match part == heading {
             true => format!("{heading}\n{}", steps.join("\n")),
-            false => wrap_text(&replace_control_chars(part.into()), WIDTH).join("\n"),
+            false => wrap_text(part, WIDTH).join("\n"),
         };
         parts.iter().map(paragraph).collect::<Vec<_>>().join("\n\n") + "\n"
     }
@@ -278,7 +275,7 @@ const fn follow_up(action: AdminAction) -> &'static str {
 /// A numbered step.
 fn numbered_step(number: &str, step: &str) -> String {
     let gap = format!("\n{:width$}", "", width = number.len() + 2);
-    format!("  {number}{}", wrap_text(&replace_control_chars(step.into()), WIDTH - number.len() - 2).join(&gap))
+    format!("  {number}{}", wrap_text(step, WIDTH - number.len() - 2).join(&gap))
 }
 
 #[cfg(test)]

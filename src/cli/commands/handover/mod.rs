@@ -58,7 +58,7 @@ pub(crate) async fn run(args: &HandoverArgs, kube: &KubeContext, io: &mut Io<'_>
         };
         writeln!(io.err, "note: {found}. The email describes the initial setup.")?;
     }
-    io.out.write_all(email.render_email().as_bytes())?;
+    write!(io.out, "{}", email.render_email())?;
     Ok(ExitStatus::Success)
 }
 

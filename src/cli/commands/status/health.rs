@@ -76,6 +76,8 @@ pub(crate) struct ConnectionReport {
     /// Since when the operator is paused (--paused); null if it is not.
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub(crate) paused_since: Option<Timestamp>,
+    /// Namespace and name of the Lease of the operator that works on the connection; null if it has none or is unknown.
+    pub(crate) operator_lease: Option<String>,
 }
 
 impl ConnectionReport {
@@ -98,6 +100,11 @@ impl ConnectionReport {
             next_sync_time: status.next_sync_time.as_ref().map(|t| t.0),
             revision: status.roster_ref.as_ref().map(|r| r.revision),
             held_removals: status.held.as_ref().map(|h| h.removals),
+            operator_lease: status
+                .operator
+                .as_ref()
+                .and_then(|operator| operator.lease_ref.as_ref())
+                .map(|lease| format!("{}/{}", lease.namespace, lease.name)),
             paused_since: status.conditions.find_condition("Paused").map(|c| c.last_transition_time.0),
         }
     }

@@ -11,7 +11,7 @@ use crate::cli::{
     exit_code::{CliError, ExitStatus},
     io::Io,
     kube_context::{KubeContext, NamespaceScope},
-    output::yaml::to_yaml,
+    output::{styled::StyledText, yaml::to_yaml},
 };
 use health::ConnectionReport;
 use leader::LeaderStatus;
@@ -36,7 +36,7 @@ pub(crate) struct StatusArgs {
     pub(crate) watch: bool,
     #[arg(short, long, value_enum)]
     pub(crate) output: Option<StatusOutput>,
-    /// The namespace of the operator; default: search all namespaces for its Lease
+    /// The namespace of the operator; default: that of the Lease that the connections name
     #[arg(long, value_name = "NAME", env = "BOXSYNC_OPERATOR_NAMESPACE")]
     pub(crate) operator_namespace: Option<String>,
 }
@@ -53,45 +53,55 @@ pub(crate) async fn run(args: &StatusArgs, kube: &KubeContext, io: &mut Io<'_>) 
         return watch::run(args, kube, io).await;
     }
     let (text, status_report) = fetch_report(args, kube, io).await?;
-    io.out.write_all(text.as_bytes())?;
+    match text {
+        RenderedReport::Text(text) => io.out.print(&text),
+        RenderedReport::Json(text) => io.out.print_json(&text),
+    }?;
     // A caller who passes --operator-namespace relies on the state of the operator.
     let leader_unknown =
         args.operator_namespace.is_some() && matches!(status_report.operator, LeaderStatus::Unknown { .. });
     Ok(if leader_unknown { ExitStatus::Error } else { status_report.exit_status() })
 }
 
-/// The text to print, and the report that it was rendered from.
+/// A report in the format that was asked for.
+pub(crate) enum RenderedReport {
+    Text(StyledText),
+    /// JSON or YAML.
+    Json(String),
+}
+
+/// What to print, and the report that it was rendered from.
 pub(crate) async fn fetch_report(
     args: &StatusArgs,
     kube: &KubeContext,
     io: &Io<'_>,
-) -> Result<(String, StatusReport), CliError> {
+) -> Result<(RenderedReport, StatusReport), CliError> {
     let scope = if args.all_namespaces { NamespaceScope::All } else { NamespaceScope::One };
     let connections = match &args.name {
         Some(name) => vec![kube.get_connection(name).await?],
         None => kube.list_connections(scope, args.selector.as_deref()).await?,
     };
     let now = io.clock.now();
-    let leader = leader::read_leader_status(kube, args.operator_namespace.as_deref(), now).await?;
+    let leader = leader::read_leader_status(kube, args.operator_namespace.as_deref(), &connections, now).await?;
     let status_report =
         StatusReport::new(leader, connections.iter().map(ConnectionReport::from_connection).collect(), scope);
     let level = match (args.output, args.all) {
         (Some(StatusOutput::Json), _) => {
             let json = serde_json::to_string_pretty(&status_report)?;
-            return Ok((format!("{json}\n"), status_report));
+            return Ok((RenderedReport::Json(format!("{json}\n")), status_report));
         }
-        (Some(StatusOutput::Yaml), _) => return Ok((to_yaml(&status_report)?, status_report)),
+        (Some(StatusOutput::Yaml), _) => return Ok((RenderedReport::Json(to_yaml(&status_report)?), status_report)),
         (Some(StatusOutput::Wide), _) => DetailLevel::Wide,
         (None, true) => DetailLevel::All,
         (None, false) => DetailLevel::OnlyActionable,
     };
     let text = match (&args.name, status_report.connections.as_slice(), connections.as_slice()) {
-        (Some(_), [report], [connection]) if level != DetailLevel::Wide => format!(
-            "{}\n{}",
-            status_report.operator.status_line(io.color, now),
-            render_connection(report, connection.status.as_ref(), io.color, now)
-        ),
-        _ => status_report.render_report(level, io.color, now),
+        (Some(_), [report], [connection]) if level != DetailLevel::Wide => {
+            let mut text = status_report.operator.status_line(now);
+            text.newline().append(render_connection(report, connection.status.as_ref(), now));
+            text
+        }
+        _ => status_report.render_report(level, now),
     };
-    Ok((text, status_report))
+    Ok((RenderedReport::Text(text), status_report))
 }

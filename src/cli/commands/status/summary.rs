@@ -1,6 +1,6 @@
 //! The output of `status`: the operator, a summary, and the connections that need action. Pure.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -15,14 +15,14 @@ use crate::{
     api::{BoxConnectionStatus, LastSync, Reason},
     cli::{
         exit_code::ExitStatus,
-        io::ColorMode,
         kube_context::NamespaceScope,
         output::{
             format::{
                 format_age, format_change_counts, format_number, format_relative_time, format_requested_by,
                 format_time, pluralize, wrap_text,
             },
-            table::{self, Column, replace_control_chars},
+            styled::{StyledText, TextStyle},
+            table::{self, Column},
         },
     },
 };
@@ -88,34 +88,32 @@ impl StatusReport {
     pub(crate) fn exit_status(&self) -> ExitStatus {
         match &self.operator {
             LeaderStatus::Expired { .. } | LeaderStatus::NoLease { .. } => ExitStatus::NoOperator,
-            LeaderStatus::Active { .. } | LeaderStatus::Unknown { .. } if self.summary.needs_action > 0 => {
-                ExitStatus::Failure
-            }
-            LeaderStatus::Active { .. } | LeaderStatus::Unknown { .. } if self.summary.not_ready() > 0 => {
-                ExitStatus::NotReady
-            }
+            _ if self.summary.needs_action > 0 => ExitStatus::Failure,
+            _ if self.summary.not_ready() > 0 => ExitStatus::NotReady,
+            LeaderStatus::Unconfirmed { .. } => ExitStatus::NotReady,
             LeaderStatus::Active { .. } | LeaderStatus::Unknown { .. } => ExitStatus::Success,
         }
     }
 
-    pub(crate) fn render_report(&self, detail: DetailLevel, color: ColorMode, now: Timestamp) -> String {
-        let mut text = format!("{}\n{}\n", self.operator.status_line(color, now), self.summary.summary_line());
+    pub(crate) fn render_report(&self, detail: DetailLevel, now: Timestamp) -> StyledText {
+        let mut text = self.operator.status_line(now);
+        text.newline().line(&self.summary.summary_line());
         if let Some(since) = self.connections.iter().filter_map(|c| c.paused_since).min() {
             let paused = format!(
                 "The operator has been paused (--paused) for {}: {} not synced, requests waiting.",
                 format_age(since, now),
                 pluralize(to_i64(self.summary.paused), "connection")
             );
-            let _ = writeln!(text, "{}", color.yellow(&paused));
+            text.push(TextStyle::Yellow, &paused).newline();
         }
         match (self.connections.is_empty(), self.scope) {
             (true, NamespaceScope::One) => {
-                text.push_str("\nNo connections found in this namespace. Use -A for all namespaces.\n")
+                text.newline().line("No connections found in this namespace. Use -A for all namespaces.");
             }
             (true, NamespaceScope::All) => {
-                text.push_str("\nNo connections found. To create one, see kubectl explain boxconnection.spec.\n")
+                text.newline().line("No connections found. To create one, see kubectl explain boxconnection.spec.");
             }
-            (false, _) => self.write_action_groups(&mut text, color, now),
+            (false, _) => self.write_action_groups(&mut text, now),
         }
         let table_rows: Vec<ConnectionRow<'_>> = self
             .connections
@@ -125,18 +123,18 @@ impl StatusReport {
             .collect();
         match detail {
             DetailLevel::OnlyActionable if self.summary.not_ready() > 0 => {
-                let hint = color.dim("Connections that are not ready but need no action are shown with --all.");
-                let _ = writeln!(text, "\n{hint}");
+                let hint = "Connections that are not ready but need no action are shown with --all.";
+                text.newline().push(TextStyle::Dim, hint).newline();
             }
             DetailLevel::OnlyActionable => {}
             DetailLevel::All | DetailLevel::Wide if table_rows.is_empty() => {}
             DetailLevel::All => {
-                text.push('\n');
-                text.push_str(&render_table(&table_columns(), &table_rows));
+                text.newline();
+                table::push_table(&mut text, &table_columns(), &table_rows);
             }
             DetailLevel::Wide => {
-                text.push('\n');
-                text.push_str(&render_table(&wide_columns(), &table_rows));
+                text.newline();
+                table::push_table(&mut text, &wide_columns(), &table_rows);
             }
         }
         text
@@ -150,7 +148,7 @@ impl StatusReport {
     }
 
     /// The connections that need action, grouped by reason.
-    fn write_action_groups(&self, text: &mut String, color: ColorMode, now: Timestamp) {
+    fn write_action_groups(&self, text: &mut StyledText, now: Timestamp) {
         let mut groups: BTreeMap<&str, Vec<&ConnectionReport>> = BTreeMap::new();
         for report in self.connections.iter().filter(|c| c.health == ConnectionHealth::NeedsAction) {
             groups.entry(&report.reason).or_default().push(report);
@@ -158,15 +156,11 @@ impl StatusReport {
         for (reason, reports) in groups {
             let headline = Reason::parse(reason).map(|r| format!(" · {}", r.summary())).unwrap_or_default();
             let title = format!("{reason} · {}{headline}", pluralize(to_i64(reports.len()), "connection"));
-            let _ = write!(text, "\n{}\n", color.yellow(&title));
+            text.newline().push(TextStyle::Yellow, &title).newline();
             for report in reports {
                 let since = report.since.map(|t| format!(" · for {}", format_age(t, now))).unwrap_or_default();
-                let _ = writeln!(
-                    text,
-                    "  {}{since} · {}",
-                    color.bold(&self.display_name(report)),
-                    list_summary(report, now)
-                );
+                text.text("  ").push(TextStyle::Bold, &self.display_name(report));
+                text.line(&format!("{since} · {}", list_summary(report, now)));
                 write_explanation(text, report);
             }
         }
@@ -174,17 +168,16 @@ impl StatusReport {
 }
 
 /// The message, and the commands that help with held removals.
-fn write_explanation(text: &mut String, report: &ConnectionReport) {
+fn write_explanation(text: &mut StyledText, report: &ConnectionReport) {
     for line in wrap_text(&report.message, WIDTH) {
-        let _ = writeln!(text, "    {line}");
+        text.line(&format!("    {line}"));
     }
     if let Some(held) = report.held_removals {
         let (name, namespace) = (&report.name, &report.namespace);
         let held = pluralize(held, "removal");
-        let _ = writeln!(
-            text,
+        text.line(&format!(
             "    {held} held: review with kubectl boxsync users {name} -n {namespace} --held, approve with kubectl boxsync approve {name} -n {namespace}"
-        );
+        ));
     }
 }
 
@@ -206,27 +199,26 @@ pub(crate) fn list_summary(report: &ConnectionReport, now: Timestamp) -> String 
 pub(crate) fn render_connection(
     report: &ConnectionReport,
     status: Option<&BoxConnectionStatus>,
-    color: ColorMode,
     now: Timestamp,
-) -> String {
-    let health = match report.health {
-        ConnectionHealth::Ready => color.green(report.health.label()),
-        ConnectionHealth::NeedsAction => color.yellow(report.health.label()),
+) -> StyledText {
+    let style = match report.health {
+        ConnectionHealth::Ready => TextStyle::Green,
+        ConnectionHealth::NeedsAction => TextStyle::Yellow,
         ConnectionHealth::Retrying
         | ConnectionHealth::Waiting
         | ConnectionHealth::Suspended
-        | ConnectionHealth::Unobserved => report.health.label().to_owned(),
+        | ConnectionHealth::Unobserved => TextStyle::Plain,
     };
     let since = report.since.map(|t| format!(" for {}", format_age(t, now))).unwrap_or_default();
-    let mut text =
-        format!("{}: {health}{since} ({}) · {}\n", color.bold(&report.name), report.reason, list_summary(report, now));
+    let mut text = StyledText::styled(TextStyle::Bold, &report.name);
+    text.text(": ").push(style, report.health.label());
+    text.line(&format!("{since} ({}) · {}", report.reason, list_summary(report, now)));
     if report.health != ConnectionHealth::Ready {
         write_explanation(&mut text, report);
     }
     let Some(status) = status else { return text };
     if let Some(users) = &status.users {
-        let _ = writeln!(
-            text,
+        text.line(&format!(
             "  users      {} · {} active · {} inactive · {} restricted · {} app · {} held · {} removed",
             format_number(users.total),
             format_number(users.active),
@@ -235,39 +227,36 @@ pub(crate) fn render_connection(
             format_number(users.app),
             format_number(users.held),
             format_number(users.removed)
-        );
+        ));
     }
     if let Some(last) = &status.last_sync {
-        let _ = writeln!(
-            text,
+        text.line(&format!(
             "  last sync  {} ({}) · {} · {} · revision {}{}",
             format_time(last.completion_time.0),
             format_relative_time(last.completion_time.0, now),
             last.trigger.as_str(),
             format_change_counts(last.added, last.updated, last.removed),
             last.revision,
-            replace_control_chars(last_requesters(status, last).into())
-        );
+            last_requesters(status, last)
+        ));
     }
     if let Some(current) = &status.current_sync {
-        let _ = writeln!(
-            text,
+        text.line(&format!(
             "  running    {} · {} · {} · for {}",
             current.trigger.as_str(),
             pluralize(current.pages, "page"),
             pluralize(current.users, "user"),
             format_age(current.start_time.0, now)
-        );
+        ));
     }
     if let Some(since) = report.paused_since {
-        let _ = writeln!(
-            text,
+        text.line(&format!(
             "  paused     for {}: the operator runs with --paused and makes no Box calls",
             format_age(since, now)
-        );
+        ));
     }
     if let Some(next) = report.next_sync_time {
-        let _ = writeln!(text, "  next sync  {} ({})", format_time(next), format_relative_time(next, now));
+        text.line(&format!("  next sync  {} ({})", format_time(next), format_relative_time(next, now)));
     }
     text
 }
@@ -344,14 +333,8 @@ fn wide_columns<'a>() -> Vec<Column<ConnectionRow<'a>>> {
         Column { title: "ENTERPRISE", cell: |row: &ConnectionRow<'a>| row.report.enterprise_id.as_str().into() },
         Column { title: "REVISION", cell: |row| row.report.revision.map(|r| r.to_string()).unwrap_or_default().into() },
         Column { title: "HELD", cell: |row| row.report.held_removals.map(format_number).unwrap_or_default().into() },
+        Column { title: "OPERATOR", cell: |row| row.report.operator_lease.as_deref().unwrap_or_default().into() },
         Column { title: "MESSAGE", cell: |row| row.report.message.as_str().into() },
     ]);
     columns
-}
-
-fn render_table<'a>(columns: &[Column<ConnectionRow<'a>>], rows: &[ConnectionRow<'a>]) -> String {
-    let mut text = Vec::new();
-    // Writing to memory does not fail.
-    table::write_table(&mut text, columns, rows).ok();
-    String::from_utf8(text).unwrap_or_default()
 }

@@ -2,17 +2,19 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{StatusArgs, StatusOutput, summary::StatusReport};
-use crate::cli::{
-    commands::status,
-    exit_code::{CliError, ExitStatus},
-    io::{Io, Tty},
-    kube_context::KubeContext,
+use super::{RenderedReport, StatusArgs, StatusOutput, summary::StatusReport};
+use crate::{
+    cli::{
+        commands::status,
+        exit_code::{CliError, ExitStatus},
+        io::Io,
+        kube_context::KubeContext,
+        output::{sink::TerminalControl, styled::Tty},
+    },
+    text::clean_line,
 };
 
 const REFRESH_INTERVAL: Duration = Duration::from_secs(2);
-/// Moves the cursor to the upper left corner and clears everything below.
-const CLEAR_SCREEN: &str = "\x1b[H\x1b[J";
 
 pub(crate) async fn run(args: &StatusArgs, kube: &KubeContext, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
     if let Some(format @ (StatusOutput::Json | StatusOutput::Yaml)) = args.output {
@@ -25,14 +27,17 @@ pub(crate) async fn run(args: &StatusArgs, kube: &KubeContext, io: &mut Io<'_>) 
         match status::fetch_report(args, kube, io).await {
             Ok((text, status_report)) => match io.stdout_tty {
                 Tty::Interactive => {
-                    write!(io.out, "{CLEAR_SCREEN}{text}")?;
+                    io.out.control(TerminalControl::ClearScreen)?;
+                    if let RenderedReport::Text(text) = &text {
+                        io.out.print(text)?;
+                    }
                     previous = Some(connection_lines(&status_report));
                 }
                 Tty::Piped => {
                     let (lines, previous_lines) = (connection_lines(&status_report), previous.unwrap_or_default());
                     let now = io.clock.now();
                     for (name, line) in lines.iter().filter(|(name, line)| previous_lines.get(*name) != Some(line)) {
-                        writeln!(io.out, "{now} {name} {line}")?;
+                        writeln!(io.out, "{now} {name} {}", clean_line(line))?;
                     }
                     for name in previous_lines.keys().filter(|name| !lines.contains_key(*name)) {
                         writeln!(io.out, "{now} {name} deleted")?;
@@ -42,7 +47,7 @@ pub(crate) async fn run(args: &StatusArgs, kube: &KubeContext, io: &mut Io<'_>) 
             },
             // A cluster error does not end a watch that has worked before.
             Err(CliError::Message(ExitStatus::Error, sentence)) if previous.is_some() => {
-                writeln!(io.err, "{sentence}")?;
+                writeln!(io.err, "{}", clean_line(&sentence))?;
             }
             Err(error) => return Err(error),
         }

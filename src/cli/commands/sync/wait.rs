@@ -11,9 +11,13 @@ use crate::{
     api::{BoxConnection, RequestPhase, UserSyncRequest},
     cli::{
         exit_code::{CliError, ExitStatus},
-        io::{Io, Tty},
+        io::Io,
         kube_context::KubeContext,
-        output::format::format_duration,
+        output::{
+            format::format_duration,
+            sink::TerminalControl,
+            styled::{StyledText, TextStyle, Tty},
+        },
     },
     kube_client::KubeError,
 };
@@ -21,9 +25,6 @@ use crate::{
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// A running operator picks up a request within seconds.
 const PICKUP_TIMEOUT: SignedDuration = SignedDuration::from_secs(10);
-
-const NO_WRAP: &str = "\x1b[?7l";
-const WRAP: &str = "\x1b[?7h";
 
 /// A request that is waited for.
 pub(crate) struct PendingRequest {
@@ -38,7 +39,7 @@ pub(crate) struct PendingRequest {
     outcome: Option<RequestOutcome>,
     throughput: Option<Throughput>,
     /// The line that was printed last.
-    last_printed: String,
+    last_printed: StyledText,
 }
 
 /// How a request ended.
@@ -60,7 +61,7 @@ impl PendingRequest {
             expected_users: connection.status.as_ref().and_then(|s| s.users).map(|u| u.total),
             outcome: None,
             throughput: None,
-            last_printed: String::new(),
+            last_printed: StyledText::new(),
         }
     }
 
@@ -112,27 +113,31 @@ impl PendingRequest {
     }
 
     /// The current line of the request.
-    fn state_line(&self, io: &Io<'_>, start: Timestamp) -> String {
+    fn state_line(&self, io: &Io<'_>, start: Timestamp) -> StyledText {
         let now = io.clock.now();
         let elapsed = start.duration_until(now);
-        let text = match &self.outcome {
-            Some(RequestOutcome::Succeeded(text)) => io.color.green(text),
-            Some(RequestOutcome::Failed(text)) => io.color.red(text),
+        let (style, text) = match &self.outcome {
+            Some(RequestOutcome::Succeeded(text)) => (TextStyle::Green, text.clone()),
+            Some(RequestOutcome::Failed(text)) => (TextStyle::Red, text.clone()),
             Some(RequestOutcome::Deleted) => {
-                io.color.red("the request was deleted. Create another with kubectl boxsync sync")
+                let text = "the request was deleted. Create another with kubectl boxsync sync";
+                (TextStyle::Red, text.to_owned())
             }
-            None if self.is_unobserved() && elapsed >= PICKUP_TIMEOUT => io.color.yellow(&format!(
-                "no operator has picked it up within {} s: see kubectl boxsync status",
-                PICKUP_TIMEOUT.as_secs()
-            )),
+            None if self.is_unobserved() && elapsed >= PICKUP_TIMEOUT => {
+                let seconds = PICKUP_TIMEOUT.as_secs();
+                let text = format!("no operator has picked it up within {seconds} s: see kubectl boxsync status");
+                (TextStyle::Yellow, text)
+            }
             None => match io.stdout_tty {
                 Tty::Interactive => {
-                    progress::progress_line(&self.request, self.expected_users, self.throughput.as_ref(), now, elapsed)
+                    let (expected, throughput) = (self.expected_users, self.throughput.as_ref());
+                    let text = progress::progress_line(&self.request, expected, throughput, now, elapsed);
+                    (TextStyle::Plain, text)
                 }
-                Tty::Piped => progress::request_state(&self.request),
+                Tty::Piped => (TextStyle::Plain, progress::request_state(&self.request)),
             },
         };
-        format!("{}: {text}", self.label)
+        StyledText::styled(TextStyle::Plain, &format!("{}: ", self.label)).with(style, &text)
     }
 }
 
@@ -175,29 +180,31 @@ fn print_progress(
     start: Timestamp,
     drawn_lines: usize,
 ) -> Result<usize, CliError> {
-    let mut live = String::new();
+    let mut live = StyledText::new();
     let mut lines = 0;
     if io.stdout_tty == Tty::Interactive && drawn_lines > 0 {
-        write!(io.out, "\x1b[{drawn_lines}A\r\x1b[J")?;
+        io.out.control(TerminalControl::ClearLines(drawn_lines))?;
     }
     for request in pending {
         let state = request.state_line(io, start);
         match (io.stdout_tty, &request.outcome) {
             (Tty::Interactive, None) => {
-                live.push_str(&format!("{state}\n"));
+                live.append(state).newline();
                 lines += 1;
             }
             (Tty::Interactive, Some(_)) | (Tty::Piped, _) => {
                 if request.last_printed != state {
-                    writeln!(io.out, "{state}")?;
+                    io.out.print(&state)?;
+                    writeln!(io.out)?;
                     request.last_printed = state;
                 }
             }
         }
     }
     if lines > 0 {
-        // A wrapped line could not be redrawn.
-        write!(io.out, "{NO_WRAP}{live}{WRAP}")?;
+        io.out.control(TerminalControl::NoWrap)?;
+        io.out.print(&live)?;
+        io.out.control(TerminalControl::Wrap)?;
     }
     io.out.flush()?;
     Ok(lines)

@@ -1,7 +1,51 @@
 //! The filters of `users`. Pure.
 
-use super::UsersArgs;
-use crate::roster::{PublishedUser, RemovedUser};
+use super::{UsersArgs, output::OutputUser};
+use crate::{
+    cli::exit_code::CliError,
+    roster::{PublishedUser, RemovedUser},
+};
+
+/// Box's words, and `restricted`, which stands for those that begin with `cannot_delete_edit`.
+const STATUSES: &[&str] = &["active", "inactive", "cannot_delete_edit", "cannot_delete_edit_upload", "restricted"];
+const ROLES: &[&str] = &["admin", "coadmin", "user"];
+
+/// Words of a filter that Box has not been known to use, until a user has one: Box may have new ones.
+pub(crate) struct UnknownWords<'a> {
+    statuses: Vec<&'a str>,
+    roles: Vec<&'a str>,
+}
+
+impl<'a> UnknownWords<'a> {
+    pub(crate) fn in_args(args: &'a UsersArgs) -> Self {
+        let unknown = |given: &'a [String], known: &[&str]| {
+            given.iter().map(String::as_str).filter(|word| !known.contains(word)).collect()
+        };
+        Self { statuses: unknown(&args.status, STATUSES), roles: unknown(&args.role, ROLES) }
+    }
+
+    pub(crate) fn observe(&mut self, user: &impl OutputUser) {
+        self.statuses.retain(|word| *word != user.status());
+        self.roles.retain(|word| Some(*word) != user.role());
+    }
+
+    /// # Errors
+    /// Words that are still unknown, as a typing error would be: nobody could match them.
+    pub(crate) fn check(&self) -> Result<(), CliError> {
+        let unknown = |what: &str, words: &[&str], known: &[&str]| {
+            let word = words.first()?;
+            let distance = |known: &&&str| strsim::osa_distance(&word.to_lowercase(), known);
+            let similar = known.iter().min_by_key(distance).filter(|known| distance(known) <= 2);
+            let hint = similar.map(|known| format!(" Did you mean {known}?")).unwrap_or_default();
+            Some(CliError::usage(format!(
+                "none of these users has the {what} {word:?}, and Box is not known to use it.{hint} Known are {}.",
+                known.join(", ")
+            )))
+        };
+        let error = unknown("status", &self.statuses, STATUSES).or_else(|| unknown("role", &self.roles, ROLES));
+        error.map_or(Ok(()), Err)
+    }
+}
 
 /// A user must match all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -21,7 +21,7 @@ use crate::{
     },
     roster::{self, LIST_STATES, PublishedUser, RemovedUser, RosterSnapshot},
 };
-use filter::UserFilter;
+use filter::{UnknownWords, UserFilter};
 use output::{OutputRow, OutputUser};
 
 #[derive(Args, Debug)]
@@ -53,6 +53,10 @@ pub(crate) struct UsersArgs {
     /// Fail if the list is older
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) max_age: Option<Duration>,
+    /// With -o csv: the texts exactly as they are. By default control characters are replaced, and an apostrophe marks what
+    /// a spreadsheet would take for a formula as text
+    #[arg(long)]
+    pub(crate) raw: bool,
     #[arg(short, long, value_enum, default_value_t = UsersOutput::Table)]
     pub(crate) output: UsersOutput,
 }
@@ -113,19 +117,22 @@ fn print_matching<'a, U: OutputUser + Deserialize<'a>>(
     io: &mut Io<'_>,
 ) -> Result<ExitStatus, CliError> {
     let filter = UserFilter::from_args(args);
+    let mut unknown_words = UnknownWords::in_args(args);
     let mut rows: Vec<OutputRow<'a, U>> = Vec::new();
     for &state in states {
         for json in snapshot.record_lines(state) {
             let user: U = parse_record(json)?;
+            unknown_words.observe(&user);
             if user.matches(&filter) {
                 rows.push(OutputRow { json, user, state });
             }
         }
     }
+    unknown_words.check()?;
     if rows.is_empty() && matches!(args.output, UsersOutput::Table | UsersOutput::Wide) {
         writeln!(io.err, "No users found. Find similar logins with kubectl boxsync why.")?;
     } else {
-        output::write_rows(io.out, &rows, args.output)?;
+        output::write_rows(&mut io.out, &rows, args)?;
     }
     Ok(ExitStatus::Success)
 }

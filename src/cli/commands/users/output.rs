@@ -5,17 +5,21 @@ use std::{
     io::{self, Write},
 };
 
-use super::{UsersOutput, filter::UserFilter};
+use super::{UsersArgs, UsersOutput, filter::UserFilter};
 use crate::{
     api::SliceState,
     cli::{
         exit_code::CliError,
         output::{
+            csv_cell::spreadsheet_cell,
+            format::display_login,
+            sink::Output,
             table::{self, Column},
             yaml::list_to_yaml,
         },
     },
     roster::{PublishedUser, RemovedUser},
+    text::clean_line,
 };
 
 /// A row of the output: the published line, and its parsed content.
@@ -33,7 +37,10 @@ pub(crate) trait OutputUser: Sized {
     /// The columns of tables by their index in `columns`; the first four are those of the narrow table.
     const TABLE_ORDER: &'static [usize];
 
+    fn id(&self) -> &str;
     fn login(&self) -> &str;
+    fn status(&self) -> &str;
+    fn role(&self) -> Option<&str>;
     fn matches(&self, filter: &UserFilter) -> bool;
     /// In the order of CSV.
     fn columns<'a>() -> Vec<UserColumn<OutputRow<'a, Self>>>;
@@ -41,62 +48,90 @@ pub(crate) trait OutputUser: Sized {
     fn table_columns<'a>(count: usize) -> Vec<Column<OutputRow<'a, Self>>> {
         let columns = Self::columns();
         let chosen = Self::TABLE_ORDER.iter().take(count).map(|at| columns[*at]);
-        chosen.map(|(_, title, cell)| Column { title, cell }).collect()
+        let column = |(key, title, cell)| match key {
+            "login" => {
+                Column { title, cell: |row: &OutputRow<'_, Self>| display_login(row.user.login(), row.user.id()) }
+            }
+            _ => Column { title, cell },
+        };
+        chosen.map(column).collect()
     }
 }
 
 pub(crate) fn write_rows<U: OutputUser>(
-    out: &mut dyn Write,
+    out: &mut Output<'_>,
     rows: &[OutputRow<'_, U>],
-    output: UsersOutput,
+    args: &UsersArgs,
 ) -> Result<(), CliError> {
-    match output {
+    match args.output {
         UsersOutput::Table => table::write_table(out, &U::table_columns(4), rows),
         UsersOutput::Wide => table::write_table(out, &U::table_columns(usize::MAX), rows),
         UsersOutput::Json => write_json_array(out, rows.iter().map(|row| row.json)),
-        UsersOutput::Yaml => out.write_all(list_to_yaml(rows.iter().map(|row| row.json))?.as_bytes()),
-        UsersOutput::Jsonl => rows.iter().try_for_each(|row| write_line(out, row.json)),
-        UsersOutput::Csv => write_csv(out, rows),
-        UsersOutput::Name => {
-            rows.iter().try_for_each(|row| write_line(out, &table::replace_control_chars(row.user.login().into())))
-        }
+        UsersOutput::Yaml => out.print_json(&list_to_yaml(rows.iter().map(|row| row.json))?),
+        UsersOutput::Jsonl => rows.iter().try_for_each(|row| write_json_line(out, row.json)),
+        UsersOutput::Csv => write_csv(out.exact(), rows, args.raw),
+        // A user without a login is found by the id, as in `why`.
+        UsersOutput::Name => rows.iter().try_for_each(|row| {
+            let (login, id) = (row.user.login(), row.user.id());
+            writeln!(out, "{}", clean_line(if login.trim().is_empty() { id } else { login }))
+        }),
     }?;
     Ok(())
 }
 
-fn write_line(out: &mut dyn Write, text: &str) -> io::Result<()> {
-    out.write_all(text.as_bytes())?;
-    out.write_all(b"\n")
+/// Writes a line that is JSON already.
+pub(crate) fn write_json_line(out: &mut Output<'_>, json: &str) -> io::Result<()> {
+    out.print_json(json)?;
+    writeln!(out)
 }
 
 /// Writes lines that are JSON already as an array.
-pub(crate) fn write_json_array<'a>(out: &mut dyn Write, lines: impl Iterator<Item = &'a str>) -> io::Result<()> {
-    out.write_all(b"[")?;
+pub(crate) fn write_json_array<'a>(out: &mut Output<'_>, lines: impl Iterator<Item = &'a str>) -> io::Result<()> {
+    out.print_json("[")?;
     for (at, line) in lines.enumerate() {
-        out.write_all(if at == 0 { b"\n" } else { b",\n" })?;
-        out.write_all(line.as_bytes())?;
+        out.print_json(if at == 0 { "\n" } else { ",\n" })?;
+        out.print_json(line)?;
     }
-    out.write_all(b"\n]\n")
+    out.print_json("\n]\n")
 }
 
-fn write_csv<U: OutputUser>(out: &mut dyn Write, rows: &[OutputRow<'_, U>]) -> io::Result<()> {
+fn write_csv<U: OutputUser>(out: &mut dyn Write, rows: &[OutputRow<'_, U>], raw: bool) -> io::Result<()> {
     let columns = U::columns();
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(columns.iter().map(|(key, ..)| key))?;
     for row in rows {
-        for (_, _, cell) in &columns {
-            csv.write_field(cell(row).as_bytes())?;
+        for (key, _, cell) in &columns {
+            let cell = cell(row);
+            match raw || *key == NUMBER_COLUMN {
+                true => csv.write_field(cell.as_bytes()),
+                false => csv.write_field(spreadsheet_cell(&cell).as_bytes()),
+            }?;
         }
         csv.write_record(None::<&[u8]>)?;
     }
     csv.flush()
 }
 
+/// Written by the operator as a number, which may be negative.
+const NUMBER_COLUMN: &str = "spaceAmount";
+
 impl OutputUser for PublishedUser<'_> {
     const TABLE_ORDER: &'static [usize] = &[1, 2, 3, 4, 0, 11, 5, 6, 7, 8, 9, 10];
 
+    fn id(&self) -> &str {
+        &self.id
+    }
+
     fn login(&self) -> &str {
         &self.login
+    }
+
+    fn status(&self) -> &str {
+        &self.status
+    }
+
+    fn role(&self) -> Option<&str> {
+        Some(&self.role)
     }
 
     fn matches(&self, filter: &UserFilter) -> bool {
@@ -124,8 +159,20 @@ impl OutputUser for PublishedUser<'_> {
 impl OutputUser for RemovedUser {
     const TABLE_ORDER: &'static [usize] = &[1, 2, 3, 4, 0];
 
+    fn id(&self) -> &str {
+        &self.id
+    }
+
     fn login(&self) -> &str {
         &self.login
+    }
+
+    fn status(&self) -> &str {
+        &self.last_status
+    }
+
+    fn role(&self) -> Option<&str> {
+        None
     }
 
     fn matches(&self, filter: &UserFilter) -> bool {

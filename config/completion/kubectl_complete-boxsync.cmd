@@ -1,0 +1,1 @@
+@kubectl-boxsync.exe __complete %*
