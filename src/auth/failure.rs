@@ -68,10 +68,10 @@ impl Failure {
             TokenStoreError::OwnedByOther => Self::new(
                 Reason::RestoredTokens,
                 format!(
-                    "The tokens in Secret {token_secret} belong to a BoxConnection of another cluster or a deleted one, probably by a restore, and are not used."
+                    "The tokens in Secret {token_secret} belong to a BoxConnection of another cluster or a deleted one, and are not used."
                 ),
                 format!(
-                    "Authorize this one (kubectl boxsync connect {name} -n {namespace}), or annotate the Secret with {CONNECTION_UID_ANNOTATION}={}.",
+                    "Run kubectl boxsync connect {name} -n {namespace}, or use them: kubectl annotate secret {token_secret} -n {namespace} --overwrite {CONNECTION_UID_ANNOTATION}={}.",
                     context.uid
                 ),
             ),
@@ -195,10 +195,14 @@ fn denial_remediation(context: &FailureContext, denial: Denial) -> (Reason, Stri
     match denial {
         Denial::AppNotAuthorized => (
             Reason::AppNotAuthorized,
-            format!(
-                "A Box admin of enterprise {enterprise} must authorize {app} (Admin Console > Integrations > Platform Apps Manager).{}",
-                context.user_access_note()
-            ),
+            match &context.user_id {
+                Some(user) => format!(
+                    "The app needs \"Generate user access tokens\" to act as user {user} (developer console); then a Box admin of enterprise {enterprise} must authorize it (Platform Apps Manager)."
+                ),
+                None => format!(
+                    "A Box admin of enterprise {enterprise} must authorize {app} (Admin Console > Integrations > Platform Apps Manager)."
+                ),
+            },
         ),
         Denial::AuthorizationExpired if context.method == Some(AuthType::Oauth2) => (
             Reason::AuthorizationExpired,
@@ -237,11 +241,14 @@ fn rejection_remediation(context: &FailureContext, rejection: CredentialRejectio
         CredentialRejection::InvalidClient => format!(
             "Store the current client id and secret of the app (Box's developer console > Configuration) in Secret {secret}."
         ),
-        CredentialRejection::GrantCredentialsInvalid => format!(
-            "There are {} possible causes: the secret in Secret {secret} is old, {enterprise} is not the enterprise's id, the access level is not \"App + Enterprise Access\", or no Box admin has authorized the app.{}",
-            if context.user_id.is_some() { "six" } else { "four" },
-            context.user_access_note()
-        ),
+        CredentialRejection::GrantCredentialsInvalid => match &context.user_id {
+            Some(user) => format!(
+                "Check the secret in Secret {secret}, that user {user} belongs to enterprise {enterprise}, that the app has \"App + Enterprise Access\" and \"Generate user access tokens\", and that a Box admin has authorized it."
+            ),
+            None => format!(
+                "There are four possible causes: the secret in Secret {secret} is old, {enterprise} is not the enterprise's id, the access level is not \"App + Enterprise Access\", or no Box admin has authorized the app."
+            ),
+        },
         CredentialRejection::UnknownKeyId => format!(
             "The key pair was replaced: download a new config.json from Box's developer console and store it in Secret {secret}."
         ),
@@ -262,8 +269,7 @@ fn rejection_remediation(context: &FailureContext, rejection: CredentialRejectio
             context.connection, context.namespace
         ),
         CredentialRejection::Unknown => format!(
-            "Check that Secret {secret} holds the app's current credentials, that it has \"App + Enterprise Access\" and \"Manage users\", and that a Box admin of enterprise {enterprise} has authorized it.{}",
-            context.user_access_note()
+            "Check that Secret {secret} holds the app's current credentials, that it has \"App + Enterprise Access\" and \"Manage users\", and that a Box admin of enterprise {enterprise} has authorized it."
         ),
     }
 }

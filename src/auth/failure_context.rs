@@ -59,16 +59,6 @@ impl FailureContext {
             .map_or_else(|| "the Box app".to_owned(), |id| format!("the Box app with client id {id}"))
     }
 
-    /// What the app needs besides to act as a user; empty if it acts as its service account.
-    pub(super) fn user_access_note(&self) -> String {
-        let note = |user| {
-            format!(
-                " To act as user {user} of the enterprise, it needs \"Generate user access tokens\" (developer console)."
-            )
-        };
-        self.user_id.as_ref().map(note).unwrap_or_default()
-    }
-
     /// The keys of the Secret for this method, for messages.
     pub(super) fn secret_keys(&self) -> &'static str {
         match self.method {

@@ -21,8 +21,8 @@ struct NumberedClient {
     client: reqwest::Client,
 }
 
-/// A request that is under way. Dropped before [`PendingRequest::finish`], it was given up.
-pub(super) struct PendingRequest {
+/// A request that is under way. Dropped before [`RequestInFlight::finish`], it was given up.
+pub(super) struct RequestInFlight {
     clients: Arc<RenewableClient>,
     number: u64,
     started: Instant,
@@ -36,20 +36,20 @@ impl RenewableClient {
     }
 
     /// The client for one request.
-    pub(super) fn start_request(self: &Arc<Self>) -> (reqwest::Client, PendingRequest) {
-        let NumberedClient { number, client } = &*self.lock();
+    pub(super) fn start_request(self: &Arc<Self>) -> (reqwest::Client, RequestInFlight) {
+        let NumberedClient { number, client } = &*self.lock_current();
         let pending =
-            PendingRequest { clients: Arc::clone(self), number: *number, started: Instant::now(), finished: false };
+            RequestInFlight { clients: Arc::clone(self), number: *number, started: Instant::now(), finished: false };
         (client.clone(), pending)
     }
 
-    fn lock(&self) -> MutexGuard<'_, NumberedClient> {
+    fn lock_current(&self) -> MutexGuard<'_, NumberedClient> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Replaces the client with this number. Its other requests go on.
     fn replace(&self, number: u64) {
-        let mut current = self.lock();
+        let mut current = self.lock_current();
         // Of all requests that wait on one connection, the first replaces it.
         if current.number != number {
             return;
@@ -61,14 +61,14 @@ impl RenewableClient {
     }
 }
 
-impl PendingRequest {
+impl RequestInFlight {
     /// The request ended, with a response or an error.
     pub(super) fn finish(mut self) {
         self.finished = true;
     }
 }
 
-impl Drop for PendingRequest {
+impl Drop for RequestInFlight {
     fn drop(&mut self) {
         if !self.finished && self.started.elapsed() >= self.clients.stalled_after {
             self.clients.replace(self.number);

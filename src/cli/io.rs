@@ -4,12 +4,14 @@ use std::io::{self, BufRead, BufWriter};
 use std::path::Path;
 
 use secrecy::SecretString;
+use terminal_size::Width;
 
 use super::{
     exit_code::{CliError, ExitStatus},
     output::{
         sink::Output,
         styled::{ColorMode, Tty},
+        wrap::DEFAULT_WIDTH,
     },
 };
 use crate::{runtime::Clock, text::clean_line};
@@ -88,10 +90,11 @@ impl StdStreams {
 
     pub(crate) fn io(&mut self) -> Io<'_> {
         let stdout_tty = Tty::detect(&io::stdout());
+        let width = terminal_size::terminal_size().map_or(DEFAULT_WIDTH, |(Width(columns), _)| columns.into());
         let no_color = std::env::var_os("NO_COLOR").map(|value| value.to_string_lossy().into_owned());
         Io {
-            out: Output::new(&mut self.out, ColorMode::for_stdout(stdout_tty, no_color.as_deref())),
-            err: Output::new(&mut self.err, ColorMode::Plain),
+            out: Output::new(&mut self.out, ColorMode::for_stdout(stdout_tty, no_color.as_deref())).wrapping_at(width),
+            err: Output::new(&mut self.err, ColorMode::Plain).wrapping_at(width),
             input: &mut self.input,
             stdout_tty,
             stdin_tty: Tty::detect(&io::stdin()),

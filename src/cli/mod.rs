@@ -28,6 +28,7 @@ mod global_args;
 mod io;
 mod kube_context;
 mod kubectl_completion;
+mod list_evidence;
 
 use std::{io::Write, path::Path};
 

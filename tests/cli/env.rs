@@ -68,11 +68,14 @@ pub(crate) struct TestIo<'a> {
     pub(crate) stdin_tty: Tty,
     pub(crate) no_color: Option<&'a str>,
     pub(crate) input: &'a str,
+    /// The width of the terminal.
+    pub(crate) width: usize,
 }
 
-pub(crate) const PIPE: TestIo<'_> = TestIo { stdout_tty: Tty::Piped, stdin_tty: Tty::Piped, no_color: None, input: "" };
+pub(crate) const PIPE: TestIo<'_> =
+    TestIo { stdout_tty: Tty::Piped, stdin_tty: Tty::Piped, no_color: None, input: "", width: usize::MAX };
 pub(crate) const TERMINAL: TestIo<'_> =
-    TestIo { stdout_tty: Tty::Interactive, stdin_tty: Tty::Interactive, no_color: None, input: "" };
+    TestIo { stdout_tty: Tty::Interactive, stdin_tty: Tty::Interactive, no_color: None, input: "", width: usize::MAX };
 
 impl CliEnv {
     pub(crate) fn new() -> Self {
@@ -201,8 +204,8 @@ impl CliEnv {
         let command = Cli::parse_args(args).unwrap_or_else(|e| panic!("{line}: {e}"));
         let (mut out, mut err) = (stdout.clone(), Vec::new());
         let mut io = Io {
-            out: Output::new(&mut out, ColorMode::for_stdout(io.stdout_tty, io.no_color)),
-            err: Output::new(&mut err, ColorMode::Plain),
+            out: Output::new(&mut out, ColorMode::for_stdout(io.stdout_tty, io.no_color)).wrapping_at(io.width),
+            err: Output::new(&mut err, ColorMode::Plain).wrapping_at(io.width),
             input,
             stdout_tty: io.stdout_tty,
             stdin_tty: io.stdin_tty,
@@ -226,7 +229,6 @@ pub(crate) fn ready_status(users: i64) -> Value {
             "added": 2, "updated": 1, "removed": 0, "revision": 42 },
         "staleTime": "2026-11-24T09:00:00Z",
         "nextSyncTime": "2026-11-23T08:59:00Z",
-        "rosterRef": { "name": "acme", "revision": 42 },
         "operator": { "leaseRef": { "namespace": "boxsync", "name": "boxsync-operator" } },
     })
 }

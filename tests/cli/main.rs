@@ -4,6 +4,7 @@ mod approve;
 mod changes;
 mod check;
 mod connect;
+mod connect_as_user;
 mod env;
 mod handover;
 mod hostile_text;

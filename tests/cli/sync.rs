@@ -121,6 +121,23 @@ async fn a_request_not_picked_up_is_reported_after_ten_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn in_a_namespace_that_no_operator_watches_nothing_is_created() {
+    let env = CliEnv::new();
+    env.create_connection("acme");
+    env.clock.advance(std::time::Duration::from_secs(61));
+    let output = env.run("sync acme --wait").await;
+    assert_eq!(output.code, 1, "{}", output.err);
+    assert!(output.err.contains("acme: No operator watches namespace backup."), "{}", output.err);
+    assert!(env.kube.list("UserSyncRequest").is_empty());
+    // One such connection among others holds up none of them.
+    env.create_ready_connection("globex", 3);
+    let output = env.run("sync -A").await;
+    assert_eq!(output.code, 0, "{}", output.err);
+    assert!(output.err.contains("No operator watches namespace backup."), "{}", output.err);
+    assert_eq!(env.kube.list("UserSyncRequest").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn waiting_times_out_before_the_request_finishes() {
     let env = CliEnv::new();
     env.create_ready_connection("acme", 3);

@@ -149,7 +149,7 @@ async fn kubernetes_errors_are_counted_by_kind() {
 
     world.kube.fail_next(1, |c| c.matches(Verb::Get, "boxconnections"), Fault::Before(FaultAction::Status(500)));
     world.run_request("r", "acme").await;
-    let refused = [("kind", "boxconnections"), ("error", "Refused")];
+    let refused = [("kind", "boxconnections"), ("error", "Unavailable")];
     assert_eq!(world.scrape_metrics().value("boxsync_reconcile_errors_total", &refused), Some(1.0));
 
     world.kube.start_outage();

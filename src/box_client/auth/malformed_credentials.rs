@@ -2,7 +2,7 @@
 
 use super::limits::{MAX_PBKDF2_ITERATIONS, MAX_SCRYPT_MEMORY, MAX_SCRYPT_PASSES};
 
-const CREATE_OR_ENCRYPT_AGAIN: &str = "Generate a new key pair in Box's developer console, or encrypt the key again: `openssl pkcs8 -topk8 -v2 aes-256-cbc -iter 100000 -in old.pem -out new.pem`.";
+const CREATE_OR_ENCRYPT_AGAIN: &str = "Generate a new key pair in Box's developer console, or encrypt it again: `openssl pkcs8 -topk8 -v2 aes-256-cbc -iter 100000 -in old.pem -out new.pem`.";
 
 /// Why credentials cannot be used: what is wrong, and how to fix it. Never contains any of their content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,11 +49,11 @@ pub enum MalformedCredentials {
     )]
     UnsupportedKeyCipher,
     #[error(
-        "The private key (boxAppSettings.appAuth.privateKey) is encrypted with PBKDF2 and {found} iterations; at most {MAX_PBKDF2_ITERATIONS} are accepted. {CREATE_OR_ENCRYPT_AGAIN}"
+        "The private key is encrypted with PBKDF2 and {found} iterations; at most {MAX_PBKDF2_ITERATIONS} are accepted. {CREATE_OR_ENCRYPT_AGAIN}"
     )]
     TooManyIterations { found: u32 },
     #[error(
-        "The private key (boxAppSettings.appAuth.privateKey) is encrypted with scrypt and N={cost}, r={block_size}, p={passes}; at most {} MiB of memory (128·N·r bytes) and p={MAX_SCRYPT_PASSES} are accepted. {CREATE_OR_ENCRYPT_AGAIN}",
+        "The private key is encrypted with scrypt and N={cost}, r={block_size}, p={passes}; at most {} MiB and p={MAX_SCRYPT_PASSES} are accepted. {CREATE_OR_ENCRYPT_AGAIN}",
         MAX_SCRYPT_MEMORY >> 20
     )]
     ScryptTooCostly { cost: u64, block_size: u16, passes: u16 },

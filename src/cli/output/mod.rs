@@ -5,4 +5,5 @@ pub(crate) mod format;
 pub(crate) mod sink;
 pub(crate) mod styled;
 pub(crate) mod table;
+pub(crate) mod wrap;
 pub(crate) mod yaml;

@@ -7,7 +7,10 @@ use std::{
     io::{self, Write},
 };
 
-use super::styled::{ColorMode, StyledText};
+use super::{
+    styled::{ColorMode, StyledText},
+    wrap::wrap_lines,
+};
 use crate::text::{clean_lines, is_unprintable};
 
 /// An output stream. As a [`Write`] it takes text for people: everything but printable characters and `\n` is replaced,
@@ -15,6 +18,8 @@ use crate::text::{clean_lines, is_unprintable};
 pub struct Output<'a> {
     stream: &'a mut dyn Write,
     color: ColorMode,
+    /// Text for people is wrapped at this width; rows of tables are not.
+    width: usize,
 }
 
 /// What the plugin tells a terminal to do.
@@ -31,7 +36,13 @@ pub(crate) enum TerminalControl {
 
 impl<'a> Output<'a> {
     pub fn new(stream: &'a mut dyn Write, color: ColorMode) -> Self {
-        Self { stream, color }
+        Self { stream, color, width: usize::MAX }
+    }
+
+    /// Wraps text for people at this width.
+    #[must_use]
+    pub fn wrapping_at(self, width: usize) -> Self {
+        Self { width, ..self }
     }
 
     pub(crate) const fn color(&self) -> ColorMode {
@@ -40,7 +51,8 @@ impl<'a> Output<'a> {
 
     /// For `write!` and `writeln!`.
     pub(crate) fn write_fmt(&mut self, text: fmt::Arguments<'_>) -> io::Result<()> {
-        Write::write_fmt(self, text)
+        let text = fmt::format(text);
+        self.stream.write_all(wrap_lines(&clean_lines(&text), self.width).as_bytes())
     }
 
     pub(crate) fn flush(&mut self) -> io::Result<()> {
@@ -48,7 +60,7 @@ impl<'a> Output<'a> {
     }
 
     pub(crate) fn print(&mut self, text: &StyledText) -> io::Result<()> {
-        text.write_to(self.stream, self.color)
+        text.wrapped(self.width).write_to(self.stream, self.color)
     }
 
     pub(crate) fn control(&mut self, control: TerminalControl) -> io::Result<()> {

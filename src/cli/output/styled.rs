@@ -1,10 +1,11 @@
 //! Text with colors, built line by line. Every part is cleaned when it is added, so only our own colors and line breaks are
 //! in it. Pure.
 
-use std::{fmt, io::IsTerminal};
+use std::{collections::VecDeque, fmt, io::IsTerminal};
 
 use anstyle::{AnsiColor, Style};
 
+use super::wrap::{LineBreaks, line_breaks};
 use crate::text::clean_line;
 
 /// Whether a stream is a terminal.
@@ -42,6 +43,8 @@ impl ColorMode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TextStyle {
     Plain,
+    /// Plain, and not wrapped: the rows of a table.
+    Row,
     Bold,
     Dim,
     Red,
@@ -52,7 +55,7 @@ pub(crate) enum TextStyle {
 impl TextStyle {
     const fn ansi(self) -> Style {
         match self {
-            TextStyle::Plain => Style::new(),
+            TextStyle::Plain | TextStyle::Row => Style::new(),
             TextStyle::Bold => Style::new().bold(),
             TextStyle::Dim => Style::new().dimmed(),
             TextStyle::Red => AnsiColor::Red.on_default(),
@@ -93,7 +96,7 @@ impl StyledText {
 
     pub(crate) fn newline(&mut self) -> &mut Self {
         match self.0.last_mut() {
-            Some((TextStyle::Plain, whole)) => whole.push('\n'),
+            Some((TextStyle::Plain | TextStyle::Row, whole)) => whole.push('\n'),
             _ => self.0.push((TextStyle::Plain, "\n".to_owned())),
         }
         self
@@ -114,10 +117,44 @@ impl StyledText {
         self
     }
 
+    /// The same text, its lines broken where they are too long.
+    pub(super) fn wrapped(&self, width: usize) -> Self {
+        let whole = self.to_string();
+        // The blanks that become line breaks, by their offset in the whole text, with the indentation behind.
+        let mut breaks = VecDeque::new();
+        let mut line_start = 0;
+        for line in whole.split_inclusive('\n') {
+            let LineBreaks { indent, blanks } = line_breaks(line.trim_end_matches('\n'), width);
+            breaks.extend(blanks.into_iter().map(|blank| (line_start + blank, indent)));
+            line_start += line.len();
+        }
+        let mut wrapped = Self::new();
+        let mut part_start = 0;
+        for (style, part) in &self.0 {
+            let mut text = String::with_capacity(part.len());
+            let mut start = 0;
+            while let Some((blank, indent)) = breaks.pop_front_if(|(blank, _)| *blank < part_start + part.len()) {
+                if *style == TextStyle::Row {
+                    continue;
+                }
+                text.push_str(&part[start..blank - part_start]);
+                text.push('\n');
+                text.extend(std::iter::repeat_n(' ', indent));
+                start = blank - part_start + 1;
+            }
+            text.push_str(&part[start..]);
+            wrapped.0.push((*style, text));
+            part_start += part.len();
+        }
+        wrapped
+    }
+
     pub(crate) fn write_to(&self, out: &mut dyn std::io::Write, color: ColorMode) -> std::io::Result<()> {
         for (style, text) in &self.0 {
             match (color, style) {
-                (ColorMode::Plain, _) | (ColorMode::Ansi, TextStyle::Plain) => out.write_all(text.as_bytes())?,
+                (ColorMode::Plain, _) | (ColorMode::Ansi, TextStyle::Plain | TextStyle::Row) => {
+                    out.write_all(text.as_bytes())?
+                }
                 (ColorMode::Ansi, style) => write!(out, "{style}{text}{style:#}", style = style.ansi())?,
             }
         }
@@ -140,6 +177,19 @@ mod tests {
         let mut out = Vec::new();
         text.write_to(&mut out, color).expect("memory");
         String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn wrapped_text_keeps_its_styles_and_tables_their_rows() {
+        let mut text = StyledText::new();
+        text.push(TextStyle::Yellow, "acme").line(" is waited for by everybody who has read as far as this.");
+        text.push(TextStyle::Row, "NAME                               READY   STATUS    USERS").newline();
+        let wrapped = text.wrapped(40);
+        assert_eq!(
+            wrapped.to_string(),
+            "acme is waited for by everybody who has\nread as far as this.\nNAME                               READY   STATUS    USERS\n"
+        );
+        assert!(written(&wrapped, ColorMode::Ansi).starts_with("\u{1b}[33macme\u{1b}[0m is"));
     }
 
     #[test]

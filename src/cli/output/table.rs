@@ -7,7 +7,7 @@ use std::{
 
 use unicode_width::UnicodeWidthStr;
 
-use super::styled::StyledText;
+use super::styled::{StyledText, TextStyle};
 use crate::text::clean_line;
 
 /// A column: its title, and the cell of a row.
@@ -24,7 +24,7 @@ pub(crate) fn push_table<T>(text: &mut StyledText, columns: &[Column<T>], rows: 
     // Writing to memory does not fail.
     write_table(&mut table, columns, rows).ok();
     for line in String::from_utf8_lossy(&table).lines() {
-        text.line(line);
+        text.push(TextStyle::Row, line.trim_end()).newline();
     }
 }
 

@@ -6,17 +6,16 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    api::{BoxConnection, BoxConnectionStatus, ConditionStatus, ConditionsExt, Reason, SyncFailures},
+    api::{
+        BoxConnection, BoxConnectionStatus, ConditionStatus, ConditionsExt, ConnectionHealth, Evidence, ListEvidence,
+        Reason, SyncFailures,
+    },
     auth::reconnect_interval,
     cli::{
-        commands::status::{
-            health::{ConnectionHealth, ConnectionReport},
-            leader::LeaderStatus,
-            summary,
-        },
+        commands::status::{health::ConnectionReport, leader::LeaderStatus, summary},
         output::{
             format::{format_age, format_number, format_relative_time, format_time},
-            styled::{StyledText, TextStyle},
+            styled::StyledText,
         },
     },
 };
@@ -38,17 +37,17 @@ pub(crate) struct LastStatus {
 }
 
 impl LastStatus {
-    pub(crate) fn new(operator: LeaderStatus, connection: &BoxConnection, now: Timestamp) -> Self {
+    pub(crate) fn new(operator: LeaderStatus, connection: &BoxConnection, list: ListEvidence, now: Timestamp) -> Self {
         let status = connection.status.clone().unwrap_or_default();
         let (conditions, failures) = (status.conditions.clone(), status.failures.clone());
-        Self { operator, connection: ConnectionReport::from_connection(connection), conditions, failures, status, now }
+        let evidence = Evidence { list, operator: operator.evidence(), now };
+        Self { operator, connection: ConnectionReport::new(connection, &evidence), conditions, failures, status, now }
     }
 
     pub(crate) fn render_last_status(&self) -> StyledText {
         let Self { operator, connection, conditions, failures, status, now } = self;
-        let mut text = StyledText::styled(TextStyle::Bold, "Last status from the operator");
-        text.newline().append(operator.status_line(*now)).newline();
-        text.append(summary::render_connection(connection, Some(status), *now));
+        let mut text = operator.status_line(*now);
+        text.newline().append(summary::render_connection(connection, Some(status), *now));
         for condition in ["Connected", "Ready", "Synced"].iter().filter_map(|kind| conditions.find_condition(kind)) {
             let Condition { type_, status, reason, last_transition_time, .. } = condition;
             text.text(&format!("  {type_:<9}  {status} · {reason}"));
@@ -65,20 +64,24 @@ impl LastStatus {
         text
     }
 
-    /// The summary if no check failed.
-    pub(crate) fn no_action_message(&self) -> String {
-        let ConnectionReport { name, namespace, reason, .. } = &self.connection;
-        if self.connection.health == ConnectionHealth::Ready {
-            return "No action needed.".to_owned();
+    /// No operator works on the connection, and what to do about it.
+    pub(crate) fn unwatched(&self) -> Option<(&str, &str)> {
+        let ConnectionReport { health, reason, problem, action, .. } = &self.connection;
+        let unobserved = *health == ConnectionHealth::NeedsAction && *reason == Reason::WaitingForOperator.as_str();
+        unobserved.then_some((problem, action))
+    }
+
+    /// What the operator knows of a problem, with what to do: it comes before what this terminal found.
+    pub(crate) fn verdict(&self) -> Option<String> {
+        let ConnectionReport { health, problem, action, command, .. } = &self.connection;
+        let command = command.as_ref().map(|command| format!(" ({command})")).unwrap_or_default();
+        let advice = if action.is_empty() { problem } else { action };
+        match health {
+            ConnectionHealth::Ready | ConnectionHealth::Unobserved | ConnectionHealth::Waiting => None,
+            ConnectionHealth::NeedsAction | ConnectionHealth::Retrying | ConnectionHealth::Suspended => {
+                Some(format!("{}{command}.", advice.trim_end_matches('.')))
+            }
         }
-        if self.connection.held_removals.is_some() {
-            return format!(
-                "Action: none in Box. Removals are held: review them with kubectl boxsync users {name} -n {namespace} --held."
-            );
-        }
-        format!(
-            "Action: no problem was found from this terminal. To make the operator retry now: kubectl boxsync sync {name} -n {namespace} --wait. If {reason} remains, check the operator's network, proxy and clock."
-        )
     }
 
     /// When the operator checks the connection again.

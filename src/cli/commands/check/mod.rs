@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::status::leader::{self, LeaderStatus};
 use crate::{
-    api::{AuthType, BoxConnection, Reason, UserRoster, UserSlice, UserSyncRequest},
+    api::{AuthType, BoxConnection, ListEvidence, OperatorEvidence, Reason, UserRoster, UserSlice, UserSyncRequest},
     auth::{self, Failure, FailureContext, KeyDecryption},
     box_client::Credentials,
     cli::{
@@ -23,10 +23,8 @@ use crate::{
         exit_code::{CliError, ExitStatus},
         io::Io,
         kube_context::KubeContext,
-        output::{
-            format::{parse_enterprise_id, parse_user_id},
-            styled::TextStyle,
-        },
+        list_evidence::read_list_evidence,
+        output::format::{parse_enterprise_id, parse_user_id},
     },
     kube_client::KubeError,
 };
@@ -92,12 +90,17 @@ async fn check_connection(
     }
     let connection = kube.get_connection(name).await?;
     let leader = leader::read_leader_status(kube, operator_namespace, std::slice::from_ref(&connection), now).await?;
-    let last_status = LastStatus::new(leader.clone(), &connection, now);
-    let mut text = last_status.render_last_status();
-    text.newline().push(TextStyle::Bold, "Checked from this terminal").newline();
+    let lists = read_list_evidence(kube, std::slice::from_ref(&connection)).await;
+    let list = lists.first().copied().unwrap_or(ListEvidence::NotRead);
+    let last_status = LastStatus::new(leader.clone(), &connection, list, now);
     let mut check_run = CheckRun::new(args.output, io);
-    check_run.print_text(&text)?;
-    check_run.add_result(operator_result(&leader))?;
+    check_run.print_text(&last_status.render_last_status())?;
+    check_run.add_result(match last_status.unwatched() {
+        Some((problem, action)) if leader.evidence() != OperatorEvidence::Absent => {
+            CheckResult::fail(CheckKind::Operator, problem, action)
+        }
+        _ => operator_result(&leader),
+    })?;
     check_run.add_result(crds_result(&missing_kinds))?;
     let context = FailureContext::for_connection(&connection);
     let auth = read_box_auth(&mut check_run, kube, &connection, &context).await?;

@@ -8,12 +8,9 @@ use crate::{
     api::{FailureClass, Reason},
     auth::Failure,
     box_client::{ConnectPhase, TransportError},
-    cli::{
-        commands::status::summary::WIDTH,
-        output::{
-            format::{pluralize, wrap_text},
-            styled::{StyledText, TextStyle},
-        },
+    cli::output::{
+        format::pluralize,
+        styled::{StyledText, TextStyle},
     },
 };
 
@@ -55,7 +52,7 @@ pub(crate) struct CheckResult {
 /// Box rejects assertions of a clock that differs by more than their lifetime; this leaves a margin.
 const MAX_SKEW_SECONDS: i64 = 30;
 const SET_THE_CLOCK: &str = "Set the clock of this machine, preferably with NTP.";
-const TITLE_WIDTH: usize = 12;
+const TITLE_WIDTH: usize = 13;
 
 impl CheckKind {
     pub(crate) const fn title(self) -> &'static str {
@@ -170,22 +167,31 @@ impl CheckResult {
             CheckStatus::Pass | CheckStatus::Skipped => None,
         }
     }
+}
 
-    /// The result as text: symbol, title, message and remediation.
-    pub(crate) fn render_result(&self) -> StyledText {
-        let mut text = match self.status {
-            CheckStatus::Pass => StyledText::styled(TextStyle::Green, "✓"),
-            CheckStatus::Fail => StyledText::styled(TextStyle::Red, "✗"),
-            CheckStatus::Skipped => StyledText::styled(TextStyle::Dim, "–"),
-        };
-        let message = format!("{} {}", self.message, self.remediation);
-        let mut start = format!(" {:TITLE_WIDTH$}", self.check.title());
-        for line in wrap_text(&message, WIDTH - TITLE_WIDTH - 2) {
-            text.line(&(start + &line));
-            start = " ".repeat(TITLE_WIDTH + 2);
-        }
-        text
+/// The results as text: the failures, what was not checked and why, and what passed.
+pub(super) fn render_results(results: &[CheckResult]) -> StyledText {
+    let with_status = |status| results.iter().filter(move |result| result.status == status);
+    let mut text = StyledText::new();
+    for CheckResult { check, message, remediation, .. } in with_status(CheckStatus::Fail) {
+        text.push(TextStyle::Red, "✗");
+        text.line(format!(" {:TITLE_WIDTH$}{message} {remediation}", check.title()).trim_end());
     }
+    let mut skipped: Vec<(&str, Vec<&str>)> = Vec::new();
+    for CheckResult { check, message, .. } in with_status(CheckStatus::Skipped) {
+        match skipped.iter_mut().find(|(why, _)| why == message) {
+            Some((_, titles)) => titles.push(check.title()),
+            None => skipped.push((message, vec![check.title()])),
+        }
+    }
+    for (why, titles) in skipped {
+        text.push(TextStyle::Dim, "–").line(&format!(" {}: {why}", titles.join(", ")));
+    }
+    let passed: Vec<&str> = with_status(CheckStatus::Pass).map(|result| result.check.title()).collect();
+    if !passed.is_empty() {
+        text.push(TextStyle::Green, "✓").line(&format!(" {}", passed.join(", ")));
+    }
+    text
 }
 
 #[cfg(test)]
@@ -226,11 +232,19 @@ mod tests {
     }
 
     #[test]
-    fn long_results_wrap_with_a_hanging_indent() {
-        let result = CheckResult::fail(CheckKind::Token, "word ".repeat(25).trim_end(), "Fix it.");
-        let lines: Vec<String> = result.render_result().to_string().lines().map(str::to_owned).collect();
-        assert_eq!(lines.len(), 2);
-        assert!(lines[0].starts_with("✗ token       word") && lines[1].ends_with("Fix it."), "{lines:?}");
-        assert!(lines[1].starts_with(&" ".repeat(14)) && lines[0].chars().count() <= WIDTH, "{lines:?}");
+    fn failures_come_first_and_what_passed_is_one_line() {
+        let results = [
+            CheckResult::pass(CheckKind::Operator, "It runs."),
+            CheckResult::skip(CheckKind::Crds, "Not checked: why."),
+            CheckResult::fail(CheckKind::Token, "Box said no.", "Ask it."),
+            CheckResult::skip(CheckKind::Enterprise, "Not checked: why."),
+            CheckResult::pass(CheckKind::Secret, "It exists."),
+        ];
+        let expected = "\
+✗ token        Box said no. Ask it.
+– CRDs, enterprise: Not checked: why.
+✓ operator, Secret
+";
+        assert_eq!(render_results(&results).to_string(), expected);
     }
 }

@@ -1,4 +1,4 @@
-//! A run of checks: prints each result at once, then a summary with the required action.
+//! A run of checks, and its text: what to do first, then what failed, and what passed in one line.
 
 use clap::ValueEnum;
 use schemars::JsonSchema;
@@ -6,14 +6,16 @@ use serde::Serialize;
 
 use super::{
     last_status::LastStatus,
-    result::{CheckKind, CheckResult},
+    result::{CheckKind, CheckResult, render_results},
 };
 use crate::auth::Failure;
 use crate::cli::{
-    commands::status::summary::WIDTH,
     exit_code::{CliError, ExitStatus},
     io::Io,
-    output::{format::wrap_text, styled::StyledText, yaml::to_yaml},
+    output::{
+        styled::{StyledText, TextStyle},
+        yaml::to_yaml,
+    },
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -63,9 +65,8 @@ impl<'a, 'd> CheckRun<'a, 'd> {
     }
 
     pub(crate) fn add_result(&mut self, result: CheckResult) -> Result<(), CliError> {
-        let text = result.render_result();
         self.results.push(result);
-        self.print_text(&text)
+        Ok(())
     }
 
     pub(crate) fn pass(&mut self, check: CheckKind, message: impl Into<String>) -> Result<(), CliError> {
@@ -87,20 +88,21 @@ impl<'a, 'd> CheckRun<'a, 'd> {
         let actions: Vec<&str> = results.iter().filter_map(CheckResult::required_action).collect();
         let next_check = last_status.map(LastStatus::next_check_message);
         let exit = if actions.is_empty() { ExitStatus::Success } else { ExitStatus::Failure };
-        let first = match (actions.as_slice(), last_status) {
-            ([only], _) => format!("Action: {only}"),
-            ([first, ..], _) => format!("First action: {first}"),
-            ([], Some(last_status)) => last_status.no_action_message(),
-            ([], None) => "No action needed.".to_owned(),
+        let verdict = last_status.and_then(LastStatus::verdict);
+        let first = match (&verdict, actions.as_slice()) {
+            (Some(verdict), _) => format!("Action: {verdict}"),
+            (None, [only]) => format!("Action: {only}"),
+            (None, [first, ..]) => format!("First action: {first}"),
+            (None, []) => "No action needed.".to_owned(),
         };
-        let mut closing = StyledText::new();
-        closing.newline();
-        for text in [Some(first), next_check.clone()].into_iter().flatten() {
-            for line in wrap_text(&text, WIDTH) {
-                closing.line(&line);
-            }
+        let mut text = StyledText::new();
+        text.newline().line(&first);
+        if let Some(next_check) = &next_check {
+            text.line(next_check);
         }
-        self.print_text(&closing)?;
+        text.newline().push(TextStyle::Bold, "From this terminal").newline();
+        text.append(render_results(&results));
+        self.print_text(&text)?;
         let report = CheckReport { last_status, checks: &results, actions, next_check };
         match self.output {
             CheckOutput::Text => {}

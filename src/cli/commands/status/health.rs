@@ -1,45 +1,27 @@
-//! The health of a connection, derived from its status: ready, retrying, or action needed. Pure.
+//! One connection in the views of the plugin: the shared judgement, and figures of its status. Pure.
 
 use jiff::Timestamp;
 use kube::ResourceExt;
 use schemars::JsonSchema;
 use serde::Serialize;
-use strum::VariantArray;
 
-use crate::api::{BoxConnection, BoxConnectionStatus, ConditionStatus, ConditionsExt, Reason, UserCounts};
+use crate::{
+    api::{
+        BoxConnection, BoxConnectionStatus, ConditionStatus, ConditionsExt, ConnectionHealth, Evidence, Judgement,
+        ListEvidence, OperatorEvidence, UserCounts, judge,
+    },
+    cli::output::format::{format_relative_time, format_time},
+};
 
-/// Whether a connection works, and whether it needs action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema, VariantArray)]
-pub(crate) enum ConnectionHealth {
-    Ready,
-    /// Somebody must act; `message` says who must do what.
-    NeedsAction,
-    /// The last attempt failed for a temporary reason.
-    Retrying,
-    /// The first sync has not finished, or a sync is overdue.
-    Waiting,
-    /// `spec.suspend` is true.
-    Suspended,
-    /// No operator has observed the connection yet.
-    Unobserved,
-}
-
-impl ConnectionHealth {
-    /// The count in the summary line.
-    pub(crate) fn format_count(self, n: usize) -> String {
-        let label = if self == ConnectionHealth::NeedsAction && n != 1 { "need action" } else { self.label() };
-        format!("{n} {label}")
-    }
-
-    pub(crate) const fn label(self) -> &'static str {
-        match self {
-            ConnectionHealth::Ready => "ready",
-            ConnectionHealth::NeedsAction => "needs action",
-            ConnectionHealth::Retrying => "retrying",
-            ConnectionHealth::Waiting => "waiting for a sync",
-            ConnectionHealth::Suspended => "suspended",
-            ConnectionHealth::Unobserved => "not observed yet",
-        }
+/// The word for the health, in tables and counts.
+pub(crate) const fn health_label(health: ConnectionHealth) -> &'static str {
+    match health {
+        ConnectionHealth::Ready => "ready",
+        ConnectionHealth::NeedsAction => "needs action",
+        ConnectionHealth::Retrying => "retrying",
+        ConnectionHealth::Waiting => "waiting",
+        ConnectionHealth::Suspended => "suspended",
+        ConnectionHealth::Unobserved => "unobserved",
     }
 }
 
@@ -56,8 +38,20 @@ pub(crate) struct ConnectionReport {
     /// Since when the connection is in this state; null if no operator has observed it.
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub(crate) since: Option<Timestamp>,
-    /// Message of the condition that explains `health`.
-    pub(crate) message: String,
+    /// What happened, in one sentence.
+    pub(crate) problem: String,
+    /// Who must do what; empty if nobody has to act.
+    pub(crate) action: String,
+    /// Box's own words; null if it said nothing.
+    pub(crate) box_words: Option<String>,
+    /// The command that helps; null if none does.
+    pub(crate) command: Option<String>,
+    /// When the operator tries again, and the command that makes it try now.
+    #[serde(skip)]
+    pub(crate) retry: Option<String>,
+    /// Whether the published list is usable, as the column READY of kubectl says it. False also if its objects were found
+    /// to be deleted.
+    pub(crate) ready: bool,
     /// Null if no list has been published.
     pub(crate) users: Option<UserCounts>,
     /// When the published list was complete.
@@ -81,11 +75,11 @@ pub(crate) struct ConnectionReport {
 }
 
 impl ConnectionReport {
-    pub(crate) fn from_connection(connection: &BoxConnection) -> Self {
+    pub(crate) fn new(connection: &BoxConnection, evidence: &Evidence) -> Self {
         let default_status = BoxConnectionStatus::default();
         let status = connection.status.as_ref().unwrap_or(&default_status);
-        let health = connection_health(connection.spec.suspend, status);
-        let (reason, since, message) = health_cause(status, health);
+        let Judgement { health, reason, since, problem, action, box_words, command } = judge(connection, evidence);
+        let readable = matches!(evidence.list, ListEvidence::NotRead | ListEvidence::Complete);
         Self {
             namespace: connection.namespace().unwrap_or_default(),
             name: connection.name_any(),
@@ -93,7 +87,12 @@ impl ConnectionReport {
             health,
             reason,
             since,
-            message,
+            problem,
+            action,
+            box_words,
+            retry: retry_text(connection, health, evidence),
+            command,
+            ready: readable && status.conditions.has_status("Ready", ConditionStatus::True),
             users: status.users,
             list_time: status.last_sync.as_ref().map(|s| s.completion_time.0),
             stale_time: status.stale_time.as_ref().map(|t| t.0),
@@ -110,114 +109,27 @@ impl ConnectionReport {
     }
 }
 
-fn connection_health(suspend: bool, status: &BoxConnectionStatus) -> ConnectionHealth {
-    if status.conditions.is_empty() || status.conditions.reason("Ready") == Some(Reason::WaitingForOperator) {
-        ConnectionHealth::Unobserved
-    } else if suspend {
-        // Failures of a suspended connection need no action until it is resumed.
-        ConnectionHealth::Suspended
-    } else if status.conditions.has_status("Stalled", ConditionStatus::True) || status.held.is_some() {
-        ConnectionHealth::NeedsAction
-    } else if status.failures.is_some() {
-        ConnectionHealth::Retrying
-    } else if status.conditions.has_status("Ready", ConditionStatus::True) {
-        ConnectionHealth::Ready
-    } else {
-        ConnectionHealth::Waiting
-    }
-}
-
-/// Reason, start time and message of the condition that explains `health`. Only the condition of the cause has the whole
-/// message; the others refer to it.
-fn health_cause(status: &BoxConnectionStatus, health: ConnectionHealth) -> (String, Option<Timestamp>, String) {
-    let broken =
-        ["Connected", "Synced"].into_iter().find(|kind| status.conditions.has_status(kind, ConditionStatus::False));
-    let kind = match health {
-        // An invalid schedule sets neither Connected nor Synced to False.
-        ConnectionHealth::NeedsAction
-            if broken.is_none() && status.conditions.has_status("Stalled", ConditionStatus::True) =>
-        {
-            "Stalled"
+/// When the operator tries again, and the command that makes it try now.
+fn retry_text(connection: &BoxConnection, health: ConnectionHealth, evidence: &Evidence) -> Option<String> {
+    let status = connection.status.as_ref()?;
+    let (name, namespace) = (connection.name_any(), connection.namespace().unwrap_or_default());
+    let now = format!("now: kubectl boxsync sync {name} -n {namespace} --wait");
+    let at = |time: Timestamp| format!("{} ({})", format_time(time), format_relative_time(time, evidence.now));
+    match health {
+        ConnectionHealth::Ready | ConnectionHealth::Suspended | ConnectionHealth::Unobserved => None,
+        _ if status.observed_generation.unwrap_or(-1) < 0 => None,
+        // A sync finds the same users missing.
+        ConnectionHealth::NeedsAction if status.held.is_some() && status.failures.is_none() => None,
+        _ if evidence.operator == OperatorEvidence::Absent => Some("not before an operator runs".to_owned()),
+        _ if status.conditions.has_status("Connected", ConditionStatus::False) => {
+            Some(format!("every 1\u{2013}15 min; {now}"))
         }
-        ConnectionHealth::NeedsAction | ConnectionHealth::Retrying => broken.unwrap_or("Ready"),
-        ConnectionHealth::Ready
-        | ConnectionHealth::Waiting
-        | ConnectionHealth::Suspended
-        | ConnectionHealth::Unobserved => "Ready",
-    };
-    let found = status.conditions.find_condition(kind);
-    let (reason, message) = found.map(|c| (c.reason.clone(), c.message.clone())).unwrap_or_default();
-    let since = match (health, &status.held, broken) {
-        // The condition that the CRD sets by default has no transition time.
-        (ConnectionHealth::Unobserved, _, _) => None,
-        (ConnectionHealth::NeedsAction, Some(held), None) => Some(held.time.0),
-        _ => found.map(|c| c.last_transition_time.0),
-    };
-    (reason, since, message)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn connection_with_status(suspend: bool, status: &Value) -> BoxConnection {
-        serde_json::from_value(json!({
-            "apiVersion": "boxsync.dev/v1alpha1", "kind": "BoxConnection",
-            "metadata": { "name": "acme", "namespace": "backup" },
-            "spec": { "enterpriseId": "1", "suspend": suspend, "auth": {} }, "status": status,
-        }))
-        .expect("a connection")
-    }
-
-    fn conditions(conditions: &[(&str, &str, &str)]) -> Value {
-        let one = |(kind, status, reason): &(&str, &str, &str)| json!({ "type": kind, "status": status, "reason": reason, "message": kind, "lastTransitionTime": "2026-11-22T10:00:00Z" });
-        conditions.iter().map(one).collect()
-    }
-
-    #[test]
-    fn health_follows_from_the_status() {
-        let failures = json!({ "reason": "RateLimited", "count": 1, "lastTime": "2026-11-22T10:00:00Z" });
-        let held = json!({ "time": "2026-11-22T09:00:00Z", "removals": 250, "total": 1200, "digest": "d" });
-        let good = conditions(&[
-            ("Ready", "True", "Synced"),
-            ("Connected", "True", "Connected"),
-            ("Synced", "True", "Synced"),
-        ]);
-        let lost = conditions(&[
-            ("Ready", "False", "AuthorizationExpired"),
-            ("Connected", "False", "AuthorizationExpired"),
-            ("Stalled", "True", "AuthorizationExpired"),
-        ]);
-        let limited = conditions(&[
-            ("Ready", "True", "LastAttemptFailed"),
-            ("Connected", "True", "Connected"),
-            ("Synced", "False", "RateLimited"),
-        ]);
-        let holding = conditions(&[
-            ("Ready", "True", "RemovalsHeld"),
-            ("Connected", "True", "Connected"),
-            ("Synced", "True", "Synced"),
-        ]);
-        let unscheduled = conditions(&[("Ready", "True", "Synced"), ("Stalled", "True", "ScheduleInvalid")]);
-        let default = conditions(&[("Ready", "Unknown", "WaitingForOperator")]);
-        let first = conditions(&[("Ready", "Unknown", "Syncing")]);
-        for (suspend, status, expected, cause) in [
-            (false, json!({ "conditions": good }), ConnectionHealth::Ready, "Ready"),
-            (true, json!({ "conditions": good }), ConnectionHealth::Suspended, "Ready"),
-            (false, json!({ "conditions": lost }), ConnectionHealth::NeedsAction, "Connected"),
-            (true, json!({ "conditions": lost }), ConnectionHealth::Suspended, "Ready"),
-            (false, json!({ "conditions": limited, "failures": failures }), ConnectionHealth::Retrying, "Synced"),
-            (false, json!({ "conditions": holding, "held": held }), ConnectionHealth::NeedsAction, "Ready"),
-            (false, json!({ "conditions": unscheduled }), ConnectionHealth::NeedsAction, "Stalled"),
-            (false, json!({ "conditions": default }), ConnectionHealth::Unobserved, "Ready"),
-            (true, json!({ "conditions": default }), ConnectionHealth::Unobserved, "Ready"),
-            (false, json!({}), ConnectionHealth::Unobserved, ""),
-            (false, json!({ "conditions": first }), ConnectionHealth::Waiting, "Ready"),
-        ] {
-            let report = ConnectionReport::from_connection(&connection_with_status(suspend, &status));
-            assert_eq!((report.health, report.message.as_str()), (expected, cause), "{status}");
+        ConnectionHealth::NeedsAction | ConnectionHealth::Retrying | ConnectionHealth::Waiting => {
+            let retry = status.failures.as_ref().and_then(|failures| failures.retry_time.as_ref());
+            match retry.or(status.next_sync_time.as_ref()) {
+                Some(time) => Some(format!("{}; {now}", at(time.0))),
+                None => Some(now),
+            }
         }
     }
 }

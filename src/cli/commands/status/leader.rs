@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    api::{BoxConnection, LeaseRef},
+    api::{BoxConnection, LeaseRef, OperatorEvidence},
     cli::{
         errors::{self, Permission},
         exit_code::CliError,
@@ -190,6 +190,15 @@ impl LeaderStatus {
             LeaderStatus::Expired { .. } | LeaderStatus::NoLease { .. } => 3,
         };
         if severity(&other) > severity(&one) { other } else { one }
+    }
+
+    /// Whether an operator runs, as far as this shows.
+    pub(crate) const fn evidence(&self) -> OperatorEvidence {
+        match self {
+            LeaderStatus::Active { .. } => OperatorEvidence::Active,
+            LeaderStatus::Expired { .. } | LeaderStatus::NoLease { .. } => OperatorEvidence::Absent,
+            LeaderStatus::Unconfirmed { .. } | LeaderStatus::Unknown { .. } => OperatorEvidence::Unknown,
+        }
     }
 
     /// The first line of the status output, without its line break.

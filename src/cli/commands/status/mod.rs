@@ -7,11 +7,15 @@ pub(crate) mod watch;
 
 use clap::{Args, ValueEnum};
 
-use crate::cli::{
-    exit_code::{CliError, ExitStatus},
-    io::Io,
-    kube_context::{KubeContext, NamespaceScope},
-    output::{styled::StyledText, yaml::to_yaml},
+use crate::{
+    api::Evidence,
+    cli::{
+        exit_code::{CliError, ExitStatus},
+        io::Io,
+        kube_context::{KubeContext, NamespaceScope},
+        list_evidence::read_list_evidence,
+        output::{styled::StyledText, yaml::to_yaml},
+    },
 };
 use health::ConnectionReport;
 use leader::LeaderStatus;
@@ -83,8 +87,12 @@ pub(crate) async fn fetch_report(
     };
     let now = io.clock.now();
     let leader = leader::read_leader_status(kube, args.operator_namespace.as_deref(), &connections, now).await?;
-    let status_report =
-        StatusReport::new(leader, connections.iter().map(ConnectionReport::from_connection).collect(), scope);
+    let lists = read_list_evidence(kube, &connections).await;
+    let reports = connections.iter().zip(lists).map(|(connection, list)| {
+        ConnectionReport::new(connection, &Evidence { list, operator: leader.evidence(), now })
+    });
+    let reports = reports.collect();
+    let status_report = StatusReport::new(leader, reports, scope);
     let level = match (args.output, args.all) {
         (Some(StatusOutput::Json), _) => {
             let json = serde_json::to_string_pretty(&status_report)?;

@@ -1,25 +1,23 @@
 //! The output of `status`: the operator, a summary, and the connections that need action. Pure.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 use strum::VariantArray;
 
 use super::{
-    health::{ConnectionHealth, ConnectionReport},
+    health::{ConnectionReport, health_label},
     leader::LeaderStatus,
 };
 use crate::{
-    api::{BoxConnectionStatus, LastSync, Reason},
+    api::{BoxConnectionStatus, ConnectionHealth, LastSync, Reason},
     cli::{
         exit_code::ExitStatus,
         kube_context::NamespaceScope,
         output::{
             format::{
                 format_age, format_change_counts, format_number, format_relative_time, format_requested_by,
-                format_time, pluralize, wrap_text,
+                format_time, pluralize,
             },
             styled::{StyledText, TextStyle},
             table::{self, Column},
@@ -27,8 +25,8 @@ use crate::{
     },
 };
 
-/// Text is wrapped at this width, which is comfortable to read.
-pub(crate) const WIDTH: usize = 110;
+/// The width of a label with the gap behind it.
+const LABEL_WIDTH: usize = 7;
 
 /// The output of `kubectl boxsync status -o json`.
 #[derive(Serialize, JsonSchema)]
@@ -46,6 +44,8 @@ pub(crate) struct StatusReport {
 pub(crate) struct Summary {
     /// All connections.
     connections: usize,
+    /// Connections whose list is usable, as kubectl's column READY counts them. Each is also counted by its health, if
+    /// that is not "ready".
     ready: usize,
     needs_action: usize,
     retrying: usize,
@@ -72,7 +72,7 @@ impl StatusReport {
         let count = |health| connections.iter().filter(|c| c.health == health).count();
         let summary = Summary {
             connections: connections.len(),
-            ready: count(ConnectionHealth::Ready),
+            ready: connections.iter().filter(|c| c.ready).count(),
             needs_action: count(ConnectionHealth::NeedsAction),
             retrying: count(ConnectionHealth::Retrying),
             waiting: count(ConnectionHealth::Waiting),
@@ -113,7 +113,7 @@ impl StatusReport {
             (true, NamespaceScope::All) => {
                 text.newline().line("No connections found. To create one, see kubectl explain boxconnection.spec.");
             }
-            (false, _) => self.write_action_groups(&mut text, now),
+            (false, _) => self.write_problems(&mut text, now),
         }
         let table_rows: Vec<ConnectionRow<'_>> = self
             .connections
@@ -147,52 +147,51 @@ impl StatusReport {
         }
     }
 
-    /// The connections that need action, grouped by reason.
-    fn write_action_groups(&self, text: &mut StyledText, now: Timestamp) {
-        let mut groups: BTreeMap<&str, Vec<&ConnectionReport>> = BTreeMap::new();
-        for report in self.connections.iter().filter(|c| c.health == ConnectionHealth::NeedsAction) {
-            groups.entry(&report.reason).or_default().push(report);
-        }
-        for (reason, reports) in groups {
-            let headline = Reason::parse(reason).map(|r| format!(" · {}", r.summary())).unwrap_or_default();
-            let title = format!("{reason} · {}{headline}", pluralize(to_i64(reports.len()), "connection"));
-            text.newline().push(TextStyle::Yellow, &title).newline();
-            for report in reports {
-                let since = report.since.map(|t| format!(" · for {}", format_age(t, now))).unwrap_or_default();
-                text.text("  ").push(TextStyle::Bold, &self.display_name(report));
-                text.line(&format!("{since} · {}", list_summary(report, now)));
-                write_explanation(text, report);
-            }
+    /// The connections that need action, by reason.
+    fn write_problems(&self, text: &mut StyledText, now: Timestamp) {
+        let mut problems: Vec<&ConnectionReport> =
+            self.connections.iter().filter(|c| c.health == ConnectionHealth::NeedsAction).collect();
+        problems.sort_by(|one, other| one.reason.cmp(&other.reason));
+        for report in problems {
+            text.newline().push(TextStyle::Bold, &self.display_name(report)).text("   ");
+            text.push(TextStyle::Yellow, &report.reason).line(&format_since(report, now));
+            write_explanation(text, report, now);
         }
     }
 }
 
-/// The message, and the commands that help with held removals.
-fn write_explanation(text: &mut StyledText, report: &ConnectionReport) {
-    for line in wrap_text(&report.message, WIDTH) {
-        text.line(&format!("    {line}"));
-    }
-    if let Some(held) = report.held_removals {
-        let (name, namespace) = (&report.name, &report.namespace);
-        let held = pluralize(held, "removal");
-        text.line(&format!(
-            "    {held} held: review with kubectl boxsync users {name} -n {namespace} --held, approve with kubectl boxsync approve {name} -n {namespace}"
-        ));
-    }
+fn format_since(report: &ConnectionReport, now: Timestamp) -> String {
+    report.since.map(|time| format!(" for {}", format_age(time, now))).unwrap_or_default()
 }
 
-/// The time of the list, and until when it is fresh.
+/// Who must do what, and what else one has to know at night.
+fn write_explanation(text: &mut StyledText, report: &ConnectionReport, now: Timestamp) {
+    let row = |text: &mut StyledText, label: &str, line: &str| {
+        if !line.is_empty() {
+            text.line(&format!("  {label:<LABEL_WIDTH$}{line}"));
+        }
+    };
+    row(text, "DO", &report.action);
+    row(text, "TYPE", report.command.as_deref().filter(|command| !command.contains(" sync ")).unwrap_or_default());
+    row(text, "WHAT", if report.box_words.is_some() { "" } else { &report.problem });
+    let source = if report.reason == Reason::Internal.as_str() { "API" } else { "BOX" };
+    row(text, source, report.box_words.as_deref().unwrap_or_default());
+    row(text, "LIST", &list_summary(report, now));
+    row(text, "RETRY", &report.retry.clone().unwrap_or_default());
+}
+
+/// The size of the list, and until when it is fresh.
 pub(crate) fn list_summary(report: &ConnectionReport, now: Timestamp) -> String {
-    let Some(time) = report.list_time else { return "no list yet".to_owned() };
-    let users = report.users.map(|u| format!(" ({})", pluralize(u.total, "user"))).unwrap_or_default();
+    let Some(time) = report.list_time else { return "none yet".to_owned() };
+    let users = report.users.map_or(0, |users| users.total);
     let freshness = match report.stale_time {
         Some(stale) if stale > now => {
-            format!(", fresh until {} ({})", format_time(stale), format_relative_time(stale, now))
+            format!("fresh until {} ({})", format_time(stale), format_relative_time(stale, now))
         }
-        Some(stale) => format!(", stale since {} ({})", format_time(stale), format_relative_time(stale, now)),
-        None => String::new(),
+        Some(stale) => format!("stale since {} ({})", format_time(stale), format_relative_time(stale, now)),
+        None => format!("of {}", format_time(time)),
     };
-    format!("list of {}{users}{freshness}", format_time(time))
+    format!("{}, {freshness}", pluralize(users, "user"))
 }
 
 /// One connection, in detail.
@@ -209,12 +208,14 @@ pub(crate) fn render_connection(
         | ConnectionHealth::Suspended
         | ConnectionHealth::Unobserved => TextStyle::Plain,
     };
-    let since = report.since.map(|t| format!(" for {}", format_age(t, now))).unwrap_or_default();
     let mut text = StyledText::styled(TextStyle::Bold, &report.name);
-    text.text(": ").push(style, report.health.label());
-    text.line(&format!("{since} ({}) · {}", report.reason, list_summary(report, now)));
-    if report.health != ConnectionHealth::Ready {
-        write_explanation(&mut text, report);
+    text.text("   ").push(style, &report.reason);
+    text.line(&format!("{} · {}", format_since(report, now), health_label(report.health)));
+    match report.health {
+        ConnectionHealth::Ready => {
+            text.line(&format!("  {:<LABEL_WIDTH$}{}", "LIST", list_summary(report, now)));
+        }
+        _ => write_explanation(&mut text, report, now),
     }
     let Some(status) = status else { return text };
     if let Some(users) = &status.users {
@@ -287,7 +288,11 @@ impl Summary {
     fn summary_line(&self) -> String {
         let mut parts = vec![pluralize(to_i64(self.connections), "connection")];
         let counts = ConnectionHealth::VARIANTS.iter().map(|s| (*s, self.count_of(*s)));
-        parts.extend(counts.filter(|(s, n)| *n > 0 || *s == ConnectionHealth::Ready).map(|(s, n)| s.format_count(n)));
+        let format_count = |(health, n): (ConnectionHealth, usize)| match health {
+            ConnectionHealth::NeedsAction if n != 1 => format!("{n} need action"),
+            _ => format!("{n} {}", health_label(health)),
+        };
+        parts.extend(counts.filter(|(s, n)| *n > 0 || *s == ConnectionHealth::Ready).map(format_count));
         parts.push(pluralize(self.users, "user"));
         parts.join(" · ")
     }
@@ -312,7 +317,7 @@ impl ConnectionRow<'_> {
 fn table_columns<'a>() -> Vec<Column<ConnectionRow<'a>>> {
     vec![
         Column { title: "CONNECTION", cell: |row| row.name.as_str().into() },
-        Column { title: "STATE", cell: |row| row.report.health.label().into() },
+        Column { title: "STATE", cell: |row| health_label(row.report.health).into() },
         Column { title: "REASON", cell: |row| row.report.reason.as_str().into() },
         Column {
             title: "USERS",
@@ -323,18 +328,20 @@ fn table_columns<'a>() -> Vec<Column<ConnectionRow<'a>>> {
             cell: |row| row.report.list_time.map_or_else(String::new, |t| format_age(t, row.now)).into(),
         },
         Column { title: "STALE", cell: |row| row.relative_time(row.report.stale_time).into() },
-        Column { title: "NEXT-SYNC", cell: |row| row.relative_time(row.report.next_sync_time).into() },
     ]
 }
 
 fn wide_columns<'a>() -> Vec<Column<ConnectionRow<'a>>> {
     let mut columns = table_columns();
     columns.extend([
+        Column {
+            title: "NEXT-SYNC",
+            cell: |row: &ConnectionRow<'a>| row.relative_time(row.report.next_sync_time).into(),
+        },
         Column { title: "ENTERPRISE", cell: |row: &ConnectionRow<'a>| row.report.enterprise_id.as_str().into() },
         Column { title: "REVISION", cell: |row| row.report.revision.map(|r| r.to_string()).unwrap_or_default().into() },
         Column { title: "HELD", cell: |row| row.report.held_removals.map(format_number).unwrap_or_default().into() },
         Column { title: "OPERATOR", cell: |row| row.report.operator_lease.as_deref().unwrap_or_default().into() },
-        Column { title: "MESSAGE", cell: |row| row.report.message.as_str().into() },
     ]);
     columns
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{RenderedReport, StatusArgs, StatusOutput, summary::StatusReport};
+use super::{RenderedReport, StatusArgs, StatusOutput, health::health_label, summary::StatusReport};
 use crate::{
     cli::{
         commands::status,
@@ -60,7 +60,7 @@ pub(crate) async fn run(args: &StatusArgs, kube: &KubeContext, io: &mut Io<'_>) 
 fn connection_lines(status_report: &StatusReport) -> BTreeMap<String, String> {
     let lines = status_report.connections.iter().map(|report| {
         let revision = report.revision.map(|r| format!(" revision {r}")).unwrap_or_default();
-        (status_report.display_name(report), format!("{}: {}{revision}", report.health.label(), report.reason))
+        (status_report.display_name(report), format!("{}: {}{revision}", health_label(report.health), report.reason))
     });
     lines.collect()
 }

@@ -10,13 +10,17 @@ use clap::{ArgGroup, Args};
 use kube::{ResourceExt, api::ObjectMeta};
 
 use crate::{
-    api::{BoxConnection, ConnectionRef, UserSyncRequest, UserSyncRequestSpec},
+    api::{
+        BoxConnection, ConnectionHealth, ConnectionRef, Evidence, Judgement, ListEvidence, OperatorEvidence, Reason,
+        UserSyncRequest, UserSyncRequestSpec, judge,
+    },
     cli::{
         exit_code::{CliError, ExitStatus},
         io::Io,
         kube_context::{KubeContext, NamespaceScope, post_params},
         output::format::parse_duration,
     },
+    text::clean_line,
 };
 use wait::PendingRequest;
 
@@ -61,6 +65,7 @@ pub(crate) async fn run(args: &SyncArgs, kube: &KubeContext, io: &mut Io<'_>) ->
         let expected = expect_logins::parse_logins(&text);
         return expect_logins::run(&expected, connection, args.timeout, &kube.in_namespace_of(connection), io).await;
     }
+    let connections = without_unwatched(connections, io)?;
     let mut pending = Vec::new();
     for connection in &connections {
         let kube = &kube.in_namespace_of(connection);
@@ -103,6 +108,30 @@ async fn select_connections(
             Err(CliError::error("no matching connection in any namespace. See kubectl boxsync status -A --all."))
         }
         _ => Ok(active),
+    }
+}
+
+/// The connections whose operator takes up a request. Of the others it is said why not.
+fn without_unwatched(connections: Vec<BoxConnection>, io: &mut Io<'_>) -> Result<Vec<BoxConnection>, CliError> {
+    let evidence = Evidence { list: ListEvidence::NotRead, operator: OperatorEvidence::Unknown, now: io.clock.now() };
+    let mut watched = Vec::new();
+    let mut refused = Vec::new();
+    for connection in connections {
+        let Judgement { health, reason, problem, action, .. } = judge(&connection, &evidence);
+        if health == ConnectionHealth::NeedsAction && reason == Reason::WaitingForOperator.as_str() {
+            refused.push(format!("{}: {problem} {action} No request was created.", connection.name_any()));
+        } else {
+            watched.push(connection);
+        }
+    }
+    match (watched.is_empty(), refused.first()) {
+        (true, Some(first)) => Err(CliError::Message(ExitStatus::Failure, first.clone())),
+        _ => {
+            for line in refused {
+                writeln!(io.err, "{}", clean_line(&line))?;
+            }
+            Ok(watched)
+        }
     }
 }
 
