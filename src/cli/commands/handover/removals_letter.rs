@@ -44,11 +44,15 @@ impl RemovalsLetter<'_> {
                 format_time(hold.time.0)
             )),
             question,
-            wrap(&email.list_paragraph()),
-            wrap(
-                "Until you answer, the missing users stay in our list, as they were when Box last listed them. Those who come back to Box's list need no answer.",
-            ),
         ];
+        // A list that names nobody may be damaged: nothing is said of it.
+        match self.users {
+            Some(_) => parts.extend([
+                wrap(&email.list_paragraph()),
+                wrap("Until you answer, the missing users stay in our list, as they were when Box last listed them. Those who come back to Box's list need no answer."),
+            ]),
+            None => parts.push("Until you answer, we remove nobody. Nothing is deleted in Box.".to_owned()),
+        }
         parts.extend(self.names());
         let personal =
             if self.users.is_some() { "This email contains personal data: please answer only to us. " } else { "" };
