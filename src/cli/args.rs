@@ -7,7 +7,7 @@ use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, 
 use super::{
     commands::{
         approve::ApproveArgs, changes::ChangesArgs, check::CheckArgs, connect::ConnectArgs, handover::HandoverArgs,
-        status::StatusArgs, sync::SyncArgs, users::UsersArgs, why::WhyArgs,
+        status::StatusArgs, sync::SyncArgs, users::args::UsersArgs, why::WhyArgs,
     },
     global_args::{CLUSTER_FLAGS, GlobalArgs},
 };

@@ -5,9 +5,8 @@ use std::collections::HashSet;
 use clap::Args;
 
 use super::{
-    changes::{
-        change_log::{ChangeLine, RevisionChanges, collect_revisions, parse_record, same_login},
-        format_field_changes,
+    changes::change_log::{
+        ChangeLine, RevisionChanges, collect_revisions, format_field_changes, parse_record, same_login,
     },
     similar_logins::similar_logins,
     users,

@@ -8,7 +8,6 @@ use clap::{Args, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::{
     users::{self, output, read_error::explain_read_error},
@@ -32,7 +31,7 @@ use crate::{
     },
     roster::{self, ChangeOp, ChangeRecord, MAX_CHANGE_RECORDS, ReadError},
 };
-use change_log::{ChangeLine, RevisionChanges, collect_revisions};
+use change_log::{ChangeLine, RevisionChanges, collect_revisions, format_field_changes};
 
 #[derive(Args, Debug)]
 pub(crate) struct ChangesArgs {
@@ -246,24 +245,6 @@ fn format_change(changed: &ChangeRecord) -> (TextStyle, String) {
         ChangeOp::Removed => (TextStyle::Red, format!("  - {user}")),
         ChangeOp::Returned => (TextStyle::Green, format!("  ↩ {user} (returned)")),
         ChangeOp::Held => (TextStyle::Yellow, format!("  ? {user} (held)")),
-    }
-}
-
-/// `status: active → inactive`, and so on.
-pub(crate) fn format_field_changes(changed: &ChangeRecord) -> String {
-    let changes = changed
-        .fields
-        .iter()
-        .map(|(field, [from, to])| format!("{field}: {} → {}", format_value(from), format_value(to)));
-    changes.collect::<Vec<_>>().join(", ")
-}
-
-fn format_value(value: &Value) -> String {
-    match value {
-        Value::String(text) if text.is_empty() => "(none)".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Null => "(none)".to_owned(),
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{UsersArgs, output::OutputUser};
+use super::{args::UsersArgs, output::OutputUser};
 use crate::{
     cli::exit_code::CliError,
     roster::{PublishedUser, RemovedUser},

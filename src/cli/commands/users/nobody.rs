@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{UsersArgs, filter::UserFilter, output::OutputUser};
+use super::{args::UsersArgs, filter::UserFilter, output::OutputUser};
 use crate::cli::{
     commands::similar_logins::similar_logins,
     output::format::{format_number, pluralize},
@@ -28,7 +28,7 @@ pub(super) fn explain_nobody<U: OutputUser>(users: &[U], args: &UsersArgs, names
             (false, false) => format!("The list of {name} is empty: Box listed no user."),
         };
     }
-    let total = pluralize(to_i64(users.len()), "user");
+    let total = pluralize(i64::try_from(users.len()).unwrap_or(i64::MAX), "user");
     let filters = UserFilter::from_args(args).split();
     let mut sentences = Vec::new();
     for filter in filters.iter().filter(|filter| !users.iter().any(|user| user.matches(filter))) {
@@ -56,8 +56,8 @@ pub(super) fn explain_nobody<U: OutputUser>(users: &[U], args: &UsersArgs, names
     }
     if sentences.is_empty() {
         let counts = filters.iter().map(|filter| {
-            let matching = users.iter().filter(|user| user.matches(filter)).count();
-            format!("{filter} {}", format_number(to_i64(matching)))
+            let matching = users.iter().map(|user| i64::from(user.matches(filter))).sum();
+            format!("{filter} {}", format_number(matching))
         });
         let counts: Vec<String> = counts.collect();
         return format!("No {whom} matches all filters together, of {total}. Each alone: {}.", counts.join(", "));
@@ -67,21 +67,17 @@ pub(super) fn explain_nobody<U: OutputUser>(users: &[U], args: &UsersArgs, names
 
 /// `900 active, 12 inactive`, the most frequent word first.
 pub(super) fn count_words<'a>(words: impl Iterator<Item = Option<&'a str>>) -> String {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
     for word in words.flatten() {
         *counts.entry(word).or_default() += 1;
     }
-    let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
+    let mut counts: Vec<(&str, i64)> = counts.into_iter().collect();
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let more = counts.len().saturating_sub(MAX_WORDS);
-    let shown = counts.iter().take(MAX_WORDS).map(|(word, count)| format!("{} {word}", format_number(to_i64(*count))));
+    let shown = counts.iter().take(MAX_WORDS).map(|(word, count)| format!("{} {word}", format_number(*count)));
     let mut shown: Vec<String> = shown.collect();
     if more > 0 {
         shown.push(format!("{more} others"));
     }
     shown.join(", ")
-}
-
-fn to_i64(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }
