@@ -7,7 +7,7 @@ use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, 
 use super::{
     commands::{
         approve::ApproveArgs, changes::ChangesArgs, check::CheckArgs, connect::ConnectArgs, handover::HandoverArgs,
-        status::StatusArgs, sync::SyncArgs, users::UsersArgs, why::WhyArgs,
+        status::StatusArgs, sync::SyncArgs, users::args::UsersArgs, why::WhyArgs,
     },
     global_args::{CLUSTER_FLAGS, GlobalArgs},
 };
@@ -101,7 +101,7 @@ Examples:
   kubectl boxsync users acme --max-age 26h -o name           # for scripts: fail if the list is older
   kubectl boxsync users acme --removed                       # removed users
 
-Exit code: 0 printed, 6 the list is older than --max-age, 7 no list has been published (that is not an empty list), 64 no
+Exit code: 0 printed, also if nobody matches; 6 the list is older than --max-age, 7 no list has been published (that is not an empty list), 64 no
 user has the --status or --role, and Box knows no such word.")]
     Users(UsersArgs),
     /// Show the changes of the list, revision by revision
@@ -109,7 +109,10 @@ user has the --status or --role, and Box knows no such word.")]
 Examples:
   kubectl boxsync changes acme --since 7d
   kubectl boxsync changes acme --revision 40..42
-  kubectl boxsync changes acme --user jane@acme.com -o jsonl")]
+  kubectl boxsync changes acme --user jane@acme.com -o jsonl
+
+Exit code: 0 printed, 1 nobody with the login or id of --user is in the list or in its change log, 7 no list has been
+published.")]
     Changes(ChangesArgs),
     /// Explain why a user is or is not in the list
     #[command(after_help = "\
@@ -140,7 +143,11 @@ Exit code: 0 all checks passed, 1 a check failed; skipped checks do not count.")
     #[command(after_help = "\
 Examples:
   kubectl boxsync handover acme
-  kubectl boxsync handover acme > email.txt")]
+  kubectl boxsync handover acme > email.txt
+
+While removals are held, the email asks whether these users left, and names up to 100 of them.
+
+Exit code: 0 printed.")]
     Handover(HandoverArgs),
     /// Set or replace the Box credentials of a connection
     #[command(after_help = "\

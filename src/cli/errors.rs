@@ -159,7 +159,7 @@ pub(crate) fn list_read_error(error: &ReadError, connection: &str, namespace: &s
             ),
         ),
         ReadError::Incomplete { revision } => CliError::error(format!(
-            "the list of {connection} is incomplete: slices of revision {} are missing or damaged. The next sync repairs it: kubectl boxsync sync {connection} -n {namespace} --wait.",
+            "the list of {connection} is incomplete: slices of revision {} are missing or damaged. Unless removals are held or the connection is suspended, a sync publishes it again: kubectl boxsync sync {connection} -n {namespace} --wait.",
             format_number(*revision)
         )),
         ReadError::NewerFormat { format } => CliError::error(format!(

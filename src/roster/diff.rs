@@ -13,7 +13,7 @@ use super::{
 use crate::user_list::{User, UserList, UserListBuilder, UserStatus, compare_ids};
 
 /// Above this number the changes of a revision are only counted.
-const MAX_CHANGE_RECORDS: usize = 10_000;
+pub const MAX_CHANGE_RECORDS: usize = 10_000;
 
 /// The changes of a revision, as long as they are few enough to be recorded one by one.
 #[derive(Debug, Default)]

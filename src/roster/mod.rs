@@ -45,6 +45,7 @@ mod user_counts;
 
 pub use chunking::{MAX_SLICE_BYTES, sha256_hex};
 pub use completeness::{confirm_missing_slices, count_missing_slices};
+pub use diff::MAX_CHANGE_RECORDS;
 pub use garbage_collection::{GcResult, GcScope, collect_garbage, unreferenced_slices};
 pub use ownership::{Ownership, OwnershipConflict, check_ownership};
 pub use publish::{Error, Fence, PublishOutcome, PublishRequest, PublishResult, PublishStep, publish_list};

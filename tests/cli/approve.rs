@@ -2,6 +2,7 @@
 
 use box_sim::{AuthMethod, Behaviour};
 use boxsync::api::{UserRoster, UserSyncRequest};
+use kube_sim::{Fault, FaultAction, Gate, Verb};
 use serde_json::json;
 
 use crate::check::CheckEnv;
@@ -79,6 +80,83 @@ async fn without_a_roster_only_the_counts_are_shown() {
         output.out
     );
     assert_eq!(sync_requests(&env)[0].spec.approve_removals.as_deref(), Some("abc"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_connection_says_what_is_held_whatever_became_of_the_list() {
+    const ONLY_NUMBER: &str = "so only the number of removals is known";
+    let damages: [(fn(&CliEnv), &str); 6] = [
+        (|env| env.kube.delete("UserRoster", NAMESPACE, "acme"), "The published list was deleted, so only the number"),
+        (|env| env.delete_slices(&["Held"]), "The published list is damaged, so only the number"),
+        (|env| env.delete_slices(&["Held", "Live"]), ONLY_NUMBER),
+        (|env| env.delete_slices(&["Live"]), "\n  user0@acme.com (User, active)\n"),
+        (|env| drop(env.kube.edit("UserRoster", NAMESPACE, "acme", |r| r["format"] = json!(2))), "in a format that"),
+        (
+            |env| {
+                env.kube.edit("UserRoster", NAMESPACE, "acme", |r| {
+                    r.as_object_mut().expect("a roster").remove("held");
+                });
+            },
+            "The published list does not name them, so only",
+        ),
+    ];
+    for (damage, said) in damages {
+        let env = CliEnv::with_held_users(60, 25).await;
+        let digest = held_digest(&env);
+        damage(&env);
+        let output = env.run("approve acme --yes --timeout 2s").await;
+        assert!(
+            output.out.starts_with("25 of 60 users of acme have been missing") && output.out.contains(said),
+            "{output:?}"
+        );
+        let approved: Vec<_> = sync_requests(&env).into_iter().filter_map(|r| r.spec.approve_removals).collect();
+        assert_eq!(approved, [digest], "{said}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_digests_that_of_the_connection_is_approved() {
+    let env = CliEnv::with_held_users(60, 25).await;
+    env.kube.edit("BoxConnection", NAMESPACE, "acme", |c| {
+        c["status"]["held"]["digest"] = json!("newer");
+        c["status"]["held"]["removals"] = json!(30);
+    });
+    let output = env.run("approve acme --yes --timeout 2s").await;
+    assert!(
+        output.out.starts_with("30 of 60 users")
+            && output.out.contains(
+                "The published list (revision 2) is older: it names 25 held users, the operator holds 30 now"
+            ),
+        "{}",
+        output.out
+    );
+    assert_eq!(sync_requests(&env)[0].spec.approve_removals.as_deref(), Some("newer"));
+
+    env.kube.edit("BoxConnection", NAMESPACE, "acme", |c| {
+        c["status"].as_object_mut().expect("a status").remove("held");
+    });
+    assert_eq!(env.run("approve acme --yes").await.out, "No removals are held for acme.\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_published_after_the_connection_was_read_is_not_called_older() {
+    let env = CliEnv::with_held_users(60, 25).await;
+    let digest = held_digest(&env);
+    env.kube.edit("BoxConnection", NAMESPACE, "acme", |c| c["status"]["held"]["digest"] = json!("before"));
+    let gate = Gate::new();
+    env.kube.fail_next(
+        1,
+        |call| call.matches(Verb::Get, "userrosters") && call.user == "alice",
+        Fault::Before(FaultAction::Hold(gate.clone())),
+    );
+    let report = async {
+        gate.reached().await;
+        env.kube.edit("BoxConnection", NAMESPACE, "acme", |c| c["status"]["held"]["digest"] = json!(digest));
+        gate.open();
+    };
+    let (output, ()) = tokio::join!(env.run("approve acme --yes --timeout 2s"), report);
+    assert!(!output.out.contains("older"), "{}", output.out);
+    assert_eq!(sync_requests(&env)[0].spec.approve_removals.as_deref(), Some(digest.as_str()));
 }
 
 /// Five users of whom four are held: two are in Box, two are not; one of those has a namesake.

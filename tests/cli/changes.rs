@@ -38,7 +38,7 @@ revision 2 · 2026-11-22 13:00Z · 1 added · 1 updated · 0 removed · 0 held
   ~ bob@acme.com  status: inactive → active
   + cleo@acme.com
 revision 1 · 2026-11-22 12:00Z · 3 added · 0 updated · 0 removed · 0 held
-  (the first list)
+  (the first list: 3 users)
 "
     );
     assert_eq!(output.code, 0);
@@ -103,4 +103,64 @@ async fn without_changes_it_says_where_the_change_log_begins() {
     let output = env_with_four_revisions().await.run("changes acme --revision 99").await;
     assert_eq!((output.out.as_str(), output.code), ("", 0));
     assert_eq!(output.err, "No changes found. The change log of acme starts at revision 1 of 2026-11-22 12:00Z.\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_who_never_occurs_is_an_error_as_in_why() {
+    let env = env_with_four_revisions().await;
+    for line in [
+        "changes acme --user clea@acme.com",
+        "changes acme --user clea@acme.com -o json",
+        "changes acme --user clea@acme.com --revision 3",
+        "changes acme --user clea@acme.com --revision 99 -o jsonl",
+    ] {
+        let output = env.run(line).await;
+        assert_eq!((output.code, output.out.as_str()), (1, ""), "{line}");
+        assert_eq!(
+            output.err,
+            "error: nobody with the login or id clea@acme.com is in the list of acme (revision 4, 4 users) or in its change log. This user was not in the list from 2026-11-22 12:00Z, the first list, to 2026-11-22 15:00Z. Similar: cleo@acme.com. See kubectl boxsync why acme clea@acme.com -n backup.\n",
+            "{line}"
+        );
+    }
+    assert_eq!(env.run("why acme clea@acme.com").await.code, 1);
+    // Somebody who is there, but did not change then.
+    let output = env.run("changes acme --user 2001 --revision 3").await;
+    assert_eq!((output.code, output.out.as_str()), (0, ""));
+    assert!(output.err.starts_with("No changes of 2001 found. The change log of acme starts at"), "{}", output.err);
+    let output = env.run("changes acme --user 2001").await;
+    assert!(output.out.ends_with("\n  (the first list: 3 users; this user may be among them)\n"), "{}", output.out);
+}
+
+#[tokio::test(start_paused = true)]
+async fn why_the_changes_of_a_revision_are_not_listed_is_said_as_it_is() {
+    let env = env_with_four_revisions().await;
+    // As the sync after an erasure leaves it.
+    env.kube.edit("UserRoster", NAMESPACE, "acme", |roster| {
+        for at in [1, 2] {
+            roster["journal"][at].as_object_mut().expect("an entry").remove("slices");
+        }
+        roster["journal"][2]["updated"] = json!(10_001);
+    });
+    let output = env.run("changes acme --revision 2..3").await;
+    let lines = output.stdout_lines();
+    assert_eq!(
+        lines[1],
+        "  (the changes of this revision were deleted, or not recorded because the list before it was damaged)"
+    );
+    assert_eq!(lines[3], "  (too many changes to list)");
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_changes_are_published_without_them_by_a_sync_even_while_removals_are_held() {
+    let env = CliEnv::with_held_users(60, 25).await;
+    env.delete_slices(&["Changes"]);
+    let output = env.run("changes acme").await;
+    assert_eq!((output.code, output.out.as_str()), (8, ""));
+    assert!(
+        output.err.ends_with(
+            "are missing or damaged. A sync publishes it again: kubectl boxsync sync acme -n backup --wait.\n"
+        ),
+        "{}",
+        output.err
+    );
 }

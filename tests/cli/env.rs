@@ -161,9 +161,30 @@ impl CliEnv {
         };
         let mut builder = UserListBuilder::default();
         builder.push_users(users.iter().copied());
-        publish_confirmed(&self.list_store(name), &request, &builder.build(), || self.product_clock().now())
-            .await
-            .expect("it can be published")
+        let result =
+            publish_confirmed(&self.list_store(name), &request, &builder.build(), || self.product_clock().now())
+                .await
+                .expect("it can be published");
+        // As the operator reports it.
+        let held = self.kube.object::<UserRoster>(NAMESPACE, name).and_then(|roster| roster.spec.held);
+        self.kube.edit("BoxConnection", NAMESPACE, name, |connection| {
+            if let Some(status) = connection["status"].as_object_mut() {
+                status.insert("held".to_owned(), json!(held));
+                if held.is_none() {
+                    status.remove("held");
+                }
+            }
+        });
+        result
+    }
+
+    /// Deletes the slices of these states.
+    pub(crate) fn delete_slices(&self, states: &[&str]) {
+        for slice in self.kube.list("UserSlice") {
+            if states.iter().any(|state| slice["state"] == *state) {
+                self.kube.delete("UserSlice", NAMESPACE, slice["metadata"]["name"].as_str().expect("a name"));
+            }
+        }
     }
 
     pub(crate) fn list_store(&self, name: &str) -> Store {

@@ -95,3 +95,52 @@ async fn without_a_failure_the_email_explains_what_the_app_does_and_needs() {
     let output = env.run("handover acme").await;
     assert!(output.out.contains("No action is needed now."), "{output:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn while_removals_are_held_the_letter_asks_whether_these_users_left() {
+    let env = CliEnv::with_held_users(300, 130).await;
+    env.kube.edit("BoxConnection", NAMESPACE, "acme", |c| {
+        c["status"]["app"] = json!({ "clientId": "app-17", "authType": "clientCredentials" })
+    });
+    let flat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let output = env.run("handover acme").await;
+    assert!(output.out.starts_with("Subject: Box enterprise 1001: did 130 users leave?\n\nHello,\n"), "{}", output.out);
+    assert_eq!(output.out.matches("  user").count(), 100);
+    for words in [
+        "130 of the 300 users in our list are missing: Box has not listed them to our app since 2026-11-22 12:00Z.",
+        "please answer: \"remove them\"",
+        "The users: user0@acme.com (User, id 2000) user1@acme.com (User, id 2001)",
+        "and 30 more, whom we name on request",
+    ] {
+        assert!(flat(&output.out).contains(words), "{words}: {}", output.out);
+    }
+    assert!(!output.out.contains("kubectl"), "{}", output.out);
+    assert!(output.err.contains("kubectl boxsync approve acme -n backup") && output.code == 0, "{output:?}");
+
+    // A failed sign-in is fixed first.
+    let healthy = env.kube.object::<boxsync::api::BoxConnection>(NAMESPACE, "acme").expect("a connection").status;
+    let mut status = disconnected_status("AppNotAuthorized");
+    status["held"] = serde_json::to_value(healthy.clone().expect("a status").held).expect("JSON");
+    env.set_status("acme", status);
+    let output = env.run("handover acme").await;
+    assert!(
+        output.out.contains("please authorize our app") && output.err.contains("removals are held, too"),
+        "{output:?}"
+    );
+    env.set_status("acme", serde_json::to_value(healthy).expect("JSON"));
+
+    // Without names, it asks by the number.
+    env.kube.forbid(|call| call.resource == "userslices" && call.user == "alice");
+    let output = env.run("handover acme").await;
+    assert!(
+        output.err.contains("note: the letter names nobody, because the list cannot be read: you are not allowed"),
+        "{output:?}"
+    );
+    assert!(
+        flat(&output.out).contains("check whether about 130 users were deleted") && !output.out.contains("user0@"),
+        "{output:?}"
+    );
+    env.kube.delete("UserRoster", NAMESPACE, "acme");
+    let output = env.run("handover acme").await;
+    assert!(flat(&output.out).contains("check whether about 130 users were deleted") && output.code == 0, "{output:?}");
+}

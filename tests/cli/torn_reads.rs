@@ -41,7 +41,7 @@ async fn a_list_with_a_missing_slice_is_never_shown_in_part() {
     let output = env.run("users acme").await;
     assert_eq!((output.code, output.out.as_str()), (8, ""));
     assert!(
-        output.err.contains("slices of revision 1 are missing or damaged. The next sync repairs it"),
+        output.err.contains("slices of revision 1 are missing or damaged. A sync publishes it again: kubectl boxsync sync acme -n backup --wait."),
         "{}",
         output.err
     );

@@ -1,10 +1,12 @@
-//! The subcommands, one file or folder each.
+//! The subcommands, one file or folder each, and what several of them share.
 
 pub(crate) mod approve;
 pub(crate) mod changes;
 pub(crate) mod check;
 pub(crate) mod connect;
 pub(crate) mod handover;
+pub(crate) mod held_removals;
+pub(crate) mod similar_logins;
 pub(crate) mod status;
 pub(crate) mod sync;
 pub(crate) mod users;

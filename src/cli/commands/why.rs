@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use clap::Args;
 
 use super::{
-    changes::{
-        change_log::{ChangeLine, RevisionChanges, collect_revisions, parse_record, same_login},
-        format_field_changes,
+    changes::change_log::{
+        ChangeLine, RevisionChanges, collect_revisions, format_field_changes, parse_record, same_login,
     },
+    similar_logins::similar_logins,
     users,
 };
 use crate::{
@@ -32,8 +32,8 @@ pub(crate) struct WhyArgs {
     pub(crate) login_or_id: String,
 }
 
-const ALL_STATES: &[SliceState] = &[SliceState::Live, SliceState::Held, SliceState::Removed, SliceState::Changes];
-const MAX_SUGGESTIONS: usize = 3;
+pub(crate) const ALL_STATES: &[SliceState] =
+    &[SliceState::Live, SliceState::Held, SliceState::Removed, SliceState::Changes];
 
 /// Everything that is known about the users of a connection.
 struct UserLookup<'a> {
@@ -56,7 +56,7 @@ enum Explanation {
 }
 
 pub(crate) async fn run(args: &WhyArgs, kube: &KubeContext, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
-    let snapshot = users::read_list(kube, &args.name, ALL_STATES).await?;
+    let snapshot = users::read_list(kube, &args.name, ALL_STATES, io.clock.now()).await?;
     // The caller may have access to lists but not to connections: then the time of the list is left out.
     let connection = kube.get_connection(&args.name).await.ok();
     let lookup = UserLookup::from_snapshot(&snapshot, connection.as_ref(), &args.name, &kube.namespace)?;
@@ -68,6 +68,28 @@ pub(crate) async fn run(args: &WhyArgs, kube: &KubeContext, io: &mut Io<'_>) -> 
         writeln!(io.out, "{}", clean_line(&line))?;
     }
     Ok(exit)
+}
+
+/// Why there can be no changes of a user: nobody with this login or id is in the list or in its change log. `None` if
+/// somebody is. The snapshot is of [`ALL_STATES`].
+pub(crate) fn explain_unknown_user(
+    snapshot: &RosterSnapshot,
+    name: &str,
+    namespace: &str,
+    login_or_id: &str,
+) -> Result<Option<String>, CliError> {
+    let lookup = UserLookup::from_snapshot(snapshot, None, name, namespace)?;
+    if lookup.knows(login_or_id) {
+        return Ok(None);
+    }
+    let similar = lookup.similar_logins(login_or_id).join(", ");
+    let similar = if similar.is_empty() { String::new() } else { format!(" Similar: {similar}.") };
+    Ok(Some(format!(
+        "nobody with the login or id {login_or_id} is in the list of {name} (revision {}, {}) or in its change log. {}{similar} See kubectl boxsync why {name} {login_or_id} -n {namespace}.",
+        lookup.roster.revision,
+        pluralize(lookup.roster.users.total, "user"),
+        lookup.never_listed_since()
+    )))
 }
 
 impl<'a> UserLookup<'a> {
@@ -91,6 +113,13 @@ impl<'a> UserLookup<'a> {
             removed: snapshot.record_lines(SliceState::Removed).map(parse_record).collect::<Result<_, CliError>>()?,
             revisions: collect_revisions(snapshot, None)?,
         })
+    }
+
+    fn knows(&self, login_or_id: &str) -> bool {
+        let is = |id: &str, login: &str| id == login_or_id || same_login(login, login_or_id);
+        self.live.iter().chain(&self.held).any(|user| is(&user.id, &user.login))
+            || self.removed.iter().any(|user| is(&user.id, &user.login))
+            || self.changes_of(login_or_id).next().is_some()
     }
 
     fn explain(&self, login_or_id: &str) -> Explanation {
@@ -287,24 +316,8 @@ impl<'a> UserLookup<'a> {
         }
     }
 
-    /// Logins at a small edit distance, or with the same local part.
     fn similar_logins(&self, wanted: &str) -> Vec<&str> {
-        let wanted = wanted.to_lowercase();
-        let max_distance = (wanted.chars().count() / 6).max(2);
-        let local_part = wanted.split('@').next().filter(|part| part.len() > 2);
-        let distance = |login: &str| {
-            let login = login.to_lowercase();
-            // The company may use several domains.
-            if local_part.is_some() && login.split('@').next() == local_part {
-                return Some(1);
-            }
-            let close = login.len().abs_diff(wanted.len()) <= max_distance;
-            close.then(|| strsim::osa_distance(&login, &wanted)).filter(|distance| *distance <= max_distance)
-        };
-        let all = self.live.iter().chain(&self.held).map(|user| &*user.login);
-        let mut candidates: Vec<(usize, &str)> = all.filter_map(|login| Some((distance(login)?, login))).collect();
-        candidates.sort_unstable();
-        candidates.into_iter().take(MAX_SUGGESTIONS).map(|(_, login)| login).collect()
+        similar_logins(wanted, self.live.iter().chain(&self.held).map(|user| &*user.login))
     }
 
     /// The newest change of this kind of the user.

@@ -1,6 +1,7 @@
 //! The change log: the roster's journal with the change records of its slices. Pure.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{
     api::{RevisionRecord, SliceState},
@@ -73,4 +74,22 @@ fn parse_changes<'a>(slices: &[&'a str]) -> Result<Vec<ChangeLine<'a>>, CliError
         .flat_map(|data| data.lines())
         .map(|json| Ok(ChangeLine { json, change: parse_record(json)? }))
         .collect()
+}
+
+/// `status: active → inactive`, and so on.
+pub(crate) fn format_field_changes(changed: &ChangeRecord) -> String {
+    let changes = changed
+        .fields
+        .iter()
+        .map(|(field, [from, to])| format!("{field}: {} → {}", format_value(from), format_value(to)));
+    changes.collect::<Vec<_>>().join(", ")
+}
+
+fn format_value(value: &Value) -> String {
+    match value {
+        Value::String(text) if text.is_empty() => "(none)".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Null => "(none)".to_owned(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
 }

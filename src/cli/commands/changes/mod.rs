@@ -8,13 +8,14 @@ use clap::{Args, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 
-use super::users::{explain_read_error, output};
+use super::{
+    users::{self, output, read_error::explain_read_error},
+    why::{self, explain_unknown_user},
+};
 use crate::{
     api::{MassChange, MassChangeKind, RevisionRecord, SliceState},
     cli::{
-        errors,
         exit_code::{CliError, ExitStatus},
         global_args::CLUSTER_FLAGS,
         io::Io,
@@ -22,14 +23,15 @@ use crate::{
         output::{
             format::{
                 display_login, format_change_counts, format_number, format_requested_by, format_time, parse_duration,
+                pluralize,
             },
             styled::{StyledText, TextStyle},
             yaml::to_yaml,
         },
     },
-    roster::{self, ChangeOp, ChangeRecord, ReadError},
+    roster::{self, ChangeOp, ChangeRecord, MAX_CHANGE_RECORDS, ReadError},
 };
-use change_log::{ChangeLine, RevisionChanges, collect_revisions};
+use change_log::{ChangeLine, RevisionChanges, collect_revisions, format_field_changes};
 
 #[derive(Args, Debug)]
 pub(crate) struct ChangesArgs {
@@ -109,19 +111,33 @@ pub(crate) async fn run(args: &ChangesArgs, kube: &KubeContext, io: &mut Io<'_>)
     let filter = RevisionFilter { since, revisions: args.revision };
     let store = kube.roster_store(&args.name);
     let roster = store.get_roster().await.map_err(kube.explain_error("get", "userrosters"))?;
-    let Some(roster) = roster else { return Err(explain_read_error(&ReadError::NoRoster, kube, &args.name).await) };
+    let now = io.clock.now();
+    let read_error =
+        async |error: ReadError| explain_read_error(&error, &[SliceState::Changes], kube, &args.name, now).await;
+    let Some(roster) = roster else { return Err(read_error(ReadError::NoRoster).await) };
     let matching = roster.spec.journal.iter().filter(|entry| filter.matches(entry));
     let slice_names: Vec<String> = matching.flat_map(|entry| entry.slices.iter().cloned()).collect();
-    let read = roster::read_snapshot(&store, &[SliceState::Changes], Some(&slice_names)).await;
-    let snapshot = read.map_err(|e| errors::list_read_error(&e, &args.name, &kube.namespace))?;
+    let snapshot = match roster::read_snapshot(&store, &[SliceState::Changes], Some(&slice_names)).await {
+        Ok(snapshot) => snapshot,
+        Err(error) => return Err(read_error(error).await),
+    };
     // A revision that was published after the first read is left out.
     let last = roster.spec.revision;
     let changes = collect_revisions(&snapshot, Some(&slice_names))?.into_iter();
     let changes: Vec<RevisionChanges<'_>> =
         changes.filter(|r| filter.matches(r.entry) && r.entry.revision <= last).collect();
     let changes = filter_by_user(changes, args.user.as_deref());
+    if let Some(user) = args.user.as_deref()
+        && !changes.iter().any(|revision| revision.changes.is_some())
+    {
+        // No change concerns this user: then it must be known that there is one.
+        let all = users::read_list(kube, &args.name, why::ALL_STATES, now).await?;
+        if let Some(unknown) = explain_unknown_user(&all, &args.name, &kube.namespace, user)? {
+            return Err(CliError::Message(ExitStatus::Failure, unknown));
+        }
+    }
     if changes.is_empty() && args.output == ChangesOutput::Table {
-        writeln!(io.err, "{}", no_changes_message(&snapshot.roster.spec.journal, &args.name))?;
+        writeln!(io.err, "{}", no_changes_message(&snapshot.roster.spec.journal, args))?;
     }
     match args.output {
         ChangesOutput::Table => io.out.print(&format_changes(&changes, args.user.as_deref()))?,
@@ -156,14 +172,15 @@ fn filter_by_user<'a>(revisions: Vec<RevisionChanges<'a>>, user: Option<&str>) -
     revisions.into_iter().map(keep_user).filter(mentions_user).collect()
 }
 
-fn no_changes_message(journal: &[RevisionRecord], name: &str) -> String {
+fn no_changes_message(journal: &[RevisionRecord], ChangesArgs { name, user, .. }: &ChangesArgs) -> String {
+    let whose = user.as_ref().map(|user| format!(" of {user}")).unwrap_or_default();
     match journal.last() {
         Some(first) => format!(
-            "No changes found. The change log of {name} starts at revision {} of {}.",
+            "No changes{whose} found. The change log of {name} starts at revision {} of {}.",
             first.revision,
             format_time(first.time.0)
         ),
-        None => format!("No changes found: the change log of {name} is empty."),
+        None => format!("No changes{whose} found: the change log of {name} is empty."),
     }
 }
 
@@ -187,18 +204,25 @@ fn format_changes(revisions: &[RevisionChanges<'_>], user: Option<&str>) -> Styl
                 let (style, change) = format_change(&line.change);
                 text.push(style, &change).newline();
             }),
-            None if entry.revision == 1 => {
-                text.line("  (the first list)");
-            }
-            None if user.is_some() => {
-                text.line("  (too many changes to list; this user may be among them)");
-            }
             None => {
-                text.line("  (too many changes to list)");
+                let maybe = if user.is_some() { "; this user may be among them" } else { "" };
+                text.line(&format!("  ({}{maybe})", missing_changes(entry)));
             }
         }
     }
     text
+}
+
+/// Why the changes of a revision are not listed one by one.
+fn missing_changes(entry: &RevisionRecord) -> String {
+    let RevisionRecord { revision, added, updated, removed, held, .. } = entry;
+    if *revision == 1 {
+        return format!("the first list: {}", pluralize(*added, "user"));
+    }
+    if added + updated + removed + held > i64::try_from(MAX_CHANGE_RECORDS).unwrap_or(i64::MAX) {
+        return "too many changes to list".to_owned();
+    }
+    "the changes of this revision were deleted, or not recorded because the list before it was damaged".to_owned()
 }
 
 fn format_mass_change(MassChange { kind, users }: &MassChange) -> String {
@@ -221,24 +245,6 @@ fn format_change(changed: &ChangeRecord) -> (TextStyle, String) {
         ChangeOp::Removed => (TextStyle::Red, format!("  - {user}")),
         ChangeOp::Returned => (TextStyle::Green, format!("  ↩ {user} (returned)")),
         ChangeOp::Held => (TextStyle::Yellow, format!("  ? {user} (held)")),
-    }
-}
-
-/// `status: active → inactive`, and so on.
-pub(crate) fn format_field_changes(changed: &ChangeRecord) -> String {
-    let changes = changed
-        .fields
-        .iter()
-        .map(|(field, [from, to])| format!("{field}: {} → {}", format_value(from), format_value(to)));
-    changes.collect::<Vec<_>>().join(", ")
-}
-
-fn format_value(value: &Value) -> String {
-    match value {
-        Value::String(text) if text.is_empty() => "(none)".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Null => "(none)".to_owned(),
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
     }
 }
 

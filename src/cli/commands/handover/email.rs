@@ -1,5 +1,5 @@
 //! The email to the Box admin: the app, the problem, the steps, and what happens until then. Pure.
-//! It contains no secret, no user's name and no Kubernetes terms.
+//! It contains no secret and no Kubernetes terms, and no user's name but in the letter about held removals.
 
 use jiff::Timestamp;
 
@@ -8,7 +8,7 @@ use crate::{
     cli::output::format::{format_time, pluralize, wrap_text},
 };
 
-const WIDTH: usize = 78;
+pub(super) const WIDTH: usize = 78;
 
 /// The content of the email.
 pub(crate) struct AdminEmail<'a> {
@@ -46,11 +46,14 @@ enum AdminAction {
     NoAction,
 }
 
+/// The last paragraph of every letter.
+pub(super) const NO_SECRETS: &str = "This email contains no password or key. Please do not send any by email.";
 const ADMIN_CONSOLE: &str =
     "Open the Admin Console (https://app.box.com/master) > Integrations > Platform Apps Manager";
 const DEVELOPER_CONSOLE: &str =
     "The owner of the app opens it in the developer console (https://app.box.com/developers/console) > Configuration";
-const SCOPES: &str = "the application scope \"Manage users\" and, under App Access Level, \"App + Enterprise Access\"";
+pub(super) const SCOPES: &str =
+    "the application scope \"Manage users\" and, under App Access Level, \"App + Enterprise Access\"";
 
 /// The action of the Box admin for a reason; `None` if a Box admin cannot fix it.
 const fn admin_action(reason: Reason, method: AuthType) -> Option<AdminAction> {
@@ -123,11 +126,7 @@ impl AdminEmail<'_> {
         let steps = self.steps(action);
         let numbered = steps.iter().enumerate().map(|(at, step)| numbered_step(&format!("{}. ", at + 1), step));
         let steps: Vec<String> = numbered.collect();
-        parts.extend([
-            self.list_paragraph(),
-            follow_up(action).to_owned(),
-            "This email contains no password or key. Please do not send any by email.".to_owned(),
-        ]);
+        parts.extend([self.list_paragraph(), follow_up(action).to_owned(), NO_SECRETS.to_owned()]);
         let paragraph = |part: &String| match part == heading {
             true => format!("{heading}\n{}", steps.join("\n")),
             false => wrap_text(part, WIDTH).join("\n"),
@@ -156,7 +155,7 @@ impl AdminEmail<'_> {
         }
     }
 
-    fn introduction(&self) -> String {
+    pub(super) fn introduction(&self) -> String {
         let (how, who) = match self.method {
             AuthType::ClientCredentials => ("Server Authentication, client credentials", "by itself"),
             AuthType::Jwt => ("Server Authentication, with JWT", "by itself"),
@@ -243,7 +242,7 @@ impl AdminEmail<'_> {
         }
     }
 
-    fn list_paragraph(&self) -> String {
+    pub(super) fn list_paragraph(&self) -> String {
         let Some(PublishedList { time, users, fresh_until }) = &self.published_list else {
             return "No list has been read yet, and nothing is deleted.".to_owned();
         };
@@ -273,13 +272,13 @@ const fn follow_up(action: AdminAction) -> &'static str {
 }
 
 /// A numbered step.
-fn numbered_step(number: &str, step: &str) -> String {
+pub(super) fn numbered_step(number: &str, step: &str) -> String {
     let gap = format!("\n{:width$}", "", width = number.len() + 2);
     format!("  {number}{}", wrap_text(step, WIDTH - number.len() - 2).join(&gap))
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::{api::FailureClass, test_support::assert_generated};
 
@@ -290,7 +289,7 @@ mod tests {
         text.parse().expect("a time")
     }
 
-    fn email_for(reason: Option<Reason>, method: AuthType) -> AdminEmail<'static> {
+    pub(crate) fn email_for(reason: Option<Reason>, method: AuthType) -> AdminEmail<'static> {
         AdminEmail {
             connection: "acme -n backup",
             method,
@@ -319,6 +318,7 @@ mod tests {
                 }
             }
         }
+        page.push_str(&super::super::removals_letter::tests::every_letter());
         assert_generated("tests/snapshots/letters.txt", &page);
     }
 

@@ -1,10 +1,13 @@
 //! `handover`: prints an email to the Box admin.
 
 pub(crate) mod email;
+pub(crate) mod removals_letter;
 
 use clap::Args;
 use jiff::Timestamp;
+use kube::ResourceExt;
 
+use super::held_removals::{HeldNames, HeldRemovals, read_held_removals, status_hold};
 use crate::{
     api::{BoxConnection, BoxEnterprise, ConditionStatus, ConditionsExt, Reason},
     auth::{FailureContext, KeyDecryption},
@@ -15,6 +18,7 @@ use crate::{
     },
 };
 use email::{AdminEmail, PublishedList};
+use removals_letter::RemovalsLetter;
 
 #[derive(Args, Debug)]
 pub(crate) struct HandoverArgs {
@@ -50,16 +54,55 @@ pub(crate) async fn run(args: &HandoverArgs, kube: &KubeContext, io: &mut Io<'_>
             fresh_until: status.stale_time.map(|time| time.0),
         }),
     };
-    if !email.has_action() {
-        // On stderr, so that stdout can be sent as it is.
-        let found = match email.failure {
-            Some((reason, _)) => format!("{}, which a Box admin cannot fix", reason.summary()),
-            None => "no problem is known".to_owned(),
-        };
-        writeln!(io.err, "note: {found}. The email describes the initial setup.")?;
+    // On stderr, so that stdout can be sent as it is.
+    if email.has_action() {
+        if status.held.is_some() {
+            writeln!(
+                io.err,
+                "note: removals are held, too. Once this is fixed, run handover again for the letter about them."
+            )?;
+        }
+        write!(io.out, "{}", email.render_email())?;
+        return Ok(ExitStatus::Success);
     }
+    if let Some(held) = held_removals_or_count(&connection, kube, io).await? {
+        let users = held.users()?;
+        let letter = RemovalsLetter {
+            email: &email,
+            hold: &held.hold,
+            users: users.as_deref(),
+            older: matches!(held.names, HeldNames::Other(_)),
+        };
+        write!(io.out, "{}", letter.render_letter())?;
+        let (name, namespace) = (&args.name, &kube.namespace);
+        writeln!(
+            io.err,
+            "note: if they left, approve with kubectl boxsync approve {name} -n {namespace}; all of them: kubectl boxsync users {name} -n {namespace} --held."
+        )?;
+        return Ok(ExitStatus::Success);
+    }
+    let found = match email.failure {
+        Some((reason, _)) => format!("{}, which a Box admin cannot fix", reason.summary()),
+        None => "no problem is known".to_owned(),
+    };
+    writeln!(io.err, "note: {found}. The email describes the initial setup.")?;
     write!(io.out, "{}", email.render_email())?;
     Ok(ExitStatus::Success)
+}
+
+/// The held removals; without names if the caller may not read lists.
+async fn held_removals_or_count(
+    connection: &BoxConnection,
+    kube: &KubeContext,
+    io: &mut Io<'_>,
+) -> Result<Option<HeldRemovals>, CliError> {
+    let error = match read_held_removals(connection.clone(), &connection.name_any(), &[], kube).await {
+        Err(CliError::Message(_, error)) => error,
+        read => return read.map(|(_, held)| held),
+    };
+    writeln!(io.err, "note: the letter names nobody, because the list cannot be read: {error}")?;
+    let hold = status_hold(connection).cloned();
+    Ok(hold.map(|hold| HeldRemovals { hold, names: HeldNames::Unknown("cannot be read") }))
 }
 
 /// The failure of a connection and since when; a failed sign-in takes precedence over a failed sync.

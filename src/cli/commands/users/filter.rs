@@ -1,6 +1,8 @@
 //! The filters of `users`. Pure.
 
-use super::{UsersArgs, output::OutputUser};
+use std::fmt;
+
+use super::{args::UsersArgs, output::OutputUser};
 use crate::{
     cli::exit_code::CliError,
     roster::{PublishedUser, RemovedUser},
@@ -50,15 +52,41 @@ impl<'a> UnknownWords<'a> {
 /// A user must match all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct UserFilter {
-    status: Vec<String>,
-    role: Vec<String>,
+    pub(super) status: Vec<String>,
+    pub(super) role: Vec<String>,
     /// Only app users, or only others.
-    app: Option<bool>,
+    pub(super) app: Option<bool>,
     /// In lower case.
-    search: Option<String>,
+    pub(super) search: Option<String>,
+}
+
+/// As on the command line.
+impl fmt::Display for UserFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { status, role, app, search } = self;
+        let flags = [
+            (!status.is_empty()).then(|| format!("--status {}", status.join(","))),
+            (!role.is_empty()).then(|| format!("--role {}", role.join(","))),
+            app.map(|app| if app { "--app" } else { "--no-app" }.to_owned()),
+            search.as_ref().map(|text| format!("--search {text}")),
+        ];
+        f.write_str(&flags.into_iter().flatten().collect::<Vec<_>>().join(" "))
+    }
 }
 
 impl UserFilter {
+    /// A filter for each flag.
+    pub(super) fn split(self) -> Vec<Self> {
+        let Self { status, role, app, search } = self;
+        let filters = [
+            Self { status, ..Self::default() },
+            Self { role, ..Self::default() },
+            Self { app, ..Self::default() },
+            Self { search, ..Self::default() },
+        ];
+        filters.into_iter().filter(|filter| *filter != Self::default()).collect()
+    }
+
     pub(crate) fn from_args(args: &UsersArgs) -> Self {
         let app = match (args.app, args.no_app) {
             (true, _) => Some(true),

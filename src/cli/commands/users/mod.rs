@@ -1,76 +1,33 @@
 //! `users`: prints the published list, filtered.
 
+pub(crate) mod args;
 pub(crate) mod filter;
+mod nobody;
 pub(crate) mod output;
+pub(crate) mod read_error;
 
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
-use super::changes::change_log::parse_record;
+use super::{changes::change_log::parse_record, held_removals::status_hold};
 use crate::{
-    api::SliceState,
+    api::{RemovalHold, SliceState},
     cli::{
         errors,
         exit_code::{CliError, ExitStatus},
         io::Io,
         kube_context::KubeContext,
-        output::format::{format_age, format_duration, parse_duration},
+        output::format::{format_age, format_duration},
     },
     roster::{self, LIST_STATES, PublishedUser, RemovedUser, RosterSnapshot},
 };
+use args::{UsersArgs, UsersOutput};
 use filter::{UnknownWords, UserFilter};
+use nobody::explain_nobody;
 use output::{OutputRow, OutputUser};
-
-#[derive(Args, Debug)]
-pub(crate) struct UsersArgs {
-    /// The connection
-    pub(crate) name: String,
-    /// Only users with this status in Box: active, inactive, cannot_delete_edit, cannot_delete_edit_upload, or
-    /// restricted for the last two
-    #[arg(long, value_name = "STATUS", value_delimiter = ',')]
-    pub(crate) status: Vec<String>,
-    /// Only users with this role in Box: admin, coadmin, user
-    #[arg(long, value_name = "ROLE", value_delimiter = ',', conflicts_with = "removed")]
-    pub(crate) role: Vec<String>,
-    /// Only app users
-    #[arg(long, conflicts_with_all = ["no_app", "removed"])]
-    pub(crate) app: bool,
-    /// Exclude app users
-    #[arg(long, conflicts_with = "removed")]
-    pub(crate) no_app: bool,
-    /// Only users who are missing from Box and whose removal is held
-    #[arg(long, conflicts_with = "removed")]
-    pub(crate) held: bool,
-    /// Removed users
-    #[arg(long)]
-    pub(crate) removed: bool,
-    /// Only users with this text in login, name or id
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) search: Option<String>,
-    /// Fail if the list is older
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    pub(crate) max_age: Option<Duration>,
-    /// With -o csv: the texts exactly as they are. By default control characters are replaced, and an apostrophe marks what
-    /// a spreadsheet would take for a formula as text
-    #[arg(long)]
-    pub(crate) raw: bool,
-    #[arg(short, long, value_enum, default_value_t = UsersOutput::Table)]
-    pub(crate) output: UsersOutput,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum UsersOutput {
-    Table,
-    Wide,
-    Json,
-    Yaml,
-    Jsonl,
-    Csv,
-    Name,
-}
+use read_error::{count_held, explain_read_error};
 
 pub(crate) async fn run(args: &UsersArgs, kube: &KubeContext, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
     if let Some(limit) = args.max_age {
@@ -81,32 +38,73 @@ pub(crate) async fn run(args: &UsersArgs, kube: &KubeContext, io: &mut Io<'_>) -
         (false, true) => &[SliceState::Held],
         (false, false) => LIST_STATES,
     };
-    let snapshot = read_list(kube, &args.name, states).await?;
+    let snapshot = match read_list(kube, &args.name, states, io.clock.now()).await {
+        // The connection says how many are held, whatever became of the list.
+        Err(CliError::Message(exit, error)) if args.held => {
+            let named = read_hold(kube, &args.name).await.map_or_else(
+                || error.clone(),
+                |hold| {
+                    let held = count_held(&hold);
+                    let rest = error.replace(&format!("{held} "), "");
+                    format!("{held} The list cannot name them: {rest}")
+                },
+            );
+            return Err(CliError::Message(exit, named));
+        }
+        read => read?,
+    };
+    if args.held {
+        check_held(&snapshot, args, kube, io).await?;
+    }
     match args.removed {
-        true => print_matching::<RemovedUser>(&snapshot, states, args, io),
-        false => print_matching::<PublishedUser<'_>>(&snapshot, states, args, io),
+        true => print_matching::<RemovedUser>(&snapshot, states, args, kube, io),
+        false => print_matching::<PublishedUser<'_>>(&snapshot, states, args, kube, io),
     }
 }
 
-/// Reads the list. The error for a missing list says whether the connection exists.
+/// The hold of the connection. The caller may have access to lists but not to connections.
+async fn read_hold(kube: &KubeContext, name: &str) -> Option<RemovalHold> {
+    status_hold(&kube.get_connection(name).await.ok()?).cloned()
+}
+
+/// Compares the held users of the list with those of the connection.
+///
+/// # Errors
+/// Removals are held, and the list names nobody.
+async fn check_held(
+    snapshot: &RosterSnapshot,
+    args: &UsersArgs,
+    kube: &KubeContext,
+    io: &mut Io<'_>,
+) -> Result<(), CliError> {
+    let Some(hold) = read_hold(kube, &args.name).await else { return Ok(()) };
+    let (name, namespace) = (&args.name, &kube.namespace);
+    let revision = snapshot.roster.spec.revision;
+    match &snapshot.roster.spec.held {
+        Some(listed) if listed.digest == hold.digest => Ok(()),
+        Some(_) => Ok(writeln!(
+            io.err,
+            "note: the list (revision {revision}) is older than the removals that are held now. {}",
+            count_held(&hold)
+        )?),
+        None => Err(CliError::error(format!(
+            "{} The list (revision {revision}) cannot name them. If they were really removed: kubectl boxsync approve {name} -n {namespace}.",
+            count_held(&hold)
+        ))),
+    }
+}
+
+/// Reads the list. The error says what happens next.
 pub(crate) async fn read_list(
     kube: &KubeContext,
     name: &str,
     states: &[SliceState],
+    now: Timestamp,
 ) -> Result<RosterSnapshot, CliError> {
     match roster::read_snapshot(&kube.roster_store(name), states, None).await {
         Ok(snapshot) => Ok(snapshot),
-        Err(error) => Err(explain_read_error(&error, kube, name).await),
+        Err(error) => Err(explain_read_error(&error, states, kube, name, now).await),
     }
-}
-
-/// Why a list cannot be read. The caller may have access to lists but not to connections.
-pub(crate) async fn explain_read_error(error: &roster::ReadError, kube: &KubeContext, name: &str) -> CliError {
-    let missing = match matches!(error, roster::ReadError::NoRoster) {
-        true => kube.check_connection_exists(name).await.err(),
-        false => None,
-    };
-    missing.unwrap_or_else(|| errors::list_read_error(error, name, &kube.namespace))
 }
 
 /// Prints the users in these slices that match the filter.
@@ -114,6 +112,7 @@ fn print_matching<'a, U: OutputUser + Deserialize<'a>>(
     snapshot: &'a RosterSnapshot,
     states: &[SliceState],
     args: &UsersArgs,
+    kube: &KubeContext,
     io: &mut Io<'_>,
 ) -> Result<ExitStatus, CliError> {
     let filter = UserFilter::from_args(args);
@@ -130,7 +129,9 @@ fn print_matching<'a, U: OutputUser + Deserialize<'a>>(
     }
     unknown_words.check()?;
     if rows.is_empty() && matches!(args.output, UsersOutput::Table | UsersOutput::Wide) {
-        writeln!(io.err, "No users found. Find similar logins with kubectl boxsync why.")?;
+        let lines = states.iter().flat_map(|state| snapshot.record_lines(*state));
+        let all: Vec<U> = lines.map(parse_record).collect::<Result<_, CliError>>()?;
+        writeln!(io.err, "{}", explain_nobody(&all, args, &kube.namespace))?;
     } else {
         output::write_rows(&mut io.out, &rows, args)?;
     }

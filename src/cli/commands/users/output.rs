@@ -5,7 +5,10 @@ use std::{
     io::{self, Write},
 };
 
-use super::{UsersArgs, UsersOutput, filter::UserFilter};
+use super::{
+    args::{UsersArgs, UsersOutput},
+    filter::UserFilter,
+};
 use crate::{
     api::SliceState,
     cli::{

@@ -1,0 +1,55 @@
+//! The flags of `users`.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::cli::output::format::parse_duration;
+
+#[derive(Args, Debug)]
+pub(crate) struct UsersArgs {
+    /// The connection
+    pub(crate) name: String,
+    /// Only users with this status in Box: active, inactive, cannot_delete_edit, cannot_delete_edit_upload, or
+    /// restricted for the last two
+    #[arg(long, value_name = "STATUS", value_delimiter = ',')]
+    pub(crate) status: Vec<String>,
+    /// Only users with this role in Box: admin, coadmin, user
+    #[arg(long, value_name = "ROLE", value_delimiter = ',', conflicts_with = "removed")]
+    pub(crate) role: Vec<String>,
+    /// Only app users
+    #[arg(long, conflicts_with_all = ["no_app", "removed"])]
+    pub(crate) app: bool,
+    /// Exclude app users
+    #[arg(long, conflicts_with = "removed")]
+    pub(crate) no_app: bool,
+    /// Only users who are missing from Box and whose removal is held
+    #[arg(long, conflicts_with = "removed")]
+    pub(crate) held: bool,
+    /// Removed users
+    #[arg(long)]
+    pub(crate) removed: bool,
+    /// Only users with this text in login, name or id
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) search: Option<String>,
+    /// Fail if the list is older
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) max_age: Option<Duration>,
+    /// With -o csv: the texts exactly as they are. By default control characters are replaced, and an apostrophe marks what
+    /// a spreadsheet would take for a formula as text
+    #[arg(long)]
+    pub(crate) raw: bool,
+    #[arg(short, long, value_enum, default_value_t = UsersOutput::Table)]
+    pub(crate) output: UsersOutput,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum UsersOutput {
+    Table,
+    Wide,
+    Json,
+    Yaml,
+    Jsonl,
+    Csv,
+    Name,
+}
