@@ -1,7 +1,7 @@
 # The commands of this repository. Needed: Rust, Go 1.26 or newer, a C compiler.
 # ARGS is passed to the demo, the benchmark and the operator; T is (a part of) the name of a test.
 
-.PHONY: demo run unit sim walks e2e test test-cluster-wide bench generate lint
+.PHONY: demo run unit sim walks e2e test test-cluster-wide bench docs generate lint
 .NOTPARALLEL:
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
@@ -54,6 +54,14 @@ test-cluster-wide:
 # Measures the figures in the docs.
 bench:
 	cargo bench --locked --bench bench -- $(ARGS)
+
+# The docs as a site with search, in target/site/book. The first run builds mdBook (2 min).
+MDBOOK := $(TARGET)/tools/mdbook-0.5.4
+docs: $(MDBOOK)/bin/mdbook
+	xtask/site.sh $< $(TARGET)/site
+
+$(MDBOOK)/bin/mdbook:
+	cargo install mdbook --locked --version 0.5.4 --no-default-features --features search --root $(MDBOOK)
 
 # Writes the generated files; `make test` fails if one is out of date. xtask first: the others read its files.
 generate:

@@ -45,7 +45,7 @@ pub(super) const TRIGGER: Label = Label {
 pub(super) const REASON: Label = Label {
     name: "reason",
     values: || Reason::ALL.iter().map(|reason| reason.as_str()).collect(),
-    meaning: "the reason, as in conditions and events, see [operating.md](operating.md#reasons); each metric uses a subset",
+    meaning: "the reason, as in conditions and events, see [reasons.md](reasons.md); each metric uses a subset",
 };
 
 pub(super) const RESULT: Label =

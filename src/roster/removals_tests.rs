@@ -290,7 +290,7 @@ const INTRO: &str = "\
 # Removals
 
 Who is removed from the list is decided by one pure function of the published list, Box's answer and what Box says of the
-users who are missing in it (`src/roster/removals.rs`). The rules are in [operating.md](operating.md#removals). Each row
+users who are missing in it (`src/roster/removals.rs`). The rules are in [approving.md](approving.md). Each row
 below is a test of that function, with `maxRemovalPercent: 20`. \"Asked\" is the number of users that Box is asked about one
 by one; where nothing else is said, Box confirms that they are gone.
 ";

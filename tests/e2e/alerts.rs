@@ -3,18 +3,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use harness::{Helm, Promtool, TempDir};
 use serde_json::{Value, json};
 
-use crate::env::{chart_path, repo_path};
+use crate::{
+    env::{chart_path, repo_path},
+    helm_release::copy_dir,
+};
+
+/// The runbook in the rule tests.
+const RUNBOOK: &str = "https://docs.example.com/alerts.html";
 
 /// The PrometheusRule of a release with these values.
 pub(crate) async fn render_rule(values: &Value) -> Value {
+    render_rule_of(&chart_path(), values).await
+}
+
+async fn render_rule_of(chart: &Path, values: &Value) -> Value {
     let helm = Helm::new().await.expect("helm");
     let values = json!({"crds": {"install": false}, "metrics": {"prometheusRule": values}});
-    let manifests = helm.template(&chart_path(), "boxsync-operator", "boxsync", &values).await.expect("rendered");
+    let manifests = helm.template(chart, "boxsync-operator", "boxsync", &values).await.expect("rendered");
     let mut documents = manifests.split("\n---\n").filter_map(|d| serde_saphyr::from_str::<Value>(d).ok());
     documents.find(|document| document["kind"] == "PrometheusRule").expect("a PrometheusRule")
 }
@@ -42,7 +52,7 @@ fn rule_tests() -> Vec<(PathBuf, Value)> {
 
 #[tokio::test]
 async fn every_alert_fires_when_it_should_and_only_then() {
-    let rule = render_rule(&json!({"enabled": true})).await;
+    let rule = render_rule(&json!({"enabled": true, "runbookUrl": RUNBOOK})).await;
     let promtool = Promtool::new().await.expect("promtool");
     let scratch = TempDir::new("alerts").expect("scratch");
     // JSON is YAML.
@@ -78,7 +88,12 @@ async fn every_alert_fires_when_it_should_and_only_then() {
 
 #[tokio::test]
 async fn every_alert_has_a_summary_a_description_and_a_runbook() {
-    let rule = render_rule(&json!({"enabled": true})).await;
+    // As the release workflow makes it: with the repository as its home.
+    let scratch = TempDir::new("released chart").expect("scratch");
+    copy_dir(&chart_path(), scratch.path());
+    let chart = fs::read_to_string(chart_path().join("Chart.yaml")).expect("readable");
+    fs::write(scratch.path().join("Chart.yaml"), chart + "home: https://git.example.com/boxsync\n").expect("written");
+    let rule = render_rule_of(scratch.path(), &json!({"enabled": true})).await;
     let page = fs::read_to_string(repo_path("docs/alerts.md")).expect("readable");
     let sections: Vec<&str> = page.split("\n## ").skip(1).collect();
     let explained: BTreeSet<String> = sections
@@ -95,7 +110,8 @@ async fn every_alert_has_a_summary_a_description_and_a_runbook() {
     for alert in alert_rules(&rule) {
         let name = alert["alert"].as_str().expect("a name");
         let annotation = |what: &str| alert["annotations"][what].as_str().unwrap_or_default().to_owned();
-        assert_eq!(annotation("runbook_url"), format!("docs/alerts.md#{}", name.to_lowercase()));
+        let page = concat!("https://git.example.com/boxsync/blob/v", env!("CARGO_PKG_VERSION"), "/docs/alerts.md");
+        assert_eq!(annotation("runbook_url"), format!("{page}#{}", name.to_lowercase()));
         assert!(!annotation("summary").is_empty() && !annotation("summary").ends_with('.'), "{alert}");
         assert!(
             annotation("description").contains("stay") || annotation("description").contains("stays"),

@@ -107,7 +107,12 @@ async fn the_chart_renders_as_recorded() {
             "service": {"annotations": {"example.com/scrape": "true"}, "ipFamilyPolicy": "PreferDualStack"},
             "serviceMonitor": {"enabled": true, "labels": {"release": "prometheus"}, "scrapeTimeout": "5s"},
             "podMonitor": {"enabled": true, "interval": "1m", "namespace": "monitoring"},
-            "prometheusRule": {"enabled": true, "labels": {"release": "prometheus"}, "alertLabels": {"team": "identity"}},
+            "prometheusRule": {
+                "enabled": true,
+                "labels": {"release": "prometheus"},
+                "alertLabels": {"team": "identity"},
+                "runbookUrl": "https://docs.example.com/alerts.html",
+            },
         },
         "networkPolicy": {"enabled": true, "egressPorts": [443, 6443, 3128]},
     });

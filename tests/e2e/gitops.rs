@@ -1,4 +1,4 @@
-//! The manifests in docs/gitops.md and config/argocd work on the real API server.
+//! The manifests in docs/gitops.md, docs/flux.md, docs/argocd.md and config/argocd work on the real API server.
 
 use std::fs;
 
@@ -13,9 +13,10 @@ use crate::{
 /// Kinds of other projects that the page shows; the test cluster does not serve them.
 const FOREIGN_KINDS: &[&str] = &["Application", "ApplicationSet", "HelmRelease", "Kustomization", "OCIRepository"];
 
-/// The documents in the page's YAML blocks, including items of lists.
+/// The documents in the pages' YAML blocks, including items of lists.
 fn page_manifests() -> Vec<Value> {
-    let page = fs::read_to_string(repo_path("docs/gitops.md")).expect("readable");
+    let read = |page: &str| fs::read_to_string(repo_path("docs").join(page)).expect("readable");
+    let page = ["gitops.md", "flux.md", "argocd.md"].map(read).join("\n");
     let mut documents = Vec::new();
     let mut lines = page.lines();
     while let Some(line) = lines.next() {
@@ -28,7 +29,7 @@ fn page_manifests() -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn every_manifest_of_the_page_is_accepted() {
+async fn every_manifest_of_the_pages_is_accepted() {
     let kubectl = shared_plane().await.kubectl();
     let mut ours = 0;
     for object in page_manifests() {
@@ -53,7 +54,7 @@ async fn every_manifest_of_the_page_is_accepted() {
 }
 
 #[tokio::test]
-async fn the_chart_takes_the_values_that_the_page_shows() {
+async fn the_chart_takes_the_values_that_the_pages_show() {
     let helm = Helm::new().await.expect("helm");
     let of_kind = |kind: &str| page_manifests().into_iter().find(|object| object["kind"] == kind).expect("shown");
     let values = [

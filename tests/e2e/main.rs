@@ -25,6 +25,7 @@ mod connecting;
 mod crash;
 mod crd_validation;
 mod dashboard;
+mod docs;
 mod explain;
 mod field_owners;
 mod generated;

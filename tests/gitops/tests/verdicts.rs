@@ -196,7 +196,12 @@ async fn the_gitops_page_shows_the_result_of_every_tool_for_every_state() {
     for (kind, condition) in [("BoxConnection", "Ready"), ("UserSyncRequest", "Complete")] {
         page = replace_section(&page, kind, &status_table(kind, condition, &recorded_states(kind).await.states, &flux));
     }
-    let file = "config/flux/health-checks.yaml";
-    page = replace_section(&page, file, &format!("```yaml\n{}\n```\n", read_repository_file(file).trim_end()));
     assert_generated("docs/gitops.md", &page);
+}
+
+#[test]
+fn the_flux_page_shows_the_health_checks() {
+    let file = "config/flux/health-checks.yaml";
+    let checks = format!("```yaml\n{}\n```\n", read_repository_file(file).trim_end());
+    assert_generated("docs/flux.md", &replace_section(&read_repository_file("docs/flux.md"), file, &checks));
 }
