@@ -3,6 +3,7 @@
 mod approve;
 mod changes;
 mod check;
+mod check_verdict;
 mod connect;
 mod connect_as_user;
 mod env;
@@ -15,6 +16,7 @@ mod output_format;
 mod publish_request;
 mod release;
 mod status;
+mod status_views;
 mod streams;
 mod sync;
 mod torn_reads;
