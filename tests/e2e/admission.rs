@@ -224,13 +224,17 @@ async fn requesters_are_recorded_by_the_api_server_and_approvals_need_permission
     assert!(code == 0 && printed.contains("300 removed"), "{code} {printed}");
     env.wait_until_ready("acme").await;
 
-    let requested_by = format!("· requested by {clerk}\n");
+    let requested_by = format!("· requested by {clerk}");
+    // The plugin wraps its lines.
+    let unwrapped = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let rosters: Api<UserRoster> = env.api();
     let roster = rosters.get("acme").await.expect("a list").spec;
     assert_eq!((roster.journal[0].removed, &roster.journal[0].requested_by), (300, &vec![clerk.to_owned()]));
     let (_, changes) = admission.run_plugin(&["changes", "acme", "--revision", &roster.revision.to_string()]).await;
+    let changes = unwrapped(changes);
     assert!(changes.contains(&format!("300 removed · 0 held {requested_by}")), "{changes}");
     let (_, status) = admission.run_plugin(&["status", "acme"]).await;
+    let status = unwrapped(status);
     assert!(status.contains(&format!("· revision {} {requested_by}", roster.revision)), "{status}");
     let events: Value = env.get_json(&["events"]).await;
     assert!(!events.to_string().contains(clerk) && !operator.log().contains(clerk), "{}", operator.log());

@@ -38,11 +38,7 @@ const CASES: &[BadCredentialsCase] = &[
         auth: CC,
         wrong: None,
         reason: "CredentialsMissing",
-        words: &[
-            "There is no Secret no-secret in namespace",
-            "clientId and clientSecret",
-            "The operator retries automatically",
-        ],
+        words: &["There is no Secret no-secret in namespace", "clientId and clientSecret"],
         recovery: Recovery::Automatic,
     },
     BadCredentialsCase {

@@ -45,8 +45,8 @@ pub(crate) async fn sync_on_request(demo: &mut DemoRun<'_>) -> Result<()> {
         format!("the request is {}: {}", seen["status"]["phase"], seen["status"]["conditions"]),
     );
     demo.screen.check(
-        message.contains("create a new request"),
-        "the message says what to do, and to create a new request afterwards",
+        message.contains("Platform Apps Manager"),
+        "the message says who must do what",
         format!("its message is: {message}"),
     );
     Ok(())
