@@ -35,7 +35,10 @@ pub(super) fn refusal_message(refusal: &Refusal, write: RefusedWrite<'_>) -> Ref
     let (summary, remediation) = match &refusal.by {
         RefusedBy::Quota => (
             format!("A quota of namespace {namespace} does not allow {what}: {sentence}."),
-            format!("A cluster admin must raise count/{resource}{needed}."),
+            match needed {
+                "" => format!("A cluster admin must raise count/{resource}."),
+                needed => format!("A cluster admin must raise it: {needed}."),
+            },
         ),
         RefusedBy::Webhook(name) => {
             (format!("Admission webhook {name} denied {what}: {sentence}."), policy_remediation(&sentence))

@@ -105,7 +105,7 @@ impl Failure {
                     what: "the list",
                     resource: "userslices.boxsync.dev",
                     namespace,
-                    needed: ": one slice for each 250 to 1,000 users, and twice as many while the list is replaced",
+                    needed: "a slice for each 250 to 1,000 users, and as many again",
                 };
                 let RefusalMessage { summary, remediation } = refusal_message(refusal, write);
                 Self::new(Reason::Internal, summary, remediation)

@@ -132,7 +132,7 @@ impl Comparison {
         let plugin = self.ask_plugin(env, flags).await;
         let as_expected = match (&kubectl, &plugin, &expected) {
             (Ok(of_kubectl), Ok(of_plugin), Lists(name)) => of_kubectl == of_plugin && of_plugin == &[*name],
-            (Err(_), Err(error), Fails(text)) => error.contains(text) && !error.contains("client error"),
+            (Err(_), Err(error), Fails(text)) => error.contains(&on_one_line(text)) && !error.contains("client error"),
             _ => false,
         };
         let leaked = plugin.as_ref().is_err_and(|error| error.contains(PLANTED));
@@ -163,7 +163,8 @@ impl Comparison {
         let output = self.run(Path::new(PLUGIN), &["status", "--all", "--output=json"], env, flags).await;
         // The codes above tell of failures, these of the state: another test's operator may run or not.
         if !matches!(output.code, Some(0..=3)) {
-            return Err(output.stderr);
+            // Its lines are wrapped.
+            return Err(on_one_line(&output.stderr));
         }
         let report: Value = serde_json::from_str(&output.stdout).expect("JSON");
         let connections = report["connections"].as_array().expect("a list").iter();
@@ -203,6 +204,10 @@ impl Comparison {
         let Self { failures, cases, .. } = self;
         assert!(failures.is_empty(), "{} of {cases} cases:\n{}", failures.len(), failures.join("\n"));
     }
+}
+
+fn on_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 struct Output {
