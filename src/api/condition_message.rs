@@ -129,7 +129,7 @@ mod tests {
             let message = compose_message(&what, &action);
             prop_assert!(message.chars().count() <= MAX_CONDITION_MESSAGE);
             prop_assert!(event_message(&message).chars().count() <= MAX_EVENT_MESSAGE);
-            if action.chars().count() <= MAX_CONDITION_MESSAGE - MIN_WHAT - 1 {
+            if action.chars().count() < MAX_CONDITION_MESSAGE - MIN_WHAT {
                 prop_assert_eq!(split_message(&message).1, &action);
             }
         }

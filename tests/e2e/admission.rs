@@ -202,7 +202,10 @@ async fn requesters_are_recorded_by_the_api_server_and_approvals_need_permission
 
     // The permission to request a sync does not include approvals. The command in the error message grants it.
     env.wait_for_condition("acme", "Ready", "True", "RemovalsHeld").await;
+    // The plugin wraps its lines.
+    let unwrapped = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let (code, printed) = admission.run_plugin(&["approve", "acme", "--yes"]).await;
+    let printed = unwrapped(printed);
     let why = format!(
         "-approvals: Approving removals needs the verb approve-removals on BoxConnection acme, which {clerk} does not have."
     );
@@ -225,8 +228,6 @@ async fn requesters_are_recorded_by_the_api_server_and_approvals_need_permission
     env.wait_until_ready("acme").await;
 
     let requested_by = format!("· requested by {clerk}");
-    // The plugin wraps its lines.
-    let unwrapped = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let rosters: Api<UserRoster> = env.api();
     let roster = rosters.get("acme").await.expect("a list").spec;
     assert_eq!((roster.journal[0].removed, &roster.journal[0].requested_by), (300, &vec![clerk.to_owned()]));

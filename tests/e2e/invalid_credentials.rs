@@ -100,7 +100,7 @@ const CASES: &[BadCredentialsCase] = &[
         auth: AuthMethod::Jwt,
         wrong: Some(|env, e| vec![("config.json", env.config_json(e, KeyFormat::TraditionalPem))]),
         reason: "CredentialsInvalid",
-        words: &["Proc-Type: 4,ENCRYPTED", "openssl pkcs8 -topk8"],
+        words: &["legacy encrypted format", "openssl pkcs8 -topk8"],
         recovery: Recovery::Automatic,
     },
     BadCredentialsCase {

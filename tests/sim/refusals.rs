@@ -36,6 +36,11 @@ async fn synced_message(action: FaultAction) -> String {
     world.condition_message("acme", "Synced")
 }
 
+/// Without quotation marks: a condition quotes the API server.
+fn plain(text: &str) -> String {
+    text.replace(['"', '\''], "")
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_condition_has_the_sentence_of_what_refuses_the_list_and_advice_for_its_cause() {
     let slice = "userslices.boxsync.dev \"acme-0a\" is forbidden:";
@@ -43,7 +48,7 @@ async fn the_condition_has_the_sentence_of_what_refuses_the_list_and_advice_for_
         (
             403,
             format!("{slice} exceeded quota: few-slices, requested: count/userslices.boxsync.dev=1, used: 1, limited: 1"),
-            ["exceeded quota: few-slices", "raise the quota count/userslices.boxsync.dev"],
+            ["exceeded quota: few-slices", "A cluster admin must raise it"],
         ),
         (
             403,
@@ -65,12 +70,12 @@ async fn the_condition_has_the_sentence_of_what_refuses_the_list_and_advice_for_
         (
             403,
             "userslices.boxsync.dev is forbidden: User \"system:serviceaccount:b:o\" cannot create resource \"userslices\"".to_owned(),
-            ["is not allowed to write the list: User \"system:serviceaccount:b:o\" cannot create", "RoleBinding"],
+            ["is not allowed to write the list: User \"system:serviceaccount:b:o\" cannot create", "as the chart creates it"],
         ),
     ] {
         let shown = synced_message(refusal(code, "", &message)).await;
         for words in expected {
-            assert!(shown.contains(words), "{message}: {shown}");
+            assert!(plain(&shown).contains(&plain(words)), "{message}: {shown}");
         }
         assert!(message.contains("cannot create") || !shown.contains("RoleBinding"), "{shown}");
     }
@@ -80,7 +85,7 @@ async fn the_condition_has_the_sentence_of_what_refuses_the_list_and_advice_for_
 async fn a_hostile_sentence_is_shown_short_and_printable() {
     let hostile = format!("admission webhook \"x.y\" denied the request: \u{1b}[2J\u{202e}{}", "no ".repeat(100_000));
     let shown = synced_message(refusal(403, "Forbidden", &hostile)).await;
-    assert!(shown.chars().count() < 1_500, "{} characters", shown.chars().count());
+    assert!(shown.chars().count() <= 300, "{} characters", shown.chars().count());
     assert!(!shown.chars().any(|c| c.is_control() || c == '\u{202e}'), "{shown}");
 }
 

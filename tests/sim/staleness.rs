@@ -111,7 +111,7 @@ async fn a_list_with_a_deleted_slice_that_cannot_be_repaired_is_not_ready() {
     sleep_secs(3700).await;
     assert_eq!(format_condition(&world.connection_status("acme").conditions, "Ready"), "False Syncing");
     let message = world.condition_message("acme", "Ready");
-    assert!(message.starts_with("The published list cannot be read") && message.contains("suspended"), "{message}");
+    assert!(message.starts_with("The list cannot be read") && message.contains("suspended"), "{message}");
     world.kill_operator().await;
     world.spawn_operator();
     sleep_secs(60).await;

@@ -144,7 +144,7 @@ async fn the_plugin_takes_the_clusters_and_users_that_kubectl_takes() {
         ("a token file wins over a token", cluster.clone(), json!({"tokenFile": "token", "token": "x"}), Lists("one")),
         ("a missing token file", cluster.clone(), json!({"tokenFile": "none"}), Fails("tokenFile: ")),
         ("a wrong token", cluster.clone(), json!({"token": PLANTED}), Fails("rejected your credentials")),
-        ("no credentials", cluster.clone(), json!({}), Fails("not allowed")),
+        ("no credentials", cluster.clone(), json!({}), Fails("rejected your credentials")),
         (
             "token and name",
             cluster.clone(),
@@ -182,7 +182,7 @@ async fn the_plugin_takes_the_clusters_and_users_that_kubectl_takes() {
     }
     // A context that names no cluster, or no user, or such that do not exist.
     for (case, context, expected) in [
-        ("no user", json!({"cluster": "c", "namespace": both.namespaces[0]}), Fails("not allowed")),
+        ("no user", json!({"cluster": "c", "namespace": both.namespaces[0]}), Fails("rejected your credentials")),
         ("no cluster", json!({"user": "u", "namespace": both.namespaces[0]}), Fails("has no server")),
         ("another cluster", json!({"cluster": "none", "user": "u"}), Fails("has no cluster \"none\"")),
     ] {
