@@ -85,7 +85,8 @@ async fn without_a_roster_only_the_counts_are_shown() {
 #[tokio::test(start_paused = true)]
 async fn the_connection_says_what_is_held_whatever_became_of_the_list() {
     const ONLY_NUMBER: &str = "so only the number of removals is known";
-    let damages: [(fn(&CliEnv), &str); 6] = [
+    type Damage = fn(&CliEnv);
+    let damages: [(Damage, &str); 6] = [
         (|env| env.kube.delete("UserRoster", NAMESPACE, "acme"), "The published list was deleted, so only the number"),
         (|env| env.delete_slices(&["Held"]), "The published list is damaged, so only the number"),
         (|env| env.delete_slices(&["Held", "Live"]), ONLY_NUMBER),

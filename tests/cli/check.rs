@@ -7,7 +7,7 @@ use boxsync::api;
 use kube_sim::{KubeSim, Resource, SimClock, Verb};
 use serde_json::{Value, json};
 
-use crate::env::{CliEnv, CliOutput, NAMESPACE, PIPE, TERMINAL, TestIo, condition_json, ready_status};
+use crate::env::{CliEnv, CliOutput, NAMESPACE, PIPE, TERMINAL, TestIo, condition_json};
 
 /// A simulated cluster, and a simulated Box on a socket.
 pub(crate) struct CheckEnv {

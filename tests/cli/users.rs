@@ -217,7 +217,8 @@ async fn a_user_without_a_login_is_told_by_id() {
 
 #[tokio::test(start_paused = true)]
 async fn held_users_that_the_list_cannot_name_are_counted_and_never_called_none() {
-    let damages: [(fn(&CliEnv), u8, &str); 3] = [
+    type Damage = fn(&CliEnv);
+    let damages: [(Damage, u8, &str); 3] = [
         (
             |env| env.kube.delete("UserRoster", NAMESPACE, "acme"),
             7,
