@@ -126,5 +126,5 @@ async fn a_list_with_a_deleted_slice_that_cannot_be_repaired_is_not_ready() {
         "firstId": slice["firstId"], "lastId": slice["lastId"], "digest": slice["digest"],
     }));
     sleep_secs(3700).await;
-    assert_eq!(format_condition(&world.connection_status("acme").conditions, "Ready"), "True Synced", "restored");
+    assert_eq!(format_condition(&world.connection_status("acme").conditions, "Ready"), "True Suspended", "restored");
 }
