@@ -143,7 +143,7 @@ async fn a_policy_that_demands_a_label_is_told_and_object_labels_satisfy_it() {
     let mut operator = env.start_operator();
     env.run(&["patch", "boxconn", "acme", "--type=merge", "-p", r#"{"spec":{"suspend":false}}"#]).await;
     let told = format!("Admission policy {name} denied the list: you must provide the label owner.");
-    env.wait_until_refused(&[&told, "--object-labels (chart value objectLabels)"]).await;
+    env.wait_until_refused(&[&told, "chart value objectLabels, --object-labels"]).await;
     // The same as 403.
     env.apply_manifest(&policy(Some("Forbidden"))).await;
     env.refused_sync().await;
