@@ -41,12 +41,16 @@ pub fn split_message(message: &str) -> (&str, &str) {
     (message, "")
 }
 
-/// Box's own words in a message: `"This app is not authorized" (unauthorized_client)`.
-pub fn quoted_words(message: &str) -> Option<&str> {
+/// The words of Box or the API server with which what happened ends: `"This app is not authorized" (unauthorized_client)`.
+/// A word that is quoted before the end of the sentence explains nothing by itself.
+pub fn quotation(message: &str) -> Option<&str> {
     let (what, _) = split_message(message);
-    let start = what.find('"')?;
-    let end = what.rfind(')').filter(|end| what[..*end].contains("\" (")).or_else(|| what.rfind('"'))?;
-    (end > start).then(|| &what[start..=end])
+    let (_, quoted) = what.split_once(": \"")?;
+    let start = what.len() - quoted.len() - 1;
+    let words = what[start..].trim_end_matches('.');
+    let (_, after) = words.rsplit_once('"')?;
+    (words.len() > after.len() + 1 && (after.is_empty() || (after.starts_with(" (") && after.ends_with(')'))))
+        .then_some(words)
 }
 
 fn compose_within(what: &str, action: &str, limit: usize) -> String {
@@ -98,16 +102,19 @@ mod tests {
     }
 
     #[test]
-    fn box_s_own_words_are_found() {
+    fn the_words_with_which_a_sentence_ends_are_its_quotation() {
         for (message, words) in [
             (
                 "It is denied: \"Not authorized\" (unauthorized_client, request id r1). Ask.",
                 Some("\"Not authorized\" (unauthorized_client, request id r1)"),
             ),
-            ("It said \"no\". Ask \"them\".", Some("\"no\"")),
+            ("A policy denied it: \"label 'x' is missing. Set it\". Ask.", Some("\"label 'x' is missing. Set it\"")),
+            ("The schedule is invalid: \"61 20 * * *\" is not a valid cron expression. Correct it.", None),
+            ("The schedule is invalid: unknown time zone \"Europe/Berln\". Correct it.", None),
             ("Nothing was said. Ask \"them\".", None),
+            ("It is denied: \"", None),
         ] {
-            assert_eq!(quoted_words(message), words);
+            assert_eq!(quotation(message), words);
         }
     }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use strum::VariantArray;
 
 use super::{
-    AuthType, BoxConnection, BoxConnectionStatus, ConditionStatus, ConditionsExt, FailureClass, Reason, quoted_words,
+    AuthType, BoxConnection, BoxConnectionStatus, ConditionStatus, ConditionsExt, FailureClass, Reason, quotation,
     split_message,
 };
 
@@ -40,6 +40,17 @@ pub enum ListEvidence {
     SlicesMissing,
 }
 
+impl ListEvidence {
+    /// Why the list cannot be read, in one sentence.
+    pub const fn problem(self) -> Option<&'static str> {
+        match self {
+            ListEvidence::RosterMissing => Some("The list is missing: its UserRoster was deleted."),
+            ListEvidence::SlicesMissing => Some("The list cannot be read: UserSlices of it were deleted."),
+            ListEvidence::NotRead | ListEvidence::Complete => None,
+        }
+    }
+}
+
 /// Whether an operator runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OperatorEvidence {
@@ -57,6 +68,13 @@ pub struct Evidence {
     pub now: Timestamp,
 }
 
+impl Evidence {
+    /// Of a view that looks at nothing but the connection.
+    pub const fn only_status(now: Timestamp) -> Self {
+        Self { list: ListEvidence::NotRead, operator: OperatorEvidence::Unknown, now }
+    }
+}
+
 /// The judgement of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
@@ -69,8 +87,8 @@ pub struct Judgement {
     pub problem: String,
     /// Who does what; empty if nobody has to act.
     pub action: String,
-    /// Box's own words.
-    pub box_words: Option<String>,
+    /// What Box said, or with the reason Internal the API server, word for word.
+    pub quotation: Option<String>,
     /// The command that helps.
     pub command: Option<String>,
 }
@@ -98,16 +116,14 @@ pub fn judge(connection: &BoxConnection, evidence: &Evidence) -> Judgement {
         },
         problem: problem.to_owned(),
         action: action.to_owned(),
-        box_words: quoted_words(message).map(str::to_owned),
+        quotation: quotation(message).map(str::to_owned),
         command: helpful_command(connection, &reason),
         reason,
     };
-    let damage = match evidence.list {
-        ListEvidence::RosterMissing => "The list is missing: its UserRoster was deleted.",
-        ListEvidence::SlicesMissing => "The list cannot be read: UserSlices of it were deleted.",
-        ListEvidence::NotRead | ListEvidence::Complete => return judgement,
-    };
-    if status.last_sync.is_some() { with_damaged_list(connection, judgement, damage) } else { judgement }
+    match evidence.list.problem().filter(|_| status.last_sync.is_some()) {
+        Some(damage) => with_damaged_list(connection, judgement, damage),
+        None => judgement,
+    }
 }
 
 /// The connection's `Ready` says otherwise until the operator has looked, which it does every hour.
@@ -115,7 +131,7 @@ fn with_damaged_list(connection: &BoxConnection, judgement: Judgement, damage: &
     match judgement.health {
         ConnectionHealth::NeedsAction => {
             let action = if judgement.action.is_empty() { judgement.problem } else { judgement.action };
-            Judgement { problem: damage.to_owned(), action, box_words: None, ..judgement }
+            Judgement { problem: damage.to_owned(), action, quotation: None, ..judgement }
         }
         ConnectionHealth::Suspended => Judgement { problem: damage.to_owned(), ..judgement },
         ConnectionHealth::Ready
@@ -127,7 +143,7 @@ fn with_damaged_list(connection: &BoxConnection, judgement: Judgement, damage: &
             since: None,
             problem: damage.to_owned(),
             action: "A sync publishes it again; by itself the operator notices within the hour.".to_owned(),
-            box_words: None,
+            quotation: None,
             command: Some(sync_command(connection)),
         },
     }
@@ -158,7 +174,7 @@ fn judge_unobserved(connection: &BoxConnection, evidence: &Evidence) -> Judgemen
         since: created.filter(|_| health == ConnectionHealth::NeedsAction),
         problem,
         action,
-        box_words: None,
+        quotation: None,
         command: None,
     }
 }
@@ -202,11 +218,13 @@ fn deciding_condition(status: &BoxConnectionStatus, health: ConnectionHealth) ->
     }
 }
 
-fn sync_command(connection: &BoxConnection) -> String {
+/// The command that makes the operator try now.
+pub fn sync_command(connection: &BoxConnection) -> String {
     plugin_command("sync", connection) + " --wait"
 }
 
-fn plugin_command(verb: &str, connection: &BoxConnection) -> String {
+/// A command of the plugin for this connection.
+pub fn plugin_command(verb: &str, connection: &BoxConnection) -> String {
     format!("kubectl boxsync {verb} {} -n {}", connection.name_any(), connection.namespace().unwrap_or_default())
 }
 

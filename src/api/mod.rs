@@ -22,7 +22,7 @@ mod unknown_word;
 mod user_counts;
 
 pub use condition::{ConditionStatus, ConditionsExt, new_condition};
-pub use condition_message::{MAX_CONDITION_MESSAGE, compose_message, event_message, quoted_words, split_message};
+pub use condition_message::{MAX_CONDITION_MESSAGE, compose_message, event_message, quotation, split_message};
 pub use connection::{
     AcceptedCredentials, AuthMethod, AuthSpec, AuthType, Authorization, BoxAccount, BoxApp, BoxConnection,
     BoxConnectionSpec, BoxConnectionStatus, BoxEnterprise, LeaseRef, OperatorRef, RosterRef, SecretRef,
@@ -31,7 +31,9 @@ pub use connection::{
 pub use crd::{crds, crds_yaml};
 pub use duration::GoDuration;
 pub use extra_metadata::{ExtraAnnotations, ExtraLabels, ExtraMetadata};
-pub use judgement::{ConnectionHealth, Evidence, Judgement, ListEvidence, OperatorEvidence, judge};
+pub use judgement::{
+    ConnectionHealth, Evidence, Judgement, ListEvidence, OperatorEvidence, judge, plugin_command, sync_command,
+};
 pub use mass_change::{MassChange, MassChangeKind};
 pub use reason::{FailureClass, Reason};
 pub use request::{

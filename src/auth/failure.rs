@@ -106,7 +106,8 @@ impl Failure {
                 format!("Box issued new tokens, but they are not stored in Secret {token_secret} yet."),
                 format!(
                     "{why} If a later attempt reports AuthorizationExpired, run kubectl boxsync connect {name} -n {namespace}."
-                ),
+                )
+                .trim_start(),
             ),
             TokenStoreError::Disabled => Self::oauth_disabled(context),
         }

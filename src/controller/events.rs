@@ -10,7 +10,8 @@ use kube::{
 
 use super::connection::{messages, status::StatusUpdate, sync_outcome::SyncOutcome};
 use crate::api::{
-    BoxConnectionStatus, ConditionStatus, ConditionsExt, FailureClass, Reason, UserSyncRequestStatus, event_message,
+    BoxConnection, BoxConnectionStatus, ConditionStatus, ConditionsExt, FailureClass, Reason, UserSyncRequestStatus,
+    event_message,
 };
 
 const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -80,6 +81,7 @@ pub(super) fn object_reference<K: Resource<DynamicType = ()>>(object: &K) -> Obj
 
 /// Events for the changes in a connection's status.
 pub(super) fn connection_events(
+    connection: &BoxConnection,
     previous: &BoxConnectionStatus,
     current: &BoxConnectionStatus,
     update: &StatusUpdate<'_>,
@@ -127,7 +129,7 @@ pub(super) fn connection_events(
     {
         events.push(PendingEvent {
             reason: Reason::MassChange,
-            message: messages::mass_changes(&synced.mass_changes, synced.users.total, synced.revision),
+            message: messages::mass_changes(&synced.mass_changes, synced.users.total, synced.revision, connection),
             action: EventAction::Sync,
         });
     }
@@ -135,7 +137,7 @@ pub(super) fn connection_events(
     if let Some(authorization) = current.authorization.as_ref().filter(|_| warned(current) && !warned(previous)) {
         events.push(PendingEvent {
             reason: Reason::AuthorizationEndsSoon,
-            message: messages::authorization_expiring(authorization),
+            message: messages::authorization_expiring(authorization, connection),
             action: EventAction::Connect,
         });
     }

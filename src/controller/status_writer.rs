@@ -99,8 +99,9 @@ pub(super) async fn write_connection_status(
             status
         })
     };
-    let events =
-        |before: &BoxConnection, after: &_| events::connection_events(status_of(&effective(before)), after, update);
+    let events = |before: &BoxConnection, after: &_| {
+        events::connection_events(before, status_of(&effective(before)), after, update)
+    };
     let origin = StatusOrigin::of(update);
     let (read, can_wait) = context.with_state(read, |state| match &state.unwritten_status {
         Some(unwritten) => {

@@ -17,6 +17,16 @@ fn sync_requests(env: &CliEnv) -> Vec<UserSyncRequest> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_is_approved_while_the_connection_is_suspended() {
+    let env = CliEnv::with_held_users(60, 25).await;
+    env.kube.edit("BoxConnection", NAMESPACE, "acme", |c| c["spec"]["suspend"] = true.into());
+    let output = env.run("approve acme --yes").await;
+    assert_eq!(output.code, 1, "{}", output.out);
+    assert!(output.err.contains("kubectl patch boxconnection acme -n backup --type merge"), "{}", output.err);
+    assert!(sync_requests(&env).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn it_lists_the_held_users_and_approves_exactly_those() {
     let env = CliEnv::with_held_users(60, 25).await;
     let output = env.run_with_io(TestIo { input: "y\n", ..TERMINAL }, "approve acme --timeout 5s").await;

@@ -92,3 +92,17 @@ async fn a_suspended_connection_is_told_how_to_resume_it() {
     assert!(!output.out.contains("boxsync sync"), "a sync fails while it is suspended: {}", output.out);
     assert!(remediations(&output).contains("kubectl patch boxconnection acme -n backup"), "{}", output.out);
 }
+
+#[tokio::test]
+async fn what_passes_by_itself_is_not_called_an_action() {
+    let env = CheckEnv::new(AuthMethod::ClientCredentials).await;
+    let mut status = ready_status(3);
+    status["conditions"][2] = condition_json("Synced", "False", "BoxUnavailable", "Box is not available: 503.");
+    status["failures"] = json!({ "reason": "BoxUnavailable", "count": 1, "lastTime": "2026-11-22T11:59:00Z", "retryTime": "2026-11-22T12:01:00Z" });
+    env.cli.set_status("acme", status);
+    let output = env.run_check("acme").await;
+    let expected =
+        "none at first. Box is not available: 503. It is tried again: kubectl boxsync sync acme -n backup --wait.";
+    assert!(remediations(&output).starts_with(expected), "{}", output.out);
+    assert!(!output.out.contains("TYPE"), "the command is in RETRY already: {}", output.out);
+}

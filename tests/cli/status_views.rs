@@ -18,8 +18,14 @@ fn columns(line: &str) -> usize {
 #[tokio::test(start_paused = true)]
 async fn no_line_is_wider_than_the_terminal() {
     let env = env_with_mixed_connections();
+    env.create_ready_connection("paused-one", 3);
+    env.kube.edit("BoxConnection", NAMESPACE, "paused-one", |c| c["spec"]["suspend"] = true.into());
+    let suspended = env.run_with_io(TestIo { width: 80, ..PIPE }, "status paused-one").await;
+    assert!(suspended.out.contains("--type merge -p \\\n         '{"), "a shell reads both lines: {}", suspended.out);
     for width in [80, 120] {
-        for command in ["status", "status --all", "status globex", "status initech", "check globex"] {
+        for command in
+            ["status", "status --all", "status globex", "status initech", "status paused-one", "check globex"]
+        {
             let output = env.run_with_io(TestIo { width, ..PIPE }, command).await;
             for line in output.out.lines().chain(output.err.lines()) {
                 let row = line.starts_with("CONNECTION") || line.starts_with("acme ") || line.starts_with("hooli ");

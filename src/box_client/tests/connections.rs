@@ -78,7 +78,9 @@ fn transport(limits: TransportLimits) -> Transport {
 }
 
 async fn get(transport: &Transport, server: &Http2Server) -> Result<http::Response<Bytes>, TransportError> {
-    transport.clone().oneshot(http::Request::get(&server.url).body(Bytes::new()).expect("a request")).await
+    let request = http::Request::get(&server.url).body(Bytes::new()).expect("a request");
+    let exchange = transport.clone().oneshot(request);
+    tokio::time::timeout(Duration::from_secs(20), exchange).await.expect("an end of the request")
 }
 
 #[tokio::test]

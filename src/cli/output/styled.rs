@@ -1,7 +1,7 @@
 //! Text with colors, built line by line. Every part is cleaned when it is added, so only our own colors and line breaks are
 //! in it. Pure.
 
-use std::{collections::VecDeque, fmt, io::IsTerminal};
+use std::{collections::VecDeque, fmt, io::IsTerminal, ops::Range};
 
 use anstyle::{AnsiColor, Style};
 
@@ -45,6 +45,8 @@ pub(crate) enum TextStyle {
     Plain,
     /// Plain, and not wrapped: the rows of a table.
     Row,
+    /// Plain, and wrapped as a shell reads it: to be copied.
+    Command,
     Bold,
     Dim,
     Red,
@@ -55,7 +57,7 @@ pub(crate) enum TextStyle {
 impl TextStyle {
     const fn ansi(self) -> Style {
         match self {
-            TextStyle::Plain | TextStyle::Row => Style::new(),
+            TextStyle::Plain | TextStyle::Row | TextStyle::Command => Style::new(),
             TextStyle::Bold => Style::new().bold(),
             TextStyle::Dim => Style::new().dimmed(),
             TextStyle::Red => AnsiColor::Red.on_default(),
@@ -64,6 +66,9 @@ impl TextStyle {
         }
     }
 }
+
+/// The end of a line of a command that goes on.
+const CONTINUATION: &str = " \\";
 
 /// Lines of text, of which parts may be styled.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,7 +129,10 @@ impl StyledText {
         let mut breaks = VecDeque::new();
         let mut line_start = 0;
         for line in whole.split_inclusive('\n') {
-            let LineBreaks { indent, blanks } = line_breaks(line.trim_end_matches('\n'), width);
+            // A command needs room for the backslash at the end of a line.
+            let room =
+                if self.has_command(line_start..line_start + line.len()) { width - CONTINUATION.len() } else { width };
+            let LineBreaks { indent, blanks } = line_breaks(line.trim_end_matches('\n'), room);
             breaks.extend(blanks.into_iter().map(|blank| (line_start + blank, indent)));
             line_start += line.len();
         }
@@ -138,6 +146,9 @@ impl StyledText {
                     continue;
                 }
                 text.push_str(&part[start..blank - part_start]);
+                if *style == TextStyle::Command {
+                    text.push_str(CONTINUATION);
+                }
                 text.push('\n');
                 text.extend(std::iter::repeat_n(' ', indent));
                 start = blank - part_start + 1;
@@ -149,10 +160,21 @@ impl StyledText {
         wrapped
     }
 
+    /// Whether a part of this range is a command.
+    fn has_command(&self, range: Range<usize>) -> bool {
+        let mut start = 0;
+        self.0.iter().any(|(style, part)| {
+            let end = start + part.len();
+            let overlaps = start < range.end && end > range.start;
+            start = end;
+            *style == TextStyle::Command && overlaps
+        })
+    }
+
     pub(crate) fn write_to(&self, out: &mut dyn std::io::Write, color: ColorMode) -> std::io::Result<()> {
         for (style, text) in &self.0 {
             match (color, style) {
-                (ColorMode::Plain, _) | (ColorMode::Ansi, TextStyle::Plain | TextStyle::Row) => {
+                (ColorMode::Plain, _) | (ColorMode::Ansi, TextStyle::Plain | TextStyle::Row | TextStyle::Command) => {
                     out.write_all(text.as_bytes())?
                 }
                 (ColorMode::Ansi, style) => write!(out, "{style}{text}{style:#}", style = style.ansi())?,
@@ -190,6 +212,17 @@ mod tests {
             "acme is waited for by everybody who has\nread as far as this.\nNAME                               READY   STATUS    USERS\n"
         );
         assert!(written(&wrapped, ColorMode::Ansi).starts_with("\u{1b}[33macme\u{1b}[0m is"));
+    }
+
+    #[test]
+    fn a_command_that_is_broken_can_be_copied() {
+        let mut text = StyledText::new();
+        text.text("  TYPE   ").push(TextStyle::Command, "kubectl boxsync sync a-long-name -n team-a --wait").newline();
+        assert_eq!(
+            text.wrapped(40).to_string(),
+            "  TYPE   kubectl boxsync sync \\\n         a-long-name -n team-a --wait\n"
+        );
+        assert_eq!(text.wrapped(usize::MAX), text);
     }
 
     #[test]

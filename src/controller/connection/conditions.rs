@@ -6,8 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{failure_messages::Failure, messages, plan_input::RosterPresence, sync_schedule::ResolvedSchedule};
 use crate::api::{
-    BoxConnection, BoxConnectionStatus, ConditionStatus, ConditionsExt, FailureClass, Reason, SyncFailures,
-    compose_message, new_condition,
+    BoxConnection, BoxConnectionStatus, ConditionStatus, ConditionsExt, FailureClass, ListEvidence, Reason,
+    SyncFailures, compose_message, new_condition,
 };
 
 /// The two conditions that hold causes; the others follow from them.
@@ -81,11 +81,12 @@ impl ConditionInputs<'_> {
 
     /// Why the published list cannot be read, if so.
     fn unreadable_list(&self) -> Option<&'static str> {
-        match self.roster_presence {
-            RosterPresence::Missing => Some(messages::ROSTER_DELETED),
-            RosterPresence::Incomplete => Some(messages::SLICES_DELETED),
-            RosterPresence::Present => None,
-        }
+        let evidence = match self.roster_presence {
+            RosterPresence::Missing => ListEvidence::RosterMissing,
+            RosterPresence::Incomplete => ListEvidence::SlicesMissing,
+            RosterPresence::Present => ListEvidence::Complete,
+        };
+        evidence.problem()
     }
 
     /// When the next sync starts by itself, if it does.
@@ -238,10 +239,7 @@ fn ready_cause(
         };
         return ConditionCause::new(ConditionStatus::False, Reason::Stale, compose_message(&what, why));
     }
-    let held = status
-        .held
-        .as_ref()
-        .map(|held| messages::removals_held(held, connection.metadata.name.as_deref().unwrap_or_default()));
+    let held = status.held.as_ref().map(|held| messages::removals_held(held, connection));
     match (last_failure, held) {
         (Some(Reason::RemovalsHeld), _) => {
             ConditionCause::new(ConditionStatus::False, Reason::RemovalsHeld, cause.clone())

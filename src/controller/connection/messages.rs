@@ -5,17 +5,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{clock_check::ClockCheck, cron::CronError, failure_messages::Failure, sync_outcome::SyncResult};
 use crate::api::{
-    Authorization, MassChange, MassChangeKind, Reason, RemovalHold, RosterChange, Trigger, UserCounts, compose_message,
-    split_message,
+    Authorization, BoxConnection, MassChange, MassChangeKind, Reason, RemovalHold, RosterChange, Trigger, UserCounts,
+    compose_message, plugin_command, split_message,
 };
 
 /// The message of a failure, as each of the conditions has it that follow from it.
 pub(crate) fn failure_message(failure: &Failure) -> String {
     compose_message(&failure.summary, &failure.remediation)
 }
-
-pub(crate) const ROSTER_DELETED: &str = "The list is missing: its UserRoster was deleted.";
-pub(crate) const SLICES_DELETED: &str = "The list cannot be read: UserSlices of it were deleted.";
 
 /// A problem of the published list, and what keeps it from being mended: the message of a failure.
 pub(crate) fn list_problem(problem: &str, cause: &str) -> String {
@@ -73,15 +70,16 @@ fn format_skew(skew: SignedDuration) -> String {
 }
 
 /// A warning that the authorization of a user was not renewed for long.
-pub(crate) fn authorization_expiring(authorization: &Authorization) -> String {
+pub(crate) fn authorization_expiring(authorization: &Authorization, connection: &BoxConnection) -> String {
     format!(
-        "The authorization in Box expires at {} unless the operator renews it before. Check that it is not paused and reaches Box; once it has expired: kubectl boxsync connect.",
-        authorization.expiration_time.0
+        "The authorization in Box expires at {} unless the operator renews it before. Check that it is not paused and reaches Box; once it has expired: {}.",
+        authorization.expiration_time.0,
+        plugin_command("connect", connection)
     )
 }
 
 /// What very many users have in common that changed in one sync.
-pub(crate) fn mass_changes(changes: &[MassChange], total: i64, revision: i64) -> String {
+pub(crate) fn mass_changes(changes: &[MassChange], total: i64, revision: i64, connection: &BoxConnection) -> String {
     let parts = changes.iter().map(|MassChange { kind, users }| {
         let users = format_thousands(*users);
         match kind {
@@ -93,11 +91,12 @@ pub(crate) fn mass_changes(changes: &[MassChange], total: i64, revision: i64) ->
     });
     let parts: Vec<String> = parts.collect();
     let total = format_user_count(total);
-    format!("Of {total} {}. Review them: kubectl boxsync changes --revision {revision}.", parts.join(", "))
+    let review = plugin_command("changes", connection);
+    format!("Of {total} {}. Review them: {review} --revision {revision}.", parts.join(", "))
 }
 
 /// How many removals are held, and how to approve them.
-pub(crate) fn removals_held(held: &RemovalHold, connection: &str) -> String {
+pub(crate) fn removals_held(held: &RemovalHold, connection: &BoxConnection) -> String {
     let (removals, total) = (format_thousands(held.removals), format_user_count(held.total));
     let what = match (held.removals - held.unconfirmed, held.unconfirmed) {
         (0, _) => format!("{removals} of {total} are missing from Box's list, and Box did not say that they are gone."),
@@ -107,10 +106,8 @@ pub(crate) fn removals_held(held: &RemovalHold, connection: &str) -> String {
             format_thousands(unconfirmed)
         ),
     };
-    compose_message(
-        &what,
-        &format!("Review them, and approve their removal if it is right: kubectl boxsync approve {connection}."),
-    )
+    let approve = plugin_command("approve", connection);
+    compose_message(&what, &format!("Review them, and approve their removal if it is right: {approve}."))
 }
 
 /// The list that answers a request.

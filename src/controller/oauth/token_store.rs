@@ -209,13 +209,13 @@ impl SecretTokenStore {
         }
     }
 
+    async fn read_stored(&self) -> Result<Option<TokenSecret>, TokenStoreError> {
+        let secret = self.read_secret().await.map_err(|error| self.token_store_error(error))?;
+        Ok(secret.as_ref().map(TokenSecret::from_secret))
+    }
+
     async fn handle_rejection(&self, lock: &RefreshLock) -> Result<AfterRejection, TokenStoreError> {
-        let stored = self
-            .read_secret()
-            .await
-            .map_err(|error| self.token_store_error(error))?
-            .as_ref()
-            .map(TokenSecret::from_secret);
+        let stored = self.read_stored().await?;
         let ours = stored.filter(|k| k.owner.as_ref() == Some(&self.uid));
         let other = ours.and_then(|k| k.tokens).is_some_and(|g| !is_same_token(&g.refresh_token, &lock.refresh_token));
         let seed = is_same_token(&lock.refresh_token, &self.seed);
@@ -240,12 +240,7 @@ impl SecretTokenStore {
 impl TokenStore for SecretTokenStore {
     fn load(&self) -> BoxFuture<'_, Result<Option<OAuthTokens>, TokenStoreError>> {
         async {
-            let stored = self
-                .read_secret()
-                .await
-                .map_err(|error| self.token_store_error(error))?
-                .as_ref()
-                .map(TokenSecret::from_secret);
+            let stored = self.read_stored().await?;
             Ok(match self.refresh_source(stored.as_ref())? {
                 RefreshSource::Stored(grant) => Some(grant),
                 RefreshSource::Seed => None,

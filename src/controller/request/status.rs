@@ -9,7 +9,7 @@ use kube::ResourceExt;
 use crate::{
     api::{
         BoxConnection, ConditionStatus, ConditionsExt, FailureClass, MAX_CONDITION_MESSAGE, Reason, RequestPhase,
-        SyncProgress, UserSyncRequest, UserSyncRequestStatus, compose_message, new_condition,
+        SyncProgress, UserSyncRequest, UserSyncRequestStatus, compose_message, new_condition, plugin_command,
     },
     controller::connection::{
         backoff::{add_duration, ceil_seconds},
@@ -76,7 +76,7 @@ pub(crate) fn refused_status(
         ),
         Reason::HeldListChanged => match connection {
             Some(connection) => {
-                return failed_status(request, reason, approval_mismatch(request, connection), now, |_| {});
+                return failed_status(request, reason, approval_mismatch(connection), now, |_| {});
             }
             None => String::new(),
         },
@@ -131,9 +131,9 @@ pub(crate) fn status_after_sync(
             };
             let held = held.as_ref().map(|h| {
                 format!(
-                    "The removal of {} is held: kubectl boxsync approve {}.",
+                    "The removal of {} is held: {}.",
                     messages::format_user_count(h.removals),
-                    request.spec.connection_ref.name
+                    plugin_command("approve", connection)
                 )
             });
             let message =
@@ -149,11 +149,11 @@ pub(crate) fn status_after_sync(
             });
         }
         Ok(_) => {
-            let message = approval_mismatch(request, connection);
+            let message = approval_mismatch(connection);
             return failed_status(request, Reason::HeldListChanged, message, now, set_started);
         }
         Err(failure) if failure.reason == Reason::RemovalsHeld && request.spec.approve_removals.is_some() => {
-            let message = approval_mismatch(request, connection);
+            let message = approval_mismatch(connection);
             return failed_status(request, Reason::HeldListChanged, message, now, set_started);
         }
         Err(failure) => failure,
@@ -195,8 +195,7 @@ fn next_attempt_time(connection: &BoxConnection, now: Timestamp) -> Timestamp {
 }
 
 /// Why an approval took no effect.
-fn approval_mismatch(request: &UserSyncRequest, connection: &BoxConnection) -> String {
-    let name = &request.spec.connection_ref.name;
+fn approval_mismatch(connection: &BoxConnection) -> String {
     let what = match &status_of(connection).held {
         Some(held) => format!(
             "This request does not match the removals that wait for approval now ({}), and removed no users.",
@@ -204,8 +203,7 @@ fn approval_mismatch(request: &UserSyncRequest, connection: &BoxConnection) -> S
         ),
         None => "No removals wait for approval; this request removed no users.".to_owned(),
     };
-    let retry_hint = format!("Review again (kubectl boxsync approve {name}), then create a new request.");
-    compose_message(&what, &retry_hint)
+    compose_message(&what, &format!("Review them again: {}.", plugin_command("approve", connection)))
 }
 
 fn failed_status(

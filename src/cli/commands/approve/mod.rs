@@ -15,7 +15,7 @@ use super::{
     },
 };
 use crate::{
-    api::SliceState,
+    api::{Evidence, SliceState, judge},
     cli::{
         box_api::BoxApiArgs,
         exit_code::{CliError, ExitStatus},
@@ -51,6 +51,16 @@ pub(crate) async fn run(args: &ApproveArgs, kube: &KubeContext, io: &mut Io<'_>)
         writeln!(io.out, "No removals are held for {}.", args.name)?;
         return Ok(ExitStatus::Success);
     };
+    if connection.spec.suspend {
+        let resume = judge(&connection, &Evidence::only_status(io.clock.now())).command.unwrap_or_default();
+        return Err(CliError::Message(
+            ExitStatus::Failure,
+            format!(
+                "{} is suspended: an approval takes effect with a sync, and none runs. Nothing was approved. Resume it first: {resume}",
+                args.name
+            ),
+        ));
+    }
     let HeldRemovals { hold, .. } = &held;
     let now = io.clock.now();
     writeln!(

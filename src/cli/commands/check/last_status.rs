@@ -74,13 +74,19 @@ impl LastStatus {
     /// What the operator knows of a problem, with what to do: it comes before what this terminal found.
     pub(crate) fn verdict(&self) -> Option<String> {
         let ConnectionReport { health, problem, action, command, .. } = &self.connection;
-        let command = command.as_ref().map(|command| format!(" ({command})")).unwrap_or_default();
-        let advice = if action.is_empty() { problem } else { action };
+        let command = command.as_deref().unwrap_or_default();
+        let with_command = |text: &str| match command {
+            "" => text.to_owned(),
+            command => format!("{} ({command}).", text.trim_end_matches('.')),
+        };
         match health {
             ConnectionHealth::Ready | ConnectionHealth::Unobserved | ConnectionHealth::Waiting => None,
-            ConnectionHealth::NeedsAction | ConnectionHealth::Retrying | ConnectionHealth::Suspended => {
-                Some(format!("{}{command}.", advice.trim_end_matches('.')))
+            ConnectionHealth::Suspended => Some(with_command("none while it is suspended; resume it")),
+            ConnectionHealth::NeedsAction | ConnectionHealth::Retrying if !action.is_empty() => {
+                Some(with_command(action))
             }
+            ConnectionHealth::Retrying => Some(format!("none at first. {problem} It is tried again: {command}.")),
+            ConnectionHealth::NeedsAction => Some(with_command(problem)),
         }
     }
 

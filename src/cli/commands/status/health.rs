@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     api::{
         BoxConnection, BoxConnectionStatus, ConditionStatus, ConditionsExt, ConnectionHealth, Evidence, Judgement,
-        ListEvidence, OperatorEvidence, UserCounts, judge,
+        ListEvidence, OperatorEvidence, Reason, UserCounts, judge, sync_command,
     },
     cli::output::format::{format_relative_time, format_time},
 };
@@ -23,6 +23,13 @@ pub(crate) const fn health_label(health: ConnectionHealth) -> &'static str {
         ConnectionHealth::Suspended => "suspended",
         ConnectionHealth::Unobserved => "unobserved",
     }
+}
+
+/// When the operator tries again, and the command that makes it try now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Retry {
+    pub(crate) when: String,
+    pub(crate) now: Option<String>,
 }
 
 /// One connection.
@@ -42,13 +49,12 @@ pub(crate) struct ConnectionReport {
     pub(crate) problem: String,
     /// Who must do what; empty if nobody has to act.
     pub(crate) action: String,
-    /// Box's own words; null if it said nothing.
-    pub(crate) box_words: Option<String>,
+    /// What Box said, or with the reason Internal the API server, word for word; null if nothing was said.
+    pub(crate) quotation: Option<String>,
     /// The command that helps; null if none does.
     pub(crate) command: Option<String>,
-    /// When the operator tries again, and the command that makes it try now.
     #[serde(skip)]
-    pub(crate) retry: Option<String>,
+    pub(crate) retry: Option<Retry>,
     /// Whether the published list is usable, as the column READY of kubectl says it. False also if its objects were found
     /// to be deleted.
     pub(crate) ready: bool,
@@ -78,7 +84,9 @@ impl ConnectionReport {
     pub(crate) fn new(connection: &BoxConnection, evidence: &Evidence) -> Self {
         let default_status = BoxConnectionStatus::default();
         let status = connection.status.as_ref().unwrap_or(&default_status);
-        let Judgement { health, reason, since, problem, action, box_words, command } = judge(connection, evidence);
+        let judgement = judge(connection, evidence);
+        let retry = next_retry(connection, &judgement, evidence);
+        let Judgement { health, reason, since, problem, action, quotation, command } = judgement;
         let readable = matches!(evidence.list, ListEvidence::NotRead | ListEvidence::Complete);
         Self {
             namespace: connection.namespace().unwrap_or_default(),
@@ -89,8 +97,8 @@ impl ConnectionReport {
             since,
             problem,
             action,
-            box_words,
-            retry: retry_text(connection, health, evidence),
+            quotation,
+            retry,
             command,
             ready: readable && status.conditions.has_status("Ready", ConditionStatus::True),
             users: status.users,
@@ -109,27 +117,27 @@ impl ConnectionReport {
     }
 }
 
-/// When the operator tries again, and the command that makes it try now.
-fn retry_text(connection: &BoxConnection, health: ConnectionHealth, evidence: &Evidence) -> Option<String> {
+/// When the operator tries again: nothing, if that alone changes nothing.
+fn next_retry(connection: &BoxConnection, judgement: &Judgement, evidence: &Evidence) -> Option<Retry> {
     let status = connection.status.as_ref()?;
-    let (name, namespace) = (connection.name_any(), connection.namespace().unwrap_or_default());
-    let now = format!("now: kubectl boxsync sync {name} -n {namespace} --wait");
-    let at = |time: Timestamp| format!("{} ({})", format_time(time), format_relative_time(time, evidence.now));
-    match health {
+    let now = Some(sync_command(connection));
+    match judgement.health {
         ConnectionHealth::Ready | ConnectionHealth::Suspended | ConnectionHealth::Unobserved => None,
-        _ if status.observed_generation.unwrap_or(-1) < 0 => None,
+        _ if judgement.reason == Reason::WaitingForOperator.as_str() => None,
         // A sync finds the same users missing.
         ConnectionHealth::NeedsAction if status.held.is_some() && status.failures.is_none() => None,
-        _ if evidence.operator == OperatorEvidence::Absent => Some("not before an operator runs".to_owned()),
+        _ if evidence.operator == OperatorEvidence::Absent => {
+            Some(Retry { when: "not before an operator runs".to_owned(), now: None })
+        }
         _ if status.conditions.has_status("Connected", ConditionStatus::False) => {
-            Some(format!("every 1\u{2013}15 min; {now}"))
+            Some(Retry { when: "every 1\u{2013}15 min".to_owned(), now })
         }
         ConnectionHealth::NeedsAction | ConnectionHealth::Retrying | ConnectionHealth::Waiting => {
             let retry = status.failures.as_ref().and_then(|failures| failures.retry_time.as_ref());
-            match retry.or(status.next_sync_time.as_ref()) {
-                Some(time) => Some(format!("{}; {now}", at(time.0))),
-                None => Some(now),
-            }
+            let at = |time: Timestamp| format!("{} ({})", format_time(time), format_relative_time(time, evidence.now));
+            let when =
+                retry.or(status.next_sync_time.as_ref()).map_or("as soon as possible".to_owned(), |time| at(time.0));
+            Some(Retry { when, now })
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use strum::VariantArray;
 
 use super::{
-    health::{ConnectionReport, health_label},
+    health::{ConnectionReport, Retry, health_label},
     leader::LeaderStatus,
 };
 use crate::{
@@ -166,18 +166,35 @@ fn format_since(report: &ConnectionReport, now: Timestamp) -> String {
 
 /// Who must do what, and what else one has to know at night.
 fn write_explanation(text: &mut StyledText, report: &ConnectionReport, now: Timestamp) {
-    let row = |text: &mut StyledText, label: &str, line: &str| {
+    let label = |text: &mut StyledText, label: &str| {
+        text.text(&format!("  {label:<LABEL_WIDTH$}"));
+    };
+    let row = |text: &mut StyledText, title: &str, line: &str| {
         if !line.is_empty() {
-            text.line(&format!("  {label:<LABEL_WIDTH$}{line}"));
+            label(text, title);
+            text.line(line);
         }
     };
-    row(text, "DO", &report.action);
-    row(text, "TYPE", report.command.as_deref().filter(|command| !command.contains(" sync ")).unwrap_or_default());
-    row(text, "WHAT", if report.box_words.is_some() { "" } else { &report.problem });
-    let source = if report.reason == Reason::Internal.as_str() { "API" } else { "BOX" };
-    row(text, source, report.box_words.as_deref().unwrap_or_default());
+    let ConnectionReport { reason, problem, action, quotation, command, retry, .. } = report;
+    let retry_now = retry.as_ref().and_then(|retry| retry.now.as_deref());
+    row(text, "DO", action);
+    if let Some(command) = command.as_deref().filter(|command| Some(*command) != retry_now) {
+        label(text, "TYPE");
+        text.push(TextStyle::Command, command).newline();
+    }
+    match quotation {
+        Some(words) => row(text, if *reason == Reason::Internal.as_str() { "API" } else { "BOX" }, words),
+        None => row(text, "WHAT", problem),
+    }
     row(text, "LIST", &list_summary(report, now));
-    row(text, "RETRY", &report.retry.clone().unwrap_or_default());
+    if let Some(Retry { when, now }) = retry {
+        label(text, "RETRY");
+        text.text(when);
+        if let Some(command) = now {
+            text.text("; now: ").push(TextStyle::Command, command);
+        }
+        text.newline();
+    }
 }
 
 /// The size of the list, and until when it is fresh.

@@ -11,8 +11,8 @@ use kube::{ResourceExt, api::ObjectMeta};
 
 use crate::{
     api::{
-        BoxConnection, ConnectionHealth, ConnectionRef, Evidence, Judgement, ListEvidence, OperatorEvidence, Reason,
-        UserSyncRequest, UserSyncRequestSpec, judge,
+        BoxConnection, ConnectionHealth, ConnectionRef, Evidence, Judgement, Reason, UserSyncRequest,
+        UserSyncRequestSpec, judge,
     },
     cli::{
         exit_code::{CliError, ExitStatus},
@@ -113,7 +113,7 @@ async fn select_connections(
 
 /// The connections whose operator takes up a request. Of the others it is said why not.
 fn without_unwatched(connections: Vec<BoxConnection>, io: &mut Io<'_>) -> Result<Vec<BoxConnection>, CliError> {
-    let evidence = Evidence { list: ListEvidence::NotRead, operator: OperatorEvidence::Unknown, now: io.clock.now() };
+    let evidence = Evidence::only_status(io.clock.now());
     let mut watched = Vec::new();
     let mut refused = Vec::new();
     for connection in connections {

@@ -3,10 +3,7 @@
 use jiff::Timestamp;
 
 use crate::{
-    api::{
-        BoxConnection, ConnectionHealth, Evidence, FailureClass, ListEvidence, OperatorEvidence, Reason, RemovalHold,
-        SliceState, judge,
-    },
+    api::{BoxConnection, ConnectionHealth, Evidence, FailureClass, Reason, RemovalHold, SliceState, judge},
     cli::{
         commands::held_removals::status_hold,
         errors,
@@ -70,7 +67,7 @@ fn explain_damage(
 }
 
 fn next_step(connection: &BoxConnection, name: &str, namespace: &str, needs_users: bool, now: Timestamp) -> String {
-    let evidence = Evidence { list: ListEvidence::NotRead, operator: OperatorEvidence::Unknown, now };
+    let evidence = Evidence::only_status(now);
     let judgement = judge(connection, &evidence);
     let hold = status_hold(connection);
     let publish = format!("A sync publishes it again: kubectl boxsync sync {name} -n {namespace} --wait.");
