@@ -102,7 +102,7 @@ pub(crate) fn check_marks(output: &CliOutput) -> String {
 
 /// The text after `Action:`, in one line.
 pub(crate) fn remediations(output: &CliOutput) -> String {
-    let end = ["\nAction: ", "\nFirst action: "].iter().find_map(|title| output.out.split_once(title));
+    let end = ["Action: ", "First action: "].iter().find_map(|title| output.out.split_once(title));
     let end = end.map_or("", |(_, rest)| rest);
     end.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -306,7 +306,7 @@ async fn a_file_is_checked_without_any_cluster() {
     let mark = env.cli.kube.log_position();
     let output = env.run_check(&format!("--file {}", path.display())).await;
     assert_eq!((check_marks(&output).as_str(), output.code), ("✓✓✓✓✓✓", 0), "{}", output.out);
-    assert!(output.out.starts_with("\nNo action needed.\n"), "{}", output.out);
+    assert!(output.out.starts_with("No action needed.\n"), "{}", output.out);
     assert!(env.cli.kube.requests_since(mark).is_empty(), "the cluster was called");
 
     let with_input = |text: &'static str| TestIo { input: text, ..PIPE };

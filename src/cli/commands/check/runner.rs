@@ -96,7 +96,10 @@ impl<'a, 'd> CheckRun<'a, 'd> {
             (None, []) => "No action needed.".to_owned(),
         };
         let mut text = StyledText::new();
-        text.newline().line(&first);
+        if last_status.is_some() {
+            text.newline();
+        }
+        text.line(&first);
         if let Some(next_check) = &next_check {
             text.line(next_check);
         }
