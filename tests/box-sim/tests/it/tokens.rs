@@ -128,7 +128,7 @@ async fn every_wrong_claim_is_named() {
         ("iss", json!("somebody"), "'iss'"),
         ("sub", json!("1"), "Please check the 'sub' claim"),
         ("sub", json!(1002), "Please check the 'sub' claim"),
-        ("box_sub_type", json!("user"), "'box_sub_type'"),
+        ("box_sub_type", json!("group"), "'box_sub_type'"),
         ("jti", json!("short"), "'jti'"),
         ("jti", json!("x".repeat(129)), "'jti'"),
         ("exp", json!(now + 61), "'exp'"),
@@ -144,6 +144,18 @@ async fn every_wrong_claim_is_named() {
             words,
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_of_a_user_needs_an_app_that_may_have_one() {
+    let env = jwt_env();
+    let mut claims = claims(&env, JTI);
+    claims["box_sub_type"] = json!("user");
+    assert_token_error(
+        &env.exchange_assertion(&sign_assertion(KeyPair::First, &json!({"alg": "RS256"}), &claims)).await,
+        "invalid_request",
+        "enterprise configuration for your app",
+    );
 }
 
 #[tokio::test(start_paused = true)]
