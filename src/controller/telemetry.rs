@@ -89,6 +89,7 @@ impl SyncEnded<'_> {
                 approved: _,
                 mass_changes,
                 damaged_history: _,
+                visibility_delays,
                 clock: _,
                 earlier_publish: _,
             }) => {
@@ -97,6 +98,7 @@ impl SyncEnded<'_> {
                     connection, %reason, trigger, milliseconds, calls, requests, users, added, updated, removed, held, revision,
                     "sync succeeded"
                 );
+                visibility_delays.iter().for_each(|delay| metrics.user_visible.observe([], *delay));
                 for MassChange { kind, users } in mass_changes {
                     tracing::warn!(
                         connection,

@@ -99,6 +99,7 @@ pub(super) fn sync_result(users: UserCounts) -> SyncResult {
         approved: None,
         mass_changes: Vec::new(),
         damaged_history: 0,
+        visibility_delays: Vec::new(),
         clock: ClockCheck::Right,
         earlier_publish: None,
     }

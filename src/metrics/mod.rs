@@ -56,6 +56,7 @@ pub struct Metrics {
     pub unreadable_objects: Gauge,
     pub syncs: CounterFamily<2>,
     pub sync_duration: HistogramFamily<1>,
+    pub user_visible: HistogramFamily<0>,
     pub requests: CounterFamily<2>,
     pub box_calls: CounterFamily<2>,
     pub box_call_duration: HistogramFamily<1>,
@@ -126,6 +127,14 @@ impl Metrics {
                 "Duration of a sync, from the first Box call until the list is published or the sync fails",
                 [REASON],
                 &[0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0],
+            ),
+            user_visible: registry.histogram_family(
+                "user_visible",
+                "Time from the creation of a user in Box until the list has the user; without first lists, users who return, and accounts that are older than 7 days",
+                [],
+                &[
+                    300.0, 900.0, 1800.0, 3600.0, 7200.0, 14_400.0, 28_800.0, 43_200.0, 86_400.0, 129_600.0, 172_800.0,
+                ],
             ),
             requests: registry.counter_family(
                 "requests",

@@ -128,7 +128,11 @@ impl MetricRegistry {
         labels: [Label; N],
         buckets: &'static [f64],
     ) -> HistogramFamily<N> {
-        let family = Family::new_with_constructor(Buckets(buckets));
+        let family: Family<[LabelPair; N], Histogram, Buckets> = Family::new_with_constructor(Buckets(buckets));
+        if let Ok(no_labels) = <[LabelPair; N]>::try_from(&[][..]) {
+            // From the start, since Prometheus does not see the first increase of a series that appears with it.
+            drop(family.get_or_create(&no_labels));
+        }
         // The buckets, +Inf, sum and count.
         let series = label_combinations(&labels) * (buckets.len() + 3);
         let full_name = format!("{PREFIX}_{name}_seconds");

@@ -16,6 +16,7 @@ use super::{
     removals::{NoDecision, PreviousList, RemovalDecision, decide_removals},
     store::{SliceMeta, Store},
     user_counts::{add_held_counts, count_users},
+    visibility::visibility_delay,
 };
 use crate::{
     api::{SliceRef, SliceState, UserRoster},
@@ -147,6 +148,10 @@ pub(super) async fn diff_published(
         Some((held, chunks))
     };
     let removed = removed_records(store, request, list, published, &mut decision, now).await?;
+    if lost > 0 {
+        // Users of the lost slices seem to be new.
+        decision.visibility_delays.clear();
+    }
     let changes = std::mem::take(&mut decision.change_log).into_sorted();
     let changes_chunks = split_into_chunks(changes.as_slice()).map_err(Error::from)?;
     let users = match (&parts_held, published) {
@@ -195,6 +200,10 @@ async fn removed_records(
     for at in &decision.added {
         let user = list.user_at(*at as usize);
         let returned = previously_removed.contains(user.id);
+        if !returned && published.is_some() {
+            let created = user.created_at.and_then(|time| Timestamp::from_second(time).ok());
+            decision.visibility_delays.extend(visibility_delay(created, now));
+        }
         decision.change_log.push_with(|| {
             if returned { ChangeRecord::removed_user_returned(&user) } else { ChangeRecord::user_added(&user) }
         });

@@ -7,6 +7,7 @@
 //! | `chunking` | slice boundaries and slice names |
 //! | `diff`, `removals` | the differences, and the decision on removed, held and returned users |
 //! | `removal_check`, `removal_guard` | which missing users Box is asked about one by one; how many removals are held |
+//! | `visibility` | how long a new user waited for the list |
 //! | `own_slices` | the slices of a publisher that are not committed yet |
 //! | `completeness` | whether all slices of the published list exist |
 //! | `ownership` | which rosters may be replaced |
@@ -42,6 +43,7 @@ mod removal_guard;
 mod removals;
 mod store;
 mod user_counts;
+mod visibility;
 
 pub use chunking::{MAX_SLICE_BYTES, sha256_hex};
 pub use completeness::{confirm_missing_slices, count_missing_slices};
@@ -54,3 +56,4 @@ pub use records::{ChangeOp, ChangeRecord, PublishedUser, RemovedUser};
 pub use removal_check::RemovalAnswers;
 pub use removals::Undecided;
 pub use store::{RosterVersion, SliceMeta, Store, list_all_slices};
+pub use visibility::{MAX_VISIBILITY_DELAY, visibility_delay};

@@ -173,7 +173,14 @@ pub(super) fn publish_result(
     approved: Option<String>,
 ) -> PublishResult {
     let unreferenced = unreferenced_slices(Some(&roster.spec), owner_uid, existing);
-    PublishResult { roster: roster.spec.clone(), outcome, approved, unreferenced, damaged_history: 0 }
+    PublishResult {
+        roster: roster.spec.clone(),
+        outcome,
+        approved,
+        unreferenced,
+        damaged_history: 0,
+        visibility_delays: Vec::new(),
+    }
 }
 
 async fn slice_content(

@@ -81,6 +81,9 @@ pub struct PublishResult {
     /// Removed users and changes that an adopted roster named and whose slices are damaged. They are not in the history
     /// any more.
     pub damaged_history: i64,
+    /// How long users whom this revision lists for the first time waited for it since they were created in Box. Empty for a
+    /// first list.
+    pub visibility_delays: Vec<Duration>,
 }
 
 /// How far publishing came.
@@ -176,13 +179,14 @@ pub async fn publish_list(
         sent_any: false,
         unconfirmed: None,
         damaged_history: 0,
+        visibility_delays: Vec::new(),
     };
     // One time for all attempts: it is part of the records, and a slice with another time would be another slice.
     let published = publish_with_retries(&mut publisher, now()).await;
     match published {
         Ok(PublishStep::Published(result)) => {
-            let damaged_history = publisher.damaged_history;
-            Ok(PublishStep::Published(Box::new(PublishResult { damaged_history, ..*result })))
+            let Publisher { damaged_history, visibility_delays, .. } = publisher;
+            Ok(PublishStep::Published(Box::new(PublishResult { damaged_history, visibility_delays, ..*result })))
         }
         unpublished => {
             publisher.discard_own_slices().await;
@@ -245,6 +249,8 @@ struct Publisher<'a> {
     /// The last roster that was sent, until a response confirms that it was written.
     unconfirmed: Option<SentRoster>,
     damaged_history: i64,
+    /// Those of the last attempt.
+    visibility_delays: Vec<Duration>,
 }
 
 struct SentRoster {
@@ -278,12 +284,13 @@ impl Publisher<'_> {
             self.damaged_history = leave_out_damaged_history(store, published).await?;
         }
         let diff = diff_published(store, request, list, chunks, published.as_ref(), answers, now).await;
-        let (parts, decision) = match diff {
+        let (parts, mut decision) = match diff {
             Err(PublishAttemptError::Fatal(lost @ Error::BaselineLost(_))) => {
                 return Err(confirm_lost(store, roster.as_ref(), lost).await?);
             }
             other => other?,
         };
+        self.visibility_delays = std::mem::take(&mut decision.visibility_delays);
         let roster_owner = RosterOwner {
             connection: store.connection_name(),
             owner_uid,

@@ -4,6 +4,7 @@ use std::{
     collections::HashSet,
     fmt,
     hash::{BuildHasher, RandomState},
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -65,6 +66,8 @@ pub(super) struct RemovalDecision {
     pub(super) approved: Option<String>,
     pub(super) mass_changes: Vec<MassChange>,
     pub(super) change_log: ChangeLog,
+    /// How long new users waited for the list since they were created in Box; not those who return, nor of a first list.
+    pub(super) visibility_delays: Vec<Duration>,
 }
 
 /// Why removals cannot be decided yet, or not with this list.
@@ -208,6 +211,7 @@ pub(super) fn decide_removals(
         approved: approved.map(str::to_owned),
         mass_changes,
         change_log,
+        visibility_delays: Vec::new(),
     })
 }
 

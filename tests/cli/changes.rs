@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use boxsync::user_list::{User, UserStatus};
+use jiff::Timestamp;
 
 use serde_json::{Value, json};
 
@@ -162,5 +163,46 @@ async fn lost_changes_are_published_without_them_by_a_sync_even_while_removals_a
         ),
         "{}",
         output.err
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_long_new_users_waited_is_shown_one_by_one_and_together() {
+    let env = CliEnv::new();
+    env.create_ready_connection("acme", 3);
+    let [ann, bob, robot] = three_users();
+    let created =
+        |user, time: &str| User { created_at: Some(time.parse::<Timestamp>().expect("a time").as_second()), ..user };
+    let cleo = created(user_record("2004", "cleo@acme.com", "Cleo Clark"), "2026-11-22T02:00:00Z");
+    let dan = created(user_record("2005", "dan@acme.com", "Dan Dell"), "2026-11-22T12:30:00Z");
+    let moved = created(user_record("2006", "moved@acme.com", "Moved Here"), "2026-11-15T13:00:00Z");
+    let empty = env.publish_users("acme", &[ann, bob]).await;
+    assert!(empty.visibility_delays.is_empty(), "a first list");
+    let said = env.run("changes acme --latency").await.out;
+    assert_eq!(said, "No user who was created within 7 days before is new in these revisions.\n");
+    for (list, delays) in [
+        (vec![ann, bob, robot, cleo], vec![11]),
+        (vec![ann, bob, dan, moved], vec![2]),
+        // Who returns was seen before.
+        (vec![ann, bob, cleo, dan, moved], vec![]),
+    ] {
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        let published = env.publish_users("acme", &list).await;
+        let hours: Vec<u64> = published.visibility_delays.iter().map(|d| d.as_secs().div_ceil(3600)).collect();
+        assert_eq!(hours, delays);
+    }
+    assert_eq!(
+        env.run("changes acme --latency").await.out,
+        "\
+LOGIN           CREATED             LISTED              REVISION   WAITED
+dan@acme.com    2026-11-22 12:30Z   2026-11-22 14:00Z   3          90m
+cleo@acme.com   2026-11-22 02:00Z   2026-11-22 13:00Z   2          11h
+2 new users: half of them waited 90m at most, 95 % 11h, the longest 11h.
+"
+    );
+    let json = env.run("changes acme --latency -o jsonl --revision 3").await.out;
+    assert_eq!(
+        json,
+        "{\"id\":\"2005\",\"login\":\"dan@acme.com\",\"createdAt\":\"2026-11-22T12:30:00Z\",\"listedAt\":\"2026-11-22T14:00:00Z\",\"revision\":3,\"waitedSeconds\":5400}\n"
     );
 }

@@ -1,11 +1,12 @@
 //! The output of `-o json` matches the schemas in docs/schemas.
 
+use boxsync::user_list::User;
 use serde_json::{Value, json};
 
 use crate::{
     changes::env_with_four_revisions,
     check::CheckEnv,
-    env::{CliEnv, ready_status},
+    env::{CliEnv, ready_status, user_record},
     status::env_with_mixed_connections,
 };
 
@@ -99,6 +100,11 @@ async fn check_json_matches_its_schema() {
 async fn changes_json_matches_its_schema() {
     let env = env_with_four_revisions().await;
     assert_matches("changes.json", &env.run("changes acme -o json").await.out);
+    let created_at = Some(env.clock.now().as_second());
+    env.publish_users("acme", &[User { created_at, ..user_record("2007", "eve@acme.com", "Eve") }]).await;
+    let latency = env.run("changes acme --latency -o json").await.out;
+    assert_matches("latency.json", &latency);
+    assert!(latency.contains("waitedSeconds"), "{latency}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -29,6 +29,14 @@ async fn render_rule_of(chart: &Path, values: &Value) -> Value {
     documents.find(|document| document["kind"] == "PrometheusRule").expect("a PrometheusRule")
 }
 
+/// Values with which every alert is rendered.
+fn with_optional_alerts(values: &Value) -> Value {
+    let mut all = json!({"enabled": true, "usersListed": {"withinHours": 24}});
+    let given = values.as_object().expect("values").clone();
+    all.as_object_mut().expect("values").extend(given);
+    all
+}
+
 fn alert_rules(rule: &Value) -> Vec<&Value> {
     rule["spec"]["groups"][0]["rules"].as_array().expect("rules").iter().collect()
 }
@@ -52,7 +60,7 @@ fn rule_tests() -> Vec<(PathBuf, Value)> {
 
 #[tokio::test]
 async fn every_alert_fires_when_it_should_and_only_then() {
-    let rule = render_rule(&json!({"enabled": true, "runbookUrl": RUNBOOK})).await;
+    let rule = render_rule(&with_optional_alerts(&json!({"runbookUrl": RUNBOOK}))).await;
     let promtool = Promtool::new().await.expect("promtool");
     let scratch = TempDir::new("alerts").expect("scratch");
     // JSON is YAML.
@@ -93,7 +101,7 @@ async fn every_alert_has_a_summary_a_description_and_a_runbook() {
     copy_dir(&chart_path(), scratch.path());
     let chart = fs::read_to_string(chart_path().join("Chart.yaml")).expect("readable");
     fs::write(scratch.path().join("Chart.yaml"), chart + "home: https://git.example.com/boxsync\n").expect("written");
-    let rule = render_rule_of(scratch.path(), &json!({"enabled": true})).await;
+    let rule = render_rule_of(scratch.path(), &with_optional_alerts(&json!({}))).await;
     let page = fs::read_to_string(repo_path("docs/alerts.md")).expect("readable");
     let sections: Vec<&str> = page.split("\n## ").skip(1).collect();
     let explained: BTreeSet<String> = sections

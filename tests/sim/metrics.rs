@@ -1,6 +1,7 @@
 //! Metrics exported while the controllers run.
 
 use box_sim::{EndpointFilter, ScriptedResponse};
+use jiff::SignedDuration;
 use kube_sim::{Fault, FaultAction, Verb};
 use serde_json::json;
 
@@ -111,6 +112,47 @@ async fn calls_to_box_are_counted_by_endpoint_and_outcome_and_add_up() {
     assert_eq!(page.value(CALLS, &[("code", "429")]), Some(1.0));
     assert_eq!(page.value("boxsync_box_rate_limit_wait_seconds_sum", &[]), Some(7.0));
     assert_eq!(page.value("boxsync_requests_total", &[("result", "Succeeded"), ("reason", "Synced")]), Some(1.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_from_a_users_creation_to_the_list_is_observed_once() {
+    let (world, acme) = SimEnv::with_synced("acme", 10).await;
+    let observed = |suffix: &str| world.scrape_metrics().value(&format!("boxsync_user_visible_seconds_{suffix}"), &[]);
+    assert_eq!(observed("count"), Some(0.0), "from the start, and without the first list");
+    sleep_secs(3600).await;
+    let ann = acme.add_user("Ann Archer", "ann@acme.example");
+    let moved = acme.new_user("Moved Here", "moved@acme.example");
+    acme.put_user(box_sim::User { created_at: moved.created_at - SignedDuration::from_hours(8 * 24), ..moved });
+    sleep_secs(1800).await;
+    assert!(request_succeeded(&world.run_request("hired", "acme").await));
+    let (count, seconds) = (observed("count"), observed("sum").unwrap_or_default());
+    assert!(count == Some(1.0) && (1800.0..1810.0).contains(&seconds), "{count:?} {seconds}");
+    // Who vanishes and returns was seen before.
+    acme.remove_user(ann.id);
+    assert!(request_succeeded(&world.run_request("left", "acme").await));
+    acme.put_user(ann);
+    assert!(request_succeeded(&world.run_request("back", "acme").await));
+    assert_eq!(world.connection_status("acme").users.map(|users| users.total), Some(12));
+    assert_eq!(observed("count"), Some(1.0));
+}
+
+/// The figures of docs/monitoring.md, for a day.
+#[tokio::test(start_paused = true)]
+async fn a_short_interval_costs_the_documented_calls() {
+    for (interval, users, month) in [("24h", 1_000, 1_500), ("4h", 1_000, 1_800), ("15m", 1_000, 7_200)] {
+        let world = SimEnv::with_operator();
+        world.connect_with_spec("acme", users, &json!({ "syncInterval": interval }));
+        world.wait_until_synced("acme").await;
+        let counted = async || {
+            sleep_secs(5).await;
+            world.scrape_metrics().value(CALLS, &[]).unwrap_or_default()
+        };
+        let before = counted().await;
+        sleep_secs(30 * 86_400).await;
+        let calls = counted().await - before;
+        eprintln!("{interval} {users}: {calls}");
+        assert!((f64::from(month) * 0.98..f64::from(month) * 1.02).contains(&calls), "{interval}: {calls}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,7 +16,11 @@ pub(crate) mod why;
 mod tests {
     use schemars::{JsonSchema, generate::SchemaSettings};
 
-    use super::{changes::RevisionJson, check::runner::CheckReport, status::summary::StatusReport};
+    use super::{
+        changes::{RevisionJson, latency::NewUser},
+        check::runner::CheckReport,
+        status::summary::StatusReport,
+    };
     use crate::test_support::assert_generated;
 
     fn schema_json<T: JsonSchema>() -> String {
@@ -29,5 +33,6 @@ mod tests {
         assert_generated("docs/schemas/status.json", &schema_json::<StatusReport>());
         assert_generated("docs/schemas/check.json", &schema_json::<CheckReport<'_>>());
         assert_generated("docs/schemas/changes.json", &schema_json::<Vec<RevisionJson<'_>>>());
+        assert_generated("docs/schemas/latency.json", &schema_json::<Vec<NewUser>>());
     }
 }

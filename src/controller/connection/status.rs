@@ -160,6 +160,7 @@ fn apply_sync_outcome(
                 mass_changes: _,
                 clock,
                 damaged_history,
+                visibility_delays: _,
                 earlier_publish: _,
             } = synced;
             let (users, added, updated, removed, revision) = (*users, *added, *updated, *removed, *revision);

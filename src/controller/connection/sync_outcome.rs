@@ -1,5 +1,7 @@
 //! What a sign-in and a run produce, as values for the status. Pure.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use super::{clock_check::ClockCheck, failure_messages::Failure, plan_input::status_of};
@@ -60,6 +62,8 @@ pub(crate) struct SyncResult {
     pub(crate) mass_changes: Vec<MassChange>,
     /// Removed users and changes of an adopted list that were dropped because their slices were damaged.
     pub(crate) damaged_history: i64,
+    /// How long new users waited for the list since they were created in Box.
+    pub(crate) visibility_delays: Vec<Duration>,
     /// The clocks, when the list was published.
     pub(crate) clock: ClockCheck,
     /// When and by which sync the list was published, if by an earlier one.
@@ -80,6 +84,7 @@ impl SyncResult {
             approved: change.approved.clone(),
             mass_changes: change.mass_changes.clone(),
             damaged_history: 0,
+            visibility_delays: Vec::new(),
             clock: ClockCheck::Right,
             earlier_publish: None,
         }

@@ -240,7 +240,8 @@ async fn fetch_and_publish(
             if damaged_history > 0 {
                 tracing::warn!(records = damaged_history, "damaged records of the restored history are dropped");
             }
-            Ok(SyncResult { approved: published.approved, damaged_history, clock, ..synced })
+            let (approved, visibility_delays) = (published.approved, published.visibility_delays);
+            Ok(SyncResult { approved, damaged_history, visibility_delays, clock, ..synced })
         }
         Err(sync::Error::Box(error)) => {
             Err(Failure::from_box_error(&failure_context, &error).ok_or(RunInterruption::Cancelled)?)

@@ -121,6 +121,7 @@ pub(crate) fn status_after_sync(
                 approved: _,
                 mass_changes: _,
                 damaged_history: _,
+                visibility_delays: _,
                 clock: _,
                 earlier_publish: earlier,
             } = synced;

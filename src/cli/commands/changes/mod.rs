@@ -1,6 +1,7 @@
 //! `changes`: prints the change log, revision by revision.
 
 pub(crate) mod change_log;
+pub(crate) mod latency;
 
 use std::{str::FromStr, time::Duration};
 
@@ -29,7 +30,7 @@ use crate::{
             yaml::to_yaml,
         },
     },
-    roster::{self, ChangeOp, ChangeRecord, MAX_CHANGE_RECORDS, ReadError},
+    roster::{self, ChangeOp, ChangeRecord, LIST_STATES, MAX_CHANGE_RECORDS, ReadError},
 };
 use change_log::{ChangeLine, RevisionChanges, collect_revisions, format_field_changes};
 
@@ -55,6 +56,9 @@ pub(crate) struct ChangesArgs {
         help_heading = CLUSTER_FLAGS
     )]
     kubeconfig_user: Option<String>,
+    /// How long new users waited for the list since they were created in Box
+    #[arg(long, conflicts_with = "user")]
+    pub(crate) latency: bool,
     #[arg(short, long, value_enum, default_value_t = ChangesOutput::Table)]
     pub(crate) output: ChangesOutput,
 }
@@ -126,6 +130,11 @@ pub(crate) async fn run(args: &ChangesArgs, kube: &KubeContext, io: &mut Io<'_>)
     let changes = collect_revisions(&snapshot, Some(&slice_names))?.into_iter();
     let changes: Vec<RevisionChanges<'_>> =
         changes.filter(|r| filter.matches(r.entry) && r.entry.revision <= last).collect();
+    if args.latency {
+        let list = users::read_list(kube, &args.name, LIST_STATES, now).await?;
+        latency::write_new_users(&latency::find_new_users(&changes, &list)?, args.output, io)?;
+        return Ok(ExitStatus::Success);
+    }
     let changes = filter_by_user(changes, args.user.as_deref());
     if let Some(user) = args.user.as_deref()
         && !changes.iter().any(|revision| revision.changes.is_some())
