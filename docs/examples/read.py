@@ -6,6 +6,7 @@ Needs kubectl. Exit code: 0 printed, 1 not read, 3 no list has been published.
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -58,5 +59,10 @@ def read(connection, namespace):
 if len(sys.argv) not in (2, 3):
     sys.exit("usage: read.py CONNECTION [NAMESPACE]")
 listed = read(sys.argv[1], sys.argv[2] if len(sys.argv) == 3 else None)
-for login in sorted(user["login"] for user in listed):
-    sys.stdout.buffer.write(login.encode() + b"\n")
+try:
+    for login in sorted(user["login"] for user in listed):
+        sys.stdout.buffer.write(login.encode() + b"\n")
+    sys.stdout.flush()
+except BrokenPipeError:
+    # The reader has ended, as head does. What is left must not be written at exit either.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -62,7 +62,8 @@ Exit codes:
    5  sync, approve, connect: timed out before the request finished
    6  users: the list is older than --max-age
    7  users, changes, why: no list has been published
-   8  cluster error: unreachable, forbidden or not found
+   8  cluster error: unreachable, forbidden or not found; or the output cannot be written
+  10  users: fewer users than --min-users
   64  invalid command line: an unknown flag or word, an empty value
 
 The cluster is selected by the kubeconfig (KUBECONFIG, --kubeconfig), as with kubectl. Colors are used on terminals
@@ -100,9 +101,11 @@ Examples:
   kubectl boxsync users acme --status inactive,restricted -o csv > inactive.csv
   kubectl boxsync users acme --max-age 26h -o name           # for scripts: fail if the list is older
   kubectl boxsync users acme --removed                       # removed users
+  kubectl boxsync users acme -o id --out ids.txt --min-users 900 --max-age 26h --wait 10m   # for a backup job
 
-Exit code: 0 printed, also if nobody matches; 6 the list is older than --max-age, 7 no list has been published (that is not an empty list), 64 no
-user has the --status or --role, and Box knows no such word.")]
+Exit code: 0 printed, also if nobody matches; 6 the list is older than --max-age, 7 no list has been published (that is
+not an empty list), 8 the list cannot be read or the file cannot be written, 10 fewer users than --min-users, 64 no user
+has the --status or --role, and Box knows no such word.")]
     Users(UsersArgs),
     /// Show the changes of the list, revision by revision
     #[command(after_help = "\
@@ -110,6 +113,7 @@ Examples:
   kubectl boxsync changes acme --since 7d
   kubectl boxsync changes acme --revision 40..42
   kubectl boxsync changes acme --user jane@acme.com -o jsonl
+  kubectl boxsync changes acme --latency --since 7d          # how long new users waited for the list
 
 Exit code: 0 printed, 1 nobody with the login or id of --user is in the list or in its change log, 7 no list has been
 published.")]
@@ -120,7 +124,7 @@ Examples:
   kubectl boxsync why acme jane@acme.com
   kubectl boxsync why acme 2001
 
-Exit code: 0 in the list, 1 not in the list.")]
+Exit code: 0 in the list, 1 not in the list, 7 no list has been published.")]
     Why(WhyArgs),
     /// Approve held removals
     #[command(after_help = "\
@@ -128,7 +132,7 @@ Examples:
   kubectl boxsync approve acme           # show the users and ask
   kubectl boxsync approve acme --yes     # for scripts
 
-Exit code: 0 approved, or nothing is held; 1 not approved, or the request failed.")]
+Exit code: 0 approved, or nothing is held; 1 not approved, or the request failed; 3 no operator picked it up, 5 timed out.")]
     Approve(ApproveArgs),
     /// Check everything a connection needs from this terminal, and say who must do what
     #[command(after_help = "\
@@ -147,7 +151,7 @@ Examples:
 
 While removals are held, the email asks whether these users left, and names up to 100 of them.
 
-Exit code: 0 printed.")]
+Exit code: 0 printed, 8 the connection cannot be read.")]
     Handover(HandoverArgs),
     /// Set or replace the Box credentials of a connection
     #[command(after_help = "\
@@ -168,7 +172,9 @@ out.")]
     #[command(after_help = "\
 Examples:
   source <(kubectl boxsync completion bash)                  # completes kubectl-boxsync
-  kubectl boxsync completion zsh > \"${fpath[1]}/_kubectl-boxsync\"")]
+  kubectl boxsync completion zsh > \"${fpath[1]}/_kubectl-boxsync\"
+
+Exit code: 0 printed, 64 not known to write for this shell.")]
     Completion { shell: clap_complete::Shell },
 }
 
@@ -194,6 +200,8 @@ mod tests {
             &["users", "acme", "--role="],
             &["users", "acme", "--search", " "],
             &["users", "acme", "--max-age", ""],
+            &["users", "acme", "--out", ""],
+            &["users", "acme", "--shard", ""],
             &["changes", "acme", "--user", ""],
             &["changes", "acme", "--revision", ""],
             &["connect", "acme", "--client-id", ""],

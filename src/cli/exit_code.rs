@@ -22,6 +22,8 @@ pub enum ExitStatus {
     NoList = 7,
     /// Cluster error: unreachable, forbidden, refused or not found.
     Error = 8,
+    /// Fewer users than --min-users.
+    TooFewUsers = 10,
     /// Invalid command line.
     Usage = 64,
 }

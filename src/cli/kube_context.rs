@@ -85,18 +85,27 @@ impl KubeContext {
 
     /// Reads a connection; the error for a missing one suggests a similar name.
     pub(crate) async fn get_connection(&self, name: &str) -> Result<BoxConnection, CliError> {
-        let api = self.client.api::<BoxConnection>(&self.namespace);
-        match self.client.call(api.get(name)).await {
+        match self.find_connection(name).await {
             Ok(connection) => Ok(connection),
-            Err(KubeError::NotFound) => Err(self.connection_not_found(name).await),
-            Err(other) => Err(self.explain_error("get", "boxconnections")(other)),
+            Err(error) => Err(self.explain_missing_connection(name, error).await),
+        }
+    }
+
+    pub(crate) async fn find_connection(&self, name: &str) -> Result<BoxConnection, KubeError> {
+        self.client.call(self.client.api::<BoxConnection>(&self.namespace).get(name)).await
+    }
+
+    /// The message for an error of [`find_connection`](Self::find_connection).
+    pub(crate) async fn explain_missing_connection(&self, name: &str, error: KubeError) -> CliError {
+        match error {
+            KubeError::NotFound => self.connection_not_found(name).await,
+            other => self.explain_error("get", "boxconnections")(other),
         }
     }
 
     /// Fails if the connection does not exist. Other errors, such as a missing permission, are ignored.
     pub(crate) async fn check_connection_exists(&self, name: &str) -> Result<(), CliError> {
-        let api = self.client.api::<BoxConnection>(&self.namespace);
-        match self.client.call(api.get(name)).await {
+        match self.find_connection(name).await {
             Err(KubeError::NotFound) => Err(self.connection_not_found(name).await),
             Ok(_) | Err(_) => Ok(()),
         }

@@ -21,4 +21,5 @@ mod streams;
 mod sync;
 mod torn_reads;
 mod users;
+mod users_file;
 mod why;

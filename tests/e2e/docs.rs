@@ -19,6 +19,7 @@ use crate::env::{E2eEnv, PLUGIN, SHORT_TIMEOUT, repo_path};
 const STORY: &[&str] = &[
     "connecting.md",
     "reading.md",
+    "consuming.md",
     "syncing.md",
     "kubectl-boxsync.md",
     "missing.md",

@@ -65,7 +65,13 @@ async fn the_chart_works_cluster_wide_or_namespaced_and_uninstall_keeps_the_list
     let cluster_roles = cluster_roles.await.expect("read");
     let names: Vec<_> =
         cluster_roles["items"].as_array().expect("items").iter().map(|i| i["metadata"]["name"].clone()).collect();
-    let user_roles = ["boxsync-edit", "boxsync-operator-approver", "boxsync-roster-reader", "boxsync-view"];
+    let user_roles = [
+        "boxsync-edit",
+        "boxsync-operator-approver",
+        "boxsync-roster-consumer",
+        "boxsync-roster-reader",
+        "boxsync-view",
+    ];
     assert_eq!(names, user_roles, "cluster roles of the operator remain");
     let namespaced_operator = release.start_deployed_operator(&env).await;
     release.run_helm_test(&env).await;

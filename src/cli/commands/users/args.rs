@@ -1,9 +1,10 @@
 //! The flags of `users`.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 
+use super::shard::Shard;
 use crate::cli::output::format::parse_duration;
 
 #[derive(Args, Debug)]
@@ -35,6 +36,18 @@ pub(crate) struct UsersArgs {
     /// Fail if the list is older
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) max_age: Option<Duration>,
+    /// Fail if fewer users match; with --out 1 by default
+    #[arg(long, value_name = "N")]
+    pub(crate) min_users: Option<u64>,
+    /// Wait for a list that is missing, damaged or older than --max-age
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(crate) wait: Option<Duration>,
+    /// Only this part of the users, from 0/N to N-1/N. The id alone decides which, so that whoever joins moves nobody else
+    #[arg(long, value_name = "I/N")]
+    pub(crate) shard: Option<Shard>,
+    /// Write a file instead. It is replaced as a whole: if anything fails, it is as it was, or not there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
     /// With -o csv: the texts exactly as they are. By default control characters are replaced, and an apostrophe marks what
     /// a spreadsheet would take for a formula as text
     #[arg(long)]
@@ -51,5 +64,8 @@ pub(crate) enum UsersOutput {
     Yaml,
     Jsonl,
     Csv,
+    /// Logins, one a line; the id of a user without a login
     Name,
+    /// Ids, one a line
+    Id,
 }

@@ -1,64 +1,56 @@
-//! `users`: prints the published list, filtered.
+//! `users`: prints the published list, filtered, or writes it into a file.
 
 pub(crate) mod args;
 pub(crate) mod filter;
+mod list_reader;
 mod nobody;
+mod out_file;
 pub(crate) mod output;
 pub(crate) mod read_error;
+mod shard;
 
-use std::time::Duration;
+use std::path::Path;
 
-use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use super::{changes::change_log::parse_record, held_removals::status_hold};
 use crate::{
     api::{RemovalHold, SliceState},
     cli::{
-        errors,
         exit_code::{CliError, ExitStatus},
         io::Io,
         kube_context::KubeContext,
-        output::format::{format_age, format_duration},
+        output::{
+            format::{format_number, pluralize},
+            sink::Output,
+            styled::ColorMode,
+        },
     },
-    roster::{self, LIST_STATES, PublishedUser, RemovedUser, RosterSnapshot},
+    roster::{LIST_STATES, PublishedUser, RemovedUser, RosterSnapshot},
 };
 use args::{UsersArgs, UsersOutput};
 use filter::{UnknownWords, UserFilter};
 use nobody::explain_nobody;
+use out_file::OutFile;
 use output::{OutputRow, OutputUser};
-use read_error::{count_held, explain_read_error};
+use read_error::count_held;
+
+pub(crate) use list_reader::read_list;
 
 pub(crate) async fn run(args: &UsersArgs, kube: &KubeContext, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
-    if let Some(limit) = args.max_age {
-        check_max_age(&args.name, limit, kube, io).await?;
-    }
+    let file = args.out.as_deref().filter(|path| *path != Path::new("-")).map(OutFile::new).transpose()?;
     let states = match (args.removed, args.held) {
         (true, _) => &[SliceState::Removed][..],
         (false, true) => &[SliceState::Held],
         (false, false) => LIST_STATES,
     };
-    let snapshot = match read_list(kube, &args.name, states, io.clock.now()).await {
-        // The connection says how many are held, whatever became of the list.
-        Err(CliError::Message(exit, error)) if args.held => {
-            let named = read_hold(kube, &args.name).await.map_or_else(
-                || error.clone(),
-                |hold| {
-                    let held = count_held(&hold);
-                    let rest = error.replace(&format!("{held} "), "");
-                    format!("{held} The list cannot name them: {rest}")
-                },
-            );
-            return Err(CliError::Message(exit, named));
-        }
-        read => read?,
-    };
+    let snapshot = list_reader::read_or_wait(args, states, kube, io).await?;
     if args.held {
         check_held(&snapshot, args, kube, io).await?;
     }
     match args.removed {
-        true => print_matching::<RemovedUser>(&snapshot, states, args, kube, io),
-        false => print_matching::<PublishedUser<'_>>(&snapshot, states, args, kube, io),
+        true => write_matching::<RemovedUser>(&snapshot, states, args, file.as_ref(), kube, io),
+        false => write_matching::<PublishedUser<'_>>(&snapshot, states, args, file.as_ref(), kube, io),
     }
 }
 
@@ -94,24 +86,12 @@ async fn check_held(
     }
 }
 
-/// Reads the list. The error says what happens next.
-pub(crate) async fn read_list(
-    kube: &KubeContext,
-    name: &str,
-    states: &[SliceState],
-    now: Timestamp,
-) -> Result<RosterSnapshot, CliError> {
-    match roster::read_snapshot(&kube.roster_store(name), states, None).await {
-        Ok(snapshot) => Ok(snapshot),
-        Err(error) => Err(explain_read_error(&error, states, kube, name, now).await),
-    }
-}
-
-/// Prints the users in these slices that match the filter.
-fn print_matching<'a, U: OutputUser + Deserialize<'a>>(
+/// Writes the users in these slices that match the filter.
+fn write_matching<'a, U: OutputUser + Deserialize<'a>>(
     snapshot: &'a RosterSnapshot,
     states: &[SliceState],
     args: &UsersArgs,
+    file: Option<&OutFile>,
     kube: &KubeContext,
     io: &mut Io<'_>,
 ) -> Result<ExitStatus, CliError> {
@@ -128,33 +108,53 @@ fn print_matching<'a, U: OutputUser + Deserialize<'a>>(
         }
     }
     unknown_words.check()?;
-    if rows.is_empty() && matches!(args.output, UsersOutput::Table | UsersOutput::Wide) {
+    let why_nobody = || -> Result<String, CliError> {
         let lines = states.iter().flat_map(|state| snapshot.record_lines(*state));
         let all: Vec<U> = lines.map(parse_record).collect::<Result<_, CliError>>()?;
-        writeln!(io.err, "{}", explain_nobody(&all, args, &kube.namespace))?;
+        Ok(explain_nobody(&all, args, &kube.namespace))
+    };
+    let matching = rows.len() as u64;
+    let least = args.min_users.unwrap_or(u64::from(file.is_some()));
+    if matching < least {
+        let why = if rows.is_empty() { why_nobody()? } else { describe_too_few(matching, snapshot, args) };
+        let unchanged = match &args.out {
+            Some(path) => format!(" {} was not written.", path.display()),
+            None => String::new(),
+        };
+        let text = format!("{why} --min-users asks for {} at least.{unchanged}", format_number(signed(least)));
+        return Err(CliError::Message(ExitStatus::TooFewUsers, text));
+    }
+    if let Some(shard) = args.shard {
+        rows.retain(|row| shard.contains(row.user.id()));
+    }
+    if let Some(file) = file {
+        file.replace(|out| output::write_rows(&mut Output::new(out, ColorMode::Plain), &rows, args))?;
+        writeln!(io.err, "{}", describe_file(rows.len() as u64, matching, snapshot, args))?;
+    } else if matching == 0 && matches!(args.output, UsersOutput::Table | UsersOutput::Wide) {
+        writeln!(io.err, "{}", why_nobody()?)?;
     } else {
         output::write_rows(&mut io.out, &rows, args)?;
     }
     Ok(ExitStatus::Success)
 }
 
-/// The age of a list is in the connection: a sync without changes writes no list.
-async fn check_max_age(name: &str, limit: Duration, kube: &KubeContext, io: &Io<'_>) -> Result<(), CliError> {
-    let connection = kube.get_connection(name).await?;
-    let Some(last) = connection.status.and_then(|s| s.last_sync) else {
-        return Err(errors::list_read_error(&roster::ReadError::NoRoster, name, &kube.namespace));
+fn describe_too_few(matching: u64, snapshot: &RosterSnapshot, args: &UsersArgs) -> String {
+    let revision = format_number(snapshot.roster.spec.revision);
+    format!("only {} of {} (revision {revision}) match.", pluralize(signed(matching), "user"), args.name)
+}
+
+/// What the file holds.
+fn describe_file(written: u64, matching: u64, snapshot: &RosterSnapshot, args: &UsersArgs) -> String {
+    let path = args.out.as_deref().unwrap_or(Path::new("-")).display();
+    let users = match args.shard {
+        Some(shard) => {
+            format!("{} of {} (shard {shard})", format_number(signed(written)), pluralize(signed(matching), "user"))
+        }
+        None => pluralize(signed(written), "user"),
     };
-    let (time, now) = (last.completion_time.0, io.clock.now());
-    let limit = SignedDuration::try_from(limit).unwrap_or(SignedDuration::MAX);
-    if time.duration_until(now) <= limit {
-        return Ok(());
-    }
-    let (age, limit) = (format_age(time, now), format_duration(limit));
-    let namespace = &kube.namespace;
-    Err(CliError::Message(
-        ExitStatus::ListTooOld,
-        format!(
-            "the list of {name} is from {time}: it is {age} old, the limit is {limit}. Fetch a new one with kubectl boxsync sync {name} -n {namespace} --wait."
-        ),
-    ))
+    format!("Wrote {users} of {}, revision {}, to {path}.", args.name, format_number(snapshot.roster.spec.revision))
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -76,10 +76,16 @@ pub(crate) fn write_rows<U: OutputUser>(
         // A user without a login is found by the id, as in `why`.
         UsersOutput::Name => rows.iter().try_for_each(|row| {
             let (login, id) = (row.user.login(), row.user.id());
-            writeln!(out, "{}", clean_line(if login.trim().is_empty() { id } else { login }))
+            write_word(out, if login.trim().is_empty() { id } else { login })
         }),
+        UsersOutput::Id => rows.iter().try_for_each(|row| write_word(out, row.user.id())),
     }?;
     Ok(())
+}
+
+/// Writes a line for programs: printable, and not wrapped.
+fn write_word(out: &mut Output<'_>, word: &str) -> io::Result<()> {
+    writeln!(out.exact(), "{}", clean_line(word))
 }
 
 /// Writes a line that is JSON already.
