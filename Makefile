@@ -68,6 +68,7 @@ generate:
 	cargo run --locked --quiet --package xtask -- generate
 	UPDATE_GENERATED=1 cargo test --locked --lib up_to_date
 	UPDATE_GENERATED=1 cargo test --locked --package gitops the_
+	UPDATE_GENERATED=1 cargo test --locked --test cli views::
 	UPDATE_GENERATED=1 cargo test --locked --test e2e generated::
 
 # Formatting and clippy, as `make test` runs them.

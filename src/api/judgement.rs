@@ -106,6 +106,7 @@ pub fn judge(connection: &BoxConnection, evidence: &Evidence) -> Judgement {
     let message = found.map_or("", |condition| condition.message.as_str());
     let (problem, action) = split_message(message);
     let reason = found.map(|condition| condition.reason.clone()).unwrap_or_default();
+    let command = helpful_command(connection, &reason);
     let held_since = status.held.as_ref().filter(|_| kind == "Ready").map(|held| held.time.0);
     let judgement = Judgement {
         health,
@@ -115,14 +116,34 @@ pub fn judge(connection: &BoxConnection, evidence: &Evidence) -> Judgement {
             _ => held_since.or_else(|| found.map(|condition| condition.last_transition_time.0)),
         },
         problem: problem.to_owned(),
-        action: action.to_owned(),
+        action: without_command(action, command.as_deref()),
         quotation: quotation(message).map(str::to_owned),
-        command: helpful_command(connection, &reason),
+        command,
         reason,
     };
+    let judgement = if health == ConnectionHealth::Suspended { while_suspended(judgement) } else { judgement };
     match evidence.list.problem().filter(|_| status.last_sync.is_some()) {
         Some(damage) => with_damaged_list(connection, judgement, damage),
         None => judgement,
+    }
+}
+
+/// Nobody has to act, whatever was wrong before: it is told, and whom it concerns once the connection is resumed.
+fn while_suspended(judgement: Judgement) -> Judgement {
+    let suspended = Reason::Suspended.as_str();
+    let problem = match judgement.reason == suspended {
+        true => judgement.problem,
+        false => format!("{}. Before that: {}", Reason::Suspended.summary(), judgement.problem),
+    };
+    Judgement { reason: suspended.to_owned(), problem, action: String::new(), quotation: None, ..judgement }
+}
+
+/// The action without the command at its end, which every view shows by itself.
+fn without_command(action: &str, command: Option<&str>) -> String {
+    let sentence = action.strip_suffix('.').unwrap_or(action);
+    match command.and_then(|command| sentence.strip_suffix(command)) {
+        Some(rest) => format!("{}.", rest.trim_end_matches([' ', ':'])),
+        None => action.to_owned(),
     }
 }
 

@@ -82,11 +82,28 @@ fn every_state_has_its_judgement() {
         (Value::Null, lost("AuthorizationExpired"), "NeedsAction AuthorizationExpired | Connected happened. | Connected acts. | kubectl boxsync handover acme -n backup".to_owned()),
         (oauth, lost("AuthorizationExpired"), "NeedsAction AuthorizationExpired | Connected happened. | Connected acts. | kubectl boxsync connect acme -n backup".to_owned()),
         (Value::Null, lost("CredentialsRejected"), "NeedsAction CredentialsRejected | Connected happened. | Connected acts. | kubectl boxsync connect acme -n backup".to_owned()),
-        (suspended.clone(), status(&[("Ready", "True", "Suspended")], &Value::Null), format!("Suspended Suspended | Ready happened. | Ready acts. | {resume}")),
-        (suspended, lost("AppNotAuthorized"), format!("Suspended AppNotAuthorized | Ready happened. | Ready acts. | {resume}")),
+        (suspended.clone(), status(&[("Ready", "True", "Suspended")], &Value::Null), format!("Suspended Suspended | Ready happened. |  | {resume}")),
+        (suspended, lost("AppNotAuthorized"), format!("Suspended Suspended | The connection is suspended. Before that: Ready happened. |  | {resume}")),
         (Value::Null, status(&[("Ready", "Unknown", "Syncing")], &Value::Null), "Waiting Syncing | Ready happened. | Ready acts. | -".to_owned()),
     ] {
         assert_eq!(row(&judge(&connection(&spec, &status), &evidence())), expected);
+    }
+}
+
+#[test]
+fn the_command_is_not_part_of_the_action() {
+    let command = Some("kubectl boxsync approve acme -n backup");
+    for (action, expected) in [
+        ("Review them: kubectl boxsync approve acme -n backup.", "Review them."),
+        (
+            "Use kubectl boxsync approve acme -n backup to approve.",
+            "Use kubectl boxsync approve acme -n backup to approve.",
+        ),
+        ("Ask a Box admin.", "Ask a Box admin."),
+        ("", ""),
+    ] {
+        assert_eq!(without_command(action, command), expected);
+        assert_eq!(without_command(action, None), action);
     }
 }
 

@@ -114,7 +114,7 @@ async fn if_all_checks_pass_no_action_is_needed() {
         assert_eq!((check_marks(&output).as_str(), output.code), ("✓✓✓✓✓✓✓✓✓", 0), "{}", output.out);
         assert!(
             output.out.contains(
-                "\nNo action needed.\nThe operator syncs again at 2026-11-23 08:59Z (in 20h); in between it checks the connection about every hour.\n"
+                "\nNo action needed.\nThe operator's next sync: 2026-11-23 08:59Z (in 20h); in between it checks the connection about every hour.\n"
             ),
             "{}",
             output.out

@@ -46,7 +46,7 @@ What we ask you to do:
      App Access Level, \"App + Enterprise Access\", and choose Authorize. If it
      is in the table already, choose Reauthorize App in its menu.
 
-Until then: our list of 2026-11-22 09:00Z with 1,200 users stays and counts as
+Until then, our list of 2026-11-22 09:00Z with 1,200 users stays and counts as
 fresh until 2026-11-24 09:00Z. Nothing is deleted, in Box or here.
 
 No reply needed: we detect it within 15 minutes.
@@ -89,7 +89,7 @@ async fn without_a_failure_the_email_explains_what_the_app_does_and_needs() {
     let email = output.out.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(email.contains("please authorize our app") && email.contains("No list has been read yet"), "{email}");
     assert!(email.contains("the app whose client id we send you separately"), "{email}");
-    assert_eq!(output.err, "note: no problem is known. The email describes the initial setup.\n");
+    assert_eq!(output.err, "note: no problem in Box is known. The email describes the initial setup.\n");
 
     env.create_ready_connection("acme", 3);
     let output = env.run("handover acme").await;

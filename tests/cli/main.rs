@@ -19,7 +19,10 @@ mod status;
 mod status_views;
 mod streams;
 mod sync;
+#[path = "../../src/test_support.rs"]
+mod test_support;
 mod torn_reads;
 mod users;
 mod users_file;
+mod views;
 mod why;

@@ -4,7 +4,7 @@ use harness::Kubectl;
 use serde_json::{Value, json};
 
 use crate::{
-    env::{assert_no_warning, connection_yaml, expect_no_warning, request_yaml, shared_plane},
+    env::{assert_no_warning, connection_yaml, expect_no_warning, repo_path, request_yaml, shared_plane},
     table::KubectlTable,
 };
 
@@ -73,6 +73,33 @@ async fn kubectl_get_has_the_columns_and_names_that_are_documented() {
     assert_eq!(kinds, ["boxconnection.boxsync.dev", "usersyncrequest.boxsync.dev"]);
     let field = "--field-selector=spec.connectionRef.name=acme,status.phase=Pending";
     assert_eq!(run(&kubectl, &["get", "usersync", "-o", "name", field]).await.lines().count(), 1);
+}
+
+/// The rows of the connections that the operator has been recorded with; their names are short, as the widths of others are
+/// their owners' choice.
+#[tokio::test]
+async fn tables_fit_a_terminal_in_every_state() {
+    let kubectl = kubectl_in_new_namespace("table widths").await;
+    let states = repo_path("config/argocd/boxsync.dev/BoxConnection/testdata");
+    let mut count = 0;
+    for entry in std::fs::read_dir(states).expect("readable") {
+        let yaml = std::fs::read_to_string(entry.expect("readable").path()).expect("readable");
+        let mut connection: Value = serde_saphyr::from_str(&yaml).expect("YAML");
+        count += 1;
+        connection["metadata"] = json!({ "name": format!("acme-{count:02}") });
+        apply_manifest(&kubectl, &connection.to_string()).await;
+        let status = json!({ "status": connection["status"] }).to_string();
+        let name = format!("acme-{count:02}");
+        run(&kubectl, &["patch", "boxconn", &name, "--subresource=status", "--type=merge", "-p", &status]).await;
+    }
+    assert!(count > 20, "{count} states");
+    for (flags, limit) in [(&[][..], 80), (&["-o", "wide"], 200)] {
+        let table = run(&kubectl, &[&["get", "boxconnections"], flags].concat()).await;
+        assert_eq!(table.lines().count(), count + 1);
+        for line in table.lines() {
+            assert!(line.trim_end().chars().count() <= limit, "wider than {limit}: {line}");
+        }
+    }
 }
 
 /// A GitOps tool that applies the CRDs sees no permanent difference.

@@ -64,7 +64,7 @@ impl Failure {
                         held.removals, held.total
                     ),
                     format!(
-                        "Restore the UserRoster {name} and its UserSlices from a backup, or, if these users were really removed: kubectl boxsync approve {name} -n {}.",
+                        "Restore the UserRoster {name} and its UserSlices from a backup, or approve the removal of these users if it is right: kubectl boxsync approve {name} -n {}.",
                         failure_context.namespace,
                         name = failure_context.connection,
                     ),

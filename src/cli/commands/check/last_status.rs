@@ -12,9 +12,13 @@ use crate::{
     },
     auth::reconnect_interval,
     cli::{
-        commands::status::{health::ConnectionReport, leader::LeaderStatus, summary},
+        commands::status::{
+            health::{ConnectionReport, format_planned_time},
+            leader::LeaderStatus,
+            summary,
+        },
         output::{
-            format::{format_age, format_number, format_relative_time, format_time},
+            format::{format_age, format_number, format_relative_time},
             styled::StyledText,
         },
     },
@@ -80,11 +84,14 @@ impl LastStatus {
             command => format!("{} ({command}).", text.trim_end_matches('.')),
         };
         match health {
-            ConnectionHealth::Ready | ConnectionHealth::Unobserved | ConnectionHealth::Waiting => None,
+            ConnectionHealth::Ready | ConnectionHealth::Unobserved => None,
             ConnectionHealth::Suspended => Some(with_command("none while it is suspended; resume it")),
-            ConnectionHealth::NeedsAction | ConnectionHealth::Retrying if !action.is_empty() => {
+            ConnectionHealth::NeedsAction | ConnectionHealth::Retrying | ConnectionHealth::Waiting
+                if !action.is_empty() =>
+            {
                 Some(with_command(action))
             }
+            ConnectionHealth::Waiting => None,
             ConnectionHealth::Retrying => Some(format!("none at first. {problem} It is tried again: {command}.")),
             ConnectionHealth::NeedsAction => Some(with_command(problem)),
         }
@@ -98,6 +105,12 @@ impl LastStatus {
                 return "No leader: nothing is checked until there is one.".to_owned();
             }
             LeaderStatus::Active { .. } | LeaderStatus::Unconfirmed { .. } | LeaderStatus::Unknown { .. } => {}
+        }
+        if self.unwatched().is_some() {
+            return "Nothing is checked until an operator watches the namespace.".to_owned();
+        }
+        if connection.paused_since.is_some() {
+            return "The operator is paused: nothing is checked until it runs without --paused.".to_owned();
         }
         if connection.health == ConnectionHealth::Suspended {
             return "The connection is suspended: the operator resumes when spec.suspend is false.".to_owned();
@@ -116,14 +129,15 @@ impl LastStatus {
         }
         let retry = status.failures.as_ref().and_then(|f| f.retry_time.as_ref());
         match (retry, connection.next_sync_time) {
-            (Some(time), _) => {
-                format!("The operator retries at {} ({}).", format_time(time.0), format_relative_time(time.0, *now))
-            }
+            (Some(time), _) => format!("The operator's next attempt: {}.", format_planned_time(time.0, *now)),
             (None, Some(next)) => format!(
-                "The operator syncs again at {} ({}); in between it checks the connection about every hour.",
-                format_time(next),
-                format_relative_time(next, *now)
+                "The operator's next sync: {}; in between it checks the connection about every hour.",
+                format_planned_time(next, *now)
             ),
+            (None, None) if connection.reason == Reason::ScheduleInvalid.as_str() => {
+                "There is no next sync until spec.schedule is corrected; the connection is checked about every hour."
+                    .to_owned()
+            }
             (None, None) => "The operator will check it as soon as possible.".to_owned(),
         }
     }

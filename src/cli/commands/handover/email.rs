@@ -126,7 +126,9 @@ impl AdminEmail<'_> {
         let steps = self.steps(action);
         let numbered = steps.iter().enumerate().map(|(at, step)| numbered_step(&format!("{}. ", at + 1), step));
         let steps: Vec<String> = numbered.collect();
-        parts.extend([self.list_paragraph(), follow_up(action).to_owned(), NO_SECRETS.to_owned()]);
+        // There is nothing to wait for.
+        parts.extend((action != AdminAction::NoAction).then(|| self.list_paragraph()));
+        parts.extend([follow_up(action).to_owned(), NO_SECRETS.to_owned()]);
         let paragraph = |part: &String| match part == heading {
             true => format!("{heading}\n{}", steps.join("\n")),
             false => wrap_text(part, WIDTH).join("\n"),
@@ -248,11 +250,8 @@ impl AdminEmail<'_> {
         };
         let freshness =
             fresh_until.map(|t| format!(" and counts as fresh until {}", format_time(t))).unwrap_or_default();
-        format!(
-            "Until then: our list of {} with {} stays{freshness}. Nothing is deleted, in Box or here.",
-            format_time(*time),
-            pluralize(*users, "user")
-        )
+        let list = format!("our list of {} with {}", format_time(*time), pluralize(*users, "user"));
+        format!("Until then, {list} stays{freshness}. Nothing is deleted, in Box or here.")
     }
 }
 

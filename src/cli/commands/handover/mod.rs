@@ -51,7 +51,7 @@ pub(crate) async fn run(args: &HandoverArgs, kube: &KubeContext, io: &mut Io<'_>
         published_list: status.last_sync.map(|last| PublishedList {
             time: last.completion_time.0,
             users: status.users.map_or(0, |users| users.total),
-            fresh_until: status.stale_time.map(|time| time.0),
+            fresh_until: status.stale_time.map(|time| time.0).filter(|time| *time > io.clock.now()),
         }),
     };
     // On stderr, so that stdout can be sent as it is.
@@ -83,7 +83,7 @@ pub(crate) async fn run(args: &HandoverArgs, kube: &KubeContext, io: &mut Io<'_>
     }
     let found = match email.failure {
         Some((reason, _)) => format!("{}, which a Box admin cannot fix", reason.summary()),
-        None => "no problem is known".to_owned(),
+        None => "no problem in Box is known".to_owned(),
     };
     writeln!(io.err, "note: {found}. The email describes the initial setup.")?;
     write!(io.out, "{}", email.render_email())?;

@@ -81,6 +81,12 @@ pub(crate) struct ConnectionReport {
 }
 
 impl ConnectionReport {
+    /// Whether readers rely on a list that is stale, and the operator could fetch a new one.
+    pub(crate) fn is_stale(&self, now: Timestamp) -> bool {
+        let by_intent = self.health == ConnectionHealth::Suspended || self.paused_since.is_some();
+        !by_intent && self.list_time.is_some() && self.stale_time.is_some_and(|stale| stale <= now)
+    }
+
     pub(crate) fn new(connection: &BoxConnection, evidence: &Evidence) -> Self {
         let default_status = BoxConnectionStatus::default();
         let status = connection.status.as_ref().unwrap_or(&default_status);
@@ -117,6 +123,12 @@ impl ConnectionReport {
     }
 }
 
+/// When something happens that waits for a permit once its time has come.
+pub(crate) fn format_planned_time(time: Timestamp, now: Timestamp) -> String {
+    let relative = format!("{} ({})", format_time(time), format_relative_time(time, now));
+    if time > now { relative } else { format!("as soon as possible, due since {relative}") }
+}
+
 /// When the operator tries again: nothing, if that alone changes nothing.
 fn next_retry(connection: &BoxConnection, judgement: &Judgement, evidence: &Evidence) -> Option<Retry> {
     let status = connection.status.as_ref()?;
@@ -124,6 +136,11 @@ fn next_retry(connection: &BoxConnection, judgement: &Judgement, evidence: &Evid
     match judgement.health {
         ConnectionHealth::Ready | ConnectionHealth::Suspended | ConnectionHealth::Unobserved => None,
         _ if judgement.reason == Reason::WaitingForOperator.as_str() => None,
+        // Requests wait, too.
+        _ if status.conditions.find_condition("Paused").is_some() => None,
+        _ if judgement.reason == Reason::ScheduleInvalid.as_str() => {
+            Some(Retry { when: "not before spec.schedule is corrected".to_owned(), now })
+        }
         // A sync finds the same users missing.
         ConnectionHealth::NeedsAction if status.held.is_some() && status.failures.is_none() => None,
         _ if evidence.operator == OperatorEvidence::Absent => {
@@ -134,9 +151,9 @@ fn next_retry(connection: &BoxConnection, judgement: &Judgement, evidence: &Evid
         }
         ConnectionHealth::NeedsAction | ConnectionHealth::Retrying | ConnectionHealth::Waiting => {
             let retry = status.failures.as_ref().and_then(|failures| failures.retry_time.as_ref());
-            let at = |time: Timestamp| format!("{} ({})", format_time(time), format_relative_time(time, evidence.now));
-            let when =
-                retry.or(status.next_sync_time.as_ref()).map_or("as soon as possible".to_owned(), |time| at(time.0));
+            let when = retry
+                .or(status.next_sync_time.as_ref())
+                .map_or("as soon as possible".to_owned(), |time| format_planned_time(time.0, evidence.now));
             Some(Retry { when, now })
         }
     }

@@ -118,11 +118,11 @@ impl StatusReport {
         let table_rows: Vec<ConnectionRow<'_>> = self
             .connections
             .iter()
-            .filter(|c| detail == DetailLevel::Wide || c.health != ConnectionHealth::NeedsAction)
+            .filter(|c| detail == DetailLevel::Wide || !needs_attention(c, now))
             .map(|report| ConnectionRow { report, name: self.display_name(report), now })
             .collect();
         match detail {
-            DetailLevel::OnlyActionable if self.summary.not_ready() > 0 => {
+            DetailLevel::OnlyActionable if table_rows.iter().any(|row| is_not_ready(row.report.health)) => {
                 let hint = "Connections that are not ready but need no action are shown with --all.";
                 text.newline().push(TextStyle::Dim, hint).newline();
             }
@@ -147,10 +147,10 @@ impl StatusReport {
         }
     }
 
-    /// The connections that need action, by reason.
+    /// The connections that need action or whose list is stale, by reason.
     fn write_problems(&self, text: &mut StyledText, now: Timestamp) {
         let mut problems: Vec<&ConnectionReport> =
-            self.connections.iter().filter(|c| c.health == ConnectionHealth::NeedsAction).collect();
+            self.connections.iter().filter(|c| needs_attention(c, now)).collect();
         problems.sort_by(|one, other| one.reason.cmp(&other.reason));
         for report in problems {
             text.newline().push(TextStyle::Bold, &self.display_name(report)).text("   ");
@@ -158,6 +158,15 @@ impl StatusReport {
             write_explanation(text, report, now);
         }
     }
+}
+
+fn needs_attention(report: &ConnectionReport, now: Timestamp) -> bool {
+    report.health == ConnectionHealth::NeedsAction || report.is_stale(now)
+}
+
+/// Not ready, without a need for action.
+fn is_not_ready(health: ConnectionHealth) -> bool {
+    matches!(health, ConnectionHealth::Retrying | ConnectionHealth::Waiting | ConnectionHealth::Unobserved)
 }
 
 fn format_since(report: &ConnectionReport, now: Timestamp) -> String {

@@ -12,14 +12,13 @@ use super::{
 use crate::{
     api::BoxConnection,
     cli::{
-        commands::changes::change_log::parse_record,
-        errors,
+        commands::{changes::change_log::parse_record, users},
         exit_code::{CliError, ExitStatus},
         io::Io,
         kube_context::KubeContext,
         output::format::{format_duration, pluralize},
     },
-    roster::{self, LIST_STATES, PublishedUser, RosterSnapshot},
+    roster::{LIST_STATES, PublishedUser, RosterSnapshot},
 };
 
 /// The logins of a file, one per line, without duplicates.
@@ -49,8 +48,7 @@ pub(crate) async fn run(
             ExitStatus::Success => attempts += 1,
             other => return Ok(other),
         }
-        let snapshot = roster::read_snapshot(&kube.roster_store(&name), LIST_STATES, None).await;
-        let snapshot = snapshot.map_err(|e| errors::list_read_error(&e, &name, &kube.namespace))?;
+        let snapshot = users::read_list(kube, &name, LIST_STATES, io.clock.now()).await?;
         let missing = missing_logins(&snapshot, expected)?;
         let found = pluralize(i64::try_from(expected.len()).unwrap_or(i64::MAX), "expected login");
         if missing.is_empty() {

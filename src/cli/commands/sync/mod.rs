@@ -65,7 +65,7 @@ pub(crate) async fn run(args: &SyncArgs, kube: &KubeContext, io: &mut Io<'_>) ->
         let expected = expect_logins::parse_logins(&text);
         return expect_logins::run(&expected, connection, args.timeout, &kube.in_namespace_of(connection), io).await;
     }
-    let connections = without_unwatched(connections, io)?;
+    let connections = without_refused(connections, io)?;
     let mut pending = Vec::new();
     for connection in &connections {
         let kube = &kube.in_namespace_of(connection);
@@ -111,14 +111,19 @@ async fn select_connections(
     }
 }
 
-/// The connections whose operator takes up a request. Of the others it is said why not.
-fn without_unwatched(connections: Vec<BoxConnection>, io: &mut Io<'_>) -> Result<Vec<BoxConnection>, CliError> {
+/// The connections whose operator takes up a request and fetches their list. Of the others it is said why not.
+fn without_refused(connections: Vec<BoxConnection>, io: &mut Io<'_>) -> Result<Vec<BoxConnection>, CliError> {
     let evidence = Evidence::only_status(io.clock.now());
     let mut watched = Vec::new();
     let mut refused = Vec::new();
     for connection in connections {
-        let Judgement { health, reason, problem, action, .. } = judge(&connection, &evidence);
-        if health == ConnectionHealth::NeedsAction && reason == Reason::WaitingForOperator.as_str() {
+        let Judgement { health, reason, problem, action, command, .. } = judge(&connection, &evidence);
+        if health == ConnectionHealth::Suspended {
+            let (name, resume) = (connection.name_any(), command.unwrap_or_default());
+            refused.push(format!(
+                "{name} is suspended: no sync runs, and no request was created. Resume it first: {resume}"
+            ));
+        } else if health == ConnectionHealth::NeedsAction && reason == Reason::WaitingForOperator.as_str() {
             refused.push(format!("{}: {problem} {action} No request was created.", connection.name_any()));
         } else {
             watched.push(connection);

@@ -76,6 +76,8 @@ fn print_instructions(demo: &DemoRun<'_>) -> Result<()> {
         screen.print(&format!("  export PATH=\"$PATH:{}\"", folder.display()));
     }
     screen.print(&format!("  export BOX={}", demo.demo_box.url()));
+    // The plugin calls Box from the terminal: check, approve, connect.
+    screen.print("  export BOXSYNC_BOX_API_URL=$BOX");
     screen.print(&format!("  cd {}", demo.dir.display()));
     screen.blank_line();
     screen.print(&format!("  {kubectl} describe boxconnection acme"));
