@@ -70,7 +70,9 @@ impl PodRunner {
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).env("KUBECONFIG", &self.kubeconfig);
         command.env("PATH", std::env::join_paths(path).expect("a PATH"));
-        PROXY_VARIABLES.iter().for_each(|name| drop(command.env_remove(name)));
+        for proxy in PROXY_VARIABLES {
+            command.env_remove(proxy);
+        }
         let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("it runs");
         (output.status.code(), String::from_utf8(output.stderr).expect("text"))
     }

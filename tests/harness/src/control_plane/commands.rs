@@ -26,7 +26,7 @@ rules:
 /// What a cluster without nodes needs: garbage is collected, namespaces are emptied, every namespace has
 /// its `default` ServiceAccount, aggregated ClusterRoles are filled, quotas count.
 const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,serviceaccount-controller,\
-    clusterrole-aggregation-controller,resourcequota-controller";
+    clusterrole-aggregation-controller,resourcequota-controller,job-controller";
 
 pub(super) struct ProcessLauncher {
     dir: PathBuf,
