@@ -24,7 +24,7 @@ rules:
 ";
 
 /// What a cluster without nodes needs: garbage is collected, namespaces are emptied, every namespace has
-/// its `default` ServiceAccount, aggregated ClusterRoles are filled, quotas count.
+/// its `default` ServiceAccount, aggregated ClusterRoles are filled, quotas count, Jobs make their pods.
 const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,serviceaccount-controller,\
     clusterrole-aggregation-controller,resourcequota-controller,job-controller";
 
