@@ -21,6 +21,7 @@ const STORY: &[&str] = &[
     "reading.md",
     "syncing.md",
     "kubectl-boxsync.md",
+    "coverage.md",
     "missing.md",
     "on-call.md",
     "alerts.md",

@@ -22,6 +22,7 @@ mod chart_embedded;
 mod chart_install;
 mod chart_values;
 mod connecting;
+mod coverage;
 mod crash;
 mod crd_validation;
 mod dashboard;

@@ -4,6 +4,7 @@ pub(crate) mod approve;
 pub(crate) mod changes;
 pub(crate) mod check;
 pub(crate) mod connect;
+pub(crate) mod coverage;
 pub(crate) mod handover;
 pub(crate) mod held_removals;
 pub(crate) mod similar_logins;
@@ -16,7 +17,10 @@ pub(crate) mod why;
 mod tests {
     use schemars::{JsonSchema, generate::SchemaSettings};
 
-    use super::{changes::RevisionJson, check::runner::CheckReport, status::summary::StatusReport};
+    use super::{
+        changes::RevisionJson, check::runner::CheckReport, coverage::report::CoverageReport,
+        status::summary::StatusReport,
+    };
     use crate::test_support::assert_generated;
 
     fn schema_json<T: JsonSchema>() -> String {
@@ -29,5 +33,6 @@ mod tests {
         assert_generated("docs/schemas/status.json", &schema_json::<StatusReport>());
         assert_generated("docs/schemas/check.json", &schema_json::<CheckReport<'_>>());
         assert_generated("docs/schemas/changes.json", &schema_json::<Vec<RevisionJson<'_>>>());
+        assert_generated("docs/schemas/coverage.json", &schema_json::<CoverageReport<'_>>());
     }
 }

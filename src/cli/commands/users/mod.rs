@@ -115,8 +115,8 @@ fn print_matching<'a, U: OutputUser + Deserialize<'a>>(
     kube: &KubeContext,
     io: &mut Io<'_>,
 ) -> Result<ExitStatus, CliError> {
-    let filter = UserFilter::from_args(args);
-    let mut unknown_words = UnknownWords::in_args(args);
+    let filter = UserFilter::from_args(&args.filter);
+    let mut unknown_words = UnknownWords::in_args(&args.filter);
     let mut rows: Vec<OutputRow<'a, U>> = Vec::new();
     for &state in states {
         for json in snapshot.record_lines(state) {
@@ -139,7 +139,12 @@ fn print_matching<'a, U: OutputUser + Deserialize<'a>>(
 }
 
 /// The age of a list is in the connection: a sync without changes writes no list.
-async fn check_max_age(name: &str, limit: Duration, kube: &KubeContext, io: &Io<'_>) -> Result<(), CliError> {
+pub(crate) async fn check_max_age(
+    name: &str,
+    limit: Duration,
+    kube: &KubeContext,
+    io: &Io<'_>,
+) -> Result<(), CliError> {
     let connection = kube.get_connection(name).await?;
     let Some(last) = connection.status.and_then(|s| s.last_sync) else {
         return Err(errors::list_read_error(&roster::ReadError::NoRoster, name, &kube.namespace));
