@@ -6,8 +6,9 @@ use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, 
 
 use super::{
     commands::{
-        approve::ApproveArgs, changes::ChangesArgs, check::CheckArgs, connect::ConnectArgs, handover::HandoverArgs,
-        status::StatusArgs, sync::SyncArgs, users::args::UsersArgs, why::WhyArgs,
+        approve::ApproveArgs, changes::ChangesArgs, check::CheckArgs, connect::ConnectArgs,
+        coverage::args::CoverageArgs, handover::HandoverArgs, status::StatusArgs, sync::SyncArgs,
+        users::args::UsersArgs, why::WhyArgs,
     },
     global_args::{CLUSTER_FLAGS, GlobalArgs},
 };
@@ -55,14 +56,16 @@ fn is_given_blank(arg: &Arg, given: &ArgMatches) -> bool {
 const EXIT_CODES: &str = "\
 Exit codes:
    0  success
-   1  action needed: a connection, a request or a check failed, a user is not in the list, or nothing was approved
+   1  action needed: a connection, a request or a check failed, a user is not in the list, nothing was approved, or an
+      export of a backup tool is not whole
    2  status: not all connections are ready, but none needs action; or no connection names the Lease of an operator
    3  no operator is running
    4  sync --expect-file: logins are missing from the list
    5  sync, approve, connect: timed out before the request finished
-   6  users: the list is older than --max-age
-   7  users, changes, why: no list has been published
+   6  users, coverage: the list is older than --max-age
+   7  users, changes, why, coverage: no list has been published
    8  cluster error: unreachable, forbidden or not found; or the output cannot be written
+   9  coverage: users have no backup, or an old one
   10  users: fewer users than --min-users
   64  invalid command line: an unknown flag or word, an empty value
 
@@ -118,6 +121,18 @@ Examples:
 Exit code: 0 printed, 1 nobody with the login or id of --user is in the list or in its change log, 7 no list has been
 published.")]
     Changes(ChangesArgs),
+    /// Compare the list with what a backup tool protects
+    #[command(after_help = "\
+Examples:
+  kubectl boxsync coverage acme --protected backup.csv
+  kubectl boxsync coverage acme --protected backup.csv --where \"Backup Status=Protected\" --grace 48h
+  kubectl boxsync coverage acme --protected backup.csv --last-backup-column \"Last Backup\" --max-backup-age 48h
+  backup-tool list --json | kubectl boxsync coverage acme --protected - --column login -o csv > missing.csv
+
+Exit code: 0 everybody has a backup, or is in grace; 9 somebody has none, or one that is too old; 1 the file has less
+than half of the list, which is said instead; 6 the list is older than --max-age, 7 no list has been published, 64 the
+file cannot be read, or has no such column.")]
+    Coverage(Box<CoverageArgs>),
     /// Explain why a user is or is not in the list
     #[command(after_help = "\
 Examples:
@@ -203,6 +218,8 @@ mod tests {
             &["users", "acme", "--out", ""],
             &["users", "acme", "--shard", ""],
             &["changes", "acme", "--user", ""],
+            &["coverage", "acme", "--protected", ""],
+            &["coverage", "acme", "--protected", "-", "--where", " "],
             &["changes", "acme", "--revision", ""],
             &["connect", "acme", "--client-id", ""],
             &["check", "--file", ""],

@@ -7,7 +7,8 @@ use std::{io, process::ExitCode};
 #[repr(u8)]
 pub enum ExitStatus {
     Success = 0,
-    /// Action needed: a connection, a request or a check failed, a user is not in the list, or nothing was approved.
+    /// Action needed: a connection, a request or a check failed, a user is not in the list, nothing was approved, or an
+    /// export of a backup tool is not whole.
     Failure = 1,
     /// Not all connections are ready, but none needs action.
     NotReady = 2,
@@ -22,6 +23,8 @@ pub enum ExitStatus {
     NoList = 7,
     /// Cluster error: unreachable, forbidden, refused or not found.
     Error = 8,
+    /// Users of the list have no backup, or none that is new enough.
+    Uncovered = 9,
     /// Fewer users than --min-users.
     TooFewUsers = 10,
     /// Invalid command line.

@@ -1,6 +1,6 @@
 //! Standard streams, terminal detection, prompts and the clock.
 
-use std::io::{self, BufRead, BufWriter};
+use std::io::{self, BufRead, BufWriter, Read};
 use std::path::Path;
 
 use secrecy::SecretString;
@@ -15,6 +15,9 @@ use super::{
     },
 };
 use crate::{runtime::Clock, text::clean_line};
+
+/// More than the export of a backup tool for a million users.
+const MAX_FILE_BYTES: u64 = 256 << 20;
 
 /// The streams and the clock of a command.
 pub struct Io<'a> {
@@ -45,12 +48,11 @@ impl Io<'_> {
         Ok(matches!(answer.to_lowercase().as_str(), "y" | "yes"))
     }
 
-    /// Reads a file, or standard input for `-`. `expected` continues "Name ".
+    /// Reads a file, or standard input for `-`, up to [`MAX_FILE_BYTES`]. `expected` continues "Name ".
     pub(crate) fn read_file(&mut self, file: &Path, expected: &str) -> Result<Vec<u8>, CliError> {
-        let mut bytes = Vec::new();
         let read = match file == Path::new("-") {
-            true => self.input.read_to_end(&mut bytes).map(|_| bytes),
-            false => std::fs::read(file),
+            true => read_limited(&mut self.input, MAX_FILE_BYTES),
+            false => std::fs::File::open(file).and_then(|file| read_limited(file, MAX_FILE_BYTES)),
         };
         read.map_err(|e| {
             let file = file.display();
@@ -73,6 +75,17 @@ impl Io<'_> {
         };
         line.truncate(line.trim_end().len());
         Ok(line.into())
+    }
+}
+
+/// # Errors
+/// There are more bytes than the limit.
+fn read_limited(source: impl Read, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    source.take(limit + 1).read_to_end(&mut bytes)?;
+    match u64::try_from(bytes.len()).is_ok_and(|length| length <= limit) {
+        true => Ok(bytes),
+        false => Err(io::Error::other(format!("it is larger than {} MiB", limit >> 20))),
     }
 }
 
@@ -100,5 +113,17 @@ impl StdStreams {
             stdin_tty: Tty::detect(&io::stdin()),
             clock: Clock::system(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_beyond_the_limit_is_refused_and_not_cut() {
+        assert_eq!(read_limited(&b"1234"[..], 4).ok().as_deref(), Some(&b"1234"[..]));
+        let error = read_limited(io::repeat(b'x'), 1 << 20).expect_err("it is larger");
+        assert_eq!(error.to_string(), "it is larger than 1 MiB");
     }
 }

@@ -179,11 +179,18 @@ mod tests {
 
     #[test]
     fn names_of_connections_and_files_are_offered_where_they_belong() {
-        for line in ["status ", "users ac", "sync acme gl", "-n backup why ", "check --output json ac", "sync --wait "]
-        {
+        for line in [
+            "status ",
+            "users ac",
+            "sync acme gl",
+            "-n backup why ",
+            "check --output json ac",
+            "sync --wait ",
+            "coverage ",
+        ] {
             assert_eq!(offer_for(line), Offer::Connections, "{line}");
         }
-        for line in ["check --file ", "--kubeconfig ", "status --kubeconfig x"] {
+        for line in ["check --file ", "--kubeconfig ", "status --kubeconfig x", "coverage acme --protected "] {
             assert_eq!(offer_for(line), Offer::Files, "{line}");
         }
         assert_eq!(offered_words("users acme "), Vec::<String>::new());

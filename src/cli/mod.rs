@@ -115,6 +115,7 @@ async fn dispatch(cli: Cli, kube: KubeContext, io: &mut Io<'_>) -> Result<ExitSt
         Commands::Sync(args) => commands::sync::run(&args, &kube, io).await,
         Commands::Users(args) => commands::users::run(&args, &kube, io).await,
         Commands::Changes(args) => commands::changes::run(&args, &kube, io).await,
+        Commands::Coverage(args) => commands::coverage::run(&args, &kube, io).await,
         Commands::Why(args) => commands::why::run(&args, &kube, io).await,
         Commands::Connect(args) => commands::connect::run(&args, &kube, io).await,
         Commands::Approve(args) => commands::approve::run(&args, &kube, io).await,

@@ -2,7 +2,7 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | `listing`, `publish`, `users`, `torn_reads`, `start`, `request`, `reconnect_latency`, `idle`, `memory`, `removals`, `finished_requests`, `mass_create`, `image` | one group of rows each |
+//! | `listing`, `publish`, `users`, `coverage`, `torn_reads`, `start`, `request`, `reconnect_latency`, `idle`, `memory`, `removals`, `finished_requests`, `mass_create`, `image` | one group of rows each |
 //! | `env` | a namespace of a real control plane, an operator process with the permissions of a ServiceAccount |
 //! | `simulator` | the simulated Box in its own process: this program with a subcommand |
 //! | `stats`, `table` | medians and ranges; the rows and the machine they were measured on |
@@ -10,6 +10,7 @@
 //! Invariants: no time is asserted. Progress goes to stderr, the table to stdout. A missed goal is a row that says so; the
 //! exit code is a failure only if something could not be measured.
 
+mod coverage;
 mod env;
 mod finished_requests;
 mod idle;
@@ -66,6 +67,8 @@ enum Group {
     Publish,
     /// Printing 100,000 users with kubectl boxsync
     Users,
+    /// Comparing 100,000 users with the export of a backup tool
+    Coverage,
     /// Torn reads while lists are published continuously
     TornReads,
     /// From the start of the process to its first call to Box
@@ -98,6 +101,7 @@ impl Group {
             Self::Listing => listing::run(bench).await,
             Self::Publish => publish::run(bench).await,
             Self::Users => users::run(bench).await,
+            Self::Coverage => coverage::run(bench).await,
             Self::TornReads => torn_reads::run(bench).await,
             Self::Start => start::run(bench).await,
             Self::Request => request::run(bench).await,

@@ -15,7 +15,7 @@ use crate::{
 
 const USERS: usize = 100_000;
 const RUNS: usize = 7;
-const PLUGIN: &str = env!("CARGO_BIN_EXE_kubectl-boxsync");
+pub(crate) const PLUGIN: &str = env!("CARGO_BIN_EXE_kubectl-boxsync");
 
 pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
     let env = bench.new_env("users").await?;
@@ -76,7 +76,7 @@ fn children_cpu_time() -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
-fn time_command(command: &mut Command) -> Result<Duration> {
+pub(crate) fn time_command(command: &mut Command) -> Result<Duration> {
     let begin = Instant::now();
     let output = command.stderr(Stdio::piped()).spawn()?.wait_with_output()?;
     let took = begin.elapsed();

@@ -102,7 +102,7 @@ async fn env_with_hostile_text() -> CliEnv {
     env
 }
 
-const COMMANDS: [&str; 34] = [
+const COMMANDS: [&str; 39] = [
     "status",
     "status --all",
     "status -A --all",
@@ -127,6 +127,11 @@ const COMMANDS: [&str; 34] = [
     "changes acme -o json",
     "changes acme -o yaml",
     "changes acme -o jsonl",
+    "coverage acme --protected -",
+    "coverage acme --protected - --partial",
+    "coverage acme --protected - --partial -o csv",
+    "coverage acme --protected - --partial -o json",
+    "coverage acme --protected - --partial -o jsonl",
     "why acme 2001",
     "why acme 2025",
     "why acme 2039",
@@ -151,6 +156,24 @@ async fn no_command_lets_a_terminal_obey_others() {
             assert_printable(&output.err, command);
             assert!(!output.out.is_empty() || !output.err.is_empty(), "{command}");
         }
+    }
+}
+
+/// Whoever can write to the backup tool chooses what is in its export.
+#[tokio::test(start_paused = true)]
+async fn the_rows_and_columns_of_an_export_are_printable() {
+    let env = env_with_hostile_text().await;
+    let cell = HOSTILE.replace('\n', " ");
+    let export =
+        format!("Login,State{cell},Last{cell}\n2001,ok,{cell}\n{cell},ok,\nx@y{cell},ok,\n\"a{HOSTILE}\",no,\n");
+    for flags in
+        ["--partial", "--partial -o csv", "--partial -o json", "--partial -o jsonl", "", "--column no", "--where no=x"]
+    {
+        let io = TestIo { input: &export, ..PIPE };
+        let output = env.run_with_io(io, &format!("coverage acme --protected - {flags}")).await;
+        assert_printable(&output.out, flags);
+        assert_printable(&output.err, flags);
+        assert!(!output.out.is_empty() || !output.err.is_empty(), "{flags}");
     }
 }
 

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use crate::{
     changes::env_with_four_revisions,
     check::CheckEnv,
-    env::{CliEnv, ready_status, user_record},
+    coverage,
+    env::{CliEnv, PIPE, TestIo, ready_status, user_record},
     status::env_with_mixed_connections,
 };
 
@@ -105,6 +106,20 @@ async fn changes_json_matches_its_schema() {
     let latency = env.run("changes acme --latency -o json").await.out;
     assert_matches("latency.json", &latency);
     assert!(latency.contains("waitedSeconds"), "{latency}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn coverage_json_matches_its_schema() {
+    let env = coverage::env_with_history().await;
+    let export = "Login,Last\nuser0@acme.com,2026-11-22\nuser1@acme.com,\nuser2@acme.com,1/2/2026\nx,\n";
+    let io = TestIo { input: export, ..PIPE };
+    let flags = "--partial --grace 48h --last-backup-column Last --max-backup-age 24h";
+    let output = env.run_with_io(io, &format!("coverage acme --protected - {flags} -o json")).await;
+    assert_matches("coverage.json", &output.out);
+    let findings = serde_json::from_str::<Value>(&output.out).expect("JSON")["findings"].clone();
+    let kinds: std::collections::BTreeSet<String> =
+        findings.as_array().expect("a list").iter().map(|finding| finding["finding"].to_string()).collect();
+    assert_eq!(kinds.len(), 6, "{kinds:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@ mod check;
 mod check_verdict;
 mod connect;
 mod connect_as_user;
+mod coverage;
 mod env;
 mod handover;
 mod hostile_text;

@@ -118,7 +118,7 @@ fn every_subcommand_shows_examples_and_the_main_help_the_exit_codes() {
         assert!(help.contains("Examples:\n  "), "{help}");
     }
     let help = command.render_long_help().to_string();
-    for code in ["   0  ", "   1  ", "   7  ", "   8  ", "  64  "] {
+    for code in ["   0  ", "   1  ", "   7  ", "   8  ", "   9  ", "  64  "] {
         assert!(help.contains(code), "{code:?} in {help}");
     }
 }
@@ -142,6 +142,13 @@ fn invalid_arguments_are_rejected() {
         "changes acme --since 7d --revision 1",
         "changes acme --revision b..a",
         "users acme --max-age soon",
+        "users acme --removed --role admin",
+        "users acme --removed --no-app",
+        "coverage acme",
+        "coverage acme --protected x --max-backup-age 24h",
+        "coverage acme --protected x --last-backup-column Last",
+        "coverage acme --protected x --where Status",
+        "coverage acme --protected x --grace soon",
         "status acme -A",
         "check",
         "check acme --file x",

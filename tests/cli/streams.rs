@@ -54,7 +54,7 @@ async fn run_with_stdout(env: &CliEnv, stdout: &mut dyn io::Write, command: &str
     (exit.code(), String::from_utf8(err).expect("text"))
 }
 
-const PRINTING_COMMANDS: [&str; 20] = [
+const PRINTING_COMMANDS: [&str; 23] = [
     "users acme",
     "users acme -o wide",
     "users acme -o csv",
@@ -70,6 +70,9 @@ const PRINTING_COMMANDS: [&str; 20] = [
     "status -o json",
     "status -o yaml",
     "why acme 2001",
+    "coverage acme --protected - --partial",
+    "coverage acme --protected - --partial -o csv",
+    "coverage acme --protected - --partial -o json",
     "sync acme",
     "approve acme",
     "handover acme",

@@ -22,6 +22,7 @@ const STORY: &[&str] = &[
     "consuming.md",
     "syncing.md",
     "kubectl-boxsync.md",
+    "coverage.md",
     "missing.md",
     "on-call.md",
     "alerts.md",

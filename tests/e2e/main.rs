@@ -23,6 +23,7 @@ mod chart_install;
 mod chart_values;
 mod connecting;
 mod consuming;
+mod coverage;
 mod crash;
 mod crd_validation;
 mod dashboard;

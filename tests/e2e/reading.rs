@@ -11,7 +11,7 @@ use boxsync::{
     roster::{self, Store},
 };
 use futures::future::join_all;
-use harness::{Helm, Kubectl, PROXY_VARIABLES, tools};
+use harness::{CommandOutput, Helm, Kubectl, PROXY_VARIABLES, tools};
 use serde_json::{Value, json};
 
 use crate::env::{E2eEnv, PLUGIN, chart_path, repo_path, shared_plane};
@@ -21,7 +21,7 @@ const READER_ACCOUNT: &str = "auditor";
 const PIPELINE: &str = r#"kubectl get userroster acme -o json | jq -r '.slices[] | select(.state == "Live" or .state == "Held").name' | xargs -n 1 kubectl get userslice -o 'jsonpath={.data}' | jq -r .login"#;
 
 /// An account with the ClusterRole boxsync-roster-reader in the test namespace.
-struct ReaderAccount {
+pub(crate) struct ReaderAccount {
     kubectl: Kubectl,
     kubeconfig: PathBuf,
     examples: Vec<Vec<String>>,
@@ -37,7 +37,7 @@ struct ProgramOutput {
 }
 
 impl ReaderAccount {
-    async fn set_up(env: &E2eEnv) -> Self {
+    pub(crate) async fn set_up(env: &E2eEnv) -> Self {
         tools::require_programs(&["jq", "python3", "sha256sum"])
             .unwrap_or_else(|e| panic!("the examples cannot run: {e}"));
         let reader_role_values = json!({
@@ -61,6 +61,11 @@ impl ReaderAccount {
         let examples =
             vec![vec!["sh".to_owned(), file("read.sh")], vec!["python3".to_owned(), file("read.py")], vec![rust]];
         Self { kubectl: shared_plane().await.kubectl_as(&kubeconfig), kubeconfig, examples }
+    }
+
+    /// `kubectl boxsync ARGS`.
+    pub(crate) async fn run_plugin(&self, args: &[&str]) -> CommandOutput {
+        self.kubectl.for_plugin(Path::new(PLUGIN)).run(args).await.expect("the plugin")
     }
 
     async fn run(&self, args: &[String]) -> ProgramOutput {
@@ -143,8 +148,7 @@ async fn the_examples_print_the_list_or_an_error() {
     let piped = reader.run(&["sh".to_owned(), "-c".to_owned(), format!("{PIPELINE} | LC_ALL=C sort")]).await;
     assert_eq!(piped.out, expected, "{}", piped.err);
 
-    let plugin = reader.kubectl.for_plugin(Path::new(PLUGIN));
-    let printed = plugin.run(["users", "acme", "-o", "name"]).await.expect("the plugin").into_stdout().expect("listed");
+    let printed = reader.run_plugin(&["users", "acme", "-o", "name"]).await.into_stdout().expect("listed");
     assert_eq!(printed.lines().collect::<BTreeSet<_>>(), expected.lines().collect());
 
     for args in [

@@ -4,6 +4,7 @@ pub(crate) mod approve;
 pub(crate) mod changes;
 pub(crate) mod check;
 pub(crate) mod connect;
+pub(crate) mod coverage;
 pub(crate) mod handover;
 pub(crate) mod held_removals;
 pub(crate) mod similar_logins;
@@ -19,6 +20,7 @@ mod tests {
     use super::{
         changes::{RevisionJson, latency::NewUser},
         check::runner::CheckReport,
+        coverage::report::CoverageReport,
         status::summary::StatusReport,
     };
     use crate::test_support::assert_generated;
@@ -34,5 +36,6 @@ mod tests {
         assert_generated("docs/schemas/check.json", &schema_json::<CheckReport<'_>>());
         assert_generated("docs/schemas/changes.json", &schema_json::<Vec<RevisionJson<'_>>>());
         assert_generated("docs/schemas/latency.json", &schema_json::<Vec<NewUser>>());
+        assert_generated("docs/schemas/coverage.json", &schema_json::<CoverageReport<'_>>());
     }
 }

@@ -115,6 +115,7 @@ const SEARCH_WORDS: &[&str] = &[
     "429",
     "backup",
     "certificate",
+    "coverage",
     "dashboard",
     "debug",
     "delete",
@@ -133,6 +134,7 @@ const SEARCH_WORDS: &[&str] = &[
     "guest",
     "invitation",
     "leak",
+    "licence",
     "log level",
     "migrate",
     "move",
@@ -153,6 +155,7 @@ const SEARCH_WORDS: &[&str] = &[
     "suspend",
     "throttling",
     "uninstall",
+    "unprotected",
     "upgrade",
     "webhook",
 ];

@@ -11,28 +11,14 @@ use crate::cli::output::format::parse_duration;
 pub(crate) struct UsersArgs {
     /// The connection
     pub(crate) name: String,
-    /// Only users with this status in Box: active, inactive, cannot_delete_edit, cannot_delete_edit_upload, or
-    /// restricted for the last two
-    #[arg(long, value_name = "STATUS", value_delimiter = ',')]
-    pub(crate) status: Vec<String>,
-    /// Only users with this role in Box: admin, coadmin, user
-    #[arg(long, value_name = "ROLE", value_delimiter = ',', conflicts_with = "removed")]
-    pub(crate) role: Vec<String>,
-    /// Only app users
-    #[arg(long, conflicts_with_all = ["no_app", "removed"])]
-    pub(crate) app: bool,
-    /// Exclude app users
-    #[arg(long, conflicts_with = "removed")]
-    pub(crate) no_app: bool,
+    #[command(flatten)]
+    pub(crate) filter: UserFilterArgs,
     /// Only users who are missing from Box and whose removal is held
-    #[arg(long, conflicts_with = "removed")]
+    #[arg(long)]
     pub(crate) held: bool,
     /// Removed users
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["role", "app", "no_app", "held"])]
     pub(crate) removed: bool,
-    /// Only users with this text in login, name or id
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) search: Option<String>,
     /// Fail if the list is older
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub(crate) max_age: Option<Duration>,
@@ -54,6 +40,27 @@ pub(crate) struct UsersArgs {
     pub(crate) raw: bool,
     #[arg(short, long, value_enum, default_value_t = UsersOutput::Table)]
     pub(crate) output: UsersOutput,
+}
+
+// The flags that narrow a list, in `users` and `coverage`.
+#[derive(Args, Debug, Default)]
+pub(crate) struct UserFilterArgs {
+    /// Only users with this status in Box: active, inactive, cannot_delete_edit, cannot_delete_edit_upload, or
+    /// restricted for the last two
+    #[arg(long, value_name = "STATUS", value_delimiter = ',')]
+    pub(crate) status: Vec<String>,
+    /// Only users with this role in Box: admin, coadmin, user
+    #[arg(long, value_name = "ROLE", value_delimiter = ',')]
+    pub(crate) role: Vec<String>,
+    /// Only app users
+    #[arg(long, conflicts_with = "no_app")]
+    pub(crate) app: bool,
+    /// Exclude app users
+    #[arg(long)]
+    pub(crate) no_app: bool,
+    /// Only users with this text in login, name or id
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) search: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

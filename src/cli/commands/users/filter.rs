@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{args::UsersArgs, output::OutputUser};
+use super::{args::UserFilterArgs, output::OutputUser};
 use crate::{
     cli::exit_code::CliError,
     roster::{PublishedUser, RemovedUser},
@@ -19,7 +19,7 @@ pub(crate) struct UnknownWords<'a> {
 }
 
 impl<'a> UnknownWords<'a> {
-    pub(crate) fn in_args(args: &'a UsersArgs) -> Self {
+    pub(crate) fn in_args(args: &'a UserFilterArgs) -> Self {
         let unknown = |given: &'a [String], known: &[&str]| {
             given.iter().map(String::as_str).filter(|word| !known.contains(word)).collect()
         };
@@ -87,7 +87,7 @@ impl UserFilter {
         filters.into_iter().filter(|filter| *filter != Self::default()).collect()
     }
 
-    pub(crate) fn from_args(args: &UsersArgs) -> Self {
+    pub(crate) fn from_args(args: &UserFilterArgs) -> Self {
         let app = match (args.app, args.no_app) {
             (true, _) => Some(true),
             (false, true) => Some(false),

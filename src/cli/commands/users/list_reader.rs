@@ -87,7 +87,7 @@ async fn try_read_fresh(
                 return Err(ReadFailure { error: kube.explain_missing_connection(name, error).await, may_pass });
             }
         };
-        check_age(&connection, limit, args, kube, now).map_err(|error| ReadFailure { error, may_pass: true })?;
+        check_age(&connection, limit, name, kube, now).map_err(|error| ReadFailure { error, may_pass: true })?;
     }
     let read = try_read(kube, name, states, now).await;
     match (read, args.held) {
@@ -126,15 +126,26 @@ async fn try_read(
     }
 }
 
+/// # Errors
+/// The list is older, or its connection cannot be read.
+pub(crate) async fn check_max_age(
+    name: &str,
+    limit: Duration,
+    kube: &KubeContext,
+    now: Timestamp,
+) -> Result<(), CliError> {
+    check_age(&kube.get_connection(name).await?, limit, name, kube, now)
+}
+
 /// The age of a list is in the connection: a sync without changes writes no list.
 fn check_age(
     connection: &BoxConnection,
     limit: Duration,
-    args: &UsersArgs,
+    name: &str,
     kube: &KubeContext,
     now: Timestamp,
 ) -> Result<(), CliError> {
-    let (name, namespace) = (&args.name, &kube.namespace);
+    let namespace = &kube.namespace;
     let Some(last) = connection.status.as_ref().and_then(|status| status.last_sync.as_ref()) else {
         return Err(errors::list_read_error(&ReadError::NoRoster, name, namespace));
     };

@@ -35,7 +35,7 @@ use out_file::OutFile;
 use output::{OutputRow, OutputUser};
 use read_error::count_held;
 
-pub(crate) use list_reader::read_list;
+pub(crate) use list_reader::{check_max_age, read_list};
 
 pub(crate) async fn run(args: &UsersArgs, kube: &KubeContext, io: &mut Io<'_>) -> Result<ExitStatus, CliError> {
     let file = args.out.as_deref().filter(|path| *path != Path::new("-")).map(OutFile::new).transpose()?;
@@ -95,8 +95,8 @@ fn write_matching<'a, U: OutputUser + Deserialize<'a>>(
     kube: &KubeContext,
     io: &mut Io<'_>,
 ) -> Result<ExitStatus, CliError> {
-    let filter = UserFilter::from_args(args);
-    let mut unknown_words = UnknownWords::in_args(args);
+    let filter = UserFilter::from_args(&args.filter);
+    let mut unknown_words = UnknownWords::in_args(&args.filter);
     let mut rows: Vec<OutputRow<'a, U>> = Vec::new();
     for &state in states {
         for json in snapshot.record_lines(state) {

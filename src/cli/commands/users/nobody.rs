@@ -29,7 +29,7 @@ pub(super) fn explain_nobody<U: OutputUser>(users: &[U], args: &UsersArgs, names
         };
     }
     let total = pluralize(i64::try_from(users.len()).unwrap_or(i64::MAX), "user");
-    let filters = UserFilter::from_args(args).split();
+    let filters = UserFilter::from_args(&args.filter).split();
     let mut sentences = Vec::new();
     for filter in filters.iter().filter(|filter| !users.iter().any(|user| user.matches(filter))) {
         sentences.push(match filter {

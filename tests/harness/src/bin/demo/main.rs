@@ -6,7 +6,7 @@
 //! | `cluster` | the cluster: a control plane of the demo's own, or the user's cluster |
 //! | `boxes` | the simulated Box and its admin API |
 //! | `story` | the context of the steps: kubectl, requests, lookups |
-//! | `connect`, `requests`, `held`, `crash`, `mend`, `explore` | the steps |
+//! | `connect`, `requests`, `coverage`, `held`, `crash`, `mend`, `explore` | the steps |
 //! | `reader` | a program that keeps reading a list |
 //!
 //! Every shown command is run, and the output below it is its output.
@@ -14,6 +14,7 @@
 mod boxes;
 mod cluster;
 mod connect;
+mod coverage;
 mod crash;
 mod early_end;
 mod explore;
@@ -108,6 +109,7 @@ async fn run_steps(screen: &Screen, cluster: &mut DemoCluster, once: bool) -> Re
     connect::start_operator(&mut demo).await?;
     requests::sync_on_request(&mut demo).await?;
     requests::add_user_in_box(&mut demo).await?;
+    coverage::find_unprotected_user(&mut demo).await?;
     early_end::reject_early_end(&mut demo).await?;
     held::hold_and_approve_removals(&mut demo).await?;
     mend::reconnect_after_authorization(&mut demo).await?;

@@ -12,7 +12,7 @@ use crate::{
 
 /// The limit within which a request for a disconnected connection fails.
 const FAIL_TIMEOUT: Duration = Duration::from_secs(5);
-const NEW_LOGIN: &str = "grace@acme.example";
+pub(crate) const NEW_LOGIN: &str = "grace@acme.example";
 
 pub(crate) async fn sync_on_request(demo: &mut DemoRun<'_>) -> Result<()> {
     demo.screen.step("Requests");
