@@ -20,5 +20,6 @@ mod status_views;
 mod streams;
 mod sync;
 mod torn_reads;
+mod tracking_codes;
 mod users;
 mod why;

@@ -1,6 +1,6 @@
 //! The flags of `users`.
 
-use std::time::Duration;
+use std::{str::FromStr, time::Duration};
 
 use clap::{Args, ValueEnum};
 
@@ -23,6 +23,10 @@ pub(crate) struct UsersArgs {
     /// Exclude app users
     #[arg(long, conflicts_with = "removed")]
     pub(crate) no_app: bool,
+    /// Only users whose tracking code of this name has exactly this value; NAME= for users without it. Given again with
+    /// the same name, any of the values matches; with another name, both must match
+    #[arg(long, value_name = "NAME=VALUE", conflicts_with = "removed")]
+    pub(crate) tracking_code: Vec<TrackingCode>,
     /// Only users who are missing from Box and whose removal is held
     #[arg(long, conflicts_with = "removed")]
     pub(crate) held: bool,
@@ -52,4 +56,43 @@ pub(crate) enum UsersOutput {
     Jsonl,
     Csv,
     Name,
+}
+
+/// `NAME=VALUE`, as on the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TrackingCode {
+    pub(crate) name: String,
+    pub(crate) value: String,
+}
+
+impl FromStr for TrackingCode {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok(Self { name: name.to_owned(), value: value.to_owned() }),
+            _ => Err("write NAME=VALUE, such as department=Sales"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tracking_code_is_split_at_its_first_equals_sign() {
+        let code = |name: &str, value: &str| Ok(TrackingCode { name: name.to_owned(), value: value.to_owned() });
+        for (text, expected) in [
+            ("department=Sales", code("department", "Sales")),
+            ("cost centre=4711=a", code("cost centre", "4711=a")),
+            ("department=", code("department", "")),
+            (" a = b ", code(" a ", " b ")),
+        ] {
+            assert_eq!(text.parse(), expected, "{text}");
+        }
+        for text in ["department", "=Sales", "=", ""] {
+            assert!(text.parse::<TrackingCode>().is_err(), "{text:?}");
+        }
+    }
 }
