@@ -12,7 +12,8 @@ use super::unknown_word::{UnknownWord, schema_of_known_words};
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub struct MassChange {
     /// Deactivated: users left the status active. LoginChanged: logins changed, as by a new domain. Recreated: users
-    /// vanished, and new ones have their logins.
+    /// vanished, and new ones have their logins. TrackingCodeLost: users lost a tracking code, as when it is renamed or
+    /// switched off.
     pub kind: MassChangeKind,
     /// The number of users.
     pub users: i64,
@@ -30,6 +31,9 @@ pub enum MassChangeKind {
     LoginChanged,
     /// Users vanished, and new ones have their logins.
     Recreated,
+    /// Users lost a tracking code, as when it is renamed, or when the enterprise switches them off: whoever selects users by
+    /// it finds nobody.
+    TrackingCodeLost,
     /// Of a newer version.
     #[serde(untagged)]
     Other(UnknownWord),
@@ -47,7 +51,7 @@ impl JsonSchema for MassChangeKind {
 
 impl MassChangeKind {
     /// Those that this version knows.
-    pub const KNOWN: [Self; 3] = [Self::Deactivated, Self::LoginChanged, Self::Recreated];
+    pub const KNOWN: [Self; 4] = [Self::Deactivated, Self::LoginChanged, Self::Recreated, Self::TrackingCodeLost];
 
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -112,6 +112,12 @@ pub struct RosterContent {
     /// that an earlier process cannot publish an older answer of Box any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fence: Option<i64>,
+
+    /// The keys that the line of a user lacks if the user has none of it: trackingCodes. If a key is not named here, an
+    /// older version published the list, which did not ask Box for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
+    pub optional_keys: Vec<String>,
 }
 
 /// A slice of the list.

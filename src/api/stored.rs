@@ -66,6 +66,7 @@ fn unknown_content(format: i64, enterprise_id: &str) -> RosterContent {
         journal: Vec::new(),
         swept_at: None,
         fence: None,
+        optional_keys: Vec::new(),
     }
 }
 

@@ -30,6 +30,17 @@ impl<'de> LenientValue<'de> {
         }
     }
 
+    /// The first characters of [`into_text`](Self::into_text).
+    pub(super) fn into_cut_text(self, max_chars: usize) -> Cow<'de, str> {
+        match self.into_text() {
+            Cow::Borrowed(text) => first_chars(text, max_chars).into(),
+            Cow::Owned(mut text) => {
+                text.truncate(first_chars(&text, max_chars).len());
+                text.into()
+            }
+        }
+    }
+
     /// As [`into_text`](Self::into_text), but `None` for an empty text.
     pub(super) fn into_non_empty_text(self) -> Option<String> {
         Some(self.into_text()).filter(|text| !text.is_empty()).map(Cow::into_owned)
@@ -113,6 +124,15 @@ impl<'de> Visitor<'de> for LenientValueVisitor {
         while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(LenientValue::Unusable)
     }
+}
+
+/// The first characters of a text.
+pub(super) fn first_chars(text: &str, max_chars: usize) -> &str {
+    // Most texts are shorter even in bytes.
+    if text.len() <= max_chars {
+        return text;
+    }
+    text.char_indices().nth(max_chars).map_or(text, |(end, _)| &text[..end])
 }
 
 #[cfg(test)]

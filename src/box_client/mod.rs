@@ -29,6 +29,7 @@ mod renewable_client;
 mod retry;
 mod sender;
 mod transport;
+mod user_codes;
 mod user_lookup;
 mod user_page;
 mod user_pages;

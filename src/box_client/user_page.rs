@@ -9,13 +9,13 @@ use serde::de::{Deserializer, SeqAccess, Visitor};
 use super::{
     error::{Error, InvalidResponse},
     lenient_json::parse_leniently,
-    lenient_value::LenientValue,
+    lenient_value::{LenientValue, first_chars},
+    user_codes::UserCodes,
 };
-use crate::user_list::{User, UserPage, UserRole, UserStatus};
+use crate::user_list::{TrackingCodes, User, UserPage, UserRole, UserStatus};
 
 /// The query parameter `fields`. Box always sends `id` and `type`.
-pub(super) const USER_FIELDS: &str =
-    "id,type,name,login,status,role,created_at,job_title,language,timezone,space_amount,is_platform_access_only";
+pub(super) const USER_FIELDS: &str = "id,type,name,login,status,role,created_at,job_title,language,timezone,space_amount,is_platform_access_only,tracking_codes";
 
 /// Longer than any id of Box. An id is not cut: two users would become one.
 const MAX_ID_CHARS: usize = 64;
@@ -41,6 +41,7 @@ struct UserResponse<'a> {
     created_at: LenientValue<'a>,
     space_amount: LenientValue<'a>,
     is_platform_access_only: LenientValue<'a>,
+    tracking_codes: UserCodes<'a>,
 }
 
 #[derive(Default, Deserialize)]
@@ -71,7 +72,7 @@ pub(super) fn parse_user_page(body: &[u8]) -> Result<(UserPage, Option<String>),
     if let Some(entry) = without_user {
         return Err(Error::invalid_response(InvalidResponse::EntryWithoutUser { page: 0, entry }));
     }
-    if page.ids().any(|id| cut(id, MAX_ID_CHARS) != id) {
+    if page.ids().any(|id| first_chars(id, MAX_ID_CHARS) != id) {
         return Err(Error::invalid_response(InvalidResponse::UserIdTooLong(MAX_ID_CHARS)));
     }
     Ok((page, marker))
@@ -126,27 +127,20 @@ fn push_user(page: &mut UserPage, user: UserResponse<'_>) {
         created_at,
         space_amount,
         is_platform_access_only,
+        tracking_codes: UserCodes(tracking_codes),
     } = user;
     page.push(&User {
         id: &id.into_text(),
-        login: cut(&login.into_text(), MAX_LOGIN_CHARS),
-        name: cut(&name.into_text(), MAX_NAME_CHARS),
-        job_title: cut(&job_title.into_text(), MAX_NAME_CHARS),
-        language: cut(&language.into_text(), MAX_CODE_CHARS),
-        timezone: cut(&timezone.into_text(), MAX_CODE_CHARS),
-        status: UserStatus::from_name(cut(&status.into_text(), MAX_CODE_CHARS)),
-        role: UserRole::from_name(cut(&role.into_text(), MAX_CODE_CHARS)),
+        login: &login.into_cut_text(MAX_LOGIN_CHARS),
+        name: &name.into_cut_text(MAX_NAME_CHARS),
+        job_title: &job_title.into_cut_text(MAX_NAME_CHARS),
+        language: &language.into_cut_text(MAX_CODE_CHARS),
+        timezone: &timezone.into_cut_text(MAX_CODE_CHARS),
+        status: UserStatus::from_name(&status.into_cut_text(MAX_CODE_CHARS)),
+        role: UserRole::from_name(&role.into_cut_text(MAX_CODE_CHARS)),
         app: is_platform_access_only.as_bool(),
         created_at: created_at.into_text().parse().ok().map(Timestamp::as_second),
         space_amount: space_amount.as_i64().unwrap_or_default(),
+        tracking_codes: TrackingCodes::by_name(&tracking_codes),
     });
-}
-
-/// The first characters of a text.
-fn cut(text: &str, max_chars: usize) -> &str {
-    // Most texts are shorter even in bytes.
-    if text.len() <= max_chars {
-        return text;
-    }
-    text.char_indices().nth(max_chars).map_or(text, |(end, _)| &text[..end])
 }

@@ -142,6 +142,7 @@ pub(super) fn sample_roster(owner: &str, revision: i64) -> UserRoster {
             journal: Vec::new(),
             swept_at: None,
             fence: None,
+            optional_keys: Vec::new(),
         },
     }
 }

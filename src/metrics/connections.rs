@@ -164,7 +164,7 @@ pub(super) const GAUGES: &[ConnectionGauge] = &[
         unit: Some(Unit::Seconds),
         help: "When so many users changed in one sync that somebody should know of it, in Unix time; the last time, none if it is not in the history",
         label: Some("kind"),
-        label_meaning: "what changed: `Deactivated` `LoginChanged` `Recreated`",
+        label_meaning: "what changed: `Deactivated` `LoginChanged` `Recreated` `TrackingCodeLost`",
         series: 3,
         samples: |_, status| {
             let last = |kind: MassChangeKind| {

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::{
     chunking::Chunk,
-    records::{ChangeRecord, PublishedUser},
+    records::{ChangeRecord, KnownKeys, PublishedUser},
 };
 use crate::user_list::{User, UserList, UserListBuilder, UserStatus, compare_ids};
 
@@ -49,6 +49,7 @@ impl ChangeLog {
 /// An incremental comparison, fed with the published slices that the new list does not contain, in order.
 pub(super) struct Differ<'a, I: Iterator<Item = usize>> {
     list: &'a UserList,
+    known: KnownKeys,
     unpublished: Peekable<I>,
     diff: Diff,
     vanished: UserListBuilder,
@@ -72,6 +73,8 @@ pub(super) struct UpdateCounts {
     pub(super) deactivated: i64,
     /// How many of them have another login.
     pub(super) login_changed: i64,
+    /// How many of them do not have a tracking code any more that they had, whatever its value.
+    pub(super) tracking_code_lost: i64,
 }
 
 impl UpdateCounts {
@@ -79,6 +82,8 @@ impl UpdateCounts {
         self.updated += 1;
         self.deactivated += i64::from(from.status == UserStatus::Active && to.status != UserStatus::Active);
         self.login_changed += i64::from(from.login.to_lowercase() != to.login.to_lowercase());
+        let lost = |name: &str| to.tracking_codes.pairs().all(|(other, _)| other != name);
+        self.tracking_code_lost += i64::from(from.tracking_codes.pairs().any(|(name, _)| lost(name)));
     }
 }
 
@@ -92,10 +97,10 @@ pub(super) fn unpublished_indices<'a>(
 }
 
 impl<'a, I: Iterator<Item = usize>> Differ<'a, I> {
-    pub(super) fn new(list: &'a UserList, unpublished: I, change_log: ChangeLog) -> Self {
+    pub(super) fn new(list: &'a UserList, known: KnownKeys, unpublished: I, change_log: ChangeLog) -> Self {
         let updates = UpdateCounts::default();
         let diff = Diff { added: Vec::new(), updates, vanished: UserListBuilder::default().build(), change_log };
-        Self { list, unpublished: unpublished.peekable(), diff, vanished: UserListBuilder::default() }
+        Self { list, known, unpublished: unpublished.peekable(), diff, vanished: UserListBuilder::default() }
     }
 
     /// Compares the users of the next published slice.
@@ -107,7 +112,8 @@ impl<'a, I: Iterator<Item = usize>> Differ<'a, I> {
             }
             match self.unpublished.next_if(|at| self.list.id_at(*at) == old.id) {
                 Some(at) => {
-                    let (from, to) = (old.as_user(), self.list.user_at(at));
+                    let to = self.list.user_at(at);
+                    let from = self.known.comparable(old.as_user(), &to);
                     if from != to {
                         self.diff.updates.count(&from, &to);
                         self.diff.change_log.push_with(|| ChangeRecord::user_updated(from, to));

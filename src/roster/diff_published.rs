@@ -11,7 +11,7 @@ use super::{
     next_revision::{ListParts, PublishedState, is_expired},
     ownership::Ownership,
     publish::{Error, PublishAttemptError, PublishRequest},
-    records::{ChangeRecord, PublishedUser, RemovedUser},
+    records::{ChangeRecord, KnownKeys, PublishedUser, RemovedUser},
     removal_check::RemovalAnswers,
     removals::{NoDecision, PreviousList, RemovalDecision, decide_removals},
     store::{SliceMeta, Store},
@@ -102,8 +102,9 @@ pub(super) async fn diff_published(
     let changed_slices: Vec<&SliceRef> =
         slices(SliceState::Live).filter(|s| !digests.contains(s.digest.as_str())).collect();
     let change_log = if published.is_none() { ChangeLog::disabled() } else { ChangeLog::default() };
-    let mut differ =
-        Differ::new(list, unpublished_indices(chunks, |digest| published_digests.contains(digest)), change_log);
+    let known = published.map_or(KnownKeys::All, |c| KnownKeys::of_roster(c.content));
+    let unpublished = unpublished_indices(chunks, |digest| published_digests.contains(digest));
+    let mut differ = Differ::new(list, known, unpublished, change_log);
     let reads = stream::iter(0..changed_slices.len())
         .map(async |at| store.get_slice_data(changed_slices[at]).await)
         .buffered(MAX_CONCURRENT_READS);
@@ -130,6 +131,7 @@ pub(super) async fn diff_published(
     let previous = PreviousList {
         total,
         held,
+        known,
         held_summary: published.and_then(|c| c.content.held.clone()),
         unconfirmed: unconfirmed.iter().map(String::as_str).collect(),
         journal: published.map_or(&[], |c| c.content.journal.as_slice()),

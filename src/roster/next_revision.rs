@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::{
     chunking::{Chunk, slice_name},
     ownership::Ownership,
-    records::{ChangeRecord, RemovedUser},
+    records::{ChangeRecord, RemovedUser, optional_keys},
     removals::{RemovalDecision, to_i64},
 };
 use crate::{
@@ -189,6 +189,7 @@ pub(super) fn plan_revision(
         journal,
         swept_at: published.and_then(|c| c.content.swept_at.clone()),
         fence: published.and_then(|c| c.content.fence),
+        optional_keys: optional_keys(),
     };
     trim_journal(NextRevision { slices, parts, content })
 }

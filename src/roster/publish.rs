@@ -20,6 +20,7 @@ use super::{
     own_slices::OwnSlices,
     ownership::{Ownership, OwnershipConflict, check_ownership},
     publication::{Publication, publish_result},
+    records::optional_keys,
     removal_check::RemovalAnswers,
     removals::Undecided,
     store::{RosterVersion, SliceMeta, Store},
@@ -310,7 +311,8 @@ impl Publisher<'_> {
                 return Ok(publish_result(roster, owner_uid, &existing, outcome, approved));
             }
             let fence = roster.spec.fence.map_or(1, |fence| fence.saturating_add(1));
-            let content = RosterContent { fence: Some(fence), ..roster.spec.clone() };
+            // The same lines of this version: who lacks an optional key has none of it.
+            let content = RosterContent { fence: Some(fence), optional_keys: optional_keys(), ..roster.spec.clone() };
             self.unconfirmed = Some(SentRoster { content: content.clone(), outcome, approved: approved.clone() });
             let fenced = store.commit_roster(owner_uid, Some(roster), content).await?;
             return Ok(publish_result(&fenced, owner_uid, &existing, outcome, approved));

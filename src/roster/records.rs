@@ -1,6 +1,9 @@
 //! The JSON records in slices, one per line. Pure.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -8,9 +11,19 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use strum::IntoStaticStr;
 
-use crate::user_list::{User, UserRole, UserStatus};
+use crate::{
+    api::RosterContent,
+    user_list::{CodesByName, TrackingCodes, User, UserRole, UserStatus},
+};
 
-/// A user in a `Live` or `Held` slice. Every key is always present, in this order.
+const TRACKING_CODES_KEY: &str = "trackingCodes";
+
+/// The keys that a user's line lacks if the user has none of it. Each roster names those that its publisher knew.
+pub(super) fn optional_keys() -> Vec<String> {
+    vec![TRACKING_CODES_KEY.to_owned()]
+}
+
+/// A user in a `Live` or `Held` slice. Every key but `trackingCodes` is always present, in this order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PublishedUser<'a> {
@@ -45,11 +58,28 @@ pub struct PublishedUser<'a> {
     pub timezone: Cow<'a, str>,
     /// The user's storage quota in bytes; -1 is unlimited.
     pub space_amount: i64,
+    /// The user's tracking codes, which the enterprise defines itself, by their names: {"department": "Sales"}. Absent if
+    /// there are none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tracking_codes: CodesByName<'a>,
 }
 
 impl<'a> PublishedUser<'a> {
     pub(super) fn from_user(user: User<'a>) -> Self {
-        let User { id, login, name, job_title, language, timezone, status, role, app, created_at, space_amount } = user;
+        let User {
+            id,
+            login,
+            name,
+            job_title,
+            language,
+            timezone,
+            status,
+            role,
+            app,
+            created_at,
+            space_amount,
+            tracking_codes,
+        } = user;
         Self {
             id: id.into(),
             login: login.into(),
@@ -62,6 +92,7 @@ impl<'a> PublishedUser<'a> {
             language: language.into(),
             timezone: timezone.into(),
             space_amount,
+            tracking_codes: tracking_codes.pairs().map(|(name, value)| (name.into(), value.into())).collect(),
         }
     }
 
@@ -78,10 +109,11 @@ impl<'a> PublishedUser<'a> {
             app: self.app,
             created_at: self.created_at.map(Timestamp::as_second),
             space_amount: self.space_amount,
+            tracking_codes: TrackingCodes::by_name(&self.tracking_codes),
         }
     }
 
-    /// All fields except the id, by key.
+    /// All fields except the id, by key. Optional keys that the user lacks are left out.
     fn field_values(&self) -> BTreeMap<String, Value> {
         let Ok(Value::Object(fields)) = serde_json::to_value(self) else { return BTreeMap::new() };
         fields.into_iter().filter(|(key, _)| key != "id").collect()
@@ -126,7 +158,8 @@ pub struct ChangeRecord {
     pub id: String,
     /// The login after the change; for a removed user the last one.
     pub login: String,
-    /// The changed fields, each with its old and its new value. For a removed user all fields, with null as the new value.
+    /// The changed fields, each with its old and its new value; null if the user has no such key. For a removed user all
+    /// fields, with null as the new value.
     /// `state` is the previous and the new state of a user that returned or whose removal is held.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, [Value; 2]>,
@@ -201,10 +234,36 @@ fn state_transition(from: &str, to: &str) -> BTreeMap<String, [Value; 2]> {
 }
 
 fn diff_fields(from: User<'_>, to: User<'_>) -> BTreeMap<String, [Value; 2]> {
-    let to = PublishedUser::from_user(to).field_values();
-    let pairs = PublishedUser::from_user(from).field_values().into_iter().map(|(key, was)| {
-        let is = to.get(&key).cloned().unwrap_or_default();
-        (key, [was, is])
+    let [mut was, mut is] = [from, to].map(|user| PublishedUser::from_user(user).field_values());
+    let keys: BTreeSet<String> = was.keys().chain(is.keys()).cloned().collect();
+    let pairs = keys.into_iter().map(|key| {
+        let pair = [was.remove(&key).unwrap_or_default(), is.remove(&key).unwrap_or_default()];
+        (key, pair)
     });
     pairs.filter(|(_, [was, is])| was != is).collect()
+}
+
+/// What the lines of a published list can tell of a user: a list of an older version lacks optional keys also of users
+/// who have them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KnownKeys {
+    All,
+    WithoutTrackingCodes,
+}
+
+impl KnownKeys {
+    pub(super) fn of_roster(roster: &RosterContent) -> Self {
+        match roster.optional_keys.iter().any(|key| key == TRACKING_CODES_KEY) {
+            true => Self::All,
+            false => Self::WithoutTrackingCodes,
+        }
+    }
+
+    /// The published user to compare with the new one: what its line cannot tell counts as unchanged.
+    pub(super) fn comparable<'a>(self, published: User<'a>, new: &User<'a>) -> User<'a> {
+        match self {
+            Self::All => published,
+            Self::WithoutTrackingCodes => User { tracking_codes: new.tracking_codes, ..published },
+        }
+    }
 }

@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
     diff::{ChangeLog, Diff, UpdateCounts},
-    records::{ChangeRecord, RemovedUser},
+    records::{ChangeRecord, KnownKeys, RemovedUser},
     removal_check::{Coverage, RemovalAnswers, RemovalCheck, check_removals},
     removal_guard::{
         digest_removal_counts, digest_user_ids, is_mass_change, must_hold_removals, recent_removals, removes_all_people,
@@ -32,6 +32,8 @@ pub(super) struct PreviousList<'a> {
     pub(super) total: i64,
     /// Users whose removal is held.
     pub(super) held: UserList,
+    /// What their lines can tell.
+    pub(super) known: KnownKeys,
     /// The held removals in the roster.
     pub(super) held_summary: Option<RemovalHold>,
     /// Held users of whom Box did not say whether they are gone.
@@ -116,7 +118,7 @@ pub(super) fn decide_removals(
         added.into_iter().partition(|at| !held.is_empty() && held.contains(list.id_at(*at as usize)));
     for at in returned {
         let to = list.user_at(at as usize);
-        if let Some(from) = held.find_user(to.id) {
+        if let Some(from) = held.find_user(to.id).map(|from| previous.known.comparable(from, &to)) {
             updated += i64::from(from != to);
             change_log.push_with(|| ChangeRecord::held_user_returned(from, to));
         }
@@ -238,6 +240,7 @@ fn mass_changes(
         (MassChangeKind::Deactivated, updates.deactivated),
         (MassChangeKind::LoginChanged, updates.login_changed),
         (MassChangeKind::Recreated, recreated),
+        (MassChangeKind::TrackingCodeLost, updates.tracking_code_lost),
     ]
     .into_iter()
     .filter(|(_, users)| is_mass(*users))

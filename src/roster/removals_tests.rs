@@ -107,6 +107,7 @@ impl Case {
             let previous = PreviousList {
                 total,
                 held: held(),
+                known: KnownKeys::All,
                 held_summary: (self.held > 0).then(|| RemovalHold {
                     time: Time(now - SignedDuration::from_hours(self.hours_since_held)),
                     removals: to_i64(self.held),

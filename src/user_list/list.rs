@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use serde::Deserialize;
-
-use super::{User, UserPage, compare_ids, page::unpack};
+use super::{
+    User, UserPage, compare_ids,
+    page::{unpack_id, unpack_user},
+};
 
 /// The size at which [`UserListBuilder::push_users`] begins a new page.
 const PAGE_BYTES: usize = 1 << 20;
@@ -145,11 +146,11 @@ impl UserList {
     }
 
     fn unpack_id(&self, at: UserOffset) -> &str {
-        self.unpack(at)
+        unpack_id(&self.pages[at.page as usize], at.byte)
     }
 
-    fn unpack<'a, T: Deserialize<'a>>(&'a self, at: UserOffset) -> T {
-        unpack(&self.pages[at.page as usize], at.byte)
+    fn unpack(&self, at: UserOffset) -> User<'_> {
+        unpack_user(&self.pages[at.page as usize], at.byte)
     }
 }
 

@@ -4,6 +4,7 @@
 mod list;
 mod page;
 mod standing;
+mod tracking_codes;
 mod user;
 
 #[cfg(test)]
@@ -12,4 +13,5 @@ mod tests;
 pub use list::{UserList, UserListBuilder};
 pub use page::UserPage;
 pub use standing::UserStanding;
+pub use tracking_codes::{CodesByName, TrackingCodes};
 pub use user::{User, UserRole, UserStatus, compare_ids};

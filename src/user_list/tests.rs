@@ -1,10 +1,10 @@
 //! Property tests of the packed list.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use proptest::prelude::*;
 
-use super::{User, UserList, UserListBuilder, UserRole, UserStatus};
+use super::{CodesByName, TrackingCodes, User, UserList, UserListBuilder, UserPage, UserRole, UserStatus};
 
 /// A user with owned strings, from which a `User` borrows.
 #[derive(Clone, Debug)]
@@ -16,6 +16,7 @@ struct OwnedUser {
     app: bool,
     created_at: Option<i64>,
     space_amount: i64,
+    codes: CodesByName<'static>,
 }
 
 impl OwnedUser {
@@ -33,6 +34,7 @@ impl OwnedUser {
             app: self.app,
             created_at: self.created_at,
             space_amount: self.space_amount,
+            tracking_codes: TrackingCodes::by_name(&self.codes),
         }
     }
 }
@@ -57,8 +59,13 @@ fn any_user() -> impl Strategy<Value = OwnedUser> {
     let id = prop_oneof![(0..60_u8).prop_map(|id| id.to_string()), any_text()];
     let status = prop_oneof![4 => prop::sample::select(STATUSES).prop_map(String::from), 1 => any_text()];
     let role = prop_oneof![3 => prop::sample::select(ROLES).prop_map(String::from), 1 => any_text()];
-    (id, prop::array::uniform5(any_text()), status, role, any::<bool>(), any::<Option<i64>>(), any::<i64>()).prop_map(
-        |(id, texts, status, role, app, created_at, space_amount)| OwnedUser {
+    // Few names and values, so that many users share theirs.
+    let code =
+        prop_oneof![prop::sample::select(&["a", "b"][..]).prop_map(String::from), any_text()].prop_map(Cow::Owned);
+    let codes = prop::collection::btree_map(code.clone(), code, 0..3);
+    let numbers = (any::<Option<i64>>(), any::<i64>());
+    (id, prop::array::uniform5(any_text()), status, role, any::<bool>(), numbers, codes).prop_map(
+        |(id, texts, status, role, app, (created_at, space_amount), codes)| OwnedUser {
             id,
             texts,
             status,
@@ -66,6 +73,7 @@ fn any_user() -> impl Strategy<Value = OwnedUser> {
             app,
             created_at,
             space_amount,
+            codes,
         },
     )
 }
@@ -91,6 +99,10 @@ proptest! {
         prop_assert_eq!(list.len(), model.len());
         prop_assert_eq!(list.iter_users().len(), model.len());
         prop_assert_eq!(list.iter_users().collect::<Vec<_>>(), model.into_values().collect::<Vec<_>>());
+        // Packed users as well as those from which they were packed.
+        let mut again = UserListBuilder::default();
+        again.push_users(list.iter_users());
+        prop_assert!(again.build().iter_users().eq(list.iter_users()));
     }
 
     #[test]
@@ -113,6 +125,7 @@ fn sample_user<'a>(id: &'a str, name: &'a str) -> User<'a> {
         app: false,
         created_at: Some(1_700_000_000),
         space_amount: 10_737_418_240,
+        ..User::default()
     }
 }
 
@@ -141,6 +154,48 @@ fn a_user_takes_about_a_hundred_bytes() {
     }
     let list = builder.build();
     assert!(list.memory_bytes() <= 125 * list.len(), "{} bytes per user", list.memory_bytes() / list.len());
+}
+
+/// The list of so many users, each with the codes of its number.
+fn list_with_codes(users: usize, codes: impl Fn(usize) -> CodesByName<'static>) -> UserList {
+    let users: Vec<(String, CodesByName<'_>)> =
+        (0..users).map(|n| ((33_770_000_000 + n as u64).to_string(), codes(n))).collect();
+    let mut builder = UserListBuilder::default();
+    for page in users.chunks(1000) {
+        builder.push_users(page.iter().map(|(id, codes)| User {
+            tracking_codes: TrackingCodes::by_name(codes),
+            ..sample_user(id, "Maximiliane Mustermann")
+        }));
+    }
+    builder.build()
+}
+
+#[test]
+fn tracking_codes_that_users_share_take_four_bytes_a_user_and_unique_ones_at_most_a_third_more() {
+    let department = |n: usize| (Cow::from("department"), Cow::from(["Sales", "Legal", "Human Resources"][n % 3]));
+    let shared =
+        |n: usize| CodesByName::from([department(n), ("cost centre".into(), (4000 + n % 40).to_string().into())]);
+    let unique = |n: usize| CodesByName::from([department(n), ("staff".into(), (100_000 + n).to_string().into())]);
+    let without = list_with_codes(10_000, |_| CodesByName::new());
+    let (shared, unique) = (list_with_codes(10_000, shared), list_with_codes(10_000, unique));
+    let more = |list: &UserList| (list.memory_bytes() - without.memory_bytes()) as f64 / without.len() as f64;
+    assert!(more(&shared) <= 8.0, "{} bytes a user", more(&shared));
+    assert!(unique.memory_bytes() * 3 <= without.memory_bytes() * 4, "{} bytes a user", more(&unique));
+    let user = unique.user_at(7);
+    assert_eq!(user.tracking_codes.pairs().collect::<Vec<_>>(), [("department", "Legal"), ("staff", "100007")]);
+}
+
+#[test]
+fn a_user_without_tracking_codes_takes_no_byte_for_them() {
+    for app in [false, true] {
+        let user = User { app, ..sample_user("33770000001", "Maximiliane Mustermann") };
+        let User { id, login, name, job_title, language, timezone, status, role, created_at, space_amount, .. } = user;
+        let texts = (id, login, name, job_title, language, timezone);
+        let fields = postcard::to_allocvec(&(texts, status, role, app, created_at, space_amount)).expect("serializes");
+        let mut page = UserPage::default();
+        page.push(&user);
+        assert_eq!(page.memory_bytes(), fields.len() + size_of::<u32>());
+    }
 }
 
 #[test]

@@ -4,7 +4,9 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-/// A user of the list.
+use super::TrackingCodes;
+
+/// A user of the list. Serialized it lacks what [`UserPage`](super::UserPage) packs behind it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User<'a> {
     // Must be first: sorting decodes only the id.
@@ -19,11 +21,14 @@ pub struct User<'a> {
     #[serde(borrow)]
     pub role: UserRole<'a>,
     /// Whether this is an app user.
+    #[serde(skip)]
     pub app: bool,
     /// Unix time in seconds.
     pub created_at: Option<i64>,
     /// Bytes; -1 is unlimited.
     pub space_amount: i64,
+    #[serde(skip)]
+    pub tracking_codes: TrackingCodes<'a>,
 }
 
 /// The Box status of a user. `Other` is a status that this version does not know.

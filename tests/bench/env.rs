@@ -27,7 +27,7 @@ use tokio::task::JoinHandle;
 
 use crate::{
     Result, image, log_progress,
-    simulator::{CLIENT_ID, CLIENT_SECRET, Simulator},
+    simulator::{CLIENT_ID, CLIENT_SECRET, Simulator, TrackingCodes},
 };
 
 const RBAC_MANIFEST: &str = include_str!("rights.yaml");
@@ -162,9 +162,19 @@ impl BenchEnv<'_> {
 
     /// Creates `count` enterprises with `users` users each; returns their IDs.
     pub(crate) async fn create_enterprises(&self, count: usize, users: usize) -> Result<Vec<String>> {
+        self.create_enterprises_with(TrackingCodes::None, count, users).await
+    }
+
+    /// The same with tracking codes.
+    pub(crate) async fn create_enterprises_with(
+        &self,
+        codes: TrackingCodes,
+        count: usize,
+        users: usize,
+    ) -> Result<Vec<String>> {
         let ids: Vec<String> = (0..count).map(|number| (1_000_000 + number).to_string()).collect();
         stream::iter(&ids)
-            .map(|id| self.sim.create_enterprise(id, users))
+            .map(|id| self.sim.create_enterprise(id, users, codes))
             .buffer_unordered(CONCURRENCY)
             .try_collect::<()>()
             .await?;

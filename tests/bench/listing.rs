@@ -21,13 +21,14 @@ use crate::{
     Result,
     env::Bench,
     log_progress,
-    simulator::{CLIENT_ID, CLIENT_SECRET, Simulator, http_client},
+    simulator::{CLIENT_ID, CLIENT_SECRET, Simulator, TrackingCodes, http_client},
     stats::Samples,
     table::BenchRow,
 };
 
 const USERS: usize = 100_000;
 const ENTERPRISE: &str = "1";
+const ENTERPRISE_WITH_CODES: &str = "2";
 const RUNS: usize = 15;
 /// Low for Box, where a page of 1,000 users takes about a second.
 const LATENCY: Duration = Duration::from_millis(10);
@@ -35,21 +36,14 @@ const SLOW_RUNS: usize = 7;
 
 pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
     let sim = Simulator::start_process(bench.log_dir(), "listing").await?;
-    sim.create_enterprise(ENTERPRISE, USERS).await?;
-    log_progress("warming up: one full listing");
-    let recorder = RequestRecorder::default();
-    time_listing(&new_token_source(
-        &sim,
-        recorder.wrap(https_transport(env!("CARGO_PKG_VERSION"), &CaBundle::default())?),
-    )?)
-    .await?;
-    let download = Arc::new(recorder.to_download()?);
-    let session = new_token_source(&sim, https_transport(env!("CARGO_PKG_VERSION"), &CaBundle::default())?)?;
-    let (_, _) = (time_listing(&session).await?, download.run().await?);
-
+    sim.create_enterprise(ENTERPRISE, USERS, TrackingCodes::None).await?;
+    sim.create_enterprise(ENTERPRISE_WITH_CODES, USERS, TrackingCodes::Two).await?;
+    let (session, download) = warm_up(&sim, ENTERPRISE).await?;
     let fast = compare_listing(&session, &download, RUNS).await?;
     sim.set_latency(ENTERPRISE, LATENCY).await?;
     let slow = compare_listing(&session, &download, SLOW_RUNS).await?;
+    let (session_with_codes, download_with_codes) = warm_up(&sim, ENTERPRISE_WITH_CODES).await?;
+    let codes = compare_listing(&session_with_codes, &download_with_codes, RUNS).await?;
     let ListingComparison { listing_times, download_times, median_ratio, pair_ratios } = &fast;
     Ok(vec![
         BenchRow::new(
@@ -69,6 +63,17 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
             ),
         ),
         BenchRow::detail(
+            "with two tracking codes for most users",
+            format!(
+                "{:.2} × ({} to {}; {}), {:.1} MB",
+                codes.median_ratio,
+                codes.listing_times,
+                codes.download_times,
+                codes.pair_ratios.format_range(2),
+                download_with_codes.bytes as f64 / 1e6
+            ),
+        ),
+        BenchRow::detail(
             "bytes and throughput of the listing",
             format!(
                 "{:.1} MB in {} pages, {:.0} MB/s",
@@ -78,6 +83,18 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
             ),
         ),
     ])
+}
+
+/// A session that has listed the enterprise, and the same requests as a plain download.
+async fn warm_up(sim: &Simulator, enterprise: &str) -> Result<(TokenSource, Arc<Download>)> {
+    log_progress("warming up: one full listing");
+    let transport = || https_transport(env!("CARGO_PKG_VERSION"), &CaBundle::default());
+    let recorder = RequestRecorder::default();
+    time_listing(&new_token_source(sim, enterprise, recorder.wrap(transport()?))?).await?;
+    let download = Arc::new(recorder.to_download()?);
+    let session = new_token_source(sim, enterprise, transport()?)?;
+    let (_, _) = (time_listing(&session).await?, download.run().await?);
+    Ok((session, download))
 }
 
 struct ListingComparison {
@@ -114,7 +131,7 @@ async fn compare_listing(session: &TokenSource, download: &Arc<Download>, runs: 
     })
 }
 
-fn new_token_source(sim: &Simulator, transport: Transport) -> Result<TokenSource> {
+fn new_token_source(sim: &Simulator, enterprise: &str, transport: Transport) -> Result<TokenSource> {
     let secret = |text: &str| SecretSlice::from(text.as_bytes().to_vec());
     let credentials = Credentials::client_credentials(secret(CLIENT_ID), secret(CLIENT_SECRET))?;
     let base = sim.base_url().parse()?;
@@ -122,7 +139,7 @@ fn new_token_source(sim: &Simulator, transport: Transport) -> Result<TokenSource
         transport,
         base,
         credentials,
-        TokenSubject::Enterprise(ENTERPRISE.to_owned()),
+        TokenSubject::Enterprise(enterprise.to_owned()),
         Arc::new(Timestamp::now),
     ))
 }

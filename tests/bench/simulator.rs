@@ -36,6 +36,13 @@ pub(crate) async fn serve_box() -> ExitCode {
     }
 }
 
+/// How many tracking codes most users of an enterprise have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TrackingCodes {
+    None,
+    Two,
+}
+
 /// A running simulator, initially without enterprises; dropping this kills it.
 pub(crate) struct Simulator {
     _process: harness::Process,
@@ -68,8 +75,11 @@ impl Simulator {
     }
 
     /// Creates an enterprise without a rate limit. All enterprises have the same app.
-    pub(crate) async fn create_enterprise(&self, id: &str, users: usize) -> Result<()> {
-        let spec = json!({"id": id, "users": users, "clientId": CLIENT_ID, "clientSecret": CLIENT_SECRET});
+    pub(crate) async fn create_enterprise(&self, id: &str, users: usize, codes: TrackingCodes) -> Result<()> {
+        let spec = json!({
+            "id": id, "users": users, "trackingCodes": codes == TrackingCodes::Two,
+            "clientId": CLIENT_ID, "clientSecret": CLIENT_SECRET,
+        });
         self.request_json(Method::POST, "enterprises", &spec).await?;
         self.patch_settings(id, &json!({"rateLimit": 0})).await
     }

@@ -277,6 +277,7 @@ pub(crate) fn user_record<'a>(id: &'a str, login: &'a str, name: &'a str) -> Use
         app: false,
         created_at: Some(1_700_000_000),
         space_amount: -1,
+        ..User::default()
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use boxsync::{api::UserSyncRequest, user_list::User};
+use boxsync::{
+    api::UserSyncRequest,
+    user_list::{CodesByName, TrackingCodes, User},
+};
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
@@ -51,12 +54,20 @@ async fn env_with_hostile_text() -> CliEnv {
     env.create_ready_connection("acme", 40);
     let ids: Vec<String> = (0..40).map(|n| (2000 + n).to_string()).collect();
     let text = hostile("x");
+    let codes: CodesByName<'_> = [((&*text).into(), (&*text).into())].into();
     let users: Vec<User<'_>> = ids
         .iter()
-        .map(|id| User { job_title: &text, language: &text, timezone: &text, ..user_record(id, &text, &text) })
+        .map(|id| User {
+            job_title: &text,
+            language: &text,
+            timezone: &text,
+            tracking_codes: TrackingCodes::by_name(&codes),
+            ..user_record(id, &text, &text)
+        })
         .collect();
     env.publish_users("acme", &users).await;
-    let renamed: Vec<User<'_>> = users.iter().map(|user| User { login: "plain", ..*user }).collect();
+    let renamed = users.iter().map(|user| User { login: "plain", tracking_codes: TrackingCodes::default(), ..*user });
+    let renamed: Vec<User<'_>> = renamed.collect();
     env.publish_users("acme", &renamed[..38]).await;
     env.publish_users("acme", &users[20..]).await;
     env.kube.edit("UserRoster", NAMESPACE, "acme", |roster| {
@@ -102,7 +113,7 @@ async fn env_with_hostile_text() -> CliEnv {
     env
 }
 
-const COMMANDS: [&str; 39] = [
+const COMMANDS: [&str; 41] = [
     "status",
     "status --all",
     "status -A --all",
@@ -123,6 +134,8 @@ const COMMANDS: [&str; 39] = [
     "users acme --removed",
     "users acme --removed -o csv",
     "users acme --status \u{1b}[2J",
+    "users acme --tracking-code \u{1b}[2J=x",
+    "users acme --held --tracking-code x=\u{1b}[2J",
     "changes acme",
     "changes acme -o json",
     "changes acme -o yaml",
@@ -206,6 +219,7 @@ async fn formats_for_programs_keep_the_text_itself() {
     let parse = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
     let json = parse(&env.run("users acme -o json").await.out);
     assert_eq!(json[0]["name"], hostile("x"));
+    assert_eq!(json[0]["trackingCodes"][hostile("x")], hostile("x"));
     let yaml: Value = serde_saphyr::from_str(&env.run("users acme -o yaml").await.out).expect("YAML");
     assert_eq!(yaml, json);
     let lines = env.run("users acme -o jsonl").await.out;

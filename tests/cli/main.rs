@@ -23,6 +23,7 @@ mod sync;
 #[path = "../../src/test_support.rs"]
 mod test_support;
 mod torn_reads;
+mod tracking_codes;
 mod users;
 mod users_file;
 mod views;

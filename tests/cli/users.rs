@@ -60,8 +60,8 @@ async fn csv_has_a_header_and_quotes_where_needed() {
     assert_eq!(
         env.run("users acme -o csv").await.out,
         "\
-id,login,name,status,role,app,createdAt,jobTitle,language,timezone,spaceAmount,state
-1,ann@acme.com,\"Archer, \"\"Ann\"\"\",active,user,false,2023-11-14T22:13:20Z,Clerk,en,Europe/Berlin,-1,Live
+id,login,name,status,role,app,createdAt,jobTitle,language,timezone,spaceAmount,state,trackingCodes
+1,ann@acme.com,\"Archer, \"\"Ann\"\"\",active,user,false,2023-11-14T22:13:20Z,Clerk,en,Europe/Berlin,-1,Live,
 "
     );
 }
@@ -173,17 +173,17 @@ async fn a_spreadsheet_takes_no_cell_for_a_formula_unless_it_is_asked_for_raw_te
     let user =
         User { job_title: "a;@b", timezone: "＝1", ..user_record("1", "+ann@acme.com", " =HYPERLINK(\"x\")\x1b[2J") };
     env.publish_users("acme", &[user]).await;
-    let header = "id,login,name,status,role,app,createdAt,jobTitle,language,timezone,spaceAmount,state\n";
+    let header = "id,login,name,status,role,app,createdAt,jobTitle,language,timezone,spaceAmount,state,trackingCodes\n";
     assert_eq!(
         env.run("users acme -o csv").await.out,
         format!(
-            "{header}1,'+ann@acme.com,\"' =HYPERLINK(\"\"x\"\")\u{fffd}[2J\",active,user,false,2023-11-14T22:13:20Z,a;'@b,en,'＝1,-1,Live\n"
+            "{header}1,'+ann@acme.com,\"' =HYPERLINK(\"\"x\"\")\u{fffd}[2J\",active,user,false,2023-11-14T22:13:20Z,a;'@b,en,'＝1,-1,Live,\n"
         )
     );
     assert_eq!(
         env.run("users acme -o csv --raw").await.out,
         format!(
-            "{header}1,+ann@acme.com,\" =HYPERLINK(\"\"x\"\")\x1b[2J\",active,user,false,2023-11-14T22:13:20Z,a;@b,en,＝1,-1,Live\n"
+            "{header}1,+ann@acme.com,\" =HYPERLINK(\"\"x\"\")\x1b[2J\",active,user,false,2023-11-14T22:13:20Z,a;@b,en,＝1,-1,Live,\n"
         )
     );
 }

@@ -1,6 +1,7 @@
 //! The published list on the real API server: updated by a request, held, approved, garbage-collected, and read with
 //! `kubectl boxsync`.
 
+use box_sim::{EnterpriseConfig, User};
 use boxsync::api::{ConditionsExt, UserRoster, UserSlice};
 use harness::eventually;
 use kube::{Api, ResourceExt, api::ListParams};
@@ -50,6 +51,36 @@ async fn an_added_user_is_listed_right_after_the_request() {
     for login in ["jane.doe@acme.com", &leaver.login] {
         assert!(!events.contains(login) && !conditions.contains(login) && !operator.log().contains(login), "{login}");
     }
+    env.stop_and_verify(operator).await;
+}
+
+#[tokio::test]
+async fn tracking_codes_pass_the_schemas_and_select_users() {
+    let env = E2eEnv::new("codes").await;
+    let acme = env.sim.add_enterprise(EnterpriseConfig::new("1001").name("Acme").users(600).tracking_codes());
+    let operator = env.start_operator();
+    env.connect_by_client_credentials("acme", &acme).await;
+    env.wait_until_ready("acme").await;
+    let roster = env.api::<UserRoster>().get("acme").await.expect("a roster");
+    assert_eq!(roster.spec.optional_keys, ["trackingCodes"]);
+    let in_sales =
+        |user: &&User| user.tracking_codes.iter().any(|(name, value)| name == "department" && value == "Sales");
+    let users = acme.users();
+    let mut expected: Vec<&str> = users.iter().filter(in_sales).map(|user| user.login.as_str()).collect();
+    let printed = env.run_plugin(&["users", "acme", "-o", "name", "--tracking-code", "department=Sales"]).await;
+    let mut printed: Vec<&str> = printed.lines().collect();
+    printed.sort_unstable();
+    expected.sort_unstable();
+    assert!(expected.len() > 20);
+    assert_eq!(printed, expected);
+
+    let moved = users.iter().find(|user| in_sales(user)).expect("somebody");
+    let legal = vec![("department".to_owned(), "Legal".to_owned())];
+    acme.update_user(moved.id, |user| user.tracking_codes = legal).expect("there");
+    let status = env.run_request("acme").await.status.expect("a status");
+    assert_eq!((status.added, status.updated, status.removed), (Some(0), Some(1), Some(0)));
+    let changes = env.run_plugin(&["changes", "acme", "--user", &moved.login]).await;
+    assert!(changes.contains("trackingCodes.department: Sales → Legal"), "{changes}");
     env.stop_and_verify(operator).await;
 }
 

@@ -11,18 +11,24 @@ use crate::{
 
 const USERS: usize = 3_000;
 
-/// Rewrites the published list as a version before format 1 could have written it: each user's line changed by `older`,
-/// with other digests.
-fn rewrite_in_older_format(world: &SimEnv, connection: &str, older: impl Fn(&str) -> String) {
+/// Rewrites the published list as another version could have written it: the roster changed by `edit`, and each user's line
+/// by `older`, with other digests.
+pub(crate) fn rewrite_list(
+    world: &SimEnv,
+    connection: &str,
+    edit: impl Fn(&mut Value),
+    older: impl Fn(&str) -> String,
+) {
     world.kube.edit("UserRoster", NAMESPACE, connection, |roster| {
-        roster["format"] = json!(0);
+        edit(roster);
+        let format = roster["format"].clone();
         let slices = roster["slices"].as_array_mut().expect("slices").iter_mut();
         for slice_ref in slices.filter(|slice| slice["state"] == "Live") {
             let name = slice_ref["name"].as_str().expect("a name");
             let rewritten = world.kube.edit("UserSlice", NAMESPACE, name, |slice| {
                 let lines = slice["data"].as_str().expect("lines").lines();
                 let data: String = lines.map(|line| older(line) + "\n").collect();
-                slice["format"] = json!(0);
+                slice["format"] = format.clone();
                 slice["digest"] = json!(sha256_hex(data.as_bytes()));
                 slice["data"] = json!(data);
             });
@@ -32,7 +38,7 @@ fn rewrite_in_older_format(world: &SimEnv, connection: &str, older: impl Fn(&str
 }
 
 /// The user of this line after the change, with its keys in another order.
-fn edited_user(line: &str, edit: impl Fn(&mut Map<String, Value>)) -> String {
+pub(crate) fn edited_user(line: &str, edit: impl Fn(&mut Map<String, Value>)) -> String {
     let mut user = serde_json::from_str(line).expect("a line");
     edit(&mut user);
     Value::Object(user).to_string()
@@ -42,7 +48,7 @@ fn edited_user(line: &str, edit: impl Fn(&mut Map<String, Value>)) -> String {
 async fn env_with_older_format(older: impl Fn(&str) -> String) -> (SimEnv, Enterprise) {
     let (mut world, acme) = SimEnv::with_synced("acme", USERS).await;
     world.stop_operator().await;
-    rewrite_in_older_format(&world, "acme", older);
+    rewrite_list(&world, "acme", |roster| roster["format"] = json!(0), older);
     (world, acme)
 }
 

@@ -47,4 +47,5 @@ mod requests;
 mod restarts;
 mod split_brain;
 mod staleness;
+mod tracking_codes;
 mod unusual_responses;

@@ -9,7 +9,7 @@ use boxsync::{
     roster::{
         self, ChangeOp, ChangeRecord, LIST_STATES, PublishOutcome, PublishRequest, PublishResult, RosterVersion, Store,
     },
-    user_list::{User, UserList, UserListBuilder, UserStatus},
+    user_list::{CodesByName, TrackingCodes, User, UserList, UserListBuilder, UserStatus},
 };
 use jiff::{SignedDuration, Timestamp};
 use kube_sim::{KubeSim, Resource, SimClock};
@@ -161,7 +161,14 @@ fn build_list(users: &UserVersions, seed: u64) -> UserList {
     for page in all.chunks(97) {
         let texts: Vec<[String; 3]> =
             page.iter().map(|(id, v)| [id.to_string(), format!("u{id}@acme.com"), format!("V{v}")]).collect();
-        builder.push_users(texts.iter().zip(page).map(|([id, login, name], (_, version))| User {
+        // Some versions have none, and some have the same as others.
+        let codes: Vec<CodesByName<'_>> = page
+            .iter()
+            .map(|(_, v)| {
+                (0..v % 3).map(|n| (["team", "floor"][n as usize].into(), (v / 4).to_string().into())).collect()
+            })
+            .collect();
+        builder.push_users(texts.iter().zip(&codes).zip(page).map(|(([id, login, name], codes), (_, version))| User {
             id,
             login,
             name,
@@ -169,6 +176,7 @@ fn build_list(users: &UserVersions, seed: u64) -> UserList {
             status: if version % 3 == 0 { UserStatus::Inactive } else { UserStatus::Active },
             app: version % 5 == 0,
             created_at: Some(1_600_000_000),
+            tracking_codes: TrackingCodes::by_name(codes),
             ..User::default()
         }));
     }
@@ -233,7 +241,12 @@ fn undo_changes(mut lines: BTreeMap<u64, Value>, changes: &[ChangeRecord]) -> BT
         }
         if let Some(line) = lines.get_mut(&id) {
             for (field, [from, _]) in change.fields.iter().filter(|(field, _)| *field != "state") {
-                line[field] = from.clone();
+                match from {
+                    Value::Null if field == "trackingCodes" => {
+                        drop(line.as_object_mut().expect("a line").remove(field))
+                    }
+                    from => line[field] = from.clone(),
+                }
             }
         }
     }

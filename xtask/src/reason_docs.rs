@@ -112,7 +112,7 @@ const fn reason_doc(reason: Reason) -> ReasonDoc {
         ),
         Reason::MassChange => (
             &[],
-            "In one sync more users than `spec.maxRemovalPercent` of the list, and more than 10, left the status active, got another login, or vanished while new users have their logins. The list shows what Box says.",
+            "In one sync more users than `spec.maxRemovalPercent` of the list, and more than 10, left the status active, got another login, lost a tracking code, or vanished while new users have their logins. The list shows what Box says.",
             "The connection's owner asks the Box admin whether that is intended, and checks what follows for the backups: `kubectl boxsync changes NAME` shows who it is. The roster's `journal` and the connection's `status.history` keep it (`massChanges`).",
         ),
         Reason::OAuthDisabled => (

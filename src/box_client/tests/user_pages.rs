@@ -1,7 +1,7 @@
 //! What a robust walk does, rule by rule.
 
 use super::*;
-use crate::user_list::{User, UserRole, UserStatus};
+use crate::user_list::{CodesByName, TrackingCodes, User, UserRole, UserStatus};
 
 async fn list_from(pages: impl IntoIterator<Item = CannedResponse>) -> Result<Vec<String>, Error> {
     collect_user_ids(&FakeBox::default().respond_with(USERS, pages).connect(), Limits::default()).await
@@ -17,7 +17,7 @@ async fn a_listing_requests_only_the_needed_fields_and_follows_the_markers() {
         .respond_with(USERS, [user_page_response(&["1", "2"], Some("a+b/c=&d e")), user_page_response(&["3"], None)]);
     let client = fake.connect();
     assert_eq!(collect_user_ids(&client, Limits::default()).await.expect("a list"), ["1", "2", "3"]);
-    let first = "usemarker=true&limit=1000&user_type=managed&fields=id,type,name,login,status,role,created_at,job_title,language,timezone,space_amount,is_platform_access_only";
+    let first = "usemarker=true&limit=1000&user_type=managed&fields=id,type,name,login,status,role,created_at,job_title,language,timezone,space_amount,is_platform_access_only,tracking_codes";
     let queries: Vec<String> = fake.requests_to(USERS).into_iter().map(|request| request.query).collect();
     assert_eq!(queries, [first.to_owned(), format!("{first}&marker=a%2Bb%2Fc%3D%26d%20e")]);
     assert_eq!(client.call_count(), 3);
@@ -159,6 +159,7 @@ async fn long_fields_of_a_user_are_cut_and_a_long_id_is_rejected() {
         json!({
             "type": "user", "id": id, "name": long, "login": long, "status": long, "role": long, "job_title": long,
             "language": long, "timezone": long, "created_at": long, "space_amount": long,
+            "tracking_codes": vec![json!({ "type": "tracking_code", "name": long, "value": long }); 5],
         })
     };
     let list = async |id: &str| {
@@ -167,7 +168,7 @@ async fn long_fields_of_a_user_are_cut_and_a_long_id_is_rejected() {
         client.list_users(Limits::default()).next().await
     };
     let page = list("11").await.expect("a page").expect("a page");
-    assert!(page.memory_bytes() < 2 * (320 + 2 * 256 + 4 * 64) + 100, "{} bytes", page.memory_bytes());
+    assert!(page.memory_bytes() < 2 * (320 + 2 * 256 + 4 * 64 + 2 * 256) + 100, "{} bytes", page.memory_bytes());
     let user = page.iter().next().expect("a user");
     assert_eq!((user.login.chars().count(), user.name.chars().count()), (320, 256));
     assert_eq!((user.job_title.chars().count(), user.timezone.chars().count()), (256, 64));
@@ -188,22 +189,29 @@ async fn unusual_user_fields_are_parsed() {
                 "type": "user", "id": "11", "name": "Zoë \"Z\" Ångström\n", "login": "zoe@example.com", "status": "active", "role": "coadmin",
                 "created_at": "2012-12-12T10:53:43-08:00", "job_title": "", "language": "en", "timezone": "Europe/Berlin",
                 "space_amount": 10_737_418_240_i64, "is_platform_access_only": true, "notification_email": [], "phone": 49123, "unknown": { "a": [1] },
+                "tracking_codes": [
+                    { "type": "tracking_code", "name": "department", "value": "Sales" },
+                    null,
+                    { "type": "tracking_code", "name": "cost centre", "value": 4711 },
+                ],
             },
             {
                 "type": "user", "id": 12, "name": null, "login": null, "status": "cannot_delete_edit_share", "role": "owner", "created_at": "yesterday",
-                "job_title": [], "space_amount": 1e15, "is_platform_access_only": null,
+                "job_title": [], "space_amount": 1e15, "is_platform_access_only": null, "tracking_codes": null,
             },
-            { "type": "user", "id": "13", "space_amount": -1, "name": "🦀", "created_at": null },
+            { "type": "user", "id": "13", "tracking_codes": { "department": "Sales" }, "space_amount": -1, "name": "🦀", "created_at": null },
         ],
     });
     let fake = FakeBox::default().respond_with(USERS, [canned_response(200, body)]);
     let client = fake.connect();
     let page = client.list_users(Limits::default()).next().await.expect("a page").expect("a page");
+    let codes = CodesByName::from([("cost centre".into(), "4711".into()), ("department".into(), "Sales".into())]);
     assert_eq!(
         page.iter().collect::<Vec<_>>(),
         [
             User {
                 id: "11",
+                tracking_codes: TrackingCodes::by_name(&codes),
                 login: "zoe@example.com",
                 name: "Zoë \"Z\" Ångström\n",
                 status: UserStatus::Active,

@@ -9,7 +9,7 @@ use super::{
         ChangeLine, RevisionChanges, collect_revisions, format_field_changes, parse_record, same_login,
     },
     similar_logins::similar_logins,
-    users,
+    users::{self, output::format_tracking_codes},
 };
 use crate::{
     api::{BoxConnection, RosterContent, SliceState},
@@ -154,10 +154,11 @@ impl<'a> UserLookup<'a> {
             .newest_change(&user.id, ChangeOp::Updated)
             .map(|(revision, what)| format!(" Last changed in {}: {what}.", format_revision(revision)));
         format!(
-            "{} is in the list of {} {}.{}",
+            "{} is in the list of {} {}.{}{}",
             format_user(user),
             self.connection,
             self.listed_since(&user.id),
+            format_codes(user),
             changed.unwrap_or_default()
         )
     }
@@ -204,8 +205,9 @@ impl<'a> UserLookup<'a> {
                 .map_or_else(String::new, |held| format!("since {} or earlier", format_time(held.time.0))),
         };
         format!(
-            "{} is in the list of {connection}, but Box has not listed this user {since}: the removal is held with others. After reviewing them, approve with kubectl boxsync approve {connection} -n {namespace}.",
-            format_user(user)
+            "{} is in the list of {connection}, but Box has not listed this user {since}: the removal is held with others.{} After reviewing them, approve with kubectl boxsync approve {connection} -n {namespace}.",
+            format_user(user),
+            format_codes(user)
         )
     }
 
@@ -343,6 +345,14 @@ fn format_revision(revision: &RevisionChanges<'_>) -> String {
 fn format_user(user: &PublishedUser<'_>) -> String {
     let PublishedUser { id, login, name, status, role, .. } = user;
     format!("{} ({}{name}, {status}, {role})", display_login(login, id), id_after_login(login, id))
+}
+
+/// ` Tracking codes: …`, if there are any.
+fn format_codes(user: &PublishedUser<'_>) -> String {
+    match user.tracking_codes.is_empty() {
+        true => String::new(),
+        false => format!(" Tracking codes: {}.", format_tracking_codes(&user.tracking_codes)),
+    }
 }
 
 /// The id, where the user is not told by it already.

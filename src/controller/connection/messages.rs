@@ -86,6 +86,7 @@ pub(crate) fn mass_changes(changes: &[MassChange], total: i64, revision: i64, co
             MassChangeKind::Deactivated => format!("{users} are not active any more"),
             MassChangeKind::LoginChanged => format!("{users} have another login"),
             MassChangeKind::Recreated => format!("{users} have a new id under the same login"),
+            MassChangeKind::TrackingCodeLost => format!("{users} lost a tracking code"),
             MassChangeKind::Other(word) => format!("{users} {}", word.as_str()),
         }
     });

@@ -64,6 +64,11 @@ behaviours! {
     UnknownStatus "unknown-status" "Users whose id ends in 0 have an unknown status.",
     UnknownRole "unknown-role" "Users whose id ends in 0 have an unknown role.",
     UnknownFields "unknown-fields" "Every user has unrequested fields.",
+    TrackingCodesNull "tracking-codes-null" "tracking_codes is null: the enterprise has them switched off.",
+    TrackingCodesMissing "tracking-codes-missing" "There is no tracking_codes: the enterprise has them switched off.",
+    TrackingCodesReversed "tracking-codes-reversed" "tracking_codes are in the opposite order.",
+    TrackingCodesObject "tracking-codes-object" "tracking_codes is an object of names and values.",
+    OddTrackingCodes "odd-tracking-codes" "tracking_codes also has entries of other types, without a name, with a name twice, and of 300 characters.",
     // The account
     OtherEnterprise "other-enterprise" "/users/me says that the credentials belong to enterprise 999999.",
     NoEnterprise "no-enterprise" "/users/me has enterprise null.",
@@ -203,6 +208,11 @@ impl Behaviour {
             | Self::UnknownStatus
             | Self::UnknownRole
             | Self::UnknownFields
+            | Self::TrackingCodesNull
+            | Self::TrackingCodesMissing
+            | Self::TrackingCodesReversed
+            | Self::TrackingCodesObject
+            | Self::OddTrackingCodes
             | Self::OtherEnterprise
             | Self::NoEnterprise
             | Self::ErrorsWithoutBody
@@ -270,16 +280,22 @@ impl BehaviourSet {
     /// Only those that change the JSON, the order or the choice of users: the part of the cache key of rendered lists.
     pub(crate) fn affecting_user_json(self) -> Self {
         use Behaviour::{
-            NotificationEmailArray, NumericIds, NumericPhones, ShuffledOrder, StaleReplica, UnknownFields, UnknownRole,
-            UnknownStatus,
+            NotificationEmailArray, NumericIds, NumericPhones, OddTrackingCodes, ShuffledOrder, StaleReplica,
+            TrackingCodesMissing, TrackingCodesNull, TrackingCodesObject, TrackingCodesReversed, UnknownFields,
+            UnknownRole, UnknownStatus,
         };
         let mut subset = Self::default();
         for behaviour in [
             NotificationEmailArray,
             NumericIds,
             NumericPhones,
+            OddTrackingCodes,
             ShuffledOrder,
             StaleReplica,
+            TrackingCodesMissing,
+            TrackingCodesNull,
+            TrackingCodesObject,
+            TrackingCodesReversed,
             UnknownFields,
             UnknownRole,
             UnknownStatus,

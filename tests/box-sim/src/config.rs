@@ -42,6 +42,9 @@ pub struct EnterpriseConfig {
     /// For `AuthMethod::Jwt`; empty: the first fixture key pair.
     #[serde(default)]
     pub public_keys: Vec<RegisteredKey>,
+    /// Whether the generated users have tracking codes.
+    #[serde(default)]
+    pub tracking_codes: bool,
     /// "Generate user access tokens" of the developer console.
     #[serde(default)]
     pub user_tokens: bool,
@@ -62,6 +65,7 @@ impl EnterpriseConfig {
             client_id: None,
             client_secret: None,
             public_keys: Vec::new(),
+            tracking_codes: false,
             user_tokens: false,
             redirect_uris: Vec::new(),
         }
@@ -88,6 +92,12 @@ impl EnterpriseConfig {
     #[must_use]
     pub const fn auth(mut self, auth: AuthMethod) -> Self {
         self.auth = auth;
+        self
+    }
+
+    #[must_use]
+    pub const fn tracking_codes(mut self) -> Self {
+        self.tracking_codes = true;
         self
     }
 

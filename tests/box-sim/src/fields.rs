@@ -6,6 +6,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 macro_rules! fields {
     ($($field:ident $name:literal $standard:literal),* $(,)?) => {
@@ -99,6 +100,9 @@ impl UserWriter<'_> {
         out.extend_from_slice(br#","login":"#);
         write_json(&user.login, out);
         for (field, name) in self.fields.iter() {
+            if matches!(field, Field::TrackingCodes) && on(Behaviour::TrackingCodesMissing) {
+                continue;
+            }
             out.extend_from_slice(b",\"");
             out.extend_from_slice(name.as_bytes());
             out.extend_from_slice(b"\":");
@@ -108,6 +112,25 @@ impl UserWriter<'_> {
             out.extend_from_slice(br#","x_new_field":{"nested":[1,"two",null]},"sequence":18446744073709551615"#);
         }
         out.push(b'}');
+    }
+
+    fn tracking_codes(&self, user: &User) -> Value {
+        let on = |behaviour| self.behaviours.contains(behaviour);
+        if on(Behaviour::TrackingCodesNull) {
+            return Value::Null;
+        }
+        if on(Behaviour::TrackingCodesObject) {
+            return user.tracking_codes.iter().cloned().collect();
+        }
+        let code = |(name, value): &(String, String)| json!({"type": "tracking_code", "name": name, "value": value});
+        let mut codes: Vec<Value> = user.tracking_codes.iter().map(code).collect();
+        if on(Behaviour::OddTrackingCodes) {
+            codes.extend(odd_tracking_codes());
+        }
+        if on(Behaviour::TrackingCodesReversed) {
+            codes.reverse();
+        }
+        codes.into()
     }
 
     fn write_field(&self, field: Field, user: &User, out: &mut Vec<u8>) {
@@ -143,7 +166,8 @@ impl UserWriter<'_> {
                 }
                 EnterpriseValue::Null => out.extend_from_slice(b"null"),
             },
-            Field::TrackingCodes | Field::MyTags => out.extend_from_slice(b"[]"),
+            Field::TrackingCodes => write_json(&self.tracking_codes(user), out),
+            Field::MyTags => out.extend_from_slice(b"[]"),
             Field::CanSeeManagedUsers | Field::IsSyncEnabled => out.extend_from_slice(b"true"),
             Field::IsExternalCollabRestricted
             | Field::IsExemptFromDeviceLimits
@@ -153,6 +177,25 @@ impl UserWriter<'_> {
             Field::ExternalAppUserId => write_json(&user.external_app_user_id, out),
         }
     }
+}
+
+/// Entries that are no tracking codes, or odd ones, beside those of the user.
+fn odd_tracking_codes() -> Vec<Value> {
+    let (name, value) = ("ü".repeat(300), "日".repeat(300));
+    vec![
+        Value::Null,
+        json!(7),
+        json!(["department", "Sales"]),
+        json!({"type": "tracking_code"}),
+        json!({"type": "tracking_code", "name": "", "value": "nameless"}),
+        json!({"type": "tracking_code", "name": null, "value": "nameless"}),
+        json!({"type": "tracking_code", "name": "empty", "value": ""}),
+        json!({"type": "tracking_code", "name": "twice", "value": "b"}),
+        json!({"type": "tracking_code", "name": "twice", "value": "a"}),
+        json!({"type": "tracking_code", "name": "number", "value": 4711}),
+        json!({"type": "tracking_code", "name": "control", "value": "\u{1b}[2J\n"}),
+        json!({"type": "tracking_code", "name": name, "value": value}),
+    ]
 }
 
 fn write_json(value: &impl Serialize, out: &mut Vec<u8>) {

@@ -22,6 +22,8 @@ struct UserEntry {
 pub(crate) struct UserList {
     seed: u64,
     domain: String,
+    /// Whether generated users have tracking codes.
+    tracking_codes: bool,
     records: Vec<UserEntry>,
     /// The number of generated users, and of attempts to find an unused id.
     generated: u32,
@@ -33,10 +35,11 @@ pub(crate) struct UserList {
 const MAX_CACHED_RENDERINGS: usize = 3;
 
 impl UserList {
-    pub(crate) fn new(seed: u64, domain: String, users: usize) -> Self {
+    pub(crate) fn new(seed: u64, domain: String, tracking_codes: bool, users: usize) -> Self {
         let mut list = Self {
             seed,
             domain,
+            tracking_codes,
             records: Vec::with_capacity(users),
             generated: 0,
             id_attempts: 0,
@@ -65,9 +68,17 @@ impl UserList {
 
     fn resolve_user(&self, record: &UserEntry) -> User {
         match &record.source {
-            UserSource::Generated(n) => User::generate(self.seed, *n, record.id, &self.domain),
+            UserSource::Generated(n) => self.generate_numbered(*n, record.id),
             UserSource::Stored(user) => User::clone(user),
         }
+    }
+
+    fn generate_numbered(&self, n: u32, id: u64) -> User {
+        let tracking_codes = match self.tracking_codes {
+            true => User::generate_tracking_codes(self.seed, n),
+            false => Vec::new(),
+        };
+        User { tracking_codes, ..User::generate(self.seed, n, id, &self.domain) }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -91,7 +102,7 @@ impl UserList {
             }
         };
         self.generated += 1;
-        User::generate(self.seed, self.generated - 1, id, &self.domain)
+        self.generate_numbered(self.generated - 1, id)
     }
 
     /// Adds or replaces the user.

@@ -72,7 +72,7 @@ impl EnterpriseState {
         Self {
             id: spec.id.clone(),
             app: App::new(spec, now),
-            users: UserList::new(spec.seed ^ crate::rng::hash_seed(&spec.id), domain, spec.users),
+            users: UserList::new(spec.seed ^ crate::rng::hash_seed(&spec.id), domain, spec.tracking_codes, spec.users),
             former_users: HashMap::new(),
             behaviours: BehaviourSet::default(),
             latency: Duration::ZERO,

@@ -31,6 +31,9 @@ pub struct User {
     pub address: String,
     /// `null`, `[]`, or an object with `email` and `is_confirmed`.
     pub notification_email: Value,
+    /// Names and values, in the order in which Box sends them.
+    #[serde(default)]
+    pub tracking_codes: Vec<(String, String)>,
 }
 
 const GIVEN_NAMES: &[(&str, &str)] = &[
@@ -88,6 +91,7 @@ const TIMEZONES: &[&str] =
     &["America/Los_Angeles", "America/New_York", "Europe/Berlin", "Europe/London", "Asia/Tokyo", "Africa/Bujumbura"];
 const STREETS: &[&str] =
     &["", "", "900 Jefferson Ave, Redwood City, CA 94063", "Hauptstraße 1, 10115 Berlin", "1-1 Chiyoda, Tokyo"];
+const DEPARTMENTS: &[&str] = &["Sales", "Einkauf", "Human Resources", "IT", "Legal", "Support", "開発"];
 /// 2015-01-01T00:00:00Z
 const FIRST_SIGN_UP: i64 = 1_420_070_400;
 
@@ -145,7 +149,21 @@ impl User {
                 1 => json!({"email": mail, "is_confirmed": true}),
                 _ => Value::Null,
             },
+            tracking_codes: Vec::new(),
         }
+    }
+
+    /// The tracking codes of the `n`th user of an enterprise that has them switched on. A few users have none.
+    pub(crate) fn generate_tracking_codes(seed: u64, n: u32) -> Vec<(String, String)> {
+        let mut rng = Rng::new(!seed, u64::from(n));
+        if rng.next_below(20) == 0 {
+            return Vec::new();
+        }
+        let department = rng.choose(DEPARTMENTS);
+        let cost_centre = 4_000 + rng.next_below(40);
+        [("department", (*department).to_owned()), ("cost centre", cost_centre.to_string())]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into()
     }
 }
 

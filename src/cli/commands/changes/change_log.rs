@@ -1,5 +1,7 @@
 //! The change log: the roster's journal with the change records of its slices. Pure.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -76,13 +78,21 @@ fn parse_changes<'a>(slices: &[&'a str]) -> Result<Vec<ChangeLine<'a>>, CliError
         .collect()
 }
 
-/// `status: active → inactive`, and so on.
+/// `status: active → inactive`, and so on; of objects the members that changed: `trackingCodes.department: Sales → IT`.
 pub(crate) fn format_field_changes(changed: &ChangeRecord) -> String {
-    let changes = changed
-        .fields
-        .iter()
-        .map(|(field, [from, to])| format!("{field}: {} → {}", format_value(from), format_value(to)));
+    let changes = changed.fields.iter().flat_map(|(field, [from, to])| match (from, to) {
+        (Value::Object(_), _) | (_, Value::Object(_)) => format_member_changes(field, from, to),
+        _ => vec![format!("{field}: {} → {}", format_value(from), format_value(to))],
+    });
     changes.collect::<Vec<_>>().join(", ")
+}
+
+/// `from` and `to` are objects, or one of them is null.
+fn format_member_changes(field: &str, from: &Value, to: &Value) -> Vec<String> {
+    let names: BTreeSet<&String> = [from, to].into_iter().filter_map(Value::as_object).flat_map(|o| o.keys()).collect();
+    let changed = names.into_iter().filter(|name| from.get(name) != to.get(name));
+    let value = |object: &Value, name: &str| format_value(object.get(name).unwrap_or(&Value::Null));
+    changed.map(|name| format!("{field}.{name}: {} → {}", value(from, name), value(to, name))).collect()
 }
 
 fn format_value(value: &Value) -> String {

@@ -242,6 +242,7 @@ fn format_mass_change(MassChange { kind, users }: &MassChange) -> String {
         MassChangeKind::Recreated => {
             format!("{users} users vanished in this one sync, and as many new ones have their logins")
         }
+        MassChangeKind::TrackingCodeLost => format!("{users} users lost a tracking code in this one sync"),
         MassChangeKind::Other(word) => format!("{users} users: {}", word.as_str()),
     }
 }

@@ -178,6 +178,7 @@ pub(super) mod test_users {
             language: "".into(),
             timezone: "".into(),
             space_amount: 0,
+            tracking_codes: Default::default(),
         };
         let listed = users.iter().map(|one| ListedUser { user: user(one), held: false, compared: true });
         KnownUsers { listed: listed.collect(), ..KnownUsers::default() }

@@ -1,6 +1,6 @@
 //! The flags of `users`.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, ValueEnum};
 
@@ -17,7 +17,7 @@ pub(crate) struct UsersArgs {
     #[arg(long)]
     pub(crate) held: bool,
     /// Removed users
-    #[arg(long, conflicts_with_all = ["role", "app", "no_app", "held"])]
+    #[arg(long, conflicts_with_all = ["role", "app", "no_app", "tracking_code", "held"])]
     pub(crate) removed: bool,
     /// Fail if the list is older
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
@@ -58,6 +58,10 @@ pub(crate) struct UserFilterArgs {
     /// Exclude app users
     #[arg(long)]
     pub(crate) no_app: bool,
+    /// Only users whose tracking code of this name has exactly this value; NAME= for users without it. Given again with
+    /// the same name, any of the values matches; with another name, both must match
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) tracking_code: Vec<TrackingCode>,
     /// Only users with this text in login, name or id
     #[arg(long, value_name = "TEXT")]
     pub(crate) search: Option<String>,
@@ -75,4 +79,43 @@ pub(crate) enum UsersOutput {
     Name,
     /// Ids, one a line
     Id,
+}
+
+/// `NAME=VALUE`, as on the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TrackingCode {
+    pub(crate) name: String,
+    pub(crate) value: String,
+}
+
+impl FromStr for TrackingCode {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once('=') {
+            Some((name, value)) if !name.is_empty() => Ok(Self { name: name.to_owned(), value: value.to_owned() }),
+            _ => Err("write NAME=VALUE, such as department=Sales"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tracking_code_is_split_at_its_first_equals_sign() {
+        let code = |name: &str, value: &str| Ok(TrackingCode { name: name.to_owned(), value: value.to_owned() });
+        for (text, expected) in [
+            ("department=Sales", code("department", "Sales")),
+            ("cost centre=4711=a", code("cost centre", "4711=a")),
+            ("department=", code("department", "")),
+            (" a = b ", code(" a ", " b ")),
+        ] {
+            assert_eq!(text.parse(), expected, "{text}");
+        }
+        for text in ["department", "=Sales", "=", ""] {
+            assert!(text.parse::<TrackingCode>().is_err(), "{text:?}");
+        }
+    }
 }

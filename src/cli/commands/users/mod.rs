@@ -97,6 +97,9 @@ fn write_matching<'a, U: OutputUser + Deserialize<'a>>(
 ) -> Result<ExitStatus, CliError> {
     let filter = UserFilter::from_args(&args.filter);
     let mut unknown_words = UnknownWords::in_args(&args.filter);
+    if args.held {
+        unknown_words.ignore_codes();
+    }
     let mut rows: Vec<OutputRow<'a, U>> = Vec::new();
     for &state in states {
         for json in snapshot.record_lines(state) {

@@ -50,6 +50,16 @@ pub(super) fn explain_nobody<U: OutputUser>(users: &[U], args: &UsersArgs, names
                 role.join(" or "),
                 count_words(users.iter().map(OutputUser::role))
             ),
+            UserFilter { tracking_codes, .. } if !tracking_codes.is_empty() => tracking_codes
+                .iter()
+                .map(|(name, values)| {
+                    let have = count_words(users.iter().map(|user| user.tracking_code(name)));
+                    let have = if have.is_empty() { "nobody has one".to_owned() } else { have };
+                    let without = |value: &String| if value.is_empty() { "no value" } else { value }.to_owned();
+                    let values: Vec<String> = values.iter().map(without).collect();
+                    format!("No {whom} has the tracking code {name} with {}: {have}.", values.join(" or "))
+                })
+                .collect(),
             UserFilter { app: Some(true), .. } => format!("No {whom} is an app user, of {total}."),
             _ => format!("Every {whom} is an app user, of {total}."),
         });

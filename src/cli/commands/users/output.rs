@@ -23,6 +23,7 @@ use crate::{
     },
     roster::{PublishedUser, RemovedUser},
     text::clean_line,
+    user_list::CodesByName,
 };
 
 /// A row of the output: the published line, and its parsed content.
@@ -44,6 +45,8 @@ pub(crate) trait OutputUser: Sized {
     fn login(&self) -> &str;
     fn status(&self) -> &str;
     fn role(&self) -> Option<&str>;
+    fn tracking_code(&self, name: &str) -> Option<&str>;
+    fn tracking_code_names(&self) -> impl Iterator<Item = &str>;
     fn matches(&self, filter: &UserFilter) -> bool;
     /// In the order of CSV.
     fn columns<'a>() -> Vec<UserColumn<OutputRow<'a, Self>>>;
@@ -121,11 +124,16 @@ fn write_csv<U: OutputUser>(out: &mut dyn Write, rows: &[OutputRow<'_, U>], raw:
     csv.flush()
 }
 
+/// `cost centre=4711; department=Sales`
+pub(crate) fn format_tracking_codes(codes: &CodesByName<'_>) -> String {
+    codes.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
+}
+
 /// Written by the operator as a number, which may be negative.
 const NUMBER_COLUMN: &str = "spaceAmount";
 
 impl OutputUser for PublishedUser<'_> {
-    const TABLE_ORDER: &'static [usize] = &[1, 2, 3, 4, 0, 11, 5, 6, 7, 8, 9, 10];
+    const TABLE_ORDER: &'static [usize] = &[1, 2, 3, 4, 0, 11, 5, 6, 7, 8, 9, 10, 12];
 
     fn id(&self) -> &str {
         &self.id
@@ -141,6 +149,14 @@ impl OutputUser for PublishedUser<'_> {
 
     fn role(&self) -> Option<&str> {
         Some(&self.role)
+    }
+
+    fn tracking_code(&self, name: &str) -> Option<&str> {
+        self.tracking_codes.get(name).map(|value| &**value)
+    }
+
+    fn tracking_code_names(&self) -> impl Iterator<Item = &str> {
+        self.tracking_codes.keys().map(|name| &**name)
     }
 
     fn matches(&self, filter: &UserFilter) -> bool {
@@ -161,6 +177,7 @@ impl OutputUser for PublishedUser<'_> {
             ("timezone", "TIMEZONE", |row| (&*row.user.timezone).into()),
             ("spaceAmount", "SPACE", |row| row.user.space_amount.to_string().into()),
             ("state", "LISTED", |row| row.state.as_str().into()),
+            ("trackingCodes", "TRACKING-CODES", |row| format_tracking_codes(&row.user.tracking_codes).into()),
         ]
     }
 }
@@ -182,6 +199,14 @@ impl OutputUser for RemovedUser {
 
     fn role(&self) -> Option<&str> {
         None
+    }
+
+    fn tracking_code(&self, _name: &str) -> Option<&str> {
+        None
+    }
+
+    fn tracking_code_names(&self) -> impl Iterator<Item = &str> {
+        std::iter::empty()
     }
 
     fn matches(&self, filter: &UserFilter) -> bool {

@@ -1,9 +1,9 @@
 //! Every behaviour, by name and by its effect on a client.
 
-use crate::client::{TestEnv, entries, env, get_request};
-use box_sim::{Behaviour, Endpoint};
+use crate::client::{TestEnv, entries, env, env_with, frozen_clock, get_request};
+use box_sim::{Behaviour, Endpoint, EnterpriseConfig};
 use futures::StreamExt;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{collections::BTreeSet, time::Duration};
 
 fn env_with_behaviour(name: &str, users: usize) -> TestEnv {
@@ -48,6 +48,9 @@ async fn every_behaviour_has_an_effect_until_it_is_reset() {
         Behaviour::HugeBody,
     ];
     let env = env(25);
+    let codes =
+        [("department", "Sales"), ("cost centre", "4711")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    env.enterprise.update_user(env.enterprise.users()[0].id, |user| user.tracking_codes = codes.into()).expect("known");
     let snapshot = async || {
         let granted = env.request_client_credentials().await;
         let mut responses = vec![(granted.status.as_u16(), granted.body_without("access_token"))];
@@ -57,7 +60,9 @@ async fn every_behaviour_has_an_effect_until_it_is_reset() {
         let pages = ["/2.0/users?"; 4];
         for path in ["/2.0/users/me?fields=enterprise", &one_user].into_iter().chain(pages) {
             let path = if path.ends_with('?') {
-                format!("{path}usemarker=true&limit=10&fields=status,role,phone,notification_email{marker}")
+                format!(
+                    "{path}usemarker=true&limit=10&fields=status,role,phone,notification_email,tracking_codes{marker}"
+                )
             } else {
                 path.to_owned()
             };
@@ -152,6 +157,36 @@ async fn users_have_the_unusual_shapes_known_from_box() {
     assert!(users("unknown-status").await.iter().any(|user| user["status"] == "suspended_by_retention_policy"));
     assert!(users("unknown-role").await.iter().any(|user| user["role"] == "group_admin"));
     assert!(users("empty-list").await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn tracking_codes_are_sent_in_the_order_of_the_user_or_as_a_behaviour_says() {
+    let codes_with = async |behaviour: Option<&str>| {
+        let env = env_with(EnterpriseConfig::new("7").users(40).tracking_codes(), frozen_clock());
+        if let Some(name) = behaviour {
+            env.enterprise.enable_behaviour(name.parse().expect("a known behaviour"));
+        }
+        let page = env.get_users("usemarker=true&limit=1000&fields=tracking_codes").await.json();
+        entries(&page).into_iter().map(|user| user.get("tracking_codes").cloned()).collect::<Vec<_>>()
+    };
+    let usual = codes_with(None).await;
+    let first = usual[0].as_ref().and_then(Value::as_array).expect("a list");
+    assert_eq!(first[0]["name"], "department");
+    assert_eq!((&first[1]["type"], &first[1]["name"]), (&"tracking_code".into(), &"cost centre".into()));
+    assert!(usual.contains(&Some(json!([]))), "a few users have none");
+    assert!(codes_with(Some("tracking-codes-null")).await.iter().all(|codes| *codes == Some(Value::Null)));
+    assert!(codes_with(Some("tracking-codes-missing")).await.iter().all(Option::is_none));
+    assert!(codes_with(Some("tracking-codes-object")).await.iter().flatten().all(Value::is_object));
+    let reversed = codes_with(Some("tracking-codes-reversed")).await;
+    assert_eq!(reversed[0], Some(json!([first[1], first[0]])));
+    for odd in codes_with(Some("odd-tracking-codes")).await.into_iter().flatten() {
+        let items = odd.as_array().expect("a list");
+        assert!(items.contains(&Value::Null) && items.contains(&json!(7)));
+        assert_eq!(items.iter().filter(|item| item["name"] == "twice").count(), 2);
+        assert!(items.iter().any(|item| item["name"].as_str().is_some_and(|name| name.chars().count() == 300)));
+    }
+    let env = env(3);
+    assert!(env.enterprise.users().iter().all(|user| user.tracking_codes.is_empty()), "unless they are asked for");
 }
 
 #[tokio::test(start_paused = true)]
