@@ -6,7 +6,7 @@ use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, 
 
 use super::{
     commands::{
-        approve::ApproveArgs, changes::ChangesArgs, check::CheckArgs, connect::ConnectArgs,
+        approve::ApproveArgs, changes::args::ChangesArgs, check::CheckArgs, connect::ConnectArgs,
         coverage::args::CoverageArgs, handover::HandoverArgs, status::StatusArgs, sync::SyncArgs,
         users::args::UsersArgs, why::WhyArgs,
     },

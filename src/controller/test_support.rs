@@ -8,7 +8,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference,
 use super::{
     connection::{
         backoff::add_seconds,
-        clock_check::ClockCheck,
         failure_messages::Failure,
         plan_input::{PlanInput, RosterPresence, StateView, status_of},
         status::{StatusUpdate, build_status},
@@ -89,20 +88,7 @@ pub(super) fn user_counts(total: i64) -> UserCounts {
 
 /// A sync that found so many users, at the revision that all of the fixture's syncs find.
 pub(super) fn sync_result(users: UserCounts) -> SyncResult {
-    SyncResult {
-        users,
-        added: 0,
-        updated: 0,
-        removed: 0,
-        revision: 1,
-        held: None,
-        approved: None,
-        mass_changes: Vec::new(),
-        damaged_history: 0,
-        visibility_delays: Vec::new(),
-        clock: ClockCheck::Right,
-        earlier_publish: None,
-    }
+    SyncResult { users, added: 0, updated: 0, removed: 0, ..SyncResult::from_published(&sample_roster(UID, 1).spec) }
 }
 
 /// A roster of this owner.

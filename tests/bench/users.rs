@@ -35,6 +35,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
         let times = time_printing(bench, &env, id, format, lines).await?;
         others.push(format!("{format} {times}"));
     }
+    let written = time_writing(bench, &env, id).await?;
     Ok(vec![
         BenchRow::new(
             "kubectl boxsync users, 100,000 users as a table",
@@ -44,6 +45,12 @@ pub(crate) async fn run(bench: &Bench) -> Result<Vec<BenchRow>> {
         ),
         BenchRow::detail("average CPU", format!("{plugin_ms:.0} ms, API server {api_server_ms:.0} ms")),
         BenchRow::detail("other formats (-o)", others.join(", ")),
+        BenchRow::new(
+            "kubectl boxsync users -o id --out FILE, 100,000 users",
+            written.summary(0, "ms"),
+            "≤ 1 s",
+            written.median() <= 1e3,
+        ),
     ])
 }
 
@@ -64,6 +71,27 @@ async fn time_printing(bench: &Bench, env: &BenchEnv<'_>, id: &str, format: &str
     let line_count = BufReader::new(File::open(&path)?).lines().count();
     if lines > 0 && line_count != lines {
         return Err(format!("as {format} it printed {line_count} lines instead of {lines}").into());
+    }
+    Ok(Samples::from_durations(times))
+}
+
+/// Durations of several runs that write the ids of all users into a file that is synced to the disk.
+async fn time_writing(bench: &Bench, env: &BenchEnv<'_>, id: &str) -> Result<Samples> {
+    log_progress("writing the ids of 100,000 users into a file");
+    let path = bench.log_dir().join("users.ids");
+    let mut times = Vec::new();
+    for _ in 0..RUNS {
+        let mut command = Command::new(PLUGIN);
+        command
+            .args(["users", &connection_name(id), "--namespace", &env.namespace, "--output", "id", "--out"])
+            .arg(&path)
+            .env("KUBECONFIG", env.plane.admin_kubeconfig())
+            .stdin(Stdio::null());
+        times.push(tokio::task::spawn_blocking(move || time_command(&mut command)).await??);
+    }
+    let line_count = BufReader::new(File::open(&path)?).lines().count();
+    if line_count != USERS {
+        return Err(format!("the file has {line_count} lines instead of {USERS}").into());
     }
     Ok(Samples::from_durations(times))
 }

@@ -81,6 +81,8 @@ impl CliEnv {
     pub(crate) fn new() -> Self {
         // libtest captures the log and prints it if the test fails.
         tracing_subscriber::fmt().with_env_filter("boxsync=debug").with_ansi(false).with_test_writer().try_init().ok();
+        // For commands that call Box.
+        rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
         let clock = SimClock::new("2026-11-22T12:00:00Z".parse().expect("a time"));
         let kinds: Vec<Resource> = api::crds().iter().map(Resource::from_crd).collect();
         Self { kube: KubeSim::new(clock.clock_fn(), kinds), clock }

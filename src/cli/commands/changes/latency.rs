@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    ChangesOutput,
+    args::ChangesOutput,
     change_log::{RevisionChanges, parse_record},
 };
 use crate::{

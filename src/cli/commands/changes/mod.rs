@@ -1,11 +1,9 @@
 //! `changes`: prints the change log, revision by revision.
 
+pub(crate) mod args;
 pub(crate) mod change_log;
 pub(crate) mod latency;
 
-use std::{str::FromStr, time::Duration};
-
-use clap::{Args, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -18,81 +16,18 @@ use crate::{
     api::{MassChange, MassChangeKind, RevisionRecord, SliceState},
     cli::{
         exit_code::{CliError, ExitStatus},
-        global_args::CLUSTER_FLAGS,
         io::Io,
         kube_context::KubeContext,
         output::{
-            format::{
-                display_login, format_change_counts, format_number, format_requested_by, format_time, parse_duration,
-                pluralize,
-            },
+            format::{display_login, format_change_counts, format_number, format_requested_by, format_time, pluralize},
             styled::{StyledText, TextStyle},
             yaml::to_yaml,
         },
     },
     roster::{self, ChangeOp, ChangeRecord, LIST_STATES, MAX_CHANGE_RECORDS, ReadError},
 };
+use args::{ChangesArgs, ChangesOutput, RevisionRange};
 use change_log::{ChangeLine, RevisionChanges, collect_revisions, format_field_changes};
-
-#[derive(Args, Debug)]
-pub(crate) struct ChangesArgs {
-    /// The connection
-    pub(crate) name: String,
-    /// Only revisions published within this time: 7d, 24h, 90m
-    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
-    pub(crate) since: Option<Duration>,
-    /// Only these revisions: 42, 40..42, 40.., ..42
-    #[arg(long, value_name = "A..B", conflicts_with = "since")]
-    pub(crate) revision: Option<RevisionRange>,
-    /// Only changes of the user with this login or id
-    #[arg(long, value_name = "LOGIN|ID")]
-    pub(crate) user: Option<String>,
-    // The same id as that of the global --user, which has another name here.
-    /// The user of the kubeconfig, which is --user in other commands
-    #[arg(
-        id = "kubeconfig_user",
-        long = "kubeconfig-user",
-        value_name = "NAME",
-        help_heading = CLUSTER_FLAGS
-    )]
-    kubeconfig_user: Option<String>,
-    /// How long new users waited for the list since they were created in Box
-    #[arg(long, conflicts_with = "user")]
-    pub(crate) latency: bool,
-    #[arg(short, long, value_enum, default_value_t = ChangesOutput::Table)]
-    pub(crate) output: ChangesOutput,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ChangesOutput {
-    Table,
-    Json,
-    Yaml,
-    Jsonl,
-}
-
-/// An inclusive range of revisions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RevisionRange {
-    first: i64,
-    last: i64,
-}
-
-impl FromStr for RevisionRange {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let end = |text: &str, open: i64| if text.is_empty() { Some(open) } else { text.parse().ok() };
-        let (first, last) = match text.split_once("..") {
-            Some((first, last)) => (end(first, 0), end(last, i64::MAX)),
-            None => (text.parse().ok(), text.parse().ok()),
-        };
-        match (first, last) {
-            (Some(first), Some(last)) if text != ".." && first <= last => Ok(Self { first, last }),
-            _ => Err(format!("{text:?} is not a revision range: use 42, 40..42, 40.. or ..42")),
-        }
-    }
-}
 
 /// Selects entries of the journal.
 struct RevisionFilter {
@@ -299,19 +234,4 @@ impl<'a> RevisionJson<'a> {
 fn change_json_line(entry: &RevisionRecord, line: &ChangeLine<'_>) -> String {
     let rest = line.json.strip_prefix('{').unwrap_or(line.json);
     format!("{{\"revision\":{},\"time\":\"{}\",{rest}", entry.revision, entry.time.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_range_may_be_open_at_either_end() {
-        for (text, first, last) in [("42", 42, 42), ("40..42", 40, 42), ("40..", 40, i64::MAX), ("..42", 0, 42)] {
-            assert_eq!(text.parse(), Ok(RevisionRange { first, last }), "{text}");
-        }
-        for text in ["", "..", "42..40", "a..b", "1-2"] {
-            assert!(text.parse::<RevisionRange>().is_err(), "{text:?}");
-        }
-    }
 }

@@ -8,11 +8,11 @@ use tokio::time::Instant;
 use super::{
     args::UsersArgs,
     read_error::{count_held, explain_read_error},
-    read_hold,
 };
 use crate::{
-    api::{BoxConnection, SliceState},
+    api::{BoxConnection, RemovalHold, SliceState},
     cli::{
+        commands::held_removals::status_hold,
         errors,
         exit_code::{CliError, ExitStatus},
         io::Io,
@@ -124,6 +124,11 @@ async fn try_read(
             Err(ReadFailure { error: explain_read_error(&error, states, kube, name, now).await, may_pass })
         }
     }
+}
+
+/// The hold of the connection. The caller may have access to lists but not to connections.
+pub(super) async fn read_hold(kube: &KubeContext, name: &str) -> Option<RemovalHold> {
+    status_hold(&kube.get_connection(name).await.ok()?).cloned()
 }
 
 /// # Errors

@@ -13,9 +13,9 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{changes::change_log::parse_record, held_removals::status_hold};
+use super::changes::change_log::parse_record;
 use crate::{
-    api::{RemovalHold, SliceState},
+    api::SliceState,
     cli::{
         exit_code::{CliError, ExitStatus},
         io::Io,
@@ -54,11 +54,6 @@ pub(crate) async fn run(args: &UsersArgs, kube: &KubeContext, io: &mut Io<'_>) -
     }
 }
 
-/// The hold of the connection. The caller may have access to lists but not to connections.
-async fn read_hold(kube: &KubeContext, name: &str) -> Option<RemovalHold> {
-    status_hold(&kube.get_connection(name).await.ok()?).cloned()
-}
-
 /// Compares the held users of the list with those of the connection.
 ///
 /// # Errors
@@ -69,7 +64,7 @@ async fn check_held(
     kube: &KubeContext,
     io: &mut Io<'_>,
 ) -> Result<(), CliError> {
-    let Some(hold) = read_hold(kube, &args.name).await else { return Ok(()) };
+    let Some(hold) = list_reader::read_hold(kube, &args.name).await else { return Ok(()) };
     let (name, namespace) = (&args.name, &kube.namespace);
     let revision = snapshot.roster.spec.revision;
     match &snapshot.roster.spec.held {
