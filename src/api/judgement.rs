@@ -128,7 +128,7 @@ pub fn judge(connection: &BoxConnection, evidence: &Evidence) -> Judgement {
     }
 }
 
-/// Nobody has to act, whatever was wrong before: it is told, and whom it concerns once the connection is resumed.
+/// Nobody has to act on what was wrong before; it is told all the same.
 fn while_suspended(judgement: Judgement) -> Judgement {
     let suspended = Reason::Suspended.as_str();
     let problem = match judgement.reason == suspended {

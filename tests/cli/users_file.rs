@@ -66,7 +66,7 @@ async fn whatever_fails_the_file_stays_as_it_was() {
             ("--min-users 4", 10, "only 3 users of acme (revision 1) match. --min-users asks for 4 at least."),
             ("--no-app --min-users 3", 10, "only 2 users of acme (revision 1) match. --min-users asks for 3 at least."),
             ("--search nobody", 10, "has \"nobody\" in login, name or id."),
-            ("--held", 10, "No removals are held for acme. --min-users asks for 1 at least."),
+            ("--held", 10, "No removals are held for acme. A file with nobody needs --min-users 0."),
             ("--status actve", 64, "Did you mean active?"),
         ] {
             let output = folder.run(&env, flags).await;
@@ -93,6 +93,8 @@ async fn nobody_is_written_only_where_that_is_asked_for() {
     assert_eq!(env.run("users acme --search nobody -o id").await.code, 0);
     let output = env.run("users acme --search nobody -o id --min-users 1").await;
     assert_eq!((output.code, output.err.contains("not written")), (10, false));
+    let output = env.run("users acme --search nobody -o id --min-users 1 --out -").await;
+    assert_eq!((output.code, output.err.contains("not written")), (10, false), "- is no file");
 }
 
 #[tokio::test(start_paused = true)]
@@ -180,6 +182,19 @@ async fn a_list_that_is_damaged_or_too_old_is_waited_for() {
     };
     let (output, ()) = tokio::join!(env.run("users acme -o id --wait 1m"), mended);
     assert_eq!((output.code, output.out.as_str()), (0, "2001\n"), "{}", output.err);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_server_that_cannot_be_reached_is_waited_for() {
+    let env = CliEnv::with_three_users().await;
+    env.kube.start_outage();
+    let outage = async {
+        sleep(Duration::from_secs(40)).await;
+        env.kube.end_outage();
+    };
+    let (output, ()) = tokio::join!(env.run("users acme -o id --max-age 26h --wait 10m"), outage);
+    assert_eq!((output.code, output.out.as_str()), (0, "2001\n2002\n2003\n"), "{}", output.err);
+    assert!(output.err.starts_with("waiting up to 10m: "), "{}", output.err);
 }
 
 #[tokio::test(start_paused = true)]

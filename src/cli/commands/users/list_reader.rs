@@ -128,9 +128,11 @@ async fn try_read(
 
 /// The hold of the connection. The caller may have access to lists but not to connections.
 pub(super) async fn read_hold(kube: &KubeContext, name: &str) -> Option<RemovalHold> {
-    status_hold(&kube.get_connection(name).await.ok()?).cloned()
+    status_hold(&kube.find_connection(name).await.ok()?).cloned()
 }
 
+/// Compares the age of the list with `--max-age`.
+///
 /// # Errors
 /// The list is older, or its connection cannot be read.
 pub(crate) async fn check_max_age(

@@ -115,19 +115,19 @@ fn write_matching<'a, U: OutputUser + Deserialize<'a>>(
     let least = args.min_users.unwrap_or(u64::from(file.is_some()));
     if matching < least {
         let why = if rows.is_empty() { why_nobody()? } else { describe_too_few(matching, snapshot, args) };
-        let unchanged = match &args.out {
-            Some(path) => format!(" {} was not written.", path.display()),
-            None => String::new(),
+        let rule = match args.min_users {
+            Some(least) => format!("--min-users asks for {} at least.", format_number(signed(least))),
+            None => "A file with nobody needs --min-users 0.".to_owned(),
         };
-        let text = format!("{why} --min-users asks for {} at least.{unchanged}", format_number(signed(least)));
-        return Err(CliError::Message(ExitStatus::TooFewUsers, text));
+        let unchanged = file.map(|file| format!(" {} was not written.", file.name())).unwrap_or_default();
+        return Err(CliError::Message(ExitStatus::TooFewUsers, format!("{why} {rule}{unchanged}")));
     }
     if let Some(shard) = args.shard {
         rows.retain(|row| shard.contains(row.user.id()));
     }
     if let Some(file) = file {
         file.replace(|out| output::write_rows(&mut Output::new(out, ColorMode::Plain), &rows, args))?;
-        writeln!(io.err, "{}", describe_file(rows.len() as u64, matching, snapshot, args))?;
+        writeln!(io.err, "{}", describe_file(file, rows.len() as u64, matching, snapshot, args))?;
     } else if matching == 0 && matches!(args.output, UsersOutput::Table | UsersOutput::Wide) {
         writeln!(io.err, "{}", why_nobody()?)?;
     } else {
@@ -142,15 +142,19 @@ fn describe_too_few(matching: u64, snapshot: &RosterSnapshot, args: &UsersArgs) 
 }
 
 /// What the file holds.
-fn describe_file(written: u64, matching: u64, snapshot: &RosterSnapshot, args: &UsersArgs) -> String {
-    let path = args.out.as_deref().unwrap_or(Path::new("-")).display();
+fn describe_file(file: &OutFile, written: u64, matching: u64, snapshot: &RosterSnapshot, args: &UsersArgs) -> String {
     let users = match args.shard {
         Some(shard) => {
             format!("{} of {} (shard {shard})", format_number(signed(written)), pluralize(signed(matching), "user"))
         }
         None => pluralize(signed(written), "user"),
     };
-    format!("Wrote {users} of {}, revision {}, to {path}.", args.name, format_number(snapshot.roster.spec.revision))
+    format!(
+        "Wrote {users} of {}, revision {}, to {}.",
+        args.name,
+        format_number(snapshot.roster.spec.revision),
+        file.name()
+    )
 }
 
 fn signed(count: u64) -> i64 {

@@ -12,6 +12,9 @@ use crate::cli::exit_code::CliError;
 
 /// Where a file is to be written.
 pub(super) struct OutFile {
+    /// As it was given.
+    name: String,
+    /// What a link leads to.
     path: PathBuf,
 }
 
@@ -25,7 +28,7 @@ impl OutFile {
                 path.display()
             ))
         };
-        // What a link leads to is replaced, not the link.
+        let name = path.display().to_string();
         let path = match fs::canonicalize(path) {
             Ok(target) if target.is_file() => target,
             Ok(_) => return Err(refuse("it is no file")),
@@ -34,12 +37,16 @@ impl OutFile {
         if path.file_name().is_none() {
             return Err(refuse("it is no file"));
         }
-        let file = Self { path };
+        let file = Self { name, path };
         match fs::metadata(file.folder()) {
             Ok(folder) if folder.is_dir() => Ok(file),
             Ok(_) => Err(refuse(&format!("{} is no folder", file.folder().display()))),
             Err(error) => Err(refuse(&format!("{}: {error}", file.folder().display()))),
         }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     fn folder(&self) -> &Path {
@@ -48,8 +55,7 @@ impl OutFile {
 
     /// Replaces the file by what `write` writes. After an error it is as it was.
     pub(super) fn replace(&self, write: impl FnOnce(&mut dyn Write) -> Result<(), CliError>) -> Result<(), CliError> {
-        let explain =
-            |error: io::Error| CliError::error(format!("{} cannot be written: {error}.", self.path.display()));
+        let explain = |error: io::Error| CliError::error(format!("{} cannot be written: {error}.", self.name));
         let mut file = temporary_file(self.folder()).map_err(explain)?;
         let mut buffer = BufWriter::with_capacity(1 << 16, file.as_file_mut());
         write(&mut buffer)?;
